@@ -1,0 +1,24 @@
+//! What words do all rooms share?
+//!
+//! Names, versions, the door through which time and chance come in, and the one way a mistake
+//! is told to a person: a [`Diagnostic`] with what, where, why and what to do next.
+//!
+//! Not here: anything that knows a file format, a query or a lake.
+
+mod diagnostic;
+mod error;
+mod name;
+mod schema_type;
+mod source;
+mod suggest;
+mod version;
+mod world;
+
+pub use diagnostic::{Diagnostic, Severity, show_all};
+pub use error::{Error, ErrorKind, Result};
+pub use name::{NameError, TableName};
+pub use schema_type::{parse_data_type, sql_type_name};
+pub use source::{SourceText, Span};
+pub use suggest::{did_you_mean, nearest};
+pub use version::{AsOf, ReleaseNumber, TableVersion};
+pub use world::{Clock, Ids, World, parse_instant};

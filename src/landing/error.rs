@@ -1,0 +1,248 @@
+//! What can go wrong between a file and typed rows?
+//!
+//! A [`LandingError`] stops a file or the whole load. A row that cannot be used does not: it becomes a
+//! [`Rejected`](super::read::Rejected), and a value that does not fit goes to `_rescued_data`.
+
+use std::io;
+
+use arrow::error::ArrowError;
+
+use crate::base::{Error, ErrorKind};
+
+/// Any cause that a damaged file can have: gzip, Parquet, text.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why files could not be landed.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum LandingError {
+    /// A path without wildcards names nothing.
+    #[error("there is no file or folder: {path}")]
+    #[diagnostic(code(elt::landing::not_found))]
+    NotFound {
+        /// As the user wrote it.
+        path: String,
+        /// The neighbour that was probably meant.
+        #[help]
+        help: Option<String>,
+    },
+
+    /// A pattern that is no pattern.
+    #[error("`{pattern}` is not a file pattern")]
+    #[diagnostic(
+        code(elt::landing::bad_pattern),
+        help("`*` and `?` match within a name, `**` whole folders, `[ab]` one of two letters; write `[[]` for a bracket")
+    )]
+    BadPattern {
+        /// As the user wrote it.
+        pattern: String,
+        /// What the pattern reader says.
+        source: glob::PatternError,
+    },
+
+    /// A file name that no table could record.
+    #[error("the name of a file is not valid UTF-8: {path}")]
+    #[diagnostic(code(elt::landing::file_name), help("rename the file"))]
+    FileName {
+        /// The path, with the bad bytes replaced.
+        path: String,
+    },
+
+    /// The operating system did not give the bytes.
+    #[error("cannot read {path}")]
+    #[diagnostic(code(elt::landing::unreadable), help("check that the file is still there and that you may read it"))]
+    Unreadable {
+        /// The file or folder.
+        path: String,
+        /// What the operating system says.
+        source: io::Error,
+    },
+
+    /// The bytes are there and cannot be what the file claims to be.
+    #[error("{path} is damaged: it cannot be read to its end as {format}")]
+    #[diagnostic(
+        code(elt::landing::damaged),
+        help("nothing of this file was loaded; fetch it again from where it came from, then load it again")
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+        /// `gzip` or `Parquet`.
+        format: &'static str,
+        /// What its reader says.
+        source: Cause,
+    },
+
+    /// Nothing says what kind of file this is.
+    #[error("cannot tell the format of {path}")]
+    #[diagnostic(
+        code(elt::landing::unknown_format),
+        help(
+            "known are .csv, .tsv, .txt, .json, .jsonl and .ndjson, each also with .gz, and .parquet; for another name declare `format: csv`, `json` or `parquet`"
+        )
+    )]
+    UnknownFormat {
+        /// The file.
+        path: String,
+    },
+
+    /// An option with a value that it cannot have.
+    #[error("`{option}` cannot be `{value}`")]
+    #[diagnostic(code(elt::landing::bad_option))]
+    BadOption {
+        /// The option's name.
+        option: &'static str,
+        /// As the user wrote it.
+        value: String,
+        /// The values that it can have.
+        #[help]
+        help: String,
+    },
+
+    /// Columns without a name.
+    #[error("{path} has columns without a name: {}", places(columns))]
+    #[diagnostic(
+        code(elt::landing::unnamed_columns),
+        help("name them in the first line, or declare `header: false` if the file has no header")
+    )]
+    UnnamedColumns {
+        /// The file.
+        path: String,
+        /// Which columns, counted from 1.
+        columns: Vec<usize>,
+    },
+
+    /// Two columns of a file would be one column of the table.
+    #[error("columns of {path} would both be named `{landed}`: {}", quoted(columns))]
+    #[diagnostic(
+        code(elt::landing::same_name),
+        help("rename one of them in the file; names are trimmed and lower-cased, and what is no letter or digit becomes `_`")
+    )]
+    SameName {
+        /// The file.
+        path: String,
+        /// Their name in the table.
+        landed: String,
+        /// Their names in the file.
+        columns: Vec<String>,
+    },
+
+    /// A column whose name landing needs for itself.
+    #[error("{path} has a column `{column}`, and every landed table has one of its own")]
+    #[diagnostic(code(elt::landing::reserved_name), help("rename the column in the file"))]
+    ReservedName {
+        /// The file.
+        path: String,
+        /// The column.
+        column: String,
+    },
+
+    /// The first record of a CSV file is no header.
+    #[error("the header of {path} cannot be read: {reason}")]
+    #[diagnostic(
+        code(elt::landing::bad_header),
+        help("correct the first line, or declare `header: false` if the file has no header")
+    )]
+    BadHeader {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The first line has one column, and would have more with another delimiter.
+    #[error("two readings of {path}: 1 column with `{used}` as delimiter, {columns} columns with `{other}`")]
+    #[diagnostic(code(elt::landing::delimiter), help("declare `delimiter: \"{other}\"`, or `delimiter: \"{used}\"` if there is only one column"))]
+    Delimiter {
+        /// The file.
+        path: String,
+        /// The delimiter that was tried.
+        used: String,
+        /// The one that would give more columns.
+        other: String,
+        /// How many.
+        columns: usize,
+    },
+
+    /// Text in an encoding that is not read, or with line ends that are not.
+    #[error("{path} is text in a form that is not read: {found}")]
+    #[diagnostic(code(elt::landing::encoding), help("convert it to UTF-8 with lines that end in LF or CRLF, for example with `iconv` or `dos2unix -c mac`"))]
+    Encoding {
+        /// The file.
+        path: String,
+        /// What was seen.
+        found: &'static str,
+    },
+
+    /// Not one line of the file is a JSON object.
+    #[error("{path} has {lines} lines and none of them is a JSON object")]
+    #[diagnostic(
+        code(elt::landing::not_json_lines),
+        help("write one object per line; `jq -c '.[]' file.json > file.jsonl` does so for a file that is one array")
+    )]
+    NotJsonLines {
+        /// The file.
+        path: String,
+        /// Lines that are not blank.
+        lines: u64,
+    },
+
+    /// Rows went missing between reading and typing, or came from nowhere.
+    #[error(
+        "{path} does not add up: read {read}, but loaded {loaded} + rescued {rescued} + rejected {rejected} = {}",
+        loaded + rescued + rejected
+    )]
+    #[diagnostic(
+        code(elt::landing::unbalanced),
+        help("nothing was loaded; this is a bug in elt, please report it with the first lines of the file")
+    )]
+    Unbalanced {
+        /// The file.
+        path: String,
+        /// Records seen in the file.
+        read: u64,
+        /// Rows that fitted wholly.
+        loaded: u64,
+        /// Rows with something in `_rescued_data`.
+        rescued: u64,
+        /// Records that became no row.
+        rejected: u64,
+    },
+
+    /// Arrow refused what landing built.
+    #[error("the rows of {path} could not be put together")]
+    #[diagnostic(code(elt::landing::internal), help("this is a bug in elt, please report it with the table's schema"))]
+    Internal {
+        /// The file.
+        path: String,
+        /// What Arrow says.
+        source: ArrowError,
+    },
+}
+
+impl LandingError {
+    /// What it asks of whoever ran the command.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Damaged { .. } | Self::Unbalanced { .. } | Self::NotJsonLines { .. } | Self::Encoding { .. } => {
+                ErrorKind::Data
+            }
+            Self::Unreadable { .. } => ErrorKind::Unavailable,
+            Self::Internal { .. } => ErrorKind::Internal,
+            _ => ErrorKind::User,
+        }
+    }
+}
+
+impl From<LandingError> for Error {
+    fn from(error: LandingError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+fn places(columns: &[usize]) -> String {
+    columns.iter().map(|column| format!("column {column}")).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(columns: &[String]) -> String {
+    columns.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,4 @@
+//! elt
+pub mod base;
+pub mod lake;
+pub mod table;

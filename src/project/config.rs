@@ -1,0 +1,260 @@
+//! How is a thing configured, and who said so?
+//!
+//! A [`Config`] maps keys to [`Setting`]s, each with the place that set it. Configs are laid over
+//! one another from weak to strong: the trees of `dbt_project.yml` ([`ConfigTree`]), the
+//! properties' `config:`, the `config()` in the file. The stronger value wins, except that
+//! `tags` add up and `meta` is merged key by key.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::base::{Diagnostic, Span, did_you_mean};
+
+use super::words::{self, Words};
+use super::yaml::{Yaml, YamlNode};
+
+/// A value and the place that set it.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The value.
+    pub value: Value,
+    /// Who said so.
+    pub at: Span,
+}
+
+/// Settings by key. Keys use `_`, never `-`.
+#[derive(Clone, Debug, Default)]
+pub struct Config(BTreeMap<String, Setting>);
+
+impl Config {
+    /// Reads a mapping of settings and judges its keys against `words`.
+    pub fn read(yaml: &Yaml, words: Words, place: &str, found: &mut Vec<Diagnostic>) -> Self {
+        let mut config = Self::default();
+        if !yaml.is_null() && !matches!(yaml.node, YamlNode::Map(_)) {
+            found.push(not_a_mapping(place, &yaml.at));
+        }
+        for entry in yaml.entries() {
+            let key = canonical(&entry.key);
+            found.extend(words::judge(words, place, &key, &entry.key_at, asks_for_nothing(&key, &entry.value)));
+            config.set(&key, entry.value.to_json(), entry.value.at.clone());
+        }
+        config
+    }
+
+    /// Sets `key`, laying the value over what is there.
+    pub fn set(&mut self, key: &str, value: Value, at: Span) {
+        let value = match (key, self.0.get(key)) {
+            ("tags", Some(old)) => add_up(&old.value, &value),
+            ("meta", Some(old)) => merged(&old.value, &value),
+            _ => value,
+        };
+        self.0.insert(key.to_owned(), Setting { value, at });
+    }
+
+    /// Lays `over` on top of this one.
+    pub fn lay(&mut self, over: &Self) {
+        for (key, setting) in &over.0 {
+            self.set(key, setting.value.clone(), setting.at.clone());
+        }
+    }
+
+    /// The setting of `key`, if it has one that is not null.
+    pub fn get(&self, key: &str) -> Option<&Setting> {
+        self.0.get(key).filter(|setting| !setting.value.is_null())
+    }
+
+    /// The text of `key`.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.get(key).map(|setting| plain(&setting.value))
+    }
+
+    /// The texts of `key`, which may be written as one text or a list.
+    pub fn texts(&self, key: &str) -> Vec<String> {
+        self.get(key).map(|setting| texts(&setting.value)).unwrap_or_default()
+    }
+
+    /// The boolean of `key`; the words dbt and YAML 1.1 use for one are read too.
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        self.get(key).and_then(|setting| as_flag(&setting.value))
+    }
+
+    /// Every setting, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.0.iter().map(|(key, setting)| (key.as_str(), setting))
+    }
+
+    /// The settings that stand under `meta` here.
+    pub fn meta(&self) -> Option<&serde_json::Map<String, Value>> {
+        self.get("meta").and_then(|setting| setting.value.as_object())
+    }
+
+    /// All values, as Jinja and selectors see them.
+    pub fn to_json(&self) -> BTreeMap<String, Value> {
+        self.0.iter().map(|(key, setting)| (key.clone(), setting.value.clone())).collect()
+    }
+}
+
+/// A key as configs keep it: `pre-hook` is `pre_hook`.
+pub fn canonical(key: &str) -> String {
+    match key {
+        "pre-hook" | "post-hook" => key.replace('-', "_"),
+        _ => key.to_owned(),
+    }
+}
+
+/// Whether a value of `key` asks for nothing, as `contract: {enforced: false}` does.
+fn asks_for_nothing(key: &str, value: &Yaml) -> bool {
+    let unenforced = key == "contract" && value.get("enforced").is_none_or(Yaml::is_blank);
+    value.is_blank() || unenforced
+}
+
+/// A scalar as the text a person would write.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// One text, or a list of them.
+pub fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Null => Vec::new(),
+        one => vec![plain(one)],
+    }
+}
+
+/// A boolean, also if it is written as text.
+pub fn as_flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) => match text.trim().to_lowercase().as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn add_up(old: &Value, new: &Value) -> Value {
+    let mut all = texts(old);
+    for tag in texts(new) {
+        if !all.contains(&tag) {
+            all.push(tag);
+        }
+    }
+    all.into_iter().collect()
+}
+
+fn merged(old: &Value, new: &Value) -> Value {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut all = old.clone();
+            all.extend(new.clone());
+            Value::Object(all)
+        }
+        (_, new) => new.clone(),
+    }
+}
+
+fn not_a_mapping(place: &str, at: &Span) -> Diagnostic {
+    Diagnostic::error("elt::properties", format!("{place} must be a mapping of keys to values"))
+        .at(at, "this is no mapping")
+}
+
+/// The `models:`, `sources:` or `tests:` of `dbt_project.yml`: settings for folders.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigTree {
+    config: Config,
+    folders: BTreeMap<String, (Span, ConfigTree)>,
+}
+
+impl ConfigTree {
+    /// Reads one of the trees. `+key` is a setting; so is a bare key whose value is no mapping.
+    pub fn read(yaml: &Yaml, words: Words, place: &str, found: &mut Vec<Diagnostic>) -> Self {
+        let mut tree = Self::default();
+        for entry in yaml.entries() {
+            let is_folder = matches!(entry.value.node, YamlNode::Map(_)) || entry.value.is_null();
+            if is_folder && !entry.key.starts_with('+') {
+                let folder = Self::read(&entry.value, words, place, found);
+                tree.folders.insert(entry.key.clone(), (entry.key_at.clone(), folder));
+                continue;
+            }
+            let key = canonical(entry.key.trim_start_matches('+'));
+            found.extend(words::judge(words, place, &key, &entry.key_at, asks_for_nothing(&key, &entry.value)));
+            tree.config.set(&key, entry.value.to_json(), entry.value.at.clone());
+        }
+        tree
+    }
+
+    /// The settings for a thing of this path (`[package, folder…, name]`), the most specific on top.
+    pub fn resolve(&self, fqn: &[String]) -> Config {
+        let mut config = self.config.clone();
+        if let Some((first, rest)) = fqn.split_first()
+            && let Some((_, folder)) = self.folders.get(first)
+        {
+            config.lay(&folder.resolve(rest));
+        }
+        config
+    }
+
+    /// Warns of every folder in the tree that holds none of `things`.
+    pub fn unused(&self, things: &[Vec<String>], found: &mut Vec<Diagnostic>) {
+        let heads: Vec<&str> = things.iter().filter_map(|fqn| fqn.first().map(String::as_str)).collect();
+        for (name, (at, folder)) in &self.folders {
+            let inside: Vec<Vec<String>> =
+                things.iter().filter(|fqn| fqn.first() == Some(name)).map(|fqn| fqn[1..].to_vec()).collect();
+            if inside.is_empty() {
+                found.push(
+                    Diagnostic::warning("elt::unused_config", format!("nothing lies under `{name}`"))
+                        .at(at, "no folder, file or project of this name")
+                        .help("the settings below it have no effect")
+                        .maybe_help(did_you_mean(name, heads.iter().copied())),
+                );
+            } else {
+                folder.unused(&inside, found);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::SourceText;
+
+    fn tree(text: &str) -> (ConfigTree, Vec<Diagnostic>) {
+        let mut found = Vec::new();
+        let yaml = Yaml::parse(&SourceText::new("dbt_project.yml", text)).unwrap();
+        let tree = ConfigTree::read(&yaml, words::MODEL_CONFIG, "models", &mut found);
+        (tree, found)
+    }
+
+    fn fqn(path: &str) -> Vec<String> {
+        path.split('/').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_most_specific_path_wins_and_tags_add_up() {
+        let (tree, found) = tree(
+            "+materialized: view\n+tags: a\nshop:\n  marts:\n    +materialized: table\n    +tags: [b, a]\n    +meta: {owner: me}\n",
+        );
+        assert!(found.is_empty());
+        let config = tree.resolve(&fqn("shop/marts/orders"));
+        assert_eq!(config.text("materialized").as_deref(), Some("table"));
+        assert_eq!(config.texts("tags"), ["a", "b"]);
+        assert_eq!(tree.resolve(&fqn("shop/staging/x")).text("materialized").as_deref(), Some("view"));
+    }
+
+    #[test]
+    fn folders_that_hold_nothing_are_reported() {
+        let (tree, mut found) = tree("shop:\n  mart:\n    +materialized: table\n");
+        tree.unused(&[fqn("shop/marts/orders")], &mut found);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].help_text(), Some("did you mean `marts`?"));
+        assert_eq!(found[0].place().as_deref(), Some("dbt_project.yml:2:3"));
+    }
+}

@@ -1,0 +1,10 @@
+//! Which files hold macros?
+
+use crate::base::SourceText;
+
+/// A `.sql` file of macros or of generic tests. `compile` takes it apart.
+#[derive(Clone, Debug)]
+pub struct MacroFile {
+    /// The file.
+    pub source_text: SourceText,
+}

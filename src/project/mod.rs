@@ -1,0 +1,197 @@
+//! What did the user write?
+//!
+//! A [`Project`] is that, read and not yet understood: its models with what properties files say
+//! of them, sources, singular tests, macro files, the target and the vars. [`load`] reads one from
+//! a folder and returns every mistake it finds on the way, each with its place.
+//!
+//! An elt project is a dbt project. A folder with `models/` alone is one too. What dbt knows and
+//! elt does not do yet is listed in [`words`], and using it is an error or a warning, never silence.
+//!
+//! Not here: what any of it means. `compile` renders the Jinja, resolves the names and orders the
+//! graph; this room only asks it, through [`YamlJinja`], to render strings inside YAML.
+
+mod load;
+mod settings;
+mod target;
+mod model;
+mod source;
+mod data_test;
+mod macro_file;
+mod config;
+pub mod words;
+mod properties;
+mod doc_block;
+mod yaml;
+mod files;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+pub use config::{Config, Setting, as_flag, canonical, plain, texts};
+pub use data_test::{DataTest, SingularTest};
+pub use load::{LoadOptions, find_root, load};
+pub use macro_file::MacroFile;
+pub use model::{Column, Model};
+pub use settings::Dispatch;
+pub use source::{OnChange, Source, SourceLanding};
+pub use target::Target;
+pub use yaml::{RenderScope, YamlJinja};
+
+/// Everything a user wrote, in no order but that of names and paths.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Its name, which is the package in every node's id.
+    pub name: String,
+    /// Its folder.
+    pub root: PathBuf,
+    /// Where models are built.
+    pub target: Target,
+    /// Where artifacts go.
+    pub target_path: PathBuf,
+    /// `vars:` with those of the command line on top.
+    pub vars: BTreeMap<String, Value>,
+    /// Where `adapter.dispatch` looks.
+    pub dispatch: Vec<Dispatch>,
+    /// The models, by path.
+    pub models: Vec<Model>,
+    /// The tables of all sources, by name.
+    pub sources: Vec<Source>,
+    /// The singular tests, by path.
+    pub tests: Vec<SingularTest>,
+    /// The files of macros and generic tests, by path.
+    pub macros: Vec<MacroFile>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::{Diagnostic, show_all};
+
+    /// Knows `{{ target.name }}` and `{{ doc('x') }}`, which is enough to see that Jinja is asked.
+    struct TinyJinja;
+
+    impl YamlJinja for TinyJinja {
+        fn render(&self, text: &str, scope: &RenderScope<'_>) -> Result<String, String> {
+            match text {
+                "{{ target.name == 'prod' }}" => {
+                    Ok(if scope.target.is_some_and(|t| t.name == "prod") { "True" } else { "False" }.into())
+                }
+                "{{ doc('orders') }}" => Ok(scope.docs["orders"].clone()),
+                other => Err(format!("cannot do {other}")),
+            }
+        }
+    }
+
+    fn load_files(files: &[(&str, &str)]) -> (Option<Project>, Vec<Diagnostic>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let full = folder.path().join(path);
+            std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+            std::fs::write(full, text).unwrap();
+        }
+        let options = LoadOptions {
+            root: folder.path().to_path_buf(),
+            target: None,
+            profiles_dir: None,
+            vars: BTreeMap::from([("a".into(), 7.into())]),
+            env: Arc::default(),
+        };
+        load(&options, &TinyJinja)
+    }
+
+    const SHOP: &[(&str, &str)] = &[
+        (
+            "dbt_project.yml",
+            "name: shop\nprofile: shop\nvars: {a: 1, b: 2}\nmodels:\n  shop:\n    staging:\n      +materialized: view\n      +enabled: \"{{ target.name == 'prod' }}\"\n",
+        ),
+        (
+            "profiles.yml",
+            "shop:\n  target: prod\n  outputs:\n    prod: {type: elt, lake: ./lake, schema: sales, threads: 4}\n",
+        ),
+        ("models/staging/stg_orders.sql", "select 1 as id"),
+        ("models/orders.sql", "select * from {{ ref('stg_orders') }}"),
+        ("models/docs.md", "{% docs orders %}All orders.{% enddocs %}"),
+        (
+            "models/schema.yml",
+            r"
+models:
+  - name: orders
+    description: '{{ doc(''orders'') }}'
+    config: {materialized: table}
+    columns:
+      - name: id
+        data_type: bigint
+        data_tests:
+          - unique
+          - accepted_values: {arguments: {values: [1, 2]}, config: {severity: warn}}
+sources:
+  - name: crm
+    meta: {location: 'inbox/{name}.csv'}
+    tables: [{name: people}, {name: Firms, identifier: companies, config: {location: firms.json}}]
+",
+        ),
+        ("macros/cents.sql", "{% macro cents(x) %}{{ x }}/100{% endmacro %}"),
+        ("tests/generic/positive.sql", "{% test positive(model, column_name) %}select 1{% endtest %}"),
+        ("tests/no_orders_lost.sql", "select 1 where false"),
+    ];
+
+    #[test]
+    fn a_project_is_read_with_its_properties_and_settings() {
+        let (project, found) = load_files(SHOP);
+        assert!(found.is_empty(), "{}", show_all(&found));
+        let project = project.unwrap();
+        assert_eq!((project.target.schema.as_str(), project.target.threads), ("sales", Some(4)));
+        assert_eq!((project.vars["a"].clone(), project.vars["b"].clone()), (7.into(), 2.into()));
+
+        let orders = &project.models[0];
+        assert_eq!((orders.name.as_str(), orders.description.as_str()), ("orders", "All orders."));
+        assert_eq!(orders.config.text("materialized").as_deref(), Some("table"));
+        let tests: Vec<_> = orders.columns[0].tests.iter().map(|t| (t.test.as_str(), t.at.place())).collect();
+        assert_eq!(tests[0], ("unique", "models/schema.yml:10:13".into()));
+        assert_eq!(tests[1].0, "accepted_values");
+        assert_eq!(orders.columns[0].tests[1].config.text("severity").as_deref(), Some("warn"));
+        assert_eq!(orders.columns[0].tests[1].arguments["values"][1], 2);
+
+        let staging = &project.models[1];
+        assert_eq!(staging.fqn, ["shop", "staging", "stg_orders"]);
+        assert_eq!(staging.config.flag("enabled"), Some(true));
+
+        let sources: Vec<_> = project.sources.iter().map(|s| (s.name.to_string(), s.landing.clone().unwrap())).collect();
+        assert_eq!(sources[0].0, "crm.companies");
+        assert_eq!(sources[0].1.location, ["firms.json"]);
+        assert_eq!(sources[1].1.location, ["inbox/people.csv"]);
+        assert_eq!((project.macros.len(), project.tests.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_folder_with_models_is_a_project_and_an_empty_one_is_not() {
+        let (project, found) = load_files(&[("models/a.sql", "select 1")]);
+        assert!(found.is_empty());
+        assert_eq!(project.unwrap().target.schema, "main");
+        let (project, found) = load_files(&[("readme.md", "")]);
+        assert!(project.is_none());
+        assert_eq!(found[0].code(), "elt::no_project");
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once() {
+        let (_, found) = load_files(&[
+            ("dbt_project.yml", "name: shop\nmodels: {shop: {mart: {+materialised: view}}}\n"),
+            ("packages.yml", "packages:\n  - package: dbt-labs/dbt_utils\n    version: 1.0.0\n"),
+            ("seeds/country.csv", "a\n1\n"),
+            ("models/marts/orders.sql", "select 1"),
+            ("models/other/orders.sql", "select 1"),
+            ("models/x.py", ""),
+            (
+                "models/s.yml",
+                "models:\n  - name: order\n  - name: orders\n    columns:\n      - name: id\n        data_type: strnig\n        test: [unique]\n  - description: x\n  - name: orders\nsources:\n  - name: crm\n    tables:\n      - name: people\n        external: {location: x}\nunit_tests: [{name: u}]\n",
+            ),
+            ("models/broken.yml", "models: [\n"),
+        ]);
+        insta::assert_snapshot!(show_all(&found), @r"");
+    }
+}

@@ -1,0 +1,46 @@
+//! What is a model, before anybody asks what it means?
+
+use std::sync::Arc;
+
+use crate::base::{SourceText, Span};
+
+use super::config::Config;
+use super::data_test::DataTest;
+
+/// A `.sql` file under the model paths, with what properties files say of it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The file's name without `.sql`.
+    pub name: String,
+    /// The file.
+    pub source_text: SourceText,
+    /// `[package, folder…, name]`.
+    pub fqn: Vec<String>,
+    /// What it is, in words.
+    pub description: String,
+    /// The columns that properties describe, in their order.
+    pub columns: Arc<[Column]>,
+    /// The settings of `dbt_project.yml` and of properties. `config()` in the file comes on top.
+    pub config: Config,
+    /// The tests on the whole model. Those on a column are with the column.
+    pub tests: Vec<DataTest>,
+    /// Where properties describe it.
+    pub described_at: Option<Span>,
+}
+
+/// A column as properties describe it.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name, as written.
+    pub name: String,
+    /// What it is, in words.
+    pub description: String,
+    /// Its SQL type, as written and known to [`parse_data_type`](crate::base::parse_data_type).
+    pub data_type: Option<String>,
+    /// Tags, which its tests inherit.
+    pub tags: Vec<String>,
+    /// The tests on it.
+    pub tests: Vec<DataTest>,
+    /// Where it is described.
+    pub at: Span,
+}

@@ -1,0 +1,237 @@
+//! What do properties files say of models, sources and tests?
+//!
+//! [`read`] takes one rendered file apart. Sources come out whole; what is said of a model or of a
+//! singular test is kept as a description that `load` hangs on the thing itself.
+
+use crate::base::{Diagnostic, Span, TableName, parse_data_type};
+
+use super::config::{Config, ConfigTree, plain};
+use super::data_test::{DataTest, read_tests};
+use super::model::Column;
+use super::settings::is_disabled;
+use super::source::{Source, SourceLanding};
+use super::words::{self, Words};
+use super::yaml::{RenderScope, Yaml, YamlJinja, YamlNode};
+
+/// Below these keys Jinja is rendered later, or not at all.
+const LATE: &[&str] = &["description", "tests", "data_tests", "macros", "unit_tests", "exposures", "metrics"];
+
+/// One properties file taken apart.
+#[derive(Default)]
+pub(super) struct Properties {
+    pub(super) models: Vec<Described>,
+    pub(super) tests: Vec<Described>,
+    pub(super) sources: Vec<Source>,
+}
+
+/// What is said of a model or of a singular test.
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) at: Span,
+    pub(super) description: String,
+    pub(super) config: Config,
+    pub(super) columns: Vec<Column>,
+    pub(super) tests: Vec<DataTest>,
+}
+
+/// What a reader of properties needs besides the text.
+pub(super) struct Reader<'a> {
+    pub(super) jinja: &'a dyn YamlJinja,
+    pub(super) scope: RenderScope<'a>,
+    /// `sources:` of `dbt_project.yml`.
+    pub(super) sources: &'a ConfigTree,
+    /// `[package, folder…]` of the file.
+    pub(super) folder: Vec<String>,
+    pub(super) found: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// Reads one file.
+    pub(super) fn read(&mut self, mut yaml: Yaml) -> Properties {
+        yaml.render(self.jinja, &self.scope, LATE, self.found);
+        self.judge(&yaml, words::PROPERTIES, "a properties file");
+        let mut properties = Properties::default();
+        for item in list(&yaml, "models") {
+            properties.models.extend(self.described(item, words::MODEL, words::MODEL_CONFIG, "a model"));
+        }
+        for item in list(&yaml, "data_tests").iter().chain(list(&yaml, "tests")) {
+            properties.tests.extend(self.described(item, words::MODEL, words::TEST_CONFIG, "a data test"));
+        }
+        for item in list(&yaml, "sources") {
+            self.source(item, &mut properties.sources);
+        }
+        properties
+    }
+
+    fn judge(&mut self, yaml: &Yaml, words: Words, place: &str) {
+        for entry in yaml.entries() {
+            let blank = entry.value.is_blank();
+            self.found.extend(words::judge(words, place, &entry.key, &entry.key_at, blank));
+        }
+    }
+
+    /// The name of an item; an item without one is a mistake.
+    fn name(&mut self, item: &Yaml, what: &str) -> Option<(String, Span)> {
+        match item.get("name").and_then(|name| Some((name.text()?, name.at.clone()))) {
+            Some((name, _)) if name.trim().is_empty() => None,
+            Some(found) => return Some(found),
+            None => None,
+        }
+        .or_else(|| {
+            self.found.push(
+                Diagnostic::error("elt::properties", format!("{what} has no name"))
+                    .at(&item.at, "no `name:` here")
+                    .help("every entry of this list begins with `- name: …`"),
+            );
+            None
+        })
+    }
+
+    /// Reads `description:`, with `doc('…')` filled in.
+    fn description(&mut self, item: &Yaml) -> String {
+        let Some(mut description) = item.get("description").cloned() else { return String::new() };
+        description.render(self.jinja, &self.scope, &[], self.found);
+        description.text().unwrap_or_default()
+    }
+
+    /// Reads `config:` with the `meta:` and `tags:` that may stand beside it below.
+    fn config(&mut self, item: &Yaml, words: Words, what: &str) -> Config {
+        let mut config = Config::default();
+        for key in ["tags", "meta"] {
+            if let Some(value) = item.get(key) {
+                config.set(key, value.to_json(), value.at.clone());
+            }
+        }
+        if let Some(written) = item.get("config") {
+            config.lay(&Config::read(written, words, &format!("the config of {what}"), self.found));
+        }
+        config
+    }
+
+    fn tests(&mut self, item: &Yaml, column: Option<&str>) -> Vec<DataTest> {
+        let lists = ["data_tests", "tests"].into_iter().filter_map(|key| item.get(key));
+        lists.flat_map(|list| read_tests(list, column, self.jinja, &self.scope, self.found)).collect()
+    }
+
+    fn described(&mut self, item: &Yaml, words: Words, config: Words, what: &str) -> Option<Described> {
+        let (name, at) = self.name(item, what)?;
+        self.judge(item, words, what);
+        Some(Described {
+            name,
+            at,
+            description: self.description(item),
+            config: self.config(item, config, what),
+            columns: self.columns(item),
+            tests: self.tests(item, None),
+        })
+    }
+
+    fn columns(&mut self, item: &Yaml) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::new();
+        for entry in list(item, "columns") {
+            let Some((name, at)) = self.name(entry, "a column") else { continue };
+            self.judge(entry, words::COLUMN, "a column");
+            if let Some(twin) = columns.iter().find(|column| column.name == name) {
+                self.found.push(twice("column", &name, &at, &twin.at));
+                continue;
+            }
+            let tags = entry.get("tags").map(Yaml::items).unwrap_or_default();
+            columns.push(Column {
+                description: self.description(entry),
+                data_type: self.data_type(entry),
+                tags: tags.iter().filter_map(Yaml::text).collect(),
+                tests: self.tests(entry, Some(&name)),
+                name,
+                at,
+            });
+        }
+        columns
+    }
+
+    fn data_type(&mut self, column: &Yaml) -> Option<String> {
+        let written = column.get("data_type")?;
+        let name = written.text()?;
+        if parse_data_type(&name).is_none() {
+            self.found.push(
+                Diagnostic::error("elt::data_type", format!("`{name}` is not a type elt knows"))
+                    .at(&written.at, "not a type")
+                    .help("known are bigint, int, double, decimal(p,s), varchar, boolean, date, timestamp, timestamptz, binary, and lists of them such as int[]"),
+            );
+        }
+        Some(name)
+    }
+
+    fn source(&mut self, item: &Yaml, sources: &mut Vec<Source>) {
+        let Some((source, _)) = self.name(item, "a source") else { return };
+        self.judge(item, words::SOURCE, "a source");
+        let mut whole = self.config(item, words::SOURCE_CONFIG, "a source");
+        SourceLanding::promote(&mut whole);
+        let whole_tests = self.tests(item, None);
+        if let Some(test) = whole_tests.first() {
+            self.found.push(
+                Diagnostic::error("elt::data_test", "a test cannot be on a whole source")
+                    .at(&test.at, "on no table")
+                    .help("move it below one of the `tables:`"),
+            );
+        }
+        let schema = item.get("schema").and_then(Yaml::text).or_else(|| whole.text("schema"));
+        let schema = schema.unwrap_or_else(|| source.clone());
+        for table in list(item, "tables") {
+            sources.extend(self.source_table(table, &source, &schema, &whole));
+        }
+    }
+
+    fn source_table(&mut self, item: &Yaml, source: &str, schema: &str, whole: &Config) -> Option<Source> {
+        let (table, at) = self.name(item, "a source's table")?;
+        self.judge(item, words::SOURCE_TABLE, "a source's table");
+        let fqn: Vec<String> = self.folder.iter().cloned().chain([source.to_owned(), table.clone()]).collect();
+        let mut own = self.config(item, words::SOURCE_CONFIG, "a source's table");
+        SourceLanding::promote(&mut own);
+        let mut config = self.sources.resolve(&fqn);
+        SourceLanding::promote(&mut config);
+        config.lay(whole);
+        config.lay(&own);
+        if config.get("enabled").is_some_and(|e| is_disabled(&e.value, &e.at, self.found)) {
+            return None;
+        }
+        let identifier = item.get("identifier").and_then(Yaml::text).unwrap_or_else(|| table.clone());
+        let name = match TableName::new(schema, &identifier) {
+            Ok(name) => name,
+            Err(why) => {
+                self.found.push(
+                    Diagnostic::error("elt::name", why.to_string())
+                        .at(&at, "cannot name a table")
+                        .help("give the table another `identifier:`, or the source another `schema:`"),
+                );
+                return None;
+            }
+        };
+        Some(Source {
+            source: source.to_owned(),
+            landing: SourceLanding::read(&config, &table, &identifier, self.found),
+            name,
+            description: self.description(item),
+            columns: self.columns(item).into(),
+            tests: self.tests(item, None),
+            table,
+            config,
+            fqn,
+            at,
+        })
+    }
+}
+
+/// The items under `key`; a mapping that should be a list counts as its one item.
+fn list<'a>(yaml: &'a Yaml, key: &str) -> &'a [Yaml] {
+    match yaml.get(key) {
+        Some(list) if !matches!(list.node, YamlNode::Scalar(_)) => list.items(),
+        _ => &[],
+    }
+}
+
+/// The error for a second thing of the same name.
+pub(super) fn twice(what: &str, name: &str, at: &Span, first: &Span) -> Diagnostic {
+    Diagnostic::error("elt::duplicate", format!("the {what} `{}` is described twice", plain(&name.into())))
+        .at(at, "again here")
+        .help(format!("it is already at {}; keep one of the two", first.place()))
+}

@@ -1,0 +1,350 @@
+//! What does a YAML file say, and where does it say it?
+//!
+//! A [`Yaml`] is a tree in which every value knows its [`Span`], so that a mistake in a property
+//! can be shown under the property. Strings that hold Jinja are rendered in place by
+//! [`Yaml::render`]; the project does not know Jinja itself and asks a [`YamlJinja`].
+//!
+//! Not here: what any key means ([`words`](super::words) and the readers of each file).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_saphyr::{Location, Spanned};
+
+use crate::base::{Diagnostic, SourceText, Span};
+
+use super::target::Target;
+
+/// Renders the Jinja that a YAML string holds. `compile` has the one implementation.
+pub trait YamlJinja {
+    /// Returns `text` with its tags evaluated, or a sentence that says why that failed.
+    fn render(&self, text: &str, scope: &RenderScope<'_>) -> Result<String, String>;
+}
+
+/// What Jinja inside YAML may refer to.
+#[derive(Clone, Copy)]
+pub struct RenderScope<'a> {
+    /// `var('name')`.
+    pub vars: &'a BTreeMap<String, Value>,
+    /// `env_var('NAME')`.
+    pub env: &'a BTreeMap<String, String>,
+    /// `target.name`; nothing while the profile itself is being read.
+    pub target: Option<&'a Target>,
+    /// `doc('name')`: the blocks of the project's Markdown files.
+    pub docs: &'a BTreeMap<String, String>,
+}
+
+/// A YAML value and its place.
+#[derive(Clone, Debug)]
+pub struct Yaml {
+    /// Where it is written.
+    pub at: Span,
+    /// What is written.
+    pub node: YamlNode,
+}
+
+/// What a [`Yaml`] holds.
+#[derive(Clone, Debug)]
+pub enum YamlNode {
+    /// A scalar: null, boolean, number or string.
+    Scalar(Value),
+    /// A list.
+    List(Vec<Yaml>),
+    /// A mapping, in the order it is written.
+    Map(Vec<Entry>),
+}
+
+/// One `key: value` of a mapping.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The key as text.
+    pub key: String,
+    /// Where the key is written.
+    pub key_at: Span,
+    /// Its value.
+    pub value: Yaml,
+}
+
+impl Yaml {
+    /// Reads a file. An empty file is an empty mapping.
+    ///
+    /// # Errors
+    /// A diagnostic at the line that is no YAML.
+    pub fn parse(source: &SourceText) -> Result<Self, Diagnostic> {
+        let empty = || Self { at: source.span(0..0), node: YamlNode::Map(Vec::new()) };
+        if source.text.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
+            return Ok(empty());
+        }
+        let read: Spanned<Raw> = serde_saphyr::from_str(&source.text).map_err(|e| not_yaml(source, &e))?;
+        let yaml = Self::place(read, source);
+        Ok(if yaml.is_null() { empty() } else { yaml })
+    }
+
+    fn place(read: Spanned<Raw>, source: &SourceText) -> Self {
+        let at = source.span(bytes(source, read.referenced));
+        let node = match read.value {
+            Raw::Scalar(value) => YamlNode::Scalar(value),
+            Raw::List(items) => {
+                YamlNode::List(items.into_iter().map(|item| Self::place(item, source)).collect())
+            }
+            Raw::Map(entries) => {
+                let entries = entries.into_iter().map(|(key, value)| {
+                    let key_at = source.span(bytes(source, key.referenced));
+                    Entry { key: key.value.0, key_at, value: Self::place(value, source) }
+                });
+                YamlNode::Map(entries.collect())
+            }
+        };
+        Self { at, node }
+    }
+
+    /// Whether nothing is written.
+    pub fn is_null(&self) -> bool {
+        matches!(&self.node, YamlNode::Scalar(Value::Null))
+    }
+
+    /// Whether it says nothing that could matter: null, false, or an empty string, list or mapping.
+    pub fn is_blank(&self) -> bool {
+        match &self.node {
+            YamlNode::Scalar(Value::String(text)) => text.is_empty(),
+            YamlNode::Scalar(value) => matches!(value, Value::Null | Value::Bool(false)),
+            YamlNode::List(items) => items.is_empty(),
+            YamlNode::Map(entries) => entries.is_empty(),
+        }
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.node {
+            YamlNode::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; a single value counts as a list of itself, null as an empty one.
+    pub fn items(&self) -> &[Self] {
+        match &self.node {
+            YamlNode::List(items) => items,
+            YamlNode::Scalar(Value::Null) => &[],
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// The value under `key` of a mapping.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The text of a scalar: a string, or a number or boolean as it would be written.
+    pub fn text(&self) -> Option<String> {
+        match &self.node {
+            YamlNode::Scalar(Value::String(text)) => Some(text.clone()),
+            YamlNode::Scalar(Value::Null) => None,
+            YamlNode::Scalar(value) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The same value without its places.
+    pub fn to_json(&self) -> Value {
+        match &self.node {
+            YamlNode::Scalar(value) => value.clone(),
+            YamlNode::List(items) => items.iter().map(Self::to_json).collect(),
+            YamlNode::Map(entries) => {
+                entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+            }
+        }
+    }
+
+    /// Renders every string that holds Jinja, except below the keys in `late`.
+    ///
+    /// What a rendered string becomes is read as YAML would read it: `True` is a boolean, `4` a number.
+    pub fn render(
+        &mut self,
+        jinja: &dyn YamlJinja,
+        scope: &RenderScope<'_>,
+        late: &[&str],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        match &mut self.node {
+            YamlNode::Scalar(Value::String(text)) if text.contains("{{") || text.contains("{%") => {
+                match jinja.render(text, scope) {
+                    Ok(rendered) => self.node = YamlNode::Scalar(read_scalar(rendered)),
+                    Err(why) => found.push(
+                        Diagnostic::error("elt::yaml_jinja", format!("this Jinja cannot be rendered: {why}"))
+                            .at(&self.at, "here")
+                            .help("YAML files know `var()`, `env_var()`, `target` and, in descriptions, `doc()`"),
+                    ),
+                }
+            }
+            YamlNode::Scalar(_) => {}
+            YamlNode::List(items) => {
+                items.iter_mut().for_each(|item| item.render(jinja, scope, late, found));
+            }
+            YamlNode::Map(entries) => {
+                for entry in entries.iter_mut().filter(|entry| !late.contains(&entry.key.as_str())) {
+                    entry.value.render(jinja, scope, late, found);
+                }
+            }
+        }
+    }
+}
+
+fn read_scalar(rendered: String) -> Value {
+    match rendered.trim() {
+        "True" | "true" => Value::Bool(true),
+        "False" | "false" => Value::Bool(false),
+        "None" | "null" => Value::Null,
+        number => match number.parse::<i64>() {
+            Ok(number) => number.into(),
+            Err(_) => Value::String(rendered),
+        },
+    }
+}
+
+fn not_yaml(source: &SourceText, error: &serde_saphyr::Error) -> Diagnostic {
+    let why = error.without_snippet().to_string();
+    let why = why.lines().next().unwrap_or_default().to_owned();
+    let diagnostic = Diagnostic::error("elt::yaml", format!("{} is not valid YAML: {why}", source.path));
+    match error.location() {
+        Some(location) => {
+            let line = usize::try_from(location.line()).unwrap_or(1);
+            let column = usize::try_from(location.column()).unwrap_or(1);
+            diagnostic.at(&source.word_at(line, column), "reading stopped here")
+        }
+        None => diagnostic.at(&source.span(0..0), "in this file"),
+    }
+}
+
+/// The bytes a location covers. A mapping or list is shown by its first line only.
+fn bytes(source: &SourceText, location: Location) -> Range<usize> {
+    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok());
+    let start = match number(location.span().byte_offset()) {
+        Some(start) => start,
+        None => return 0..0,
+    };
+    let length = number(location.span().byte_len()).unwrap_or(0).max(1);
+    let rest = source.text.get(start..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default().trim_end().len();
+    start..start + length.min(line.max(1))
+}
+
+/// A value as the YAML library reads it, before it is put in its place.
+enum Raw {
+    Scalar(Value),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<KeyText>, Spanned<Raw>)>),
+}
+
+/// A key of any scalar type, as text.
+struct KeyText(String);
+
+impl<'de> Deserialize<'de> for KeyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(Self(match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Null))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+        Raw::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Yaml {
+        Yaml::parse(&SourceText::new("m.yml", text)).unwrap()
+    }
+
+    #[test]
+    fn every_value_knows_its_place() {
+        let yaml = read("models:\n  - name: orders\n    tests:\n      - unique\n      - not_null: {}\n");
+        let model = &yaml.get("models").unwrap().items()[0];
+        assert_eq!(model.get("name").unwrap().at.place(), "m.yml:2:11");
+        let tests = model.get("tests").unwrap().items();
+        assert_eq!(tests[0].at.place(), "m.yml:4:9");
+        assert_eq!(tests[1].at.place(), "m.yml:5:9");
+        assert_eq!(model.entries()[1].key_at.place(), "m.yml:3:5");
+    }
+
+    #[test]
+    fn quoted_numbers_stay_text_and_empty_files_are_mappings() {
+        assert_eq!(read("a: '5'\nb: 5\nc: [x, ~]").to_json().to_string(), r#"{"a":"5","b":5,"c":["x",null]}"#);
+        assert!(read("# nothing\n\n").entries().is_empty());
+        assert!(read("---\n").entries().is_empty());
+    }
+
+    #[test]
+    fn broken_yaml_is_shown_where_reading_stopped() {
+        let error = Yaml::parse(&SourceText::new("m.yml", "a: 1\nb: [1, 2\n")).unwrap_err();
+        assert!(error.place().is_some_and(|place| place.starts_with("m.yml:")), "{error}");
+    }
+}

@@ -1,0 +1,160 @@
+//! What would this write do to the table?
+//!
+//! A [`Change`] is the answer, held as a value: files to add, files to retire, the schema
+//! afterwards, and what to tell about it. [`write`](super::write) makes changes, [`Scan`] reads through
+//! them, and only [`commit`](super::commit) makes an entry of a log from one. Until `release` puts
+//! that entry in its place the change can be tested, printed or dropped, and the table has not moved.
+//!
+//! Not here: how the rows to change are found (`write`), or when a change becomes visible (`release`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use deltalake::kernel::{Metadata, Protocol};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{DataFile, Scan, Snapshot};
+use crate::base::{TableName, TableVersion};
+
+/// A write not yet published. Dropping it leaves unreferenced files at worst.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub(super) table: TableName,
+    pub(super) base: Option<Arc<Snapshot>>,
+    pub(super) schema: SchemaRef,
+    pub(super) definition: Definition,
+    pub(super) add: Vec<DataFile>,
+    pub(super) retire: Vec<DataFile>,
+    pub(super) operation: Operation,
+    pub(super) effect: Effect,
+    pub(super) transactions: BTreeMap<String, i64>,
+    pub(super) provenance: BTreeMap<String, Value>,
+}
+
+/// Whether the table's protocol and metadata change with it.
+#[derive(Clone, Debug)]
+pub(super) enum Definition {
+    /// They stay as they are.
+    Same,
+    /// They are made for `schema`, new or in place of the old ones.
+    Made,
+    /// They are those of an earlier version.
+    Restored { metadata: Box<Metadata>, protocol: Box<Protocol> },
+}
+
+/// What kind of write it is, in Delta's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Rows were added.
+    Append,
+    /// All rows were replaced.
+    Overwrite,
+    /// The rows that a predicate picks were replaced.
+    ReplaceWhere,
+    /// Rows were updated by key, the others added.
+    Merge,
+    /// The table is as it was at an earlier version.
+    Restore {
+        /// That version.
+        to: TableVersion,
+    },
+}
+
+/// How many rows and files a change touches. Rows that a rewrite only copies count nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// Rows that were not in the table before.
+    pub added: u64,
+    /// Rows whose key was in the table before.
+    pub updated: u64,
+    /// Rows that are gone.
+    pub removed: u64,
+    /// Rows in the table afterwards, if the log says so for every file.
+    pub rows_after: Option<u64>,
+    /// Bytes of the new files.
+    pub bytes: u64,
+}
+
+impl Change {
+    /// Which table.
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// The version it was made from; nothing if it creates the table.
+    pub fn base(&self) -> Option<TableVersion> {
+        self.base.as_ref().map(|snapshot| snapshot.version())
+    }
+
+    /// The version that its commit makes.
+    pub fn version(&self) -> TableVersion {
+        self.base().map_or(TableVersion(0), TableVersion::next)
+    }
+
+    /// The columns afterwards.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// What kind of write it is.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// How many rows and files it touches.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Whether its commit would say nothing: no file moves, nothing is recorded, nothing is redefined.
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty()
+            && self.retire.is_empty()
+            && self.transactions.is_empty()
+            && matches!(self.definition, Definition::Same)
+    }
+
+    /// Records that application `app` has written up to `version`, in the same commit as the rows.
+    #[must_use]
+    pub fn with_transaction(mut self, app: String, version: i64) -> Self {
+        self.transactions.insert(app, version);
+        self
+    }
+
+    /// Records a fact about where the rows came from, to be kept in the commit.
+    #[must_use]
+    pub fn with_provenance(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.provenance.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The data files afterwards.
+    pub fn files(&self) -> Vec<DataFile> {
+        let before = self.base.iter().flat_map(|snapshot| snapshot.files());
+        let kept = before.filter(|file| !self.retire.iter().any(|gone| gone.is(file)));
+        kept.chain(&self.add).cloned().collect()
+    }
+
+    /// Reads the table as it would be afterwards.
+    pub fn scan(&self) -> Scan {
+        Scan::new(&self.table, Arc::clone(&self.schema), self.files())
+    }
+
+    pub(super) fn count_rows_after(&mut self) {
+        self.effect.rows_after = self.files().iter().map(DataFile::rows).sum();
+        self.effect.bytes = self.add.iter().map(DataFile::size).sum();
+    }
+}
+
+impl fmt::Display for Effect {
+    /// `12 added, 3 updated`, or `no rows`; what is zero is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [(self.added, "added"), (self.updated, "updated"), (self.removed, "removed")];
+        let said: Vec<String> =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        f.write_str(&if said.is_empty() { "no rows".to_owned() } else { said.join(", ") })
+    }
+}

@@ -1,0 +1,212 @@
+//! How does a change become an entry of a Delta log?
+//!
+//! [`entry`] turns a [`Change`] into the exact text of the next log entry; `release` writes that text
+//! down first and puts it in its place later, any number of times, with put-if-absent: the version is
+//! the compare-and-swap. deltalake's own commit loop is not used, because it rebases a change on
+//! top of another writer's without deriving it anew. [`undo`] is the entry that takes one back.
+//!
+//! Format: the Delta transaction protocol, sections *Actions* and *Commit Provenance Information*.
+
+use chrono::{DateTime, Utc};
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::{Action, StructType};
+use serde_json::{Map, Value, json};
+
+use super::change::Definition;
+use super::{Change, Operation, TableError};
+use crate::base::TableName;
+
+/// What a commit says about itself, besides its actions.
+#[derive(Clone, Debug)]
+pub struct CommitFacts {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub user: String,
+    /// The run that made it.
+    pub run: String,
+    /// The release that publishes it.
+    pub release: u64,
+    /// A new table's identity, should it be one.
+    pub table_id: String,
+}
+
+/// The engine's name and version, as Delta's `engineInfo` has it.
+pub const ENGINE: &str = concat!("elt/", env!("CARGO_PKG_VERSION"));
+
+/// Returns the text of the log entry that publishes `change`: one action a line.
+pub fn entry(change: &Change, facts: &CommitFacts) -> Result<String, TableError> {
+    let millis = facts.at.timestamp_millis();
+    let mut lines = vec![commit_info(change, facts)];
+    match &change.definition {
+        Definition::Same => {}
+        Definition::Made => {
+            lines.push(protocol(change));
+            lines.push(metadata(change, facts, millis)?);
+        }
+        Definition::Restored { metadata, protocol } => {
+            lines.push(json!({"protocol": protocol}));
+            lines.push(json!({"metaData": metadata}));
+        }
+    }
+    for (app, version) in &change.transactions {
+        lines.push(json!({"txn": {"appId": app, "version": version, "lastUpdated": millis}}));
+    }
+    for file in &change.retire {
+        lines.push(action(Action::Remove(file.remove(millis))));
+    }
+    for file in &change.add {
+        lines.push(action(Action::Add(file.0.clone())));
+    }
+    Ok(text(&lines))
+}
+
+/// Returns the text of the log entry that takes `change` back, for the version after its own.
+///
+/// Only needed when another writer's commit on another table stops a release half-way.
+pub fn undo(change: &Change, facts: &CommitFacts) -> Result<String, TableError> {
+    let millis = facts.at.timestamp_millis();
+    let mut lines = vec![json!({"commitInfo": {
+        "timestamp": millis,
+        "operation": "RESTORE",
+        "operationParameters": {"version": change.base().map(|version| version.0)},
+        "engineInfo": ENGINE,
+        "elt.abandoned_release": facts.release,
+        "elt.run": facts.run,
+    }})];
+    if let (Some(base), false) = (&change.base, matches!(change.definition, Definition::Same)) {
+        lines.push(json!({"protocol": base.protocol()}));
+        lines.push(json!({"metaData": base.metadata()}));
+    }
+    lines.extend(change.add.iter().map(|file| action(Action::Remove(file.remove(millis)))));
+    lines.extend(change.retire.iter().map(|file| action(Action::Add(file.0.clone()))));
+    Ok(text(&lines))
+}
+
+fn commit_info(change: &Change, facts: &CommitFacts) -> Value {
+    let mut info = Map::new();
+    info.insert("timestamp".into(), facts.at.timestamp_millis().into());
+    info.insert("userName".into(), facts.user.clone().into());
+    let (operation, parameters) = operation(change);
+    info.insert("operation".into(), operation.into());
+    info.insert("operationParameters".into(), parameters);
+    if let Some(base) = change.base() {
+        info.insert("readVersion".into(), base.0.into());
+    }
+    info.insert("isBlindAppend".into(), matches!(change.operation, Operation::Append).into());
+    info.insert("operationMetrics".into(), metrics(change));
+    info.insert("engineInfo".into(), ENGINE.into());
+    info.insert("elt.release".into(), facts.release.into());
+    info.insert("elt.run".into(), facts.run.clone().into());
+    for (key, value) in &change.provenance {
+        info.insert(format!("elt.{key}"), value.clone());
+    }
+    json!({"commitInfo": info})
+}
+
+/// The operation and its parameters, in the words that `DESCRIBE HISTORY` users know. Values are strings.
+fn operation(change: &Change) -> (&'static str, Value) {
+    match change.operation {
+        Operation::Append => ("WRITE", json!({"mode": "Append", "partitionBy": "[]"})),
+        Operation::Overwrite if change.base.is_none() => {
+            ("CREATE TABLE AS SELECT", json!({"mode": "ErrorIfExists", "partitionBy": "[]"}))
+        }
+        Operation::Overwrite => ("WRITE", json!({"mode": "Overwrite", "partitionBy": "[]"})),
+        Operation::ReplaceWhere => ("WRITE", json!({"mode": "Overwrite", "partitionBy": "[]"})),
+        Operation::Merge => ("MERGE", json!({})),
+        Operation::Restore { to } => ("RESTORE", json!({"version": to.0.to_string()})),
+    }
+}
+
+fn metrics(change: &Change) -> Value {
+    let effect = change.effect;
+    json!({
+        "numFiles": change.add.len().to_string(),
+        "numRemovedFiles": change.retire.len().to_string(),
+        "numOutputRows": (effect.added + effect.updated).to_string(),
+        "numUpdatedRows": effect.updated.to_string(),
+        "numDeletedRows": effect.removed.to_string(),
+        "numOutputBytes": effect.bytes.to_string(),
+    })
+}
+
+/// The least protocol that the schema needs: 1/2, or table features if a timestamp has no zone.
+fn protocol(change: &Change) -> Value {
+    if change.schema.fields().iter().any(|field| has_zoneless_timestamp(field.data_type())) {
+        json!({"protocol": {
+            "minReaderVersion": 3,
+            "minWriterVersion": 7,
+            "readerFeatures": ["timestampNtz"],
+            "writerFeatures": ["timestampNtz", "appendOnly", "invariants"],
+        }})
+    } else {
+        json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}})
+    }
+}
+
+fn has_zoneless_timestamp(data_type: &arrow::datatypes::DataType) -> bool {
+    use arrow::datatypes::DataType;
+    match data_type {
+        DataType::Timestamp(_, None) => true,
+        DataType::List(item) => has_zoneless_timestamp(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_zoneless_timestamp(field.data_type())),
+        _ => false,
+    }
+}
+
+fn metadata(change: &Change, facts: &CommitFacts, millis: i64) -> Result<Value, TableError> {
+    let schema: Result<StructType, _> = change.schema.as_ref().try_into_kernel();
+    let schema = schema.map_err(|error| TableError::SchemaMismatch {
+        table: change.table.clone(),
+        because: error.to_string(),
+        help: "cast the column to another type in the query".to_owned(),
+    })?;
+    let schema = serde_json::to_string(&schema).expect("a Delta schema is plain data");
+    let (id, created, configuration) = match &change.base {
+        Some(base) => {
+            let old = base.metadata();
+            (old.id().to_owned(), old.created_time(), json!(old.configuration()))
+        }
+        None => (facts.table_id.clone(), Some(millis), json!({})),
+    };
+    Ok(json!({"metaData": {
+        "id": id,
+        "name": change.table.table(),
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": schema,
+        "partitionColumns": [],
+        "configuration": configuration,
+        "createdTime": created,
+    }}))
+}
+
+fn action(action: Action) -> Value {
+    serde_json::to_value(action).expect("actions are plain data")
+}
+
+fn text(lines: &[Value]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    text
+}
+
+/// Reads back which release of elt made a log entry, if any did.
+pub fn release_of(entry: &str) -> Option<u64> {
+    let first: Value = serde_json::from_str(entry.lines().next()?).ok()?;
+    first.get("commitInfo")?.get("elt.release")?.as_u64()
+}
+
+/// Says in a few words who made a log entry: `MERGE by delta-rs:1.6.6`.
+pub fn author_of(table: &TableName, entry: &str) -> String {
+    let info = entry.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let info = info.filter_map(|line| line.get("commitInfo").cloned()).next().unwrap_or_default();
+    let word = |key: &str| info.get(key).and_then(Value::as_str);
+    let operation = word("operation").unwrap_or("a commit");
+    match word("engineInfo") {
+        Some(engine) => format!("{operation} on `{table}` by {engine}"),
+        None => format!("{operation} on `{table}` by another program"),
+    }
+}

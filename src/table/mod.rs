@@ -1,0 +1,29 @@
+//! What is a table, and how does it change?
+//!
+//! A [`Snapshot`] is a Delta table at one version: schema and data files. A [`Change`] is a write not
+//! yet published; [`write`] makes changes, [`Scan`] reads a snapshot or reads *through* a change, and
+//! [`commit`] is the only code that turns a change into an entry of a Delta log.
+//!
+//! Not here: which version readers see (`release`), and what SQL calls it (`query`).
+
+mod as_of;
+mod change;
+pub mod commit;
+mod error;
+mod file;
+mod history;
+mod scan;
+mod schema;
+mod snapshot;
+mod tables;
+pub mod write;
+
+pub use as_of::version_at;
+pub use change::{Change, Effect, Operation};
+pub use error::TableError;
+pub use file::DataFile;
+pub use history::{Commit, history};
+pub use scan::{FILE_COLUMN, Scan};
+pub use schema::storable;
+pub use snapshot::Snapshot;
+pub use tables::Tables;

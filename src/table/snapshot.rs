@@ -1,0 +1,160 @@
+//! What is in a table at one version?
+
+use std::collections::HashMap;
+
+use arrow::datatypes::SchemaRef;
+use deltalake::kernel::{Metadata, Protocol};
+use deltalake::table::state::DeltaTableState;
+use futures::StreamExt;
+
+use super::error::log_error;
+use super::{DataFile, TableError, Tables};
+use crate::base::{TableName, TableVersion};
+use crate::lake::layout;
+
+/// A table at one version: its schema and its data files. Immutable.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    table: TableName,
+    version: TableVersion,
+    schema: SchemaRef,
+    files: Vec<DataFile>,
+    metadata: Metadata,
+    protocol: Protocol,
+}
+
+impl Snapshot {
+    /// Reads the log up to `version`.
+    pub(super) async fn read(
+        tables: &Tables,
+        table: &TableName,
+        version: TableVersion,
+    ) -> Result<Self, TableError> {
+        let log = tables.log_store(table);
+        let state = DeltaTableState::try_new(log.as_ref(), Some(version.0)).await.map_err(log_error(table))?;
+        let snapshot = state.snapshot();
+        #[expect(deprecated, reason = "the replacement gives no access to the whole action")]
+        let files = state.log_data().iter().map(|view| DataFile(view.add_action())).collect();
+        Ok(Self {
+            table: table.clone(),
+            version,
+            schema: super::schema::from_delta(&snapshot.arrow_schema()),
+            files,
+            metadata: snapshot.metadata().clone(),
+            protocol: snapshot.protocol().clone(),
+        })
+    }
+
+    /// Which table.
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// Which version of it.
+    pub fn version(&self) -> TableVersion {
+        self.version
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The data files, in the log's order.
+    pub fn files(&self) -> &[DataFile] {
+        &self.files
+    }
+
+    /// The table's identity, which survives every change but not a foreign re-creation.
+    pub fn id(&self) -> &str {
+        self.metadata.id()
+    }
+
+    /// Rows, if the log says so for every file.
+    pub fn rows(&self) -> Option<u64> {
+        self.files.iter().map(DataFile::rows).sum()
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    pub(super) fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// Refuses a table whose files our scan would read wrongly, or our writers would break.
+    pub(super) fn check_supported(&self) -> Result<(), TableError> {
+        let unsupported =
+            |feature: &str| TableError::UnsupportedFeature { table: self.table.clone(), feature: feature.to_owned() };
+        if !self.metadata.partition_columns().is_empty() {
+            return Err(unsupported("partitioned tables"));
+        }
+        if self.files.iter().any(|file| file.0.deletion_vector.is_some()) {
+            return Err(unsupported("deletionVectors"));
+        }
+        let known = ["timestampNtz", "appendOnly", "invariants", "deletionVectors"];
+        let protocol = serde_json::to_value(&self.protocol).unwrap_or_default();
+        for list in ["readerFeatures", "writerFeatures"] {
+            let features = protocol.get(list).and_then(|features| features.as_array()).into_iter().flatten();
+            for feature in features.filter_map(|feature| feature.as_str()) {
+                if !known.contains(&feature) {
+                    return Err(unsupported(feature));
+                }
+            }
+        }
+        let legacy = |key: &str| protocol.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let (reader, writer) = (legacy("minReaderVersion"), legacy("minWriterVersion"));
+        if reader == 2 || (3..7).contains(&writer) {
+            return Err(unsupported(&format!("protocol version {reader}/{writer}")));
+        }
+        Ok(())
+    }
+
+    /// The newest version that each of `apps` wrote by a `txn` action, at this version of the table.
+    ///
+    /// `txn` actions live as long as the table, unless `delta.setTransactionRetentionDuration` is set.
+    pub async fn transactions(
+        &self,
+        tables: &Tables,
+        apps: impl IntoIterator<Item = String>,
+    ) -> Result<HashMap<String, i64>, TableError> {
+        if let Some(mut all) = self.transactions_in_log(tables).await? {
+            return Ok(apps.into_iter().filter_map(|app| all.remove(&app).map(|v| (app, v))).collect());
+        }
+        let log = tables.log_store(&self.table);
+        let state =
+            DeltaTableState::try_new(log.as_ref(), Some(self.version.0)).await.map_err(log_error(&self.table))?;
+        let mut found = HashMap::new();
+        for app in apps {
+            let version = state.transaction_version(log.as_ref(), &app).await.map_err(log_error(&self.table))?;
+            found.extend(version.map(|version| (app, version)));
+        }
+        Ok(found)
+    }
+
+    /// Every `txn` in one pass over the log's JSON entries; nothing if the log's beginning was
+    /// cleaned away and only a checkpoint remembers.
+    async fn transactions_in_log(&self, tables: &Tables) -> Result<Option<HashMap<String, i64>>, TableError> {
+        let lake = tables.lake();
+        let versions = (0..=self.version.0).map(TableVersion);
+        let entries: Vec<_> = futures::stream::iter(versions)
+            .map(|version| async move { lake.read(&layout::log_entry(&self.table, version)).await })
+            .buffered(16)
+            .collect()
+            .await;
+        let mut all = HashMap::new();
+        for entry in entries {
+            let Some(bytes) = entry? else { return Ok(None) };
+            let text = String::from_utf8_lossy(&bytes);
+            for line in text.lines().filter(|line| line.contains("\"txn\"")) {
+                let Ok(action) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+                let txn = &action["txn"];
+                if let (Some(app), Some(version)) = (txn["appId"].as_str(), txn["version"].as_i64()) {
+                    all.insert(app.to_owned(), version);
+                }
+            }
+        }
+        Ok(Some(all))
+    }
+}

@@ -1,0 +1,145 @@
+//! Which tables does a lake hold, and what was already read of them?
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SessionStateBuilder, runtime_env::RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use url::Url;
+
+use super::{Snapshot, TableError};
+use crate::base::{TableName, TableVersion};
+use crate::lake::{Lake, layout};
+
+/// The tables of one lake. Cheap to clone; clones share what was read.
+#[derive(Clone)]
+pub struct Tables {
+    lake: Lake,
+    runtime: Arc<RuntimeEnv>,
+    snapshots: Arc<Mutex<HashMap<(TableName, TableVersion), Arc<Snapshot>>>>,
+}
+
+impl Tables {
+    /// The tables of `lake`.
+    pub fn new(lake: Lake) -> Self {
+        let runtime = RuntimeEnvBuilder::new().build_arc().expect("the default runtime needs nothing");
+        runtime.register_object_store(store_url().as_ref(), lake.store());
+        Self { lake, runtime, snapshots: Arc::default() }
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// The engine's runtime, which knows how to reach the lake's files and shares their footers.
+    pub fn runtime(&self) -> Arc<RuntimeEnv> {
+        Arc::clone(&self.runtime)
+    }
+
+    /// A bare session for the table room's own plans.
+    pub(super) fn context(&self) -> SessionContext {
+        let state = SessionStateBuilder::new()
+            .with_config(SessionConfig::new())
+            .with_runtime_env(self.runtime())
+            .with_default_features()
+            .build();
+        SessionContext::new_with_state(state)
+    }
+
+    /// The newest version in the table's log; nothing if there is no log.
+    ///
+    /// One listing. This is what other engines see, not what readers through elt see.
+    ///
+    /// # Errors
+    /// [`TableError::TornCommit`] if the newest commit has no content.
+    pub async fn head(&self, table: &TableName) -> Result<Option<TableVersion>, TableError> {
+        let mut newest: Option<(TableVersion, u64)> = None;
+        for object in self.lake.list(&layout::log(table)).await? {
+            if let Some(number) = layout::number_of(&object.location) {
+                newest = newest.max(Some((TableVersion(number), object.size)));
+            }
+        }
+        match newest {
+            Some((version, 0)) => Err(torn(table, version, "it has no content")),
+            other => Ok(other.map(|(version, _)| version)),
+        }
+    }
+
+    /// The table at `version`. Read once, then remembered: versions never change.
+    ///
+    /// # Errors
+    /// [`TableError::NoSuchVersion`], or [`TableError::TornCommit`] if the commit that made the
+    /// version is damaged.
+    pub async fn snapshot(
+        &self,
+        table: &TableName,
+        version: TableVersion,
+    ) -> Result<Arc<Snapshot>, TableError> {
+        let key = (table.clone(), version);
+        if let Some(known) = self.remembered(&key) {
+            return Ok(known);
+        }
+        self.check_commit(table, version).await?;
+        let snapshot = Arc::new(Snapshot::read(self, table, version).await?);
+        self.snapshots.lock().expect("no holder panics").insert(key, Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    fn remembered(&self, key: &(TableName, TableVersion)) -> Option<Arc<Snapshot>> {
+        self.snapshots.lock().expect("no holder panics").get(key).cloned()
+    }
+
+    /// Refuses a commit with no content or with a torn line, which deltalake would read as less.
+    async fn check_commit(&self, table: &TableName, version: TableVersion) -> Result<(), TableError> {
+        let Some(bytes) = self.lake.read(&layout::log_entry(table, version)).await? else {
+            let help = match self.head(table).await? {
+                Some(head) => format!("its newest version is {head}; `elt history {table}` lists them"),
+                None => "the table has no versions at all".to_owned(),
+            };
+            return Err(TableError::NoSuchVersion { table: table.clone(), version, help });
+        };
+        if bytes.is_empty() {
+            return Err(torn(table, version, "it has no content"));
+        }
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        for (at, line) in lines.enumerate() {
+            if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() {
+                return Err(torn(table, version, &format!("line {} is not whole", at + 1)));
+            }
+        }
+        Ok(())
+    }
+
+    /// deltalake's view of the table's log.
+    pub(super) fn log_store(&self, table: &TableName) -> LogStoreRef {
+        let root = layout::table(table);
+        // The scheme is a formality: every request goes to the store given here.
+        let url = Url::parse(&format!("memory:///{root}/")).expect("table names are safe in URLs");
+        default_logstore(self.lake.store_at(&root), self.lake.store(), &url, &StorageConfig::default())
+    }
+}
+
+/// Under which name the engine's runtime knows the lake's object store.
+pub(super) fn store_url() -> ObjectStoreUrl {
+    ObjectStoreUrl::parse("lake://lake").expect("a constant URL")
+}
+
+fn torn(table: &TableName, version: TableVersion, because: &str) -> TableError {
+    TableError::TornCommit {
+        table: table.clone(),
+        version,
+        path: layout::log_entry(table, version).to_string(),
+        because: because.to_owned(),
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tables({:?})", self.lake)
+    }
+}

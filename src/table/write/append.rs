@@ -1,0 +1,87 @@
+//! Rows are added.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
+
+use super::files::write_rows;
+use crate::base::TableName;
+use crate::table::change::Definition;
+use crate::table::schema::drift;
+use crate::table::{Change, Effect, Operation, Snapshot, TableError, Tables, storable};
+
+/// What to do with a column that the rows have and the table lacks: dbt's `on_schema_change`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewColumns {
+    /// Leave it out.
+    Ignore,
+    /// Refuse the rows.
+    Fail,
+    /// Give it to the table; its old rows have nulls there.
+    Append,
+}
+
+/// Adds `rows` to `table`; makes the table if `base` is nothing.
+///
+/// Columns are matched by name. A column of the table that the rows lack is null in them, unless
+/// `new_columns` is [`NewColumns::Fail`].
+pub async fn append(
+    tables: &Tables,
+    table: &TableName,
+    base: Option<Arc<Snapshot>>,
+    rows: SendableRecordBatchStream,
+    new_columns: NewColumns,
+) -> Result<Change, TableError> {
+    let incoming = storable(table, &rows.schema())?;
+    let (schema, definition) = match &base {
+        None => (incoming, Definition::Made),
+        Some(base) => evolve(base, &incoming, new_columns)?,
+    };
+    let (add, added) = write_rows(tables, table, &schema, rows).await?;
+    let mut change = Change {
+        table: table.clone(),
+        base,
+        schema,
+        definition,
+        add,
+        retire: Vec::new(),
+        operation: Operation::Append,
+        effect: Effect { added, ..Effect::default() },
+        transactions: Default::default(),
+        provenance: Default::default(),
+    };
+    change.count_rows_after();
+    Ok(change)
+}
+
+/// The table's schema after rows of `incoming` were let in.
+pub(super) fn evolve(
+    base: &Snapshot,
+    incoming: &SchemaRef,
+    new_columns: NewColumns,
+) -> Result<(SchemaRef, Definition), TableError> {
+    base.check_supported()?;
+    let drift = drift(base.schema(), incoming);
+    let names: Vec<&str> = drift.added.iter().map(|field| field.name().as_str()).collect();
+    if new_columns == NewColumns::Fail && !(names.is_empty() && drift.missing.is_empty()) {
+        return Err(TableError::SchemaMismatch {
+            table: base.table().clone(),
+            because: format!(
+                "the columns changed; new: {}; missing: {}",
+                list(&names),
+                list(&drift.missing.iter().map(String::as_str).collect::<Vec<_>>())
+            ),
+            help: "`on_schema_change` is `fail`: run with `--full-refresh`, or set it to `append_new_columns`".into(),
+        });
+    }
+    if new_columns == NewColumns::Append && !drift.added.is_empty() {
+        let fields: Vec<_> = base.schema().fields().iter().chain(&drift.added).cloned().collect();
+        return Ok((Arc::new(Schema::new(fields)), Definition::Made));
+    }
+    Ok((Arc::clone(base.schema()), Definition::Same))
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
