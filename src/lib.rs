@@ -2,3 +2,5 @@
 pub mod base;
 pub mod lake;
 pub mod table;
+pub mod release;
+pub mod query;

@@ -112,7 +112,7 @@ fn matches(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, LandingError> {
     for path in paths {
         let path = path.map_err(|error| {
             let path = error.path().to_owned();
-            unreadable(&path, error.into_error())
+            unreadable(&path, error.into())
         })?;
         if path.is_file() {
             files.push(cleaned(&path)?);
@@ -136,7 +136,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, LandingError> {
 
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -225,7 +226,14 @@ mod tests {
 
     fn inbox() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["root/in/b.csv", "root/in/a.csv", "root/in/.c.csv", "root/in/deep/d.csv", "root/in/e[1].csv", "out.csv"] {
+        for name in [
+            "root/in/b.csv",
+            "root/in/a.csv",
+            "root/in/.c.csv",
+            "root/in/deep/d.csv",
+            "root/in/e[1].csv",
+            "out.csv",
+        ] {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
@@ -249,7 +257,11 @@ mod tests {
         ] {
             let patterns: Vec<String> = patterns.into_iter().map(str::to_owned).collect();
             let found = discover(&dir.path().join("root"), &patterns).unwrap();
-            assert_eq!(found.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), paths, "{patterns:?}");
+            assert_eq!(
+                found.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(),
+                paths,
+                "{patterns:?}"
+            );
             assert!(found.iter().all(|file| file.size == fs::metadata(&file.on_disk).unwrap().len()));
         }
     }

@@ -30,7 +30,9 @@ pub enum LandingError {
     #[error("`{pattern}` is not a file pattern")]
     #[diagnostic(
         code(elt::landing::bad_pattern),
-        help("`*` and `?` match within a name, `**` whole folders, `[ab]` one of two letters; write `[[]` for a bracket")
+        help(
+            "`*` and `?` match within a name, `**` whole folders, `[ab]` one of two letters; write `[[]` for a bracket"
+        )
     )]
     BadPattern {
         /// As the user wrote it.
@@ -49,7 +51,10 @@ pub enum LandingError {
 
     /// The operating system did not give the bytes.
     #[error("cannot read {path}")]
-    #[diagnostic(code(elt::landing::unreadable), help("check that the file is still there and that you may read it"))]
+    #[diagnostic(
+        code(elt::landing::unreadable),
+        help("check that the file is still there and that you may read it")
+    )]
     Unreadable {
         /// The file or folder.
         path: String,
@@ -115,7 +120,9 @@ pub enum LandingError {
     #[error("columns of {path} would both be named `{landed}`: {}", quoted(columns))]
     #[diagnostic(
         code(elt::landing::same_name),
-        help("rename one of them in the file; names are trimmed and lower-cased, and what is no letter or digit becomes `_`")
+        help(
+            "rename one of them in the file; names are trimmed and lower-cased, and what is no letter or digit becomes `_`"
+        )
     )]
     SameName {
         /// The file.
@@ -151,7 +158,10 @@ pub enum LandingError {
 
     /// The first line has one column, and would have more with another delimiter.
     #[error("two readings of {path}: 1 column with `{used}` as delimiter, {columns} columns with `{other}`")]
-    #[diagnostic(code(elt::landing::delimiter), help("declare `delimiter: \"{other}\"`, or `delimiter: \"{used}\"` if there is only one column"))]
+    #[diagnostic(
+        code(elt::landing::delimiter),
+        help("declare `delimiter: \"{other}\"`, or `delimiter: \"{used}\"` if there is only one column")
+    )]
     Delimiter {
         /// The file.
         path: String,
@@ -165,7 +175,12 @@ pub enum LandingError {
 
     /// Text in an encoding that is not read, or with line ends that are not.
     #[error("{path} is text in a form that is not read: {found}")]
-    #[diagnostic(code(elt::landing::encoding), help("convert it to UTF-8 with lines that end in LF or CRLF, for example with `iconv` or `dos2unix -c mac`"))]
+    #[diagnostic(
+        code(elt::landing::encoding),
+        help(
+            "convert it to UTF-8 with lines that end in LF or CRLF, for example with `iconv` or `dos2unix -c mac`"
+        )
+    )]
     Encoding {
         /// The file.
         path: String,
@@ -177,7 +192,9 @@ pub enum LandingError {
     #[error("{path} has {lines} lines and none of them is a JSON object")]
     #[diagnostic(
         code(elt::landing::not_json_lines),
-        help("write one object per line; `jq -c '.[]' file.json > file.jsonl` does so for a file that is one array")
+        help(
+            "write one object per line; `jq -c '.[]' file.json > file.jsonl` does so for a file that is one array"
+        )
     )]
     NotJsonLines {
         /// The file.
@@ -210,7 +227,10 @@ pub enum LandingError {
 
     /// Arrow refused what landing built.
     #[error("the rows of {path} could not be put together")]
-    #[diagnostic(code(elt::landing::internal), help("this is a bug in elt, please report it with the table's schema"))]
+    #[diagnostic(
+        code(elt::landing::internal),
+        help("this is a bug in elt, please report it with the table's schema")
+    )]
     Internal {
         /// The file.
         path: String,
@@ -223,9 +243,10 @@ impl LandingError {
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Damaged { .. } | Self::Unbalanced { .. } | Self::NotJsonLines { .. } | Self::Encoding { .. } => {
-                ErrorKind::Data
-            }
+            Self::Damaged { .. }
+            | Self::Unbalanced { .. }
+            | Self::NotJsonLines { .. }
+            | Self::Encoding { .. } => ErrorKind::Data,
             Self::Unreadable { .. } => ErrorKind::Unavailable,
             Self::Internal { .. } => ErrorKind::Internal,
             _ => ErrorKind::User,

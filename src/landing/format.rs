@@ -73,7 +73,8 @@ impl Default for ReadOptions {
 impl ReadOptions {
     /// How freely the values of each column may be spelled.
     pub(crate) fn spellings(&self, schema: &Schema) -> Vec<Spelling> {
-        let spelling = |name: &String| if self.declared.contains(name) { Spelling::Free } else { Spelling::Strict };
+        let spelling =
+            |name: &String| if self.declared.contains(name) { Spelling::Free } else { Spelling::Strict };
         schema.fields().iter().map(|field| spelling(field.name())).collect()
     }
 }
@@ -125,7 +126,8 @@ fn delimiter_byte(delimiter: char) -> Result<u8, LandingError> {
         _ => Err(LandingError::BadOption {
             option: "delimiter",
             value: delimiter.to_string(),
-            help: "write one ASCII character that is no quote and no line end, such as `;` or `\\t`".to_owned(),
+            help: "write one ASCII character that is no quote and no line end, such as `;` or `\\t`"
+                .to_owned(),
         }),
     }
 }

@@ -9,13 +9,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringArray, StringBuilder,
-    new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanArray, BooleanBuilder, PrimitiveBuilder,
+    StringArray, StringBuilder, new_null_array,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -122,7 +122,9 @@ pub(crate) fn fit_texts<'a>(
         DataType::Int32 => fit::<Int32Type>(data_type, cells, |text| integer(text)?.try_into().ok(), misfit),
         DataType::Int16 => fit::<Int16Type>(data_type, cells, |text| integer(text)?.try_into().ok(), misfit),
         DataType::Int8 => fit::<Int8Type>(data_type, cells, |text| integer(text)?.try_into().ok(), misfit),
-        DataType::Float64 => fit::<Float64Type>(data_type, cells, |text| literal::double(text, spelling), misfit),
+        DataType::Float64 => {
+            fit::<Float64Type>(data_type, cells, |text| literal::double(text, spelling), misfit)
+        }
         DataType::Float32 => {
             let float = |text: &str| {
                 let (double, float) = (literal::double(text, spelling)?, text.parse::<f32>().ok()?);
@@ -142,11 +144,17 @@ pub(crate) fn fit_texts<'a>(
             let utc = |text: &str| instant(text)?.in_utc(spelling);
             fit::<TimestampMicrosecondType>(data_type, cells, utc, misfit)
         }
-        DataType::Null => new_null_array(data_type, cells.enumerate().inspect(|(row, cell)| {
-            if let Some(text) = cell {
-                misfit(*row, text);
-            }
-        }).count()),
+        DataType::Null => new_null_array(
+            data_type,
+            cells
+                .enumerate()
+                .inspect(|(row, cell)| {
+                    if let Some(text) = cell {
+                        misfit(*row, text);
+                    }
+                })
+                .count(),
+        ),
         _ => {
             let texts: StringArray = cells.collect();
             fit_array(data_type, &(Arc::new(texts) as ArrayRef), spelling, misfit)?
@@ -193,8 +201,16 @@ pub(crate) fn fit_array(
     let texts = matches!(column.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let known = matches!(
         data_type,
-        DataType::Boolean | DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32
-            | DataType::Float64 | DataType::Decimal128(..) | DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, _)
+        DataType::Boolean
+            | DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::Decimal128(..)
+            | DataType::Date32
+            | DataType::Timestamp(TimeUnit::Microsecond, _)
     );
     if texts && known {
         let texts = arrow::compute::cast(column, &DataType::Utf8)?;
@@ -202,32 +218,29 @@ pub(crate) fn fit_array(
         return fit_texts(data_type, spelling, texts.iter(), misfit);
     }
     let safely = CastOptions { safe: true, ..CastOptions::default() };
-    let (cast, unchanged) = match cast_with_options(column, data_type, &safely) {
-        Ok(cast) => {
-            // Whatever comes back the same was held wholly. As text everything is.
-            let as_text = matches!(data_type, DataType::Utf8);
-            let back = if as_text { None } else { cast_with_options(&cast, column.data_type(), &safely).ok() };
-            (cast, if as_text { Some(Arc::clone(column)) } else { back })
-        }
-        Err(_) => (new_null_array(data_type, column.len()), None),
+    let cast = cast_with_options(column, data_type, &safely)
+        .unwrap_or_else(|_| new_null_array(data_type, column.len()));
+    // What comes back the same was held wholly. As text everything is, if it is there.
+    let back = match data_type {
+        DataType::Utf8 => None,
+        _ => cast_with_options(&cast, column.data_type(), &safely).ok(),
     };
-    if unchanged.as_ref().is_some_and(|back| back.as_ref() == column.as_ref()) {
+    if back.as_ref().is_some_and(|back| back.as_ref() == column.as_ref()) {
         return Ok(cast);
     }
     let shown = ArrayFormatter::try_new(column, &FormatOptions::default())?;
-    let mut held = Vec::with_capacity(column.len());
+    let mut lost = Vec::with_capacity(column.len());
     for row in 0..column.len() {
-        let same = match &unchanged {
+        let same = match &back {
             Some(back) => back.slice(row, 1).as_ref() == column.slice(row, 1).as_ref(),
-            None => column.is_null(row),
+            None => column.is_null(row) || *data_type == DataType::Utf8 && cast.is_valid(row),
         };
         if !same {
             misfit(row, &shown.value(row).try_to_string()?);
         }
-        held.push(same);
+        lost.push(!same);
     }
-    let lost = arrow::array::BooleanArray::from(held.into_iter().map(|held| !held).collect::<Vec<_>>());
-    arrow::compute::nullif(&cast, &lost)
+    arrow::compute::nullif(&cast, &BooleanArray::from(lost))
 }
 
 #[cfg(test)]
@@ -238,8 +251,9 @@ mod tests {
 
     fn fitted(data_type: &DataType, spelling: Spelling, cells: &[Option<&str>]) -> (String, Vec<String>) {
         let mut misfits = Vec::new();
-        let column =
-            fit_texts(data_type, spelling, cells.iter().copied(), |row, text| misfits.push(format!("{row}:{text}")));
+        let column = fit_texts(data_type, spelling, cells.iter().copied(), |row, text| {
+            misfits.push(format!("{row}:{text}"))
+        });
         (shown(&column.unwrap()), misfits)
     }
 
@@ -261,17 +275,51 @@ mod tests {
             (DataType::Float32, Free, vec!["1.5", "1e300", "inf"], "1.5 - inf", vec!["1:1e300"]),
             (DataType::Boolean, Strict, vec!["TRUE", "t"], "true -", vec!["1:t"]),
             (DataType::Boolean, Free, vec!["yes", "0"], "true false", vec![]),
-            (DataType::Decimal128(5, 2), Free, vec!["12.3", "12.345", "1234.5"], "12.30 - -", vec!["1:12.345", "2:1234.5"]),
-            (DataType::Date32, Strict, vec!["2013-01-31", "2013-02-30"], "2013-01-31 -", vec!["1:2013-02-30"]),
-            (micros(None), Strict, vec!["2013-01-01", "2013-01-01 10:00Z"], "2013-01-01T00:00:00 -", vec!["1:2013-01-01 10:00Z"]),
-            (micros(Some("UTC")), Strict, vec!["2013-01-01T10:00:00+01:00", "2013-01-01 10:00"], "2013-01-01T09:00:00Z -", vec!["1:2013-01-01 10:00"]),
+            (
+                DataType::Decimal128(5, 2),
+                Free,
+                vec!["12.3", "12.345", "1234.5"],
+                "12.30 - -",
+                vec!["1:12.345", "2:1234.5"],
+            ),
+            (
+                DataType::Date32,
+                Strict,
+                vec!["2013-01-31", "2013-02-30"],
+                "2013-01-31 -",
+                vec!["1:2013-02-30"],
+            ),
+            (
+                micros(None),
+                Strict,
+                vec!["2013-01-01", "2013-01-01 10:00Z"],
+                "2013-01-01T00:00:00 -",
+                vec!["1:2013-01-01 10:00Z"],
+            ),
+            (
+                micros(Some("UTC")),
+                Strict,
+                vec!["2013-01-01T10:00:00+01:00", "2013-01-01 10:00"],
+                "2013-01-01T09:00:00Z -",
+                vec!["1:2013-01-01 10:00"],
+            ),
             (DataType::Utf8, Strict, vec![" 7 "], " 7 ", vec![]),
             (DataType::UInt8, Strict, vec!["7", "-7"], "7 -", vec!["1:-7"]),
-            (DataType::Time64(TimeUnit::Microsecond), Strict, vec!["10:00:00", "x"], "10:00:00 -", vec!["1:x"]),
+            (
+                DataType::Time64(TimeUnit::Microsecond),
+                Strict,
+                vec!["10:00:00", "x"],
+                "10:00:00 -",
+                vec!["1:x"],
+            ),
         ] {
             let cells: Vec<Option<&str>> = cells.into_iter().map(Some).collect();
             let misfits = misfits.into_iter().map(str::to_owned).collect();
-            assert_eq!(fitted(&data_type, spelling, &cells), (column.to_owned(), misfits), "{data_type} {cells:?}");
+            assert_eq!(
+                fitted(&data_type, spelling, &cells),
+                (column.to_owned(), misfits),
+                "{data_type} {cells:?}"
+            );
         }
     }
 
@@ -279,16 +327,36 @@ mod tests {
     fn a_cast_that_changes_a_value_is_no_fit() {
         let nanos = TimestampNanosecondArray::from(vec![Some(1_000), Some(1_001), None]);
         for (column, data_type, fits, misfits) in [
-            (Arc::new(Float64Array::from(vec![1.0, 1.5, f64::NAN])) as ArrayRef, DataType::Int64, "1 - -", vec!["1:1.5", "2:NaN"]),
-            (Arc::new(Int64Array::from(vec![1, (1 << 53) + 1])), DataType::Float64, "1.0 -", vec!["1:9007199254740993"]),
+            (
+                Arc::new(Float64Array::from(vec![1.0, 1.5, f64::NAN])) as ArrayRef,
+                DataType::Int64,
+                "1 - -",
+                vec!["1:1.5", "2:NaN"],
+            ),
+            (
+                Arc::new(Int64Array::from(vec![1, (1 << 53) + 1])),
+                DataType::Float64,
+                "1.0 -",
+                vec!["1:9007199254740993"],
+            ),
             (Arc::new(Int64Array::from(vec![1, 300])), DataType::Int8, "1 -", vec!["1:300"]),
             (Arc::new(Int64Array::from(vec![1, 2])), DataType::Utf8, "1 2", vec![]),
             (Arc::new(StringArray::from(vec!["1", "1.0"])), DataType::Int64, "1 -", vec!["1:1.0"]),
-            (Arc::new(nanos), DataType::Timestamp(TimeUnit::Microsecond, None), "1970-01-01T00:00:00.000001 - -", vec!["1:1970-01-01T00:00:00.000001001"]),
+            (
+                Arc::new(nanos),
+                DataType::Timestamp(TimeUnit::Microsecond, None),
+                "1970-01-01T00:00:00.000001 - -",
+                vec!["1:1970-01-01T00:00:00.000001001"],
+            ),
         ] {
             let mut told = Vec::new();
-            let fitted = fit_array(&data_type, &column, Spelling::Strict, |row, text| told.push(format!("{row}:{text}")));
-            assert_eq!((shown(&fitted.unwrap()).as_str(), told), (fits, misfits.into_iter().map(str::to_owned).collect()));
+            let fitted = fit_array(&data_type, &column, Spelling::Strict, |row, text| {
+                told.push(format!("{row}:{text}"))
+            });
+            assert_eq!(
+                (shown(&fitted.unwrap()).as_str(), told),
+                (fits, misfits.into_iter().map(str::to_owned).collect())
+            );
         }
     }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::split::{Field, Record, Records};
-use super::{BATCH_BYTES, BATCH_ROWS, Parsed, Rejected, Source, Told, header, internal, landed_batch, landed_schema};
+use super::{
+    BATCH_BYTES, BATCH_ROWS, Parsed, Rejected, Source, Told, header, internal, landed_batch, landed_schema,
+};
 use crate::landing::error::LandingError;
 use crate::landing::format::ReadOptions;
 use crate::landing::read::literal::Spelling;
@@ -99,7 +101,8 @@ impl Rows {
             let as_text = matches!(field.data_type(), DataType::Utf8 | DataType::Binary);
             let cells = (0..rows).map(|row| {
                 let (text, quoted) = gathered.cell(row * self.width + (*place)?);
-                let null = if as_text { !quoted && self.is_null(text) } else { self.is_null(text.trim_ascii()) };
+                let null =
+                    if as_text { !quoted && self.is_null(text) } else { self.is_null(text.trim_ascii()) };
                 (!null).then_some(text)
             });
             let misfit = |row, text: &str| misfits.keep_text(row, &column, text);
@@ -153,7 +156,11 @@ impl Gathered {
         let base = self.text.len() as u32;
         self.text.push_str(text);
         for field in record.fields {
-            let (start, end) = if field.doubled { self.undouble(text, field) } else { (base + field.start, base + field.end) };
+            let (start, end) = if field.doubled {
+                self.undouble(text, field)
+            } else {
+                (base + field.start, base + field.end)
+            };
             self.cells.push(Cell { start, end: if field.quoted { end | QUOTED } else { end } });
         }
         self.lines.push(i64::try_from(record.line).unwrap_or(i64::MAX));
@@ -175,5 +182,130 @@ impl Gathered {
     fn cell(&self, at: usize) -> (&str, bool) {
         let Cell { start, end } = self.cells[at];
         (&self.text[start as usize..(end & !QUOTED) as usize], end & QUOTED != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{Inbox, gzipped, schema, told};
+    use super::*;
+
+    #[test]
+    fn each_record_is_a_row_or_rejected_with_its_line() {
+        let columns = schema("id bigint, name varchar");
+        for (text, rows) in [
+            (&b""[..], &["0 = 0 + 0 + 0"][..]),
+            (b"id,name\n", &["0 = 0 + 0 + 0"]),
+            (b"id,name\r\n\r\n1,a\r\n\r\n2,b", &["3: 1|a", "5: 2|b", "2 = 2 + 0 + 0"]),
+            (b"\xEF\xBB\xBFid,name\n1,a\n", &["2: 1|a", "1 = 1 + 0 + 0"]),
+            (b"id,name\n1,\"a\nb, \"\"c\"\"\"\n2,d\n", &["2: 1|a\nb, \"c\"", "4: 2|d", "2 = 2 + 0 + 0"]),
+            (b"Name, ID \na, 1 \n", &["2: 1|a", "1 = 1 + 0 + 0"]),
+            (b"id\n1\n\\N\n", &["2: 1|-", "3: -|-", "2 = 2 + 0 + 0"]),
+            (b"id,name\n,\n\"\",\"\"\n", &["2: -|-", "3: -|", "2 = 2 + 0 + 0"]),
+            (
+                b"id,name\n1\n2,b\n3,c,d\n",
+                &["3: 2|b", "2! too_few_fields: 1", "4! too_many_fields: 3,c,d", "3 = 1 + 0 + 2"],
+            ),
+            (b"id,name\n1,\xFF\n2,b\n", &["3: 2|b", "2! invalid_utf8: 1,\u{fffd}", "2 = 1 + 0 + 1"]),
+            (b"id,name\n1,\"a\n2,b\n", &["3: 2|b", "2! unclosed_quote: 1,\"a", "2 = 1 + 0 + 1"]),
+            (b"id,name\n1,\"a\"b\n2,b\n", &["3: 2|b", "2! text_after_quote: 1,\"a\"b", "2 = 1 + 0 + 1"]),
+            (
+                b"id,name\n1.0,a\nx y,b\n",
+                &["2: -|a {\"id\":\"1.0\"}", "3: -|b {\"id\":\"x y\"}", "2 = 0 + 2 + 0"],
+            ),
+            (
+                b"id,name,Tail Num\n1,a,N1\nx,b,\"N\"\"2\"\n3,c,\n",
+                &[
+                    "2: 1|a {\"tail_num\":\"N1\"}",
+                    "3: -|b {\"id\":\"x\",\"tail_num\":\"N\\\"2\"}",
+                    "4: 3|c",
+                    "3 = 1 + 2 + 0",
+                ],
+            ),
+            (b"id,,name\n", &["error: f.csv has columns without a name: column 2"]),
+            (
+                b"id;name\n1;a\n",
+                &["error: two readings of f.csv: 1 column with `,` as delimiter, 2 columns with `;`"],
+            ),
+            (
+                b"id,name\r1,a\r",
+                &["error: f.csv is text in a form that is not read: lines that end in CR alone"],
+            ),
+            (b"\xFF\xFEi\0d\0", &["error: f.csv is text in a form that is not read: UTF-16"]),
+        ] {
+            let file = Inbox::new();
+            let file_stamp = file.file("f.csv", text);
+            let shown = String::from_utf8_lossy(text);
+            assert_eq!(told(&file_stamp, &columns, &ReadOptions::default()), rows, "{shown}");
+        }
+    }
+
+    #[test]
+    fn declared_columns_are_spelled_more_freely() {
+        let inbox = Inbox::new();
+        let file = inbox.file("f.csv", b"b,d,i\nyes,NaN,007\n");
+        let columns = schema("b boolean, d double, i bigint");
+        let mut options = ReadOptions::default();
+        let rescued = "2: -|-|- {\"b\":\"yes\",\"d\":\"NaN\",\"i\":\"007\"}";
+        assert_eq!(told(&file, &columns, &options), [rescued, "1 = 0 + 1 + 0"]);
+        options.declared = vec!["b".into(), "d".into(), "i".into()];
+        assert_eq!(told(&file, &columns, &options), ["2: true|NaN|7", "1 = 1 + 0 + 0"]);
+    }
+
+    #[test]
+    fn nulls_are_as_declared_and_quoted_text_is_text() {
+        let inbox = Inbox::new();
+        let file = inbox.file("f.csv", b"id,code\nNA,NA\n\"NA\",\"NA\"\n NA ,\n");
+        let options = ReadOptions { null_values: vec!["NA".into()], ..ReadOptions::default() };
+        let rows = ["2: -|-", "3: -|NA", "4: -|", "3 = 3 + 0 + 0"];
+        assert_eq!(told(&file, &schema("id bigint, code varchar"), &options), rows);
+    }
+
+    #[test]
+    fn without_a_header_columns_go_by_position() {
+        let inbox = Inbox::new();
+        let file = inbox.file("f.csv", b"1,a,x\n2,b,y\n3,c\n");
+        let options = ReadOptions { header: false, ..ReadOptions::default() };
+        let rows =
+            ["1: 1|a {\"_c2\":\"x\"}", "2: 2|b {\"_c2\":\"y\"}", "3! too_few_fields: 3,c", "3 = 0 + 2 + 1"];
+        assert_eq!(told(&file, &schema("id bigint, name varchar"), &options), rows);
+    }
+
+    #[test]
+    fn a_damaged_gzip_file_fails_and_is_never_just_shorter() {
+        let inbox = Inbox::new();
+        let columns = schema("id bigint");
+        let text: String =
+            std::iter::once("id\n".to_owned()).chain((0..50_000).map(|id| format!("{id}\n"))).collect();
+        let packed = gzipped(text.as_bytes());
+        let whole = told(&inbox.file("f.csv.gz", &packed), &columns, &ReadOptions::default());
+        assert_eq!(whole.last().map(String::as_str), Some("50000 = 50000 + 0 + 0"));
+        let two = [packed.clone(), gzipped(b"50000\n")].concat();
+        let whole = told(&inbox.file("f.csv.gz", &two), &columns, &ReadOptions::default());
+        assert_eq!(whole.last().map(String::as_str), Some("50001 = 50001 + 0 + 0"));
+        for length in [0, 5, 11, packed.len() / 2, packed.len() - 8, packed.len() - 1] {
+            let file = inbox.file("f.csv.gz", &packed[..length]);
+            let damaged = ["error: f.csv.gz is damaged: it cannot be read to its end as gzip"];
+            assert_eq!(told(&file, &columns, &ReadOptions::default()), damaged, "cut to {length} bytes");
+        }
+        let mut flipped = packed;
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 0x55;
+        assert!(
+            told(&inbox.file("f.csv.gz", &flipped), &columns, &ReadOptions::default())[0]
+                .starts_with("error")
+        );
+    }
+
+    #[test]
+    fn batches_are_bounded_by_rows_and_by_bytes() {
+        let inbox = Inbox::new();
+        let columns = schema("t varchar");
+        for (rows, width, batches) in [(20_000, 1, vec![8192, 8192, 3616]), (5, 3_000_000, vec![3, 2])] {
+            let text = format!("t\n{}", format!("{}\n", "x".repeat(width)).repeat(rows));
+            let file = inbox.file("f.csv", text.as_bytes());
+            let read = super::super::read(&file, &columns, &ReadOptions::default()).unwrap();
+            assert_eq!(read.map(|parsed| parsed.unwrap().batch.num_rows()).collect::<Vec<_>>(), batches);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use arrow::datatypes::Schema;
 
 use super::split::Records;
-use super::{ROW_NUMBER, Source, RESCUED_DATA};
+use super::{RESCUED_DATA, ROW_NUMBER, Source};
 use crate::landing::error::LandingError;
 use crate::landing::format::ReadOptions;
 
@@ -90,7 +90,10 @@ pub(crate) fn open_csv(
         let width = record.fields.len();
         records.again();
         let named = positional.iter().cloned();
-        return Ok((records, named.chain((positional.len()..).map(|at| format!("_c{at}"))).take(width).collect()));
+        return Ok((
+            records,
+            named.chain((positional.len()..).map(|at| format!("_c{at}"))).take(width).collect(),
+        ));
     }
     let Ok(line) = std::str::from_utf8(record.bytes) else {
         return Err(LandingError::Encoding { path, found: "the header is not valid UTF-8" });
@@ -101,7 +104,8 @@ pub(crate) fn open_csv(
     if record.fields.len() == 1 && options.delimiter.is_none() {
         likelier_delimiter(&path, line, delimiter)?;
     }
-    let text = |field: &super::split::Field| line[field.start as usize..field.end as usize].replace("\"\"", "\"");
+    let text =
+        |field: &super::split::Field| line[field.start as usize..field.end as usize].replace("\"\"", "\"");
     let names = record.fields.iter().map(text).collect();
     Ok((records, names))
 }
@@ -109,14 +113,17 @@ pub(crate) fn open_csv(
 /// Refuses a header that is one column only because the delimiter is another.
 fn likelier_delimiter(path: &str, line: &str, used: u8) -> Result<(), LandingError> {
     let columns = |other: char| line.matches(other).count() + 1;
-    let likelier = [',', ';', '\t', '|'].into_iter().filter(|other| columns(*other) > 1).max_by_key(|o| columns(*o));
+    let likelier =
+        [',', ';', '\t', '|'].into_iter().filter(|other| columns(*other) > 1).max_by_key(|o| columns(*o));
     match likelier {
-        Some(other) if !line.starts_with('"') || line.matches('"').count() > 2 => Err(LandingError::Delimiter {
-            path: path.to_owned(),
-            used: char::from(used).escape_default().to_string(),
-            other: other.escape_default().to_string(),
-            columns: columns(other),
-        }),
+        Some(other) if !line.starts_with('"') || line.matches('"').count() > 2 => {
+            Err(LandingError::Delimiter {
+                path: path.to_owned(),
+                used: char::from(used).escape_default().to_string(),
+                other: other.escape_default().to_string(),
+                columns: columns(other),
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -149,8 +156,14 @@ mod tests {
     fn names_that_cannot_be_are_refused_by_place_and_name() {
         for (names, message) in [
             (vec!["a", "", " "], "f.csv has columns without a name: column 2, column 3"),
-            (vec!["Tail Num", "a", "tail_num"], "columns of f.csv would both be named `tail_num`: `Tail Num`, `tail_num`"),
-            (vec!["_row_number"], "f.csv has a column `_row_number`, and every landed table has one of its own"),
+            (
+                vec!["Tail Num", "a", "tail_num"],
+                "columns of f.csv would both be named `tail_num`: `Tail Num`, `tail_num`",
+            ),
+            (
+                vec!["_row_number"],
+                "f.csv has a column `_row_number`, and every landed table has one of its own",
+            ),
         ] {
             assert_eq!(column_names("f.csv", &owned(&names)).unwrap_err().to_string(), message);
         }

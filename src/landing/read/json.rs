@@ -15,7 +15,10 @@ use arrow::error::ArrowError;
 
 use super::literal::Spelling;
 use super::value::{Json, parse};
-use super::{BATCH_BYTES, BATCH_ROWS, Parsed, Rejected, Source, Told, column_name, header, internal, landed_batch, landed_schema};
+use super::{
+    BATCH_BYTES, BATCH_ROWS, Parsed, Rejected, Source, Told, column_name, header, internal, landed_batch,
+    landed_schema,
+};
 use crate::landing::error::LandingError;
 use crate::landing::format::ReadOptions;
 use crate::landing::rescue::{Misfits, fit_texts};
@@ -62,7 +65,9 @@ impl Rows {
         let (mut text, mut ends, mut read) = (String::new(), Vec::new(), 0);
         let (mut rejected, mut rejected_bytes) = (Vec::new(), 0);
         while ends.len() + rejected.len() < BATCH_ROWS && text.len() + rejected_bytes < BATCH_BYTES {
-            let Some((line, bytes)) = self.lines.next().map_err(|error| self.told.failed(error))? else { break };
+            let Some((line, bytes)) = self.lines.next().map_err(|error| self.told.failed(error))? else {
+                break;
+            };
             read += 1;
             match std::str::from_utf8(bytes) {
                 Ok(valid) => {
@@ -102,12 +107,17 @@ impl Rows {
         }
         rejected.sort_by_key(|rejected| rejected.line);
         let mut misfits = Misfits::default();
-        let columns = self.typed(&objects, &mut misfits).map_err(|source| internal(&self.told.path, source))?;
+        let columns =
+            self.typed(&objects, &mut misfits).map_err(|source| internal(&self.told.path, source))?;
         let (batch, rescued) = landed_batch(&self.told.path, &self.landed, columns, misfits, numbers)?;
         Ok(Some(Parsed { batch, read, rescued, rejected }))
     }
 
-    fn typed<'a>(&mut self, objects: &'a [Vec<Member<'a>>], misfits: &mut Misfits) -> Result<Vec<ArrayRef>, ArrowError> {
+    fn typed<'a>(
+        &mut self,
+        objects: &'a [Vec<Member<'a>>],
+        misfits: &mut Misfits,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
         let width = self.schema.fields().len();
         let mut cells: Vec<Option<&Json<'_>>> = vec![None; objects.len() * width];
         for (row, members) in objects.iter().enumerate() {
@@ -169,12 +179,14 @@ fn typed(
                     misfit(row, &format!(".{}{path}", field.name()), json);
                 })
             };
-            let children: Vec<ArrayRef> = fields.iter().zip(children).map(typed_child).collect::<Result<_, _>>()?;
+            let children: Vec<ArrayRef> =
+                fields.iter().zip(children).map(typed_child).collect::<Result<_, _>>()?;
             let nulls = Some(NullBuffer::from(present));
             Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), children, nulls, cells.len())?))
         }
         DataType::List(item) => {
-            let (mut children, mut owners, mut lengths) = (Vec::new(), Vec::new(), Vec::with_capacity(cells.len()));
+            let (mut children, mut owners, mut lengths) =
+                (Vec::new(), Vec::new(), Vec::with_capacity(cells.len()));
             let mut fits = Vec::with_capacity(cells.len());
             for (row, cell) in cells.iter().enumerate() {
                 let items = if let Some(Json::List(_, items)) = cell { Some(items) } else { None };
@@ -253,5 +265,76 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.batch().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{Inbox, schema, told};
+    use super::*;
+    use crate::landing::infer::infer;
+
+    #[test]
+    fn each_line_is_a_row_or_rejected() {
+        let columns = schema("id bigint, name varchar, at timestamptz");
+        for (text, rows) in [
+            (&b""[..], &["0 = 0 + 0 + 0"][..]),
+            (b"\xEF\xBB\xBF{\"id\":1}\r\n\r\n{\"name\":\"a\"}", &["1: 1|-|-", "3: -|a|-", "2 = 2 + 0 + 0"]),
+            (
+                b"{\"id\":1}\n{oops}\n[1]\n7\n\"\xFF\"\n",
+                &[
+                    "1: 1|-|-",
+                    "2! invalid_json: {oops}",
+                    "3! not_an_object: [1]",
+                    "4! not_an_object: 7",
+                    "5! invalid_utf8: \"\u{fffd}\"",
+                    "5 = 1 + 0 + 4",
+                ],
+            ),
+            (
+                b"{\"id\":\"x\",\"name\":1.10,\"at\":\"2013-01-01T10:00:00Z\"}",
+                &["1: -|1.10|2013-01-01T10:00:00Z {\"id\":\"x\"}", "1 = 0 + 1 + 0"],
+            ),
+            (
+                b"{\"id\":true,\"name\":{\"a\":[1]},\"at\":5}",
+                &["1: -|{\"a\":[1]}|- {\"id\":true,\"at\":5}", "1 = 0 + 1 + 0"],
+            ),
+            (
+                b"{\"ID\":1,\"Home Town\":\"Oslo\",\"gone\":null}",
+                &["1: 1|-|- {\"home_town\":\"Oslo\"}", "1 = 0 + 1 + 0"],
+            ),
+            (b"{\"id\":1,\"id\":2}", &["1: 1|-|- {\"id\":2}", "1 = 0 + 1 + 0"]),
+            (b"{\"id\":12345678901234567890}", &["1: -|-|- {\"id\":12345678901234567890}", "1 = 0 + 1 + 0"]),
+        ] {
+            let inbox = Inbox::new();
+            let file = inbox.file("f.jsonl", text);
+            assert_eq!(
+                told(&file, &columns, &ReadOptions::default()),
+                rows,
+                "{}",
+                String::from_utf8_lossy(text)
+            );
+        }
+    }
+
+    #[test]
+    fn nested_values_keep_their_shape_and_their_misfits() {
+        let inbox = Inbox::new();
+        let first =
+            inbox.file("a.jsonl", b"{\"o\":{\"x\":1,\"d\":{\"y\":true}},\"l\":[1,2],\"m\":[{\"k\":1}]}");
+        let columns = infer(std::slice::from_ref(&first), &ReadOptions::default(), &[]).unwrap();
+        let later = inbox.file("b.jsonl", b"{\"o\":{\"x\":\"one\",\"z\":0,\"d\":{\"y\":false,\"w\":[]}},\"l\":[3,null]}\n{\"o\":5,\"l\":[1,\"two\"],\"m\":[{\"k\":2},{\"k\":2,\"j\":3}]}\n");
+        assert_eq!(
+            told(&first, &columns, &ReadOptions::default()),
+            ["1: {x: 1, d: {y: true}}|[1, 2]|[{k: 1}]", "1 = 1 + 0 + 0"]
+        );
+        assert_eq!(
+            told(&later, &columns, &ReadOptions::default()),
+            [
+                "1: {x: -, d: {y: false}}|[3, -]|- {\"o.z\":0,\"o.x\":\"one\",\"o.d.w\":[]}",
+                "2: -|-|- {\"o\":5,\"l\":[1,\"two\"],\"m\":[{\"k\":2},{\"k\":2,\"j\":3}]}",
+                "2 = 0 + 2 + 0",
+            ]
+        );
     }
 }

@@ -173,9 +173,9 @@ fn padded(digits: &[u8]) -> bool {
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0i64, |value, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-    })
+    digits
+        .iter()
+        .try_fold(0i64, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
 }
 
 /// `10:00`, `10:00:00`, `10:00:00.123456` as microseconds. More digits only if they are zeros.
@@ -191,7 +191,8 @@ fn time_of_day(text: &str) -> Option<i64> {
         _ => return None,
     };
     let (kept, dropped) = fraction.split_at(fraction.len().min(6));
-    if hour > 23 || minute > 59 || second > 59 || kept.is_empty() || dropped.iter().any(|byte| *byte != b'0') {
+    if hour > 23 || minute > 59 || second > 59 || kept.is_empty() || dropped.iter().any(|byte| *byte != b'0')
+    {
         return None;
     }
     let micros = number(kept)? * [1, 100_000, 10_000, 1_000, 100, 10, 1][kept.len()];
@@ -312,7 +313,12 @@ mod tests {
             ("15e-3", 5, 2, None),
             ("0e99", 5, 2, Some(0)),
             (".5", 5, 2, Some(50)),
-            ("99999999999999999999999999999999999999", 38, 0, Some(99_999_999_999_999_999_999_999_999_999_999_999_999)),
+            (
+                "99999999999999999999999999999999999999",
+                38,
+                0,
+                Some(99_999_999_999_999_999_999_999_999_999_999_999_999),
+            ),
             ("999999999999999999999999999999999999999", 38, 0, None),
             ("NaN", 5, 2, None),
             (".", 5, 2, None),

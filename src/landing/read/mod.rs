@@ -11,7 +11,7 @@ mod csv;
 pub(crate) mod header;
 mod json;
 pub(crate) mod literal;
-mod parquet;
+pub(crate) mod parquet;
 pub(crate) mod split;
 pub(crate) mod value;
 
@@ -92,7 +92,9 @@ pub fn read(file: &FileStamp, schema: &SchemaRef, options: &ReadOptions) -> Resu
             let source = Source::open(file, compression, "CSV")?;
             Box::new(csv::Rows::open(source, (delimiter, header), schema, options)?)
         }
-        Format::JsonLines => Box::new(json::Rows::open(Source::open(file, compression, "JSON")?, schema, options)),
+        Format::JsonLines => {
+            Box::new(json::Rows::open(Source::open(file, compression, "JSON")?, schema, options))
+        }
         Format::Parquet => Box::new(parquet::Rows::open(file, schema, options)?),
     };
     let mut failed = false;
@@ -146,12 +148,18 @@ pub(crate) struct Told {
 
 impl Source {
     /// Opens a file. `format` is the word for it in errors.
-    pub(crate) fn open(file: &FileStamp, compression: Compression, format: &'static str) -> Result<Self, LandingError> {
+    pub(crate) fn open(
+        file: &FileStamp,
+        compression: Compression,
+        format: &'static str,
+    ) -> Result<Self, LandingError> {
         let opened = File::open(&file.on_disk)
             .map_err(|source| LandingError::Unreadable { path: file.path.clone(), source })?;
         let (bytes, format): (Box<dyn Read + Send>, _) = match compression {
             Compression::None => (Box::new(opened), format),
-            Compression::Gzip => (Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, opened))), "gzip"),
+            Compression::Gzip => {
+                (Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, opened))), "gzip")
+            }
         };
         Ok(Self { told: Told { path: file.path.clone(), format }, bytes })
     }
@@ -180,3 +188,87 @@ impl Read for Source {
     }
 }
 
+/// Files to try the readers on, and what they make of them as text.
+#[cfg(test)]
+pub(crate) mod trial {
+    use std::io::Write;
+
+    use arrow::array::Array;
+    use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+    use super::*;
+    use crate::base::parse_data_type;
+    use crate::landing::account::FileAccount;
+    use crate::landing::discover::discover;
+
+    pub(crate) struct Inbox(tempfile::TempDir);
+
+    impl Inbox {
+        pub(crate) fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> FileStamp {
+            std::fs::write(self.0.path().join(name), bytes).unwrap();
+            discover(self.0.path(), &[name.to_owned()]).unwrap().remove(0)
+        }
+    }
+
+    pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    pub(crate) fn schema(columns: &str) -> SchemaRef {
+        let field = |column: &str| {
+            let (name, data_type) = column.trim().split_once(' ').unwrap();
+            Field::new(name, parse_data_type(data_type).unwrap(), true)
+        };
+        Arc::new(Schema::new(columns.split(',').map(field).collect::<Vec<_>>()))
+    }
+
+    /// Each row as `line: cell|cell rescued`, each rejected record as `line! error_type`, then the account.
+    pub(crate) fn told(file: &FileStamp, schema: &SchemaRef, options: &ReadOptions) -> Vec<String> {
+        let batches = match read(file, schema, options) {
+            Ok(batches) => batches,
+            Err(error) => return vec![format!("error: {error}")],
+        };
+        let (mut lines, mut account) = (Vec::new(), FileAccount::new(&file.path));
+        for parsed in batches {
+            let parsed = match parsed {
+                Ok(parsed) => parsed,
+                Err(error) => return vec![format!("error: {error}")],
+            };
+            account.add(&parsed);
+            assert_eq!(parsed.batch.schema(), landed_schema(schema));
+            lines.extend(rows(&parsed.batch));
+            let rejected = parsed.rejected.iter();
+            lines.extend(
+                rejected
+                    .map(|rejected| format!("{}! {}: {}", rejected.line, rejected.error_type, rejected.raw)),
+            );
+        }
+        account.check().unwrap();
+        let FileAccount { read, loaded, rescued, rejected, .. } = account;
+        lines.push(format!("{read} = {loaded} + {rescued} + {rejected}"));
+        lines
+    }
+
+    fn rows(batch: &RecordBatch) -> Vec<String> {
+        let options = FormatOptions::default().with_null("-");
+        let columns: Vec<_> =
+            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+        let (cells, own) = columns.split_at(columns.len() - 2);
+        let row = |row: usize| {
+            let cells: Vec<String> = cells.iter().map(|column| column.value(row).to_string()).collect();
+            let rescued = if batch.column(columns.len() - 2).is_null(row) {
+                String::new()
+            } else {
+                format!(" {}", own[0].value(row))
+            };
+            format!("{}: {}{rescued}", own[1].value(row), cells.join("|"))
+        };
+        (0..batch.num_rows()).map(row).collect()
+    }
+}

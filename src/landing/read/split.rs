@@ -24,7 +24,7 @@ pub(crate) struct Record<'a> {
     pub(crate) line: u64,
     /// Its bytes without the line end.
     pub(crate) bytes: &'a [u8],
-    /// Its fields; meaningless if there is a fault.
+    /// Its fields; none if there is a fault.
     pub(crate) fields: &'a [Field],
     /// Why its fields cannot be told apart.
     pub(crate) fault: Option<Fault>,
@@ -65,7 +65,9 @@ impl Fault {
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::UnclosedQuote => "a field starts with a quote that is never closed",
-            Self::TextAfterQuote => "a field goes on after its closing quote; a quote inside a quoted field must be doubled",
+            Self::TextAfterQuote => {
+                "a field goes on after its closing quote; a quote inside a quoted field must be doubled"
+            }
             Self::StrayQuote => "a quote inside an unquoted field, on the lines of a broken record",
         }
     }
@@ -91,9 +93,16 @@ pub(crate) struct Records<R> {
 
 /// What one look at the buffer finds.
 enum Found {
-    Record { length: usize, consumed: usize, newlines: u64, fault: Option<Fault> },
+    Record {
+        length: usize,
+        consumed: usize,
+        newlines: u64,
+        fault: Option<Fault>,
+    },
     /// The buffer ends before the record does.
-    Unfinished { in_quotes: bool },
+    Unfinished {
+        in_quotes: bool,
+    },
 }
 
 impl<R: Read> Records<R> {
@@ -128,7 +137,10 @@ impl<R: Read> Records<R> {
             let found = scan(data, self.delimiter, self.ended, &mut self.fields);
             let (length, consumed, newlines, fault) = match found {
                 Found::Record { length, consumed, newlines, mut fault } => {
-                    if fault.is_none() && self.line <= self.doubtful_until && has_stray_quote(data, &self.fields) {
+                    if fault.is_none()
+                        && self.line <= self.doubtful_until
+                        && has_stray_quote(data, &self.fields)
+                    {
                         fault = Some(Fault::StrayQuote);
                     }
                     (length, consumed, newlines, fault)
@@ -160,7 +172,8 @@ impl<R: Read> Records<R> {
             self.start += consumed;
             self.line += newlines;
             let bytes = &self.buffer[start..start + length];
-            return Ok(Some(Record { line, bytes, fields: &self.fields, fault }));
+            let fields = if fault.is_none() { self.fields.as_slice() } else { &[] };
+            return Ok(Some(Record { line, bytes, fields, fault }));
         }
     }
 
@@ -233,7 +246,9 @@ fn scan(data: &[u8], delimiter: u8, ended: bool, fields: &mut Vec<Field>) -> Fou
         let field_start = at;
         let mut quoted = None;
         if data.get(at) == Some(&QUOTE) {
-            let Some(closed) = closing_quote(data, at + 1) else { return Found::Unfinished { in_quotes: true } };
+            let Some(closed) = closing_quote(data, at + 1) else {
+                return Found::Unfinished { in_quotes: true };
+            };
             newlines += closed.newlines;
             at = closed.at + 1;
             quoted = Some(closed);
@@ -281,7 +296,13 @@ fn closing_quote(data: &[u8], mut at: usize) -> Option<Closed> {
 }
 
 /// Notes the field in `start..end`; a quoted one must end at `after_quote`.
-fn finish(start: usize, end: usize, after_quote: usize, quoted: Option<Closed>, fields: &mut Vec<Field>) -> Option<Fault> {
+fn finish(
+    start: usize,
+    end: usize,
+    after_quote: usize,
+    quoted: Option<Closed>,
+    fields: &mut Vec<Field>,
+) -> Option<Fault> {
     let (start, inner_end, doubled) = match &quoted {
         Some(closed) => (start + 1, closed.at, closed.doubled),
         None => (start, end, false),
@@ -292,7 +313,9 @@ fn finish(start: usize, end: usize, after_quote: usize, quoted: Option<Closed>, 
 }
 
 fn has_stray_quote(data: &[u8], fields: &[Field]) -> bool {
-    fields.iter().any(|field| !field.quoted && data[field.start as usize..field.end as usize].contains(&QUOTE))
+    fields
+        .iter()
+        .any(|field| !field.quoted && data[field.start as usize..field.end as usize].contains(&QUOTE))
 }
 
 fn without_return(line: &[u8]) -> &[u8] {
@@ -321,7 +344,9 @@ mod tests {
         let mut told = Vec::new();
         while let Some(record) = records.next().unwrap() {
             let text = |field: &Field| {
-                String::from_utf8_lossy(&record.bytes[field.start as usize..field.end as usize]).escape_debug().to_string()
+                String::from_utf8_lossy(&record.bytes[field.start as usize..field.end as usize])
+                    .escape_debug()
+                    .to_string()
             };
             let fields: Vec<String> = record.fields.iter().map(text).collect();
             told.push(match record.fault {

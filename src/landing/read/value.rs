@@ -167,14 +167,20 @@ mod tests {
             let json = parse(text).unwrap();
             let expected: serde_json::Value = serde_json::from_str(text).unwrap();
             assert_eq!(rebuilt(&json), expected, "{text}");
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&json.to_json()).unwrap(), expected, "{text}");
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&json.to_json()).unwrap(),
+                expected,
+                "{text}"
+            );
         }
     }
 
     fn rebuilt(json: &Json<'_>) -> serde_json::Value {
         match json {
             Json::List(_, items) => items.iter().map(rebuilt).collect(),
-            Json::Object(_, members) => members.iter().map(|(name, value)| (name.to_string(), rebuilt(value))).collect(),
+            Json::Object(_, members) => {
+                members.iter().map(|(name, value)| (name.to_string(), rebuilt(value))).collect()
+            }
             scalar => serde_json::from_str(&scalar.to_json()).unwrap(),
         }
     }
@@ -187,7 +193,17 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_said_to_be_so() {
-        for text in ["", "{", "{'a':1}", "{\"a\":1} x", "01", "\"\\ud800\"", "nul", &"[".repeat(99_999), &format!("{}{}", "[".repeat(101), "]".repeat(101))] {
+        for text in [
+            "",
+            "{",
+            "{'a':1}",
+            "{\"a\":1} x",
+            "01",
+            "\"\\ud800\"",
+            "nul",
+            &"[".repeat(99_999),
+            &format!("{}{}", "[".repeat(101), "]".repeat(101)),
+        ] {
             assert!(parse(text).is_err(), "{text:.20}");
         }
         assert_eq!(parse("{\"a\":}").unwrap_err(), "expected value at character 6");

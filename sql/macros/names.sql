@@ -1,0 +1,22 @@
+{# Where a model goes, and what it is called there. A project may define these itself. #}
+
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {%- if custom_schema_name is none -%}
+        {{ target.schema }}
+    {%- else -%}
+        {{ target.schema }}_{{ custom_schema_name | trim }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro generate_alias_name(custom_alias_name=none, node=none) -%}
+    {%- if custom_alias_name -%}
+        {{ custom_alias_name | trim }}
+    {%- else -%}
+        {{ node.name }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# A test's `where` is applied before the test sees its model, so this only hands the model on. #}
+{% macro get_where_subquery(relation) -%}
+    {{ return(relation) }}
+{%- endmacro %}

@@ -1,0 +1,235 @@
+//! How does a template become SQL?
+//!
+//! [`Jinja`] holds every template of a project, compiled once: models, singular tests, and each
+//! macro for itself. It renders one of them in a [`Scope`], of which there is one kind per
+//! [`Phase`]: the parse phase records names, the compile phase answers them.
+//!
+//! The library is named in this folder only. What stock minijinja lacks of dbt's Jinja is added by
+//! rewriting tags ([`prepare`]), by values that change in place ([`values`]) and by calling macros
+//! ourselves ([`macros`]).
+
+mod pieces;
+pub(super) mod prepare;
+mod blocks;
+mod values;
+mod call;
+pub(super) mod relation;
+mod time;
+pub(super) mod scope;
+mod functions;
+mod macros;
+mod filters;
+mod mistake;
+mod yaml;
+
+use std::sync::Arc;
+
+use minijinja::{AutoEscape, Environment, Value};
+
+use crate::base::{Diagnostic, SourceText, Span};
+use crate::project::Project;
+
+use blocks::{MacroBlock, read_macros};
+use macros::{MacroLibrary, MacroValue, template_name};
+use mistake::Origins;
+use prepare::Prepared;
+pub(super) use relation::Relation;
+use scope::Root;
+pub(super) use scope::{Given, Phase, RefCall, Scope, SourceCall, Subject};
+pub use yaml::YamlRenderer;
+
+/// The macros and generic tests that ship with elt: plain files, so that who knows SQL can read and change them.
+const BUILTIN: &[(&str, &str)] = &[
+    ("sql/macros/names.sql", include_str!("../../../sql/macros/names.sql")),
+    ("sql/macros/types.sql", include_str!("../../../sql/macros/types.sql")),
+    ("sql/macros/dates.sql", include_str!("../../../sql/macros/dates.sql")),
+    ("sql/macros/expressions.sql", include_str!("../../../sql/macros/expressions.sql")),
+    ("sql/tests/generic.sql", include_str!("../../../sql/tests/generic.sql")),
+];
+
+/// Every template of a project.
+pub(super) struct Jinja {
+    env: Environment<'static>,
+    macros: Arc<MacroLibrary>,
+    origins: Origins,
+    given: Arc<Given>,
+}
+
+impl Jinja {
+    /// Compiles the macros of a project and those of elt.
+    pub(super) fn new(project: &Project, given: Given, found: &mut Vec<Diagnostic>) -> Self {
+        let mut env = Environment::new();
+        env.set_debug(true);
+        env.set_auto_escape_callback(|_| AutoEscape::None);
+        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        filters::add(&mut env);
+        let mut jinja =
+            Self { env, macros: Arc::default(), origins: Origins::default(), given: Arc::new(given) };
+        let mut library = MacroLibrary::default();
+        let builtin = BUILTIN.iter().map(|(path, text)| (SourceText::new(path, text), true));
+        let own = project.macros.iter().map(|file| (file.source_text.clone(), false));
+        for (source, is_builtin) in builtin.chain(own) {
+            for block in read_macros(&source, is_builtin, found) {
+                jinja.add_macro(block, &mut library, found);
+            }
+        }
+        jinja.origins.callable = scope::callable_names(&library);
+        jinja.macros = Arc::new(library);
+        jinja
+    }
+
+    fn add_macro(&mut self, block: Arc<MacroBlock>, library: &mut MacroLibrary, found: &mut Vec<Diagnostic>) {
+        if let Some(twin) = library.add(block.clone()) {
+            let first = twin.source.span(twin.at.clone());
+            found.push(
+                Diagnostic::error("elt::duplicate", format!("two macros are called `{}`", block.name))
+                    .at(&block.source.span(block.at.clone()), "the second")
+                    .help(format!("the first is at {}; rename one of the two", first.place())),
+            );
+            return;
+        }
+        let fallback = block.source.span(block.at.clone());
+        self.add(&template_name(&block), &block.source, block.prepared.clone(), &fallback, found);
+    }
+
+    /// Compiles a template whose output is SQL. `name` is how it is asked for later.
+    pub(super) fn add_sql(&mut self, name: &str, source: &SourceText, found: &mut Vec<Diagnostic>) {
+        let prepared = Prepared::template(&source.text, true);
+        self.add(name, source, prepared, &source.span(0..0), found);
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        source: &SourceText,
+        prepared: Prepared,
+        fallback: &Span,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let added = self.env.add_template_owned(name.to_owned(), prepared.text.clone());
+        self.origins.add(name, source, prepared);
+        if let Err(error) = added {
+            found.push(self.origins.diagnose(&error, fallback));
+        }
+    }
+
+    /// Whether the template compiled.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.env.get_template(name).is_ok()
+    }
+
+    /// Whether there is a macro of this name, and its closest neighbour's name if not.
+    pub(super) fn find_macro(&self, name: &str) -> Result<(), Option<String>> {
+        match self.macros.find(name) {
+            Some(_) => Ok(()),
+            None => Err(crate::base::nearest(name, self.macros.names()).map(str::to_owned)),
+        }
+    }
+
+    /// The world of one node in one phase.
+    pub(super) fn scope(&self, subject: Subject, phase: Phase) -> Arc<Scope> {
+        Scope::new(self.given.clone(), self.macros.clone(), subject, phase)
+    }
+
+    /// What every template is given.
+    pub(super) fn given(&self) -> &Given {
+        &self.given
+    }
+
+    /// Renders a template. Its output still holds the marks of [`prepare`].
+    ///
+    /// # Errors
+    /// What is wrong, in its place in the user's file.
+    pub(super) fn render(&self, name: &str, scope: &Arc<Scope>, fallback: &Span) -> Result<String, Diagnostic> {
+        let root = Value::from_object(Root { scope: scope.clone(), added: Vec::new() });
+        let rendered = self.env.get_template(name).and_then(|template| template.render(root));
+        rendered.map_err(|error| self.origins.diagnose(&error, fallback))
+    }
+
+    /// Calls the macro `name` with named arguments and returns its text. See [`Argument`].
+    ///
+    /// # Errors
+    /// What is wrong, in its place; `fallback` where it has none.
+    pub(super) fn call(
+        &self,
+        name: &str,
+        arguments: &[(String, Argument)],
+        scope: &Arc<Scope>,
+        fallback: &Span,
+    ) -> Result<String, Diagnostic> {
+        let diagnose = |error: &minijinja::Error| self.origins.diagnose(error, fallback);
+        let mut values = Vec::new();
+        for (key, argument) in arguments {
+            let value = self.argument(argument, scope).map_err(|error| diagnose(&error))?;
+            values.push((key.clone(), value));
+        }
+        let Some(block) = self.macros.find(name) else {
+            return Err(Diagnostic::error("elt::macro_not_found", format!("there is no macro `{name}`")).at(fallback, "here"));
+        };
+        let kwargs = minijinja::value::Kwargs::from_iter(values).into_value();
+        let mut state = self.env.empty_state();
+        let result = MacroValue::value(block, scope).call(&mut state, &[kwargs]);
+        result.map(|value| value.to_string()).map_err(|error| diagnose(&error))
+    }
+
+    fn argument(&self, argument: &Argument, scope: &Arc<Scope>) -> Result<Value, minijinja::Error> {
+        match argument {
+            Argument::Relation(relation) => Ok(Value::from_object(relation.clone())),
+            Argument::Json(json) => self.rendered(json, scope),
+        }
+    }
+
+    /// Renders the Jinja in an argument: a string that is one expression becomes its value.
+    fn rendered(&self, json: &serde_json::Value, scope: &Arc<Scope>) -> Result<Value, minijinja::Error> {
+        let root = || Value::from_object(Root { scope: scope.clone(), added: Vec::new() });
+        match json {
+            serde_json::Value::String(text) => match expression(text) {
+                Some(expression) => {
+                    let mut prepared = Prepared::default();
+                    prepared.expression(expression, 0..expression.len());
+                    self.env.compile_expression_owned(prepared.text)?.eval(root())
+                }
+                None if text.contains("{{") || text.contains("{%") => {
+                    let prepared = Prepared::template(text, false).text;
+                    Ok(self.env.render_str(&prepared, root())?.into())
+                }
+                None => Ok(text.as_str().into()),
+            },
+            serde_json::Value::Array(items) => {
+                let items: Result<Vec<Value>, _> = items.iter().map(|item| self.rendered(item, scope)).collect();
+                Ok(values::list(items?))
+            }
+            serde_json::Value::Object(entries) => {
+                let one = |(key, value): (&String, &serde_json::Value)| Ok((key.as_str().into(), self.rendered(value, scope)?));
+                let entries: Result<Vec<(Value, Value)>, minijinja::Error> = entries.iter().map(one).collect();
+                Ok(values::dict(entries?))
+            }
+            scalar => Ok(values::from_json(scalar)),
+        }
+    }
+}
+
+/// An argument of a macro called from outside a template.
+#[derive(Clone, Debug)]
+pub(super) enum Argument {
+    /// A table.
+    Relation(Relation),
+    /// A value from YAML. Its strings may hold Jinja, or be a call such as `ref('orders')`.
+    Json(serde_json::Value),
+}
+
+/// The expression that a string of YAML is as a whole: `{{ var('x') }}`, or a bare `ref('orders')`.
+fn expression(text: &str) -> Option<&str> {
+    let trimmed = text.trim();
+    if let Some(inner) = trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
+        return (!inner.contains("{{") && !inner.contains("}}")).then_some(inner);
+    }
+    let (name, rest) = trimmed.split_once('(')?;
+    let is_call = ["ref", "source", "var", "env_var"].contains(&name.trim()) && rest.ends_with(')');
+    is_call.then_some(trimmed)
+}
+
+/// An error-free way to hold a scope's recorded facts after a render.
+pub(super) fn recorded(scope: &Scope) -> scope::Recorded {
+    scope.recorded().clone()
+}

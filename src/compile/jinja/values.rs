@@ -1,0 +1,228 @@
+//! How do lists and dicts change in place, as Python's do?
+//!
+//! The library's own sequences and maps never change. [`List`] and [`Dict`] do; every literal in a
+//! template becomes one (`prepare`), and [`own`] turns what filters and operators return into one.
+//! Methods that only read (`items`, `get`, `count` …) are left to the library's Python mode.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Tuple, ValueKind};
+use minijinja::{Error, ErrorKind, State, Value};
+use serde_json::Value as Json;
+
+/// A list that can be changed in place.
+#[derive(Debug, Default)]
+pub(super) struct List(Mutex<Vec<Value>>);
+
+/// A mapping that can be changed in place and keeps the order of its keys.
+#[derive(Debug, Default)]
+pub(super) struct Dict(Mutex<Vec<(Value, Value)>>);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A list of `items`.
+pub(super) fn list(items: impl IntoIterator<Item = Value>) -> Value {
+    Value::from_object(List(Mutex::new(items.into_iter().collect())))
+}
+
+/// A dict of `entries`.
+pub(super) fn dict(entries: impl IntoIterator<Item = (Value, Value)>) -> Value {
+    Value::from_object(Dict(Mutex::new(entries.into_iter().collect())))
+}
+
+/// The value of a JSON text, with lists and dicts that can be changed.
+pub(super) fn from_json(json: &Json) -> Value {
+    match json {
+        Json::Array(items) => list(items.iter().map(from_json)),
+        Json::Object(entries) => dict(entries.iter().map(|(key, value)| (key.as_str().into(), from_json(value)))),
+        scalar => Value::from_serialize(scalar),
+    }
+}
+
+/// The JSON of a value; what has no JSON is its text.
+pub(super) fn to_json(value: &Value) -> Json {
+    match value.kind() {
+        ValueKind::Undefined | ValueKind::None => Json::Null,
+        ValueKind::Map => entries(value).into_iter().map(|(k, v)| (k.to_string(), to_json(&v))).collect(),
+        ValueKind::Seq | ValueKind::Iterable => items(value).unwrap_or_default().iter().map(to_json).collect(),
+        ValueKind::Bool | ValueKind::Number | ValueKind::String => {
+            serde_json::to_value(value).unwrap_or_else(|_| Json::String(value.to_string()))
+        }
+        _ => Json::String(value.to_string()),
+    }
+}
+
+/// A value that can be changed in place, if it is a list or dict of the library's own.
+pub(super) fn own(value: Value) -> Value {
+    let is_plain_list = value.downcast_object_ref::<Vec<Value>>().is_some() && !value.is_tuple();
+    match value.kind() {
+        ValueKind::Seq if is_plain_list => list(items(&value).unwrap_or_default()),
+        ValueKind::Iterable => list(items(&value).unwrap_or_default()),
+        _ => value,
+    }
+}
+
+/// The items of anything that can be walked.
+pub(super) fn items(value: &Value) -> Result<Vec<Value>, Error> {
+    Ok(value.try_iter()?.collect())
+}
+
+/// The keys and values of a mapping.
+pub(super) fn entries(value: &Value) -> Vec<(Value, Value)> {
+    let keys = items(value).unwrap_or_default();
+    keys.into_iter().map(|key| (key.clone(), value.get_item(&key).unwrap_or_default())).collect()
+}
+
+fn none() -> Value {
+    Value::from(())
+}
+
+fn argument<'a>(method: &str, args: &'a [Value], at: usize) -> Result<&'a Value, Error> {
+    args.get(at).ok_or_else(|| Error::new(ErrorKind::MissingArgument, format!("`{method}` needs an argument")))
+}
+
+fn invalid(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, why.into())
+}
+
+/// A Python index: from the end if negative.
+fn index(value: &Value, length: usize) -> Option<usize> {
+    let at = value.as_i64()?;
+    if at < 0 { length.checked_sub(usize::try_from(-at).ok()?) } else { usize::try_from(at).ok() }
+}
+
+impl Object for List {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let items = locked(&self.0);
+        items.get(index(key, items.len())?).cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(locked(&self.0).clone())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(locked(&self.0).len())
+    }
+
+    fn custom_cmp(self: &Arc<Self>, _other: &DynObject) -> Option<std::cmp::Ordering> {
+        None
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+        let first = || argument(method, args, 0);
+        match method {
+            "append" => locked(&self.0).push(first()?.clone()),
+            "extend" => {
+                let more = items(first()?)?;
+                locked(&self.0).extend(more);
+            }
+            "insert" => {
+                let mut items = locked(&self.0);
+                let at = index(first()?, items.len()).unwrap_or(0).min(items.len());
+                items.insert(at, argument(method, args, 1)?.clone());
+            }
+            "remove" => {
+                let mut items = locked(&self.0);
+                let at = items.iter().position(|item| Some(item) == args.first());
+                items.remove(at.ok_or_else(|| invalid("list.remove(x): x is not in the list"))?);
+            }
+            "pop" => {
+                let mut items = locked(&self.0);
+                let at = index(args.first().unwrap_or(&Value::from(-1)), items.len());
+                let at = at.filter(|at| *at < items.len());
+                return Ok(items.remove(at.ok_or_else(|| invalid("pop index out of range"))?));
+            }
+            "sort" => locked(&self.0).sort(),
+            "reverse" => locked(&self.0).reverse(),
+            "clear" => locked(&self.0).clear(),
+            "copy" => return Ok(list(locked(&self.0).clone())),
+            "index" => {
+                let at = locked(&self.0).iter().position(|item| Some(item) == args.first());
+                return at.map(Value::from).ok_or_else(|| invalid("list.index(x): x is not in the list"));
+            }
+            _ => return Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+        Ok(none())
+    }
+}
+
+impl Dict {
+    fn put(&self, key: Value, value: Value) {
+        let mut entries = locked(&self.0);
+        match entries.iter_mut().find(|(known, _)| *known == key) {
+            Some(entry) => entry.1 = value,
+            None => entries.push((key, value)),
+        }
+    }
+
+    fn update(&self, args: &[Value]) -> Result<(), Error> {
+        for more in args {
+            if more.kind() == ValueKind::Map || more.is_kwargs() {
+                entries(more).into_iter().for_each(|(key, value)| self.put(key, value));
+                continue;
+            }
+            for pair in items(more)? {
+                self.put(pair.get_item_by_index(0)?, pair.get_item_by_index(1)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Object for Dict {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        locked(&self.0).iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(locked(&self.0).iter().map(|(key, _)| key.clone()).collect())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(locked(&self.0).len())
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+        match method {
+            "update" => self.update(args)?,
+            "clear" => locked(&self.0).clear(),
+            "copy" => return Ok(dict(locked(&self.0).clone())),
+            "pop" => {
+                let key = argument(method, args, 0)?;
+                let mut entries = locked(&self.0);
+                return match entries.iter().position(|(known, _)| known == key) {
+                    Some(at) => Ok(entries.remove(at).1),
+                    None => args.get(1).cloned().ok_or_else(|| invalid(format!("there is no key {key}"))),
+                };
+            }
+            "setdefault" => {
+                let key = argument(method, args, 0)?;
+                if let Some(value) = self.get_value(key) {
+                    return Ok(value);
+                }
+                let value = args.get(1).cloned().unwrap_or_else(none);
+                self.put(key.clone(), value.clone());
+                return Ok(value);
+            }
+            "items" => {
+                let pairs = locked(&self.0).clone();
+                return Ok(list(pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value])))));
+            }
+            "keys" => return Ok(list(locked(&self.0).iter().map(|(key, _)| key.clone()))),
+            "values" => return Ok(list(locked(&self.0).iter().map(|(_, value)| value.clone()))),
+            _ => return Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+        Ok(none())
+    }
+}

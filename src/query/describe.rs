@@ -1,0 +1,122 @@
+//! What is there to query?
+
+use super::{Outcome, QueryError, Session, SqlMistake};
+use crate::base::{TableName, did_you_mean, sql_type_name};
+use crate::release;
+use crate::table;
+
+const TIME: &str = "%Y-%m-%d %H:%M:%S%.3f";
+
+/// `SHOW TABLES`: every name, with its version and row count where the log tells them.
+pub(super) async fn tables(session: &Session, schema: Option<&str>) -> Outcome {
+    let scope = session.scope();
+    let mut rows = Vec::new();
+    for (name, is_view) in scope.names() {
+        if schema.is_some_and(|schema| schema != name.schema()) {
+            continue;
+        }
+        let version = scope.pins().tables.get(&name).copied().filter(|_| !is_view);
+        let counted = match version {
+            Some(version) => scope.tables().snapshot(&name, version).await.ok().and_then(|snapshot| snapshot.rows()),
+            None => None,
+        };
+        rows.push([
+            Some(name.schema().to_owned()),
+            Some(name.table().to_owned()),
+            Some(if is_view { "view" } else { "table" }.to_owned()),
+            version.map(|version| version.to_string()),
+            counted.map(|rows| rows.to_string()),
+        ]);
+    }
+    Outcome::table(["schema", "name", "type", "version", "rows"], rows)
+}
+
+/// `SHOW RELEASES`, newest first.
+pub(super) async fn releases(session: &Session) -> Result<Outcome, QueryError> {
+    let releases = release::list(session.scope().tables().lake(), usize::MAX).await?;
+    let rows = releases.iter().map(|release| {
+        let outcome = match &release.outcome {
+            release::Outcome::Published => "published".to_owned(),
+            release::Outcome::Abandoned { because } => format!("abandoned: {because}"),
+        };
+        let tables: Vec<String> = release.tables.iter().map(|summary| summary.table.to_string()).collect();
+        [
+            Some(release.number.to_string()),
+            Some(release.at.format(TIME).to_string()),
+            Some(release.user.clone()),
+            Some(release.kind_words()),
+            Some(outcome),
+            Some(tables.join(", ")),
+        ]
+    });
+    Ok(Outcome::table(["release", "published_at", "user", "made_by", "outcome", "tables"], rows.collect()))
+}
+
+/// `DESCRIBE t`
+pub(super) async fn columns(session: &Session, table: &str) -> Result<Outcome, QueryError> {
+    let quoted = if table.starts_with('\'') { table.to_owned() } else { quote(session, table)? };
+    let schema = session.check(&format!("select * from {quoted}")).await?;
+    let rows = schema.fields().iter().map(|field| {
+        let nullable = if field.is_nullable() { "YES" } else { "NO" };
+        [Some(field.name().clone()), Some(sql_type_name(field.data_type())), Some(nullable.to_owned())]
+    });
+    Ok(Outcome::table(["column_name", "column_type", "null"], rows.collect()))
+}
+
+/// `DESCRIBE HISTORY t`, newest first, up to the version that the session sees.
+pub(super) async fn history(session: &Session, table: &str, limit: Option<usize>) -> Result<Outcome, QueryError> {
+    let name = resolve(session, table)?;
+    let scope = session.scope();
+    let Some(version) = scope.pins().tables.get(&name).copied() else {
+        let mistake = SqlMistake::new("elt::sql::version", format!("`{name}` is a view; a view has no history of its own"));
+        return Err(mistake.help("`elt releases` shows which builds changed it").into());
+    };
+    let commits = table::history(scope.tables(), &name, version, limit.unwrap_or(usize::MAX)).await?;
+    let json = |map: &std::collections::BTreeMap<_, _>| Some(serde_json::to_string(map).unwrap_or_default());
+    let rows = commits.iter().map(|commit| {
+        [
+            Some(commit.version.to_string()),
+            Some(commit.timestamp.format(TIME).to_string()),
+            commit.user.clone(),
+            commit.operation.clone(),
+            json(&commit.parameters),
+            json(&commit.metrics),
+            commit.engine.clone(),
+            commit.release.map(|release| release.to_string()),
+        ]
+    });
+    let names = ["version", "timestamp", "userName", "operation", "operationParameters", "operationMetrics", "engineInfo", "release"];
+    Ok(Outcome::table(names, rows.collect()))
+}
+
+/// The table that a text names, if the session sees it.
+fn resolve(session: &Session, text: &str) -> Result<TableName, QueryError> {
+    let name = TableName::parse(text, session.default_schema())
+        .map_err(|error| SqlMistake::new("elt::sql::no_such_table", error.to_string()))?;
+    if session.scope().has(&name) {
+        return Ok(name);
+    }
+    let missing = SqlMistake::new("elt::sql::no_such_table", format!("there is no table `{name}`"));
+    Err(no_such_table(session, &name.to_string(), missing).into())
+}
+
+fn quote(session: &Session, text: &str) -> Result<String, QueryError> {
+    if text.starts_with("information_schema.") {
+        return Ok(text.to_owned());
+    }
+    let name = resolve(session, text)?;
+    Ok(format!("\"{}\".\"{}\"", name.schema(), name.table()))
+}
+
+/// Says which name was probably meant, or which names there are.
+pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake) -> SqlMistake {
+    let names = session.scope().names();
+    if names.is_empty() {
+        return mistake.help("this lake has no tables yet: run `elt build`; a file is queried by its quoted name, `from 'file.csv'`");
+    }
+    let bare = wanted.rsplit('.').next().unwrap_or(wanted);
+    let elsewhere = names.iter().find(|(name, _)| name.table() == bare).map(|(name, _)| name.to_string());
+    let close = || did_you_mean(bare, names.iter().map(|(name, _)| name.table()));
+    let help = elsewhere.map(|name| format!("did you mean `{name}`?")).or_else(close);
+    mistake.help(help.unwrap_or_else(|| "`show tables` lists what there is".to_owned()))
+}

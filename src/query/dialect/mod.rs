@@ -1,0 +1,69 @@
+//! Which SQL is understood?
+//!
+//! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
+
+mod split;
+mod statement;
+mod time_travel;
+
+pub use split::{Piece, Split, split};
+pub use statement::{Statement, parse, parse_query};
+pub(super) use time_travel::{FILES, Reference, pin_to_release, resolve_versions};
+
+use sqlparser::dialect::{Dialect, GenericDialect};
+
+/// The SQL of elt.
+///
+/// What the generic dialect of sqlparser accepts and DataFusion can plan, with version clauses
+/// (`t VERSION AS OF 3`), trailing commas and `ORDER BY ALL` besides.
+#[derive(Debug, Default)]
+pub struct EltDialect(GenericDialect);
+
+/// Answers a list of the parser's questions with yes.
+macro_rules! yes_to {
+    ($($question:ident),* $(,)?) => { $(fn $question(&self) -> bool { true })* };
+}
+
+impl Dialect for EltDialect {
+    fn dialect(&self) -> std::any::TypeId {
+        self.0.dialect()
+    }
+
+    fn is_identifier_start(&self, c: char) -> bool {
+        self.0.is_identifier_start(c)
+    }
+
+    fn is_identifier_part(&self, c: char) -> bool {
+        self.0.is_identifier_part(c)
+    }
+
+    fn is_delimited_identifier_start(&self, c: char) -> bool {
+        self.0.is_delimited_identifier_start(c)
+    }
+
+    yes_to! {
+        allow_extract_custom, allow_extract_single_quotes, support_map_literal_syntax,
+        supports_array_join_syntax, supports_array_typedef_with_brackets,
+        supports_asc_desc_in_column_definition, supports_bitwise_shift_operators,
+        supports_boolean_literals, supports_comma_separated_set_assignments, supports_comma_separated_trim,
+        supports_comment_on, supports_constraint_keyword_without_name, supports_create_index_with_clause,
+        supports_create_view_comment_syntax, supports_cte_without_as, supports_data_type_signed_suffix,
+        supports_dictionary_syntax, supports_empty_projections, supports_explain_with_utility_options,
+        supports_extract_comma_syntax, supports_filter_during_aggregation, supports_from_first_select,
+        supports_group_by_expr, supports_group_by_with_modifier, supports_in_empty_list,
+        supports_interval_options, supports_key_column_option,
+        supports_left_associative_joins_without_parens, supports_limit_comma,
+        supports_multiline_comment_hints, supports_named_fn_args_with_assignment_operator,
+        supports_named_fn_args_with_rarrow_operator, supports_nested_comments,
+        supports_numeric_literal_underscores, supports_order_by_all, supports_parens_around_table_factor,
+        supports_parenthesized_set_variables, supports_partition_by_after_order_by,
+        supports_projection_trailing_commas, supports_select_exclude,
+        supports_select_item_multi_column_alias, supports_select_wildcard_except,
+        supports_select_wildcard_exclude, supports_select_wildcard_ilike, supports_select_wildcard_rename,
+        supports_select_wildcard_replace, supports_set_names, supports_start_transaction_modifier,
+        supports_string_escape_constant, supports_struct_literal, supports_table_versioning,
+        supports_trailing_commas, supports_try_convert, supports_unicode_string_literal,
+        supports_update_order_by, supports_values_as_table_factor,
+        supports_window_clause_named_window_reference, supports_window_function_null_treatment_arg,
+    }
+}

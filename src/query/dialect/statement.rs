@@ -1,0 +1,233 @@
+//! What is being asked?
+
+use sqlparser::ast;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+
+use super::EltDialect;
+use super::time_travel::spell_out_releases;
+use crate::query::SqlMistake;
+
+/// A statement, understood as far as words go.
+#[derive(Clone, Debug)]
+pub enum Statement {
+    /// Rows are asked for, or how they would be found (`EXPLAIN`), or a setting is set or shown.
+    Query(Box<ast::Statement>),
+    /// `SHOW TABLES [IN schema]`
+    ShowTables {
+        /// Only tables of this schema.
+        schema: Option<String>,
+    },
+    /// `SHOW RELEASES`
+    ShowReleases,
+    /// `DESCRIBE t`
+    Describe {
+        /// The table or view, as written.
+        table: String,
+    },
+    /// `DESCRIBE HISTORY t [LIMIT n]`
+    History {
+        /// The table, as written.
+        table: String,
+        /// At most so many commits.
+        limit: Option<usize>,
+    },
+}
+
+/// Reads one statement.
+///
+/// # Errors
+/// What is wrong and where; and, for a statement that SQL has and elt does not, what to do instead.
+pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
+    let tokens = tokenize(sql)?;
+    if let Some(own) = own_statement(&tokens)? {
+        return Ok(own);
+    }
+    let statement = parse_tokens(tokens)?;
+    refuse_writes(&statement)?;
+    Ok(Statement::Query(Box::new(statement)))
+}
+
+/// Reads one query, and nothing but a query.
+pub fn parse_query(sql: &str) -> Result<ast::Statement, SqlMistake> {
+    match parse_tokens(tokenize(sql)?)? {
+        query @ ast::Statement::Query(_) => Ok(query),
+        _ => Err(SqlMistake::new("elt::sql::not_a_query", "this is not a query").help("write a `select`")),
+    }
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
+    Tokenizer::new(&EltDialect::default(), sql).tokenize_with_location().map_err(|error| {
+        SqlMistake::new("elt::sql::syntax", error.message.trim()).at(error.location.line, error.location.column)
+    })
+}
+
+fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
+    let dialect = EltDialect::default();
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(spell_out_releases(tokens));
+    let statement = parser.parse_statement().map_err(syntax)?;
+    while parser.consume_token(&Token::SemiColon) {}
+    let next = parser.peek_token();
+    if next.token == Token::EOF {
+        return Ok(statement);
+    }
+    let Location { line, column } = next.span.start;
+    Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token)).at(line, column))
+}
+
+/// Takes the place out of sqlparser's message: `… at Line: 1, Column: 8`.
+fn syntax(error: ParserError) -> SqlMistake {
+    let message = match error {
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
+        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+    };
+    let Some((what, place)) = message.rsplit_once(" at Line: ") else {
+        return SqlMistake::new("elt::sql::syntax", message);
+    };
+    let mut numbers = place.split(", Column: ").map(|number| number.trim().parse::<u64>());
+    let mistake = SqlMistake::new("elt::sql::syntax", what);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(line)), Some(Ok(column))) => mistake.at(line, column),
+        _ => mistake,
+    }
+}
+
+/// The statements that sqlparser does not know.
+fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMistake> {
+    let solid: Vec<&Token> = tokens
+        .iter()
+        .map(|token| &token.token)
+        .filter(|token| !matches!(token, Token::Whitespace(_) | Token::SemiColon | Token::EOF))
+        .collect();
+    let words: Vec<String> = solid.iter().take(3).map(|token| token.to_string().to_uppercase()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Ok(Some(match words.as_slice() {
+        ["SHOW", "TABLES"] => Statement::ShowTables { schema: None },
+        ["SHOW", "TABLES", "IN" | "FROM"] => Statement::ShowTables { schema: Some(name(&solid[3..], "SHOW TABLES IN")?.0) },
+        ["SHOW", "RELEASES"] => Statement::ShowReleases,
+        ["DESCRIBE" | "DESC", "HISTORY", ..] => {
+            let (table, rest) = name(&solid[2..], "DESCRIBE HISTORY")?;
+            Statement::History { table, limit: limit(rest)? }
+        }
+        ["DESCRIBE" | "DESC", "TABLE", ..] => Statement::Describe { table: only_name(&solid[2..], "DESCRIBE TABLE")? },
+        ["DESCRIBE" | "DESC", next, ..] if !matches!(*next, "SELECT" | "WITH" | "(" | "FROM" | "VALUES") => {
+            Statement::Describe { table: only_name(&solid[1..], "DESCRIBE")? }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// Reads `a`, `a.b` or a quoted file name; returns it and what follows.
+fn name<'a>(tokens: &'a [&'a Token], after: &str) -> Result<(String, &'a [&'a Token]), SqlMistake> {
+    let mut text = String::new();
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        match token {
+            Token::Word(Word { value, quote_style, .. }) if text.is_empty() || text.ends_with('.') => {
+                text.push_str(&if quote_style.is_some() { value.clone() } else { value.to_lowercase() });
+            }
+            Token::SingleQuotedString(file) if text.is_empty() => text = format!("'{file}'"),
+            Token::Period if !text.is_empty() => text.push('.'),
+            _ => break,
+        }
+        at += 1;
+    }
+    if text.is_empty() {
+        return Err(SqlMistake::new("elt::sql::syntax", format!("`{after}` needs the name of a table")));
+    }
+    Ok((text, &tokens[at..]))
+}
+
+fn only_name(tokens: &[&Token], after: &str) -> Result<String, SqlMistake> {
+    match name(tokens, after)? {
+        (name, []) => Ok(name),
+        (_, rest) => Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", rest[0]))),
+    }
+}
+
+fn limit(rest: &[&Token]) -> Result<Option<usize>, SqlMistake> {
+    match rest {
+        [] => Ok(None),
+        [Token::Word(word), Token::Number(number, _)] if word.keyword == Keyword::LIMIT => {
+            Ok(Some(number.parse().unwrap_or(usize::MAX)))
+        }
+        [other, ..] => Err(SqlMistake::new("elt::sql::syntax", format!("`{other}` is not expected here"))
+            .help("write `DESCRIBE HISTORY table LIMIT 10`")),
+    }
+}
+
+/// Refuses what would write, in words that say how the same is done here.
+fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
+    use ast::Statement as S;
+    let (what, instead) = match statement {
+        S::Query(query) if writes(query) => ("SELECT … INTO", "make a model of it under models/ and run `elt build`"),
+        S::Query(_) | S::Explain { .. } | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => return Ok(()),
+        S::Insert(_) | S::Update { .. } | S::Delete(_) | S::Merge { .. } | S::Truncate { .. } => (
+            "changing rows by SQL",
+            "tables change as a whole, tested and released: write a model (`materialized='incremental'` merges by key) and run `elt build`, or land a file with `elt land`",
+        ),
+        S::CreateTable(_) | S::CreateView { .. } => {
+            ("CREATE", "put the query in a file under models/ and run `elt build`")
+        }
+        S::Copy { .. } => ("COPY", "land files with `elt land`; write results with `elt sql -c … --format csv > file`"),
+        S::Drop { .. } => ("DROP", "delete the model's file; `elt rollback` takes back what a build published"),
+        S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
+            "BEGIN, COMMIT and ROLLBACK",
+            "every session reads one release throughout; `elt rollback` goes back to an earlier release",
+        ),
+        _ => ("this statement", "`elt sql` answers queries, SHOW, DESCRIBE and EXPLAIN"),
+    };
+    Err(SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported")).help(instead))
+}
+
+fn writes(query: &ast::Query) -> bool {
+    match &*query.body {
+        ast::SetExpr::Select(select) => select.into.is_some(),
+        ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) | ast::SetExpr::Merge(_) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_statements_are_known_by_their_words() {
+        let shown = |sql: &str| format!("{:?}", parse(sql).unwrap());
+        assert_eq!(shown("show tables;"), "ShowTables { schema: None }");
+        assert_eq!(shown("SHOW TABLES IN Crm"), "ShowTables { schema: Some(\"crm\") }");
+        assert_eq!(shown("describe history Main.T limit 3"), "History { table: \"main.t\", limit: Some(3) }");
+        assert_eq!(shown("desc 'a.csv'"), "Describe { table: \"'a.csv'\" }");
+        assert!(matches!(parse("describe select 1").unwrap(), Statement::Query(_)));
+    }
+
+    #[test]
+    fn a_slip_is_shown_where_it_is() {
+        let slip = parse("select *\nform t").unwrap_err();
+        assert_eq!(slip.place(), Some((2, 6)));
+        let open = parse("select 'a").unwrap_err();
+        assert_eq!(open.place(), Some((1, 8)));
+        assert!(parse("show tables in").is_err());
+        assert!(parse("describe history").is_err());
+    }
+
+    #[test]
+    fn what_writes_is_refused_with_another_way() {
+        for sql in [
+            "insert into t values (1)",
+            "delete from t",
+            "update t set a = 1",
+            "create table t (a int)",
+            "drop table t",
+            "truncate table t",
+            "begin",
+            "select 1 into t",
+        ] {
+            let mistake = parse(sql).unwrap_err();
+            assert!(mistake.message().ends_with("is not supported"), "{sql}: {}", mistake.message());
+            assert!(mistake.help_text().is_some(), "{sql}");
+        }
+    }
+}

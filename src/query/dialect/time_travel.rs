@@ -1,0 +1,333 @@
+//! Which version of a table does a query mean?
+//!
+//! sqlparser reads a version clause and DataFusion's planner drops it. So no clause gets that far:
+//! [`resolve_versions`] takes each one off and leaves its meaning in the table's name, as
+//! `orders@version=3`, which the session's catalog understands and which no table can be called.
+//! A clause that has no such meaning is an error.
+//!
+//! All the spellings that users know arrive at the same three meanings:
+//! `VERSION AS OF 3`, `FOR VERSION AS OF 3`, `AT (VERSION => 3)`; `TIMESTAMP AS OF '…'`,
+//! `FOR SYSTEM_TIME AS OF '…'`, `AT (TIMESTAMP => '…')`; `AS OF RELEASE 2`, `RELEASE AS OF 2`, `AT (RELEASE => 2)`.
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Statement, TableAlias,
+    TableFactor, TableVersion as VersionClause, Value, VisitMut, VisitorMut,
+};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::base::{AsOf, ReleaseNumber, TableVersion, parse_instant};
+use crate::query::SqlMistake;
+
+/// The function that stands for a release between the tokens and the tree.
+const RELEASE: &str = "__elt_release";
+/// The schema in which quoted file names are looked up.
+pub(in crate::query) const FILES: &str = "@file";
+
+/// Rewrites `AS OF RELEASE n` and `RELEASE AS OF n` to what the parser can read.
+pub(super) fn spell_out_releases(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let solid: Vec<usize> =
+        (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
+    let mut out = tokens.clone();
+    let word_at = |at: usize| solid.get(at).map(|index| tokens[*index].token.to_string().to_uppercase());
+    let is = |at: usize, words: &[&str]| {
+        words.iter().enumerate().all(|(offset, word)| word_at(at + offset).as_deref() == Some(word))
+    };
+    let mut at = 0;
+    let mut removed = Vec::new();
+    while at < solid.len() {
+        let release = is(at, &["AS", "OF", "RELEASE"]) || is(at, &["RELEASE", "AS", "OF"]);
+        if let (true, Some(number)) = (release, solid.get(at + 3)) {
+            let words = ["TIMESTAMP", "AS", "OF"];
+            for (offset, word) in words.iter().enumerate() {
+                out[solid[at + offset]].token = Token::make_keyword(word);
+            }
+            let call = format!("{RELEASE}({})", tokens[*number].token);
+            out[*number].token = Token::SingleQuotedString(call);
+            at += 4;
+        } else {
+            if is(at, &["FOR", "VERSION", "AS", "OF"]) || is(at, &["FOR", "TIMESTAMP", "AS", "OF"]) {
+                removed.push(solid[at]);
+            } else if is(at, &["FOR", "SYSTEM_VERSION", "AS", "OF"]) {
+                removed.push(solid[at]);
+                out[solid[at + 1]].token = Token::make_keyword("VERSION");
+            }
+            at += 1;
+        }
+    }
+    let kept = out.into_iter().enumerate().filter(|(at, _)| !removed.contains(at));
+    kept.map(|(_, token)| token).collect()
+}
+
+/// A table's name as the catalog is asked for it: `orders`, or `orders@version=3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::query) struct Reference {
+    /// The name, without the version.
+    pub(in crate::query) table: String,
+    /// The version, if one is asked for.
+    pub(in crate::query) as_of: Option<AsOf>,
+}
+
+/// An [`AsOf`] inside a name.
+pub(in crate::query) struct AsOfText<'a>(pub(in crate::query) &'a AsOf);
+
+impl fmt::Display for AsOfText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            AsOf::Version(version) => write!(f, "@version={version}"),
+            AsOf::Timestamp(instant) => write!(f, "@timestamp={}", instant.to_rfc3339()),
+            AsOf::Release(number) => write!(f, "@release={number}"),
+        }
+    }
+}
+
+impl Reference {
+    /// Reads a name that [`resolve_versions`] made, or any other.
+    pub(in crate::query) fn read(name: &str) -> Self {
+        let plain = || Self { table: name.to_owned(), as_of: None };
+        let Some((table, clause)) = name.split_once('@') else { return plain() };
+        let as_of = clause.split_once('=').and_then(|(kind, value)| match kind {
+            "version" => value.parse().ok().map(|number| AsOf::Version(TableVersion(number))),
+            "release" => value.parse().ok().map(|number| AsOf::Release(ReleaseNumber(number))),
+            "timestamp" => parse_instant(value).map(AsOf::Timestamp),
+            _ => None,
+        });
+        match as_of {
+            Some(as_of) => Self { table: table.to_owned(), as_of: Some(as_of) },
+            None => plain(),
+        }
+    }
+}
+
+/// Takes every version clause off a statement and leaves its meaning in the names.
+///
+/// Quoted file names (`FROM 'a.csv'`) are given their schema in the same pass. Each table keeps the
+/// alias it is known by: `select orders.id from orders version as of 3` works.
+///
+/// # Errors
+/// A clause that cannot be honoured.
+pub(in crate::query) fn resolve_versions(statement: &mut Statement) -> Result<(), SqlMistake> {
+    let mut resolver = Resolver { release: None };
+    match statement.visit(&mut resolver) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(mistake) => Err(*mistake),
+    }
+}
+
+/// Makes every `schema.table` of a view's query mean the table at `release`.
+pub(in crate::query) fn pin_to_release(statement: &mut Statement, release: ReleaseNumber) -> Result<(), SqlMistake> {
+    let mut resolver = Resolver { release: Some(release) };
+    match statement.visit(&mut resolver) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(mistake) => Err(*mistake),
+    }
+}
+
+struct Resolver {
+    release: Option<ReleaseNumber>,
+}
+
+impl VisitorMut for Resolver {
+    type Break = Box<SqlMistake>;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        let TableFactor::Table { name, alias, version, args, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        if is_file(name) {
+            if version.is_some() {
+                return refuse("a file has no versions", "leave the version clause out, or query a table");
+            }
+            name_file(name, alias);
+            return ControlFlow::Continue(());
+        }
+        let as_of = match version.take() {
+            Some(_) if args.is_some() => return refuse("a table function has no versions", "query a table"),
+            Some(clause) => match meaning(&clause) {
+                Ok(as_of) => as_of,
+                Err(mistake) => return ControlFlow::Break(Box::new(mistake)),
+            },
+            None => match self.release {
+                Some(number) if name.0.len() > 1 => AsOf::Release(number),
+                _ => return ControlFlow::Continue(()),
+            },
+        };
+        let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() else {
+            return refuse("this is not a table's name", "write `schema.table` before the version clause");
+        };
+        let folded = if last.quote_style.is_some() { last.value.clone() } else { last.value.to_lowercase() };
+        alias.get_or_insert_with(|| known_as(Ident { value: folded.clone(), ..last.clone() }));
+        last.value = format!("{folded}{}", AsOfText(&as_of));
+        last.quote_style = Some('"');
+        ControlFlow::Continue(())
+    }
+}
+
+fn refuse<T>(what: &str, instead: &str) -> ControlFlow<Box<SqlMistake>, T> {
+    ControlFlow::Break(Box::new(SqlMistake::new("elt::sql::version", what).help(instead)))
+}
+
+fn is_file(name: &ObjectName) -> bool {
+    matches!(&name.0[..], [ObjectNamePart::Identifier(Ident { quote_style: Some('\''), .. })])
+}
+
+/// `'data/a.csv'` becomes `"@file"."data/a.csv" as a`.
+fn name_file(name: &mut ObjectName, alias: &mut Option<TableAlias>) {
+    let Some(ObjectNamePart::Identifier(path)) = name.0.first_mut() else { return };
+    path.quote_style = Some('"');
+    let file = path.value.rsplit('/').next().unwrap_or_default();
+    let stem = file.split('.').next().unwrap_or_default().to_lowercase();
+    if !stem.is_empty() && !stem.contains('*') {
+        alias.get_or_insert_with(|| known_as(Ident { value: stem, quote_style: Some('"'), span: path.span }));
+    }
+    name.0.insert(0, ObjectNamePart::Identifier(Ident::with_quote('"', FILES)));
+}
+
+fn known_as(name: Ident) -> TableAlias {
+    TableAlias { explicit: true, name, columns: Vec::new(), at: None }
+}
+
+/// What a version clause means.
+fn meaning(clause: &VersionClause) -> Result<AsOf, SqlMistake> {
+    match clause {
+        VersionClause::VersionAsOf(expr) => number(expr).map(|n| AsOf::Version(TableVersion(n))),
+        VersionClause::TimestampAsOf(expr) | VersionClause::ForSystemTimeAsOf(expr) => instant(expr),
+        VersionClause::Function(expr) => at_function(expr),
+        VersionClause::Changes { .. } => Err(SqlMistake::new("elt::sql::version", "CHANGES is not supported yet")
+            .help("compare two versions with `except`: `select * from t except select * from t version as of 3`")),
+    }
+}
+
+/// `AT (VERSION => 3)`
+fn at_function(expr: &Expr) -> Result<AsOf, SqlMistake> {
+    let help = "write `AT (VERSION => 3)`, `AT (TIMESTAMP => '2026-01-31')` or `AT (RELEASE => 2)`";
+    let unknown = || SqlMistake::new("elt::sql::version", format!("`{expr}` names no version")).help(help);
+    let Expr::Function(function) = expr else { return Err(unknown()) };
+    let FunctionArguments::List(list) = &function.args else { return Err(unknown()) };
+    let named = match &list.args[..] {
+        [FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }] => Some((name.value.clone(), value)),
+        [FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(value), .. }] => Some((name.to_string(), value)),
+        _ => None,
+    };
+    let is_at = function.name.to_string().eq_ignore_ascii_case("at");
+    let Some((name, value)) = named.filter(|_| is_at) else { return Err(unknown()) };
+    match name.to_uppercase().as_str() {
+        "VERSION" => number(value).map(|n| AsOf::Version(TableVersion(n))),
+        "RELEASE" => number(value).map(|n| AsOf::Release(ReleaseNumber(n))),
+        "TIMESTAMP" => instant(value),
+        _ => Err(unknown()),
+    }
+}
+
+fn number(expr: &Expr) -> Result<u64, SqlMistake> {
+    let text = match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) | Value::SingleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    };
+    text.parse().map_err(|_| {
+        SqlMistake::new("elt::sql::version", format!("`{text}` is not a version or release: they are whole numbers from 0"))
+            .help("`elt history TABLE` lists versions, `elt releases` lists releases")
+    })
+}
+
+fn instant(expr: &Expr) -> Result<AsOf, SqlMistake> {
+    let text = match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text.as_str()),
+            _ => None,
+        },
+        Expr::TypedString(typed) => match &typed.value.value {
+            Value::SingleQuotedString(text) => Some(text.as_str()),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(release) = text.and_then(|text| text.strip_prefix(RELEASE)) {
+        let bare = release.trim_matches(['(', ')']);
+        return number(&Expr::Value(Value::Number(bare.to_owned(), false).into())).map(|n| AsOf::Release(ReleaseNumber(n)));
+    }
+    text.and_then(parse_instant).map(AsOf::Timestamp).ok_or_else(|| {
+        SqlMistake::new("elt::sql::version", format!("`{expr}` is not a point in time"))
+            .help("write a literal: `TIMESTAMP AS OF '2026-01-31 08:00:00'`; without a zone it is UTC")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+    use super::*;
+
+    fn resolved(sql: &str) -> Result<String, SqlMistake> {
+        let mut statement = parse_query(sql)?;
+        resolve_versions(&mut statement)?;
+        Ok(statement.to_string())
+    }
+
+    #[test]
+    fn every_spelling_arrives_at_one_meaning() {
+        let name = |clause: &str| {
+            let sql = resolved(&format!("select * from t {clause}")).unwrap();
+            sql.split_once("FROM ").unwrap().1.to_owned()
+        };
+        for clause in ["version as of 3", "for version as of 3", "for system_version as of 3", "at (version => 3)"] {
+            assert_eq!(name(clause), "\"t@version=3\" AS t", "{clause}");
+        }
+        for clause in ["as of release 2", "RELEASE AS OF 2", "at(release => 2)"] {
+            assert_eq!(name(clause), "\"t@release=2\" AS t", "{clause}");
+        }
+        for clause in [
+            "timestamp as of '2026-01-31'",
+            "timestamp as of timestamp '2026-01-31 00:00:00'",
+            "for system_time as of date '2026-01-31'",
+            "at (timestamp => '2026-01-31T00:00:00Z')",
+        ] {
+            assert_eq!(name(clause), "\"t@timestamp=2026-01-31T00:00:00+00:00\" AS t", "{clause}");
+        }
+    }
+
+    #[test]
+    fn aliases_ctes_and_subqueries_are_all_reached() {
+        let sql = resolved(
+            "with a as (select * from Main.T version as of 1 as x) select * from a where id in (select id from \"T\" as of release 4)",
+        );
+        let sql = sql.unwrap();
+        assert!(sql.contains("Main.\"t@version=1\" AS x"), "{sql}");
+        assert!(sql.contains("\"T@release=4\" AS \"T\""), "{sql}");
+    }
+
+    #[test]
+    fn a_clause_without_a_meaning_is_refused() {
+        for sql in [
+            "select * from t version as of -1",
+            "select * from t timestamp as of now()",
+            "select * from t timestamp as of 'yesterday'",
+            "select * from t at (offset => 5)",
+            "select * from t before (version => 5)",
+            "select * from t changes (information => default) at (version => 1)",
+            "select * from 'a.csv' version as of 1",
+            "select * from t as of release latest",
+        ] {
+            assert!(resolved(sql).is_err(), "{sql} was taken");
+        }
+    }
+
+    #[test]
+    fn file_names_find_their_schema() {
+        let sql = resolved("select * from 'in/Sales.2024.csv' join 'x*.parquet' x on true").unwrap();
+        assert!(sql.contains("FROM \"@file\".\"in/Sales.2024.csv\" AS \"sales\""), "{sql}");
+        assert!(sql.contains("\"@file\".\"x*.parquet\" AS x"), "{sql}");
+    }
+
+    #[test]
+    fn names_go_there_and_back() {
+        let as_of = AsOf::Timestamp(parse_instant("2026-01-31 08:00").unwrap());
+        let read = Reference::read(&format!("t{}", AsOfText(&as_of)));
+        assert_eq!(read, Reference { table: "t".into(), as_of: Some(as_of) });
+        assert_eq!(Reference::read("a@b").as_of, None);
+    }
+}

@@ -1,0 +1,232 @@
+//! What is wrong with a statement, or with answering it?
+
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+
+use crate::base::{Diagnostic, ErrorKind, SourceText, did_you_mean};
+use crate::release::ReleaseError;
+use crate::table::TableError;
+
+/// A mistake in a statement: what, where in its text, and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SqlMistake {
+    code: &'static str,
+    message: String,
+    place: Option<(usize, usize)>,
+    help: Option<String>,
+}
+
+impl SqlMistake {
+    /// A mistake with a stable code.
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), place: None, help: None }
+    }
+
+    /// It is at this line and column, counted from 1; 0 means the place is not known.
+    pub(super) fn at(mut self, line: u64, column: u64) -> Self {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        self.place = (line > 0 && column > 0).then(|| (count(line), count(column)));
+        self
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Line and column in the statement's text, counted from 1.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        self.place
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next.
+    pub fn help_text(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// As a diagnostic on the text that the statement was read from.
+    pub fn diagnostic(&self, text: &SourceText) -> Diagnostic {
+        let diagnostic = Diagnostic::error(self.code, self.message.clone()).maybe_help(self.help.clone());
+        match self.place {
+            Some((line, column)) => diagnostic.at(&text.word_at(line, column), "here"),
+            None => diagnostic,
+        }
+    }
+}
+
+/// A statement could not be answered.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum QueryError {
+    /// The statement is wrong.
+    #[error(transparent)]
+    #[diagnostic(code(elt::sql))]
+    Sql(#[from] SqlMistake),
+    /// A table could not be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Table(#[from] TableError),
+    /// A release could not be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Release(#[from] ReleaseError),
+    /// The engine failed while it was answering.
+    #[error("the query failed while it ran")]
+    #[diagnostic(code(elt::sql::failed), help("the cause is below; rows shown before it are not the whole answer"))]
+    Engine(#[source] DataFusionError),
+}
+
+impl QueryError {
+    /// What it asks of whoever ran the command.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Sql(_) => ErrorKind::User,
+            Self::Table(error) => error.kind(),
+            Self::Release(error) => error.kind(),
+            Self::Engine(error) => match error.find_root() {
+                DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Unavailable,
+                DataFusionError::Internal(_) => ErrorKind::Internal,
+                _ => ErrorKind::Data,
+            },
+        }
+    }
+}
+
+impl From<DataFusionError> for QueryError {
+    /// Finds our own errors inside DataFusion's, and a mistake of the user's where it is one.
+    fn from(error: DataFusionError) -> Self {
+        match unwrap_own(error) {
+            Ok(own) => own,
+            Err(error) => match mistake(&error) {
+                Some(mistake) => Self::Sql(mistake),
+                None => Self::Engine(error),
+            },
+        }
+    }
+}
+
+/// Takes out an error that one of our own providers gave to DataFusion.
+fn unwrap_own(error: DataFusionError) -> Result<QueryError, DataFusionError> {
+    let boxed = match error {
+        DataFusionError::External(boxed) => boxed,
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)
+            if matches!(inner.find_root(), DataFusionError::External(_)) =>
+        {
+            return unwrap_own(*inner);
+        }
+        other => return Err(other),
+    };
+    let boxed = match boxed.downcast::<QueryError>() {
+        Ok(own) => return Ok(*own),
+        Err(boxed) => boxed,
+    };
+    let boxed = match boxed.downcast::<TableError>() {
+        Ok(own) => return Ok(QueryError::Table(*own)),
+        Err(boxed) => boxed,
+    };
+    Err(DataFusionError::External(boxed))
+}
+
+impl From<QueryError> for DataFusionError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Engine(inner) => inner,
+            other => Self::External(Box::new(other)),
+        }
+    }
+}
+
+/// The user's mistake behind an error, if it is one: words, place and help.
+fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
+    let (diagnostic, root) = innermost(error);
+    let mut mistake = match root {
+        DataFusionError::SchemaError(schema, _) => schema_mistake(schema),
+        DataFusionError::Plan(message) => SqlMistake::new("elt::sql::plan", plan_words(message)),
+        DataFusionError::SQL(error, _) => SqlMistake::new("elt::sql::syntax", error.to_string()),
+        DataFusionError::NotImplemented(message) => SqlMistake::new("elt::sql::not_supported", message.clone()),
+        DataFusionError::Configuration(message) => SqlMistake::new("elt::sql::setting", message.clone()),
+        DataFusionError::ArrowError(error, _) => match &**error {
+            arrow::error::ArrowError::CastError(message)
+            | arrow::error::ArrowError::ParseError(message)
+            | arrow::error::ArrowError::ComputeError(message)
+            | arrow::error::ArrowError::InvalidArgumentError(message) => SqlMistake::new("elt::sql::value", message.clone()),
+            arrow::error::ArrowError::DivideByZero => SqlMistake::new("elt::sql::value", "division by zero")
+                .help("write `a / nullif(b, 0)` where the divisor may be 0"),
+            arrow::error::ArrowError::ArithmeticOverflow(message) => {
+                SqlMistake::new("elt::sql::value", message.clone()).help("cast to a wider type first")
+            }
+            _ => return None,
+        },
+        DataFusionError::Execution(message) => SqlMistake::new("elt::sql::value", message.clone()),
+        DataFusionError::ResourcesExhausted(message) => SqlMistake::new("elt::sql::memory", message.clone())
+            .help("raise the limit, or select fewer columns or rows"),
+        _ => return None,
+    };
+    if let Some(diagnostic) = diagnostic {
+        if let Some(span) = &diagnostic.span {
+            mistake = mistake.at(span.start.line, span.start.column);
+        }
+        if let Some(help) = diagnostic.helps.first() {
+            mistake.help.get_or_insert_with(|| help.message.clone());
+        }
+    }
+    Some(mistake)
+}
+
+/// The first diagnostic with a place on the way in, and the error at the bottom.
+fn innermost(error: &DataFusionError) -> (Option<&datafusion::common::Diagnostic>, &DataFusionError) {
+    match error {
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            let (deeper, root) = innermost(inner);
+            (deeper.or(Some(diagnostic)), root)
+        }
+        DataFusionError::Context(_, inner) => innermost(inner),
+        DataFusionError::Shared(inner) => innermost(inner),
+        DataFusionError::Collection(all) => all.first().map_or((None, error), innermost),
+        _ => (None, error),
+    }
+}
+
+fn schema_mistake(error: &SchemaError) -> SqlMistake {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let known: Vec<String> = valid_fields.iter().map(|field| field.name().to_owned()).collect();
+            let mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{}`", field.name()));
+            match did_you_mean(field.name(), known.iter().map(String::as_str)) {
+                Some(help) => mistake.help(help),
+                None if known.is_empty() => mistake,
+                None => mistake.help(format!("the columns are: {}", shortened(&known))),
+            }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            SqlMistake::new("elt::sql::ambiguous_column", format!("the column `{}` is in more than one table", field.name()))
+                .help("write the table before it: `orders.id`")
+        }
+        other => SqlMistake::new("elt::sql::plan", other.to_string()),
+    }
+}
+
+fn shortened(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
+    let more = names.len().saturating_sub(shown.len());
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+/// DataFusion's words for a plan error, without the traces of our names for versions.
+fn plan_words(message: &str) -> String {
+    let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
+    match message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
+        Some(name) => format!("there is no table `{}`", name.strip_prefix("elt.").unwrap_or(name)),
+        None => message.trim_start_matches("Error during planning: ").to_owned(),
+    }
+}

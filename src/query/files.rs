@@ -1,0 +1,120 @@
+//! How is a file queried before it is a table?
+//!
+//! `select * from 'sales.csv'`: CSV, TSV, Parquet and JSON lines, compressed or not, by name, glob or folder.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::datasource::file_format::json::JsonFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::{DataFusionError, Result};
+
+use super::provider::StateOf;
+use super::{QueryError, SqlMistake};
+use crate::base::did_you_mean;
+
+/// The schema in which a quoted name is a file's.
+pub(super) struct FileSchema {
+    pub(super) state: StateOf,
+}
+
+impl std::fmt::Debug for FileSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileSchema")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for FileSchema {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn table_exist(&self, _name: &str) -> bool {
+        true
+    }
+
+    async fn table(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let state = self.state.get().and_then(|state| state());
+        let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        if !is_glob(path) && !std::path::Path::new(path).exists() {
+            return Err(QueryError::Sql(missing(path)).into());
+        }
+        let (format, extension) = format_of(path).map_err(QueryError::Sql)?;
+        let url = ListingTableUrl::parse(path)?;
+        let options = ListingOptions::new(format).with_file_extension(extension);
+        let config = ListingTableConfig::new(url).with_listing_options(options).infer_schema(&state).await?;
+        if config.file_schema.as_ref().is_none_or(|schema| schema.fields().is_empty()) {
+            return Err(QueryError::Sql(missing(path)).into());
+        }
+        Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+    }
+}
+
+fn is_glob(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+fn missing(path: &str) -> SqlMistake {
+    let mistake = SqlMistake::new("elt::sql::no_such_file", format!("no file matches `{path}`, or it holds no rows"));
+    let path = std::path::Path::new(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let wanted = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match did_you_mean(wanted, names.iter().map(String::as_str)) {
+        Some(help) => mistake.help(help),
+        None => mistake.help("paths are relative to the folder that elt runs in"),
+    }
+}
+
+/// The format that a file's name tells, and the ending by which its neighbours are found.
+fn format_of(path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), SqlMistake> {
+    let name = path.to_lowercase();
+    let compressions = [
+        (".gz", FileCompressionType::GZIP),
+        (".zst", FileCompressionType::ZSTD),
+        (".bz2", FileCompressionType::BZIP2),
+        (".xz", FileCompressionType::XZ),
+    ];
+    let found = compressions.into_iter().find(|(ending, _)| name.ends_with(ending));
+    let (bare, packed, compression) = match found {
+        Some((ending, compression)) => (name.trim_end_matches(ending), ending, compression),
+        None => (name.as_str(), "", FileCompressionType::UNCOMPRESSED),
+    };
+    let ending = bare.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+    let csv = CsvFormat::default().with_has_header(true).with_file_compression_type(compression);
+    let format: Arc<dyn FileFormat> = match ending {
+        "csv" => Arc::new(csv),
+        "tsv" => Arc::new(csv.with_delimiter(b'\t')),
+        "json" | "jsonl" | "ndjson" => Arc::new(JsonFormat::default().with_file_compression_type(compression)),
+        "parquet" if packed.is_empty() => Arc::new(ParquetFormat::default()),
+        _ => {
+            return Err(SqlMistake::new("elt::sql::file_format", format!("`{path}` has no ending that tells its format"))
+                .help("known are .csv, .tsv, .json, .jsonl, .ndjson and .parquet; the text formats also with .gz, .zst, .bz2 or .xz"));
+        }
+    };
+    Ok((format, format!(".{ending}{packed}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_format() {
+        let ending = |path: &str| format_of(path).map(|(_, ending)| ending).ok();
+        assert_eq!(ending("A/B.CSV.gz").as_deref(), Some(".csv.gz"));
+        assert_eq!(ending("x*.parquet").as_deref(), Some(".parquet"));
+        assert_eq!(ending("x.ndjson").as_deref(), Some(".ndjson"));
+        assert_eq!(ending("x.parquet.gz"), None);
+        assert_eq!(ending("folder/"), None);
+    }
+}

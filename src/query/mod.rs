@@ -1,0 +1,24 @@
+//! How is a statement answered?
+//!
+//! Text is split into statements, parsed ([`dialect`]), its version clauses resolved to snapshots,
+//! and planned by DataFusion in a [`Session`]: a world of exactly one release, or of a release and
+//! the unpublished changes of a build ([`Scope`]). The answer is an [`Outcome`], rows as a stream.
+//!
+//! A statement that still carries a version clause never reaches DataFusion's planner, which would
+//! drop the clause and answer from the newest version.
+//!
+//! Not here: anything that writes. Tables change through models, landing and rollback.
+
+pub mod dialect;
+mod describe;
+mod error;
+mod files;
+mod outcome;
+mod provider;
+mod scope;
+mod session;
+
+pub use error::{QueryError, SqlMistake};
+pub use outcome::Outcome;
+pub use scope::Scope;
+pub use session::{Limits, Session};

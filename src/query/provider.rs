@@ -1,0 +1,110 @@
+//! How does DataFusion find what a scope holds?
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::datasource::{TableType, ViewTable};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as EngineStatement;
+
+use super::dialect::{FILES, Reference, parse_query, pin_to_release, resolve_versions};
+use super::files::FileSchema;
+use super::scope::Meaning;
+use super::{QueryError, Scope};
+use crate::base::{ReleaseNumber, TableName};
+use crate::release::View;
+
+/// Gives the session's present state, while the session lives.
+pub(super) type StateOf = Arc<OnceLock<Box<dyn Fn() -> Option<SessionState> + Send + Sync>>>;
+
+/// The only catalog of a session: a scope, and files by name.
+#[derive(Clone)]
+pub(super) struct LakeCatalog {
+    pub(super) scope: Arc<Scope>,
+    pub(super) default_schema: String,
+    pub(super) state: StateOf,
+}
+
+impl std::fmt::Debug for LakeCatalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LakeCatalog").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+impl CatalogProvider for LakeCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        let mut names = self.scope.schemas();
+        if !names.contains(&self.default_schema) {
+            names.push(self.default_schema.clone());
+        }
+        names
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == FILES {
+            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state) }));
+        }
+        let known = self.schema_names().iter().any(|known| known == name);
+        known.then(|| Arc::new(LakeSchema { catalog: self.clone(), schema: name.to_owned() }) as Arc<dyn SchemaProvider>)
+    }
+}
+
+/// One schema of a scope.
+#[derive(Debug)]
+struct LakeSchema {
+    catalog: LakeCatalog,
+    schema: String,
+}
+
+#[async_trait]
+impl SchemaProvider for LakeSchema {
+    fn table_names(&self) -> Vec<String> {
+        let names = self.catalog.scope.names();
+        names.into_iter().filter(|(name, _)| name.schema() == self.schema).map(|(name, _)| name.table().to_owned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let reference = Reference::read(name);
+        let Ok(name) = TableName::new(&self.schema, &reference.table) else { return Ok(None) };
+        if reference.table != name.table() {
+            return Ok(None);
+        }
+        match self.catalog.scope.meaning(&name, reference.as_of.as_ref()).await? {
+            None => Ok(None),
+            Some(Meaning::Table(table)) => Ok(Some(table)),
+            Some(Meaning::View(view, release)) => {
+                let plan = self.catalog.plan_view(&name, &view, release).await?;
+                Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql)))))
+            }
+        }
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        let names = self.catalog.scope.names();
+        let found = names.iter().find(|(known, _)| known.schema() == self.schema && known.table() == name);
+        Ok(found.map(|(_, is_view)| if *is_view { TableType::View } else { TableType::Base }))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        let reference = Reference::read(name);
+        TableName::new(&self.schema, &reference.table).is_ok_and(|name| self.catalog.scope.has(&name))
+    }
+}
+
+impl LakeCatalog {
+    async fn plan_view(&self, name: &TableName, view: &View, release: Option<ReleaseNumber>) -> Result<LogicalPlan> {
+        let in_view = |error: QueryError| DataFusionError::from(error).context(format!("in the view `{name}`"));
+        let mut statement = parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
+        let resolved = match release {
+            Some(number) => pin_to_release(&mut statement, number),
+            None => resolve_versions(&mut statement),
+        };
+        resolved.map_err(|mistake| in_view(mistake.into()))?;
+        let state = self.state.get().and_then(|state| state());
+        let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await
+    }
+}

@@ -1,0 +1,139 @@
+//! What can a session see?
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+
+use super::QueryError;
+use crate::base::{AsOf, TableName, TableVersion};
+use crate::release::{self, Pins, View};
+use crate::table::{Change, Scan, TableError, Tables, version_at};
+
+/// One release, and what a build has staged on top of it.
+///
+/// Everything in it is immutable: a clone with one more change is how a build goes on, and a model
+/// that is being built keeps seeing what it saw when it began.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    tables: Tables,
+    pins: Pins,
+    changes: BTreeMap<TableName, Arc<Change>>,
+}
+
+/// What a name stands for.
+pub(super) enum Meaning {
+    /// Rows that are kept.
+    Table(Arc<dyn TableProvider>),
+    /// A query; with the release to read its tables from, if it is not this scope's.
+    View(View, Option<crate::base::ReleaseNumber>),
+}
+
+impl Scope {
+    /// A release, as it was published.
+    pub fn of(tables: Tables, pins: Pins) -> Self {
+        Self { tables, pins, changes: BTreeMap::new() }
+    }
+
+    /// The same, and `change` as if it were published.
+    #[must_use]
+    pub fn with_change(mut self, change: Arc<Change>) -> Self {
+        self.pins.views.remove(change.table());
+        self.changes.insert(change.table().clone(), change);
+        self
+    }
+
+    /// The same, and `view` as if it were published.
+    #[must_use]
+    pub fn with_view(mut self, name: &TableName, view: View) -> Self {
+        self.pins.pin_view(name, view);
+        self.changes.remove(name);
+        self
+    }
+
+    /// The lake's tables.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The release, with staged views among its own.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// Every name that can be read, in order, with whether it is a view.
+    pub fn names(&self) -> Vec<(TableName, bool)> {
+        let tables = self.pins.tables.keys().chain(self.changes.keys()).map(|name| (name.clone(), false));
+        let views = self.pins.views.keys().map(|name| (name.clone(), true));
+        let mut names: Vec<_> = tables.chain(views).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The schemas of all names, in order.
+    pub fn schemas(&self) -> Vec<String> {
+        let mut schemas: Vec<String> = self.names().iter().map(|(name, _)| name.schema().to_owned()).collect();
+        schemas.dedup();
+        schemas
+    }
+
+    /// Whether `name` can be read.
+    pub fn has(&self, name: &TableName) -> bool {
+        self.changes.contains_key(name) || self.pins.tables.contains_key(name) || self.pins.views.contains_key(name)
+    }
+
+    /// What `name` stands for, now or as of an earlier version; nothing if there is no such name.
+    pub(super) async fn meaning(&self, name: &TableName, as_of: Option<&AsOf>) -> Result<Option<Meaning>, QueryError> {
+        if let Some(AsOf::Release(number)) = as_of {
+            let pins = release::release(self.tables.lake(), *number).await?.pins;
+            if let Some(view) = pins.views.get(name) {
+                return Ok(Some(Meaning::View(view.clone(), Some(*number))));
+            }
+            return match pins.tables.get(name) {
+                Some(version) => self.table_at(name, *version).await.map(Some),
+                None => Err(not_in_release(name, *number)),
+            };
+        }
+        if let Some(view) = self.pins.views.get(name) {
+            return match as_of {
+                None => Ok(Some(Meaning::View(view.clone(), None))),
+                Some(_) => Err(view_has_no_versions(name)),
+            };
+        }
+        if let (Some(change), None) = (self.changes.get(name), as_of) {
+            return Ok(Some(Meaning::Table(Arc::new(change.scan()))));
+        }
+        let Some(pinned) = self.pins.tables.get(name).copied() else { return Ok(None) };
+        let version = match as_of {
+            None | Some(AsOf::Release(_)) => pinned,
+            Some(AsOf::Version(version)) if *version > pinned => {
+                return Err(QueryError::Table(TableError::NoSuchVersion {
+                    table: name.clone(),
+                    version: *version,
+                    help: format!("its newest published version is {pinned}; `elt history {name}` lists them"),
+                }));
+            }
+            Some(AsOf::Version(version)) => *version,
+            Some(AsOf::Timestamp(instant)) => version_at(&self.tables, name, pinned, *instant).await?,
+        };
+        self.table_at(name, version).await.map(Some)
+    }
+
+    async fn table_at(&self, name: &TableName, version: TableVersion) -> Result<Meaning, QueryError> {
+        let snapshot = self.tables.snapshot(name, version).await?;
+        Ok(Meaning::Table(Arc::new(Scan::of(&snapshot)?)))
+    }
+}
+
+fn not_in_release(name: &TableName, number: crate::base::ReleaseNumber) -> QueryError {
+    super::SqlMistake::new("elt::sql::version", format!("release {number} has no table `{name}`"))
+        .help("`elt releases` lists the releases, and what each changed")
+        .into()
+}
+
+fn view_has_no_versions(name: &TableName) -> QueryError {
+    super::SqlMistake::new("elt::sql::version", format!("`{name}` is a view; a view has no versions of its own"))
+        .help(format!("ask for a release: `{name} AS OF RELEASE 1` reads the view, and the tables below it, as they were"))
+        .into()
+}

@@ -1,0 +1,145 @@
+//! In which world is a statement answered?
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::error::Result as EngineResult;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement as EngineStatement;
+use sqlparser::ast;
+
+use super::dialect::{self, Statement, resolve_versions};
+use super::provider::LakeCatalog;
+use super::{Outcome, QueryError, Scope, describe};
+
+/// How much of the machine a session may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Parts of a query that run at once; nothing means one per core.
+    pub threads: Option<usize>,
+}
+
+/// A query's world: one scope, from the first statement to the last.
+#[derive(Clone)]
+pub struct Session {
+    context: SessionContext,
+    scope: Arc<Scope>,
+    default_schema: String,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session that sees `scope`; names without a schema are in `default_schema`.
+    pub fn new(scope: Scope, default_schema: &str, limits: Limits) -> Self {
+        let scope = Arc::new(scope);
+        let mut config = SessionConfig::new()
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema("elt", default_schema)
+            .with_information_schema(true);
+        if let Some(threads) = limits.threads {
+            config = config.with_target_partitions(threads.max(1));
+        }
+        let options = config.options_mut();
+        options.sql_parser.collect_spans = true;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(scope.tables().runtime())
+            .with_default_features()
+            .with_type_planner(Arc::new(LakeTypes))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        let catalog = LakeCatalog {
+            scope: Arc::clone(&scope),
+            default_schema: default_schema.to_owned(),
+            state: Arc::new(OnceLock::new()),
+        };
+        let weak = context.state_weak_ref();
+        let state_of = move || weak.upgrade().map(|state| state.read().clone());
+        assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
+        context.register_catalog("elt", Arc::new(catalog));
+        Self { context, scope, default_schema: default_schema.to_owned() }
+    }
+
+    /// What the session sees.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The schema of names that are written without one.
+    pub fn default_schema(&self) -> &str {
+        &self.default_schema
+    }
+
+    /// Answers one statement. Rows come as they are found.
+    pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
+        match dialect::parse(sql)? {
+            Statement::Query(statement) => self.run(*statement).await,
+            Statement::ShowTables { schema } => Ok(describe::tables(self, schema.as_deref()).await),
+            Statement::ShowReleases => describe::releases(self).await,
+            Statement::Describe { table } => describe::columns(self, &table).await,
+            Statement::History { table, limit } => describe::history(self, &table, limit).await,
+        }
+    }
+
+    /// Plans a query and runs it. Anything but a query is refused.
+    pub async fn query(&self, sql: &str) -> Result<Outcome, QueryError> {
+        self.run(dialect::parse_query(sql)?).await
+    }
+
+    /// Finds every mistake of a query that can be found without reading a row.
+    pub async fn check(&self, sql: &str) -> Result<arrow::datatypes::SchemaRef, QueryError> {
+        let plan = self.plan(dialect::parse_query(sql)?).await?;
+        Ok(Arc::new(plan.schema().as_arrow().clone()))
+    }
+
+    async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
+        let plan = self.plan(statement).await?;
+        let frame = Box::pin(self.context.execute_logical_plan(plan)).await?;
+        Ok(Outcome::stream(Box::pin(frame.execute_stream()).await?))
+    }
+
+    async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+        resolve_versions(&mut statement)?;
+        let state = self.context.state();
+        let planned = Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
+        planned.map_err(|error| self.with_suggestion(error.into()))
+    }
+
+    /// Adds the name that was probably meant to "there is no table".
+    fn with_suggestion(&self, error: QueryError) -> QueryError {
+        let QueryError::Sql(mistake) = error else { return error };
+        let wanted = mistake.message().strip_prefix("there is no table `").and_then(|rest| rest.strip_suffix('`'));
+        let Some(wanted) = wanted.map(str::to_owned) else { return mistake.into() };
+        describe::no_such_table(self, &wanted, mistake).into()
+    }
+}
+
+/// SQL's type names, where a lake differs from DataFusion: timestamps have microseconds, as in Delta.
+#[derive(Debug)]
+struct LakeTypes;
+
+impl TypePlanner for LakeTypes {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> EngineResult<Option<FieldRef>> {
+        let zone = match sql_type {
+            ast::DataType::Timestamp(None, ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone)
+            | ast::DataType::Datetime(None) => None,
+            ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => Some("UTC".into()),
+            ast::DataType::String(_) => return Ok(Some(nullable(DataType::Utf8))),
+            _ => return Ok(None),
+        };
+        Ok(Some(nullable(DataType::Timestamp(TimeUnit::Microsecond, zone))))
+    }
+}
+
+fn nullable(data_type: DataType) -> FieldRef {
+    Arc::new(Field::new("", data_type, true))
+}

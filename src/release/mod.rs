@@ -1,0 +1,76 @@
+//! What do readers see?
+//!
+//! A [`Release`] is sealed, numbered, and names one version of every table and the text of every
+//! view: its [`Pins`]. Readers resolve names through pins and nothing else, so they see a whole
+//! release or the one before it, never a mixture.
+//!
+//! [`publish`] makes the next one from [`Change`](crate::table::Change)s in three steps:
+//!
+//! 1. *Prepare*: one document says everything that is going to happen, to the byte.
+//! 2. *Commit*: the entry of each table's Delta log is put in its place, if the place is free.
+//! 3. *Seal*: the release document is created. This is the moment; before it, readers see nothing.
+//!
+//! All three are put-if-absent of bytes known since step 1. So whoever finds a prepared release
+//! without a seal can finish it ([`recover`]), twice or two at a time, and come to the same end. The
+//! one thing that can stop a release after step 1 is a program outside elt that commits to one of the
+//! tables in that very moment: then what was committed is taken back and the number is sealed as
+//! *abandoned*, a release that changes nothing.
+
+mod document;
+mod error;
+mod pins;
+mod publish;
+mod recover;
+mod roll_back;
+
+pub use document::{Outcome, Release, ReleaseKind, TableSummary};
+pub use error::ReleaseError;
+pub use pins::{Pins, View};
+pub use publish::{Goal, Proposal, Published, publish};
+pub use recover::{Recovered, recover};
+pub use roll_back::roll_back;
+
+use crate::base::ReleaseNumber;
+use crate::lake::{Lake, layout};
+
+/// Returns the newest sealed release; nothing in a lake that has none yet.
+///
+/// One listing and one read.
+pub async fn latest(lake: &Lake) -> Result<Option<Release>, ReleaseError> {
+    let sealed = lake.list(&layout::RELEASES.into()).await?;
+    match sealed.iter().filter_map(|object| layout::number_of(&object.location)).max() {
+        Some(number) => release(lake, ReleaseNumber(number)).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Returns release `number`.
+///
+/// # Errors
+/// [`ReleaseError::NoSuchRelease`].
+pub async fn release(lake: &Lake, number: ReleaseNumber) -> Result<Release, ReleaseError> {
+    match lake.read_json(&layout::release(number)).await? {
+        Some(release) => Ok(release),
+        None => {
+            let sealed = lake.list(&layout::RELEASES.into()).await?;
+            let newest = sealed.iter().filter_map(|object| layout::number_of(&object.location)).max();
+            Err(ReleaseError::NoSuchRelease { number, newest: newest.map(ReleaseNumber) })
+        }
+    }
+}
+
+/// Returns all sealed releases, newest first, at most `limit`.
+pub async fn list(lake: &Lake, limit: usize) -> Result<Vec<Release>, ReleaseError> {
+    let mut numbers: Vec<u64> = lake
+        .list(&layout::RELEASES.into())
+        .await?
+        .iter()
+        .filter_map(|object| layout::number_of(&object.location))
+        .collect();
+    numbers.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+    let mut releases = Vec::new();
+    for number in numbers.into_iter().take(limit) {
+        releases.push(release(lake, ReleaseNumber(number)).await?);
+    }
+    Ok(releases)
+}

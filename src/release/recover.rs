@@ -1,0 +1,93 @@
+//! What became of a release whose process died?
+
+use crate::base::ReleaseNumber;
+use crate::lake::{Created, Lake, json, layout};
+use crate::table::commit;
+
+use super::document::{Prepared, PreparedCommit};
+use super::{Outcome, Release, ReleaseError, latest};
+
+/// What recovery found and did.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// The release, published or abandoned now.
+    pub release: Release,
+}
+
+/// How a prepared release ends.
+pub(super) enum Ending {
+    /// It is out.
+    Published(Box<Release>),
+    /// It is not; the error says who was in the way.
+    Abandoned(Box<Release>, ReleaseError),
+}
+
+/// Finishes the release that was prepared and never sealed, if there is one.
+///
+/// Anybody who is about to write calls this first. It needs nothing of the process that died, and
+/// does no harm beside one that still lives.
+pub async fn recover(lake: &Lake) -> Result<Option<Recovered>, ReleaseError> {
+    let next = latest(lake).await?.map_or(ReleaseNumber(1), |release| release.number.next());
+    let Some(prepared) = lake.read_json::<Prepared>(&layout::prepared(next)).await? else { return Ok(None) };
+    let release = match finish(lake, &prepared).await? {
+        Ending::Published(release) | Ending::Abandoned(release, _) => *release,
+    };
+    Ok(Some(Recovered { release }))
+}
+
+/// Puts every entry in its place and seals the release; or takes back what it put.
+pub(super) async fn finish(lake: &Lake, prepared: &Prepared) -> Result<Ending, ReleaseError> {
+    for (at, commit) in prepared.commits.iter().enumerate() {
+        let path = layout::log_entry(&commit.table, commit.version);
+        match lake.create_once(&path, commit.entry.clone()).await? {
+            Created::Yes => {}
+            Created::TakenBy(theirs) => {
+                let who = commit::author_of(&commit.table, &String::from_utf8_lossy(&theirs));
+                return abandon(lake, prepared, &prepared.commits[..at], commit, who).await;
+            }
+        }
+    }
+    let release = seal(lake, prepared.release.clone()).await?;
+    Ok(Ending::Published(Box::new(release)))
+}
+
+/// Takes back the entries in `done`, and seals the number as a release that changes nothing.
+async fn abandon(
+    lake: &Lake,
+    prepared: &Prepared,
+    done: &[PreparedCommit],
+    stopped_at: &PreparedCommit,
+    who: String,
+) -> Result<Ending, ReleaseError> {
+    let mut pins = prepared.before.clone();
+    for commit in done {
+        let after = commit.version.next();
+        // If someone committed on top in this moment, their commit stays and is reported by the next build.
+        let _ = lake.create_once(&layout::log_entry(&commit.table, after), commit.undo.clone()).await?;
+        if commit.existed {
+            pins.tables.insert(commit.table.clone(), after);
+        } else {
+            pins.retired.insert(commit.table.clone(), after);
+        }
+    }
+    let outcome = Outcome::Abandoned { because: who.clone() };
+    let release = Release { outcome, pins, tables: Vec::new(), ..prepared.release.clone() };
+    let release = seal(lake, release).await?;
+    let expected = prepared.before.head(&stopped_at.table);
+    let foreign = ReleaseError::ForeignCommit {
+        table: stopped_at.table.clone(),
+        expected: expected.map_or_else(|| "no table".to_owned(), |version| format!("version {version}")),
+        release: prepared.release.number,
+        found: stopped_at.version,
+        who,
+    };
+    Ok(Ending::Abandoned(Box::new(release), foreign))
+}
+
+/// Creates the release's document. If someone else finished it first, theirs is the truth.
+async fn seal(lake: &Lake, release: Release) -> Result<Release, ReleaseError> {
+    match lake.create_once(&layout::release(release.number), json(&release)).await? {
+        Created::Yes => Ok(release),
+        Created::TakenBy(_) => super::release(lake, release.number).await,
+    }
+}

@@ -1,0 +1,73 @@
+//! How does the lake go back to an earlier release?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{ReleaseNumber, TableName, TableVersion, World};
+use crate::table::{Change, Tables, write};
+
+use super::publish::Goal;
+use super::{Pins, Proposal, Published, Release, ReleaseError, ReleaseKind, list, publish, release};
+
+/// Publishes a new release with the content of an earlier one.
+///
+/// `to` is the release to go back to; nothing means the newest published one before the current.
+/// Each table whose content differs gets a restore commit, so that programs which read the Delta
+/// folders see what readers through elt see. A table that the earlier release did not have is
+/// emptied and goes out of sight. Going to the current release itself undoes what a program outside
+/// elt did to the tables since.
+///
+/// No data file is written or deleted. `run` names the run in the commits.
+pub async fn roll_back(
+    tables: &Tables,
+    world: &World,
+    current: Pins,
+    to: Option<ReleaseNumber>,
+    run: String,
+) -> Result<Published, ReleaseError> {
+    let target = match to {
+        Some(number) => release(tables.lake(), number).await?,
+        None => earlier(tables, &current).await?,
+    };
+    let names: Vec<TableName> = target.pins.tables.keys().cloned().collect();
+    let mut accepted = BTreeMap::new();
+    let mut changes = Vec::new();
+    let concerned: BTreeSet<&TableName> = current.tables.keys().chain(&names).collect();
+    for table in concerned {
+        let Some(head) = tables.head(table).await? else { continue };
+        if current.head(table) != Some(head) {
+            accepted.insert(table.clone(), head);
+        }
+        let wanted = target.pins.tables.get(table).copied();
+        changes.extend(go_back(tables, table, head, wanted).await?);
+    }
+    let goal = Goal::Exactly { tables: names, views: target.pins.views };
+    let kind = ReleaseKind::Rollback { to: target.number };
+    publish(tables, world, Proposal { base: current, accepted, kind, run, changes, views: BTreeMap::new(), goal }).await
+}
+
+/// The newest published release before the current one whose content is not a rollback's own source.
+async fn earlier(tables: &Tables, current: &Pins) -> Result<Release, ReleaseError> {
+    let releases = list(tables.lake(), usize::MAX).await?;
+    let before = releases.into_iter().filter(|release| Some(release.number) < current.release);
+    let mut candidates = before.filter(|release| release.is_published() && !release.pins.same_as(current));
+    candidates.next().ok_or(ReleaseError::NothingEarlier)
+}
+
+/// The change that puts one table back, if it needs one. A foreign commit is gone over, not
+/// refused: going back is how a user drops it.
+async fn go_back(
+    tables: &Tables,
+    table: &TableName,
+    head: TableVersion,
+    wanted: Option<TableVersion>,
+) -> Result<Option<Change>, ReleaseError> {
+    if wanted == Some(head) {
+        return Ok(None);
+    }
+    let now = tables.snapshot(table, head).await?;
+    let change = match wanted {
+        Some(version) => write::restore(now, &*tables.snapshot(table, version).await?),
+        None => write::empty(now),
+    };
+    Ok(Some(change).filter(|change| !change.is_empty()))
+}
