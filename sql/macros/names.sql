@@ -16,6 +16,9 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Failing rows are shown in the report, never stored. #}
+{% macro should_store_failures() %}{{ return(false) }}{% endmacro %}
+
 {# A test's `where` is applied before the test sees its model, so this only hands the model on. #}
 {% macro get_where_subquery(relation) -%}
     {{ return(relation) }}

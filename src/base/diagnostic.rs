@@ -23,7 +23,7 @@ pub struct Diagnostic {
     severity: Severity,
     code: &'static str,
     message: String,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     help: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Diagnostic {
     #[must_use]
     pub fn at(mut self, span: &Span, label: impl Into<String>) -> Self {
         let source = NamedText(span.source.named());
-        self.place = Some(Place { span: span.clone(), label: label.into(), source });
+        self.place = Some(Box::new(Place { span: span.clone(), label: label.into(), source }));
         self
     }
 
@@ -82,7 +82,7 @@ impl Diagnostic {
     }
 
     /// The stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn stable_code(&self) -> &'static str {
         self.code
     }
 

@@ -12,6 +12,7 @@ mod schema_type;
 mod source;
 mod suggest;
 mod version;
+mod watch;
 mod world;
 
 pub use diagnostic::{Diagnostic, Severity, show_all};
@@ -21,4 +22,5 @@ pub use schema_type::{parse_data_type, sql_type_name};
 pub use source::{SourceText, Span};
 pub use suggest::{did_you_mean, nearest};
 pub use version::{AsOf, ReleaseNumber, TableVersion};
+pub use watch::{Ending, Event, Step, Unwatched, Watch, grouped};
 pub use world::{Clock, Ids, World, parse_instant};

@@ -101,8 +101,14 @@ mod tests {
             inject(Body { sql: sql.into(), map: SourceMap::default() }, &ctes).sql.replace('\n', " ")
         };
         assert_eq!(injected("-- x\nselect 2"), "-- x with a as ( select 1 ), b as ( select 1 ) select 2");
-        assert_eq!(injected("/* */ WITH c as (select 3) select 2"), "/* */ WITH a as ( select 1 ), b as ( select 1 ), c as (select 3) select 2");
-        assert_eq!(injected("with recursive c as (x) y"), "with recursive a as ( select 1 ), b as ( select 1 ), c as (x) y");
+        assert_eq!(
+            injected("/* */ WITH c as (select 3) select 2"),
+            "/* */ WITH a as ( select 1 ), b as ( select 1 ), c as (select 3) select 2"
+        );
+        assert_eq!(
+            injected("with recursive c as (x) y"),
+            "with recursive a as ( select 1 ), b as ( select 1 ), c as (x) y"
+        );
         assert_eq!(injected("without"), "with a as ( select 1 ), b as ( select 1 ) without");
     }
 }

@@ -100,22 +100,18 @@ pub enum Materialization {
     /// A table, made anew by each build.
     Table,
     /// A table that each build adds to.
-    Incremental(Incremental),
+    Incremental {
+        /// What happens to rows that are there already.
+        strategy: Strategy,
+        /// The columns that name a row; not empty for a merge.
+        unique_key: Vec<String>,
+        /// Whether this run adds to the table; otherwise it makes it anew.
+        is_incremental_run: bool,
+        /// What happens when the query's columns are not the table's.
+        on_schema_change: OnSchemaChange,
+    },
     /// A CTE in whatever reads it.
     Ephemeral,
-}
-
-/// How an incremental model adds to its table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Incremental {
-    /// What happens to rows that are there already.
-    pub strategy: Strategy,
-    /// The columns that name a row; not empty for a merge.
-    pub unique_key: Vec<String>,
-    /// Whether this run adds to the table; otherwise it makes it anew.
-    pub is_incremental_run: bool,
-    /// What happens when the query's columns are not the table's.
-    pub on_schema_change: OnSchemaChange,
 }
 
 /// What an incremental build does with its rows.
@@ -199,8 +195,16 @@ impl Condition {
 
     /// Reads `!= 0`. `==` and `<>` are read too.
     pub fn parse(text: &str) -> Option<Self> {
-        const OPERATORS: [(&str, &str); 8] =
-            [("!=", "!="), ("<>", "!="), ("==", "="), ("<=", "<="), (">=", ">="), ("=", "="), ("<", "<"), (">", ">")];
+        const OPERATORS: [(&str, &str); 8] = [
+            ("!=", "!="),
+            ("<>", "!="),
+            ("==", "="),
+            ("<=", "<="),
+            (">=", ">="),
+            ("=", "="),
+            ("<", "<"),
+            (">", ">"),
+        ];
         let text = text.trim();
         let (written, operator) = OPERATORS.iter().find(|(written, _)| text.starts_with(written))?;
         let value = text[written.len()..].trim().parse().ok()?;

@@ -7,7 +7,11 @@ use std::io;
 
 use arrow::error::ArrowError;
 
-use crate::base::{Error, ErrorKind};
+use datafusion::error::DataFusionError;
+
+use crate::base::{ErrorKind, NameError};
+use crate::lake::LakeError;
+use crate::table::TableError;
 
 /// Any cause that a damaged file can have: gzip, Parquet, text.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -237,6 +241,56 @@ pub enum LandingError {
         /// What Arrow says.
         source: ArrowError,
     },
+
+    /// A file that was loaded is different now, and the source wants that to be an error.
+    #[error("{path} was loaded before and has changed since")]
+    #[diagnostic(
+        code(elt::landing::changed),
+        help("`on_change: reload` takes its new rows in place of the old; or land the new content under another name")
+    )]
+    Changed {
+        /// The file.
+        path: String,
+    },
+
+    /// A file was written to while it was read.
+    #[error("{path} changed while it was being read")]
+    #[diagnostic(
+        code(elt::landing::moving),
+        help("nothing was landed; run it again when the file is complete, or have it written under another name and renamed")
+    )]
+    Moving {
+        /// The file.
+        path: String,
+    },
+
+    /// The name of the table of rejects would be no name.
+    #[error(transparent)]
+    #[diagnostic(code(elt::landing::name), help("give the table a shorter name"))]
+    Name(#[from] NameError),
+
+    /// The rows could not be written, or the lake could not be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Table(TableError),
+
+    /// The raw zone could not be written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Lake(#[from] LakeError),
+}
+
+impl From<TableError> for LandingError {
+    /// Takes out the error that reading gave to the writer.
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Rows(DataFusionError::External(boxed)) => match boxed.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(boxed) => Self::Table(TableError::Rows(DataFusionError::External(boxed))),
+            },
+            other => Self::Table(other),
+        }
+    }
 }
 
 impl LandingError {
@@ -249,14 +303,12 @@ impl LandingError {
             | Self::Encoding { .. } => ErrorKind::Data,
             Self::Unreadable { .. } => ErrorKind::Unavailable,
             Self::Internal { .. } => ErrorKind::Internal,
+            Self::Changed { .. } => ErrorKind::Data,
+            Self::Moving { .. } => ErrorKind::Conflict,
+            Self::Table(error) => error.kind(),
+            Self::Lake(error) => error.kind(),
             _ => ErrorKind::User,
         }
-    }
-}
-
-impl From<LandingError> for Error {
-    fn from(error: LandingError) -> Self {
-        Self::new(error.kind(), error)
     }
 }
 

@@ -36,7 +36,13 @@ impl Config {
         }
         for entry in yaml.entries() {
             let key = canonical(&entry.key);
-            found.extend(words::judge(words, place, &key, &entry.key_at, asks_for_nothing(&key, &entry.value)));
+            found.extend(words::judge(
+                words,
+                place,
+                &key,
+                &entry.key_at,
+                asks_for_nothing(&key, &entry.value),
+            ));
             config.set(&key, entry.value.to_json(), entry.value.at.clone());
         }
         config
@@ -167,14 +173,14 @@ fn not_a_mapping(place: &str, at: &Span) -> Diagnostic {
 
 /// The `models:`, `sources:` or `tests:` of `dbt_project.yml`: settings for folders.
 #[derive(Clone, Debug, Default)]
-pub struct ConfigTree {
+pub(super) struct ConfigTree {
     config: Config,
     folders: BTreeMap<String, (Span, ConfigTree)>,
 }
 
 impl ConfigTree {
     /// Reads one of the trees. `+key` is a setting; so is a bare key whose value is no mapping.
-    pub fn read(yaml: &Yaml, words: Words, place: &str, found: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn read(yaml: &Yaml, words: Words, place: &str, found: &mut Vec<Diagnostic>) -> Self {
         let mut tree = Self::default();
         for entry in yaml.entries() {
             let is_folder = matches!(entry.value.node, YamlNode::Map(_)) || entry.value.is_null();
@@ -184,14 +190,20 @@ impl ConfigTree {
                 continue;
             }
             let key = canonical(entry.key.trim_start_matches('+'));
-            found.extend(words::judge(words, place, &key, &entry.key_at, asks_for_nothing(&key, &entry.value)));
+            found.extend(words::judge(
+                words,
+                place,
+                &key,
+                &entry.key_at,
+                asks_for_nothing(&key, &entry.value),
+            ));
             tree.config.set(&key, entry.value.to_json(), entry.value.at.clone());
         }
         tree
     }
 
     /// The settings for a thing of this path (`[package, folder…, name]`), the most specific on top.
-    pub fn resolve(&self, fqn: &[String]) -> Config {
+    pub(super) fn resolve(&self, fqn: &[String]) -> Config {
         let mut config = self.config.clone();
         if let Some((first, rest)) = fqn.split_first()
             && let Some((_, folder)) = self.folders.get(first)
@@ -202,7 +214,7 @@ impl ConfigTree {
     }
 
     /// Warns of every folder in the tree that holds none of `things`.
-    pub fn unused(&self, things: &[Vec<String>], found: &mut Vec<Diagnostic>) {
+    pub(super) fn unused(&self, things: &[Vec<String>], found: &mut Vec<Diagnostic>) {
         let heads: Vec<&str> = things.iter().filter_map(|fqn| fqn.first().map(String::as_str)).collect();
         for (name, (at, folder)) in &self.folders {
             let inside: Vec<Vec<String>> =

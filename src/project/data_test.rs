@@ -50,8 +50,21 @@ pub struct SingularTest {
 
 /// Settings that may stand beside a test's arguments, as dbt allowed before `config:`.
 const LOOSE_SETTINGS: &[&str] = &[
-    "severity", "where", "limit", "warn_if", "error_if", "fail_calc", "enabled", "tags", "meta", "alias", "schema",
-    "database", "group", "store_failures", "store_failures_as",
+    "severity",
+    "where",
+    "limit",
+    "warn_if",
+    "error_if",
+    "fail_calc",
+    "enabled",
+    "tags",
+    "meta",
+    "alias",
+    "schema",
+    "database",
+    "group",
+    "store_failures",
+    "store_failures_as",
 ];
 
 /// Reads the list under `data_tests:`, adding what is wrong with it to `found`.
@@ -82,9 +95,11 @@ fn header(item: &Yaml) -> Result<(String, &[Entry]), Diagnostic> {
     }
     match item.entries() {
         [only] => Ok((only.key.clone(), only.value.entries())),
-        [first, ..] => Err(Diagnostic::error("elt::data_test", format!("`{}` stands beside other keys", first.key))
-            .at(&item.at, "a test is one key")
-            .help("indent the arguments and settings under the test's name")),
+        [first, ..] => {
+            Err(Diagnostic::error("elt::data_test", format!("`{}` stands beside other keys", first.key))
+                .at(&item.at, "a test is one key")
+                .help("indent the arguments and settings under the test's name"))
+        }
         [] => Err(Diagnostic::error("elt::data_test", "this is not a test")
             .at(&item.at, "neither a name nor a mapping")
             .help("write `- unique`, or `- accepted_values:` with its arguments below")),
@@ -122,7 +137,8 @@ fn read_test(
             "description" => read.description = entry.value.text().unwrap_or_default(),
             "column_name" if column.is_none() => read.column = entry.value.text(),
             "arguments" => {
-                read.arguments.extend(entry.value.entries().iter().map(|e| (e.key.clone(), e.value.to_json())));
+                read.arguments
+                    .extend(entry.value.entries().iter().map(|e| (e.key.clone(), e.value.to_json())));
             }
             "config" => settings.extend(entry.value.entries().iter().cloned()),
             loose if LOOSE_SETTINGS.contains(&loose) => settings.push(entry.clone()),

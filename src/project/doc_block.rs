@@ -40,7 +40,13 @@ mod tests {
     #[test]
     fn blocks_are_found_between_other_text() {
         let mut docs = BTreeMap::new();
-        read_blocks("# Title\n{% docs a %}\nOne *a*.\n{% enddocs %} x {%- docs b -%}B{% enddocs %}{% docs open %}", &mut docs);
-        assert_eq!(docs.into_iter().collect::<Vec<_>>(), [("a".into(), "One *a*.".into()), ("b".into(), "B".into())]);
+        read_blocks(
+            "# Title\n{% docs a %}\nOne *a*.\n{% enddocs %} x {%- docs b -%}B{% enddocs %}{% docs open %}",
+            &mut docs,
+        );
+        assert_eq!(
+            docs.into_iter().collect::<Vec<_>>(),
+            [("a".into(), "One *a*.".into()), ("b".into(), "B".into())]
+        );
     }
 }

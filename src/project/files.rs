@@ -68,7 +68,8 @@ impl Files {
 
     fn found(&self, base: &Path, path: &Path) -> Found {
         let inside = path.strip_prefix(base).unwrap_or(path);
-        let folders = inside.parent().map(|parent| parent.iter().map(|part| part.to_string_lossy().into_owned()));
+        let folders =
+            inside.parent().map(|parent| parent.iter().map(|part| part.to_string_lossy().into_owned()));
         Found {
             path: slashed(path.strip_prefix(&self.root).unwrap_or(path)),
             folders: folders.into_iter().flatten().collect(),

@@ -116,7 +116,6 @@ impl<'a> Loading<'a> {
             root: options.root.clone(),
             target_path: options.root.join(&settings.target_path),
             vars: settings.vars.clone(),
-            dispatch: settings.dispatch.clone(),
             target,
             models: Vec::new(),
             sources: Vec::new(),
@@ -142,7 +141,12 @@ impl<'a> Loading<'a> {
     /// Seeds, snapshots, packages and Python models: dbt runs them, elt does not yet.
     fn refuse_what_is_missing(&mut self) {
         let paths = self.settings.paths.clone();
-        self.refuse(&paths.seeds, "csv", "seeds", "instead land the file: describe it as a source with `config: {location: …}`");
+        self.refuse(
+            &paths.seeds,
+            "csv",
+            "seeds",
+            "instead land the file: describe it as a source with `config: {location: …}`",
+        );
         self.refuse(&paths.snapshots, "sql", "snapshots", "instead keep history with an incremental model");
         self.refuse(&paths.models, "py", "Python models", "instead write the model in SQL");
         for name in ["packages.yml", "dependencies.yml"] {
@@ -276,9 +280,11 @@ impl<'a> Loading<'a> {
             properties.models.into_iter().for_each(|described| self.describe_model(described));
             properties.tests.into_iter().for_each(|described| self.describe_test(described));
             for source in properties.sources {
-                let twin = self.project.sources.iter().find(|other| {
-                    (&other.source, &other.table) == (&source.source, &source.table)
-                });
+                let twin = self
+                    .project
+                    .sources
+                    .iter()
+                    .find(|other| (&other.source, &other.table) == (&source.source, &source.table));
                 match twin {
                     Some(twin) => {
                         let name = format!("{}.{}", source.source, source.table);
@@ -296,10 +302,13 @@ impl<'a> Loading<'a> {
         let Some(model) = models.iter_mut().find(|model| model.name == described.name) else {
             let names = models.iter().map(|model| model.name.as_str());
             self.found.push(
-                Diagnostic::warning("elt::unused_properties", format!("there is no model `{}`", described.name))
-                    .at(&described.at, "no file of this name")
-                    .help("what is said of it here has no effect, its tests included")
-                    .maybe_help(did_you_mean(&described.name, names)),
+                Diagnostic::warning(
+                    "elt::unused_properties",
+                    format!("there is no model `{}`", described.name),
+                )
+                .at(&described.at, "no file of this name")
+                .help("what is said of it here has no effect, its tests included")
+                .maybe_help(did_you_mean(&described.name, names)),
             );
             return;
         };
@@ -321,8 +330,11 @@ impl<'a> Loading<'a> {
                 test.config.lay(&described.config);
             }
             None => self.found.push(
-                Diagnostic::warning("elt::unused_properties", format!("there is no test file `{}`", described.name))
-                    .at(&described.at, "no file of this name"),
+                Diagnostic::warning(
+                    "elt::unused_properties",
+                    format!("there is no test file `{}`", described.name),
+                )
+                .at(&described.at, "no file of this name"),
             ),
         }
     }

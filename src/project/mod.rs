@@ -10,19 +10,19 @@
 //! Not here: what any of it means. `compile` renders the Jinja, resolves the names and orders the
 //! graph; this room only asks it, through [`YamlJinja`], to render strings inside YAML.
 
-mod load;
-mod settings;
-mod target;
-mod model;
-mod source;
-mod data_test;
-mod macro_file;
 mod config;
-pub mod words;
-mod properties;
+mod data_test;
 mod doc_block;
-mod yaml;
 mod files;
+mod load;
+mod macro_file;
+mod model;
+mod properties;
+mod settings;
+mod source;
+mod target;
+pub mod words;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,7 +34,6 @@ pub use data_test::{DataTest, SingularTest};
 pub use load::{LoadOptions, find_root, load};
 pub use macro_file::MacroFile;
 pub use model::{Column, Model};
-pub use settings::Dispatch;
 pub use source::{OnChange, Source, SourceLanding};
 pub use target::Target;
 pub use yaml::{RenderScope, YamlJinja};
@@ -52,8 +51,6 @@ pub struct Project {
     pub target_path: PathBuf,
     /// `vars:` with those of the command line on top.
     pub vars: BTreeMap<String, Value>,
-    /// Where `adapter.dispatch` looks.
-    pub dispatch: Vec<Dispatch>,
     /// The models, by path.
     pub models: Vec<Model>,
     /// The tables of all sources, by name.
@@ -160,7 +157,8 @@ sources:
         assert_eq!(staging.fqn, ["shop", "staging", "stg_orders"]);
         assert_eq!(staging.config.flag("enabled"), Some(true));
 
-        let sources: Vec<_> = project.sources.iter().map(|s| (s.name.to_string(), s.landing.clone().unwrap())).collect();
+        let sources: Vec<_> =
+            project.sources.iter().map(|s| (s.name.to_string(), s.landing.clone().unwrap())).collect();
         assert_eq!(sources[0].0, "crm.companies");
         assert_eq!(sources[0].1.location, ["firms.json"]);
         assert_eq!(sources[1].1.location, ["inbox/people.csv"]);
@@ -174,7 +172,18 @@ sources:
         assert_eq!(project.unwrap().target.schema, "main");
         let (project, found) = load_files(&[("readme.md", "")]);
         assert!(project.is_none());
-        assert_eq!(found[0].code(), "elt::no_project");
+        assert_eq!(found[0].stable_code(), "elt::no_project");
+    }
+
+    #[test]
+    fn a_project_is_found_from_below() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("models/staging");
+        std::fs::create_dir_all(&below).unwrap();
+        assert_eq!(find_root(&below), None);
+        assert_eq!(find_root(folder.path()), Some(folder.path().to_path_buf()));
+        std::fs::write(folder.path().join("dbt_project.yml"), "name: a").unwrap();
+        assert_eq!(find_root(&below), Some(folder.path().to_path_buf()));
     }
 
     #[test]
@@ -192,6 +201,21 @@ sources:
             ),
             ("models/broken.yml", "models: [\n"),
         ]);
-        insta::assert_snapshot!(show_all(&found), @r"");
+        insta::assert_snapshot!(show_all(&found), @r"
+    dbt_project.yml:2:24: `materialised` is not a known key of `models:` of dbt_project.yml (did you mean `materialized`?)
+    seeds/country.csv:1:1: not supported yet: seeds, as in seeds/country.csv (instead land the file: describe it as a source with `config: {location: …}`)
+    models/x.py:1:1: not supported yet: Python models, as in models/x.py (instead write the model in SQL)
+    packages.yml:2:5: not supported yet: the package `dbt-labs/dbt_utils` (instead copy the macros and models you use into this project, and remove it here)
+    models/other/orders.sql:1:1: two models are called `orders` (the first is models/marts/orders.sql; rename one of the files)
+    models/broken.yml:1:9: models/broken.yml is not valid YAML: unclosed bracket '[' at line 1, column 9
+    models/s.yml:15:1: not supported yet: `unit_tests` in a properties file (instead write a data test, or remove them for now)
+    models/s.yml:7:9: `test` is not a known key of a column (did you mean `tests`?)
+    models/s.yml:6:20: `strnig` is not a type elt knows (known are bigint, int, double, decimal(p,s), varchar, boolean, date, timestamp, timestamptz, binary, and lists of them such as int[])
+    models/s.yml:8:5: a model has no name (every entry of this list begins with `- name: …`)
+    models/s.yml:14:9: not supported yet: `external` in a source's table (reading a source in place; instead give `config: {location: …}` so that elt lands its files)
+    models/s.yml:2:11: there is no model `order` (did you mean `orders`?)
+    models/s.yml:9:11: the model `orders` is described twice (it is already at models/s.yml:3:11; keep one of the two)
+    dbt_project.yml:2:17: nothing lies under `mart` (did you mean `marts`?)
+    ");
     }
 }

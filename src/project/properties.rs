@@ -55,7 +55,9 @@ impl Reader<'_> {
             properties.models.extend(self.described(item, words::MODEL, words::MODEL_CONFIG, "a model"));
         }
         for item in list(&yaml, "data_tests").iter().chain(list(&yaml, "tests")) {
-            properties.tests.extend(self.described(item, words::MODEL, words::TEST_CONFIG, "a data test"));
+            let mut item = item.clone();
+            item.render(self.jinja, &self.scope, LATE, self.found);
+            properties.tests.extend(self.described(&item, words::MODEL, words::TEST_CONFIG, "a data test"));
         }
         for item in list(&yaml, "sources") {
             self.source(item, &mut properties.sources);
@@ -72,19 +74,16 @@ impl Reader<'_> {
 
     /// The name of an item; an item without one is a mistake.
     fn name(&mut self, item: &Yaml, what: &str) -> Option<(String, Span)> {
-        match item.get("name").and_then(|name| Some((name.text()?, name.at.clone()))) {
-            Some((name, _)) if name.trim().is_empty() => None,
-            Some(found) => return Some(found),
-            None => None,
-        }
-        .or_else(|| {
+        let written = item.get("name").and_then(|name| Some((name.text()?, name.at.clone())));
+        let written = written.filter(|(name, _)| !name.trim().is_empty());
+        if written.is_none() {
             self.found.push(
                 Diagnostic::error("elt::properties", format!("{what} has no name"))
                     .at(&item.at, "no `name:` here")
                     .help("every entry of this list begins with `- name: …`"),
             );
-            None
-        })
+        }
+        written
     }
 
     /// Reads `description:`, with `doc('…')` filled in.
@@ -184,7 +183,8 @@ impl Reader<'_> {
     fn source_table(&mut self, item: &Yaml, source: &str, schema: &str, whole: &Config) -> Option<Source> {
         let (table, at) = self.name(item, "a source's table")?;
         self.judge(item, words::SOURCE_TABLE, "a source's table");
-        let fqn: Vec<String> = self.folder.iter().cloned().chain([source.to_owned(), table.clone()]).collect();
+        let fqn: Vec<String> =
+            self.folder.iter().cloned().chain([source.to_owned(), table.clone()]).collect();
         let mut own = self.config(item, words::SOURCE_CONFIG, "a source's table");
         SourceLanding::promote(&mut own);
         let mut config = self.sources.resolve(&fqn);

@@ -17,56 +17,45 @@ use super::yaml::{Yaml, YamlNode};
 
 /// The words of `dbt_project.yml` that say where the files are, each a list of folders.
 #[derive(Clone, Debug)]
-pub struct Paths {
+pub(super) struct Paths {
     /// Models, and properties of anything.
-    pub models: Vec<String>,
+    pub(super) models: Vec<String>,
     /// Macros.
-    pub macros: Vec<String>,
+    pub(super) macros: Vec<String>,
     /// Singular tests; generic ones in the folder `generic` inside.
-    pub tests: Vec<String>,
-    /// Analyses. elt leaves them alone.
-    pub analyses: Vec<String>,
+    pub(super) tests: Vec<String>,
+    /// Analyses. elt reads the properties there and leaves the rest alone.
+    pub(super) analyses: Vec<String>,
     /// Seeds; a CSV file in one is an error until elt has seeds.
-    pub seeds: Vec<String>,
+    pub(super) seeds: Vec<String>,
     /// Snapshots; a file in one is an error until elt has snapshots.
-    pub snapshots: Vec<String>,
-}
-
-/// Where `adapter.dispatch` looks for the macros of one namespace.
-#[derive(Clone, Debug)]
-pub struct Dispatch {
-    /// The namespace, such as `dbt`.
-    pub namespace: String,
-    /// The packages to search, in this order.
-    pub search_order: Vec<String>,
+    pub(super) snapshots: Vec<String>,
 }
 
 /// `dbt_project.yml`.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(super) struct Settings {
     /// The project's name, which is also its package in every id.
-    pub name: String,
+    pub(super) name: String,
     /// The profile it asks for.
-    pub profile: Option<String>,
+    pub(super) profile: Option<String>,
     /// Where its files are.
-    pub paths: Paths,
+    pub(super) paths: Paths,
     /// Where artifacts go, relative to the root.
-    pub target_path: String,
+    pub(super) target_path: String,
     /// `vars:`, those scoped to this project on top.
-    pub vars: BTreeMap<String, Value>,
+    pub(super) vars: BTreeMap<String, Value>,
     /// `models:`.
-    pub models: ConfigTree,
+    pub(super) models: ConfigTree,
     /// `sources:`.
-    pub sources: ConfigTree,
+    pub(super) sources: ConfigTree,
     /// `data_tests:` (or `tests:`).
-    pub tests: ConfigTree,
-    /// `dispatch:`.
-    pub dispatch: Vec<Dispatch>,
+    pub(super) tests: ConfigTree,
 }
 
 impl Settings {
     /// The settings of a project that has no `dbt_project.yml`.
-    pub fn default_for(name: &str) -> Self {
+    pub(super) fn default_for(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             profile: None,
@@ -83,15 +72,20 @@ impl Settings {
             models: ConfigTree::default(),
             sources: ConfigTree::default(),
             tests: ConfigTree::default(),
-            dispatch: Vec::new(),
         }
     }
 
     /// Reads the rendered file. `folder` is the name to take if the file gives none.
-    pub fn read(yaml: &Yaml, folder: &str, found: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn read(yaml: &Yaml, folder: &str, found: &mut Vec<Diagnostic>) -> Self {
         for entry in yaml.entries() {
             let is_blank = entry.value.is_blank();
-            found.extend(words::judge(words::PROJECT, "dbt_project.yml", &entry.key, &entry.key_at, is_blank));
+            found.extend(words::judge(
+                words::PROJECT,
+                "dbt_project.yml",
+                &entry.key,
+                &entry.key_at,
+                is_blank,
+            ));
         }
         let mut settings = Self::default_for(&name(yaml, folder, found));
         settings.profile = yaml.get("profile").and_then(Yaml::text);
@@ -106,8 +100,8 @@ impl Settings {
         };
         settings.models = tree(&["models"], words::MODEL_CONFIG, "`models:` of dbt_project.yml");
         settings.sources = tree(&["sources"], words::SOURCE_CONFIG, "`sources:` of dbt_project.yml");
-        settings.tests = tree(&["data_tests", "tests"], words::TEST_CONFIG, "`data_tests:` of dbt_project.yml");
-        settings.dispatch = yaml.get("dispatch").map(dispatch).unwrap_or_default();
+        settings.tests =
+            tree(&["data_tests", "tests"], words::TEST_CONFIG, "`data_tests:` of dbt_project.yml");
         settings
     }
 }
@@ -160,17 +154,8 @@ fn vars(yaml: &Yaml, project: &str) -> BTreeMap<String, Value> {
     global.chain(scoped).map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
 }
 
-fn dispatch(yaml: &Yaml) -> Vec<Dispatch> {
-    let one = |item: &Yaml| {
-        let namespace = item.get("macro_namespace").and_then(Yaml::text)?;
-        let order = item.get("search_order")?;
-        Some(Dispatch { namespace, search_order: order.items().iter().filter_map(Yaml::text).collect() })
-    };
-    yaml.items().iter().filter_map(one).collect()
-}
-
 /// What a `packages.yml` or `dependencies.yml` asks for that elt cannot give: each package it names.
-pub fn judge_packages(yaml: &Yaml, found: &mut Vec<Diagnostic>) {
+pub(super) fn judge_packages(yaml: &Yaml, found: &mut Vec<Diagnostic>) {
     let lists = ["packages", "projects"].into_iter().filter_map(|key| yaml.get(key));
     for item in lists.flat_map(Yaml::items) {
         let name = match &item.node {
@@ -187,11 +172,12 @@ pub fn judge_packages(yaml: &Yaml, found: &mut Vec<Diagnostic>) {
 }
 
 /// Whether `enabled` of a config says no; an `enabled` that is no boolean is a mistake.
-pub fn is_disabled(value: &Value, at: &Span, found: &mut Vec<Diagnostic>) -> bool {
+pub(super) fn is_disabled(value: &Value, at: &Span, found: &mut Vec<Diagnostic>) -> bool {
     let flag = as_flag(value);
     if flag.is_none() {
         found.push(
-            Diagnostic::error("elt::config", "`enabled` must be true or false").at(at, "neither true nor false"),
+            Diagnostic::error("elt::config", "`enabled` must be true or false")
+                .at(at, "neither true nor false"),
         );
     }
     flag == Some(false)
@@ -224,6 +210,10 @@ mod tests {
     fn hooks_are_errors_and_slips_are_named() {
         let (settings, found) = read("model-path: [m]\non-run-end: ['drop table x']\nquery-comment: ''\n");
         assert_eq!(settings.name, "folder");
-        insta::assert_snapshot!(show_all(&found), @r"");
+        insta::assert_snapshot!(show_all(&found), @r"
+    dbt_project.yml:1:1: `model-path` is not a known key of dbt_project.yml (did you mean `model-paths`?)
+    dbt_project.yml:2:1: not supported yet: `on-run-end` in dbt_project.yml (instead make the statement a model of its own)
+    dbt_project.yml:1:1: dbt_project.yml gives the project no name (add `name: folder`; the folder's name is used until then)
+    ");
     }
 }

@@ -81,7 +81,8 @@ impl SourceLanding {
     ///
     /// To be done before the config of a table is laid over that of its source.
     pub(super) fn promote(config: &mut Config) {
-        let Some((meta, at)) = config.meta().cloned().zip(config.get("meta").map(|meta| meta.at.clone())) else {
+        let Some((meta, at)) = config.meta().cloned().zip(config.get("meta").map(|meta| meta.at.clone()))
+        else {
             return;
         };
         for (key, value) in meta {
@@ -109,9 +110,12 @@ impl SourceLanding {
         }
         if paths.iter().any(|path| path.contains('(')) {
             found.push(
-                Diagnostic::error("elt::source_option", "a location is a path or a glob, not a function call")
-                    .at(&location.at, "a call")
-                    .help("write the path alone and say `format:`, `delimiter:` and `header:` beside it"),
+                Diagnostic::error(
+                    "elt::source_option",
+                    "a location is a path or a glob, not a function call",
+                )
+                .at(&location.at, "a call")
+                .help("write the path alone and say `format:`, `delimiter:` and `header:` beside it"),
             );
             return None;
         }
@@ -212,6 +216,11 @@ mod tests {
     fn wrong_options_are_shown_where_they_stand() {
         let (_, found) =
             landing("location: a.csv\nformat: prquet\ndelimiter: '||'\nheader: maybe\non_change: explode\n");
-        insta::assert_snapshot!(show_all(&found), @r"");
+        insta::assert_snapshot!(show_all(&found), @r"
+    s.yml:2:9: `format` of a source must be one of csv, json, parquet (did you mean `parquet`?)
+    s.yml:3:12: `delimiter` of a source must be one ASCII character, or `\t` (write one ASCII character, or `\t`)
+    s.yml:4:9: `header` of a source must be true or false (write true or false)
+    s.yml:5:12: `on_change` of a source must be one of report, reload, fail, skip (write one of report, reload, fail, skip)
+    ");
     }
 }

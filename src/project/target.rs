@@ -108,7 +108,8 @@ pub(super) fn find(
         chosen.render(jinja, scope, &[], found);
     }
     let name = wanted.target.map(str::to_owned);
-    let name = name.or_else(|| profile.get("target").and_then(Yaml::text)).unwrap_or_else(|| "default".into());
+    let name =
+        name.or_else(|| profile.get("target").and_then(Yaml::text)).unwrap_or_else(|| "default".into());
     let Some(mut output) = profile.get("outputs").and_then(|outputs| outputs.get(&name)).cloned() else {
         found.push(missing_output(&profile, wanted.profile, &name));
         return default;
@@ -156,7 +157,10 @@ fn missing_profile(wanted: &Wanted<'_>, yaml: &Yaml, shown: &str) -> Option<Diag
     let message = format!("{shown} has no profile `{}`", wanted.profile);
     let help = did_you_mean(wanted.profile, names.iter().copied());
     let help = help.unwrap_or_else(|| format!("it has: {}", names.join(", ")));
-    Some(Diagnostic::warning("elt::profile", message).help(format!("{help}; until then the default target is used")))
+    Some(
+        Diagnostic::warning("elt::profile", message)
+            .help(format!("{help}; until then the default target is used")),
+    )
 }
 
 fn missing_output(profile: &Yaml, profile_name: &str, name: &str) -> Diagnostic {

@@ -57,11 +57,11 @@ pub const PROJECT: Words = &[
     ("tests", Done),
     ("data_tests", Done),
     ("require-dbt-version", Done),
-    ("dispatch", Done),
     ("seeds", Done),
     ("snapshots", Done),
     ("flags", Idle),
     ("query-comment", Idle),
+    ("dispatch", Idle),
     ("quoting", Idle),
     ("exposures", Idle),
     ("metrics", Idle),
@@ -92,7 +92,10 @@ pub const PROPERTIES: Words = &[
     ("semantic_models", Idle),
     ("saved_queries", Idle),
     ("functions", Idle),
-    ("snapshots", Missing("instead keep history with an incremental model, or read an old version of the table")),
+    (
+        "snapshots",
+        Missing("instead keep history with an incremental model, or read an old version of the table"),
+    ),
     ("unit_tests", Missing("instead write a data test, or remove them for now")),
 ];
 
@@ -166,7 +169,12 @@ pub const SOURCE_TABLE: Words = &[
     ("tags", Done),
     ("tests", Done),
     ("data_tests", Done),
-    ("external", Missing("reading a source in place; instead give `config: {location: …}` so that elt lands its files")),
+    (
+        "external",
+        Missing(
+            "reading a source in place; instead give `config: {location: …}` so that elt lands its files",
+        ),
+    ),
     ("loader", Idle),
     ("quoting", Idle),
     ("freshness", Idle),
@@ -279,9 +287,12 @@ pub fn judge(words: Words, place: &str, key: &str, at: &Span, is_blank: bool) ->
         Some(Done) => None,
         Some(Idle | Missing(_)) if is_blank => None,
         Some(Idle) => Some(
-            Diagnostic::warning("elt::no_effect", format!("`{key}` in {place} is accepted and has no effect"))
-                .at(at, "has no effect in elt")
-                .help("results stay the same; remove it to silence this"),
+            Diagnostic::warning(
+                "elt::no_effect",
+                format!("`{key}` in {place} is accepted and has no effect"),
+            )
+            .at(at, "has no effect in elt")
+            .help("results stay the same; remove it to silence this"),
         ),
         Some(Missing(instead)) => Some(unsupported(&format!("`{key}` in {place}"), instead, at)),
         None => {

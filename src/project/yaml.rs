@@ -78,7 +78,10 @@ impl Yaml {
         if source.text.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
             return Ok(empty());
         }
-        let read: Spanned<Raw> = serde_saphyr::from_str(&source.text).map_err(|e| not_yaml(source, &e))?;
+        // As in YAML 1.2: a column may be called `y` or `no` without being a boolean.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let read = serde_saphyr::from_str_with_options::<Spanned<Raw>>(&source.text, options);
+        let read = read.map_err(|error| not_yaml(source, &error))?;
         let yaml = Self::place(read, source);
         Ok(if yaml.is_null() { empty() } else { yaml })
     }
@@ -170,16 +173,16 @@ impl Yaml {
         found: &mut Vec<Diagnostic>,
     ) {
         match &mut self.node {
-            YamlNode::Scalar(Value::String(text)) if text.contains("{{") || text.contains("{%") => {
-                match jinja.render(text, scope) {
-                    Ok(rendered) => self.node = YamlNode::Scalar(read_scalar(rendered)),
-                    Err(why) => found.push(
-                        Diagnostic::error("elt::yaml_jinja", format!("this Jinja cannot be rendered: {why}"))
-                            .at(&self.at, "here")
-                            .help("YAML files know `var()`, `env_var()`, `target` and, in descriptions, `doc()`"),
-                    ),
-                }
-            }
+            YamlNode::Scalar(Value::String(text)) if text.contains("{{") || text.contains("{%") => match jinja
+                .render(text, scope)
+            {
+                Ok(rendered) => self.node = YamlNode::Scalar(read_scalar(rendered)),
+                Err(why) => found.push(
+                    Diagnostic::error("elt::yaml_jinja", format!("this Jinja cannot be rendered: {why}"))
+                        .at(&self.at, "here")
+                        .help("YAML files know `var()`, `env_var()`, `target` and, in descriptions, `doc()`"),
+                ),
+            },
             YamlNode::Scalar(_) => {}
             YamlNode::List(items) => {
                 items.iter_mut().for_each(|item| item.render(jinja, scope, late, found));
@@ -337,7 +340,11 @@ mod tests {
 
     #[test]
     fn quoted_numbers_stay_text_and_empty_files_are_mappings() {
-        assert_eq!(read("a: '5'\nb: 5\nc: [x, ~]").to_json().to_string(), r#"{"a":"5","b":5,"c":["x",null]}"#);
+        assert_eq!(
+            read("a: '5'\nb: 5\nc: [x, ~]").to_json().to_string(),
+            r#"{"a":"5","b":5,"c":["x",null]}"#
+        );
+        assert_eq!(read("[y, no, true]").to_json().to_string(), r#"["y","no",true]"#);
         assert!(read("# nothing\n\n").entries().is_empty());
         assert!(read("---\n").entries().is_empty());
     }

@@ -35,6 +35,14 @@ impl SqlMistake {
         self
     }
 
+    /// The same mistake in a text that begins `lines` lines further down.
+    #[must_use]
+    pub fn lines_up(mut self, lines: usize) -> Self {
+        self.place = self.place.and_then(|(line, column)| Some((line.checked_sub(lines)?, column)));
+        self.place = self.place.filter(|(line, _)| *line > 0);
+        self
+    }
+
     /// Line and column in the statement's text, counted from 1.
     pub fn place(&self) -> Option<(usize, usize)> {
         self.place

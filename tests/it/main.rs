@@ -1,1 +1,6 @@
+//! The only integration binary: every test that needs a lake.
 
+mod fault; // a process or a store that dies, wherever it dies
+mod house; // the direction of the rooms
+mod story; // what users do, as they would tell it
+mod test_lake; // the lake that the others use

@@ -31,7 +31,11 @@ pub(super) struct MacroBlock {
 }
 
 /// Takes a macro file apart, adding what is wrong with it to `found`.
-pub(super) fn read_macros(source: &SourceText, is_builtin: bool, found: &mut Vec<Diagnostic>) -> Vec<Arc<MacroBlock>> {
+pub(super) fn read_macros(
+    source: &SourceText,
+    is_builtin: bool,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Arc<MacroBlock>> {
     let all = pieces(&source.text);
     let mut macros = Vec::new();
     let mut at = 0;
@@ -64,8 +68,11 @@ pub(super) fn read_macros(source: &SourceText, is_builtin: bool, found: &mut Vec
         };
         let Some(end) = closing_tag(&source.text, &all, at, piece, closing) else {
             found.push(
-                Diagnostic::error("elt::jinja_syntax", format!("this block is never closed by `{}`", closing[0]))
-                    .at(&source.span(piece.at.clone()), "opened here"),
+                Diagnostic::error(
+                    "elt::jinja_syntax",
+                    format!("this block is never closed by `{}`", closing[0]),
+                )
+                .at(&source.span(piece.at.clone()), "opened here"),
             );
             continue;
         };
@@ -102,7 +109,12 @@ fn closing_tag(text: &str, all: &[Piece], from: usize, open: &Piece, closing: &[
     None
 }
 
-fn read_macro(source: &SourceText, open: &Range<usize>, close: &Range<usize>, is_builtin: bool) -> Option<MacroBlock> {
+fn read_macro(
+    source: &SourceText,
+    open: &Range<usize>,
+    close: &Range<usize>,
+    is_builtin: bool,
+) -> Option<MacroBlock> {
     let text = &*source.text;
     let header = inside(text, open);
     let keyword = word(text, open);
@@ -136,7 +148,10 @@ fn read_macro(source: &SourceText, open: &Range<usize>, close: &Range<usize>, is
     prepared.insert(&format!(") {}", &text[header.end..open.end]), end);
     prepared.body(text, open.end..close.start, false);
     let tail = inside(text, close);
-    prepared.insert(&format!("{} endmacro {}", &text[close.start..tail.start], &text[tail.end..close.end]), close.start);
+    prepared.insert(
+        &format!("{} endmacro {}", &text[close.start..tail.start], &text[tail.end..close.end]),
+        close.start,
+    );
     Some(MacroBlock { name, parameters, source: source.clone(), at: name_at, prepared, is_builtin })
 }
 
@@ -193,10 +208,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_shown() {
-        let source = SourceText::new("m.sql", "{% macro a() %}{% macro b %}{% endmacro %}{% materialization x, default %}{% endmaterialization %}");
+        let source = SourceText::new(
+            "m.sql",
+            "{% macro a() %}{% macro b %}{% endmacro %}{% materialization x, default %}{% endmaterialization %}",
+        );
         let mut found = Vec::new();
         read_macros(&source, false, &mut found);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert_eq!(found[1].code(), "elt::not_supported");
+        let told: Vec<_> = found.iter().map(|diagnostic| diagnostic.place().unwrap()).collect();
+        assert_eq!(told, ["m.sql:1:1", "m.sql:1:16", "m.sql:1:43"]);
+        assert_eq!(found[2].stable_code(), "elt::not_supported");
     }
 }

@@ -13,15 +13,22 @@ pub(super) fn add(env: &mut Environment<'static>) {
     env.add_filter("as_native", |value: Value| value);
     env.add_filter("as_bool", as_bool);
     env.add_filter("as_number", as_number);
-    env.add_filter("int", |value: Value, default: Option<i64>| lenient_int(&value).unwrap_or(default.unwrap_or(0)));
+    env.add_filter("int", |value: Value, default: Option<i64>| {
+        lenient_int(&value).unwrap_or(default.unwrap_or(0))
+    });
     env.add_filter("float", |value: Value, default: Option<f64>| {
         value.to_string().trim().parse::<f64>().unwrap_or(default.unwrap_or(0.0))
     });
     env.add_filter("list", |value: Value| values::items(&value).map(values::list));
-    env.add_test("sequence", |value: Value| matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String));
-    env.add_test("iterable", |value: Value| value.try_iter().is_ok() && !value.is_undefined() && !value.is_none());
+    env.add_test("sequence", |value: Value| {
+        matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String)
+    });
+    env.add_test("iterable", |value: Value| {
+        value.try_iter().is_ok() && !value.is_undefined() && !value.is_none()
+    });
     env.add_test("callable", |value: Value| {
-        value.as_object().is_some() && !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
+        value.as_object().is_some()
+            && !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
     });
     env.add_function("__list", |value: Value| values::items(&value).map(values::list));
     env.add_function("__dict", |value: Value| values::dict(values::entries(&value)));
@@ -53,5 +60,7 @@ fn as_number(value: Value) -> Result<Value, Error> {
         return Ok(number.into());
     }
     let number = text.parse::<f64>();
-    number.map(Value::from).map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("`{text}` is not a number")))
+    number
+        .map(Value::from)
+        .map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("`{text}` is not a number")))
 }

@@ -63,7 +63,8 @@ impl MacroLibrary {
                     .map(|(key, _)| key.clone())
             })
         };
-        let key = prefixed(self, false).map(|key| (key, false)).or_else(|| prefixed(self, true).map(|k| (k, true)));
+        let key =
+            prefixed(self, false).map(|key| (key, false)).or_else(|| prefixed(self, true).map(|k| (k, true)));
         match key {
             Some((key, false)) => self.project.get(&key),
             Some((key, true)) => self.builtin.get(&key),
@@ -108,21 +109,26 @@ impl MacroValue {
     }
 
     fn run(&self, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        let arguments = Arguments::sort(&self.block.parameters, args, state)?;
-        let root = Root { scope: self.scope.clone(), added: arguments.root };
+        let mut arguments = Arguments::sort(&self.block.parameters, args, state)?;
+        let root = Root { scope: self.scope.clone(), added: std::mem::take(&mut arguments.root) };
         let template = state.env().get_template(&template_name(&self.block))?;
         let mut rendered = template.render_captured(Value::from_object(root))?;
         rendered.with_state_mut(|inner| {
             let found = inner.lookup(&self.block.name);
             let found = found.ok_or_else(|| Mistake::new("elt::jinja", "this macro defines itself away"))?;
-            found.call(inner, &arguments.passed)
+            // The library's macro takes a caller only if it calls one.
+            let takes_caller = found.get_attr("caller").is_ok_and(|takes| takes.is_true());
+            found.call(inner, &arguments.passed(takes_caller))
         })
     }
 }
 
 /// Arguments as the library's macro takes them, and those it has no parameter for.
 struct Arguments {
-    passed: Vec<Value>,
+    positional: Vec<Value>,
+    named: Vec<(String, Value)>,
+    /// The text of the call block, if the macro is called with one.
+    caller: Option<Value>,
     root: Vec<(&'static str, Value)>,
 }
 
@@ -136,21 +142,25 @@ impl Arguments {
         };
         let surplus = call.positional.split_off(call.positional.len().min(parameters.len()));
         let order = std::mem::take(&mut call.order);
-        let named: Vec<(String, Value)> =
-            order.into_iter().filter_map(|name| call.named.remove_entry(&name)).collect();
-        let (known, unknown): (Vec<_>, Vec<_>) = named.into_iter().partition(|(name, _)| parameters.contains(name));
-        let mut passed = call.positional;
-        if !known.is_empty() {
-            passed.push(Kwargs::from_iter(known).into_value());
-        }
-        let mut root = vec![
+        let all = order.into_iter().filter_map(|name| call.named.remove_entry(&name));
+        let (named, unknown): (Vec<_>, Vec<_>) = all.partition(|(name, _)| parameters.contains(name));
+        let root = vec![
             ("varargs", values::list(surplus)),
             ("kwargs", values::dict(unknown.into_iter().map(|(name, value)| (name.into(), value)))),
         ];
-        if let Some(text) = caller {
-            root.push(("caller", Value::from_function(move || text.clone())));
+        Ok(Self { positional: call.positional, named, caller, root })
+    }
+
+    fn passed(self, with_caller: bool) -> Vec<Value> {
+        let mut passed = self.positional;
+        let mut named = self.named;
+        if let Some(text) = self.caller.filter(|_| with_caller) {
+            named.push(("caller".to_owned(), Value::from_function(move || text.clone())));
         }
-        Ok(Self { passed, root })
+        if !named.is_empty() {
+            passed.push(Value::from(Kwargs::from_iter(named)));
+        }
+        passed
     }
 }
 

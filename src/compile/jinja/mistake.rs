@@ -114,9 +114,18 @@ impl Origins {
         match error.kind() {
             ErrorKind::SyntaxError => Diagnostic::error("elt::jinja_syntax", sentence(error)).at(&at, "here"),
             ErrorKind::UnknownFunction => self.unknown(called(error, written), &at),
-            ErrorKind::UndefinedError => Diagnostic::error("elt::jinja_undefined", sentence(error))
-                .at(&at, "something here is not defined")
-                .help("define it with `{% set %}`, or write the macro; macros of packages are not supported yet"),
+            // So the library says it of a macro that is called inside a macro.
+            ErrorKind::InvalidOperation
+                if error.detail() == Some("value of type undefined is not callable") =>
+            {
+                self.unknown(word(written), &at)
+            }
+            ErrorKind::UndefinedError | ErrorKind::UnknownMethod if undefined(error).is_some() => {
+                let name = undefined(error).filter(|name| !name.is_empty()).unwrap_or(written);
+                Diagnostic::error("elt::jinja_undefined", format!("`{name}` is not defined"))
+                    .at(&at, "needs it")
+                    .help("set it with `{% set %}`, or define the macro; macros of packages are not supported yet")
+            }
             _ => Diagnostic::error("elt::jinja", sentence(error)).at(&at, "here"),
         }
     }
@@ -129,14 +138,24 @@ impl Origins {
     }
 }
 
+/// The name that an error blames for being undefined; empty if it blames something undefined without a name.
+fn undefined(error: &Error) -> Option<&str> {
+    let is_undefined = error.kind() == ErrorKind::UndefinedError;
+    let Some(detail) = error.detail() else { return is_undefined.then_some("") };
+    let name = detail.split_once("` is undefined").and_then(|(before, _)| before.rsplit('`').next());
+    name.or(is_undefined.then_some(""))
+}
+
 /// The name that an unknown function was called by.
 fn called<'a>(error: &'a Error, written: &'a str) -> &'a str {
-    let word = |text: &'a str| {
-        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
-        &text[..end]
-    };
     let detail = error.detail().map(word).filter(|name| !name.is_empty());
     detail.unwrap_or_else(|| word(written))
+}
+
+/// The word that `text` begins with.
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
 }
 
 /// What the library says, as one sentence.

@@ -8,18 +8,21 @@
 //! rewriting tags ([`prepare`]), by values that change in place ([`values`]) and by calling macros
 //! ourselves ([`macros`]).
 
-mod pieces;
-pub(super) mod prepare;
+mod answers;
 mod blocks;
-mod values;
 mod call;
-pub(super) mod relation;
-mod time;
-pub(super) mod scope;
+mod convert;
+mod filters;
 mod functions;
 mod macros;
-mod filters;
 mod mistake;
+mod objects;
+mod pieces;
+pub(super) mod prepare;
+pub(super) mod relation;
+pub(super) mod scope;
+mod time;
+mod values;
 mod yaml;
 
 use std::sync::Arc;
@@ -131,16 +134,16 @@ impl Jinja {
         Scope::new(self.given.clone(), self.macros.clone(), subject, phase)
     }
 
-    /// What every template is given.
-    pub(super) fn given(&self) -> &Given {
-        &self.given
-    }
-
     /// Renders a template. Its output still holds the marks of [`prepare`].
     ///
     /// # Errors
     /// What is wrong, in its place in the user's file.
-    pub(super) fn render(&self, name: &str, scope: &Arc<Scope>, fallback: &Span) -> Result<String, Diagnostic> {
+    pub(super) fn render(
+        &self,
+        name: &str,
+        scope: &Arc<Scope>,
+        fallback: &Span,
+    ) -> Result<String, Diagnostic> {
         let root = Value::from_object(Root { scope: scope.clone(), added: Vec::new() });
         let rendered = self.env.get_template(name).and_then(|template| template.render(root));
         rendered.map_err(|error| self.origins.diagnose(&error, fallback))
@@ -164,12 +167,27 @@ impl Jinja {
             values.push((key.clone(), value));
         }
         let Some(block) = self.macros.find(name) else {
-            return Err(Diagnostic::error("elt::macro_not_found", format!("there is no macro `{name}`")).at(fallback, "here"));
+            return Err(Diagnostic::error("elt::macro_not_found", format!("there is no macro `{name}`"))
+                .at(fallback, "here"));
         };
-        let kwargs = minijinja::value::Kwargs::from_iter(values).into_value();
+        let kwargs = Value::from(minijinja::value::Kwargs::from_iter(values));
         let mut state = self.env.empty_state();
         let result = MacroValue::value(block, scope).call(&mut state, &[kwargs]);
         result.map(|value| value.to_string()).map_err(|error| diagnose(&error))
+    }
+
+    /// The text of a value of YAML whose strings may hold Jinja.
+    ///
+    /// # Errors
+    /// What is wrong, shown at `place`.
+    pub(super) fn text(
+        &self,
+        json: &serde_json::Value,
+        scope: &Arc<Scope>,
+        place: &Span,
+    ) -> Result<String, Diagnostic> {
+        let value = self.rendered(json, scope);
+        value.map(|value| value.to_string()).map_err(|error| self.origins.diagnose(&error, place))
     }
 
     fn argument(&self, argument: &Argument, scope: &Arc<Scope>) -> Result<Value, minijinja::Error> {
@@ -196,12 +214,16 @@ impl Jinja {
                 None => Ok(text.as_str().into()),
             },
             serde_json::Value::Array(items) => {
-                let items: Result<Vec<Value>, _> = items.iter().map(|item| self.rendered(item, scope)).collect();
+                let items: Result<Vec<Value>, _> =
+                    items.iter().map(|item| self.rendered(item, scope)).collect();
                 Ok(values::list(items?))
             }
             serde_json::Value::Object(entries) => {
-                let one = |(key, value): (&String, &serde_json::Value)| Ok((key.as_str().into(), self.rendered(value, scope)?));
-                let entries: Result<Vec<(Value, Value)>, minijinja::Error> = entries.iter().map(one).collect();
+                let one = |(key, value): (&String, &serde_json::Value)| {
+                    Ok((key.as_str().into(), self.rendered(value, scope)?))
+                };
+                let entries: Result<Vec<(Value, Value)>, minijinja::Error> =
+                    entries.iter().map(one).collect();
                 Ok(values::dict(entries?))
             }
             scalar => Ok(values::from_json(scalar)),
@@ -229,7 +251,13 @@ fn expression(text: &str) -> Option<&str> {
     is_call.then_some(trimmed)
 }
 
-/// An error-free way to hold a scope's recorded facts after a render.
+/// What a scope recorded while its template was rendered.
 pub(super) fn recorded(scope: &Scope) -> scope::Recorded {
     scope.recorded().clone()
+}
+
+/// The tag of a template that holds byte `at`, or begins next after it.
+pub(super) fn tag_at(source: &str, at: usize) -> std::ops::Range<usize> {
+    let mut tags = pieces::pieces(source).into_iter().filter(|piece| piece.kind != pieces::PieceKind::Text);
+    tags.find(|piece| piece.at.end > at).map_or(at..at, |piece| piece.at)
 }

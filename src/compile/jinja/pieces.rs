@@ -79,7 +79,9 @@ pub(super) fn word<'a>(source: &'a str, tag: &Range<usize>) -> &'a str {
 /// Whether the tag swallows the blanks before it, and those after it.
 pub(super) fn trims(source: &str, tag: &Range<usize>) -> (bool, bool) {
     let text = &source[tag.clone()];
-    (text[2..].starts_with('-'), text[..text.len() - 2].ends_with('-') && text.len() > 5)
+    let after = text.len() > 5 && ["-}}", "-%}", "-#}"].iter().any(|end| text.ends_with(end));
+    let before = ["{{-", "{%-", "{#-"].iter().any(|start| text.starts_with(start));
+    (before, after)
 }
 
 /// One past `close`, which must stand outside strings and braces.
@@ -125,7 +127,8 @@ mod tests {
 
     #[test]
     fn tags_end_outside_strings_and_braces() {
-        let source = "a {{ {'x': {'y': '}}'}} }} b{# {{ no }} #}{% raw %}{{ x }}{% endraw %}{%- if x -%}{ {{ open";
+        let source =
+            "a {{ {'x': {'y': '}}'}} }} b{# {{ no }} #}{% raw %}{{ x }}{% endraw %}{%- if x -%}{ {{ open";
         let cut: Vec<(PieceKind, &str)> =
             pieces(source).into_iter().map(|piece| (piece.kind, &source[piece.at])).collect();
         assert_eq!(
@@ -140,6 +143,7 @@ mod tests {
                 (PieceKind::Text, "{ {{ open"),
             ]
         );
-        assert_eq!(word(source, &(74..86)), "if");
+        let tag = source.find("{%- if").unwrap()..source.find("{ {{ open").unwrap();
+        assert_eq!((word(source, &tag), trims(source, &tag)), ("if", (true, true)));
     }
 }

@@ -76,13 +76,15 @@ impl Prepared {
             let marks = marked && captured == 0;
             match piece.kind {
                 PieceKind::Text if marks => self.marked_text(source, piece, before, after),
-                PieceKind::Text | PieceKind::Comment | PieceKind::Raw => self.copy(source, piece.at.clone()),
-                PieceKind::Expression => {
-                    let follows_tag = before.is_some_and(|before| before.kind != PieceKind::Text);
-                    if marks && follows_tag && !trims(source, &piece.at).0 && !trims_after(source, before) {
+                PieceKind::Text | PieceKind::Comment => self.copy(source, piece.at.clone()),
+                PieceKind::Expression | PieceKind::Raw => {
+                    if marks && before.is_none_or(|before| before.kind != PieceKind::Text) {
                         self.mark(TAG_MARK, piece.at.start);
                     }
-                    self.tag(source, &piece.at);
+                    match piece.kind {
+                        PieceKind::Raw => self.copy(source, piece.at.clone()),
+                        _ => self.tag(source, &piece.at),
+                    }
                 }
                 PieceKind::Statement => {
                     captured = captured.saturating_add_signed(capture(source, &piece.at));
@@ -96,22 +98,21 @@ impl Prepared {
         self.insert(&format!("{MARK}{at}{kind}"), at);
     }
 
-    /// Text with a mark before it, and one after it for the expression that follows. A mark never
-    /// stands where a `-` would have to reach past it to swallow blanks.
+    /// Text with a mark before it, and one after it for the expression that follows. Blanks that a
+    /// tag's `-` swallows are left out here, as a mark would keep them from it.
     fn marked_text(&mut self, source: &str, text: &Piece, before: Option<&Piece>, after: Option<&Piece>) {
-        let swallowed_before = trims_after(source, before);
-        let swallowed_after = after.is_some_and(|after| is_tag(after) && trims(source, &after.at).0);
-        let written = &source[text.at.clone()];
-        if written.trim().is_empty() && (swallowed_before || swallowed_after) {
-            self.copy(source, text.at.clone());
-            return;
+        let (mut start, mut end) = (text.at.start, text.at.end);
+        if after.is_some_and(|after| trims(source, &after.at).0) {
+            end = start + source[start..end].trim_end().len();
         }
-        let blanks = if swallowed_before { written.len() - written.trim_start().len() } else { 0 };
-        let start = text.at.start + blanks;
-        self.copy(source, text.at.start..start);
-        self.mark(TEXT_MARK, start);
-        self.copy(source, start..text.at.end);
-        if let Some(after) = after.filter(|after| after.kind == PieceKind::Expression && !swallowed_after) {
+        if before.is_some_and(|before| trims(source, &before.at).1) {
+            start = end - source[start..end].trim_start().len();
+        }
+        if start < end {
+            self.mark(TEXT_MARK, start);
+            self.copy(source, start..end);
+        }
+        if let Some(after) = after.filter(|after| makes_text(after)) {
             self.mark(TAG_MARK, after.at.start);
         }
     }
@@ -207,15 +208,26 @@ impl Prepared {
 
 /// Words after which `[` begins a list and not an index.
 const KEYWORDS: &[&str] = &[
-    "in", "not", "and", "or", "is", "if", "else", "elif", "for", "set", "do", "call", "filter", "with", "recursive",
+    "in",
+    "not",
+    "and",
+    "or",
+    "is",
+    "if",
+    "else",
+    "elif",
+    "for",
+    "set",
+    "do",
+    "call",
+    "filter",
+    "with",
+    "recursive",
 ];
 
-fn is_tag(piece: &Piece) -> bool {
-    piece.kind != PieceKind::Text
-}
-
-fn trims_after(source: &str, before: Option<&Piece>) -> bool {
-    before.is_some_and(|before| is_tag(before) && trims(source, &before.at).1)
+/// Whether the piece puts something out that is not the text of the file.
+fn makes_text(piece: &Piece) -> bool {
+    matches!(piece.kind, PieceKind::Expression | PieceKind::Raw)
 }
 
 /// How a statement changes the number of open blocks whose output is captured.
@@ -303,7 +315,10 @@ mod tests {
     fn literals_become_changeable_and_indexes_stay() {
         for (written, prepared) in [
             ("{% set l = [1, x[0]] %}", "{% set l = __own( __list([1, x[0]]) ) %}"),
-            ("{% do l.append({'a': []}) if x %}", "{% set __do = l.append(__dict({'a': __list([])})) if x %}"),
+            (
+                "{% do l.append({'a': []}) if x %}",
+                "{% set __do = l.append(__dict({'a': __list([])})) if x %}",
+            ),
             ("{% for a in ['[', \"{\"] -%}", "{% for a in __list(['[', \"{\"]) -%}"),
             ("{% set a, b = 1, 2 %}", "{% set a, b = 1, 2 %}"),
             ("{% set x %}[1]{% endset %}", "{% set x %}[1]{% endset %}"),
@@ -324,9 +339,12 @@ mod tests {
 
     #[test]
     fn marks_stay_out_of_captured_blocks_and_of_swallowed_blanks() {
-        let marked = |source| Prepared::template(source, true).text.replace(MARK, "<").replace([TEXT_MARK, TAG_MARK], ">");
+        let marked = |source| {
+            Prepared::template(source, true).text.replace(MARK, "<").replace([TEXT_MARK, TAG_MARK], ">")
+        };
         assert_eq!(marked("a {{ x }} b"), "<0>a <2>{{ x }}<9> b");
         assert_eq!(marked("{% set y %}in{% endset %}{{ y }}"), "{% set y %}in{% endset %}<25>{{ y }}");
-        assert_eq!(marked("{% if x -%}  a  {%- endif %}"), "{% if x -%}  <13>a  {%- endif %}");
+        assert_eq!(marked("{% if x -%}  a  {%- endif %}"), "{% if x -%}<13>a{%- endif %}");
+        assert_eq!(marked("{{ x }}  {{- y -}} "), "<0>{{ x }}<9>{{- y -}}");
     }
 }

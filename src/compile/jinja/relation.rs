@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Object, ObjectRepr};
+use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use crate::base::TableName;
@@ -51,7 +51,8 @@ impl fmt::Display for Relation {
 
 impl Object for Relation {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
+        // dbt's relations pass `is mapping`, and packages tell them by it.
+        ObjectRepr::Map
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
@@ -60,6 +61,7 @@ impl Object for Relation {
             "identifier" | "table" | "name" => self.identifier().into(),
             // The lake is the only database, and it has no name in SQL.
             "database" => Value::from(()),
+            "metadata" => Value::from_pairs([("type", "EltRelation")]),
             "type" => Value::from(if matches!(**self, Self::Cte(_)) { "cte" } else { "table" }),
             "is_cte" => matches!(**self, Self::Cte(_)).into(),
             "is_table" => self.name().is_some().into(),
@@ -68,17 +70,28 @@ impl Object for Relation {
         })
     }
 
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.get_value_by_str(key.as_str()?)
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         let call = Call::read(args);
         match method {
             "render" => Ok(self.to_string().into()),
             "quote" => Ok(Value::from_dyn_object(self.clone())),
             "include" => Ok(self.include(&call)),
-            "without_identifier" => Ok(part(self.name().map(|name| quoted(name.schema())).unwrap_or_default())),
+            "without_identifier" => {
+                Ok(part(self.name().map(|name| quoted(name.schema())).unwrap_or_default()))
+            }
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }

@@ -13,7 +13,7 @@ use minijinja::value::{Enumerator, Object};
 use serde_json::Value as Json;
 
 use crate::base::TableName;
-use crate::project::{Dispatch, Target};
+use crate::project::Target;
 
 use super::functions;
 use super::macros::{MacroLibrary, MacroValue};
@@ -26,7 +26,6 @@ pub(crate) struct Given {
     pub(crate) target: Target,
     pub(crate) vars: BTreeMap<String, Json>,
     pub(crate) env: Arc<BTreeMap<String, String>>,
-    pub(crate) dispatch: Vec<Dispatch>,
     pub(crate) full_refresh: bool,
     pub(crate) run_id: String,
     pub(crate) run_started_at: DateTime<Utc>,
@@ -96,7 +95,12 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(super) fn new(given: Arc<Given>, macros: Arc<MacroLibrary>, subject: Subject, phase: Phase) -> Arc<Self> {
+    pub(super) fn new(
+        given: Arc<Given>,
+        macros: Arc<MacroLibrary>,
+        subject: Subject,
+        phase: Phase,
+    ) -> Arc<Self> {
         Arc::new(Self { given, macros, subject, phase, recorded: Mutex::default() })
     }
 

@@ -27,7 +27,9 @@ impl Instant {
         let mut text = String::new();
         match write!(text, "{}", self.at.format(&format)) {
             Ok(()) => Ok(text.into()),
-            Err(_) => Err(Mistake::new("elt::jinja", format!("`{format}` is not a format of strftime")).into()),
+            Err(_) => {
+                Err(Mistake::new("elt::jinja", format!("`{format}` is not a format of strftime")).into())
+            }
         }
     }
 }
@@ -57,7 +59,12 @@ impl Object for Instant {
         })
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         let call = Call::read(args);
         match method {
             "strftime" => self.strftime(&call.text(0, "format")?),

@@ -10,6 +10,8 @@ use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Tuple, ValueKi
 use minijinja::{Error, ErrorKind, State, Value};
 use serde_json::Value as Json;
 
+use super::relation::Relation;
+
 /// A list that can be changed in place.
 #[derive(Debug, Default)]
 pub(super) struct List(Mutex<Vec<Value>>);
@@ -36,17 +38,31 @@ pub(super) fn dict(entries: impl IntoIterator<Item = (Value, Value)>) -> Value {
 pub(super) fn from_json(json: &Json) -> Value {
     match json {
         Json::Array(items) => list(items.iter().map(from_json)),
-        Json::Object(entries) => dict(entries.iter().map(|(key, value)| (key.as_str().into(), from_json(value)))),
-        scalar => Value::from_serialize(scalar),
+        Json::Object(entries) => {
+            dict(entries.iter().map(|(key, value)| (key.as_str().into(), from_json(value))))
+        }
+        Json::String(text) => text.as_str().into(),
+        Json::Bool(flag) => (*flag).into(),
+        Json::Null => none(),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => number.as_f64().into(),
+        },
     }
 }
 
 /// The JSON of a value; what has no JSON is its text.
 pub(super) fn to_json(value: &Value) -> Json {
+    if let Some(relation) = value.downcast_object_ref::<Relation>() {
+        return relation.to_string().into();
+    }
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => Json::Null,
         ValueKind::Map => entries(value).into_iter().map(|(k, v)| (k.to_string(), to_json(&v))).collect(),
-        ValueKind::Seq | ValueKind::Iterable => items(value).unwrap_or_default().iter().map(to_json).collect(),
+        ValueKind::Seq | ValueKind::Iterable => {
+            items(value).unwrap_or_default().iter().map(to_json).collect()
+        }
         ValueKind::Bool | ValueKind::Number | ValueKind::String => {
             serde_json::to_value(value).unwrap_or_else(|_| Json::String(value.to_string()))
         }
@@ -80,7 +96,8 @@ fn none() -> Value {
 }
 
 fn argument<'a>(method: &str, args: &'a [Value], at: usize) -> Result<&'a Value, Error> {
-    args.get(at).ok_or_else(|| Error::new(ErrorKind::MissingArgument, format!("`{method}` needs an argument")))
+    args.get(at)
+        .ok_or_else(|| Error::new(ErrorKind::MissingArgument, format!("`{method}` needs an argument")))
 }
 
 fn invalid(why: impl Into<String>) -> Error {
@@ -115,7 +132,12 @@ impl Object for List {
         None
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         let first = || argument(method, args, 0);
         match method {
             "append" => locked(&self.0).push(first()?.clone()),
@@ -193,7 +215,12 @@ impl Object for Dict {
         Some(locked(&self.0).len())
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         match method {
             "update" => self.update(args)?,
             "clear" => locked(&self.0).clear(),
@@ -217,7 +244,9 @@ impl Object for Dict {
             }
             "items" => {
                 let pairs = locked(&self.0).clone();
-                return Ok(list(pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value])))));
+                return Ok(list(
+                    pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value]))),
+                ));
             }
             "keys" => return Ok(list(locked(&self.0).iter().map(|(key, _)| key.clone()))),
             "values" => return Ok(list(locked(&self.0).iter().map(|(_, value)| value.clone()))),

@@ -6,9 +6,9 @@ use minijinja::{AutoEscape, Environment, Error, Value};
 
 use crate::project::{RenderScope, YamlJinja};
 
+use super::answers::{no_such_env_var, no_such_var, target_json};
 use super::call::Call;
 use super::filters;
-use super::functions::{no_such_env_var, no_such_var, target_json};
 use super::mistake::{Mistake, sentence};
 use super::prepare::Prepared;
 use super::values;
@@ -41,7 +41,18 @@ impl YamlJinja for YamlRenderer {
         let template = self.env.template_from_str(&prepared).map_err(|error| sentence(&error))?;
         let asked = template.undeclared_variables(false);
         let unknown = asked.iter().find(|name| {
-            let known = ["var", "env_var", "target", "doc", "range", "dict", "namespace", "__list", "__dict", "__own"];
+            let known = [
+                "var",
+                "env_var",
+                "target",
+                "doc",
+                "range",
+                "dict",
+                "namespace",
+                "__list",
+                "__dict",
+                "__own",
+            ];
             !known.contains(&name.as_str())
         });
         if let Some(name) = unknown {
@@ -64,13 +75,16 @@ fn root(scope: &RenderScope<'_>) -> Value {
     let env_var = move |args: minijinja::value::Rest<Value>| -> Result<Value, Error> {
         let call = Call::read(&args);
         let name = call.text(0, "name")?;
-        let found = env.get(&name).map(|value| value.as_str().into()).or_else(|| call.get(1, "default").cloned());
+        let found =
+            env.get(&name).map(|value| value.as_str().into()).or_else(|| call.get(1, "default").cloned());
         found.ok_or_else(|| no_such_env_var(&name).into())
     };
     let doc = move |args: minijinja::value::Rest<Value>| -> Result<Value, Error> {
         let name = args.last().map(Value::to_string).unwrap_or_default();
         let found = docs.get(&name).map(|text| text.as_str().into());
-        found.ok_or_else(|| Mistake::new("elt::doc_not_found", format!("there is no docs block `{name}`")).into())
+        found.ok_or_else(|| {
+            Mistake::new("elt::doc_not_found", format!("there is no docs block `{name}`")).into()
+        })
     };
     let mut entries: Vec<(&str, Value)> = vec![
         ("var", Value::from_function(var)),
@@ -78,7 +92,7 @@ fn root(scope: &RenderScope<'_>) -> Value {
         ("doc", Value::from_function(doc)),
     ];
     if let Some(target) = scope.target {
-        entries.push(("target", Value::from_serialize(target_json(target))));
+        entries.push(("target", values::from_json(&target_json(target))));
     }
     Value::from_pairs(entries)
 }

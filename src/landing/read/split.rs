@@ -44,31 +44,31 @@ pub(crate) struct Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// A quote is opened and the file ends.
-    UnclosedQuote,
+    Unclosed,
     /// A quoted field goes on after its closing quote.
-    TextAfterQuote,
+    TextAfter,
     /// A quote in an unquoted field, where a broken record came before.
-    StrayQuote,
+    Stray,
 }
 
 impl Fault {
     /// The word for it in tables of rejected rows.
     pub(crate) fn error_type(self) -> &'static str {
         match self {
-            Self::UnclosedQuote => "unclosed_quote",
-            Self::TextAfterQuote => "text_after_quote",
-            Self::StrayQuote => "stray_quote",
+            Self::Unclosed => "unclosed_quote",
+            Self::TextAfter => "text_after_quote",
+            Self::Stray => "stray_quote",
         }
     }
 
     /// The sentence for it.
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::UnclosedQuote => "a field starts with a quote that is never closed",
-            Self::TextAfterQuote => {
+            Self::Unclosed => "a field starts with a quote that is never closed",
+            Self::TextAfter => {
                 "a field goes on after its closing quote; a quote inside a quoted field must be doubled"
             }
-            Self::StrayQuote => "a quote inside an unquoted field, on the lines of a broken record",
+            Self::Stray => "a quote inside an unquoted field, on the lines of a broken record",
         }
     }
 }
@@ -141,7 +141,7 @@ impl<R: Read> Records<R> {
                         && self.line <= self.doubtful_until
                         && has_stray_quote(data, &self.fields)
                     {
-                        fault = Some(Fault::StrayQuote);
+                        fault = Some(Fault::Stray);
                     }
                     (length, consumed, newlines, fault)
                 }
@@ -155,11 +155,11 @@ impl<R: Read> Records<R> {
                         let text = format!("line {} is longer than {} MiB", self.line, LONGEST >> 20);
                         return Err(io::Error::new(ErrorKind::InvalidData, text));
                     }
-                    (data.len(), data.len(), u64::from(data.contains(&b'\n')) + 1, Some(Fault::UnclosedQuote))
+                    (data.len(), data.len(), u64::from(data.contains(&b'\n')) + 1, Some(Fault::Unclosed))
                 }
             };
             let (length, consumed, newlines) = if fault.is_some() && newlines > 1 {
-                if fault == Some(Fault::TextAfterQuote) {
+                if fault == Some(Fault::TextAfter) {
                     self.doubtful_until = self.doubtful_until.max(self.line + newlines - 1);
                 }
                 let line_end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
@@ -309,7 +309,7 @@ fn finish(
     };
     // A record is at most 32 MiB, the size of a grown buffer.
     fields.push(Field { start: start as u32, end: inner_end as u32, quoted: quoted.is_some(), doubled });
-    (quoted.is_some() && end > after_quote).then_some(Fault::TextAfterQuote)
+    (quoted.is_some() && end > after_quote).then_some(Fault::TextAfter)
 }
 
 fn has_stray_quote(data: &[u8], fields: &[Field]) -> bool {
@@ -382,6 +382,35 @@ mod tests {
         ] {
             assert_eq!(told(text.as_bytes()), records, "{text:?}");
             assert_eq!(told(Dripping(text.as_bytes())), records, "{text:?}, byte by byte");
+        }
+    }
+
+    /// Tries every text of up to six of the bytes that matter: between records there are line ends only.
+    #[test]
+    fn no_byte_is_lost_and_no_line_is_misnumbered() {
+        let line_ends = |text: &[u8], mut at: usize| {
+            while text[at..].starts_with(b"\n") || text[at..].starts_with(b"\r\n") {
+                at += if text[at] == b'\n' { 1 } else { 2 };
+            }
+            at
+        };
+        let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
+        for _ in 0..6 {
+            let longer = |text: &Vec<u8>| b"a,\"\n\r".map(|byte| [text.as_slice(), &[byte]].concat());
+            texts = texts.iter().flat_map(longer).collect();
+            for text in &texts {
+                let shown = String::from_utf8_lossy(text);
+                let mut records = Records::new(text.as_slice(), b',');
+                let mut at = 0;
+                while let Some(record) = records.next().unwrap() {
+                    at = line_ends(text, at);
+                    assert!(text[at..].starts_with(record.bytes), "{shown:?}");
+                    let newlines = text[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+                    assert_eq!(record.line, newlines + 1, "{shown:?}");
+                    at += record.bytes.len();
+                }
+                assert!(matches!(&text[line_ends(text, at)..], b"" | b"\r"), "{shown:?}");
+            }
         }
     }
 

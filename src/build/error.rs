@@ -1,0 +1,96 @@
+//! What can stop one step of a build?
+
+use miette::Diagnostic as _;
+
+use crate::base::{Diagnostic, Error, ErrorKind};
+use crate::compile::Node;
+use crate::query::QueryError;
+use crate::table::TableError;
+
+/// A model could not be made, or a test could not be asked.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum BuildError {
+    /// Its SQL is wrong; the diagnostic points into the file that the user wrote.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sql(Diagnostic),
+    /// Its SQL is right, and answering it failed.
+    #[error("`{node}` failed: {source}")]
+    #[diagnostic(code(elt::build::query))]
+    Query {
+        /// The node.
+        node: String,
+        /// What failed.
+        #[source]
+        source: QueryError,
+        /// What to do.
+        #[help]
+        help: Option<String>,
+    },
+    /// Its table could not be written.
+    #[error("`{node}` failed: {source}")]
+    #[diagnostic(code(elt::build::table))]
+    Table {
+        /// The node.
+        node: String,
+        /// What failed.
+        #[source]
+        source: TableError,
+        /// What to do.
+        #[help]
+        help: Option<String>,
+    },
+}
+
+impl BuildError {
+    /// An error of answering a node's SQL, shown in the node's file where its place is known.
+    pub(super) fn query(node: &Node, error: QueryError) -> Self {
+        match error {
+            QueryError::Sql(mistake) => {
+                let at = match mistake.place() {
+                    Some((line, column)) => node.locate(line, column),
+                    None => node.at.clone(),
+                };
+                let message = format!("{} `{}`: {}", node.resource_type(), node.name, mistake.message());
+                let diagnostic = Diagnostic::error(mistake.code(), message).at(&at, "here");
+                Self::Sql(diagnostic.maybe_help(mistake.help_text().map(str::to_owned)))
+            }
+            QueryError::Table(error) => Self::table(node, error),
+            source => {
+                let help = source.help().map(|help| help.to_string());
+                Self::Query { node: node.name.clone(), source, help }
+            }
+        }
+    }
+
+    /// An error of writing a node's table. The rows come from its SQL, so that may be what failed.
+    pub(super) fn table(node: &Node, error: TableError) -> Self {
+        match error {
+            TableError::Rows(inner) => match QueryError::from(inner) {
+                QueryError::Table(source) => Self::of_table(node, source),
+                other => Self::query(node, other),
+            },
+            source => Self::of_table(node, source),
+        }
+    }
+
+    fn of_table(node: &Node, source: TableError) -> Self {
+        let help = source.help().map(|help| help.to_string());
+        Self::Table { node: node.name.clone(), source, help }
+    }
+
+    /// What it asks of whoever ran the command.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Sql(_) => ErrorKind::User,
+            Self::Query { source, .. } => source.kind(),
+            Self::Table { source, .. } => source.kind(),
+        }
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}

@@ -1,0 +1,66 @@
+//! What must be done before what?
+//!
+//! dbt's rule for `build`: a model waits for its parents and for the tests on them, and is skipped if
+//! one of those fails. A test on several models holds back only models below all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::BuildPlan;
+use crate::compile::{Manifest, NodeId, NodeKind};
+
+/// For each planned node, the planned nodes it waits for.
+pub(super) fn waits_for(manifest: &Manifest, plan: &BuildPlan) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+    let planned: BTreeSet<&NodeId> = plan.steps.iter().map(|step| &step.node).collect();
+    let mut waits: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    for step in &plan.steps {
+        let parents = solid_parents(manifest, &step.node);
+        let parents = parents.into_iter().filter(|parent| planned.contains(parent)).collect();
+        waits.insert(step.node.clone(), parents);
+    }
+    for step in &plan.steps {
+        if matches!(manifest.node(&step.node).kind, NodeKind::Test(_)) {
+            for held_back in held_back_by(manifest, &step.node) {
+                if let Some(waiting) = waits.get_mut(&held_back) {
+                    waiting.insert(step.node.clone());
+                }
+            }
+        }
+    }
+    waits
+}
+
+/// The parents that are made or landed; parents of an ephemeral model stand in for it.
+pub(super) fn solid_parents(manifest: &Manifest, id: &NodeId) -> BTreeSet<NodeId> {
+    let mut solid = BTreeSet::new();
+    let mut open: Vec<&NodeId> = manifest.parents(id).iter().collect();
+    while let Some(parent) = open.pop() {
+        if manifest.node(parent).is_ephemeral() {
+            open.extend(manifest.parents(parent));
+        } else {
+            solid.insert(parent.clone());
+        }
+    }
+    solid
+}
+
+/// The models directly below a test's models, if they are below all of them.
+fn held_back_by(manifest: &Manifest, test: &NodeId) -> BTreeSet<NodeId> {
+    let tested = solid_parents(manifest, test);
+    let mut below = BTreeSet::new();
+    for model in &tested {
+        let mut open: Vec<&NodeId> = manifest.children(model).iter().collect();
+        while let Some(child) = open.pop() {
+            let node = manifest.node(child);
+            if node.is_ephemeral() {
+                open.extend(manifest.children(child));
+            } else if matches!(node.kind, NodeKind::Model(_)) {
+                below.insert(child.clone());
+            }
+        }
+    }
+    below.retain(|child| {
+        let ancestors = manifest.ancestors(child);
+        tested.iter().all(|model| ancestors.contains(model))
+    });
+    below
+}

@@ -1,0 +1,22 @@
+//! How do models become a release?
+//!
+//! [`plan`] decides, as data, what each selected node needs; [`run`] does it: materializes models as
+//! changes that nobody sees, tests them through those changes, and says of each whether it may be
+//! published. What is published, and that it is published at once, is `release`'s business.
+//!
+//! Not here: where the project and the raw files come from (`lakehouse` brings both).
+
+mod artifacts;
+mod data_test;
+mod error;
+mod graph;
+mod materialize;
+mod plan;
+mod report;
+mod run;
+
+pub use artifacts::{clean, write_compiled};
+pub use error::BuildError;
+pub use plan::{Action, BuildPlan, PlannedStep, Reason, plan};
+pub use report::{Origin, Sample, StepReport, Verdict, Visibility};
+pub use run::{BuildRun, Inputs, PublishMode, run};

@@ -1,0 +1,316 @@
+//! The plan is carried out.
+//!
+//! Steps that wait for nothing run side by side, each in a session of what was made so far. Nothing
+//! here is visible to anyone else; the end of it is a [`BuildRun`], which says what may be published.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+
+use super::graph::{solid_parents, waits_for};
+use super::materialize::{Made, make};
+use super::plan::{Action, BuildPlan, PlannedStep};
+use super::report::{StepReport, Verdict, Visibility};
+use super::{BuildError, data_test};
+use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
+use crate::compile::{Manifest, NodeId, NodeKind};
+use crate::query::{Limits, Scope, Session};
+use crate::release::View;
+use crate::table::{Change, Effect};
+
+/// What is published if not everything is well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublishMode {
+    /// Nothing, unless every selected node is well.
+    #[default]
+    All,
+    /// The models whose whole upstream is well.
+    Passing,
+}
+
+/// What a build works on.
+#[derive(Clone, Debug)]
+pub struct Inputs<'a> {
+    /// The project, compiled.
+    pub manifest: &'a Manifest,
+    /// What is to be done.
+    pub plan: &'a BuildPlan,
+    /// The pinned release, with what was landed on top.
+    pub scope: Scope,
+    /// What was landed in this run, by the source's table; rejects follow their table.
+    pub landed: BTreeMap<TableName, Vec<Arc<Change>>>,
+    /// The schema of names without one.
+    pub default_schema: &'a str,
+    /// Steps at once.
+    pub threads: usize,
+    /// What is published if not everything is well.
+    pub publish: PublishMode,
+}
+
+/// A build, carried out and not published.
+#[derive(Debug)]
+pub struct BuildRun {
+    /// What happened, in the order in which it ended.
+    pub steps: Vec<StepReport>,
+    /// The changes to publish.
+    pub changes: Vec<Change>,
+    /// The views to publish.
+    pub views: BTreeMap<TableName, View>,
+    /// Landed tables that are not to be published, with why.
+    pub held_back: BTreeMap<TableName, String>,
+}
+
+impl BuildRun {
+    /// Whether every step ended well.
+    pub fn is_well(&self) -> bool {
+        !self.steps.iter().any(|step| step.verdict.is_bad())
+    }
+}
+
+/// Carries out a plan. Publishes nothing.
+///
+/// A step that fails is told in its report; its descendants are skipped, the rest goes on.
+pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
+    let mut state = State::new(&inputs);
+    let mut running: FuturesUnordered<BoxFuture<'_, (usize, Result<Done, BuildError>, Duration)>> =
+        FuturesUnordered::new();
+    loop {
+        while running.len() < inputs.threads.max(1) {
+            let Some(at) = state.next_ready() else { break };
+            let step = &inputs.plan.steps[at];
+            if let Some(because) = state.failed_before(step) {
+                state.end(at, Err(because), Duration::ZERO, watch);
+                continue;
+            }
+            watch.on(Event::Started(shown(&inputs, step)));
+            let scope = state.scope.clone();
+            let inputs = &inputs;
+            running.push(Box::pin(async move {
+                let begun = Instant::now();
+                let done = carry_out(inputs, scope, step).await;
+                (at, done, begun.elapsed())
+            }));
+        }
+        let Some((at, done, took)) = running.next().await else { break };
+        state.end(at, Ok(done), took, watch);
+    }
+    state.conclude()
+}
+
+/// What a step that ended well has to show.
+enum Done {
+    Made(Made),
+    Tested(Verdict),
+}
+
+async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
+    let node = inputs.manifest.node(&step.node);
+    let session = Session::new(scope, inputs.default_schema, Limits::default());
+    match &node.kind {
+        NodeKind::Test(test) => {
+            let asked = data_test::ask(&session, node, test).await;
+            asked.map(Done::Tested).map_err(|error| BuildError::query(node, error))
+        }
+        _ => make(&session, node, step.action).await.map(Done::Made),
+    }
+}
+
+fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
+    Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).name.clone() }
+}
+
+/// How far a run is.
+struct State<'a> {
+    inputs: &'a Inputs<'a>,
+    waits: BTreeMap<NodeId, BTreeSet<NodeId>>,
+    begun: Vec<bool>,
+    ended: BTreeMap<NodeId, Verdict>,
+    made: BTreeMap<NodeId, Made>,
+    reports: Vec<StepReport>,
+    scope: Scope,
+}
+
+impl<'a> State<'a> {
+    fn new(inputs: &'a Inputs<'a>) -> Self {
+        Self {
+            waits: waits_for(inputs.manifest, inputs.plan),
+            begun: vec![false; inputs.plan.steps.len()],
+            ended: BTreeMap::new(),
+            made: BTreeMap::new(),
+            reports: Vec::new(),
+            scope: inputs.scope.clone(),
+            inputs,
+        }
+    }
+
+    /// The first step that has not begun and waits for nothing any more.
+    fn next_ready(&mut self) -> Option<usize> {
+        let steps = &self.inputs.plan.steps;
+        let ready = |at: &usize| {
+            !self.begun[*at] && self.waits[&steps[*at].node].iter().all(|node| self.ended.contains_key(node))
+        };
+        let at = (0..steps.len()).find(ready)?;
+        self.begun[at] = true;
+        Some(at)
+    }
+
+    /// The name of a node whose failure keeps this step from being begun.
+    fn failed_before(&self, step: &PlannedStep) -> Option<String> {
+        let bad = |node: &&NodeId| self.ended.get(*node).is_some_and(Verdict::is_bad);
+        let first = self.waits[&step.node].iter().find(bad)?;
+        Some(match &self.ended[first] {
+            Verdict::Skipped { because } => because.clone(),
+            _ => self.inputs.manifest.node(first).name.clone(),
+        })
+    }
+
+    fn end(&mut self, at: usize, done: Result<Result<Done, BuildError>, String>, took: Duration, watch: &dyn Watch) {
+        let step = &self.inputs.plan.steps[at];
+        let node = self.inputs.manifest.node(&step.node);
+        let verdict = match done {
+            Err(because) => Verdict::Skipped { because },
+            Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
+            Ok(Ok(Done::Tested(verdict))) => verdict,
+            Ok(Ok(Done::Made(made))) => {
+                let effect = self.take_in(&step.node, made);
+                Verdict::Made(effect)
+            }
+        };
+        let (ending, detail) = words(step.action, &verdict);
+        watch.on(Event::Finished { step: shown(self.inputs, step), ending, detail, took });
+        self.ended.insert(step.node.clone(), verdict.clone());
+        self.reports.push(StepReport {
+            node: step.node.clone(),
+            name: node.name.clone(),
+            action: step.action,
+            verdict,
+            visibility: Visibility::Nothing,
+            took,
+            place: node.at.place(),
+        });
+    }
+
+    /// Lets the steps to come see what was made.
+    fn take_in(&mut self, id: &NodeId, made: Made) -> Effect {
+        let name = self.inputs.manifest.node(id).relation.as_ref().expect("what is made has a name");
+        let effect = match &made {
+            Made::Table(change) => {
+                self.scope = self.scope.clone().with_change(Arc::clone(change));
+                change.effect()
+            }
+            Made::View(view) => {
+                self.scope = self.scope.clone().with_view(name, view.clone());
+                Effect::default()
+            }
+        };
+        self.made.insert(id.clone(), made);
+        effect
+    }
+
+    /// Decides what may be published.
+    fn conclude(mut self) -> BuildRun {
+        let condemned = self.condemned();
+        let all_or_nothing = self.inputs.publish == PublishMode::All;
+        let stop = self.reports.iter().find(|step| step.verdict.is_bad()).map(|step| step.name.clone());
+        let why_not = |node: &NodeId| match (&stop, condemned.get(node)) {
+            (_, Some(because)) => Some(because.clone()),
+            (Some(name), None) if all_or_nothing => Some(format!("`{name}` failed")),
+            _ => None,
+        };
+        for report in &mut self.reports {
+            if report.action != Action::Test {
+                report.visibility = match why_not(&report.node) {
+                    Some(because) => Visibility::NotPublished { because },
+                    None => Visibility::Published,
+                };
+            }
+        }
+        let mut run = BuildRun { steps: self.reports, changes: Vec::new(), views: BTreeMap::new(), held_back: BTreeMap::new() };
+        for (id, made) in self.made {
+            if why_not(&id).is_some() {
+                continue;
+            }
+            match made {
+                Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
+                Made::View(view) => {
+                    let name = self.inputs.manifest.node(&id).relation.clone().expect("what is made has a name");
+                    run.views.insert(name, view);
+                }
+            }
+        }
+        let sources = self.inputs.manifest.nodes.values().filter(|node| matches!(node.kind, NodeKind::Source(_)));
+        let by_table: BTreeMap<&TableName, &NodeId> =
+            sources.filter_map(|node| Some((node.relation.as_ref()?, &node.id))).collect();
+        for (table, changes) in &self.inputs.landed {
+            match by_table.get(table).and_then(|id| why_not(id)).or_else(|| {
+                stop.as_ref().filter(|_| all_or_nothing).map(|name| format!("`{name}` failed"))
+            }) {
+                Some(because) => drop(run.held_back.insert(table.clone(), because)),
+                None => run.changes.extend(changes.iter().map(|change| Change::clone(change))),
+            }
+        }
+        run
+    }
+
+    /// Nodes that must not be published on their own account or their ancestors', with why.
+    fn condemned(&self) -> BTreeMap<NodeId, String> {
+        let manifest = self.inputs.manifest;
+        let mut condemned = BTreeMap::new();
+        for report in self.reports.iter().filter(|report| report.verdict.is_bad()) {
+            match &manifest.node(&report.node).kind {
+                NodeKind::Test(test) => {
+                    if !matches!(report.verdict, Verdict::Skipped { .. }) {
+                        let about = test.attached.clone().map_or_else(
+                            || solid_parents(manifest, &report.node),
+                            |node| BTreeSet::from([node]),
+                        );
+                        let because = format!("the test `{}` failed", report.name);
+                        condemned.extend(about.into_iter().map(|node| (node, because.clone())));
+                    }
+                }
+                _ => {
+                    let because = match &report.verdict {
+                        Verdict::Skipped { because } => format!("`{because}` failed"),
+                        _ => "it could not be built".to_owned(),
+                    };
+                    condemned.insert(report.node.clone(), because);
+                }
+            }
+        }
+        for (node, _) in condemned.clone() {
+            let name = manifest.node(&node).name.clone();
+            for below in manifest.descendants(&node) {
+                condemned.entry(below).or_insert_with(|| format!("`{name}` failed"));
+            }
+        }
+        condemned
+    }
+}
+
+/// How a step ended, in few words.
+fn words(action: Action, verdict: &Verdict) -> (Ending, String) {
+    match verdict {
+        Verdict::Made(_) if action == Action::MakeView => (Ending::Done, String::new()),
+        Verdict::Made(effect) => {
+            let rows = effect.rows_after.map(|rows| format!(", {} rows now", grouped(rows))).unwrap_or_default();
+            let detail = match action {
+                Action::CreateTable | Action::ReplaceTable => format!("{action}, {} rows", grouped(effect.added)),
+                Action::MergeRows => {
+                    format!("{action}, {} updated, {} added{rows}", grouped(effect.updated), grouped(effect.added))
+                }
+                _ => format!("{action}, {} added{rows}", grouped(effect.added)),
+            };
+            (Ending::Done, detail)
+        }
+        Verdict::Passed => (Ending::Done, String::new()),
+        Verdict::Warned(sample) => (Ending::Warned, sample.count_words()),
+        Verdict::Failed(sample) => (Ending::Failed, sample.count_words()),
+        Verdict::Broken(error) => (Ending::Failed, error.to_string()),
+        Verdict::Skipped { because } => (Ending::Skipped, format!("`{because}` failed")),
+    }
+}
+

@@ -1,0 +1,264 @@
+//! What does a promise in a properties file become?
+//!
+//! Each `data_tests:` entry becomes a draft that calls the macro `test_<name>` with its arguments.
+//! Names are dbt's: the test, what it is on, and its arguments, joined by `_`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::base::{Diagnostic, TableName, did_you_mean};
+use crate::project::words::unsupported;
+use crate::project::{Column, Config, DataTest, plain, texts};
+
+use super::draft::{Draft, Maker};
+use super::fingerprint::Fingerprint;
+use super::jinja::{Argument, Phase, Relation, recorded};
+use super::node::{Condition, NodeId, NodeKind, TestKind, TestNode, TestSeverity};
+use super::parse::Parser;
+
+/// What a generic test is on.
+pub(super) struct On {
+    pub(super) id: NodeId,
+    /// As test names have it: the model's name, or `source_table`.
+    pub(super) name: String,
+    /// As people have it: the model's name, or `source.table`.
+    pub(super) shown: String,
+    pub(super) is_source: bool,
+    pub(super) relation: Option<TableName>,
+    /// `[package, folder…]`.
+    pub(super) folder: Vec<String>,
+}
+
+impl Parser<'_> {
+    /// Parses the tests on a model or source and on its columns.
+    pub(super) fn generic_tests(&mut self, on: &On, tests: &[DataTest], columns: &[Column]) {
+        let mut seen: BTreeMap<NodeId, String> = BTreeMap::new();
+        let of_columns =
+            columns.iter().flat_map(|column| column.tests.iter().map(|test| (test, column.tags.as_slice())));
+        for (test, tags) in tests.iter().map(|test| (test, &[][..])).chain(of_columns) {
+            if test.config.flag("enabled") == Some(false) {
+                continue;
+            }
+            let Some(draft) = self.generic_test(on, test, tags) else { continue };
+            if let Some(first) = seen.insert(draft.id.clone(), test.at.place()) {
+                self.found.push(
+                    Diagnostic::error(
+                        "elt::duplicate",
+                        format!("the test `{}` is written twice", draft.name),
+                    )
+                    .at(&test.at, "again here")
+                    .help(format!("it is already at {first}; remove one, or give this one a `name:`")),
+                );
+                continue;
+            }
+            self.parsed.drafts.push(draft);
+        }
+    }
+
+    fn generic_test(&mut self, on: &On, test: &DataTest, tags: &[String]) -> Option<Draft> {
+        let macro_name = format!("test_{}", test.test);
+        if let Err(diagnostic) = self.find_test(test, &macro_name) {
+            self.found.push(diagnostic);
+            return None;
+        }
+        let mut config = Config::default();
+        config.set("tags", tags.to_vec().into(), test.at.clone());
+        config.lay(&test.config);
+        let name = test.name.clone().unwrap_or_else(|| full_name(on, test));
+        let id = NodeId::new(format!("test.{}.{name}.{}", self.project.name, short_hash(&name, on, test)));
+        let kind = TestKind::Generic {
+            test_name: test.test.clone(),
+            column: test.column.clone(),
+            model: on.shown.clone(),
+        };
+        let mut fqn = on.folder.clone();
+        fqn.push(name.clone());
+        let mut draft = Draft {
+            id,
+            kind: NodeKind::Test(test_node(&config, kind, Some(on.id.clone()), self.found)),
+            relation: None,
+            source_text: test.at.source.clone(),
+            description: test.description.clone(),
+            columns: std::sync::Arc::new([]),
+            fqn,
+            at: test.at.clone(),
+            maker: Maker::Macro {
+                name: macro_name,
+                arguments: arguments(test),
+                filter: config.get("where").map(|setting| setting.value.clone()),
+            },
+            refs: Vec::new(),
+            sources: Vec::new(),
+            attached: Some(on.id.clone()),
+            is_broken: false,
+            name,
+            config,
+        };
+        self.record_names(&mut draft, on);
+        Some(draft)
+    }
+
+    fn find_test(&self, test: &DataTest, macro_name: &str) -> Result<(), Diagnostic> {
+        if let Some(package) =
+            test.package.as_ref().filter(|package| **package != self.project.name && *package != "dbt")
+        {
+            return Err(unsupported(
+                &format!("the test `{}` of the package `{package}`", test.test),
+                "instead copy the test into a file under tests/generic/, and name it without the package",
+                &test.at,
+            ));
+        }
+        self.jinja.find_macro(macro_name).map_err(|nearest| {
+            let nearest = nearest.as_deref().and_then(|name| name.strip_prefix("test_"));
+            Diagnostic::error("elt::test_not_found", format!("there is no test `{}`", test.test))
+                .at(&test.at, "not known")
+                .help(format!(
+                    "define it: `{{% test {}(model, column_name) %}}` in a file under tests/generic/",
+                    test.test
+                ))
+                .maybe_help(nearest.and_then(|name| did_you_mean(&test.test, [name])))
+        })
+    }
+
+    /// Calls the test's macro once for the names in it and in its arguments.
+    fn record_names(&mut self, draft: &mut Draft, on: &On) {
+        let Maker::Macro { name, arguments, .. } = &draft.maker else { return };
+        let relation = on.relation.clone().map_or_else(|| Relation::Cte(on.name.clone()), Relation::Table);
+        let mut all = vec![("model".to_owned(), Argument::Relation(relation))];
+        all.extend(arguments.iter().cloned());
+        let scope = self.jinja.scope(draft.subject(), Phase::Parse);
+        if let Err(diagnostic) = self.jinja.call(name, &all, &scope, &draft.at) {
+            self.found.push(diagnostic);
+            draft.is_broken = true;
+        }
+        let seen = recorded(&scope);
+        draft.refs = seen.refs;
+        draft.sources = seen.sources;
+    }
+}
+
+/// The arguments of a test's macro, `model` left out.
+fn arguments(test: &DataTest) -> Vec<(String, Argument)> {
+    let column =
+        test.column.iter().map(|column| ("column_name".to_owned(), Argument::Json(column.as_str().into())));
+    let written = test.arguments.iter().filter(|(key, _)| *key != "column_name");
+    column.chain(written.map(|(key, value)| (key.clone(), Argument::Json(value.clone())))).collect()
+}
+
+/// dbt's name for a test that was given none.
+fn full_name(on: &On, test: &DataTest) -> String {
+    let mut named: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    if let Some(column) = &test.column {
+        named.insert("column_name", vec![column.clone()]);
+    }
+    for (key, value) in &test.arguments {
+        let parts = match value {
+            Value::Object(entries) => entries.values().map(plain).collect(),
+            value => texts(value),
+        };
+        named.insert(key, parts);
+    }
+    let parts: Vec<String> = named.into_values().flatten().map(|part| clean(&part)).collect();
+    let package = test.package.iter().map(|package| format!("{package}_")).collect::<String>();
+    let prefix = if on.is_source { "source_" } else { "" };
+    format!("{prefix}{package}{}_{}_{}", test.test, on.name, parts.join("__"))
+}
+
+/// Every stretch of other characters than letters, digits and `_` becomes one `_`.
+fn clean(text: &str) -> String {
+    let mut clean = String::new();
+    let mut in_gap = false;
+    for c in text.chars() {
+        let is_word = c.is_ascii_alphanumeric() || c == '_';
+        if is_word {
+            clean.push(c);
+        } else if !in_gap {
+            clean.push('_');
+        }
+        in_gap = !is_word;
+    }
+    clean
+}
+
+/// Ten characters that tell tests of the same name apart.
+fn short_hash(name: &str, on: &On, test: &DataTest) -> String {
+    let arguments = Value::Object(sorted(&test.arguments)).to_string();
+    let column = test.column.as_deref().unwrap_or_default();
+    let full = Fingerprint::of([name, on.id.as_str(), &test.test, column, &arguments]);
+    full.as_str()[..10].to_owned()
+}
+
+fn sorted(map: &Map<String, Value>) -> Map<String, Value> {
+    let by_key: BTreeMap<&String, &Value> = map.iter().collect();
+    by_key.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// What the settings of a test mean.
+pub(super) fn test_node(
+    config: &Config,
+    kind: TestKind,
+    attached: Option<NodeId>,
+    found: &mut Vec<Diagnostic>,
+) -> TestNode {
+    let mut condition = |key: &str| {
+        let Some(setting) = config.get(key) else { return Condition::ANY };
+        Condition::parse(&plain(&setting.value)).unwrap_or_else(|| {
+            found.push(
+                Diagnostic::error("elt::config", format!("`{key}` is not a condition"))
+                    .at(&setting.at, "not a condition")
+                    .help("write a comparison with the number of failures, such as `> 10` or `!= 0`"),
+            );
+            Condition::ANY
+        })
+    };
+    TestNode {
+        warn_if: condition("warn_if"),
+        error_if: condition("error_if"),
+        severity: severity(config, found),
+        limit: limit(config, found),
+        fail_calc: config.text("fail_calc").unwrap_or_else(|| "count(*)".into()),
+        kind,
+        attached,
+    }
+}
+
+fn severity(config: &Config, found: &mut Vec<Diagnostic>) -> TestSeverity {
+    let Some(setting) = config.get("severity") else { return TestSeverity::Error };
+    match plain(&setting.value).to_lowercase().as_str() {
+        "error" => TestSeverity::Error,
+        "warn" => TestSeverity::Warn,
+        other => {
+            found.push(
+                Diagnostic::error("elt::config", format!("`{other}` is no severity"))
+                    .at(&setting.at, "neither error nor warn")
+                    .help("write `error` or `warn`"),
+            );
+            TestSeverity::Error
+        }
+    }
+}
+
+fn limit(config: &Config, found: &mut Vec<Diagnostic>) -> Option<u64> {
+    let setting = config.get("limit")?;
+    let limit = plain(&setting.value).trim().parse().ok();
+    if limit.is_none() {
+        found.push(
+            Diagnostic::error("elt::config", "`limit` is a number of rows")
+                .at(&setting.at, "not a whole number"),
+        );
+    }
+    limit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_characters_become_one_underscore() {
+        assert_eq!(clean("ref('customers')"), "ref_customers_");
+        assert_eq!(clean("placed"), "placed");
+        assert_eq!(clean("a > 0 and b"), "a_0_and_b");
+    }
+}

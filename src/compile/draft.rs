@@ -1,0 +1,113 @@
+//! What is known of a node before its names are resolved?
+
+use std::sync::Arc;
+
+use crate::base::{SourceText, Span, TableName};
+use crate::project::{Column, Config};
+
+use super::jinja::{Argument, RefCall, SourceCall, Subject};
+use super::node::{NodeId, NodeKind};
+
+/// A node that was parsed: everything but its parents and its SQL.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) id: NodeId,
+    pub(super) name: String,
+    pub(super) kind: NodeKind,
+    pub(super) relation: Option<TableName>,
+    pub(super) source_text: SourceText,
+    pub(super) description: String,
+    pub(super) columns: Arc<[Column]>,
+    pub(super) fqn: Vec<String>,
+    pub(super) config: Config,
+    pub(super) at: Span,
+    /// What makes its SQL.
+    pub(super) maker: Maker,
+    pub(super) refs: Vec<RefCall>,
+    pub(super) sources: Vec<SourceCall>,
+    /// A parent that no template names: the node a generic test is on.
+    pub(super) attached: Option<NodeId>,
+    /// Whether parsing failed, so that there is nothing to compile.
+    pub(super) is_broken: bool,
+}
+
+/// What makes the SQL of a node.
+#[derive(Clone, Debug)]
+pub(super) enum Maker {
+    /// Nothing: it is a source.
+    None,
+    /// The template of this name.
+    Template(String),
+    /// A macro and its arguments; the node it is on is passed as `model`.
+    Macro { name: String, arguments: Vec<(String, Argument)>, filter: Option<serde_json::Value> },
+}
+
+impl Draft {
+    /// The node as its template sees it.
+    pub(super) fn subject(&self) -> Subject {
+        Subject {
+            id: self.id.to_string(),
+            name: self.name.clone(),
+            resource_type: match self.kind {
+                NodeKind::Source(_) => "source",
+                NodeKind::Model(_) => "model",
+                NodeKind::Test(_) => "test",
+            },
+            path: self.source_text.path.to_string(),
+            fqn: self.fqn.clone(),
+            this: self.relation.clone(),
+            config: self.config.to_json(),
+        }
+    }
+}
+
+/// Finds where a template writes a call of `function` with the text `argument`, quotes left out.
+///
+/// The place of the text itself, or the file's beginning if the call is made in a macro or its
+/// argument computed.
+pub(super) fn place_of_call(source: &SourceText, function: &str, argument: &str) -> Span {
+    let text = &*source.text;
+    let quoted = ['\'', '"'].map(|quote| format!("{quote}{argument}{quote}"));
+    let mut first = None;
+    for quoted in &quoted {
+        for (at, _) in text.match_indices(quoted.as_str()) {
+            let inner = at + 1..at + 1 + argument.len();
+            let line = text[..at].rsplit(['\n', '{', '(']).next().unwrap_or_default();
+            let before = text[..at].trim_end_matches(|c: char| c != '(');
+            let is_call = before.trim_end_matches('(').trim_end().ends_with(function);
+            if is_call && !line.contains(')') {
+                return source.span(inner);
+            }
+            first.get_or_insert(inner);
+        }
+    }
+    source.span(first.unwrap_or(0..0))
+}
+
+/// Finds where a template's `config()` sets `key`; the file's beginning if it cannot be seen.
+pub(super) fn place_of_setting(source: &SourceText, key: &str) -> Span {
+    let text = &*source.text;
+    let start = text.find("config").map_or(0, |at| at + "config".len());
+    let is_edge = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let found = text[start..].match_indices(key).map(|(at, _)| start + at).find(|at| {
+        is_edge(text[..*at].chars().next_back()) && is_edge(text[at + key.len()..].chars().next())
+    });
+    source.span(found.map_or(0..0, |at| at..at + key.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_and_settings_are_found_where_they_are_written() {
+        let source = SourceText::new(
+            "m.sql",
+            "{{ config(alias = 'a', materialized='table') }}\nselect 'orders' from {{ ref( \"orders\") }} join {{ ref('shop', 'items') }}",
+        );
+        assert_eq!(place_of_call(&source, "ref", "orders").place(), "m.sql:2:31");
+        assert_eq!(place_of_call(&source, "ref", "items").place(), "m.sql:2:64");
+        assert_eq!(place_of_call(&source, "ref", "computed").place(), "m.sql:1:1");
+        assert_eq!(place_of_setting(&source, "materialized").place(), "m.sql:1:24");
+    }
+}

@@ -1,0 +1,231 @@
+//! What does a template get when it asks for a name, a setting or a macro?
+//!
+//! While parsing, names are written down and stand-ins given; after it, the resolved names are.
+//! What needs the lake is refused after parsing, by name and with a reason.
+
+use std::sync::Arc;
+
+use minijinja::{Error, State, Value};
+use serde_json::Value as Json;
+
+use crate::base::{TableName, did_you_mean};
+
+use super::call::Call;
+use super::macros::MacroValue;
+use super::mistake::Mistake;
+use super::relation::Relation;
+use super::scope::{Phase, RefCall, Scope, SourceCall};
+use super::values;
+
+pub(super) fn reference(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    if ["v", "version"].iter().any(|name| call.named.get(*name).is_some_and(|v| !v.is_none())) {
+        return Err(Mistake::unsupported(
+            "versions of models",
+            "instead give each version a name of its own",
+        )
+        .into());
+    }
+    let wanted = match call.positional.as_slice() {
+        [name] => RefCall { package: None, name: name.to_string() },
+        [package, name] => RefCall { package: Some(package.to_string()), name: name.to_string() },
+        _ => {
+            let mistake =
+                Mistake::new("elt::jinja", "ref() takes the name of a model, or a package and a name");
+            return Err(mistake.help("write `ref('model')`").into());
+        }
+    };
+    match &scope.phase {
+        Phase::Parse => {
+            let name = wanted.name.clone();
+            scope.recorded().refs.push(wanted);
+            Ok(stand_in(&scope.given.target.schema, &name))
+        }
+        Phase::Compile { refs, .. } => match refs.get(&wanted) {
+            Some(relation) => Ok(Value::from_object(relation.clone())),
+            None => Err(late_name(&format!("ref('{}')", wanted.name))),
+        },
+    }
+}
+
+pub(super) fn source(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    let [source, table] = call.positional.as_slice() else {
+        let mistake =
+            Mistake::new("elt::jinja", "source() takes the name of a source and that of one of its tables");
+        return Err(mistake.help("write `source('source', 'table')`").into());
+    };
+    let wanted = SourceCall { source: source.to_string(), table: table.to_string() };
+    match &scope.phase {
+        Phase::Parse => {
+            let relation = stand_in(&wanted.source, &wanted.table);
+            scope.recorded().sources.push(wanted);
+            Ok(relation)
+        }
+        Phase::Compile { sources, .. } => match sources.get(&wanted) {
+            Some(relation) => Ok(Value::from_object(relation.clone())),
+            None => Err(late_name(&format!("source('{}', '{}')", wanted.source, wanted.table))),
+        },
+    }
+}
+
+/// What a name stands for while names are only recorded.
+fn stand_in(schema: &str, table: &str) -> Value {
+    let relation = match TableName::new(schema, table) {
+        Ok(name) => Relation::Table(name),
+        Err(_) => Relation::Part(format!("{schema}.{table}")),
+    };
+    Value::from_object(relation)
+}
+
+fn late_name(call: &str) -> Error {
+    Mistake::new(
+        "elt::late_ref",
+        format!("`{call}` is only reached once `execute` is true, so the graph does not know it"),
+    )
+    .help(format!("add the line `-- depends_on: {{{{ {call} }}}}` outside the condition"))
+    .into()
+}
+
+pub(super) fn this(scope: &Arc<Scope>) -> Value {
+    match &scope.subject.this {
+        Some(name) => Value::from_object(Relation::Table(name.clone())),
+        None => stand_in(&scope.given.target.schema, &scope.subject.name),
+    }
+}
+
+pub(super) fn is_incremental(scope: &Arc<Scope>, _: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    Ok(matches!(scope.phase, Phase::Compile { is_incremental: true, .. }).into())
+}
+pub(super) fn config(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    let positional =
+        call.positional.iter().flat_map(values::entries).map(|(key, value)| (key.to_string(), value));
+    let named = call.order.iter().filter_map(|key| Some((key.clone(), call.named.get(key)?.clone())));
+    let all = positional.chain(named).map(|(key, value)| (key, values::to_json(&value)));
+    scope.recorded().config.extend(all);
+    Ok(Value::from(""))
+}
+
+fn configured(scope: &Arc<Scope>, key: &str) -> Option<Value> {
+    let value = scope.subject.config.get(key).filter(|value| !value.is_null())?;
+    Some(values::from_json(value))
+}
+
+pub(super) fn config_get(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    let found = configured(scope, &call.text(0, "name")?);
+    Ok(found.or_else(|| call.get(1, "default").cloned()).unwrap_or(Value::from(())))
+}
+
+pub(super) fn config_require(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    let key = call.text(0, "name")?;
+    match configured(scope, &key) {
+        Some(value) => Ok(value),
+        None if !scope.is_execution() => Ok(Value::from("")),
+        None => {
+            Err(Mistake::new("elt::config", format!("the config `{key}` is required here and is not set"))
+                .help(format!("set it: `{{{{ config({key}=…) }}}}`"))
+                .into())
+        }
+    }
+}
+
+pub(super) fn var(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    let name = call.text(0, "name")?;
+    let vars = &scope.given.vars;
+    match (vars.get(&name), call.get(1, "default")) {
+        (Some(value), _) => Ok(values::from_json(value)),
+        (None, Some(default)) => Ok(default.clone()),
+        (None, None) => Err(no_such_var(&name, vars.keys().map(String::as_str)).into()),
+    }
+}
+
+/// The mistake of asking for a var that nobody set.
+pub(super) fn no_such_var<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Mistake {
+    Mistake::new("elt::var_not_found", format!("there is no var `{name}`"))
+        .help(format!(
+            "set it under `vars:` in dbt_project.yml or with --vars, or give a default: `var('{name}', …)`"
+        ))
+        .maybe_help(did_you_mean(name, known))
+}
+
+pub(super) fn env_var(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    let name = call.text(0, "name")?;
+    match (scope.given.env.get(&name), call.get(1, "default")) {
+        (Some(value), _) => Ok(value.as_str().into()),
+        (None, Some(default)) => Ok(default.clone()),
+        (None, None) => Err(no_such_env_var(&name).into()),
+    }
+}
+
+/// The mistake of asking for an environment variable that is not set.
+pub(super) fn no_such_env_var(name: &str) -> Mistake {
+    Mistake::new("elt::env_var_not_found", format!("the environment variable `{name}` is not set"))
+        .help(format!("set it, or give a default: `env_var('{name}', '…')`"))
+}
+
+pub(super) fn target(scope: &Arc<Scope>) -> Value {
+    let target = &scope.given.target;
+    values::from_json(&target_json(target))
+}
+
+/// `target` as templates see it: everything the profile's output says, and what elt takes from it.
+pub(super) fn target_json(target: &crate::project::Target) -> Json {
+    let mut json = target.raw.clone();
+    let facts = [
+        ("name", target.name.as_str().into()),
+        ("target_name", target.name.as_str().into()),
+        ("profile_name", target.profile.as_str().into()),
+        ("schema", target.schema.as_str().into()),
+        ("type", target.engine.as_str().into()),
+        ("threads", target.threads.unwrap_or(1).into()),
+        ("database", Json::Null),
+    ];
+    json.extend(facts.map(|(key, value): (&str, Json)| (key.to_owned(), value)));
+    Json::Object(json)
+}
+
+pub(super) fn model(scope: &Arc<Scope>) -> Value {
+    let subject = &scope.subject;
+    let this = subject.this.as_ref();
+    values::from_json(&serde_json::json!({
+        "unique_id": subject.id,
+        "name": subject.name,
+        "resource_type": subject.resource_type,
+        "package_name": scope.given.project,
+        "path": subject.path,
+        "original_file_path": subject.path,
+        "fqn": subject.fqn,
+        "alias": this.map_or(subject.name.as_str(), TableName::table),
+        "schema": this.map_or(scope.given.target.schema.as_str(), TableName::schema),
+        "config": subject.config,
+        "tags": subject.config.get("tags").cloned().unwrap_or_else(|| Json::Array(Vec::new())),
+    }))
+}
+pub(super) fn dispatch(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    let name = call.text(0, "macro_name")?;
+    match scope.macros.dispatch(&name) {
+        Some(block) => Ok(MacroValue::value(block, scope)),
+        None => {
+            Err(Mistake::new("elt::macro_not_found", format!("there is no macro `{name}` to dispatch to"))
+                .help(format!("define `elt__{name}` or `default__{name}` in a file under macros/"))
+                .into())
+        }
+    }
+}
+
+/// What asks the lake: nothing while parsing, an error after it.
+pub(super) fn after_parse(scope: &Arc<Scope>, what: &str, while_parsing: Value) -> Result<Value, Error> {
+    if !scope.is_execution() {
+        return Ok(while_parsing);
+    }
+    Err(Mistake::unsupported(
+        format!("{what} needs the lake while compiling"),
+        "compiling never reads the lake, so that a plan can be made without it; instead write the list in the template or in a var, or join the table in SQL",
+    )
+    .into())
+}
+
+pub(super) fn log(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    if call.get(1, "info").is_some_and(Value::is_true) && scope.is_execution() {
+        scope.recorded().messages.push(call.text(0, "msg")?);
+    }
+    Ok(Value::from(""))
+}

@@ -1,0 +1,135 @@
+//! What stands behind the names of dbt that are more than values?
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Object, ObjectRepr};
+use minijinja::{Error, ErrorKind, State, Value};
+
+use crate::base::did_you_mean;
+
+use super::call::Call;
+use super::functions::{PartSpec, Run};
+use super::macros::MacroValue;
+use super::mistake::Mistake;
+use super::scope::Scope;
+
+#[derive(Debug)]
+pub(super) struct Function {
+    pub(super) name: &'static str,
+    pub(super) run: Run,
+    pub(super) scope: Arc<Scope>,
+}
+
+impl Object for Function {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        (self.run)(&self.scope, &Call::read(args), state)
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<function {}>", self.name)
+    }
+}
+
+pub(super) struct Part {
+    pub(super) spec: &'static PartSpec,
+    pub(super) scope: Arc<Scope>,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", self.spec.name)
+    }
+}
+
+impl Object for Part {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        match self.spec.run {
+            Some(run) => run(&self.scope, &Call::read(args), state),
+            None => Err(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("`{}` is not a function", self.spec.name),
+            )),
+        }
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        state: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let name = self.spec.name;
+        match self.spec.methods.iter().find(|(known, _)| *known == method) {
+            Some((_, run)) => run(&self.scope, &Call::read(args), state),
+            None => Err(Mistake::unsupported(
+                format!("`{name}.{method}()`"),
+                "elt does not know this method of dbt's",
+            )
+            .maybe_help(did_you_mean(method, self.spec.methods.iter().map(|(known, _)| *known)))
+            .into()),
+        }
+    }
+}
+
+/// `dbt.…` and `<project>.…`: the macros of one package.
+#[derive(Debug)]
+pub(super) struct MacroNamespace {
+    pub(super) scope: Arc<Scope>,
+    pub(super) is_builtin: bool,
+}
+
+impl Object for MacroNamespace {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let macros = &self.scope.macros;
+        let name = key.as_str()?;
+        let block = if self.is_builtin { macros.dispatch(name) } else { macros.of_project(name) };
+        block.map(|block| MacroValue::value(block, &self.scope))
+    }
+}
+
+/// A name of dbt's that elt has nothing behind: any use of it is an error.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) name: String,
+}
+
+impl Refused {
+    fn error(&self) -> Error {
+        Mistake::unsupported(
+            format!("`{}` in templates", self.name),
+            "instead write out what it would give, or use a var",
+        )
+        .into()
+    }
+}
+
+impl Object for Refused {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        Some(Value::from_object(Self { name: format!("{}.{}", self.name, key.as_str()?) }))
+    }
+
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        Err(self.error())
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, _: &str, _: &[Value]) -> Result<Value, Error> {
+        Err(self.error())
+    }
+}

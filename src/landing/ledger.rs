@@ -1,0 +1,78 @@
+//! Which files has a table already?
+//!
+//! The ledger is made of Delta `txn` actions, two for a file, in the commit of its rows:
+//! `elt/file/<path>` carries the first 63 bits of the content's SHA-256, and `elt/stamp/<path>` a
+//! digest of size and modification time, so that an unchanged file is known without being read.
+//! They live as long as the table, survive checkpoints, and no other engine takes them away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::LandingError;
+use super::discover::{FileStamp, content_hash};
+use crate::table::{Change, Snapshot, Tables};
+
+/// What the ledger says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Never seen.
+    New,
+    /// Loaded, and the same now.
+    Same,
+    /// Loaded, and different now.
+    Changed,
+}
+
+/// The entries of some files, at one version of a table.
+#[derive(Debug, Default)]
+pub struct Ledger(HashMap<String, i64>);
+
+impl Ledger {
+    /// Reads what `table` knows of `files`; a table that does not exist knows nothing.
+    pub async fn read(
+        tables: &Tables,
+        table: Option<&Arc<Snapshot>>,
+        files: &[FileStamp],
+    ) -> Result<Self, LandingError> {
+        let Some(table) = table else { return Ok(Self::default()) };
+        let apps = files.iter().flat_map(|file| [file_app(&file.path), stamp_app(&file.path)]);
+        Ok(Self(table.transactions(tables, apps).await?))
+    }
+
+    /// Whether `file` is new, the same or changed. Reads the file only if its size or time differ.
+    pub fn look_up(&self, file: &FileStamp) -> Result<Known, LandingError> {
+        if self.0.get(&stamp_app(&file.path)) == Some(&stamp_of(file)) {
+            return Ok(Known::Same);
+        }
+        match self.0.get(&file_app(&file.path)) {
+            None => Ok(Known::New),
+            Some(known) if *known == content_hash(&file.on_disk)?.as_i63() => Ok(Known::Same),
+            Some(_) => Ok(Known::Changed),
+        }
+    }
+}
+
+/// Writes a file's entries into the change that brings its rows.
+pub(super) fn enter(change: Change, file: &FileStamp, content: i64) -> Change {
+    change
+        .with_transaction(file_app(&file.path), content)
+        .with_transaction(stamp_app(&file.path), stamp_of(file))
+}
+
+fn file_app(path: &str) -> String {
+    format!("elt/file/{path}")
+}
+
+fn stamp_app(path: &str) -> String {
+    format!("elt/stamp/{path}")
+}
+
+fn stamp_of(file: &FileStamp) -> i64 {
+    let mut hasher = Sha256::new();
+    hasher.update(file.size.to_le_bytes());
+    hasher.update(file.modified.timestamp_nanos_opt().unwrap_or(i64::MAX).to_le_bytes());
+    let digest = hasher.finalize();
+    digest[..8].iter().fold(0i64, |number, byte| (number << 8) | i64::from(*byte)) & i64::MAX
+}

@@ -1,0 +1,335 @@
+//! A store that dies at its n-th call, for every n; what is promised is what a fresh process sees.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use elt::base::{Error, Unwatched};
+use elt::lake::Lake;
+use elt::lakehouse::{BuildRequest, Lakehouse};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use crate::test_lake::{TestLake, rows_of};
+
+/// An object store whose process dies at its n-th call: that call and all after it fail.
+///
+/// `after_effect` lets the fatal call do its work and fail only then, like a time-out.
+#[derive(Debug)]
+struct DyingStore {
+    inner: Arc<InMemory>,
+    calls_left: AtomicI64,
+    after_effect: bool,
+    dead: AtomicBool,
+}
+
+enum Breath {
+    Alive,
+    Last,
+    None,
+}
+
+impl DyingStore {
+    fn new(inner: &Arc<InMemory>, calls_left: i64, after_effect: bool) -> Arc<Self> {
+        let (inner, calls_left) = (Arc::clone(inner), AtomicI64::new(calls_left));
+        Arc::new(Self { inner, calls_left, after_effect, dead: AtomicBool::new(false) })
+    }
+
+    fn breathe(&self) -> Breath {
+        if self.dead.load(Ordering::SeqCst) {
+            return Breath::None;
+        }
+        match self.calls_left.fetch_sub(1, Ordering::SeqCst) {
+            left if left > 0 => Breath::Alive,
+            _ => {
+                self.dead.store(true, Ordering::SeqCst);
+                Breath::Last
+            }
+        }
+    }
+
+    fn died() -> object_store::Error {
+        object_store::Error::Generic { store: "dying", source: "the process is dead".into() }
+    }
+}
+
+impl fmt::Display for DyingStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DyingStore")
+    }
+}
+
+/// Does `$work` if the store lives; at its last breath only if it dies after the effect.
+macro_rules! while_alive {
+    ($store:expr, $work:expr) => {
+        match $store.breathe() {
+            Breath::Alive => $work,
+            Breath::Last if $store.after_effect => {
+                let _ = $work;
+                Err(DyingStore::died())
+            }
+            _ => Err(DyingStore::died()),
+        }
+    };
+}
+
+#[async_trait]
+impl ObjectStore for DyingStore {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        while_alive!(self, self.inner.put_opts(path, payload, options).await)
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        while_alive!(self, self.inner.put_multipart_opts(path, options).await)
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        while_alive!(self, self.inner.get_opts(path, options).await)
+    }
+
+    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        while_alive!(self, self.inner.get_ranges(path, ranges).await)
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        match self.breathe() {
+            Breath::Alive => self.inner.delete_stream(paths),
+            _ => futures::stream::once(async { Err(Self::died()) }).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.breathe() {
+            Breath::Alive => self.inner.list(prefix),
+            _ => futures::stream::once(async { Err(Self::died()) }).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        while_alive!(self, self.inner.list_with_delimiter(prefix).await)
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        while_alive!(self, self.inner.copy_opts(from, to, options).await)
+    }
+}
+
+/// A copy of everything a store holds.
+async fn copy_of(store: &InMemory) -> Arc<InMemory> {
+    Arc::new(store.fork())
+}
+
+fn lake_on(store: Arc<dyn ObjectStore>) -> Lake {
+    Lake::on(store, "memory")
+}
+
+/// Two tables that must move together, a view, and an incremental model.
+fn project() -> TestLake {
+    let lake = TestLake::new();
+    lake.write(
+        "models/sources.yml",
+        "
+        sources:
+          - name: crm
+            tables:
+              - name: people
+                config: {location: 'inbox/people_*.csv'}
+        ",
+    );
+    lake.write("models/people.sql", "{{ config(materialized='table') }} select id, city from {{ source('crm', 'people') }}");
+    lake.write("models/cities.sql", "{{ config(materialized='view') }} select city, count(*) as n from {{ ref('people') }} group by city");
+    lake.write(
+        "models/log.sql",
+        "
+        {{ config(materialized='incremental', unique_key='id') }}
+        select id, city, _load_id as load from {{ source('crm', 'people') }}
+        {% if is_incremental() %} where _load_id > (select max(load) from {{ this }}) {% endif %}
+        ",
+    );
+    lake.write("inbox/people_1.csv", "id,city\n1,Oslo\n2,Rome");
+    lake
+}
+
+const SEEN: [&str; 3] = [
+    "select id, city from people order by id",
+    "select city, n from cities order by city",
+    "select id, city from log order by id",
+];
+
+async fn seen(lakehouse: &Lakehouse) -> String {
+    let mut all = Vec::new();
+    for sql in SEEN {
+        all.push(rows_of(lakehouse, sql).await);
+    }
+    all.join(" // ")
+}
+
+async fn build(lakehouse: &Lakehouse) -> Result<(), Error> {
+    let request = BuildRequest { threads: Some(1), ..BuildRequest::default() };
+    let built = Box::pin(lakehouse.build(&request, &Unwatched)).await?;
+    assert!(built.is_well() || built.release.is_none());
+    if built.is_well() { Ok(()) } else { Err(Error::user("test", "a step failed", "")) }
+}
+
+async fn rollback(lakehouse: &Lakehouse) -> Result<(), Error> {
+    Box::pin(lakehouse.roll_back(None, &Unwatched)).await.map(|_| ())
+}
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Victim {
+    SecondBuild,
+    Rollback,
+}
+
+/// A lake with one release, or for a rollback two; and the project as it is for the victim.
+async fn before_the_murder(victim: Victim) -> (TestLake, Arc<InMemory>) {
+    let project = project();
+    let store = Arc::new(InMemory::new());
+    build(&project.on(lake_on(store.clone()), 0)).await.unwrap();
+    project.write("inbox/people_2.csv", "id,city\n2,Paris\n3,Lima");
+    if victim == Victim::Rollback {
+        build(&project.on(lake_on(store.clone()), 1)).await.unwrap();
+    }
+    (project, store)
+}
+
+async fn strike(victim: Victim, lakehouse: &Lakehouse) -> Result<(), Error> {
+    match victim {
+        Victim::SecondBuild => build(lakehouse).await,
+        Victim::Rollback => rollback(lakehouse).await,
+    }
+}
+
+async fn all_or_nothing_wherever_it_dies(victim: Victim, after_effect: bool) {
+    let (project, before_store) = before_the_murder(victim).await;
+    let before = seen(&project.on(lake_on(before_store.clone()), 5)).await;
+    let rehearsal = copy_of(&before_store).await;
+    let counting = DyingStore::new(&rehearsal, i64::MAX, after_effect);
+    strike(victim, &project.on(lake_on(counting.clone()), 2)).await.unwrap();
+    let calls = i64::MAX - counting.calls_left.load(Ordering::SeqCst);
+    let after = seen(&project.on(lake_on(rehearsal), 5)).await;
+    assert_ne!(before, after, "the victim changes what readers see, or the test shows nothing");
+    assert!(calls > 20, "{calls} calls");
+
+    let mut ends = [0, 0];
+    for call in 0..calls {
+        let store = copy_of(&before_store).await;
+        let dying = DyingStore::new(&store, call, after_effect);
+        // Its very last calls may be ones whose failure does not matter, such as keeping the run's report.
+        let _ = strike(victim, &project.on(lake_on(dying), 2)).await;
+
+        let fresh = project.on(lake_on(store.clone()), 3);
+        let now = seen(&fresh).await;
+        assert!(now == before || now == after, "killed at call {call} of {calls}, readers saw:\n{now}");
+        ends[usize::from(now == after)] += 1;
+
+        build(&fresh).await.unwrap_or_else(|error| panic!("killed at call {call}, the next build failed: {error:?}"));
+        let settled = seen(&project.on(lake_on(store.clone()), 4)).await;
+        let built = seen_after_a_build(&project).await;
+        assert_eq!(settled, built, "killed at call {call}, the next build published something else");
+        assert!(heads_agree(&store).await, "killed at call {call}, the Delta heads are not what readers see");
+    }
+    assert!(ends[0] > 0 && ends[1] > 0, "some deaths come before the seal and some after: {ends:?}");
+}
+
+/// What readers see when everything in the inbox was built without incident.
+async fn seen_after_a_build(project: &TestLake) -> String {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    build(&project.on(lake_on(store.clone()), 6)).await.unwrap();
+    seen(&project.on(lake_on(store), 7)).await
+}
+
+/// Whether the newest version of every Delta table is the one that the newest release pins.
+async fn heads_agree(store: &Arc<InMemory>) -> bool {
+    let lake = lake_on(store.clone());
+    let release = elt::release::latest(&lake).await.unwrap().unwrap();
+    let tables = elt::table::Tables::new(lake);
+    for (table, version) in &release.pins.tables {
+        if tables.head(table).await.unwrap() != Some(*version) {
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn a_build_is_all_or_nothing_wherever_it_dies() {
+    all_or_nothing_wherever_it_dies(Victim::SecondBuild, false).await;
+}
+
+#[tokio::test]
+async fn a_build_is_all_or_nothing_wherever_its_store_times_out() {
+    all_or_nothing_wherever_it_dies(Victim::SecondBuild, true).await;
+}
+
+#[tokio::test]
+async fn a_rollback_is_all_or_nothing_wherever_it_dies() {
+    all_or_nothing_wherever_it_dies(Victim::Rollback, false).await;
+}
+
+#[tokio::test]
+async fn a_rollback_is_all_or_nothing_wherever_its_store_times_out() {
+    all_or_nothing_wherever_it_dies(Victim::Rollback, true).await;
+}
+
+#[tokio::test]
+async fn two_builds_at_once_are_one_release_and_one_refusal() {
+    let (project, store) = before_the_murder(Victim::SecondBuild).await;
+    let (one, other) = (project.on(lake_on(store.clone()), 1), project.on(lake_on(store.clone()), 2));
+    let (a, b) = futures::join!(build(&one), build(&other));
+    let refused: Vec<&Error> = [&a, &b].into_iter().filter_map(|result| result.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "{a:?} {b:?}");
+    assert_eq!(refused[0].kind().exit_code(), 75, "{refused:?}");
+    let fresh = project.on(lake_on(store.clone()), 3);
+    assert_eq!(seen(&fresh).await, seen_after_a_build(&project).await);
+    build(&fresh).await.unwrap();
+    assert!(heads_agree(&store).await);
+}
+
+#[tokio::test]
+async fn a_foreign_commit_in_the_middle_of_publishing_is_not_overwritten() {
+    let (project, store) = before_the_murder(Victim::SecondBuild).await;
+    let before = seen(&project.on(lake_on(store.clone()), 5)).await;
+    // Die right after the release was prepared, then let another program take the place of one of its commits.
+    let prepared = Path::from("_elt/prepared/00000000000000000002.json");
+    let mut call = 0;
+    loop {
+        call += 1;
+        let copy = copy_of(&store).await;
+        let _ = build(&project.on(lake_on(DyingStore::new(&copy, call, false)), 2)).await;
+        if copy.head(&prepared).await.is_err() {
+            continue;
+        }
+        let foreign = Path::from("tables/main/people/_delta_log/00000000000000000001.json");
+        assert!(copy.head(&foreign).await.is_err(), "it died before any table moved");
+        let theirs = "{\"commitInfo\":{\"operation\":\"DELETE\",\"engineInfo\":\"another-engine:9\"}}\n";
+        copy.put(&foreign, theirs.into()).await.unwrap();
+
+        let error = build(&project.on(lake_on(copy.clone()), 3)).await.unwrap_err();
+
+        assert_eq!(error.kind().exit_code(), 75);
+        assert!(error.to_string().contains("another-engine:9"), "{error}");
+        let fresh = project.on(lake_on(copy.clone()), 5);
+        assert_eq!(seen(&fresh).await, before, "the half-published release was taken back");
+        assert_eq!(copy.get(&foreign).await.unwrap().bytes().await.unwrap(), theirs);
+        let releases = fresh.releases(10).await.unwrap();
+        assert!(!releases[0].is_published() && releases[1].is_published());
+
+        // Going to the release that readers see drops the foreign change; then all goes on.
+        Box::pin(fresh.roll_back(Some(releases[1].number), &Unwatched)).await.unwrap();
+        assert_eq!(seen(&fresh).await, before);
+        build(&project.on(lake_on(copy.clone()), 4)).await.unwrap();
+        assert!(heads_agree(&copy).await);
+        break;
+    }
+}

@@ -1,0 +1,3 @@
+//! What users do, as they would tell it.
+
+mod incremental;

@@ -1,0 +1,238 @@
+//! A lake and a project in a temporary folder, with a clock that is moved and ids that are counted.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use elt::base::{Clock, Error, Ids, ReleaseNumber, Unwatched, World};
+use elt::lake::Lake;
+use elt::lakehouse::{BuildRequest, Built, Lakehouse, OpenOptions, PublishMode, Verdict, Visibility};
+use elt::landing::FileOutcome;
+
+/// A clock that moves one second each time it is asked.
+pub struct SteppingClock(AtomicI64);
+
+impl Clock for SteppingClock {
+    fn now(&self) -> DateTime<Utc> {
+        let second = self.0.fetch_add(1, Ordering::Relaxed);
+        DateTime::from_timestamp(1_767_225_600 + second, 0).expect("tests end before the sun does")
+    }
+}
+
+/// Ids that count: `id-0001`, `id-0002`, …
+pub struct CountedIds(AtomicU64);
+
+impl Ids for CountedIds {
+    fn next(&self) -> String {
+        format!("id-{:04}", self.0.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// A world in which nothing wobbles. `start` keeps two of them apart.
+pub fn test_world(start: u32) -> World {
+    World {
+        clock: Arc::new(SteppingClock(AtomicI64::new(i64::from(start) * 3600))),
+        ids: Arc::new(CountedIds(AtomicU64::new(u64::from(start) * 1000))),
+        env: Arc::new(BTreeMap::new()),
+        user: "tester".into(),
+        host: "testhost".into(),
+        pid: std::process::id(),
+    }
+}
+
+/// A project in a temporary folder, its lake, and a transcript of what was done.
+pub struct TestLake {
+    folder: Arc<tempfile::TempDir>,
+    options: OpenOptions,
+    world: World,
+    transcript: Mutex<String>,
+}
+
+impl TestLake {
+    /// An empty folder.
+    pub fn new() -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
+        let options = OpenOptions { folder: folder.path().to_owned(), ..OpenOptions::default() };
+        let lake = Self { folder, options, world: test_world(0), transcript: Mutex::default() };
+        lake.write("dbt_project.yml", "name: test\n");
+        lake
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the files of a Delta table are.
+    pub fn table_folder(&self, name: &str) -> PathBuf {
+        self.path().join("lake/tables").join(name.replace('.', "/"))
+    }
+
+    /// Writes a file of the project; indentation common to all lines is taken off.
+    pub fn write(&self, path: &str, text: &str) {
+        let full = self.path().join(path);
+        std::fs::create_dir_all(full.parent().expect("project files are in the folder")).unwrap();
+        std::fs::write(full, unindented(text)).unwrap();
+    }
+
+    /// The lakehouse as a new process would open it.
+    pub fn open(&self) -> Lakehouse {
+        Lakehouse::create(&self.options, self.world.clone()).unwrap()
+    }
+
+    /// The project on another object store.
+    pub fn on(&self, lake: Lake, start: u32) -> Lakehouse {
+        Lakehouse::on(lake, &self.options, test_world(start)).unwrap()
+    }
+
+    /// Builds everything, and writes down what was said.
+    pub async fn build(&self) -> Built {
+        let built = self.try_build(&BuildRequest::default()).await;
+        built.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// Builds as asked, and writes down what was said.
+    pub async fn build_with(&self, request: &BuildRequest) -> Built {
+        self.try_build(request).await.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// Builds and publishes what passes.
+    pub async fn build_passing(&self) -> Built {
+        self.build_with(&BuildRequest { publish: PublishMode::Passing, ..BuildRequest::default() }).await
+    }
+
+    /// Builds as asked.
+    pub async fn try_build(&self, request: &BuildRequest) -> Result<Built, Error> {
+        let request = BuildRequest { threads: Some(1), ..request.clone() };
+        let built = Box::pin(self.open().build(&request, &Unwatched)).await;
+        match &built {
+            Ok(built) => self.say(&told(built)),
+            Err(error) => self.say(&format!("build: {error}\n")),
+        }
+        built
+    }
+
+    /// Lands text as a file of the folder `inbox`.
+    pub async fn land(&self, table: &str, file: &str, text: &str) {
+        self.write(&format!("inbox/{file}"), text);
+        let landed = Box::pin(self.open().land(table, &[format!("inbox/{file}")], &Unwatched)).await;
+        match landed {
+            Ok(landed) => {
+                let files = files_told(&landed.report.files);
+                let release = landed.release.map_or("nothing new".into(), |r| format!("release {}", r.number));
+                self.say(&format!("land: {}  {files}  {release}\n", landed.report.table));
+            }
+            Err(error) => self.say(&format!("land: {error}\n")),
+        }
+    }
+
+    /// Goes back, and writes down to what.
+    pub async fn roll_back(&self, to: Option<u64>) {
+        let rolled = Box::pin(self.open().roll_back(to.map(ReleaseNumber), &Unwatched)).await;
+        self.say(&match rolled {
+            Ok(Some(release)) => format!("rollback: release {} ({})\n", release.number, release.kind_words()),
+            Ok(None) => "rollback: nothing to do\n".to_owned(),
+            Err(error) => format!("rollback: {error}\n"),
+        });
+    }
+
+    /// Asks for rows, and writes them down: `1 Oslo | 2 Rome`.
+    pub async fn sql(&self, sql: &str) {
+        let rows = self.rows(sql).await;
+        self.say(&format!("sql: {rows}\n"));
+    }
+
+    /// The rows of a query in one line, or what was wrong with it.
+    pub async fn rows(&self, sql: &str) -> String {
+        rows_of(&self.open(), sql).await
+    }
+
+    /// The transcript so far; it begins anew.
+    pub fn story(&self) -> String {
+        std::mem::take(&mut *self.transcript.lock().unwrap())
+    }
+
+    fn say(&self, line: &str) {
+        self.transcript.lock().unwrap().push_str(line);
+    }
+}
+
+/// The rows of a query in one line, or what was wrong with it.
+pub async fn rows_of(lakehouse: &Lakehouse, sql: &str) -> String {
+    let answered = async {
+        let session = lakehouse.session().await?;
+        let outcome = Box::pin(session.execute(sql)).await?;
+        Ok::<_, Error>(outcome.collect().await?)
+    };
+    match answered.await {
+        Err(error) => error.to_string(),
+        Ok(batches) => {
+            let mut rows = Vec::new();
+            for batch in &batches {
+                let options = arrow::util::display::FormatOptions::default().with_null("-");
+                let columns: Vec<_> = batch
+                    .columns()
+                    .iter()
+                    .map(|c| arrow::util::display::ArrayFormatter::try_new(c, &options).unwrap())
+                    .collect();
+                for row in 0..batch.num_rows() {
+                    let cells: Vec<String> = columns.iter().map(|c| c.value(row).to_string()).collect();
+                    rows.push(cells.join(" "));
+                }
+            }
+            if rows.is_empty() { "no rows".to_owned() } else { rows.join(" | ") }
+        }
+    }
+}
+
+/// What a build did, one line a thing, without times.
+pub fn told(built: &Built) -> String {
+    let mut text = String::new();
+    for report in &built.landed {
+        let _ = writeln!(text, "build: landed {}  {}", report.table, files_told(&report.files));
+    }
+    for step in &built.steps {
+        let what = match &step.verdict {
+            Verdict::Made(effect) => format!("{} ({effect})", step.action),
+            Verdict::Passed => "pass".to_owned(),
+            Verdict::Warned(sample) => format!("warn {}", sample.count_words()),
+            Verdict::Failed(sample) => {
+                let from: Vec<String> = sample.origins.iter().map(|o| format!(" {}:{}", o.file, o.line)).collect();
+                format!("FAIL {}{}", sample.count_words(), from.join(""))
+            }
+            Verdict::Broken(error) => format!("ERROR {error}"),
+            Verdict::Skipped { because } => format!("skipped, `{because}` failed"),
+        };
+        let seen = match &step.visibility {
+            Visibility::NotPublished { because } => format!("  NOT PUBLISHED: {because}"),
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "build: {} {what}{seen}", step.name);
+    }
+    let release = built.release.as_ref().map_or("no release".into(), |release| format!("release {}", release.number));
+    let _ = writeln!(text, "build: {release}");
+    text
+}
+
+fn files_told(files: &[FileOutcome]) -> String {
+    let told = files.iter().map(|file| match file {
+        FileOutcome::Loaded(a) | FileOutcome::Reloaded(a) => {
+            format!("read {} loaded {} rescued {} rejected {}", a.read, a.loaded, a.rescued, a.rejected)
+        }
+        FileOutcome::Skipped { .. } => "known".to_owned(),
+        FileOutcome::Changed { path } => format!("changed: {path}"),
+        FileOutcome::Empty { .. } => "empty".to_owned(),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn unindented(text: &str) -> String {
+    let lines: Vec<&str> = text.strip_prefix('\n').unwrap_or(text).lines().collect();
+    let indents = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len());
+    let common = indents.min().unwrap_or(0);
+    let cut: Vec<&str> = lines.iter().map(|line| line.get(common..).unwrap_or("").trim_end()).collect();
+    format!("{}\n", cut.join("\n").trim_end())
+}
