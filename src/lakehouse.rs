@@ -494,7 +494,7 @@ impl Found {
 
     fn with(self, world: World, lake: Lake) -> Lakehouse {
         let schema = self.loaded.map_or_else(|| "main".to_owned(), |project| project.target.schema);
-        Lakehouse { world, tables: Tables::new(lake), project: self.project, root: self.root, default_schema: schema }
+        Lakehouse { tables: Tables::new(lake, world.clone()), world, project: self.project, root: self.root, default_schema: schema }
     }
 }
 

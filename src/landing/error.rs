@@ -14,7 +14,7 @@ use crate::lake::LakeError;
 use crate::table::TableError;
 
 /// Any cause that a damaged file can have: gzip, Parquet, text.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why files could not be landed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::discover::{FileStamp, discover};
-use super::ledger::{Known, Ledger, enter};
+use super::ledger::{Known, Ledger};
 use super::read::{Parsed, RESCUED_DATA, ROW_NUMBER, landed_schema, read};
 use super::rejects::{self, Reject};
 use super::{FileAccount, LandingError, ReadOptions, infer, raw};
@@ -139,8 +139,8 @@ pub async fn land(
     let load = format!("{}-{}", world.now().format("%Y%m%dT%H%M%S%.3f"), short(&world.id()));
     let (root, patterns) = (request.root.clone(), request.patterns.clone());
     let found = blocking(move || discover(&root, &patterns)).await?;
-    let ledger = Ledger::read(tables, base.as_ref(), &found).await?;
-    let (mut outcomes, taken) = sort_out(found, ledger, request.on_change).await?;
+    let ledger = Arc::new(Ledger::read(tables, base.as_ref(), &found).await?);
+    let (mut outcomes, taken) = sort_out(found, Arc::clone(&ledger), request.on_change).await?;
     let mut report = |mut files: Vec<FileOutcome>| {
         files.append(&mut outcomes);
         files.sort_by(|a, b| path_of(a).cmp(path_of(b)));
@@ -172,7 +172,7 @@ pub async fn land(
     };
     for ((file, _), content) in taken.iter().zip(contents) {
         unchanged_meanwhile(file)?;
-        change = enter(change, file, content);
+        change = ledger.enter(change, file, content);
     }
     let Books { accounts, rejects } = std::mem::take(&mut *books.lock().expect("the reader has ended"));
     accounts.iter().try_for_each(FileAccount::check)?;
@@ -202,7 +202,7 @@ type SortedOut = (Vec<FileOutcome>, Vec<(FileStamp, bool)>);
 
 async fn sort_out(
     found: Vec<FileStamp>,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     on_change: OnChange,
 ) -> Result<SortedOut, LandingError> {
     blocking(move || {

@@ -41,6 +41,15 @@ impl Ledger {
         Ok(Self(table.transactions(tables, apps).await?))
     }
 
+    /// Writes a file's entries into the change that brings its rows.
+    pub(super) fn enter(&self, change: Change, file: &FileStamp, content: i64) -> Change {
+        let (path, stamp) = (file_app(&file.path), stamp_app(&file.path));
+        let (content_before, stamp_before) = (self.0.get(&path).copied(), self.0.get(&stamp).copied());
+        change
+            .with_transaction(path, content_before, content)
+            .with_transaction(stamp, stamp_before, stamp_of(file))
+    }
+
     /// Whether `file` is new, the same or changed. Reads the file only if its size or time differ.
     pub fn look_up(&self, file: &FileStamp) -> Result<Known, LandingError> {
         if self.0.get(&stamp_app(&file.path)) == Some(&stamp_of(file)) {
@@ -52,13 +61,6 @@ impl Ledger {
             Some(_) => Ok(Known::Changed),
         }
     }
-}
-
-/// Writes a file's entries into the change that brings its rows.
-pub(super) fn enter(change: Change, file: &FileStamp, content: i64) -> Change {
-    change
-        .with_transaction(file_app(&file.path), content)
-        .with_transaction(stamp_app(&file.path), stamp_of(file))
 }
 
 fn file_app(path: &str) -> String {

@@ -66,8 +66,8 @@ async fn go_back(
     }
     let now = tables.snapshot(table, head).await?;
     let change = match wanted {
-        Some(version) => write::restore(now, &*tables.snapshot(table, version).await?),
-        None => write::empty(now),
+        Some(version) => write::restore(tables, now, &*tables.snapshot(table, version).await?).await?,
+        None => write::empty(tables, now).await?,
     };
     Ok(Some(change).filter(|change| !change.is_empty()))
 }

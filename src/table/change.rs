@@ -30,7 +30,7 @@ pub struct Change {
     pub(super) retire: Vec<DataFile>,
     pub(super) operation: Operation,
     pub(super) effect: Effect,
-    pub(super) transactions: BTreeMap<String, i64>,
+    pub(super) transactions: BTreeMap<String, Progress>,
     pub(super) provenance: BTreeMap<String, Value>,
 }
 
@@ -43,6 +43,13 @@ pub(super) enum Definition {
     Made,
     /// They are those of an earlier version.
     Restored { metadata: Box<Metadata>, protocol: Box<Protocol> },
+}
+
+/// How far an application has come, by Delta's `txn` actions. Nothing means that it was never there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) before: Option<i64>,
+    pub(super) now: Option<i64>,
 }
 
 /// What kind of write it is, in Delta's words.
@@ -117,10 +124,12 @@ impl Change {
             && matches!(self.definition, Definition::Same)
     }
 
-    /// Records that application `app` has written up to `version`, in the same commit as the rows.
+    /// Records that application `app` has come from `before` to `now`, in the same commit as the rows.
+    ///
+    /// If the commit is taken back, so is this. Versions are never negative.
     #[must_use]
-    pub fn with_transaction(mut self, app: String, version: i64) -> Self {
-        self.transactions.insert(app, version);
+    pub fn with_transaction(mut self, app: String, before: Option<i64>, now: i64) -> Self {
+        self.transactions.insert(app, Progress { before, now: Some(now) });
         self
     }
 

@@ -49,9 +49,7 @@ pub fn entry(change: &Change, facts: &CommitFacts) -> Result<String, TableError>
             lines.push(json!({"metaData": metadata}));
         }
     }
-    for (app, version) in &change.transactions {
-        lines.push(json!({"txn": {"appId": app, "version": version, "lastUpdated": millis}}));
-    }
+    lines.extend(change.transactions.iter().map(|(app, progress)| transaction(app, progress.now, millis)));
     for file in &change.retire {
         lines.push(action(Action::Remove(file.remove(millis))));
     }
@@ -78,6 +76,7 @@ pub fn undo(change: &Change, facts: &CommitFacts) -> Result<String, TableError> 
         lines.push(json!({"protocol": base.protocol()}));
         lines.push(json!({"metaData": base.metadata()}));
     }
+    lines.extend(change.transactions.iter().map(|(app, progress)| transaction(app, progress.before, millis)));
     lines.extend(change.add.iter().map(|file| action(Action::Remove(file.remove(millis)))));
     lines.extend(change.retire.iter().map(|file| action(Action::Add(file.0.clone()))));
     Ok(text(&lines))
@@ -102,6 +101,13 @@ fn commit_info(change: &Change, facts: &CommitFacts) -> Value {
         info.insert(format!("elt.{key}"), value.clone());
     }
     json!({"commitInfo": info})
+}
+
+/// The version that stands for "never": a `txn` cannot be taken out of a log, only be outdone.
+pub(super) const NEVER: i64 = -1;
+
+fn transaction(app: &str, version: Option<i64>, millis: i64) -> Value {
+    json!({"txn": {"appId": app, "version": version.unwrap_or(NEVER), "lastUpdated": millis}})
 }
 
 /// The operation and its parameters, in the words that `DESCRIBE HISTORY` users know. Values are strings.

@@ -1,27 +1,16 @@
 //! What does a table's log know of one data file?
 
-use std::collections::HashMap;
-
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use deltalake::kernel::{Add, Remove};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A Parquet file that belongs to a table at some version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataFile(pub(super) Add);
 
 impl DataFile {
-    /// A file that was just written, its statistics mended.
-    ///
-    /// deltalake takes decimal bounds through `f64`; above 15 digits they are wrong and readers
-    /// would skip files that hold the row. Such bounds are left out: no bound is always right.
-    pub(super) fn written(mut add: Add, schema: &Schema) -> Self {
-        add.stats = add.stats.take().map(|stats| without_inexact_decimals(&stats, schema));
-        Self(add)
-    }
-
     /// The path below the table's root.
     pub fn path(&self) -> &str {
         &self.0.path
@@ -103,23 +92,6 @@ fn scalar(value: &Value, data_type: &DataType) -> Option<ScalarValue> {
     }
 }
 
-/// Takes bounds of wide decimals out of a file's statistics.
-fn without_inexact_decimals(stats: &str, schema: &Schema) -> String {
-    let wide = |field: &&std::sync::Arc<arrow::datatypes::Field>| {
-        matches!(field.data_type(), DataType::Decimal128(precision, _) if *precision > 15)
-    };
-    let wide: Vec<&str> = schema.fields().iter().filter(wide).map(|field| field.name().as_str()).collect();
-    let Ok(mut parsed) = serde_json::from_str::<HashMap<String, Value>>(stats) else { return stats.to_owned() };
-    for which in ["minValues", "maxValues"] {
-        if let Some(Value::Object(bounds)) = parsed.get_mut(which) {
-            wide.iter().for_each(|column| {
-                Map::shift_remove(bounds, *column);
-            });
-        }
-    }
-    serde_json::to_string(&parsed).unwrap_or_else(|_| stats.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -129,24 +101,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wide_decimals_have_no_bounds() {
+    fn what_the_log_says_exactly_the_optimizer_may_know() {
         let schema = Schema::new(vec![
-            Arc::new(Field::new("wide", DataType::Decimal128(38, 2), true)),
+            Arc::new(Field::new("price", DataType::Decimal128(38, 2), true)),
             Arc::new(Field::new("id", DataType::Int64, true)),
         ]);
-        let add = Add {
+        let file = DataFile(Add {
             path: "a.parquet".into(),
             stats: Some(
-                r#"{"numRecords":3,"minValues":{"wide":1.0,"id":4},"maxValues":{"wide":9.0,"id":6},"nullCount":{"id":1}}"#
+                r#"{"numRecords":3,"minValues":{"price":1.0,"id":4},"maxValues":{"price":9.0,"id":6},"nullCount":{"id":1}}"#
                     .into(),
             ),
             ..Add::default()
-        };
+        });
 
-        let file = DataFile::written(add, &schema);
-
-        assert!(!file.0.stats.as_ref().unwrap().contains("9.0"));
         let statistics = file.statistics(&schema);
+
         assert_eq!(statistics.num_rows, Precision::Exact(3));
         assert_eq!(statistics.column_statistics[0].max_value, Precision::Absent);
         assert_eq!(statistics.column_statistics[1].max_value, Precision::Exact(ScalarValue::Int64(Some(6))));

@@ -7,6 +7,7 @@ use deltalake::kernel::{Metadata, Protocol};
 use deltalake::table::state::DeltaTableState;
 use futures::StreamExt;
 
+use super::commit::NEVER;
 use super::error::log_error;
 use super::{DataFile, TableError, Tables};
 use crate::base::{TableName, TableVersion};
@@ -119,7 +120,7 @@ impl Snapshot {
         tables: &Tables,
         apps: impl IntoIterator<Item = String>,
     ) -> Result<HashMap<String, i64>, TableError> {
-        if let Some(mut all) = self.transactions_in_log(tables).await? {
+        if let Some(mut all) = self.all_transactions(tables).await? {
             return Ok(apps.into_iter().filter_map(|app| all.remove(&app).map(|v| (app, v))).collect());
         }
         let log = tables.log_store(&self.table);
@@ -128,14 +129,17 @@ impl Snapshot {
         let mut found = HashMap::new();
         for app in apps {
             let version = state.transaction_version(log.as_ref(), &app).await.map_err(log_error(&self.table))?;
-            found.extend(version.map(|version| (app, version)));
+            found.extend(version.filter(|version| *version != NEVER).map(|version| (app, version)));
         }
         Ok(found)
     }
 
     /// Every `txn` in one pass over the log's JSON entries; nothing if the log's beginning was
     /// cleaned away and only a checkpoint remembers.
-    async fn transactions_in_log(&self, tables: &Tables) -> Result<Option<HashMap<String, i64>>, TableError> {
+    pub(super) async fn all_transactions(
+        &self,
+        tables: &Tables,
+    ) -> Result<Option<HashMap<String, i64>>, TableError> {
         let lake = tables.lake();
         let versions = (0..=self.version.0).map(TableVersion);
         let entries: Vec<_> = futures::stream::iter(versions)
@@ -155,6 +159,7 @@ impl Snapshot {
                 }
             }
         }
+        all.retain(|_, version| *version != NEVER);
         Ok(Some(all))
     }
 }

@@ -12,28 +12,39 @@ use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use url::Url;
 
 use super::{Snapshot, TableError};
-use crate::base::{TableName, TableVersion};
+use crate::base::{TableName, TableVersion, World};
 use crate::lake::{Lake, layout};
 
 /// The tables of one lake. Cheap to clone; clones share what was read.
 #[derive(Clone)]
 pub struct Tables {
     lake: Lake,
+    world: World,
     runtime: Arc<RuntimeEnv>,
     snapshots: Arc<Mutex<HashMap<(TableName, TableVersion), Arc<Snapshot>>>>,
 }
 
 impl Tables {
-    /// The tables of `lake`.
-    pub fn new(lake: Lake) -> Self {
+    /// The tables of `lake`. New files take their names and times from `world`.
+    pub fn new(lake: Lake, world: World) -> Self {
         let runtime = RuntimeEnvBuilder::new().build_arc().expect("the default runtime needs nothing");
         runtime.register_object_store(store_url().as_ref(), lake.store());
-        Self { lake, runtime, snapshots: Arc::default() }
+        Self { lake, world, runtime, snapshots: Arc::default() }
     }
 
     /// The lake.
     pub fn lake(&self) -> &Lake {
         &self.lake
+    }
+
+    /// A name that no other file has.
+    pub(super) fn id(&self) -> String {
+        self.world.id()
+    }
+
+    /// The present, in milliseconds since 1970.
+    pub(super) fn now_millis(&self) -> i64 {
+        self.world.now().timestamp_millis()
     }
 
     /// The engine's runtime, which knows how to reach the lake's files and shares their footers.

@@ -13,7 +13,7 @@ use elt::lakehouse::{BuildRequest, Built, Lakehouse, OpenOptions, PublishMode, V
 use elt::landing::FileOutcome;
 
 /// A clock that moves one second each time it is asked.
-pub struct SteppingClock(AtomicI64);
+pub(crate) struct SteppingClock(AtomicI64);
 
 impl Clock for SteppingClock {
     fn now(&self) -> DateTime<Utc> {
@@ -23,7 +23,7 @@ impl Clock for SteppingClock {
 }
 
 /// Ids that count: `id-0001`, `id-0002`, …
-pub struct CountedIds(AtomicU64);
+pub(crate) struct CountedIds(AtomicU64);
 
 impl Ids for CountedIds {
     fn next(&self) -> String {
@@ -32,7 +32,7 @@ impl Ids for CountedIds {
 }
 
 /// A world in which nothing wobbles. `start` keeps two of them apart.
-pub fn test_world(start: u32) -> World {
+pub(crate) fn test_world(start: u32) -> World {
     World {
         clock: Arc::new(SteppingClock(AtomicI64::new(i64::from(start) * 3600))),
         ids: Arc::new(CountedIds(AtomicU64::new(u64::from(start) * 1000))),
@@ -44,7 +44,7 @@ pub fn test_world(start: u32) -> World {
 }
 
 /// A project in a temporary folder, its lake, and a transcript of what was done.
-pub struct TestLake {
+pub(crate) struct TestLake {
     folder: Arc<tempfile::TempDir>,
     options: OpenOptions,
     world: World,
@@ -53,7 +53,7 @@ pub struct TestLake {
 
 impl TestLake {
     /// An empty folder.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
         let options = OpenOptions { folder: folder.path().to_owned(), ..OpenOptions::default() };
         let lake = Self { folder, options, world: test_world(0), transcript: Mutex::default() };
@@ -62,50 +62,50 @@ impl TestLake {
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Where the files of a Delta table are.
-    pub fn table_folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn table_folder(&self, name: &str) -> PathBuf {
         self.path().join("lake/tables").join(name.replace('.', "/"))
     }
 
     /// Writes a file of the project; indentation common to all lines is taken off.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let full = self.path().join(path);
         std::fs::create_dir_all(full.parent().expect("project files are in the folder")).unwrap();
         std::fs::write(full, unindented(text)).unwrap();
     }
 
     /// The lakehouse as a new process would open it.
-    pub fn open(&self) -> Lakehouse {
+    pub(crate) fn open(&self) -> Lakehouse {
         Lakehouse::create(&self.options, self.world.clone()).unwrap()
     }
 
     /// The project on another object store.
-    pub fn on(&self, lake: Lake, start: u32) -> Lakehouse {
+    pub(crate) fn on(&self, lake: Lake, start: u32) -> Lakehouse {
         Lakehouse::on(lake, &self.options, test_world(start)).unwrap()
     }
 
     /// Builds everything, and writes down what was said.
-    pub async fn build(&self) -> Built {
+    pub(crate) async fn build(&self) -> Built {
         let built = self.try_build(&BuildRequest::default()).await;
         built.unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     /// Builds as asked, and writes down what was said.
-    pub async fn build_with(&self, request: &BuildRequest) -> Built {
+    pub(crate) async fn build_with(&self, request: &BuildRequest) -> Built {
         self.try_build(request).await.unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     /// Builds and publishes what passes.
-    pub async fn build_passing(&self) -> Built {
+    pub(crate) async fn build_passing(&self) -> Built {
         self.build_with(&BuildRequest { publish: PublishMode::Passing, ..BuildRequest::default() }).await
     }
 
     /// Builds as asked.
-    pub async fn try_build(&self, request: &BuildRequest) -> Result<Built, Error> {
+    pub(crate) async fn try_build(&self, request: &BuildRequest) -> Result<Built, Error> {
         let request = BuildRequest { threads: Some(1), ..request.clone() };
         let built = Box::pin(self.open().build(&request, &Unwatched)).await;
         match &built {
@@ -116,7 +116,7 @@ impl TestLake {
     }
 
     /// Lands text as a file of the folder `inbox`.
-    pub async fn land(&self, table: &str, file: &str, text: &str) {
+    pub(crate) async fn land(&self, table: &str, file: &str, text: &str) {
         self.write(&format!("inbox/{file}"), text);
         let landed = Box::pin(self.open().land(table, &[format!("inbox/{file}")], &Unwatched)).await;
         match landed {
@@ -130,7 +130,7 @@ impl TestLake {
     }
 
     /// Goes back, and writes down to what.
-    pub async fn roll_back(&self, to: Option<u64>) {
+    pub(crate) async fn roll_back(&self, to: Option<u64>) {
         let rolled = Box::pin(self.open().roll_back(to.map(ReleaseNumber), &Unwatched)).await;
         self.say(&match rolled {
             Ok(Some(release)) => format!("rollback: release {} ({})\n", release.number, release.kind_words()),
@@ -140,18 +140,18 @@ impl TestLake {
     }
 
     /// Asks for rows, and writes them down: `1 Oslo | 2 Rome`.
-    pub async fn sql(&self, sql: &str) {
+    pub(crate) async fn sql(&self, sql: &str) {
         let rows = self.rows(sql).await;
         self.say(&format!("sql: {rows}\n"));
     }
 
     /// The rows of a query in one line, or what was wrong with it.
-    pub async fn rows(&self, sql: &str) -> String {
+    pub(crate) async fn rows(&self, sql: &str) -> String {
         rows_of(&self.open(), sql).await
     }
 
     /// The transcript so far; it begins anew.
-    pub fn story(&self) -> String {
+    pub(crate) fn story(&self) -> String {
         std::mem::take(&mut *self.transcript.lock().unwrap())
     }
 
@@ -161,7 +161,7 @@ impl TestLake {
 }
 
 /// The rows of a query in one line, or what was wrong with it.
-pub async fn rows_of(lakehouse: &Lakehouse, sql: &str) -> String {
+pub(crate) async fn rows_of(lakehouse: &Lakehouse, sql: &str) -> String {
     let answered = async {
         let session = lakehouse.session().await?;
         let outcome = Box::pin(session.execute(sql)).await?;
@@ -189,7 +189,7 @@ pub async fn rows_of(lakehouse: &Lakehouse, sql: &str) -> String {
 }
 
 /// What a build did, one line a thing, without times.
-pub fn told(built: &Built) -> String {
+pub(crate) fn told(built: &Built) -> String {
     let mut text = String::new();
     for report in &built.landed {
         let _ = writeln!(text, "build: landed {}  {}", report.table, files_told(&report.files));

@@ -11,6 +11,7 @@ mod merge;
 mod overwrite;
 mod replace_where;
 mod restore;
+mod statistics;
 
 pub use append::{NewColumns, append};
 pub use merge::merge;

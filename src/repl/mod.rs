@@ -1,0 +1,24 @@
+//! How does a person, or a script, talk to a lakehouse?
+//!
+//! [`shell`] is a conversation at a terminal, [`script`] a text that is run from its first statement to
+//! its last; both are a `Sitting`: it reads an entry, answers it from a session that sees one release,
+//! and shows the answer with [`show`]. Backslash commands are rows of one table, in `command`.
+//!
+//! Not here: what a statement means (`query`), and flags, which are the command line's.
+#![allow(clippy::print_stderr)] // with `cli`, the only room that talks to people
+
+mod command;
+mod editor;
+mod explain;
+mod input;
+mod render;
+mod script;
+mod shell;
+mod sitting;
+
+pub use editor::terminal_width;
+pub use explain::explain;
+pub use render::{Format, ShowError, ShowOptions, Shown, UnknownFormat, show};
+pub use script::script;
+pub use shell::shell;
+pub use sitting::ShellSettings;
