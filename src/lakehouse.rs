@@ -25,11 +25,12 @@ use crate::table::{Change, TableError, Tables};
 
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
-pub use crate::compile::{Manifest, Node, NodeId, NodeKind, Selector};
+pub use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, Selector};
 pub use crate::landing::{FileOutcome, LandReport};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{Outcome, QueryError, Session, SqlMistake};
 pub use crate::release::Release;
+pub use crate::table::Commit;
 
 /// Where a lakehouse is found, and in which shape.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +113,15 @@ pub struct Compiled {
     pub warnings: Vec<Diagnostic>,
 }
 
+impl OpenOptions {
+    /// Reads `--vars`: a map in YAML, of which JSON is a part.
+    pub fn read_vars(text: &str) -> Result<BTreeMap<String, serde_json::Value>> {
+        project::read_vars(text).map_err(|error| {
+            Error::user("elt::vars", format!("`--vars` is not a map: {error}"), "write it as `--vars '{\"start\": \"2013-01-01\"}'`")
+        })
+    }
+}
+
 impl Lakehouse {
     /// Opens the lakehouse that a folder is in. Makes nothing; a lake that is not there is empty.
     pub fn open(options: &OpenOptions, world: World) -> Result<Self> {
@@ -160,6 +170,12 @@ impl Lakehouse {
         Ok(Session::new(scope, &self.default_schema, Limits::default()))
     }
 
+    /// A session that sees release `number`, and goes on seeing it.
+    pub async fn session_at(&self, number: ReleaseNumber) -> Result<Session> {
+        let pins = release::release(self.tables.lake(), number).await?.pinned();
+        Ok(Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default()))
+    }
+
     /// The sealed releases, newest first.
     pub async fn releases(&self, limit: usize) -> Result<Vec<Release>> {
         Ok(release::list(self.tables.lake(), limit).await?)
@@ -172,6 +188,18 @@ impl Lakehouse {
     pub async fn compile(&self, full_refresh: bool) -> Result<Compiled> {
         let pins = self.pins().await?;
         self.compile_for(&pins, full_refresh, &self.world.id())
+    }
+
+    /// Reads and compiles the project, and picks nodes of it.
+    pub async fn select(&self, include: &[Selector], exclude: &[Selector]) -> Result<(Compiled, BTreeSet<NodeId>)> {
+        let compiled = self.compile(false).await?;
+        let selected = compile::select(&compiled.manifest, include, exclude)?;
+        Ok((compiled, selected))
+    }
+
+    /// The commits of a table, newest first, up to the version that readers see.
+    pub async fn history(&self, table: &str, limit: usize) -> Result<Vec<Commit>> {
+        Ok(self.session().await?.history(table, limit).await?)
     }
 
     /// Loads files into a table and publishes that.

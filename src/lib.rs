@@ -9,3 +9,5 @@ pub mod query;
 pub mod landing;
 pub mod build;
 pub mod lakehouse;
+pub mod repl;
+pub mod cli;

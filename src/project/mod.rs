@@ -38,6 +38,11 @@ pub use source::{OnChange, Source, SourceLanding};
 pub use target::Target;
 pub use yaml::{RenderScope, YamlJinja};
 
+/// Reads a map of vars, as a command line gives it, in YAML or JSON.
+pub fn read_vars(text: &str) -> Result<BTreeMap<String, Value>, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}
+
 /// Everything a user wrote, in no order but that of names and paths.
 #[derive(Clone, Debug)]
 pub struct Project {

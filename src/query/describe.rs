@@ -3,7 +3,7 @@
 use super::{Outcome, QueryError, Session, SqlMistake};
 use crate::base::{TableName, did_you_mean, sql_type_name};
 use crate::release;
-use crate::table;
+use crate::table::{self, Commit};
 
 const TIME: &str = "%Y-%m-%d %H:%M:%S%.3f";
 
@@ -63,15 +63,20 @@ pub(super) async fn columns(session: &Session, table: &str) -> Result<Outcome, Q
     Ok(Outcome::table(["column_name", "column_type", "null"], rows.collect()))
 }
 
-/// `DESCRIBE HISTORY t`, newest first, up to the version that the session sees.
-pub(super) async fn history(session: &Session, table: &str, limit: Option<usize>) -> Result<Outcome, QueryError> {
+/// The commits of a table, newest first, up to the version that the session sees.
+pub(super) async fn commits(session: &Session, table: &str, limit: usize) -> Result<Vec<Commit>, QueryError> {
     let name = resolve(session, table)?;
     let scope = session.scope();
     let Some(version) = scope.pins().tables.get(&name).copied() else {
         let mistake = SqlMistake::new("elt::sql::version", format!("`{name}` is a view; a view has no history of its own"));
         return Err(mistake.help("`elt releases` shows which builds changed it").into());
     };
-    let commits = table::history(scope.tables(), &name, version, limit.unwrap_or(usize::MAX)).await?;
+    Ok(table::history(scope.tables(), &name, version, limit).await?)
+}
+
+/// `DESCRIBE HISTORY t`
+pub(super) async fn history(session: &Session, table: &str, limit: Option<usize>) -> Result<Outcome, QueryError> {
+    let commits = commits(session, table, limit.unwrap_or(usize::MAX)).await?;
     let json = |map: &std::collections::BTreeMap<_, _>| Some(serde_json::to_string(map).unwrap_or_default());
     let rows = commits.iter().map(|commit| {
         [

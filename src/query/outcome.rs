@@ -29,8 +29,13 @@ impl Outcome {
         let column = |at: usize| -> ArrayRef {
             Arc::new(rows.iter().map(|row| row[at].as_deref()).collect::<StringArray>())
         };
-        let batch = RecordBatch::try_new(Arc::clone(&schema), (0..N).map(column).collect())
-            .expect("the columns were made for this schema");
+        let batch = RecordBatch::try_new(schema, (0..N).map(column).collect());
+        Self::rows(batch.expect("the columns were made for this schema"))
+    }
+
+    /// Rows that are already there.
+    pub fn rows(batch: RecordBatch) -> Self {
+        let schema = batch.schema();
         let one = futures::stream::once(async move { Ok(batch) });
         Self { schema: Arc::clone(&schema), rows: Box::pin(RecordBatchStreamAdapter::new(schema, one)) }
     }

@@ -90,6 +90,11 @@ impl Session {
         }
     }
 
+    /// The commits of a table, newest first, up to the version that the session sees.
+    pub async fn history(&self, table: &str, limit: usize) -> Result<Vec<crate::table::Commit>, QueryError> {
+        describe::commits(self, table, limit).await
+    }
+
     /// Plans a query and runs it. Anything but a query is refused.
     pub async fn query(&self, sql: &str) -> Result<Outcome, QueryError> {
         self.run(dialect::parse_query(sql)?).await

@@ -80,6 +80,14 @@ impl Release {
         self.outcome == Outcome::Published
     }
 
+    /// Whose commit stopped it, if it was abandoned.
+    pub fn abandoned_because(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Published => None,
+            Outcome::Abandoned { because } => Some(because),
+        }
+    }
+
     /// In a few words: `build`, `rollback to 3`.
     pub fn kind_words(&self) -> String {
         match self.kind {

@@ -11,13 +11,16 @@ mod command;
 mod editor;
 mod explain;
 mod input;
+mod interrupt;
 mod render;
 mod script;
 mod shell;
 mod sitting;
+mod threads;
 
 pub use editor::terminal_width;
 pub use explain::explain;
+pub use interrupt::interrupted;
 pub use render::{Format, ShowError, ShowOptions, Shown, UnknownFormat, show};
 pub use script::script;
 pub use shell::shell;

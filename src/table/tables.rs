@@ -129,7 +129,8 @@ impl Tables {
     /// deltalake's view of the table's log.
     pub(super) fn log_store(&self, table: &TableName) -> LogStoreRef {
         let root = layout::table(table);
-        // The scheme is a formality: every request goes to the store given here.
+        // Every request goes to the store given here. The scheme tells the kernel that listings are
+        // in order, which every lake's store keeps.
         let url = Url::parse(&format!("memory:///{root}/")).expect("table names are safe in URLs");
         default_logstore(self.lake.store_at(&root), self.lake.store(), &url, &StorageConfig::default())
     }

@@ -25,7 +25,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 const KEPT_IN: &[(&str, &str)] = &[
     ("deltalake::", "table"),
     ("minijinja::", "compile"),
-    ("serde_saphyr::", "project"),
     ("rustyline::", "repl"),
     ("indicatif::", "cli"),
     ("clap::", "cli"),

@@ -19,7 +19,8 @@ const PLAIN: FormatOptions<'static> = FormatOptions::new()
     .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
     .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z"));
 
-static NESTED: LazyLock<EncoderOptions> = LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true));
+static NESTED: LazyLock<EncoderOptions> =
+    LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true));
 
 /// The texts of a batch's values. Lists, structs and maps are JSON.
 pub(super) struct Cells<'a>(Vec<Column<'a>>);
@@ -42,7 +43,8 @@ impl<'a> Cells<'a> {
     pub(super) fn of(batch: &'a RecordBatch) -> Result<Self, ArrowError> {
         let fields = batch.schema_ref().fields().iter();
         let columns = fields.zip(batch.columns()).map(|(field, array)| {
-            let nested = if array.data_type().is_nested() { make_encoder(field, array, &NESTED).ok() } else { None };
+            let nested =
+                if array.data_type().is_nested() { make_encoder(field, array, &NESTED).ok() } else { None };
             let reader = match nested {
                 Some(encoder) => Reader::Nested(encoder),
                 None => Reader::Plain(ArrayFormatter::try_new(array, &PLAIN)?),
@@ -145,7 +147,9 @@ pub(super) fn pad(line: &mut String, text: &str, shown: &str, room: usize, to_th
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Decimal128Array, Int32Array, ListArray, NullArray, TimestampMicrosecondArray};
+    use arrow::array::{
+        ArrayRef, Decimal128Array, Int32Array, ListArray, NullArray, TimestampMicrosecondArray,
+    };
     use arrow::datatypes::Int32Type;
 
     use super::*;

@@ -68,7 +68,8 @@ mod tests {
             [("n,o", Arc::new((1..7).collect::<Int64Array>())), ("text", Arc::new(texts))];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let csv = shown(&[batch.slice(0, 3), batch.slice(3, 3)], Format::Csv, &ShowOptions::default());
-        let expected = "\"n,o\",text\n1,plain\n2,\"a,b\"\n3,\"say \"\"ja\"\"\"\n4,\"two\nlines\"\n5,\"\"\n6,\n";
+        let expected =
+            "\"n,o\",text\n1,plain\n2,\"a,b\"\n3,\"say \"\"ja\"\"\"\n4,\"two\nlines\"\n5,\"\"\n6,\n";
         assert_eq!(csv, expected);
     }
 }

@@ -86,7 +86,8 @@ fn with_names_that_differ(schema: &SchemaRef) -> SchemaRef {
         if seen.insert(field.name().clone()) {
             return field;
         }
-        let numbered = (1..).map(|number| format!("{}_{number}", field.name())).find(|name| !taken.contains(name));
+        let numbered =
+            (1..).map(|number| format!("{}_{number}", field.name())).find(|name| !taken.contains(name));
         let name = numbered.expect("there are more numbers than columns");
         taken.insert(name.clone());
         field.with_name(name)
@@ -114,7 +115,8 @@ mod tests {
             Arc::new(Int64Array::from(vec![7, 8])),
         ];
         let names = ["id", "sum", "text", "at", "id"];
-        let fields: Vec<Field> = names.iter().zip(&arrays).map(|(n, a)| Field::new(*n, a.data_type().clone(), true)).collect();
+        let fields: Vec<Field> =
+            names.iter().zip(&arrays).map(|(n, a)| Field::new(*n, a.data_type().clone(), true)).collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays.to_vec()).unwrap()
     }
 

@@ -15,7 +15,8 @@ pub(super) struct Markdown<'a> {
 
 impl<'a> Markdown<'a> {
     pub(super) fn new(schema: &SchemaRef, options: &'a ShowOptions) -> Self {
-        let columns = schema.fields().iter().map(|field| (field.name().clone(), is_right_aligned(field.data_type())));
+        let columns =
+            schema.fields().iter().map(|field| (field.name().clone(), is_right_aligned(field.data_type())));
         Self { options, columns: columns.collect() }
     }
 }
@@ -29,7 +30,9 @@ impl Renderer for Markdown<'_> {
     fn rows(&mut self, batch: &RecordBatch, page: &mut String) -> Result<(), ArrowError> {
         let mut cells = Cells::of(batch)?;
         for row in 0..batch.num_rows() {
-            let texts = cells.row(row).map(|text| text.map_or_else(|| self.options.null.clone(), |text| escaped(&text)));
+            let texts = cells
+                .row(row)
+                .map(|text| text.map_or_else(|| self.options.null.clone(), |text| escaped(&text)));
             line(page, texts);
         }
         Ok(())

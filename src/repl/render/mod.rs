@@ -22,8 +22,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
 
+use super::threads::Threads;
 use crate::base::{Diagnostic, Error, ErrorKind, did_you_mean, grouped};
 use crate::lakehouse::{Outcome, QueryError};
 
@@ -167,9 +169,11 @@ impl From<ShowError> for Error {
                 let diagnostic = Diagnostic::error("elt::show::write", error.to_string());
                 Self::new(ErrorKind::Unavailable, diagnostic)
             }
-            ShowError::Value { .. } => {
-                Self::user("elt::show::value", error.to_string(), "cast the column to varchar, or choose another format")
-            }
+            ShowError::Value { .. } => Self::user(
+                "elt::show::value",
+                error.to_string(),
+                "cast the column to varchar, or choose another format",
+            ),
         }
     }
 }
@@ -178,6 +182,7 @@ impl From<ShowError> for Error {
 ///
 /// Memory is that of one batch; for a table, of the rows it shows and at most one batch more. All rows
 /// are read and counted even where only the first are shown. An answer without columns shows nothing.
+/// Dropping the future cancels the query. Must be called in a tokio runtime.
 ///
 /// # Errors
 /// [`ShowError::Query`] if the query fails part-way: CSV, JSON and Markdown have then been written up to
@@ -188,9 +193,49 @@ pub async fn show(
     options: &ShowOptions,
     out: &mut (dyn Write + Send),
 ) -> Result<Shown, ShowError> {
+    show_from(&Threads::shared(), outcome, format, options, out).await
+}
+
+/// The same, with rows that certain threads find.
+pub(super) async fn show_from(
+    threads: &Threads,
+    outcome: Outcome,
+    format: Format,
+    options: &ShowOptions,
+    out: &mut (dyn Write + Send),
+) -> Result<Shown, ShowError> {
     let schema = Arc::clone(outcome.schema());
-    let rows = outcome.into_stream().map_err(QueryError::from);
-    show_rows(&schema, rows, format, options, out).await
+    show_rows(&schema, Box::pin(on_its_own(threads, outcome)), format, options, out).await
+}
+
+/// The rows of an answer, found on a task of their own. Dropping the stream stops the task.
+///
+/// A query may compute for seconds without a pause; whoever waits for its rows here can be told to stop
+/// waiting at any time, and the task then ends at its next pause.
+fn on_its_own(
+    threads: &Threads,
+    mut outcome: Outcome,
+) -> impl Stream<Item = Result<RecordBatch, QueryError>> + use<> {
+    let (found, rows) = mpsc::channel(1);
+    let task = threads.spawn(async move {
+        while let Some(batch) = outcome.next().await {
+            if found.send(batch).await.is_err() {
+                break;
+            }
+        }
+    });
+    futures::stream::unfold((rows, task), |(mut rows, mut task)| async move {
+        if let Some(batch) = rows.recv().await {
+            return Some((batch, (rows, task)));
+        }
+        // The end of the channel is the end of the answer only if the task ended well.
+        if let Some(Err(error)) = task.join_next().await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+        None
+    })
 }
 
 async fn show_rows(
@@ -211,17 +256,20 @@ async fn show_rows(
         if !written(out, &mut page)? {
             return Ok(Shown { rows, whole: false });
         }
-        tokio::task::coop::consume_budget().await; // a stream that is always ready still lets Ctrl-C in
     }
     renderer.end(&mut page);
     let whole = written(out, &mut page)? && flushed(out)?;
     Ok(Shown { rows, whole })
 }
 
-fn renderer<'a>(schema: &SchemaRef, format: Format, options: &'a ShowOptions) -> Box<dyn Renderer + Send + 'a> {
+fn renderer<'a>(
+    schema: &SchemaRef,
+    format: Format,
+    options: &'a ShowOptions,
+) -> Box<dyn Renderer + Send + 'a> {
     match format {
         _ if schema.fields().is_empty() => Box::new(Silence),
-        Format::Table | Format::Line if plan::is_plan(schema) => Box::new(plan::Plan),
+        Format::Table | Format::Line if plan::is_plan(schema) => Box::new(plan::Plan::default()),
         Format::Table => Box::new(table::Table::new(schema, options)),
         Format::Line => Box::new(line::Lines::new(schema, options)),
         Format::Csv => Box::new(csv::Csv::new(schema)),
@@ -330,7 +378,8 @@ mod tests {
         let schema = numbers(0, 0).schema();
         let batches = futures::stream::iter((0..).map(|at| Ok(numbers(at, at + 1000))));
         let mut out = Head { left: 5000 };
-        let shown = show_rows(&schema, batches, Format::Csv, &ShowOptions::default(), &mut out).await.unwrap();
+        let shown =
+            show_rows(&schema, batches, Format::Csv, &ShowOptions::default(), &mut out).await.unwrap();
         assert!(!shown.whole && shown.rows < 10_000, "{shown:?}");
     }
 

@@ -8,11 +8,15 @@ use super::Renderer;
 use super::cell::{Cells, in_lines};
 
 /// Plans, each below its name, with their lines as they are: a plan in a box cannot be read.
-pub(super) struct Plan;
+#[derive(Default)]
+pub(super) struct Plan {
+    begun: bool,
+}
 
 /// Whether an answer is one to `EXPLAIN`.
 pub(super) fn is_plan(schema: &SchemaRef) -> bool {
-    let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let names =
+        |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
     names(schema) == ["plan_type", "plan"]
 }
 
@@ -22,14 +26,10 @@ impl Renderer for Plan {
         for row in 0..batch.num_rows() {
             let texts: Vec<String> = cells.row(row).flatten().collect();
             if let [name, plan] = texts.as_slice() {
-                page.push_str(&format!("{}\n{}\n\n", in_lines(name), in_lines(plan.trim_end())));
+                let space = if std::mem::replace(&mut self.begun, true) { "\n" } else { "" };
+                page.push_str(&format!("{space}{}\n{}\n", in_lines(name), in_lines(plan.trim_end())));
             }
         }
         Ok(())
-    }
-
-    fn end(&mut self, page: &mut String) {
-        page.truncate(page.trim_end().len());
-        page.push('\n');
     }
 }

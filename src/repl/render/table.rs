@@ -74,7 +74,8 @@ impl<'a> Table<'a> {
     /// Fixes the widths; writes the header and the rows kept so far.
     fn open(&mut self, page: &mut String) {
         let (first, last) = (std::mem::take(&mut self.first), std::mem::take(&mut self.last));
-        let wishes: Vec<Wish> = (0..self.columns.len()).map(|at| self.wish(at, first.iter().chain(&last))).collect();
+        let wishes: Vec<Wish> =
+            (0..self.columns.len()).map(|at| self.wish(at, first.iter().chain(&last))).collect();
         let slots = fit(&wishes, self.options.width);
         border(page, &slots, ['┌', '┬', '┐']);
         self.heading(page, &slots, |column| column.name.clone(), false);
@@ -131,7 +132,8 @@ impl<'a> Table<'a> {
         if self.rows > count(first.saturating_add(last)) {
             let parts = [("first", first), ("last", last)];
             let parts = parts.iter().filter(|(_, rows)| *rows > 0);
-            let parts: Vec<_> = parts.map(|(which, rows)| format!("{which} {}", grouped(count(*rows)))).collect();
+            let parts: Vec<_> =
+                parts.map(|(which, rows)| format!("{which} {}", grouped(count(*rows)))).collect();
             let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(" and ") };
             words += &format!(" ({parts} shown)");
         }
@@ -275,21 +277,21 @@ mod tests {
         ]);
         let at = |width| table(std::slice::from_ref(&wide), &ShowOptions::terminal(Some(width), false));
         insta::assert_snapshot!(at(60), @r"
-        ┌─────────┬──────────────┬──────────────┬──────────────┐
-        │ code    │ name         │ note         │ place        │
-        │ varchar │ varchar      │ varchar      │ varchar      │
-        ├─────────┼──────────────┼──────────────┼──────────────┤
-        │ AB      │ a name that… │ one\nand tw… │ somewhere\t… │
-        └─────────┴──────────────┴──────────────┴──────────────┘
+        ┌─────────┬────────────────┬───────────────┬───────────────┐
+        │ code    │ name           │ note          │ place         │
+        │ varchar │ varchar        │ varchar       │ varchar       │
+        ├─────────┼────────────────┼───────────────┼───────────────┤
+        │ AB      │ a name that i… │ one\nand two… │ somewhere\tf… │
+        └─────────┴────────────────┴───────────────┴───────────────┘
         1 row
         ");
         insta::assert_snapshot!(at(40), @r"
-        ┌─────────┬──────────┬───┬─────────────┐
-        │ code    │ name     │ … │ place       │
-        │ varchar │ varchar  │ … │ varchar     │
-        ├─────────┼──────────┼───┼─────────────┤
-        │ AB      │ a name … │ … │ somewhere\… │
-        └─────────┴──────────┴───┴─────────────┘
+        ┌─────────┬────────────┬───┬───────────┐
+        │ code    │ name       │ … │ place     │
+        │ varchar │ varchar    │ … │ varchar   │
+        ├─────────┼────────────┼───┼───────────┤
+        │ AB      │ a name th… │ … │ somewher… │
+        └─────────┴────────────┴───┴───────────┘
         1 row, 4 columns (3 shown)
         ");
     }

@@ -11,9 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use deltalake::kernel::Add;
 use futures::StreamExt;
 use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
-use parquet::arrow::async_writer::ParquetObjectWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -65,7 +65,7 @@ pub(super) async fn write_rows(
 /// A file that is being written. Dropped, it leaves nothing that a table refers to.
 struct OpenFile {
     name: String,
-    writer: AsyncArrowWriter<ParquetObjectWriter>,
+    writer: AsyncArrowWriter<BufWriter>,
 }
 
 impl OpenFile {
@@ -75,7 +75,7 @@ impl OpenFile {
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level")))
             .set_created_by(crate::table::commit::ENGINE.to_owned())
             .build();
-        let upload = ParquetObjectWriter::new(Arc::clone(store), Path::from(name.clone()));
+        let upload = BufWriter::new(Arc::clone(store), Path::from(name.clone()));
         let writer = AsyncArrowWriter::try_new(upload, Arc::clone(schema), Some(properties)).map_err(failed)?;
         Ok(Self { name, writer })
     }

@@ -1,0 +1,216 @@
+//! What can be typed?
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::base::{Diagnostic, Error, Result};
+use crate::lakehouse::{OpenOptions, PublishMode, Selector};
+use crate::repl::Format;
+
+/// Raw files to tested Delta tables, published one release at a time
+#[derive(Debug, Parser)]
+#[command(
+    name = "elt",
+    version,
+    max_term_width = 100,
+    after_help = "Without a command elt opens the SQL shell.\nExit codes: 0 done, 1 data broke a promise, 2 something to correct, 75 run again later, 130 interrupted."
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+/// Where the project and its lake are.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct Place {
+    /// Folder of the project [default: this folder or its nearest parent that is one]
+    #[arg(long, global = true, value_name = "DIR", env = "DBT_PROJECT_DIR", hide_env = true, help_heading = "Place")]
+    project_dir: Option<PathBuf>,
+    /// Folder of the lake [default: as the profile says, or `lake` in the project]
+    #[arg(long, global = true, value_name = "DIR", env = "ELT_LAKE", hide_env = true, help_heading = "Place")]
+    lake: Option<String>,
+    /// Folder of profiles.yml
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Place")]
+    profiles_dir: Option<PathBuf>,
+    /// Target of the profile
+    #[arg(long, short, global = true, value_name = "NAME", help_heading = "Place")]
+    target: Option<String>,
+    /// Vars over the project's, as JSON or YAML: `{"start": "2013-01-01"}`
+    #[arg(long, global = true, value_name = "MAP", help_heading = "Place")]
+    vars: Option<String>,
+}
+
+impl Place {
+    /// The same for the front door.
+    pub(super) fn options(&self) -> Result<OpenOptions> {
+        Ok(OpenOptions {
+            folder: self.project_dir.clone().unwrap_or_else(|| PathBuf::from(".")),
+            lake: self.lake.clone(),
+            target: self.target.clone(),
+            profiles_dir: self.profiles_dir.clone(),
+            vars: self.vars.as_deref().map(OpenOptions::read_vars).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Land new files, build and test models, publish them as one release
+    #[command(visible_alias = "run")]
+    Build(BuildArgs),
+    /// Load raw files into a table, each once
+    Land(LandArgs),
+    /// Query the lake, or open the SQL shell
+    Sql(SqlArgs),
+    /// List sources, models and tests
+    #[command(visible_alias = "list")]
+    Ls(LsArgs),
+    /// List the releases of the lake
+    Releases(ReleasesArgs),
+    /// List the versions of a table
+    History(HistoryArgs),
+    /// Go back to an earlier release, as a new release
+    Rollback(RollbackArgs),
+    /// Make a small project that works at once
+    Init(InitArgs),
+    /// Delete the artifacts that elt made (not the lake)
+    Clean,
+}
+
+/// How a report is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs, on standard output
+    Json,
+}
+
+/// Which nodes of the project.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct Selection {
+    /// Only these nodes: `orders`, `+orders`, `orders+`, `tag:nightly`, `path:models/marts`
+    #[arg(long, short, value_name = "SELECTOR", num_args = 1.., visible_alias = "models", short_alias = 'm')]
+    select: Vec<String>,
+    /// Not these
+    #[arg(long, value_name = "SELECTOR", num_args = 1..)]
+    exclude: Vec<String>,
+}
+
+impl Selection {
+    pub(super) fn include(&self) -> Result<Vec<Selector>> {
+        selectors(&self.select)
+    }
+
+    pub(super) fn exclude(&self) -> Result<Vec<Selector>> {
+        selectors(&self.exclude)
+    }
+}
+
+fn selectors(texts: &[String]) -> Result<Vec<Selector>> {
+    let read = |text: &String| text.parse::<Selector>().map_err(|error: Diagnostic| Error::from(error));
+    texts.iter().map(read).collect()
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct BuildArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Make incremental models from the beginning
+    #[arg(long, short)]
+    pub(super) full_refresh: bool,
+    /// What to publish if something fails: nothing, or the models whose whole upstream passed
+    #[arg(long, value_name = "WHAT", default_value = "all", value_parser = publish_mode)]
+    pub(super) publish: PublishMode,
+    /// Steps at once [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<usize>,
+    /// How the report is told
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ReportFormat,
+}
+
+fn publish_mode(text: &str) -> std::result::Result<PublishMode, String> {
+    match text {
+        "all" => Ok(PublishMode::All),
+        "passing" => Ok(PublishMode::Passing),
+        _ => Err("write `all` or `passing`".to_owned()),
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct LandArgs {
+    /// Table, as `source.table`
+    pub(super) table: String,
+    /// Files, folders or globs [default: the location that the source declares]
+    pub(super) files: Vec<String>,
+    /// How the report is told
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(super) struct SqlArgs {
+    /// SQL to run, statements ending in `;` [default: the shell, or standard input]
+    #[arg(conflicts_with_all = ["command", "file"])]
+    pub(super) sql: Option<String>,
+    /// SQL to run (can be repeated)
+    #[arg(long, short, value_name = "SQL")]
+    pub(super) command: Vec<String>,
+    /// File of SQL to run (can be repeated; `-` is standard input)
+    #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
+    pub(super) file: Vec<PathBuf>,
+    /// table, line, csv, json, jsonl or markdown
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct LsArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// How the list is told
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReleasesArgs {
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+    pub(super) limit: usize,
+    /// How the list is told
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct HistoryArgs {
+    /// Table, as `table` or `schema.table`
+    pub(super) table: String,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+    pub(super) limit: usize,
+    /// How the list is told
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RollbackArgs {
+    /// Release to go back to [default: the one before the newest]
+    pub(super) release: Option<u64>,
+    /// How the report is told
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InitArgs {
+    /// Name of the project and of its new folder
+    pub(super) name: String,
+}

@@ -1,0 +1,166 @@
+//! `elt build`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::print_json;
+use crate::base::{Ending, Result, World, grouped};
+use crate::cli::args::{BuildArgs, Place, ReportFormat};
+use crate::cli::or_interrupted;
+use crate::cli::ui::{Ui, time_words};
+use crate::lakehouse::{BuildRequest, Built, Lakehouse, Outcome, Sample, StepReport, Verdict, Visibility, step_json};
+use crate::repl::{Format, ShowOptions, show};
+
+pub(crate) async fn run(args: BuildArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let request = BuildRequest {
+        select: args.selection.include()?,
+        exclude: args.selection.exclude()?,
+        full_refresh: args.full_refresh,
+        publish: args.publish,
+        threads: args.threads,
+    };
+    let lakehouse = Lakehouse::create(&place.options()?, world)?;
+    let built = or_interrupted(lakehouse.build(&request, ui), ui).await?;
+    ui.settle();
+    built.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    if args.format == ReportFormat::Json {
+        print_json(&as_json(&built))?;
+    }
+    for step in built.steps.iter().filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_))) {
+        failure(step, ui).await;
+    }
+    summary(&built, ui);
+    Ok(if built.is_well() { ExitCode::SUCCESS } else { ExitCode::from(exit_code(&built)) })
+}
+
+/// 1 if data broke a promise; 2 if the only thing wrong is the project.
+fn exit_code(built: &Built) -> u8 {
+    let broken = built.steps.iter().filter_map(|step| match &step.verdict {
+        Verdict::Broken(error) => Some(error.kind().exit_code()),
+        Verdict::Failed(_) => Some(1),
+        _ => None,
+    });
+    broken.min().unwrap_or(1)
+}
+
+/// What there is to say of a step that went wrong: the rows and where they are from, or the error.
+async fn failure(step: &StepReport, ui: &Ui) {
+    match &step.verdict {
+        Verdict::Broken(error) => ui.diagnostic(&**error),
+        Verdict::Failed(sample) => {
+            ui.line("");
+            let head = format!("FAILED  {}  {}", step.name, sample.count_words());
+            ui.line(&format!("{}  {}", ui.paint(&head, Ending::Failed), step.place));
+            ui.line(&rows(sample).await);
+        }
+        _ => {}
+    }
+}
+
+async fn rows(sample: &Sample) -> String {
+    let mut shown = Vec::new();
+    if let Some(rows) = &sample.rows {
+        let options = ShowOptions::terminal(crate::repl::terminal_width(), false);
+        let written = show(Outcome::rows(rows.clone()), Format::Table, &options, &mut shown).await;
+        let _ = written.expect("rows in memory can be written to memory");
+    }
+    let mut text = String::from_utf8_lossy(&shown).trim_end().to_owned();
+    for origin in &sample.origins {
+        text.push_str(&format!("\n  from {}:{}", origin.file, origin.line));
+    }
+    text
+}
+
+/// A few lines that can be pasted into a chat.
+fn summary(built: &Built, ui: &Ui) {
+    ui.line("");
+    let count = |is: fn(&Verdict) -> bool| built.steps.iter().filter(|step| is(&step.verdict)).count();
+    let made = count(|verdict| matches!(verdict, Verdict::Made(_)));
+    let tests = [
+        (count(|verdict| matches!(verdict, Verdict::Passed)), "passed"),
+        (count(|verdict| matches!(verdict, Verdict::Warned(_))), "warned"),
+        (count(|verdict| matches!(verdict, Verdict::Failed(_))), "failed"),
+    ];
+    let broken = count(|verdict| matches!(verdict, Verdict::Broken(_)));
+    let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
+    let rows: u64 = built.landed.iter().flat_map(|report| report.accounts()).map(|account| account.read).sum();
+    let mut parts = vec![format!("{made} models built")];
+    let tests: Vec<String> =
+        tests.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    if !tests.is_empty() {
+        parts.push(format!("tests: {}", tests.join(", ")));
+    }
+    parts.extend((broken > 0).then(|| format!("{broken} with errors")));
+    parts.extend((skipped > 0).then(|| format!("{skipped} skipped")));
+    parts.extend((rows > 0).then(|| format!("{} raw rows read", grouped(rows))));
+    let parts = parts.join(" · ");
+    let took = time_words(built.took);
+    match (&built.release, built.is_well()) {
+        (Some(release), true) => {
+            let head = ui.paint(&format!("published release {}", release.number), Ending::Done);
+            ui.line(&format!("{head}  {parts}  {took}"));
+        }
+        (None, true) => ui.line(&format!("{}  {parts}  {took}", ui.paint("nothing new to publish", Ending::Done))),
+        (Some(release), false) => {
+            let head = ui.paint(&format!("published release {} in part", release.number), Ending::Warned);
+            ui.line(&format!("{head}  {parts}  {took}"));
+            unpublished(built, ui);
+        }
+        (None, false) => {
+            ui.line(&format!("{}  {parts}  {took}", ui.paint("NOT PUBLISHED", Ending::Failed)));
+            unpublished(built, ui);
+            match built.before {
+                Some(number) => ui.line(&format!("readers still see release {number}")),
+                None => ui.line("readers see an empty lake, as before"),
+            }
+            next(built, ui);
+        }
+    }
+}
+
+/// The models that stay unseen, grouped by why.
+fn unpublished(built: &Built, ui: &Ui) {
+    let mut by_reason: Vec<(String, Vec<String>)> = Vec::new();
+    let models = built.steps.iter().filter_map(|step| match &step.visibility {
+        Visibility::NotPublished { because } => Some((because.clone(), step.name.clone())),
+        _ => None,
+    });
+    let sources = built.held_back.iter().map(|(table, because)| (because.clone(), table.to_string()));
+    for (because, name) in models.chain(sources) {
+        match by_reason.iter_mut().find(|(reason, _)| *reason == because) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((because, vec![name])),
+        }
+    }
+    for (because, names) in by_reason {
+        ui.line(&format!("  NOT PUBLISHED  {}: {because}", names.join(", ")));
+    }
+}
+
+/// What to run next.
+fn next(built: &Built, ui: &Ui) {
+    let failed: Vec<&str> = built
+        .steps
+        .iter()
+        .filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_)))
+        .map(|step| step.name.as_str())
+        .collect();
+    let Some(first) = failed.first() else { return };
+    ui.line(&format!(
+        "next: correct `{first}` or its data, then `elt build`; or `elt build --publish passing` publishes what passed"
+    ));
+}
+
+fn as_json(built: &Built) -> serde_json::Value {
+    json!({
+        "run": built.run,
+        "published": built.release.is_some(),
+        "release": built.release.as_ref().map(|release| release.number),
+        "release_before": built.before,
+        "landed": built.landed,
+        "held_back": built.held_back,
+        "results": built.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "elapsed_seconds": built.took.as_secs_f64(),
+    })
+}

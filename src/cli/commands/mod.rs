@@ -1,0 +1,46 @@
+//! One file per verb.
+
+pub(super) mod build;
+pub(super) mod clean;
+pub(super) mod history;
+pub(super) mod init;
+pub(super) mod land;
+pub(super) mod ls;
+pub(super) mod releases;
+pub(super) mod rollback;
+pub(super) mod sql;
+
+use std::io::Write as _;
+
+use crate::base::{Error, Result};
+
+/// Writes a report for programs, and a line end, to standard output.
+fn print_json(report: &serde_json::Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(report).expect("reports are plain data");
+    print_text(&text)
+}
+
+/// Writes a text and a line end to standard output. A reader that has gone away is no error.
+fn print_text(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::user("elt::output", format!("cannot write the output: {error}"), "check where it is written to"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lays out rows of text in columns, the names above them.
+fn columns<const N: usize>(names: [&str; N], rows: &[[String; N]]) -> String {
+    let width = |at: usize| {
+        rows.iter().map(|row| row[at].chars().count()).chain([names[at].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(names.to_vec())];
+    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    lines.join("\n")
+}

@@ -1,0 +1,43 @@
+//! `elt releases`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{columns, print_json, print_text};
+use crate::base::{Result, World};
+use crate::cli::args::{Place, ReleasesArgs, ReportFormat};
+use crate::lakehouse::{Lakehouse, Release};
+
+pub(crate) async fn run(args: ReleasesArgs, place: &Place, world: World) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let releases = lakehouse.releases(args.limit).await?;
+    if args.format == ReportFormat::Json {
+        print_json(&json!(releases))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if releases.is_empty() {
+        print_text("no releases yet; `elt build` makes the first")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<[String; 5]> = releases.iter().map(row).collect();
+    print_text(&columns(["release", "published at (UTC)", "by", "made by", "what changed"], &rows))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(release: &Release) -> [String; 5] {
+    let changed: Vec<String> =
+        release.tables.iter().map(|summary| format!("{} ({})", summary.table, summary.effect)).collect();
+    let what = match release.abandoned_because() {
+        Some(because) => format!("abandoned: {because}"),
+        None if changed.is_empty() => "views only".to_owned(),
+        None => changed.join(", "),
+    };
+    [
+        release.number.to_string(),
+        release.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+        release.user.clone(),
+        release.kind_words(),
+        what,
+    ]
+}

@@ -1,0 +1,56 @@
+//! `elt sql`, and `elt` alone
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::base::{Error, Result, World};
+use crate::cli::args::{Place, SqlArgs};
+use crate::cli::or_interrupted;
+use crate::cli::ui::Ui;
+use crate::lakehouse::Lakehouse;
+use crate::repl::{self, ShellSettings, ShowOptions};
+
+pub(crate) async fn run(args: SqlArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let to_terminal = std::io::stdout().is_terminal();
+    let show = if to_terminal { ShowOptions::terminal(repl::terminal_width(), ui.colour()) } else { ShowOptions::default() };
+    let settings = ShellSettings { format: args.format, show, timing: false, release: None };
+    let texts = texts(&args)?;
+    if let Some(texts) = texts {
+        let mut out = std::io::stdout();
+        for (name, text) in texts {
+            let answered = repl::script(&lakehouse, &text, &name, settings.clone(), &mut out);
+            or_interrupted(answered, ui).await?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    repl::shell(&lakehouse, settings).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The texts to run, with the names that errors show; nothing means the shell.
+fn texts(args: &SqlArgs) -> Result<Option<Vec<(String, String)>>> {
+    if let Some(sql) = &args.sql {
+        return Ok(Some(vec![("sql".to_owned(), sql.clone())]));
+    }
+    if !args.command.is_empty() {
+        return Ok(Some(args.command.iter().map(|sql| ("sql".to_owned(), sql.clone())).collect()));
+    }
+    if !args.file.is_empty() {
+        return args.file.iter().map(|path| read(path)).collect::<Result<Vec<_>>>().map(Some);
+    }
+    if std::io::stdin().is_terminal() { Ok(None) } else { Ok(Some(vec![read(Path::new("-"))?])) }
+}
+
+fn read(path: &Path) -> Result<(String, String)> {
+    let cannot = |error: std::io::Error| {
+        Error::user("elt::sql::file", format!("cannot read {}: {error}", path.display()), "check the path; it is relative to this folder")
+    };
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(cannot)?;
+        return Ok(("stdin".to_owned(), text));
+    }
+    Ok((path.display().to_string(), std::fs::read_to_string(path).map_err(cannot)?))
+}

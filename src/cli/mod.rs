@@ -1,0 +1,83 @@
+//! The command line: flags in, one verb of the front door, one report out.
+//!
+//! Rows and reports asked for with `--format json` go to standard output; everything that is said
+//! to a person goes to standard error. Exit codes are a contract: see [`ErrorKind`](crate::base::ErrorKind).
+
+mod args;
+mod commands;
+mod ui;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::base::{Error, ErrorKind, Result, World};
+use args::{Args, Command};
+use ui::Ui;
+
+/// Reads the command line, does what it says, and returns the process's exit code.
+///
+/// `arguments` start with the program's name.
+pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let ui = Ui::new(&world);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(Box::pin(dispatch(args, world, &ui)));
+            // A cancelled query may still be inside a blocking read; there is nothing to wait for.
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(Error::user("elt::runtime", format!("cannot start: {error}"), "free some memory or threads")),
+    };
+    let _ = std::io::stdout().flush();
+    match ended {
+        Ok(code) => code,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
+    let place = args.place.clone();
+    match args.command {
+        None => Box::pin(commands::sql::run(args::SqlArgs::default(), &place, world, ui)).await,
+        Some(Command::Build(args)) => Box::pin(commands::build::run(args, &place, world, ui)).await,
+        Some(Command::Land(args)) => Box::pin(commands::land::run(args, &place, world, ui)).await,
+        Some(Command::Sql(args)) => Box::pin(commands::sql::run(args, &place, world, ui)).await,
+        Some(Command::Ls(args)) => Box::pin(commands::ls::run(args, &place, world, ui)).await,
+        Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world)).await,
+        Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world)).await,
+        Some(Command::Rollback(args)) => Box::pin(commands::rollback::run(args, &place, world, ui)).await,
+        Some(Command::Init(args)) => commands::init::run(&args, ui),
+        Some(Command::Clean) => commands::clean::run(&place, world, ui),
+    }
+}
+
+/// Waits for a verb, or for Ctrl-C, whichever comes first.
+///
+/// Dropping the verb is safe until it publishes; from then on it is let finish, which takes moments.
+async fn or_interrupted<T>(verb: impl Future<Output = Result<T>>, ui: &Ui) -> Result<T> {
+    let mut verb = Box::pin(verb);
+    loop {
+        tokio::select! {
+            done = &mut verb => return done,
+            () = crate::repl::interrupted() => {
+                if !ui.is_publishing() {
+                    let diagnostic = crate::base::Diagnostic::error("elt::interrupted", "interrupted; nothing was published");
+                    return Err(Error::new(ErrorKind::Interrupted, diagnostic));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! How is work shown while it goes on?
+//!
+//! On a terminal a spinner per running step, and a line for each that is done; elsewhere only the lines.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write as _};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
+
+use crate::base::{Ending, Error, Event, Step, Watch, World};
+
+/// What is said to people, on standard error.
+pub(super) struct Ui {
+    bars: Option<MultiProgress>,
+    running: Mutex<HashMap<Step, ProgressBar>>,
+    publishing: AtomicBool,
+    colour: bool,
+}
+
+impl Ui {
+    pub(super) fn new(world: &World) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let plain = world.env.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || world.env.get("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            bars: terminal.then(MultiProgress::new),
+            running: Mutex::default(),
+            publishing: AtomicBool::new(false),
+            colour: terminal && !plain,
+        }
+    }
+
+    /// Whether standard error takes colour.
+    pub(super) fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Whether work has come to where it must not be interrupted.
+    pub(super) fn is_publishing(&self) -> bool {
+        self.publishing.load(Ordering::SeqCst)
+    }
+
+    /// One line, or several.
+    pub(super) fn line(&self, text: &str) {
+        let written = match &self.bars {
+            Some(bars) => bars.println(text),
+            None => writeln!(std::io::stderr(), "{text}"),
+        };
+        // Nobody is left to tell that nobody listens.
+        drop(written);
+    }
+
+    /// Takes away what still spins, before the last words.
+    pub(super) fn settle(&self) {
+        for (_, bar) in self.running.lock().expect("no holder panics").drain() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Everything that an error has to say.
+    pub(super) fn error(&self, error: &Error) {
+        self.settle();
+        for diagnostic in error.diagnostics() {
+            self.diagnostic(diagnostic);
+        }
+    }
+
+    /// A diagnostic with its place in the source, if it has one.
+    pub(super) fn diagnostic(&self, diagnostic: &dyn miette::Diagnostic) {
+        let styles = if self.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
+        let theme = GraphicalTheme { characters: ThemeCharacters::unicode(), styles };
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+        let mut text = String::new();
+        if handler.render_report(&mut text, diagnostic).is_err() {
+            text = diagnostic.to_string();
+        }
+        self.line(text.trim_end());
+    }
+
+    /// `text` in a colour, where there is colour.
+    pub(super) fn paint(&self, text: &str, ending: Ending) -> String {
+        let code = match ending {
+            Ending::Done => "32",
+            Ending::Warned => "33",
+            Ending::Failed => "31;1",
+            Ending::Skipped => "2",
+        };
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn finished(&self, step: &Step, ending: Ending, detail: &str, took: Duration) {
+        if let Some(bar) = self.running.lock().expect("no holder panics").remove(step) {
+            bar.finish_and_clear();
+        }
+        let word = match (step.kind.as_str(), ending) {
+            (_, Ending::Skipped) => "skipped",
+            ("land", Ending::Failed) => "not landed",
+            ("land", _) => "landed",
+            ("test", Ending::Done) => "passed",
+            ("test", Ending::Warned) => "warned",
+            (_, Ending::Failed) => "FAILED",
+            _ => "built",
+        };
+        let first = detail.lines().next().unwrap_or_default();
+        let name = format!("{} {}", step.kind, step.name);
+        let line = format!("{:<10}  {name:<58} {first}", self.paint(&format!("{word:<10}"), ending));
+        self.line(format!("{line}  {}", time_words(took)).trim_end());
+    }
+}
+
+impl Watch for Ui {
+    fn on(&self, event: Event) {
+        match event {
+            Event::Started(step) => {
+                let Some(bars) = &self.bars else { return };
+                let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}");
+                let bar = bars.add(ProgressBar::new_spinner());
+                if let Ok(style) = style {
+                    bar.set_style(style);
+                }
+                bar.set_message(format!("{} {}", step.kind, step.name));
+                bar.enable_steady_tick(Duration::from_millis(120));
+                self.running.lock().expect("no holder panics").insert(step, bar);
+            }
+            Event::Finished { step, ending, detail, took } => self.finished(&step, ending, &detail, took),
+            Event::Note(text) => self.line(&format!("note: {text}")),
+            Event::Publishing => self.publishing.store(true, Ordering::SeqCst),
+        }
+    }
+}
+
+/// A duration as people read it; nothing for less than a millisecond.
+pub(super) fn time_words(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    match seconds {
+        s if s < 0.001 => String::new(),
+        s if s < 1.0 => format!("{:.0} ms", s * 1000.0),
+        s if s < 60.0 => format!("{s:.1} s"),
+        s => format!("{} min {:.0} s", (s / 60.0).floor(), s % 60.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_the_unit_that_fits() {
+        let words: Vec<String> = [0.0002, 0.0124, 1.26, 75.2].map(|s| time_words(Duration::from_secs_f64(s))).into();
+        assert_eq!(words, ["", "12 ms", "1.3 s", "1 min 15 s"]);
+    }
+}

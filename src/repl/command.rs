@@ -1,0 +1,354 @@
+//! What does a backslash command mean?
+//!
+//! Each command is a row of [`COMMANDS`]: its names, its arguments, its help, and a function that reads
+//! the arguments. The function does nothing: it says what to do, as an [`Action`].
+
+use std::path::PathBuf;
+
+use super::render::Format;
+use crate::base::{Diagnostic, ReleaseNumber, did_you_mean};
+
+/// What a command asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// End the sitting.
+    Leave,
+    /// Tell something.
+    Say(String),
+    /// Answer this statement.
+    Answer(String),
+    /// Show answers in this format; tell which it is if nothing is given.
+    Format(Option<Format>),
+    /// One line for each column, or the table again.
+    Expand(Switch),
+    /// Tell how long each answer took, or no longer.
+    Time(Switch),
+    /// Show so many rows of a table, and how many of them from the end; all if nothing.
+    Rows(Option<(usize, usize)>),
+    /// Run the statements and commands of a file.
+    Include(PathBuf),
+    /// Write answers to a file; to the screen again if nothing is given.
+    Output(Option<PathBuf>),
+    /// Read another release.
+    Release(Wanted),
+}
+
+/// On, off, or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Switch {
+    On,
+    Off,
+    Other,
+}
+
+impl Switch {
+    /// What comes of it.
+    pub(super) fn turn(self, was: bool) -> bool {
+        match self {
+            Self::On => true,
+            Self::Off => false,
+            Self::Other => !was,
+        }
+    }
+}
+
+/// Which release to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Only tell which it is.
+    Told,
+    /// The newest, whichever that is.
+    Newest,
+    /// This one, until told otherwise.
+    Number(ReleaseNumber),
+}
+
+type Meaning = Result<Action, Diagnostic>;
+
+struct Command {
+    /// All names, the first as help shows it.
+    names: &'static [&'static str],
+    arguments: &'static str,
+    help: &'static str,
+    /// Reads what follows the name.
+    read: fn(&str) -> Meaning,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        names: &["\\?", ".help", "help"],
+        arguments: "",
+        help: "list the commands",
+        read: |_| say(help()),
+    },
+    Command {
+        names: &["\\q", ".quit", ".exit", "quit", "exit"],
+        arguments: "",
+        help: "leave (so does Ctrl-D)",
+        read: |_| Ok(Action::Leave),
+    },
+    Command {
+        names: &["\\h"],
+        arguments: "",
+        help: "what elt adds to SQL",
+        read: |_| say(SQL_HELP.to_owned()),
+    },
+    Command {
+        names: &["\\d", ".schema"],
+        arguments: "[TABLE]",
+        help: "describe a table, or list the tables",
+        read: describe,
+    },
+    Command {
+        names: &["\\dt", ".tables"],
+        arguments: "",
+        help: "list the tables and views",
+        read: |_| answer("show tables"),
+    },
+    Command {
+        names: &["\\history"],
+        arguments: "TABLE",
+        help: "list the versions of a table",
+        read: history,
+    },
+    Command {
+        names: &["\\l", "\\releases"],
+        arguments: "",
+        help: "list the releases",
+        read: |_| answer("show releases"),
+    },
+    Command {
+        names: &["\\release"],
+        arguments: "[N|latest]",
+        help: "read release N, or the newest again",
+        read: release,
+    },
+    Command {
+        names: &["\\format", ".mode"],
+        arguments: "[NAME]",
+        help: "table, line, csv, json, jsonl or markdown",
+        read: format,
+    },
+    Command {
+        names: &["\\x"],
+        arguments: "[on|off]",
+        help: "one line for each column",
+        read: |text| Ok(Action::Expand(switch("\\x", text)?)),
+    },
+    Command {
+        names: &["\\rows", ".maxrows"],
+        arguments: "FIRST [LAST]|all",
+        help: "how many rows of a table to show",
+        read: rows,
+    },
+    Command {
+        names: &["\\timing", ".timer"],
+        arguments: "[on|off]",
+        help: "tell how long each answer took",
+        read: |text| Ok(Action::Time(switch("\\timing", text)?)),
+    },
+    Command {
+        names: &["\\i", ".read"],
+        arguments: "FILE",
+        help: "run the statements of a file",
+        read: include,
+    },
+    Command {
+        names: &["\\o", ".output"],
+        arguments: "[FILE]",
+        help: "answers go to a file, or to the screen",
+        read: output,
+    },
+];
+
+const SQL_HELP: &str = "\
+A statement ends with `;`. elt answers the SQL of DataFusion, and besides:
+
+  select * from orders version as of 3;               a table as it was at version 3
+  select * from orders timestamp as of '2026-01-31';  … at that instant (UTC)
+  select * from orders as of release 2;               … in release 2, views too
+  describe history orders limit 5;                    its versions, newest first
+  describe orders;  show tables;  show releases;      what there is
+  select * from 'inbox/*.csv';                        files: CSV, JSON, Parquet
+  explain select …;  explain analyze select …;        how it is, or was, answered";
+
+/// Says what a command asks for. `line` begins with its name.
+///
+/// # Errors
+/// There is no such command, or its arguments make no sense.
+pub(super) fn parse(line: &str) -> Meaning {
+    let line = line.trim().trim_end_matches(';').trim_end();
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let named = |command: &&Command| command.names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let Some(command) = COMMANDS.iter().find(named) else { return Err(unknown(name)) };
+    let rest = rest.trim();
+    if command.arguments.is_empty() && !rest.is_empty() {
+        return Err(mistake(format!("`{name}` takes no arguments")).help(usage(command)));
+    }
+    (command.read)(rest).map_err(|mistake| mistake.maybe_help(Some(usage(command))))
+}
+
+fn unknown(name: &str) -> Diagnostic {
+    let names = COMMANDS.iter().flat_map(|command| command.names).copied();
+    // One letter is near to every other.
+    let slip = if name.chars().count() > 2 { did_you_mean(name, names) } else { None };
+    let help = slip.unwrap_or_else(|| "`\\?` lists the commands".to_owned());
+    Diagnostic::error("elt::shell::no_such_command", format!("there is no command `{name}`")).help(help)
+}
+
+fn mistake(message: String) -> Diagnostic {
+    Diagnostic::error("elt::shell::arguments", message)
+}
+
+fn usage(command: &Command) -> String {
+    format!("write `{}`", format!("{} {}", command.names[0], command.arguments).trim_end())
+}
+
+fn help() -> String {
+    let mut text = "A statement of SQL ends with `;`, a command with its line.\n".to_owned();
+    for command in COMMANDS {
+        let call = format!("{} {}", command.names[0], command.arguments);
+        let others: Vec<&str> =
+            command.names[1..].iter().copied().filter(|name| !name.starts_with('\\')).collect();
+        let others = if others.is_empty() { String::new() } else { format!("  ({})", others.join(", ")) };
+        text += &format!("\n  {call:<24}{}{others}", command.help);
+    }
+    text + "\n\nCtrl-C clears the line or cancels the query; Ctrl-R searches the history."
+}
+
+fn say(text: String) -> Meaning {
+    Ok(Action::Say(text))
+}
+
+fn answer(sql: &str) -> Meaning {
+    Ok(Action::Answer(sql.to_owned()))
+}
+
+fn describe(table: &str) -> Meaning {
+    if table.is_empty() { answer("show tables") } else { answer(&format!("describe {table}")) }
+}
+
+fn history(table: &str) -> Meaning {
+    if table.is_empty() {
+        return Err(mistake("which table's history?".to_owned()));
+    }
+    answer(&format!("describe history {table}"))
+}
+
+fn release(text: &str) -> Meaning {
+    Ok(Action::Release(match text.to_lowercase().as_str() {
+        "" => Wanted::Told,
+        "latest" | "newest" => Wanted::Newest,
+        number => match number.parse() {
+            Ok(number) => Wanted::Number(ReleaseNumber(number)),
+            Err(_) => return Err(mistake(format!("`{text}` is not the number of a release"))),
+        },
+    }))
+}
+
+fn format(name: &str) -> Meaning {
+    if name.is_empty() {
+        return Ok(Action::Format(None));
+    }
+    name.parse()
+        .map(|format| Action::Format(Some(format)))
+        .map_err(|unknown: super::UnknownFormat| mistake(unknown.to_string()))
+}
+
+fn rows(text: &str) -> Meaning {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Action::Rows(None));
+    }
+    let numbers: Option<Vec<usize>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([first]) => Ok(Action::Rows(Some((*first, 0)))),
+        Some([first, last]) => Ok(Action::Rows(Some((first.saturating_add(*last), *last)))),
+        _ => Err(mistake(format!("`{text}` does not say how many rows"))),
+    }
+}
+
+fn include(file: &str) -> Meaning {
+    path(file).map(Action::Include).ok_or_else(|| mistake("which file?".to_owned()))
+}
+
+fn output(file: &str) -> Meaning {
+    Ok(Action::Output(path(file)))
+}
+
+/// A file's name, with or without quotes around it.
+fn path(text: &str) -> Option<PathBuf> {
+    let quoted = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    let bare = quoted('\'').or_else(|| quoted('"')).unwrap_or(text);
+    (!bare.is_empty()).then(|| PathBuf::from(bare))
+}
+
+fn switch(name: &str, text: &str) -> Result<Switch, Diagnostic> {
+    match text.to_lowercase().as_str() {
+        "on" => Ok(Switch::On),
+        "off" => Ok(Switch::Off),
+        "" => Ok(Switch::Other),
+        _ => Err(mistake(format!("`{name}` is `on` or `off`, not `{text}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_known_by_all_their_names() {
+        for (line, action) in [
+            ("\\q", Action::Leave),
+            ("Quit;", Action::Leave),
+            ("\\dt", Action::Answer("show tables".into())),
+            (".tables", Action::Answer("show tables".into())),
+            ("\\d  crm.people;", Action::Answer("describe crm.people".into())),
+            (".schema", Action::Answer("show tables".into())),
+            ("\\releases", Action::Answer("show releases".into())),
+            ("\\history orders", Action::Answer("describe history orders".into())),
+            ("\\x", Action::Expand(Switch::Other)),
+            (".timer ON", Action::Time(Switch::On)),
+            (".mode md", Action::Format(Some(Format::Markdown))),
+            ("\\rows 20 10", Action::Rows(Some((30, 10)))),
+            ("\\rows all", Action::Rows(None)),
+            ("\\i 'my file.sql'", Action::Include("my file.sql".into())),
+            ("\\o it's.csv", Action::Output(Some("it's.csv".into()))),
+            ("\\o", Action::Output(None)),
+            ("\\release 3", Action::Release(Wanted::Number(ReleaseNumber(3)))),
+            ("\\release latest", Action::Release(Wanted::Newest)),
+        ] {
+            assert_eq!(parse(line), Ok(action), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_says_what_would_be_right() {
+        let told = |line| {
+            let mistake = parse(line).unwrap_err();
+            format!("{} ({})", mistake.message(), mistake.help_text().unwrap())
+        };
+        assert_eq!(told("\\relases"), "there is no command `\\relases` (did you mean `\\releases`?)");
+        assert_eq!(told("\\z"), "there is no command `\\z` (`\\?` lists the commands)");
+        assert_eq!(told("\\dt now"), "`\\dt` takes no arguments (write `\\dt`)");
+        assert_eq!(told("\\history"), "which table's history? (write `\\history TABLE`)");
+        assert_eq!(told("\\x maybe"), "`\\x` is `on` or `off`, not `maybe` (write `\\x [on|off]`)");
+        assert_eq!(
+            told("\\release one"),
+            "`one` is not the number of a release (write `\\release [N|latest]`)"
+        );
+        assert!(told(".mode jsn").contains("did you mean `json`?"), "{}", told(".mode jsn"));
+    }
+
+    #[test]
+    fn help_names_every_command_in_one_line() {
+        let help = help();
+        for command in COMMANDS {
+            assert!(
+                help.lines().any(|line| line.trim_start().starts_with(command.names[0])),
+                "{}",
+                command.names[0]
+            );
+        }
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+}

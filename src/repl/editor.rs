@@ -1,0 +1,155 @@
+//! Where do typed lines come from, and where are they remembered?
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{Config, Editor};
+
+use crate::base::{Diagnostic, Error, ErrorKind, Result};
+
+/// Statements that the history keeps.
+const REMEMBERED: usize = 10_000;
+
+/// What came from the keyboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A line, or several that were pasted.
+    Line(String),
+    /// Ctrl-C: what was typed so far is not wanted.
+    Cleared,
+    /// Ctrl-D: the end.
+    Left,
+}
+
+/// The line editor of a terminal, with a history that outlives it.
+pub(super) struct LineEditor {
+    /// Away while it reads, on a thread that may block.
+    editor: Option<Editor<(), FileHistory>>,
+    history: Option<PathBuf>,
+}
+
+impl LineEditor {
+    /// Opens the terminal. A history that cannot be read is left alone.
+    pub(super) fn open(history: Option<PathBuf>) -> Result<Self> {
+        let config = Config::builder()
+            .max_history_size(REMEMBERED)
+            .and_then(|config| config.history_ignore_dups(true));
+        let config = config.map_err(no_terminal)?.history_ignore_space(true).build();
+        let entries = FileHistory::with_config(&config);
+        let mut editor = Editor::with_history(config, entries).map_err(no_terminal)?;
+        let history =
+            history.filter(|path| path.parent().is_none_or(|folder| std::fs::create_dir_all(folder).is_ok()));
+        if let Some(path) = &history {
+            let _ = editor.load_history(path); // none yet
+        }
+        Ok(Self { editor: Some(editor), history })
+    }
+
+    /// Reads what is typed after `prompt`; `styled` is the same prompt with colours.
+    pub(super) async fn line(&mut self, prompt: String, styled: String) -> Result<Typed> {
+        let mut editor = self.editor.take().expect("one line is read at a time");
+        let reading = tokio::task::spawn_blocking(move || {
+            let typed = editor.readline(&(prompt, styled));
+            (editor, typed)
+        });
+        let (editor, typed) = reading.await.map_err(|_| no_terminal(ReadlineError::Eof))?;
+        self.editor = Some(editor);
+        match typed {
+            Ok(line) => Ok(Typed::Line(line)),
+            Err(ReadlineError::Interrupted) => Ok(Typed::Cleared),
+            Err(ReadlineError::Eof) => Ok(Typed::Left),
+            Err(error) => Err(no_terminal(error)),
+        }
+    }
+
+    /// Puts a text into the history, and at once into its file (mode 0600).
+    ///
+    /// A file that cannot be written is told of once, and then left alone.
+    pub(super) fn remember(&mut self, text: &str) {
+        let Some(editor) = &mut self.editor else { return };
+        let kept = editor.add_history_entry(text.trim_end());
+        if let Some(path) = &self.history
+            && let Err(error) = kept.and_then(|_| editor.append_history(path))
+        {
+            eprintln!("the history is not kept in {}: {error}", path.display());
+            self.history = None;
+        }
+    }
+
+    /// The terminal's width, as it is now.
+    pub(super) fn width(&mut self) -> Option<usize> {
+        self.editor.as_mut().and_then(width_of)
+    }
+}
+
+/// How many columns the terminal at the standard output has; nothing if that is no terminal.
+pub fn terminal_width() -> Option<usize> {
+    width_of(&mut Editor::<(), FileHistory>::new().ok()?)
+}
+
+fn width_of(editor: &mut Editor<(), FileHistory>) -> Option<usize> {
+    let (width, _) = editor.dimensions()?;
+    Some(usize::from(width)).filter(|width| *width > 0)
+}
+
+fn no_terminal(error: ReadlineError) -> Error {
+    let what = format!("the terminal cannot be read: {error}");
+    Error::new(ErrorKind::Unavailable, Diagnostic::error("elt::shell::terminal", what))
+}
+
+/// Where the history is kept: `$ELT_HISTORY`, or `elt/history` where a user's state belongs.
+///
+/// Nothing if `$ELT_HISTORY` is empty, or nobody says where home is.
+pub(super) fn history_path(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let folder = |name: &str| env.get(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
+    match env.get("ELT_HISTORY") {
+        Some(path) if path.is_empty() => None,
+        Some(path) => Some(PathBuf::from(path)),
+        None => {
+            let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+            Some(state.join("elt/history"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_is_where_the_environment_says() {
+        let path = |pairs: &[(&str, &str)]| {
+            let env = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            history_path(&env).map(|path| path.display().to_string())
+        };
+        let home = ("HOME", "/home/ada");
+        assert_eq!(path(&[home]).as_deref(), Some("/home/ada/.local/state/elt/history"));
+        assert_eq!(path(&[home, ("XDG_STATE_HOME", "/state")]).as_deref(), Some("/state/elt/history"));
+        assert_eq!(
+            path(&[home, ("XDG_STATE_HOME", "relative")]).as_deref(),
+            Some("/home/ada/.local/state/elt/history")
+        );
+        assert_eq!(path(&[home, ("ELT_HISTORY", "here.txt")]).as_deref(), Some("here.txt"));
+        assert_eq!(path(&[home, ("ELT_HISTORY", "")]), None);
+        assert_eq!(path(&[]), None);
+    }
+
+    #[test]
+    fn statements_of_many_lines_are_remembered_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/elt/history");
+        let mut editor = LineEditor::open(Some(path.clone())).unwrap();
+        editor.remember("select 1,\n  '\\n';\n");
+        editor.remember("\\dt");
+        let again = LineEditor::open(Some(path.clone())).unwrap().editor.unwrap();
+        let entries: Vec<&String> = again.history().iter().collect();
+        assert_eq!(entries, ["select 1,\n  '\\n';", "\\dt"]);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}

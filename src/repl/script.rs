@@ -1,0 +1,130 @@
+//! What happens to a text of statements that nobody watches?
+
+use std::io::Write;
+
+use super::sitting::{Sees, ShellSettings, Sitting};
+use super::threads::Threads;
+use crate::base::{Result, SourceText};
+use crate::lakehouse::Lakehouse;
+
+/// Runs the statements and commands of a text in order, and shows each answer. For `-c`, `-f` and pipes.
+///
+/// `name` is what mistakes call the text: a path, or `stdin`. All statements see one release, even if
+/// another is published meanwhile; the semicolon of the last may be missing. A reader of `out` that goes
+/// away ends it quietly. Dropping the future cancels the statement at work.
+///
+/// # Errors
+/// The first statement or command that fails, with its place in the text. Those after it are not run.
+pub async fn script(
+    lakehouse: &Lakehouse,
+    text: &str,
+    name: &str,
+    settings: ShellSettings,
+    out: &mut (dyn Write + Send),
+) -> Result<()> {
+    let source = SourceText::new(name, text);
+    let mut sitting = Sitting::begin(lakehouse, settings, Sees::Pinned, Threads::shared(), out).await?;
+    Box::pin(sitting.run(&source)).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::super::explain;
+    use super::super::render::Format;
+    use super::*;
+    use crate::base::{Clock, Ids, World};
+    use crate::lakehouse::OpenOptions;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> chrono::DateTime<chrono::Utc> {
+            chrono::DateTime::UNIX_EPOCH
+        }
+    }
+
+    impl Ids for Still {
+        fn next(&self) -> String {
+            "id".to_owned()
+        }
+    }
+
+    /// What a script writes in an empty lake, and below it what went wrong.
+    async fn told(folder: &std::path::Path, text: &str, format: Format) -> String {
+        let (clock, ids, env) = (Arc::new(Still), Arc::new(Still), Arc::new(BTreeMap::new()));
+        let world = World { clock, ids, env, user: "tester".into(), host: "testhost".into(), pid: 1 };
+        let options = OpenOptions { folder: folder.to_owned(), ..OpenOptions::default() };
+        let lakehouse = Lakehouse::open(&options, world).unwrap();
+        let settings = ShellSettings { format, ..ShellSettings::default() };
+        let mut out = Vec::new();
+        let result = script(&lakehouse, text, "q.sql", settings, &mut out).await;
+        let mistake = result.map_or_else(|error| explain(&error, false, Some(80)), |()| String::new());
+        String::from_utf8(out).unwrap() + &mistake
+    }
+
+    #[tokio::test]
+    async fn a_script_runs_to_its_first_mistake_and_shows_where_that_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "select 1 as a;\n\nselect 'é;' as b;  select x\nform (select 1 as x) y;\nselect 3;\n";
+        insta::assert_snapshot!(told(folder.path(), text, Format::Csv).await, @r"
+        a
+        1
+        b
+        é;
+        elt::sql::syntax
+
+          × `(` is not expected here
+           ╭─[q.sql:4:6]
+         3 │ select 'é;' as b;  select x
+         4 │ form (select 1 as x) y;
+           ·      ┬
+           ·      ╰── here
+         5 │ select 3;
+           ╰────
+        ");
+    }
+
+    #[tokio::test]
+    async fn a_mistake_without_a_place_is_shown_by_its_statement_if_there_are_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let both = told(folder.path(), "select 1;\ndrop table t\n;", Format::Csv).await;
+        assert!(both.contains("q.sql:2:1") && both.contains("in this statement"), "{both}");
+        let alone = told(folder.path(), "drop table t;\n", Format::Csv).await;
+        assert!(!alone.contains("q.sql"), "{alone}");
+        let command = told(folder.path(), "select 1;\n\\nope\nselect 2;", Format::Csv).await;
+        assert!(
+            command.contains("there is no command `\\nope`") && command.contains("q.sql:2:1"),
+            "{command}"
+        );
+    }
+
+    #[tokio::test]
+    async fn commands_change_how_answers_are_shown_and_where_they_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("out.csv");
+        let other = folder.path().join("other.sql");
+        std::fs::write(&other, "select 2 as b;\n\\format jsonl\n").unwrap();
+        let text = format!(
+            "\\o {}\nselect 1 as a;\n\\o\n\\i '{}'\nset datafusion.execution.batch_size = 100;select 3 as c",
+            file.display(),
+            other.display()
+        );
+        assert_eq!(told(folder.path(), &text, Format::Csv).await, "b\n2\n{\"c\":3}\n");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "a\n1\n");
+        std::fs::write(&other, format!("\\i {}\n", other.display())).unwrap();
+        let round = told(folder.path(), &format!("\\i {}", other.display()), Format::Csv).await;
+        assert!(round.contains("is included by itself"), "{round}");
+    }
+
+    #[tokio::test]
+    async fn a_plan_keeps_its_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = told(folder.path(), "explain select 1 as a where 1 = 1", Format::Table).await;
+        assert!(!plan.contains('│') && plan.contains("\n\nphysical_plan\n"), "{plan}");
+        assert!(!plan.ends_with("\n\n"), "{plan}");
+        assert!(told(folder.path(), "quit\nselect 1", Format::Csv).await.is_empty());
+    }
+}
