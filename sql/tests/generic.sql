@@ -27,8 +27,8 @@ where {{ column_name }} not in (
 {% endtest %}
 
 {% test relationships(model, column_name, to, field) %}
-select child.*
-from {{ model }} as child
-left join (select {{ field }} as parent_key from {{ to }}) as parent on child.{{ column_name }} = parent.parent_key
-where child.{{ column_name }} is not null and parent.parent_key is null
+select *
+from {{ model }}
+where {{ column_name }} is not null
+  and {{ column_name }} not in (select {{ field }} from {{ to }} where {{ field }} is not null)
 {% endtest %}

@@ -142,7 +142,8 @@ impl Parser<'_> {
 fn arguments(test: &DataTest) -> Vec<(String, Argument)> {
     let column =
         test.column.iter().map(|column| ("column_name".to_owned(), Argument::Json(column.as_str().into())));
-    let written = test.arguments.iter().filter(|(key, _)| *key != "column_name");
+    // A test on a whole model may name the column, or an expression, among its arguments.
+    let written = test.arguments.iter().filter(|(key, _)| test.column.is_none() || *key != "column_name");
     column.chain(written.map(|(key, value)| (key.clone(), Argument::Json(value.clone())))).collect()
 }
 
