@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::base::{
-    Diagnostic, Ending, Error, ErrorKind, Event, ReleaseNumber, Result, Step, TableName, Watch, World, grouped,
-    parse_data_type,
+    Diagnostic, Ending, Error, ErrorKind, Event, ReleaseNumber, Result, Step, TableName, Watch, World,
+    grouped, parse_data_type,
 };
 use crate::build::{self, Inputs};
 use crate::compile::{self, Facts, SourceNode, YamlRenderer};
@@ -117,7 +117,11 @@ impl OpenOptions {
     /// Reads `--vars`: a map in YAML, of which JSON is a part.
     pub fn read_vars(text: &str) -> Result<BTreeMap<String, serde_json::Value>> {
         project::read_vars(text).map_err(|error| {
-            Error::user("elt::vars", format!("`--vars` is not a map: {error}"), "write it as `--vars '{\"start\": \"2013-01-01\"}'`")
+            Error::user(
+                "elt::vars",
+                format!("`--vars` is not a map: {error}"),
+                "write it as `--vars '{\"start\": \"2013-01-01\"}'`",
+            )
         })
     }
 }
@@ -133,7 +137,11 @@ impl Lakehouse {
         Self::at(options, world, Lake::create)
     }
 
-    fn at(options: &OpenOptions, world: World, open: impl Fn(&Path) -> Result<Lake, LakeError>) -> Result<Self> {
+    fn at(
+        options: &OpenOptions,
+        world: World,
+        open: impl Fn(&Path) -> Result<Lake, LakeError>,
+    ) -> Result<Self> {
         let found = Found::from(options, &world)?;
         let folder = found.lake_folder(options)?;
         Ok(found.with(world, open(&folder)?))
@@ -191,7 +199,11 @@ impl Lakehouse {
     }
 
     /// Reads and compiles the project, and picks nodes of it.
-    pub async fn select(&self, include: &[Selector], exclude: &[Selector]) -> Result<(Compiled, BTreeSet<NodeId>)> {
+    pub async fn select(
+        &self,
+        include: &[Selector],
+        exclude: &[Selector],
+    ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let compiled = self.compile(false).await?;
         let selected = compile::select(&compiled.manifest, include, exclude)?;
         Ok((compiled, selected))
@@ -290,7 +302,11 @@ impl Lakehouse {
     pub fn clean(&self) -> Result<Vec<PathBuf>> {
         let target = self.load()?.0.target_path;
         build::clean(&target).map_err(|error| {
-            Error::user("elt::clean", format!("cannot clean {}: {error}", target.display()), "delete it by hand")
+            Error::user(
+                "elt::clean",
+                format!("cannot clean {}: {error}", target.display()),
+                "delete it by hand",
+            )
         })
     }
 
@@ -304,7 +320,10 @@ impl Lakehouse {
         let lock = self.tables.lake().lock(&self.world, what)?;
         if let Some(Recovered { release }) = release::recover(self.tables.lake()).await? {
             let how = if release.is_published() { "finished" } else { "abandoned" };
-            watch.on(Event::Note(format!("{how} release {} of run {}, which had died", release.number, release.run)));
+            watch.on(Event::Note(format!(
+                "{how} release {} of run {}, which had died",
+                release.number, release.run
+            )));
         }
         Ok(lock)
     }
@@ -352,7 +371,8 @@ impl Lakehouse {
         let mut scope = Scope::of(self.tables.clone(), pins.clone());
         let (mut landed, mut reports) = (BTreeMap::new(), Vec::new());
         let needed = |source: &NodeId| {
-            selected.contains(source) || manifest.descendants(source).iter().any(|below| selected.contains(below))
+            selected.contains(source)
+                || manifest.descendants(source).iter().any(|below| selected.contains(below))
         };
         for node in manifest.nodes.values() {
             let NodeKind::Source(source) = &node.kind else { continue };
@@ -412,7 +432,11 @@ impl Lakehouse {
             }
         }
         let name = table.parse::<TableName>().map_err(|error| {
-            Error::user("elt::land::name", error.to_string(), "name the table as `source.table`, for example `crm.people`")
+            Error::user(
+                "elt::land::name",
+                error.to_string(),
+                "name the table as `source.table`, for example `crm.people`",
+            )
         })?;
         if patterns.is_empty() {
             return Err(Error::user(
@@ -458,7 +482,9 @@ impl Built {
 /// One step of a report, as tools read it.
 pub fn step_json(step: &StepReport) -> serde_json::Value {
     let (failures, message) = match &step.verdict {
-        Verdict::Warned(sample) | Verdict::Failed(sample) => (Some(sample.failures), Some(sample.count_words())),
+        Verdict::Warned(sample) | Verdict::Failed(sample) => {
+            (Some(sample.failures), Some(sample.count_words()))
+        }
         Verdict::Broken(error) => (None, Some(error.to_string())),
         Verdict::Skipped { because } => (None, Some(format!("`{because}` failed"))),
         _ => (None, None),
@@ -488,7 +514,11 @@ struct Found {
 impl Found {
     fn from(options: &OpenOptions, world: &World) -> Result<Self> {
         let folder = std::path::absolute(&options.folder).map_err(|error| {
-            Error::user("elt::folder", format!("{}: {error}", options.folder.display()), "give a folder that exists")
+            Error::user(
+                "elt::folder",
+                format!("{}: {error}", options.folder.display()),
+                "give a folder that exists",
+            )
         })?;
         let root = project::find_root(&folder);
         let load = root.clone().map(|root| LoadOptions {
@@ -498,9 +528,7 @@ impl Found {
             vars: options.vars.clone(),
             env: Arc::clone(&world.env),
         });
-        let loaded = load
-            .as_ref()
-            .and_then(|load| project::load(load, &YamlRenderer::new()).0);
+        let loaded = load.as_ref().and_then(|load| project::load(load, &YamlRenderer::new()).0);
         Ok(Self { project: load, loaded, root: root.unwrap_or(folder) })
     }
 
@@ -522,7 +550,13 @@ impl Found {
 
     fn with(self, world: World, lake: Lake) -> Lakehouse {
         let schema = self.loaded.map_or_else(|| "main".to_owned(), |project| project.target.schema);
-        Lakehouse { tables: Tables::new(lake, world.clone()), world, project: self.project, root: self.root, default_schema: schema }
+        Lakehouse {
+            tables: Tables::new(lake, world.clone()),
+            world,
+            project: self.project,
+            root: self.root,
+            default_schema: schema,
+        }
     }
 }
 
@@ -538,9 +572,16 @@ fn declared_request(
     let patterns = match (patterns, landing) {
         ([], Some(landing)) => landing.location.clone(),
         ([], None) => {
-            let what = format!("no files are given, and source `{}.{}` has no location", source.source, source.table);
-            let help = format!("write `elt land {name} FILES…`, or add `config: {{location: …}}` to the source");
-            return Err(Diagnostic::error("elt::land::no_files", what).at(&node.at, "no location").help(help).into());
+            let what = format!(
+                "no files are given, and source `{}.{}` has no location",
+                source.source, source.table
+            );
+            let help =
+                format!("write `elt land {name} FILES…`, or add `config: {{location: …}}` to the source");
+            return Err(Diagnostic::error("elt::land::no_files", what)
+                .at(&node.at, "no location")
+                .help(help)
+                .into());
         }
         (given, _) => given.to_vec(),
     };
@@ -584,7 +625,8 @@ fn land_words(report: &LandReport) -> (Ending, String) {
     let known = count(|file| matches!(file, FileOutcome::Skipped { .. }));
     let empty = count(|file| matches!(file, FileOutcome::Empty { .. }));
     let counts = [(known, "already loaded"), (empty, "empty")];
-    words.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
+    words
+        .extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
     let changed: Vec<&str> = report.changed().collect();
     if !changed.is_empty() {
         words.push(format!("changed since they were loaded and left as they are: {}", changed.join(", ")));

@@ -1,13 +1,13 @@
 //! elt
 pub mod base;
-pub mod project;
+pub mod build;
+pub mod cli;
 pub mod compile;
 pub mod lake;
-pub mod table;
-pub mod release;
-pub mod query;
-pub mod landing;
-pub mod build;
 pub mod lakehouse;
+pub mod landing;
+pub mod project;
+pub mod query;
+pub mod release;
 pub mod repl;
-pub mod cli;
+pub mod table;

@@ -13,6 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct SystemClock;
 
+#[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
@@ -21,6 +22,7 @@ impl Clock for SystemClock {
 
 struct RandomIds;
 
+#[expect(clippy::disallowed_methods, reason = "this is where chance comes in")]
 impl Ids for RandomIds {
     fn next(&self) -> String {
         uuid::Uuid::new_v4().to_string()
@@ -28,11 +30,13 @@ impl Ids for RandomIds {
 }
 
 fn main() -> ExitCode {
-    let env: std::collections::BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect();
+    let env: std::collections::BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let filter = env.get("ELT_LOG").map_or("error", String::as_str);
     tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr).init();
-    let first = |keys: &[&str]| keys.iter().find_map(|key| env.get(*key).filter(|value| !value.is_empty()).cloned());
+    let first =
+        |keys: &[&str]| keys.iter().find_map(|key| env.get(*key).filter(|value| !value.is_empty()).cloned());
     let host = std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).ok();
     let world = World {
         clock: Arc::new(SystemClock),

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn type_names_go_there_and_back() {
-        for name in ["bigint", "decimal(12,2)", "timestamp", "timestamptz", "varchar", "int[]", "double", "date"]
+        for name in
+            ["bigint", "decimal(12,2)", "timestamp", "timestamptz", "varchar", "int[]", "double", "date"]
         {
             let data_type = parse_data_type(name).expect(name);
             assert_eq!(sql_type_name(&data_type), name);

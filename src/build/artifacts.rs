@@ -68,7 +68,7 @@ mod tests {
 
         fs::write(compiled.join(MARK), "").unwrap();
         fs::write(target.path().join("debug"), "").unwrap();
-        assert_eq!(clean(target.path()).unwrap(), [compiled.clone()]);
+        assert_eq!(clean(target.path()).unwrap(), vec![compiled.clone()]);
         assert!(!compiled.exists() && target.path().join("debug").exists());
     }
 }

@@ -14,7 +14,8 @@ use crate::query::{QueryError, Session};
 /// them if there is a limit; `error_if` and `warn_if` judge that number.
 pub(super) async fn ask(session: &Session, node: &Node, test: &TestNode) -> Result<Verdict, QueryError> {
     let limit = test.limit.map(|limit| format!(" limit {limit}")).unwrap_or_default();
-    let counted = format!("select {} as failures from (\n{}\n{limit}) dbt_internal_test", test.fail_calc, node.sql);
+    let counted =
+        format!("select {} as failures from (\n{}\n{limit}) dbt_internal_test", test.fail_calc, node.sql);
     let counted = session.query(&counted).await.map_err(one_line_up)?.collect().await?;
     let failures = number(&counted).unwrap_or(0.0);
     let is_error = test.severity == TestSeverity::Error && test.error_if.holds(failures);
@@ -24,7 +25,10 @@ pub(super) async fn ask(session: &Session, node: &Node, test: &TestNode) -> Resu
     let rows = format!("select * from (\n{}\n) dbt_internal_test limit {}", node.sql, Sample::ROWS);
     let rows = session.query(&rows).await.map_err(one_line_up)?.collect().await?;
     let rows = rows.first().map(|first| arrow::compute::concat_batches(first.schema_ref(), &rows));
-    let rows = rows.transpose().map_err(datafusion::error::DataFusionError::from)?.filter(|rows| rows.num_rows() > 0);
+    let rows = rows
+        .transpose()
+        .map_err(datafusion::error::DataFusionError::from)?
+        .filter(|rows| rows.num_rows() > 0);
     let origins = rows.as_ref().map(origins).unwrap_or_default();
     let sample = Sample { failures, rows, origins };
     Ok(if is_error { Verdict::Failed(sample) } else { Verdict::Warned(sample) })
@@ -47,7 +51,8 @@ fn number(batches: &[RecordBatch]) -> Option<f64> {
 
 /// Where rows came from that still carry the columns of landing.
 fn origins(rows: &RecordBatch) -> Vec<Origin> {
-    let (Some(files), Some(lines)) = (rows.column_by_name("_file_path"), rows.column_by_name("_row_number")) else {
+    let (Some(files), Some(lines)) = (rows.column_by_name("_file_path"), rows.column_by_name("_row_number"))
+    else {
         return Vec::new();
     };
     let (Ok(files), Ok(lines)) = (cast(files, &DataType::Utf8), cast(lines, &DataType::Int64)) else {

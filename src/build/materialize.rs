@@ -49,7 +49,8 @@ async fn head(scope: &Scope, node: &Node) -> Result<Option<Arc<Snapshot>>, Query
 }
 
 fn incremental(node: &Node) -> (&[String], NewColumns) {
-    let Some(Materialization::Incremental { unique_key, on_schema_change, .. }) = node.materialization() else {
+    let Some(Materialization::Incremental { unique_key, on_schema_change, .. }) = node.materialization()
+    else {
         return (&[], NewColumns::Ignore);
     };
     let new_columns = match on_schema_change {

@@ -81,7 +81,9 @@ fn action(node: &Node, exists: bool) -> Option<Action> {
         NodeKind::Source(_) | NodeKind::Model(Materialization::Ephemeral) => return None,
         NodeKind::Test(_) => Action::Test,
         NodeKind::Model(Materialization::View) => Action::MakeView,
-        NodeKind::Model(Materialization::Incremental { is_incremental_run: true, strategy, .. }) if exists => {
+        NodeKind::Model(Materialization::Incremental { is_incremental_run: true, strategy, .. })
+            if exists =>
+        {
             match strategy {
                 Strategy::Append => Action::AppendRows,
                 Strategy::Merge => Action::MergeRows,

@@ -76,8 +76,7 @@ impl BuildRun {
 /// A step that fails is told in its report; its descendants are skipped, the rest goes on.
 pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
     let mut state = State::new(&inputs);
-    let mut running: FuturesUnordered<BoxFuture<'_, (usize, Result<Done, BuildError>, Duration)>> =
-        FuturesUnordered::new();
+    let mut running: FuturesUnordered<BoxFuture<'_, Ended>> = FuturesUnordered::new();
     loop {
         while running.len() < inputs.threads.max(1) {
             let Some(at) = state.next_ready() else { break };
@@ -100,6 +99,9 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
     }
     state.conclude()
 }
+
+/// A step's place in the plan, what came of it, and how long it took.
+type Ended = (usize, Result<Done, BuildError>, Duration);
 
 /// What a step that ended well has to show.
 enum Done {
@@ -168,7 +170,13 @@ impl<'a> State<'a> {
         })
     }
 
-    fn end(&mut self, at: usize, done: Result<Result<Done, BuildError>, String>, took: Duration, watch: &dyn Watch) {
+    fn end(
+        &mut self,
+        at: usize,
+        done: Result<Result<Done, BuildError>, String>,
+        took: Duration,
+        watch: &dyn Watch,
+    ) {
         let step = &self.inputs.plan.steps[at];
         let node = self.inputs.manifest.node(&step.node);
         let verdict = match done {
@@ -229,7 +237,12 @@ impl<'a> State<'a> {
                 };
             }
         }
-        let mut run = BuildRun { steps: self.reports, changes: Vec::new(), views: BTreeMap::new(), held_back: BTreeMap::new() };
+        let mut run = BuildRun {
+            steps: self.reports,
+            changes: Vec::new(),
+            views: BTreeMap::new(),
+            held_back: BTreeMap::new(),
+        };
         for (id, made) in self.made {
             if why_not(&id).is_some() {
                 continue;
@@ -237,18 +250,22 @@ impl<'a> State<'a> {
             match made {
                 Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
                 Made::View(view) => {
-                    let name = self.inputs.manifest.node(&id).relation.clone().expect("what is made has a name");
+                    let name =
+                        self.inputs.manifest.node(&id).relation.clone().expect("what is made has a name");
                     run.views.insert(name, view);
                 }
             }
         }
-        let sources = self.inputs.manifest.nodes.values().filter(|node| matches!(node.kind, NodeKind::Source(_)));
+        let sources =
+            self.inputs.manifest.nodes.values().filter(|node| matches!(node.kind, NodeKind::Source(_)));
         let by_table: BTreeMap<&TableName, &NodeId> =
             sources.filter_map(|node| Some((node.relation.as_ref()?, &node.id))).collect();
         for (table, changes) in &self.inputs.landed {
-            match by_table.get(table).and_then(|id| why_not(id)).or_else(|| {
-                stop.as_ref().filter(|_| all_or_nothing).map(|name| format!("`{name}` failed"))
-            }) {
+            match by_table
+                .get(table)
+                .and_then(|id| why_not(id))
+                .or_else(|| stop.as_ref().filter(|_| all_or_nothing).map(|name| format!("`{name}` failed")))
+            {
                 Some(because) => drop(run.held_back.insert(table.clone(), because)),
                 None => run.changes.extend(changes.iter().map(|change| Change::clone(change))),
             }
@@ -296,11 +313,18 @@ fn words(action: Action, verdict: &Verdict) -> (Ending, String) {
     match verdict {
         Verdict::Made(_) if action == Action::MakeView => (Ending::Done, String::new()),
         Verdict::Made(effect) => {
-            let rows = effect.rows_after.map(|rows| format!(", {} rows now", grouped(rows))).unwrap_or_default();
+            let rows =
+                effect.rows_after.map(|rows| format!(", {} rows now", grouped(rows))).unwrap_or_default();
             let detail = match action {
-                Action::CreateTable | Action::ReplaceTable => format!("{action}, {} rows", grouped(effect.added)),
+                Action::CreateTable | Action::ReplaceTable => {
+                    format!("{action}, {} rows", grouped(effect.added))
+                }
                 Action::MergeRows => {
-                    format!("{action}, {} updated, {} added{rows}", grouped(effect.updated), grouped(effect.added))
+                    format!(
+                        "{action}, {} updated, {} added{rows}",
+                        grouped(effect.updated),
+                        grouped(effect.added)
+                    )
                 }
                 _ => format!("{action}, {} added{rows}", grouped(effect.added)),
             };
@@ -313,4 +337,3 @@ fn words(action: Action, verdict: &Verdict) -> (Ending, String) {
         Verdict::Skipped { because } => (Ending::Skipped, format!("`{because}` failed")),
     }
 }
-

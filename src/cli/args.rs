@@ -27,10 +27,24 @@ pub(super) struct Args {
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(super) struct Place {
     /// Folder of the project [default: this folder or its nearest parent that is one]
-    #[arg(long, global = true, value_name = "DIR", env = "DBT_PROJECT_DIR", hide_env = true, help_heading = "Place")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "DBT_PROJECT_DIR",
+        hide_env = true,
+        help_heading = "Place"
+    )]
     project_dir: Option<PathBuf>,
     /// Folder of the lake [default: as the profile says, or `lake` in the project]
-    #[arg(long, global = true, value_name = "DIR", env = "ELT_LAKE", hide_env = true, help_heading = "Place")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "ELT_LAKE",
+        hide_env = true,
+        help_heading = "Place"
+    )]
     lake: Option<String>,
     /// Folder of profiles.yml
     #[arg(long, global = true, value_name = "DIR", help_heading = "Place")]

@@ -36,7 +36,9 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
             runtime.shutdown_background();
             ended
         }
-        Err(error) => Err(Error::user("elt::runtime", format!("cannot start: {error}"), "free some memory or threads")),
+        Err(error) => {
+            Err(Error::user("elt::runtime", format!("cannot start: {error}"), "free some memory or threads"))
+        }
     };
     let _ = std::io::stdout().flush();
     match ended {

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn times_have_the_unit_that_fits() {
-        let words: Vec<String> = [0.0002, 0.0124, 1.26, 75.2].map(|s| time_words(Duration::from_secs_f64(s))).into();
+        let words: Vec<String> =
+            [0.0002, 0.0124, 1.26, 75.2].map(|s| time_words(Duration::from_secs_f64(s))).into();
         assert_eq!(words, ["", "12 ms", "1.3 s", "1 min 15 s"]);
     }
 }

@@ -288,7 +288,7 @@ fn a_project_becomes_a_graph_of_sql() {
     test.shop.not_null_customers_id <- customers
         select * from (select * from main.customers where id > 0) dbt_subquery where id is null
     test.shop.relationships_customers_boss__id__ref_people_clean_ <- customers, people_clean
-        with __dbt__cte__people_clean as ( select * from crm.people ) select child.* from main.customers as child left join (select id as parent_key from __dbt__cte__people_clean) as parent on child.boss = parent.parent_key where child.boss is not null and parent.parent_key is null
+        with __dbt__cte__people_clean as ( select * from crm.people ) select * from main.customers where boss is not null and boss not in (select id from __dbt__cte__people_clean where id is not null)
     test.shop.small_enough_customers_5 <- customers
         select * from main.customers having count(*) > 5
     test.shop.source_unique_crm_people_id <- crm.people

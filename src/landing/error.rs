@@ -246,7 +246,9 @@ pub enum LandingError {
     #[error("{path} was loaded before and has changed since")]
     #[diagnostic(
         code(elt::landing::changed),
-        help("`on_change: reload` takes its new rows in place of the old; or land the new content under another name")
+        help(
+            "`on_change: reload` takes its new rows in place of the old; or land the new content under another name"
+        )
     )]
     Changed {
         /// The file.
@@ -257,7 +259,9 @@ pub enum LandingError {
     #[error("{path} changed while it was being read")]
     #[diagnostic(
         code(elt::landing::moving),
-        help("nothing was landed; run it again when the file is complete, or have it written under another name and renamed")
+        help(
+            "nothing was landed; run it again when the file is complete, or have it written under another name and renamed"
+        )
     )]
     Moving {
         /// The file.

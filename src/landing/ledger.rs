@@ -45,9 +45,11 @@ impl Ledger {
     pub(super) fn enter(&self, change: Change, file: &FileStamp, content: i64) -> Change {
         let (path, stamp) = (file_app(&file.path), stamp_app(&file.path));
         let (content_before, stamp_before) = (self.0.get(&path).copied(), self.0.get(&stamp).copied());
-        change
-            .with_transaction(path, content_before, content)
-            .with_transaction(stamp, stamp_before, stamp_of(file))
+        change.with_transaction(path, content_before, content).with_transaction(
+            stamp,
+            stamp_before,
+            stamp_of(file),
+        )
     }
 
     /// Whether `file` is new, the same or changed. Reads the file only if its size or time differ.

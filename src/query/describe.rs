@@ -17,7 +17,9 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>) -> Outcome {
         }
         let version = scope.pins().tables.get(&name).copied().filter(|_| !is_view);
         let counted = match version {
-            Some(version) => scope.tables().snapshot(&name, version).await.ok().and_then(|snapshot| snapshot.rows()),
+            Some(version) => {
+                scope.tables().snapshot(&name, version).await.ok().and_then(|snapshot| snapshot.rows())
+            }
             None => None,
         };
         rows.push([
@@ -28,7 +30,7 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>) -> Outcome {
             counted.map(|rows| rows.to_string()),
         ]);
     }
-    Outcome::table(["schema", "name", "type", "version", "rows"], rows)
+    Outcome::table(["schema", "name", "type", "version", "rows"], &["version", "rows"], rows)
 }
 
 /// `SHOW RELEASES`, newest first.
@@ -49,7 +51,8 @@ pub(super) async fn releases(session: &Session) -> Result<Outcome, QueryError> {
             Some(tables.join(", ")),
         ]
     });
-    Ok(Outcome::table(["release", "published_at", "user", "made_by", "outcome", "tables"], rows.collect()))
+    let names = ["release", "published_at", "user", "made_by", "outcome", "tables"];
+    Ok(Outcome::table(names, &["release"], rows.collect()))
 }
 
 /// `DESCRIBE t`
@@ -60,7 +63,7 @@ pub(super) async fn columns(session: &Session, table: &str) -> Result<Outcome, Q
         let nullable = if field.is_nullable() { "YES" } else { "NO" };
         [Some(field.name().clone()), Some(sql_type_name(field.data_type())), Some(nullable.to_owned())]
     });
-    Ok(Outcome::table(["column_name", "column_type", "null"], rows.collect()))
+    Ok(Outcome::table(["column_name", "column_type", "null"], &[], rows.collect()))
 }
 
 /// The commits of a table, newest first, up to the version that the session sees.
@@ -68,14 +71,21 @@ pub(super) async fn commits(session: &Session, table: &str, limit: usize) -> Res
     let name = resolve(session, table)?;
     let scope = session.scope();
     let Some(version) = scope.pins().tables.get(&name).copied() else {
-        let mistake = SqlMistake::new("elt::sql::version", format!("`{name}` is a view; a view has no history of its own"));
+        let mistake = SqlMistake::new(
+            "elt::sql::version",
+            format!("`{name}` is a view; a view has no history of its own"),
+        );
         return Err(mistake.help("`elt releases` shows which builds changed it").into());
     };
     Ok(table::history(scope.tables(), &name, version, limit).await?)
 }
 
 /// `DESCRIBE HISTORY t`
-pub(super) async fn history(session: &Session, table: &str, limit: Option<usize>) -> Result<Outcome, QueryError> {
+pub(super) async fn history(
+    session: &Session,
+    table: &str,
+    limit: Option<usize>,
+) -> Result<Outcome, QueryError> {
     let commits = commits(session, table, limit.unwrap_or(usize::MAX)).await?;
     let json = |map: &std::collections::BTreeMap<_, _>| Some(serde_json::to_string(map).unwrap_or_default());
     let rows = commits.iter().map(|commit| {
@@ -90,8 +100,17 @@ pub(super) async fn history(session: &Session, table: &str, limit: Option<usize>
             commit.release.map(|release| release.to_string()),
         ]
     });
-    let names = ["version", "timestamp", "userName", "operation", "operationParameters", "operationMetrics", "engineInfo", "release"];
-    Ok(Outcome::table(names, rows.collect()))
+    let names = [
+        "version",
+        "timestamp",
+        "userName",
+        "operation",
+        "operationParameters",
+        "operationMetrics",
+        "engineInfo",
+        "release",
+    ];
+    Ok(Outcome::table(names, &["version", "release"], rows.collect()))
 }
 
 /// The table that a text names, if the session sees it.

@@ -90,7 +90,10 @@ pub enum QueryError {
     Release(#[from] ReleaseError),
     /// The engine failed while it was answering.
     #[error("the query failed while it ran")]
-    #[diagnostic(code(elt::sql::failed), help("the cause is below; rows shown before it are not the whole answer"))]
+    #[diagnostic(
+        code(elt::sql::failed),
+        help("the cause is below; rows shown before it are not the whole answer")
+    )]
     Engine(#[source] DataFusionError),
 }
 
@@ -161,13 +164,17 @@ fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
         DataFusionError::SchemaError(schema, _) => schema_mistake(schema),
         DataFusionError::Plan(message) => SqlMistake::new("elt::sql::plan", plan_words(message)),
         DataFusionError::SQL(error, _) => SqlMistake::new("elt::sql::syntax", error.to_string()),
-        DataFusionError::NotImplemented(message) => SqlMistake::new("elt::sql::not_supported", message.clone()),
+        DataFusionError::NotImplemented(message) => {
+            SqlMistake::new("elt::sql::not_supported", message.clone())
+        }
         DataFusionError::Configuration(message) => SqlMistake::new("elt::sql::setting", message.clone()),
         DataFusionError::ArrowError(error, _) => match &**error {
             arrow::error::ArrowError::CastError(message)
             | arrow::error::ArrowError::ParseError(message)
             | arrow::error::ArrowError::ComputeError(message)
-            | arrow::error::ArrowError::InvalidArgumentError(message) => SqlMistake::new("elt::sql::value", message.clone()),
+            | arrow::error::ArrowError::InvalidArgumentError(message) => {
+                SqlMistake::new("elt::sql::value", message.clone())
+            }
             arrow::error::ArrowError::DivideByZero => SqlMistake::new("elt::sql::value", "division by zero")
                 .help("write `a / nullif(b, 0)` where the divisor may be 0"),
             arrow::error::ArrowError::ArithmeticOverflow(message) => {
@@ -209,17 +216,19 @@ fn schema_mistake(error: &SchemaError) -> SqlMistake {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let known: Vec<String> = valid_fields.iter().map(|field| field.name().to_owned()).collect();
-            let mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{}`", field.name()));
+            let mistake =
+                SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{}`", field.name()));
             match did_you_mean(field.name(), known.iter().map(String::as_str)) {
                 Some(help) => mistake.help(help),
                 None if known.is_empty() => mistake,
                 None => mistake.help(format!("the columns are: {}", shortened(&known))),
             }
         }
-        SchemaError::AmbiguousReference { field } => {
-            SqlMistake::new("elt::sql::ambiguous_column", format!("the column `{}` is in more than one table", field.name()))
-                .help("write the table before it: `orders.id`")
-        }
+        SchemaError::AmbiguousReference { field } => SqlMistake::new(
+            "elt::sql::ambiguous_column",
+            format!("the column `{}` is in more than one table", field.name()),
+        )
+        .help("write the table before it: `orders.id`"),
         other => SqlMistake::new("elt::sql::plan", other.to_string()),
     }
 }

@@ -61,7 +61,8 @@ fn is_glob(path: &str) -> bool {
 }
 
 fn missing(path: &str) -> SqlMistake {
-    let mistake = SqlMistake::new("elt::sql::no_such_file", format!("no file matches `{path}`, or it holds no rows"));
+    let mistake =
+        SqlMistake::new("elt::sql::no_such_file", format!("no file matches `{path}`, or it holds no rows"));
     let path = std::path::Path::new(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(std::path::Path::new("."));
@@ -94,7 +95,9 @@ fn format_of(path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), S
     let format: Arc<dyn FileFormat> = match ending {
         "csv" => Arc::new(csv),
         "tsv" => Arc::new(csv.with_delimiter(b'\t')),
-        "json" | "jsonl" | "ndjson" => Arc::new(JsonFormat::default().with_file_compression_type(compression)),
+        "json" | "jsonl" | "ndjson" => {
+            Arc::new(JsonFormat::default().with_file_compression_type(compression))
+        }
         "parquet" if packed.is_empty() => Arc::new(ParquetFormat::default()),
         _ => {
             return Err(SqlMistake::new("elt::sql::file_format", format!("`{path}` has no ending that tells its format"))

@@ -9,8 +9,8 @@
 //!
 //! Not here: anything that writes. Tables change through models, landing and rollback.
 
-pub mod dialect;
 mod describe;
+pub mod dialect;
 mod error;
 mod files;
 mod outcome;

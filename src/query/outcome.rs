@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -22,12 +22,24 @@ impl Outcome {
         Self { schema: rows.schema(), rows }
     }
 
-    /// A table of text that is already known. A column that is empty throughout stays.
-    pub(super) fn table<const N: usize>(columns: [&str; N], rows: Vec<[Option<String>; N]>) -> Self {
-        let fields: Vec<Field> = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+    /// A table that is already known, as text. The columns named in `numbers` become whole numbers.
+    pub(super) fn table<const N: usize>(
+        columns: [&str; N],
+        numbers: &[&str],
+        rows: Vec<[Option<String>; N]>,
+    ) -> Self {
+        let is_number = |at: usize| numbers.contains(&columns[at]);
+        let data_type = |at: usize| if is_number(at) { DataType::Int64 } else { DataType::Utf8 };
+        let fields: Vec<Field> = (0..N).map(|at| Field::new(columns[at], data_type(at), true)).collect();
         let schema = Arc::new(Schema::new(fields));
         let column = |at: usize| -> ArrayRef {
-            Arc::new(rows.iter().map(|row| row[at].as_deref()).collect::<StringArray>())
+            let cells = rows.iter().map(|row| row[at].as_deref());
+            match is_number(at) {
+                true => Arc::new(
+                    cells.map(|cell| cell.and_then(|text| text.parse().ok())).collect::<Int64Array>(),
+                ),
+                false => Arc::new(cells.collect::<StringArray>()),
+            }
         };
         let batch = RecordBatch::try_new(schema, (0..N).map(column).collect());
         Self::rows(batch.expect("the columns were made for this schema"))

@@ -48,7 +48,9 @@ impl CatalogProvider for LakeCatalog {
             return Some(Arc::new(FileSchema { state: Arc::clone(&self.state) }));
         }
         let known = self.schema_names().iter().any(|known| known == name);
-        known.then(|| Arc::new(LakeSchema { catalog: self.clone(), schema: name.to_owned() }) as Arc<dyn SchemaProvider>)
+        known.then(|| {
+            Arc::new(LakeSchema { catalog: self.clone(), schema: name.to_owned() }) as Arc<dyn SchemaProvider>
+        })
     }
 }
 
@@ -63,7 +65,11 @@ struct LakeSchema {
 impl SchemaProvider for LakeSchema {
     fn table_names(&self) -> Vec<String> {
         let names = self.catalog.scope.names();
-        names.into_iter().filter(|(name, _)| name.schema() == self.schema).map(|(name, _)| name.table().to_owned()).collect()
+        names
+            .into_iter()
+            .filter(|(name, _)| name.schema() == self.schema)
+            .map(|(name, _)| name.table().to_owned())
+            .collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -95,8 +101,14 @@ impl SchemaProvider for LakeSchema {
 }
 
 impl LakeCatalog {
-    async fn plan_view(&self, name: &TableName, view: &View, release: Option<ReleaseNumber>) -> Result<LogicalPlan> {
-        let in_view = |error: QueryError| DataFusionError::from(error).context(format!("in the view `{name}`"));
+    async fn plan_view(
+        &self,
+        name: &TableName,
+        view: &View,
+        release: Option<ReleaseNumber>,
+    ) -> Result<LogicalPlan> {
+        let in_view =
+            |error: QueryError| DataFusionError::from(error).context(format!("in the view `{name}`"));
         let mut statement = parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
         let resolved = match release {
             Some(number) => pin_to_release(&mut statement, number),

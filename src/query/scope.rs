@@ -73,18 +73,25 @@ impl Scope {
 
     /// The schemas of all names, in order.
     pub fn schemas(&self) -> Vec<String> {
-        let mut schemas: Vec<String> = self.names().iter().map(|(name, _)| name.schema().to_owned()).collect();
+        let mut schemas: Vec<String> =
+            self.names().iter().map(|(name, _)| name.schema().to_owned()).collect();
         schemas.dedup();
         schemas
     }
 
     /// Whether `name` can be read.
     pub fn has(&self, name: &TableName) -> bool {
-        self.changes.contains_key(name) || self.pins.tables.contains_key(name) || self.pins.views.contains_key(name)
+        self.changes.contains_key(name)
+            || self.pins.tables.contains_key(name)
+            || self.pins.views.contains_key(name)
     }
 
     /// What `name` stands for, now or as of an earlier version; nothing if there is no such name.
-    pub(super) async fn meaning(&self, name: &TableName, as_of: Option<&AsOf>) -> Result<Option<Meaning>, QueryError> {
+    pub(super) async fn meaning(
+        &self,
+        name: &TableName,
+        as_of: Option<&AsOf>,
+    ) -> Result<Option<Meaning>, QueryError> {
         if let Some(AsOf::Release(number)) = as_of {
             let pins = release::release(self.tables.lake(), *number).await?.pins;
             if let Some(view) = pins.views.get(name) {
@@ -111,7 +118,9 @@ impl Scope {
                 return Err(QueryError::Table(TableError::NoSuchVersion {
                     table: name.clone(),
                     version: *version,
-                    help: format!("its newest published version is {pinned}; `elt history {name}` lists them"),
+                    help: format!(
+                        "its newest published version is {pinned}; `elt history {name}` lists them"
+                    ),
                 }));
             }
             Some(AsOf::Version(version)) => *version,
@@ -133,7 +142,12 @@ fn not_in_release(name: &TableName, number: crate::base::ReleaseNumber) -> Query
 }
 
 fn view_has_no_versions(name: &TableName) -> QueryError {
-    super::SqlMistake::new("elt::sql::version", format!("`{name}` is a view; a view has no versions of its own"))
-        .help(format!("ask for a release: `{name} AS OF RELEASE 1` reads the view, and the tables below it, as they were"))
-        .into()
+    super::SqlMistake::new(
+        "elt::sql::version",
+        format!("`{name}` is a view; a view has no versions of its own"),
+    )
+    .help(format!(
+        "ask for a release: `{name} AS OF RELEASE 1` reads the view, and the tables below it, as they were"
+    ))
+    .into()
 }

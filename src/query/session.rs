@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
@@ -115,14 +115,16 @@ impl Session {
     async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
         resolve_versions(&mut statement)?;
         let state = self.context.state();
-        let planned = Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
+        let planned =
+            Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
         planned.map_err(|error| self.with_suggestion(error.into()))
     }
 
     /// Adds the name that was probably meant to "there is no table".
     fn with_suggestion(&self, error: QueryError) -> QueryError {
         let QueryError::Sql(mistake) = error else { return error };
-        let wanted = mistake.message().strip_prefix("there is no table `").and_then(|rest| rest.strip_suffix('`'));
+        let wanted =
+            mistake.message().strip_prefix("there is no table `").and_then(|rest| rest.strip_suffix('`'));
         let Some(wanted) = wanted.map(str::to_owned) else { return mistake.into() };
         describe::no_such_table(self, &wanted, mistake).into()
     }
@@ -137,7 +139,9 @@ impl TypePlanner for LakeTypes {
         let zone = match sql_type {
             ast::DataType::Timestamp(None, ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone)
             | ast::DataType::Datetime(None) => None,
-            ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => Some("UTC".into()),
+            ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => {
+                Some("UTC".into())
+            }
             ast::DataType::String(_) => return Ok(Some(nullable(DataType::Utf8))),
             _ => return Ok(None),
         };

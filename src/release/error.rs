@@ -26,11 +26,17 @@ pub enum ReleaseError {
     },
     /// There is nothing to go back to.
     #[error("there is no earlier release to go back to")]
-    #[diagnostic(code(elt::release::nothing_to_roll_back), help("`elt releases` lists the releases of this lake"))]
+    #[diagnostic(
+        code(elt::release::nothing_to_roll_back),
+        help("`elt releases` lists the releases of this lake")
+    )]
     NothingEarlier,
     /// Another elt published meanwhile.
     #[error("another run published release {number} while this one was at work")]
-    #[diagnostic(code(elt::release::lost_race), help("nothing was published; run the command again, on top of release {number}"))]
+    #[diagnostic(
+        code(elt::release::lost_race),
+        help("nothing was published; run the command again, on top of release {number}")
+    )]
     LostRace {
         /// The release that came first.
         number: ReleaseNumber,
@@ -57,7 +63,10 @@ pub enum ReleaseError {
     },
     /// A folder where a new table should go holds a table that elt did not make.
     #[error("`{table}` cannot be created: its folder holds a Delta table that elt did not make ({who})")]
-    #[diagnostic(code(elt::release::not_our_table), help("move `{folder}` away, or give the model another name"))]
+    #[diagnostic(
+        code(elt::release::not_our_table),
+        help("move `{folder}` away, or give the model another name")
+    )]
     NotOurs {
         /// The table.
         table: TableName,

@@ -112,7 +112,11 @@ async fn check_head(tables: &Tables, proposal: &Proposal, change: &Change) -> Re
     })
 }
 
-fn prepare(world: &World, proposal: Proposal, number: ReleaseNumber) -> Result<Option<Prepared>, ReleaseError> {
+fn prepare(
+    world: &World,
+    proposal: Proposal,
+    number: ReleaseNumber,
+) -> Result<Option<Prepared>, ReleaseError> {
     let Proposal { base, accepted, kind, run, mut changes, views, goal } = proposal;
     changes.retain(|change| !change.is_empty());
     changes.sort_by(|a, b| a.table().cmp(b.table()));
@@ -123,7 +127,8 @@ fn prepare(world: &World, proposal: Proposal, number: ReleaseNumber) -> Result<O
         seen.insert(table, version);
     }
     if let Goal::Exactly { tables, views } = &goal {
-        let unseen: Vec<TableName> = base.tables.keys().filter(|table| !tables.contains(table)).cloned().collect();
+        let unseen: Vec<TableName> =
+            base.tables.keys().filter(|table| !tables.contains(table)).cloned().collect();
         unseen.iter().for_each(|table| pins.retire(table));
         pins.views.clone_from(views);
     }

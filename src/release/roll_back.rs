@@ -42,7 +42,12 @@ pub async fn roll_back(
     }
     let goal = Goal::Exactly { tables: names, views: target.pins.views };
     let kind = ReleaseKind::Rollback { to: target.number };
-    publish(tables, world, Proposal { base: current, accepted, kind, run, changes, views: BTreeMap::new(), goal }).await
+    publish(
+        tables,
+        world,
+        Proposal { base: current, accepted, kind, run, changes, views: BTreeMap::new(), goal },
+    )
+    .await
 }
 
 /// The newest published release before the current one whose content is not a rollback's own source.

@@ -162,8 +162,11 @@ impl fmt::Display for Effect {
     /// `12 added, 3 updated`, or `no rows`; what is zero is left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = [(self.added, "added"), (self.updated, "updated"), (self.removed, "removed")];
-        let said: Vec<String> =
-            counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let said: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
         f.write_str(&if said.is_empty() { "no rows".to_owned() } else { said.join(", ") })
     }
 }

@@ -56,7 +56,9 @@ pub enum TableError {
     #[error("`{table}` uses the Delta feature `{feature}`, which elt does not support yet")]
     #[diagnostic(
         code(elt::table::unsupported_feature),
-        help("`elt rollback` puts the table back to what elt published last; other engines can still read it")
+        help(
+            "`elt rollback` puts the table back to what elt published last; other engines can still read it"
+        )
     )]
     UnsupportedFeature {
         /// The table.
@@ -66,7 +68,10 @@ pub enum TableError {
     },
     /// A column's type has no place in a Delta table.
     #[error("column `{column}` of `{table}` has type {data_type}, which a Delta table cannot hold")]
-    #[diagnostic(code(elt::table::type_not_storable), help("cast it in the query, for example `cast({column} as varchar)`"))]
+    #[diagnostic(
+        code(elt::table::type_not_storable),
+        help("cast it in the query, for example `cast({column} as varchar)`")
+    )]
     NotStorable {
         /// The table.
         table: TableName,
@@ -100,7 +105,10 @@ pub enum TableError {
     },
     /// deltalake could not read or make sense of the log.
     #[error("cannot read the Delta log of `{table}`")]
-    #[diagnostic(code(elt::table::log), help("the cause is below; other Delta readers will most likely fail on it too"))]
+    #[diagnostic(
+        code(elt::table::log),
+        help("the cause is below; other Delta readers will most likely fail on it too")
+    )]
     Log {
         /// The table.
         table: TableName,

@@ -85,9 +85,7 @@ fn scalar(value: &Value, data_type: &DataType) -> Option<ScalarValue> {
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
             ScalarValue::Int64(Some(value.as_i64()?)).cast_to(data_type).ok()
         }
-        DataType::Date32 => {
-            ScalarValue::Utf8(Some(value.as_str()?.to_owned())).cast_to(data_type).ok()
-        }
+        DataType::Date32 => ScalarValue::Utf8(Some(value.as_str()?.to_owned())).cast_to(data_type).ok(),
         _ => None,
     }
 }

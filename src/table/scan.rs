@@ -64,7 +64,8 @@ impl Scan {
     #[must_use]
     pub fn with_file_column(mut self) -> Self {
         let key = Box::new(DataType::UInt16);
-        let field = Arc::new(Field::new(FILE_COLUMN, DataType::Dictionary(key, Box::new(DataType::Utf8)), false));
+        let field =
+            Arc::new(Field::new(FILE_COLUMN, DataType::Dictionary(key, Box::new(DataType::Utf8)), false));
         let mut fields: Vec<FieldRef> = self.columns.fields().iter().cloned().collect();
         fields.push(Arc::clone(&field));
         self.shown = Arc::new(Schema::new(fields));
@@ -149,9 +150,11 @@ impl TableProvider for Scan {
             .with_table_partition_cols(self.file_column.iter().cloned().collect::<Vec<_>>())
             .build();
         let options = session.config_options().execution.parquet.clone();
-        let mut source = ParquetSource::new(schema).with_table_parquet_options(
-            datafusion::config::TableParquetOptions { global: options, ..Default::default() },
-        );
+        let mut source =
+            ParquetSource::new(schema).with_table_parquet_options(datafusion::config::TableParquetOptions {
+                global: options,
+                ..Default::default()
+            });
         if let Some(filter) = conjunction(filters.to_vec()) {
             let schema = DFSchema::try_from(Arc::clone(&self.shown))?;
             source = source.with_predicate(session.create_physical_expr(filter, &schema)?);

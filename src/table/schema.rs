@@ -106,7 +106,8 @@ pub(super) fn from_delta(schema: &Schema) -> SchemaRef {
 pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let columns = schema.fields().iter().map(|field| {
-        let found = batch.schema_ref().fields().iter().position(|own| own.name().eq_ignore_ascii_case(field.name()));
+        let found =
+            batch.schema_ref().fields().iter().position(|own| own.name().eq_ignore_ascii_case(field.name()));
         match found.map(|at| batch.column(at)) {
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
             Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
@@ -127,7 +128,8 @@ pub(super) struct SchemaDrift {
 
 /// Compares by name, upper and lower case being the same.
 pub(super) fn drift(table: &Schema, rows: &Schema) -> SchemaDrift {
-    let lacks = |schema: &Schema, name: &str| !schema.fields().iter().any(|f| f.name().eq_ignore_ascii_case(name));
+    let lacks =
+        |schema: &Schema, name: &str| !schema.fields().iter().any(|f| f.name().eq_ignore_ascii_case(name));
     SchemaDrift {
         added: rows.fields().iter().filter(|field| lacks(table, field.name())).cloned().collect(),
         missing: table
@@ -167,11 +169,11 @@ mod tests {
     #[test]
     fn what_delta_cannot_hold_is_named() {
         let interval = Schema::new(vec![Field::new("i", DataType::Interval(IntervalUnit::DayTime), true)]);
-        assert!(matches!(storable(&name(), &interval), Err(TableError::NotStorable { column, .. }) if column == "i"));
-        let twice = Schema::new(vec![
-            Field::new("a", DataType::Int64, true),
-            Field::new("A", DataType::Int64, true),
-        ]);
+        assert!(
+            matches!(storable(&name(), &interval), Err(TableError::NotStorable { column, .. }) if column == "i")
+        );
+        let twice =
+            Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("A", DataType::Int64, true)]);
         assert!(matches!(storable(&name(), &twice), Err(TableError::SchemaMismatch { .. })));
     }
 

@@ -32,7 +32,8 @@ impl Snapshot {
         version: TableVersion,
     ) -> Result<Self, TableError> {
         let log = tables.log_store(table);
-        let state = DeltaTableState::try_new(log.as_ref(), Some(version.0)).await.map_err(log_error(table))?;
+        let state =
+            DeltaTableState::try_new(log.as_ref(), Some(version.0)).await.map_err(log_error(table))?;
         let snapshot = state.snapshot();
         #[expect(deprecated, reason = "the replacement gives no access to the whole action")]
         let files = state.log_data().iter().map(|view| DataFile(view.add_action())).collect();
@@ -86,8 +87,10 @@ impl Snapshot {
 
     /// Refuses a table whose files our scan would read wrongly, or our writers would break.
     pub(super) fn check_supported(&self) -> Result<(), TableError> {
-        let unsupported =
-            |feature: &str| TableError::UnsupportedFeature { table: self.table.clone(), feature: feature.to_owned() };
+        let unsupported = |feature: &str| TableError::UnsupportedFeature {
+            table: self.table.clone(),
+            feature: feature.to_owned(),
+        };
         if !self.metadata.partition_columns().is_empty() {
             return Err(unsupported("partitioned tables"));
         }
@@ -124,11 +127,13 @@ impl Snapshot {
             return Ok(apps.into_iter().filter_map(|app| all.remove(&app).map(|v| (app, v))).collect());
         }
         let log = tables.log_store(&self.table);
-        let state =
-            DeltaTableState::try_new(log.as_ref(), Some(self.version.0)).await.map_err(log_error(&self.table))?;
+        let state = DeltaTableState::try_new(log.as_ref(), Some(self.version.0))
+            .await
+            .map_err(log_error(&self.table))?;
         let mut found = HashMap::new();
         for app in apps {
-            let version = state.transaction_version(log.as_ref(), &app).await.map_err(log_error(&self.table))?;
+            let version =
+                state.transaction_version(log.as_ref(), &app).await.map_err(log_error(&self.table))?;
             found.extend(version.filter(|version| *version != NEVER).map(|version| (app, version)));
         }
         Ok(found)

@@ -15,13 +15,16 @@ use super::{Snapshot, TableError};
 use crate::base::{TableName, TableVersion, World};
 use crate::lake::{Lake, layout};
 
+/// What was read already.
+type Known = HashMap<(TableName, TableVersion), Arc<Snapshot>>;
+
 /// The tables of one lake. Cheap to clone; clones share what was read.
 #[derive(Clone)]
 pub struct Tables {
     lake: Lake,
     world: World,
     runtime: Arc<RuntimeEnv>,
-    snapshots: Arc<Mutex<HashMap<(TableName, TableVersion), Arc<Snapshot>>>>,
+    snapshots: Arc<Mutex<Known>>,
 }
 
 impl Tables {

@@ -88,7 +88,11 @@ impl ObjectStore for DyingStore {
         while_alive!(self, self.inner.put_opts(path, payload, options).await)
     }
 
-    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         while_alive!(self, self.inner.put_multipart_opts(path, options).await)
     }
 
@@ -145,8 +149,14 @@ fn project() -> TestLake {
                 config: {location: 'inbox/people_*.csv'}
         ",
     );
-    lake.write("models/people.sql", "{{ config(materialized='table') }} select id, city from {{ source('crm', 'people') }}");
-    lake.write("models/cities.sql", "{{ config(materialized='view') }} select city, count(*) as n from {{ ref('people') }} group by city");
+    lake.write(
+        "models/people.sql",
+        "{{ config(materialized='table') }} select id, city from {{ source('crm', 'people') }}",
+    );
+    lake.write(
+        "models/cities.sql",
+        "{{ config(materialized='view') }} select city, count(*) as n from {{ ref('people') }} group by city",
+    );
     lake.write(
         "models/log.sql",
         "
@@ -235,7 +245,9 @@ async fn all_or_nothing_wherever_it_dies(victim: Victim, after_effect: bool) {
         assert!(now == before || now == after, "killed at call {call} of {calls}, readers saw:\n{now}");
         ends[usize::from(now == after)] += 1;
 
-        build(&fresh).await.unwrap_or_else(|error| panic!("killed at call {call}, the next build failed: {error:?}"));
+        build(&fresh)
+            .await
+            .unwrap_or_else(|error| panic!("killed at call {call}, the next build failed: {error:?}"));
         let settled = seen(&project.on(lake_on(store.clone()), 4)).await;
         assert_eq!(settled, *in_the_end, "killed at call {call}, the next build published something else");
         assert!(heads_agree(&store).await, "killed at call {call}, the Delta heads are not what readers see");

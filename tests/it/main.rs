@@ -1,4 +1,5 @@
 //! The only integration binary: every test that needs a lake.
+#![allow(clippy::unwrap_used, reason = "a test that is surprised should stop")]
 
 mod fault; // a process or a store that dies, wherever it dies
 mod house; // the direction of the rooms

@@ -122,7 +122,8 @@ impl TestLake {
         match landed {
             Ok(landed) => {
                 let files = files_told(&landed.report.files);
-                let release = landed.release.map_or("nothing new".into(), |r| format!("release {}", r.number));
+                let release =
+                    landed.release.map_or("nothing new".into(), |r| format!("release {}", r.number));
                 self.say(&format!("land: {}  {files}  {release}\n", landed.report.table));
             }
             Err(error) => self.say(&format!("land: {error}\n")),
@@ -200,7 +201,8 @@ pub(crate) fn told(built: &Built) -> String {
             Verdict::Passed => "pass".to_owned(),
             Verdict::Warned(sample) => format!("warn {}", sample.count_words()),
             Verdict::Failed(sample) => {
-                let from: Vec<String> = sample.origins.iter().map(|o| format!(" {}:{}", o.file, o.line)).collect();
+                let from: Vec<String> =
+                    sample.origins.iter().map(|o| format!(" {}:{}", o.file, o.line)).collect();
                 format!("FAIL {}{}", sample.count_words(), from.join(""))
             }
             Verdict::Broken(error) => format!("ERROR {error}"),
@@ -212,7 +214,8 @@ pub(crate) fn told(built: &Built) -> String {
         };
         let _ = writeln!(text, "build: {} {what}{seen}", step.name);
     }
-    let release = built.release.as_ref().map_or("no release".into(), |release| format!("release {}", release.number));
+    let release =
+        built.release.as_ref().map_or("no release".into(), |release| format!("release {}", release.number));
     let _ = writeln!(text, "build: {release}");
     text
 }
@@ -231,7 +234,8 @@ fn files_told(files: &[FileOutcome]) -> String {
 
 fn unindented(text: &str) -> String {
     let lines: Vec<&str> = text.strip_prefix('\n').unwrap_or(text).lines().collect();
-    let indents = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len());
+    let indents =
+        lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len());
     let common = indents.min().unwrap_or(0);
     let cut: Vec<&str> = lines.iter().map(|line| line.get(common..).unwrap_or("").trim_end()).collect();
     format!("{}\n", cut.join("\n").trim_end())

@@ -9,7 +9,9 @@ use crate::base::{Ending, Result, World, grouped};
 use crate::cli::args::{BuildArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
-use crate::lakehouse::{BuildRequest, Built, Lakehouse, Outcome, Sample, StepReport, Verdict, Visibility, step_json};
+use crate::lakehouse::{
+    BuildRequest, Built, Lakehouse, Outcome, Sample, StepReport, Verdict, Visibility, step_json,
+};
 use crate::repl::{Format, ShowOptions, show};
 
 pub(crate) async fn run(args: BuildArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
@@ -27,7 +29,9 @@ pub(crate) async fn run(args: BuildArgs, place: &Place, world: World, ui: &Ui) -
     if args.format == ReportFormat::Json {
         print_json(&as_json(&built))?;
     }
-    for step in built.steps.iter().filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_))) {
+    for step in
+        built.steps.iter().filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_)))
+    {
         failure(step, ui).await;
     }
     summary(&built, ui);
@@ -84,7 +88,8 @@ fn summary(built: &Built, ui: &Ui) {
     ];
     let broken = count(|verdict| matches!(verdict, Verdict::Broken(_)));
     let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
-    let rows: u64 = built.landed.iter().flat_map(|report| report.accounts()).map(|account| account.read).sum();
+    let rows: u64 =
+        built.landed.iter().flat_map(|report| report.accounts()).map(|account| account.read).sum();
     let mut parts = vec![format!("{made} models built")];
     let tests: Vec<String> =
         tests.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
@@ -101,7 +106,9 @@ fn summary(built: &Built, ui: &Ui) {
             let head = ui.paint(&format!("published release {}", release.number), Ending::Done);
             ui.line(&format!("{head}  {parts}  {took}"));
         }
-        (None, true) => ui.line(&format!("{}  {parts}  {took}", ui.paint("nothing new to publish", Ending::Done))),
+        (None, true) => {
+            ui.line(&format!("{}  {parts}  {took}", ui.paint("nothing new to publish", Ending::Done)))
+        }
         (Some(release), false) => {
             let head = ui.paint(&format!("published release {} in part", release.number), Ending::Warned);
             ui.line(&format!("{head}  {parts}  {took}"));

@@ -22,7 +22,8 @@ pub(crate) async fn run(args: HistoryArgs, place: &Place, world: World) -> Resul
 }
 
 fn row(commit: &Commit) -> [String; 6] {
-    let metric = |key: &str| commit.metrics.get(key).and_then(|value| value.as_str()).filter(|count| *count != "0");
+    let metric =
+        |key: &str| commit.metrics.get(key).and_then(|value| value.as_str()).filter(|count| *count != "0");
     let counts = [("numOutputRows", "written"), ("numUpdatedRows", "updated"), ("numDeletedRows", "deleted")];
     let rows: Vec<String> =
         counts.iter().filter_map(|(key, word)| metric(key).map(|count| format!("{count} {word}"))).collect();

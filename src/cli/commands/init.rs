@@ -23,7 +23,10 @@ pub(crate) fn run(args: &InitArgs, ui: &Ui) -> Result<ExitCode> {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let project = name.to_lowercase().replace(['-', ' ', '.'], "_");
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    if project.is_empty() || !project.chars().all(is_word) || project.starts_with(|c: char| c.is_ascii_digit()) {
+    if project.is_empty()
+        || !project.chars().all(is_word)
+        || project.starts_with(|c: char| c.is_ascii_digit())
+    {
         let help = "use letters, digits and `_`, not starting with a digit: `elt init shop`";
         return Err(Error::user("elt::init::name", format!("`{name}` cannot name a project"), help));
     }
@@ -34,7 +37,11 @@ pub(crate) fn run(args: &InitArgs, ui: &Ui) -> Result<ExitCode> {
     for (path, text) in FILES {
         let full = folder.join(path);
         let cannot = |error: std::io::Error| {
-            Error::user("elt::init::write", format!("cannot write {}: {error}", full.display()), "check that you may write there")
+            Error::user(
+                "elt::init::write",
+                format!("cannot write {}: {error}", full.display()),
+                "check that you may write there",
+            )
         };
         if let Some(parent) = full.parent() {
             std::fs::create_dir_all(parent).map_err(cannot)?;

@@ -14,7 +14,11 @@ use crate::repl::{self, ShellSettings, ShowOptions};
 pub(crate) async fn run(args: SqlArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let to_terminal = std::io::stdout().is_terminal();
-    let show = if to_terminal { ShowOptions::terminal(repl::terminal_width(), ui.colour()) } else { ShowOptions::default() };
+    let show = if to_terminal {
+        ShowOptions::terminal(repl::terminal_width(), ui.colour())
+    } else {
+        ShowOptions::default()
+    };
     let settings = ShellSettings { format: args.format, show, timing: false, release: None };
     let texts = texts(&args)?;
     if let Some(texts) = texts {
@@ -45,7 +49,11 @@ fn texts(args: &SqlArgs) -> Result<Option<Vec<(String, String)>>> {
 
 fn read(path: &Path) -> Result<(String, String)> {
     let cannot = |error: std::io::Error| {
-        Error::user("elt::sql::file", format!("cannot read {}: {error}", path.display()), "check the path; it is relative to this folder")
+        Error::user(
+            "elt::sql::file",
+            format!("cannot read {}: {error}", path.display()),
+            "check the path; it is relative to this folder",
+        )
     };
     if path == Path::new("-") {
         let mut text = String::new();

@@ -94,8 +94,14 @@ mod tests {
     #[test]
     fn only_a_semicolon_between_tokens_ends_a_statement() {
         assert_eq!(sqls("select 1; select 2"), ["select 1", "select 2"]);
-        assert_eq!(sqls("select ';' as \"a;b\" -- no; not here\n;;"), ["select ';' as \"a;b\" -- no; not here"]);
-        assert_eq!(sqls("/* ; */ select $$;$$ as é ; select 'é';"), ["/* ; */ select $$;$$ as é", "select 'é'"]);
+        assert_eq!(
+            sqls("select ';' as \"a;b\" -- no; not here\n;;"),
+            ["select ';' as \"a;b\" -- no; not here"]
+        );
+        assert_eq!(
+            sqls("/* ; */ select $$;$$ as é ; select 'é';"),
+            ["/* ; */ select $$;$$ as é", "select 'é'"]
+        );
         assert_eq!(sqls("  -- nothing\n"), Vec::<String>::new());
     }
 

@@ -59,7 +59,8 @@ pub fn parse_query(sql: &str) -> Result<ast::Statement, SqlMistake> {
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
     Tokenizer::new(&EltDialect::default(), sql).tokenize_with_location().map_err(|error| {
-        SqlMistake::new("elt::sql::syntax", error.message.trim()).at(error.location.line, error.location.column)
+        SqlMistake::new("elt::sql::syntax", error.message.trim())
+            .at(error.location.line, error.location.column)
     })
 }
 
@@ -73,7 +74,8 @@ fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake
         return Ok(statement);
     }
     let Location { line, column } = next.span.start;
-    Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token)).at(line, column))
+    Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token))
+        .at(line, column))
 }
 
 /// Takes the place out of sqlparser's message: `… at Line: 1, Column: 8`.
@@ -104,13 +106,17 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(Some(match words.as_slice() {
         ["SHOW", "TABLES"] => Statement::ShowTables { schema: None },
-        ["SHOW", "TABLES", "IN" | "FROM"] => Statement::ShowTables { schema: Some(name(&solid[3..], "SHOW TABLES IN")?.0) },
+        ["SHOW", "TABLES", "IN" | "FROM"] => {
+            Statement::ShowTables { schema: Some(name(&solid[3..], "SHOW TABLES IN")?.0) }
+        }
         ["SHOW", "RELEASES"] => Statement::ShowReleases,
         ["DESCRIBE" | "DESC", "HISTORY", ..] => {
             let (table, rest) = name(&solid[2..], "DESCRIBE HISTORY")?;
             Statement::History { table, limit: limit(rest)? }
         }
-        ["DESCRIBE" | "DESC", "TABLE", ..] => Statement::Describe { table: only_name(&solid[2..], "DESCRIBE TABLE")? },
+        ["DESCRIBE" | "DESC", "TABLE", ..] => {
+            Statement::Describe { table: only_name(&solid[2..], "DESCRIBE TABLE")? }
+        }
         ["DESCRIBE" | "DESC", next, ..] if !matches!(*next, "SELECT" | "WITH" | "(" | "FROM" | "VALUES") => {
             Statement::Describe { table: only_name(&solid[1..], "DESCRIBE")? }
         }
@@ -161,8 +167,12 @@ fn limit(rest: &[&Token]) -> Result<Option<usize>, SqlMistake> {
 fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
     use ast::Statement as S;
     let (what, instead) = match statement {
-        S::Query(query) if writes(query) => ("SELECT … INTO", "make a model of it under models/ and run `elt build`"),
-        S::Query(_) | S::Explain { .. } | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => return Ok(()),
+        S::Query(query) if writes(query) => {
+            ("SELECT … INTO", "make a model of it under models/ and run `elt build`")
+        }
+        S::Query(_) | S::Explain { .. } | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
+            return Ok(());
+        }
         S::Insert(_) | S::Update { .. } | S::Delete(_) | S::Merge { .. } | S::Truncate { .. } => (
             "changing rows by SQL",
             "tables change as a whole, tested and released: write a model (`materialized='incremental'` merges by key) and run `elt build`, or land a file with `elt land`",
@@ -170,8 +180,12 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         S::CreateTable(_) | S::CreateView { .. } => {
             ("CREATE", "put the query in a file under models/ and run `elt build`")
         }
-        S::Copy { .. } => ("COPY", "land files with `elt land`; write results with `elt sql -c … --format csv > file`"),
-        S::Drop { .. } => ("DROP", "delete the model's file; `elt rollback` takes back what a build published"),
+        S::Copy { .. } => {
+            ("COPY", "land files with `elt land`; write results with `elt sql -c … --format csv > file`")
+        }
+        S::Drop { .. } => {
+            ("DROP", "delete the model's file; `elt rollback` takes back what a build published")
+        }
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
             "every session reads one release throughout; `elt rollback` goes back to an earlier release",
@@ -184,7 +198,10 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
 fn writes(query: &ast::Query) -> bool {
     match &*query.body {
         ast::SetExpr::Select(select) => select.into.is_some(),
-        ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) | ast::SetExpr::Merge(_) => true,
+        ast::SetExpr::Insert(_)
+        | ast::SetExpr::Update(_)
+        | ast::SetExpr::Delete(_)
+        | ast::SetExpr::Merge(_) => true,
         _ => false,
     }
 }

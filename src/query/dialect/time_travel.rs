@@ -13,8 +13,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Statement, TableAlias,
-    TableFactor, TableVersion as VersionClause, Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Statement,
+    TableAlias, TableFactor, TableVersion as VersionClause, Value, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -117,7 +117,10 @@ pub(in crate::query) fn resolve_versions(statement: &mut Statement) -> Result<()
 }
 
 /// Makes every `schema.table` of a view's query mean the table at `release`.
-pub(in crate::query) fn pin_to_release(statement: &mut Statement, release: ReleaseNumber) -> Result<(), SqlMistake> {
+pub(in crate::query) fn pin_to_release(
+    statement: &mut Statement,
+    release: ReleaseNumber,
+) -> Result<(), SqlMistake> {
     let mut resolver = Resolver { release: Some(release) };
     match statement.visit(&mut resolver) {
         ControlFlow::Continue(()) => Ok(()),
@@ -195,8 +198,13 @@ fn meaning(clause: &VersionClause) -> Result<AsOf, SqlMistake> {
         VersionClause::VersionAsOf(expr) => number(expr).map(|n| AsOf::Version(TableVersion(n))),
         VersionClause::TimestampAsOf(expr) | VersionClause::ForSystemTimeAsOf(expr) => instant(expr),
         VersionClause::Function(expr) => at_function(expr),
-        VersionClause::Changes { .. } => Err(SqlMistake::new("elt::sql::version", "CHANGES is not supported yet")
-            .help("compare two versions with `except`: `select * from t except select * from t version as of 3`")),
+        VersionClause::Changes { .. } => Err(SqlMistake::new(
+            "elt::sql::version",
+            "CHANGES is not supported yet",
+        )
+        .help(
+            "compare two versions with `except`: `select * from t except select * from t version as of 3`",
+        )),
     }
 }
 
@@ -207,8 +215,12 @@ fn at_function(expr: &Expr) -> Result<AsOf, SqlMistake> {
     let Expr::Function(function) = expr else { return Err(unknown()) };
     let FunctionArguments::List(list) = &function.args else { return Err(unknown()) };
     let named = match &list.args[..] {
-        [FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }] => Some((name.value.clone(), value)),
-        [FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(value), .. }] => Some((name.to_string(), value)),
+        [FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }] => {
+            Some((name.value.clone(), value))
+        }
+        [FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(value), .. }] => {
+            Some((name.to_string(), value))
+        }
         _ => None,
     };
     let is_at = function.name.to_string().eq_ignore_ascii_case("at");
@@ -230,8 +242,11 @@ fn number(expr: &Expr) -> Result<u64, SqlMistake> {
         other => other.to_string(),
     };
     text.parse().map_err(|_| {
-        SqlMistake::new("elt::sql::version", format!("`{text}` is not a version or release: they are whole numbers from 0"))
-            .help("`elt history TABLE` lists versions, `elt releases` lists releases")
+        SqlMistake::new(
+            "elt::sql::version",
+            format!("`{text}` is not a version or release: they are whole numbers from 0"),
+        )
+        .help("`elt history TABLE` lists versions, `elt releases` lists releases")
     })
 }
 
@@ -249,7 +264,8 @@ fn instant(expr: &Expr) -> Result<AsOf, SqlMistake> {
     };
     if let Some(release) = text.and_then(|text| text.strip_prefix(RELEASE)) {
         let bare = release.trim_matches(['(', ')']);
-        return number(&Expr::Value(Value::Number(bare.to_owned(), false).into())).map(|n| AsOf::Release(ReleaseNumber(n)));
+        return number(&Expr::Value(Value::Number(bare.to_owned(), false).into()))
+            .map(|n| AsOf::Release(ReleaseNumber(n)));
     }
     text.and_then(parse_instant).map(AsOf::Timestamp).ok_or_else(|| {
         SqlMistake::new("elt::sql::version", format!("`{expr}` is not a point in time"))
@@ -274,7 +290,9 @@ mod tests {
             let sql = resolved(&format!("select * from t {clause}")).unwrap();
             sql.split_once("FROM ").unwrap().1.to_owned()
         };
-        for clause in ["version as of 3", "for version as of 3", "for system_version as of 3", "at (version => 3)"] {
+        for clause in
+            ["version as of 3", "for version as of 3", "for system_version as of 3", "at (version => 3)"]
+        {
             assert_eq!(name(clause), "\"t@version=3\" AS t", "{clause}");
         }
         for clause in ["as of release 2", "RELEASE AS OF 2", "at(release => 2)"] {

@@ -72,7 +72,9 @@ pub(super) fn evolve(
                 list(&names),
                 list(&drift.missing.iter().map(String::as_str).collect::<Vec<_>>())
             ),
-            help: "`on_schema_change` is `fail`: run with `--full-refresh`, or set it to `append_new_columns`".into(),
+            help:
+                "`on_schema_change` is `fail`: run with `--full-refresh`, or set it to `append_new_columns`"
+                    .into(),
         });
     }
     if new_columns == NewColumns::Append && !drift.added.is_empty() {

@@ -76,7 +76,8 @@ impl OpenFile {
             .set_created_by(crate::table::commit::ENGINE.to_owned())
             .build();
         let upload = BufWriter::new(Arc::clone(store), Path::from(name.clone()));
-        let writer = AsyncArrowWriter::try_new(upload, Arc::clone(schema), Some(properties)).map_err(failed)?;
+        let writer =
+            AsyncArrowWriter::try_new(upload, Arc::clone(schema), Some(properties)).map_err(failed)?;
         Ok(Self { name, writer })
     }
 

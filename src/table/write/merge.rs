@@ -43,7 +43,8 @@ pub async fn merge(
     let source_keys = incoming.select(key.iter().map(ident))?;
     let target = tables.context().read_table(Arc::new(Scan::of(&base)?.with_file_column()))?;
     let target_keys = target.select(key.iter().map(|name| name.as_str()).chain([FILE_COLUMN]).map(ident))?;
-    let matching = target_keys.clone().join(source_keys.clone(), JoinType::LeftSemi, &columns, &columns, None)?;
+    let matching =
+        target_keys.clone().join(source_keys.clone(), JoinType::LeftSemi, &columns, &columns, None)?;
     let touched = rows_by_file(matching).await?;
     let updated = if touched.is_empty() {
         0

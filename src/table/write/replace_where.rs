@@ -71,6 +71,7 @@ pub(super) async fn rewrite(
     }
     let scan = Scan::new(base.table(), Arc::clone(base.schema()), retire.clone());
     let kept = keep(tables.context().read_table(Arc::new(scan))?)?;
-    let (rewritten, _) = write_rows(tables, base.table(), base.schema(), kept.execute_stream().await?).await?;
+    let (rewritten, _) =
+        write_rows(tables, base.table(), base.schema(), kept.execute_stream().await?).await?;
     Ok((retire, rewritten))
 }

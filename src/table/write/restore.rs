@@ -22,7 +22,11 @@ pub async fn restore(tables: &Tables, base: Arc<Snapshot>, target: &Snapshot) ->
     let operation = Operation::Restore { to: target.version() };
     let schema = Arc::clone(target.schema());
     let transactions = transactions(tables, &base, Some(target)).await?;
-    Ok(to_files(base, target.files(), Change { schema, definition, operation, transactions, ..blank(target) }))
+    Ok(to_files(
+        base,
+        target.files(),
+        Change { schema, definition, operation, transactions, ..blank(target) },
+    ))
 }
 
 /// Takes every row out of `base` and keeps its columns.
@@ -49,9 +53,9 @@ async fn transactions(
         return Ok(BTreeMap::new());
     };
     let apps: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
-    let progress = apps.into_iter().map(|app| {
-        (app.clone(), Progress { before: now.get(app).copied(), now: then.get(app).copied() })
-    });
+    let progress = apps
+        .into_iter()
+        .map(|app| (app.clone(), Progress { before: now.get(app).copied(), now: then.get(app).copied() }));
     Ok(progress.filter(|(_, progress)| progress.before != progress.now).collect())
 }
 
