@@ -26,7 +26,7 @@ use crate::table::{Change, TableError, Tables};
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
 pub use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, Selector};
-pub use crate::landing::{FileOutcome, LandReport};
+pub use crate::landing::{FileAccount, FileOutcome, LandReport};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{Outcome, QueryError, Session, SqlMistake};
 pub use crate::release::Release;
@@ -221,7 +221,7 @@ impl Lakehouse {
     pub async fn land(&self, table: &str, patterns: &[String], watch: &dyn Watch) -> Result<Landed> {
         let _lock = self.begin_writing("land", watch).await?;
         let pins = self.pins().await?;
-        let request = self.land_request(table, patterns)?;
+        let request = self.land_request(&pins, table, patterns)?;
         let landing = self.land_one(&pins, request, watch).await?;
         watch.on(Event::Publishing);
         let proposal = Proposal {
@@ -417,12 +417,16 @@ impl Lakehouse {
         }
     }
 
-    fn land_request(&self, table: &str, patterns: &[String]) -> Result<LandRequest> {
+    fn land_request(&self, pins: &Pins, table: &str, patterns: &[String]) -> Result<LandRequest> {
         let here = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
         if self.has_project() {
-            let pins = Pins::default();
-            let Compiled { manifest, .. } = self.compile_for(&pins, false, "land")?;
+            let Compiled { manifest, .. } = self.compile_for(pins, false, "land")?;
             for node in manifest.nodes.values() {
+                if node.materialization().is_some()
+                    && node.relation.as_ref().is_some_and(|name| name.to_string() == table)
+                {
+                    return Err(not_for_landing(table, "a model makes it"));
+                }
                 if let NodeKind::Source(source) = &node.kind
                     && (format!("{}.{}", source.source, source.table) == table
                         || node.relation.as_ref().is_some_and(|name| name.to_string() == table))
@@ -438,6 +442,14 @@ impl Lakehouse {
                 "name the table as `source.table`, for example `crm.people`",
             )
         })?;
+        if name.table().ends_with("__rejected")
+            || ["information_schema", "elt", "_elt"].contains(&name.schema())
+        {
+            return Err(not_for_landing(table, "its name is elt's own"));
+        }
+        if pins.views.contains_key(&name) {
+            return Err(not_for_landing(table, "it is a view"));
+        }
         if patterns.is_empty() {
             return Err(Error::user(
                 "elt::land::no_files",
@@ -606,6 +618,14 @@ fn declared_request(
     Ok(LandRequest { table: name, root: root.to_owned(), patterns, options, declared, on_change })
 }
 
+fn not_for_landing(table: &str, because: &str) -> Error {
+    Error::user(
+        "elt::land::not_a_source",
+        format!("files cannot be landed in `{table}`: {because}"),
+        "land them in a table of their own, `elt land source.table FILES…`, and read that in a model",
+    )
+}
+
 /// A load in few words: `2 files: read 10, loaded 8, rescued 1, rejected 1; 3 known`.
 fn land_words(report: &LandReport) -> (Ending, String) {
     let sum = |of: fn(&landing::FileAccount) -> u64| grouped(report.accounts().map(of).sum());
@@ -629,7 +649,10 @@ fn land_words(report: &LandReport) -> (Ending, String) {
         .extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
     let changed: Vec<&str> = report.changed().collect();
     if !changed.is_empty() {
-        words.push(format!("changed since they were loaded and left as they are: {}", changed.join(", ")));
+        let files = changed.join(", ");
+        words.push(format!(
+            "changed since loaded, left as it is (`on_change: reload` would take it): {files}"
+        ));
     }
     if words.is_empty() {
         words.push("no files".to_owned());

@@ -4,7 +4,7 @@ use miette::Diagnostic as _;
 
 use crate::base::{Diagnostic, Error, ErrorKind};
 use crate::compile::Node;
-use crate::query::QueryError;
+use crate::query::{QueryError, VALUE};
 use crate::table::TableError;
 
 /// A model could not be made, or a test could not be asked.
@@ -82,6 +82,7 @@ impl BuildError {
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::Sql(diagnostic) if diagnostic.stable_code() == VALUE => ErrorKind::Data,
             Self::Sql(_) => ErrorKind::User,
             Self::Query { source, .. } => source.kind(),
             Self::Table { source, .. } => source.kind(),

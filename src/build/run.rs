@@ -17,7 +17,7 @@ use super::plan::{Action, BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict, Visibility};
 use super::{BuildError, data_test};
 use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
-use crate::compile::{Manifest, NodeId, NodeKind};
+use crate::compile::{Manifest, Materialization, NodeId, NodeKind};
 use crate::query::{Limits, Scope, Session};
 use crate::release::View;
 use crate::table::{Change, Effect};
@@ -273,6 +273,24 @@ impl<'a> State<'a> {
         run
     }
 
+    /// What a view shows that this run has changed. A view that is not published must go on showing
+    /// what it showed.
+    fn moves_under(&self, node: &NodeId) -> Vec<NodeId> {
+        let manifest = self.inputs.manifest;
+        if manifest.node(node).materialization() != Some(&Materialization::View) {
+            return Vec::new();
+        }
+        let moved = |parent: &NodeId| {
+            let landed = manifest
+                .node(parent)
+                .relation
+                .as_ref()
+                .is_some_and(|name| self.inputs.landed.contains_key(name));
+            landed || self.made.contains_key(parent)
+        };
+        solid_parents(manifest, node).into_iter().filter(moved).collect()
+    }
+
     /// Nodes that must not be published on their own account or their ancestors', with why.
     fn condemned(&self) -> BTreeMap<NodeId, String> {
         let manifest = self.inputs.manifest;
@@ -298,10 +316,20 @@ impl<'a> State<'a> {
                 }
             }
         }
-        for (node, _) in condemned.clone() {
-            let name = manifest.node(&node).name.clone();
+        let mut open: Vec<NodeId> = condemned.keys().cloned().collect();
+        while let Some(node) = open.pop() {
+            let name = &manifest.node(&node).name;
             for below in manifest.descendants(&node) {
-                condemned.entry(below).or_insert_with(|| format!("`{name}` failed"));
+                if !condemned.contains_key(&below) {
+                    condemned.insert(below.clone(), format!("`{name}` failed"));
+                    open.push(below);
+                }
+            }
+            for above in self.moves_under(&node) {
+                if !condemned.contains_key(&above) {
+                    condemned.insert(above.clone(), format!("the view `{name}` would show it"));
+                    open.push(above);
+                }
             }
         }
         condemned

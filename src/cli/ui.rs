@@ -23,9 +23,9 @@ pub(super) struct Ui {
 
 impl Ui {
     pub(super) fn new(world: &World) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let plain = world.env.get("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || world.env.get("TERM").is_some_and(|term| term == "dumb");
+        let smart = world.env.get("TERM").is_some_and(|term| term != "dumb");
+        let terminal = std::io::stderr().is_terminal() && smart;
+        let plain = world.env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             bars: terminal.then(MultiProgress::new),
             running: Mutex::default(),

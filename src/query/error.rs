@@ -7,6 +7,9 @@ use crate::base::{Diagnostic, ErrorKind, SourceText, did_you_mean};
 use crate::release::ReleaseError;
 use crate::table::TableError;
 
+/// The code of mistakes that only a value in the data shows.
+pub const VALUE: &str = "elt::sql::value";
+
 /// A mistake in a statement: what, where in its text, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -63,6 +66,11 @@ impl SqlMistake {
         self.code
     }
 
+    /// What it asks of whoever ran the command: to correct the statement, or the data it met.
+    pub fn kind(&self) -> ErrorKind {
+        if self.code == VALUE { ErrorKind::Data } else { ErrorKind::User }
+    }
+
     /// As a diagnostic on the text that the statement was read from.
     pub fn diagnostic(&self, text: &SourceText) -> Diagnostic {
         let diagnostic = Diagnostic::error(self.code, self.message.clone()).maybe_help(self.help.clone());
@@ -101,7 +109,7 @@ impl QueryError {
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Sql(_) => ErrorKind::User,
+            Self::Sql(mistake) => mistake.kind(),
             Self::Table(error) => error.kind(),
             Self::Release(error) => error.kind(),
             Self::Engine(error) => match error.find_root() {
@@ -173,16 +181,16 @@ fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
             | arrow::error::ArrowError::ParseError(message)
             | arrow::error::ArrowError::ComputeError(message)
             | arrow::error::ArrowError::InvalidArgumentError(message) => {
-                SqlMistake::new("elt::sql::value", message.clone())
+                SqlMistake::new(VALUE, message.clone())
             }
-            arrow::error::ArrowError::DivideByZero => SqlMistake::new("elt::sql::value", "division by zero")
+            arrow::error::ArrowError::DivideByZero => SqlMistake::new(VALUE, "division by zero")
                 .help("write `a / nullif(b, 0)` where the divisor may be 0"),
             arrow::error::ArrowError::ArithmeticOverflow(message) => {
-                SqlMistake::new("elt::sql::value", message.clone()).help("cast to a wider type first")
+                SqlMistake::new(VALUE, message.clone()).help("cast to a wider type first")
             }
             _ => return None,
         },
-        DataFusionError::Execution(message) => SqlMistake::new("elt::sql::value", message.clone()),
+        DataFusionError::Execution(message) => SqlMistake::new(VALUE, message.clone()),
         DataFusionError::ResourcesExhausted(message) => SqlMistake::new("elt::sql::memory", message.clone())
             .help("raise the limit, or select fewer columns or rows"),
         _ => return None,

@@ -46,6 +46,7 @@ impl SchemaProvider for FileSchema {
             return Err(QueryError::Sql(missing(path)).into());
         }
         let (format, extension) = format_of(path).map_err(QueryError::Sql)?;
+        check_headers(path).map_err(QueryError::Sql)?;
         let url = ListingTableUrl::parse(path)?;
         let options = ListingOptions::new(format).with_file_extension(extension);
         let config = ListingTableConfig::new(url).with_listing_options(options).infer_schema(&state).await?;
@@ -54,6 +55,41 @@ impl SchemaProvider for FileSchema {
         }
         Ok(Some(Arc::new(ListingTable::try_new(config)?)))
     }
+}
+
+/// Refuses CSV files of one glob whose first lines differ: the engine reads columns by position and
+/// would mix them up.
+fn check_headers(path: &str) -> std::result::Result<(), SqlMistake> {
+    let is_text = |path: &std::path::Path| {
+        let name = path.to_string_lossy().to_lowercase();
+        [".csv", ".tsv", ".csv.gz", ".tsv.gz"].iter().any(|ending| name.ends_with(ending))
+    };
+    let files = glob::glob(path).into_iter().flatten().flatten().filter(|file| is_text(file));
+    let mut first: Option<(std::path::PathBuf, String)> = None;
+    for file in files {
+        let Ok(header) = first_line(&file) else { continue };
+        match &first {
+            None => first = Some((file, header)),
+            Some((other, expected)) if *expected != header => {
+                let what = format!("{} and {} have different columns", other.display(), file.display());
+                return Err(SqlMistake::new("elt::sql::file_columns", what)
+                    .help("query them one by one, or land them: `elt land source.table FILES…` matches columns by name"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn first_line(path: &std::path::Path) -> std::io::Result<String> {
+    use std::io::{BufRead, BufReader, Read};
+    let file = std::fs::File::open(path)?;
+    let is_packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    let bytes: Box<dyn Read> =
+        if is_packed { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut line = String::new();
+    BufReader::new(bytes.take(1 << 20)).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
 }
 
 fn is_glob(path: &str) -> bool {

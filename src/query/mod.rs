@@ -18,7 +18,7 @@ mod provider;
 mod scope;
 mod session;
 
-pub use error::{QueryError, SqlMistake};
+pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;
 pub use scope::Scope;
 pub use session::{Limits, Session};

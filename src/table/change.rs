@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DataFile, Scan, Snapshot};
-use crate::base::{TableName, TableVersion};
+use crate::base::{TableName, TableVersion, grouped};
 
 /// A write not yet published. Dropping it leaves unreferenced files at worst.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl fmt::Display for Effect {
         let said: Vec<String> = counts
             .iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word}"))
+            .map(|(count, word)| format!("{} {word}", grouped(*count)))
             .collect();
         f.write_str(&if said.is_empty() { "no rows".to_owned() } else { said.join(", ") })
     }

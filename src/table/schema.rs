@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
 use super::TableError;
@@ -111,10 +113,31 @@ pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
         match found.map(|at| batch.column(at)) {
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
             Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-            Some(column) => cast_with_options(column, field.data_type(), &strict),
+            Some(column) => {
+                let fitted = cast_with_options(column, field.data_type(), &strict)?;
+                check_lossless(column, &fitted, field.name())?;
+                Ok(fitted)
+            }
         }
     });
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<Vec<_>, _>>()?)?)
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<Vec<_>, ArrowError>>()?)?)
+}
+
+/// Refuses a number that lost digits on its way into a narrower type.
+fn check_lossless(given: &ArrayRef, fitted: &ArrayRef, column: &str) -> Result<(), ArrowError> {
+    let (from, to) = (given.data_type(), fitted.data_type());
+    if !from.is_numeric() || !to.is_numeric() {
+        return Ok(());
+    }
+    let back = cast_with_options(fitted, from, &CastOptions { safe: true, ..CastOptions::default() })?;
+    if not_distinct(given, &back)?.true_count() == given.len() {
+        return Ok(());
+    }
+    Err(ArrowError::CastError(format!(
+        "a value of column `{column}` does not fit: it is {} in the rows and {} in the table; round or cast it in the query, or run with --full-refresh",
+        sql_type_name(from),
+        sql_type_name(to)
+    )))
 }
 
 /// What differs between a table's columns and those of the rows to come.
@@ -143,7 +166,7 @@ pub(super) fn drift(table: &Schema, rows: &Schema) -> SchemaDrift {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{Int64Array, StringArray};
     use arrow::datatypes::IntervalUnit;
 
     use super::*;
@@ -189,5 +212,9 @@ mod tests {
         let fitting = conform(&batch.slice(0, 1), &target).unwrap();
         assert_eq!(fitting.column(0).as_ref(), &Int64Array::from(vec![1]));
         assert_eq!(fitting.column(1).null_count(), 1);
+        let fractions: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![1.0, 1.5]));
+        let fractions = RecordBatch::try_from_iter([("a", fractions)]).unwrap();
+        assert!(conform(&fractions, &target).is_err());
+        assert!(conform(&fractions.slice(0, 1), &target).is_ok());
     }
 }

@@ -7,8 +7,8 @@ their columns. Order is no part of a table; how often a row comes is.
 """
 
 import json
-import math
 import re
+from collections import Counter
 from decimal import Decimal
 from itertools import islice
 
@@ -62,7 +62,11 @@ def _column(values: list, wanted: pa.DataType | None) -> pa.Array:
         return pa.array([None if value is None else bytes.fromhex(value) for value in values], wanted)
     if pa.types.is_date(wanted) or pa.types.is_timestamp(wanted):
         return pa.array(values, pa.string()).cast(wanted)
-    return pa.array([Decimal(v) if v is not None and pa.types.is_decimal(wanted) else v for v in values], wanted)
+    if pa.types.is_decimal(wanted):
+        return pa.array([None if value is None else Decimal(value) for value in values], wanted)
+    if pa.types.is_integer(wanted) and any(type(value) is Decimal for value in values):
+        raise ValueError(f"a column of {wanted} has a fraction in it")
+    return pa.array(values, wanted)
 
 
 def _nested(value: object) -> str:
@@ -120,28 +124,27 @@ def _comparable(column: pa.Array) -> pa.Array:
 
 
 def _first_difference(ours: pa.Table, theirs: pa.Table) -> str:
-    def only_in(table: pa.Table, other: pa.Table) -> list[str]:
-        others = {str(row) for row in other.to_pylist()}
-        return [row for row in islice((str(row) for row in table.to_pylist()), None) if row not in others]
-
-    first, second = only_in(ours, theirs), only_in(theirs, ours)
-    shown = [f"only elt has   {row}" for row in first[:2]] + [f"only theirs is {row}" for row in second[:2]]
-    return "\n".join([f"{len(first):,} rows differ, in comparable form, columns by number:", *shown])
+    ours, theirs = (Counter(map(str, table.to_pylist())) for table in (ours, theirs))
+    only_ours, only_theirs = ours - theirs, theirs - ours
+    shown = [f"elt has        {row}" for row in islice(only_ours, 2)] + [f"the reader has {row}" for row in islice(only_theirs, 2)]
+    return "\n".join([f"{only_ours.total():,} rows differ; in comparable form, columns by number:", *shown])
 
 
-def samples(table: pa.Table) -> list[tuple[str, object]]:
-    """For every column that can be compared with `=`: its least and its greatest value.
+def edges(table: pa.Table, types: dict[str, str]) -> list[tuple[str, pa.Scalar]]:
+    """The least and the greatest value of each column that has an order.
 
-    They are where file statistics that were cut short go wrong.
+    They are what a file's statistics say. Statistics that were cut short or rounded lose just these rows.
     """
     found = []
-    for name, column in zip(table.column_names, table.columns):
-        if pa.types.is_boolean(column.type) or column.null_count == len(column):
+    for name, sql_type in types.items():  # bytes and nested values have no statistics
+        if sql_type == "binary" or arrow_type(sql_type) is None:
             continue
-        values = column.to_pylist() if pa.types.is_binary(column.type) else None
-        least, greatest = (min(v for v in values if v is not None), max(v for v in values if v is not None)) if values \
-            else (value for value in pc.min_max(column).as_py().values())
-        if isinstance(least, float) and not (math.isfinite(least) and math.isfinite(greatest)):
-            continue
-        found.extend({least: (name, least), greatest: (name, greatest)}.values())
+        for value in pc.min_max(table[name]).values():
+            if value.is_valid and (name, value) not in found:
+                found.append((name, value))
     return found
+
+
+def as_text(value: pa.Scalar) -> str:
+    """A value as SQL reads it from a quoted text."""
+    return value.cast(pa.string()).as_py().replace("'", "''")

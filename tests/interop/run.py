@@ -32,7 +32,7 @@ def main() -> int:
         parser.error(f"{elt} is not a program; build it with `cargo build --release`")
 
     python = packages(arguments.venv.resolve())
-    command = [python, HERE / "checks.py", elt, arguments.project.resolve(), *(["--keep"] if arguments.keep else [])]
+    command = [python, "-B", HERE / "checks.py", elt, arguments.project.resolve(), *(["--keep"] if arguments.keep else [])]
     return subprocess.run(command, check=False).returncode
 
 

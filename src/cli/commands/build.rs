@@ -10,7 +10,7 @@ use crate::cli::args::{BuildArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
 use crate::lakehouse::{
-    BuildRequest, Built, Lakehouse, Outcome, Sample, StepReport, Verdict, Visibility, step_json,
+    BuildRequest, Built, FileAccount, Lakehouse, Outcome, Sample, StepReport, Verdict, Visibility, step_json,
 };
 use crate::repl::{Format, ShowOptions, show};
 
@@ -90,7 +90,8 @@ fn summary(built: &Built, ui: &Ui) {
     let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
     let rows: u64 =
         built.landed.iter().flat_map(|report| report.accounts()).map(|account| account.read).sum();
-    let mut parts = vec![format!("{made} models built")];
+    let noun = if made == 1 { "model" } else { "models" };
+    let mut parts = vec![format!("{made} {noun} built")];
     let tests: Vec<String> =
         tests.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if !tests.is_empty() {
@@ -99,6 +100,12 @@ fn summary(built: &Built, ui: &Ui) {
     parts.extend((broken > 0).then(|| format!("{broken} with errors")));
     parts.extend((skipped > 0).then(|| format!("{skipped} skipped")));
     parts.extend((rows > 0).then(|| format!("{} raw rows read", grouped(rows))));
+    let odd = |of: fn(&FileAccount) -> u64| -> u64 {
+        built.landed.iter().flat_map(|report| report.accounts()).map(of).sum()
+    };
+    let (rescued, rejected) = (odd(|account| account.rescued), odd(|account| account.rejected));
+    parts.extend((rescued > 0).then(|| format!("{} rescued (in `_rescued_data`)", grouped(rescued))));
+    parts.extend((rejected > 0).then(|| format!("{} rejected (in `…__rejected`)", grouped(rejected))));
     let parts = parts.join(" · ");
     let took = time_words(built.took);
     match (&built.release, built.is_well()) {

@@ -183,9 +183,10 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         S::Copy { .. } => {
             ("COPY", "land files with `elt land`; write results with `elt sql -c … --format csv > file`")
         }
-        S::Drop { .. } => {
-            ("DROP", "delete the model's file; `elt rollback` takes back what a build published")
-        }
+        S::Drop { .. } => (
+            "DROP",
+            "`elt rollback` takes back what a build published; a model whose file is deleted is not built again, and its last table stays readable",
+        ),
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
             "every session reads one release throughout; `elt rollback` goes back to an earlier release",

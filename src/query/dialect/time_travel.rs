@@ -18,6 +18,8 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use sqlparser::ast::{Query, SelectFlavor, SelectItem, SetExpr};
+
 use crate::base::{AsOf, ReleaseNumber, TableVersion, parse_instant};
 use crate::query::SqlMistake;
 
@@ -134,6 +136,17 @@ struct Resolver {
 
 impl VisitorMut for Resolver {
     type Break = Box<SqlMistake>;
+
+    /// `FROM t` alone means all columns; the parser leaves the list empty.
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        if let SetExpr::Select(select) = &mut *query.body
+            && select.flavor == SelectFlavor::FromFirstNoSelect
+        {
+            select.projection.push(SelectItem::Wildcard(Default::default()));
+            select.flavor = SelectFlavor::Standard;
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
         let TableFactor::Table { name, alias, version, args, .. } = factor else {
@@ -332,6 +345,11 @@ mod tests {
         ] {
             assert!(resolved(sql).is_err(), "{sql} was taken");
         }
+    }
+
+    #[test]
+    fn from_alone_means_all_columns() {
+        assert_eq!(resolved("from t as of release 2").unwrap(), "SELECT * FROM \"t@release=2\" AS t");
     }
 
     #[test]

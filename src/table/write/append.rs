@@ -24,8 +24,8 @@ pub enum NewColumns {
 
 /// Adds `rows` to `table`; makes the table if `base` is nothing.
 ///
-/// Columns are matched by name. A column of the table that the rows lack is null in them, unless
-/// `new_columns` is [`NewColumns::Fail`].
+/// Columns are matched by name. A column of the table that the rows lack is an error, unless
+/// `new_columns` is [`NewColumns::Append`]: then it is null in them.
 pub async fn append(
     tables: &Tables,
     table: &TableName,
@@ -63,6 +63,9 @@ pub(super) fn evolve(
 ) -> Result<(SchemaRef, Definition), TableError> {
     base.check_supported()?;
     let drift = drift(base.schema(), incoming);
+    if new_columns == NewColumns::Ignore && !drift.missing.is_empty() {
+        return Err(missing(base, &drift.missing));
+    }
     let names: Vec<&str> = drift.added.iter().map(|field| field.name().as_str()).collect();
     if new_columns == NewColumns::Fail && !(names.is_empty() && drift.missing.is_empty()) {
         return Err(TableError::SchemaMismatch {
@@ -82,6 +85,16 @@ pub(super) fn evolve(
         return Ok((Arc::new(Schema::new(fields)), Definition::Made));
     }
     Ok((Arc::clone(base.schema()), Definition::Same))
+}
+
+/// The table has columns that the rows lack; writing nulls there would be losing what was known.
+pub(super) fn missing(base: &Snapshot, columns: &[String]) -> TableError {
+    TableError::SchemaMismatch {
+        table: base.table().clone(),
+        because: format!("they lack columns that the table has: {}", columns.join(", ")),
+        help: "select the columns again (`null as name` says it on purpose), or run with `--full-refresh`"
+            .into(),
+    }
 }
 
 fn list(names: &[&str]) -> String {

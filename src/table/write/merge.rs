@@ -11,9 +11,10 @@ use datafusion::logical_expr::{Expr, ident, lit};
 use datafusion::prelude::DataFrame;
 
 use super::NewColumns;
-use super::append::append;
+use super::append::{append, missing};
 use super::replace_where::{rewrite, rows_by_file};
 use crate::base::{TableName, did_you_mean};
+use crate::table::schema::drift;
 use crate::table::{Change, FILE_COLUMN, Operation, Scan, Snapshot, TableError, Tables};
 
 /// Puts `rows` into `base`; a row of the table whose key is among theirs gives way to theirs.
@@ -34,6 +35,10 @@ pub async fn merge(
 ) -> Result<Change, TableError> {
     check_key(base.table(), key, &rows.schema())?;
     check_key(base.table(), key, base.schema())?;
+    let lacking = drift(base.schema(), &rows.schema()).missing;
+    if !lacking.is_empty() && new_columns != NewColumns::Fail {
+        return Err(missing(&base, &lacking));
+    }
     let mut change = append(tables, base.table(), Some(Arc::clone(&base)), rows, new_columns).await?;
     let incoming = Scan::new(base.table(), Arc::clone(change.schema()), change.add.clone());
     let incoming = tables.context().read_table(Arc::new(incoming))?;

@@ -2,26 +2,132 @@
 
 use insta::assert_snapshot;
 
+use elt::lakehouse::BuildRequest;
+
 use crate::test_lake::TestLake;
 
-#[tokio::test]
-async fn merge_updates_what_matches_and_adds_the_rest() {
+/// A source that is landed by hand, and a model that adds what is new.
+fn people(config: &str) -> TestLake {
     let lake = TestLake::new();
     lake.write("models/s.yml", "sources: [{name: crm, tables: [{name: people}]}]");
     lake.write(
         "models/customers.sql",
-        "
-        {{ config(materialized='incremental', unique_key='id') }}
-        select id, city, _load_id as load from {{ source('crm', 'people') }}
-        {% if is_incremental() %} where _load_id > (select max(load) from {{ this }}) {% endif %}
-        ",
+        &format!(
+            "
+            {{{{ config(materialized='incremental', {config}) }}}}
+            select id, city, _load_id as load from {{{{ source('crm', 'people') }}}}
+            {{% if is_incremental() %}} where _load_id > (select max(load) from {{{{ this }}}}) {{% endif %}}
+            "
+        ),
     );
+    lake
+}
+
+#[tokio::test]
+async fn merge_updates_what_matches_and_adds_the_rest() {
+    let lake = people("unique_key='id'");
     lake.land("crm.people", "a.csv", "id,city\n1,Oslo\n2,Rome").await;
     lake.build().await;
-    lake.land("crm.people", "b.csv", "id,city\n2,Paris\n3,Lima").await;
+    lake.land("crm.people", "b.csv", "id,city\n2,Paris\n3,Lima\n,Nowhere").await;
     lake.build().await;
     lake.sql("select id, city from customers order by id").await;
     lake.sql("select id, city from customers version as of 0 order by id").await;
     lake.sql("select id, city from customers as of release 2 order by id").await;
-    assert_snapshot!(lake.story(), @r"");
+    assert_snapshot!(lake.story(), @"
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  release 1
+    build: customers created (2 added)
+    build: release 2
+    land: crm.people  read 3 loaded 3 rescued 0 rejected 0  release 3
+    build: customers merged (2 added, 1 updated)
+    build: release 4
+    sql: 1 Oslo | 2 Paris | 3 Lima | - Nowhere
+    sql: 1 Oslo | 2 Rome
+    sql: 1 Oslo | 2 Rome
+    ");
+}
+
+#[tokio::test]
+async fn append_adds_and_a_full_refresh_begins_anew() {
+    let lake = people("incremental_strategy='append'");
+    lake.land("crm.people", "a.csv", "id,city\n1,Oslo").await;
+    lake.build().await;
+    lake.land("crm.people", "b.csv", "id,city\n1,Bergen").await;
+    lake.build().await;
+    lake.sql("select id, city from customers order by city").await;
+    lake.write(
+        "models/customers.sql",
+        "{{ config(materialized='incremental') }} select id from {{ source('crm', 'people') }}",
+    );
+    lake.build_with(&BuildRequest { full_refresh: true, ..BuildRequest::default() }).await;
+    lake.sql("select * from customers order by id").await;
+    assert_snapshot!(lake.story(), @"
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 1
+    build: customers created (1 added)
+    build: release 2
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 3
+    build: customers appended (1 added)
+    build: release 4
+    sql: 1 Bergen | 1 Oslo
+    build: customers replaced (2 added)
+    build: release 5
+    sql: 1 | 1
+    ");
+}
+
+#[tokio::test]
+async fn a_merge_with_two_rows_of_one_key_is_refused_and_names_the_key() {
+    let lake = people("unique_key='id'");
+    lake.land("crm.people", "a.csv", "id,city\n1,Oslo").await;
+    lake.build().await;
+    lake.land("crm.people", "b.csv", "id,city\n7,Paris\n7,Lima").await;
+    lake.build().await;
+    lake.sql("select id, city from customers").await;
+    assert_snapshot!(lake.story(), @"
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 1
+    build: customers created (1 added)
+    build: release 2
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  release 3
+    build: customers ERROR `customers` failed: two incoming rows for `main.customers` have the same key: id = 7  NOT PUBLISHED: it could not be built
+    build: no release
+    sql: 1 Oslo
+    ");
+}
+
+#[tokio::test]
+async fn a_new_column_is_left_out_refused_or_added_as_the_model_says() {
+    let mut stories = String::new();
+    for how in ["ignore", "fail", "append_new_columns"] {
+        let lake = TestLake::new();
+        let model = |columns: &str| {
+            format!(
+                "{{{{ config(materialized='incremental', unique_key='id', on_schema_change='{how}') }}}} select {columns}"
+            )
+        };
+        lake.write("models/m.sql", &model("1 as id, 'a' as x"));
+        lake.build().await;
+        lake.write("models/m.sql", &model("2 as id, 'b' as x, cast('2026-01-01' as date) as since"));
+        lake.build().await;
+        lake.sql("select * from m order by id").await;
+        stories.push_str(&format!("{how}\n{}", lake.story()));
+    }
+    assert_snapshot!(stories, @"
+    ignore
+    build: m created (1 added)
+    build: release 1
+    build: m merged (1 added)
+    build: release 2
+    sql: 1 a | 2 b
+    fail
+    build: m created (1 added)
+    build: release 1
+    build: m ERROR `m` failed: the rows for `main.m` do not fit: the columns changed; new: since; missing: none  NOT PUBLISHED: it could not be built
+    build: no release
+    sql: 1 a
+    append_new_columns
+    build: m created (1 added)
+    build: release 1
+    build: m merged (1 added)
+    build: release 2
+    sql: 1 a - | 2 b 2026-01-01
+    ");
 }

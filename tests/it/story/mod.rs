@@ -1,3 +1,7 @@
 //! What users do, as they would tell it.
 
-mod incremental;
+mod first_day; // a broken row, and what does not happen then
+mod incremental; // tables that each build adds to
+mod landing; // files that arrive, and files that should not
+mod other_writers; // other programs, other processes, and power cuts
+mod project; // what is wrong with a project, all at once

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select id, name, city, since from {{ source('shop', 'customers') }}

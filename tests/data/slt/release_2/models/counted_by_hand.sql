@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+-- The table is named outright, without ref().
+select count(*) as orders from orders
