@@ -161,7 +161,12 @@ async fn ask(lake: &Lakehouse, sql: &str) -> Result<Vec<String>> {
 fn tell(built: &Built) {
     for step in &built.steps {
         let hidden = matches!(step.visibility, Visibility::NotPublished { .. });
-        println!("  {:7}  {}{}", step.verdict.status(), step.name, if hidden { "  NOT PUBLISHED" } else { "" });
+        println!(
+            "  {:7}  {}{}",
+            step.verdict.status(),
+            step.name,
+            if hidden { "  NOT PUBLISHED" } else { "" }
+        );
     }
     for culprit in culprits(built) {
         println!("  the failing row is {culprit}");

@@ -1,13 +1,86 @@
-//! elt
+//! An embedded lakehouse: raw files land, dbt-style models build, one tested release is published.
+//!
+//! # The house
+//!
+//! ```text
+//!              cli        repl                       doors     translate, print
+//!                 \         |
+//!                      lakehouse                     hall      one verb per thing a user can ask
+//!                 /         |         \
+//!           landing       build        |             work      raw files in · models to tables
+//!              |        /   |   \      |
+//!              |  compile   |     query              study | workshop
+//!              |     |      |    /
+//!              |  project   |   /                    what was written | what is known
+//!              |            release                  what readers see
+//!              +--------- table                      what a table is and how it changes
+//!                           |
+//!                         lake                       where bytes live
+//!                         base                       the words everybody uses
+//! ```
+//!
+//! Arrows point down, and a test keeps them (`tests/it/house.rs`). The *study* ([`project`], [`compile`]) is pure:
+//! text in, graph out, no lake and no clock. The *lake side* ([`lake`] to [`query`]) touches bytes and knows
+//! nothing of models or Jinja. Only [`build`] knows both, and only [`lakehouse`] knows [`landing`] too.
+//!
+//! # The one idea
+//!
+//! **A write is a value until it is published.** Append, overwrite, merge, landing, rollback: each *produces* a
+//! [`Change`](table::Change) and touches no log. Changes can be read through, tested, printed, dropped.
+//! [`release::publish`] publishes a set of them, all or none. From this follow tests before commit, builds that are
+//! transactions, and a crash that leaves either the old state or the new.
+//!
+//! # What is always so
+//!
+//! 1. Nothing but [`release::publish`] makes data visible, and its last act is one put-if-absent.
+//! 2. [`compile`] cannot reach the lake. Templates are given [`Facts`](compile::Facts) as plain data.
+//! 3. A statement that carries a table version never reaches DataFusion's planner, which would drop it:
+//!    [`query`] leaves the version's meaning in the table's name, or refuses the statement.
+//! 4. The lake is the truth; there is no other state. Releases are documents in it, the memory of what was
+//!    landed is in the commits of the rows.
+//! 5. Only `cli` and `repl` print. Only `main` reads the clock, the environment and chance.
+//! 6. Readers resolve names through [`Pins`](release::Pins), never through the newest version of anything.
+//! 7. Every input row is accounted for (`read = loaded + rescued + rejected`), or the load fails.
+//! 8. A view that is not published shows what it showed: what it reads is held back with it.
+//!
+//! # Reading order
+//!
+//! `examples/first_day.rs` (run it), [`lakehouse`] (the verbs), [`table::Change`] (the idea),
+//! `tests/it/story/` (what is promised). After that, by task:
+//!
+//! | I want to … | go to |
+//! |---|---|
+//! | add a command or a flag | `cli/args.rs`, `cli/commands/`, then the verb in [`lakehouse`] |
+//! | add a materialization or a strategy | `build/materialize.rs`, [`table::write`] |
+//! | add a generic data test or a built-in macro | `sql/tests/`, `sql/macros/`; no Rust |
+//! | change how a word of SQL is understood | [`query::dialect`] |
+//! | change what a backslash command does | `repl/command.rs` |
+//! | read another file format | [`landing::format`], [`landing::read`] |
+//! | understand a crash | [`release`], `tests/it/fault.rs` |
+//!
+//! Rooms that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it
+//! will index are written already) and `serve` (Arrow Flight SQL).
+
 pub mod base;
-pub mod build;
-pub mod cli;
-pub mod compile;
-pub mod lake;
-pub mod lakehouse;
-pub mod landing;
+
 pub mod project;
-pub mod query;
-pub mod release;
-pub mod repl;
+
+pub mod compile;
+
+pub mod lake;
+
 pub mod table;
+
+pub mod release;
+
+pub mod query;
+
+pub mod landing;
+
+pub mod build;
+
+pub mod lakehouse;
+
+pub mod repl;
+
+pub mod cli;

@@ -65,7 +65,7 @@ async fn failure(step: &StepReport, ui: &Ui) {
 async fn rows(sample: &Sample) -> String {
     let mut shown = Vec::new();
     if let Some(rows) = &sample.rows {
-        let options = ShowOptions::terminal(crate::repl::terminal_width(), false);
+        let options = ShowOptions::terminal(crate::repl::terminal_width().or(Some(120)), false);
         let written = show(Outcome::rows(rows.clone()), Format::Table, &options, &mut shown).await;
         let _ = written.expect("rows in memory can be written to memory");
     }

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_slip_is_shown_where_it_is() {
         let slip = parse("select *\nform t").unwrap_err();
-        assert_eq!(slip.place(), Some((2, 6)));
+        assert_eq!(slip.place(), Some((2, 1)));
         let open = parse("select 'a").unwrap_err();
         assert_eq!(open.place(), Some((1, 8)));
         assert!(parse("show tables in").is_err());
