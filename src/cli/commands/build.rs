@@ -62,11 +62,20 @@ async fn failure(step: &StepReport, ui: &Ui) {
     }
 }
 
+/// Columns beyond which a row is shown as lines, so that its values stay whole.
+const WIDE: usize = 8;
+
 async fn rows(sample: &Sample) -> String {
     let mut shown = Vec::new();
     if let Some(rows) = &sample.rows {
-        let options = ShowOptions::terminal(crate::repl::terminal_width().or(Some(120)), false);
-        let written = show(Outcome::rows(rows.clone()), Format::Table, &options, &mut shown).await;
+        let wide = rows.num_columns() > WIDE;
+        let (format, few) = if wide {
+            (Format::Line, rows.slice(0, rows.num_rows().min(2)))
+        } else {
+            (Format::Table, rows.clone())
+        };
+        let options = ShowOptions::terminal(crate::repl::terminal_width(), false);
+        let written = show(Outcome::rows(few), format, &options, &mut shown).await;
         let _ = written.expect("rows in memory can be written to memory");
     }
     let mut text = String::from_utf8_lossy(&shown).trim_end().to_owned();
