@@ -106,7 +106,8 @@ mod session {
     /// A session of a lakehouse that is open.
     #[divan::bench(sample_count = 50, sample_size = 1)]
     fn next(bencher: Bencher) {
-        bencher.bench_local(|| NYC.session());
+        let lakehouse = NYC.open();
+        bencher.bench_local(|| wait(lakehouse.session()).expect("the lake has a release"));
     }
 
     /// What a new process does before its first question.

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("query", &["base", "lake", "table", "release"]),
     ("landing", &["base", "lake", "table"]),
     ("build", &["base", "compile", "table", "release", "query"]),
+    ("lakehouse", &["base", "project", "compile", "lake", "table", "release", "query", "landing", "build"]),
     ("repl", &["base", "lakehouse"]),
     ("cli", &["base", "lakehouse", "repl"]),
 ];

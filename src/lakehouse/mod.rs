@@ -1,0 +1,311 @@
+//! One verb for each thing a user can ask: the front door.
+//!
+//! A [`Lakehouse`] is a lake and, if there is one, the project that builds it. The command line, the
+//! shell and embedding programs call the same verbs, so what they mean cannot drift apart.
+//!
+//! Here: the verbs. Beside it: how a lakehouse is found ([`OpenOptions`]), what the verbs are asked and
+//! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
+
+mod errors;
+mod open;
+mod report;
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Watch, World};
+use crate::build::{self, Inputs};
+use crate::compile::{self, Facts, YamlRenderer};
+use crate::lake::{Lake, LakeError, LakeLock, layout};
+use crate::project::{self, LoadOptions, Project};
+use crate::query::{Limits, Scope};
+use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKind};
+use crate::table::Tables;
+use open::Found;
+
+pub use open::OpenOptions;
+pub use report::{BuildRequest, Built, Compiled, Landed, step_json};
+
+// What the doors need of the rooms below, so that they name only the front door.
+pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
+pub use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, Selector};
+pub use crate::landing::{FileAccount, FileOutcome, LandReport};
+pub use crate::query::dialect::{Piece, Split, split};
+pub use crate::query::{Outcome, QueryError, Session, SqlMistake};
+pub use crate::release::Release;
+pub use crate::table::Commit;
+
+/// A lake, and the project that builds it, if there is one.
+#[derive(Clone, Debug)]
+pub struct Lakehouse {
+    world: World,
+    tables: Tables,
+    project: Option<LoadOptions>,
+    root: PathBuf,
+    default_schema: String,
+}
+
+impl Lakehouse {
+    /// Opens the lakehouse that a folder is in. Makes nothing; a lake that is not there is empty.
+    pub fn open(options: &OpenOptions, world: World) -> Result<Self> {
+        Self::at(options, world, Lake::open)
+    }
+
+    /// Opens the lakehouse that a folder is in to write to it, and makes the lake if it is not there.
+    pub fn create(options: &OpenOptions, world: World) -> Result<Self> {
+        Self::at(options, world, Lake::create)
+    }
+
+    fn at(
+        options: &OpenOptions,
+        world: World,
+        open: impl Fn(&Path) -> Result<Lake, LakeError>,
+    ) -> Result<Self> {
+        let found = Found::from(options, &world)?;
+        let folder = found.lake_folder(options)?;
+        Ok(found.with(world, open(&folder)?))
+    }
+
+    /// The project of a folder on a given lake, wherever the project says its lake is.
+    pub fn on(lake: Lake, options: &OpenOptions, world: World) -> Result<Self> {
+        Ok(Found::from(options, &world)?.with(world, lake))
+    }
+
+    /// The lake's tables.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Whether there is a project.
+    pub fn has_project(&self) -> bool {
+        self.project.is_some()
+    }
+
+    /// The folder that relative paths start from: the project's root, if there is one.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The time, the ids and the environment that it works with.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// A session that sees the newest release, and goes on seeing it.
+    pub async fn session(&self) -> Result<Session> {
+        let scope = Scope::of(self.tables.clone(), self.pins().await?);
+        Ok(Session::new(scope, &self.default_schema, Limits::default()))
+    }
+
+    /// A session that sees release `number`, and goes on seeing it.
+    pub async fn session_at(&self, number: ReleaseNumber) -> Result<Session> {
+        let pins = release::release(self.tables.lake(), number).await?.pinned();
+        Ok(Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default()))
+    }
+
+    /// The sealed releases, newest first.
+    pub async fn releases(&self, limit: usize) -> Result<Vec<Release>> {
+        Ok(release::list(self.tables.lake(), limit).await?)
+    }
+
+    /// Reads and compiles the project.
+    ///
+    /// # Errors
+    /// All its mistakes at once.
+    pub async fn compile(&self, full_refresh: bool) -> Result<Compiled> {
+        let pins = self.pins().await?;
+        self.compile_for(&pins, full_refresh, &self.world.id())
+    }
+
+    /// Reads and compiles the project, and picks nodes of it.
+    pub async fn select(
+        &self,
+        include: &[Selector],
+        exclude: &[Selector],
+    ) -> Result<(Compiled, BTreeSet<NodeId>)> {
+        let compiled = self.compile(false).await?;
+        let selected = compile::select(&compiled.manifest, include, exclude)?;
+        Ok((compiled, selected))
+    }
+
+    /// The commits of a table, newest first, up to the version that readers see.
+    pub async fn history(&self, table: &str, limit: usize) -> Result<Vec<Commit>> {
+        Ok(self.session().await?.history(table, limit).await?)
+    }
+
+    /// Loads files into a table and publishes that.
+    ///
+    /// `table` is a source's `source.table` name, or any `schema.table`. If the project declares it,
+    /// its files are read as declared; `patterns` may then be empty for the declared location.
+    pub async fn land(&self, table: &str, patterns: &[String], watch: &dyn Watch) -> Result<Landed> {
+        let _lock = self.begin_writing("land", watch).await?;
+        let pins = self.pins().await?;
+        let request = self.land_request(&pins, table, patterns)?;
+        let landing = self.land_one(&pins, request, watch).await?;
+        watch.on(Event::Publishing);
+        let proposal = Proposal {
+            base: pins,
+            accepted: BTreeMap::new(),
+            kind: ReleaseKind::Land,
+            run: landing.report.load.clone(),
+            changes: landing.changes,
+            views: BTreeMap::new(),
+            goal: Goal::Keep,
+        };
+        let published = release::publish(&self.tables, &self.world, proposal).await?;
+        Ok(Landed { report: landing.report, release: released(published) })
+    }
+
+    /// Lands what is new, builds and tests the selected nodes, and publishes them as one release.
+    ///
+    /// Nothing is visible to anyone before the end, and then all of it at once. Dropping the future is safe
+    /// until [`Event::Publishing`].
+    pub async fn build(&self, request: &BuildRequest, watch: &dyn Watch) -> Result<Built> {
+        let begun = Instant::now();
+        let _lock = self.begin_writing("build", watch).await?;
+        let pins = self.pins().await?;
+        let run = self.world.id();
+        let Compiled { project, manifest, warnings } = self.compile_for(&pins, request.full_refresh, &run)?;
+        let selected = compile::select(&manifest, &request.select, &request.exclude)?;
+        if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
+            watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
+        }
+        let (scope, landed, reports) = self.land_sources(&pins, &manifest, &selected, watch).await?;
+        let plan = build::plan(&manifest, &pins, &selected, request.full_refresh);
+        let inputs = Inputs {
+            manifest: &manifest,
+            plan: &plan,
+            scope,
+            landed,
+            default_schema: &self.default_schema,
+            threads: request.threads.unwrap_or_else(cores),
+            publish: request.publish,
+        };
+        let done = build::run(inputs, watch).await;
+        watch.on(Event::Publishing);
+        let before = pins.release;
+        let proposal = Proposal {
+            base: pins,
+            accepted: BTreeMap::new(),
+            kind: ReleaseKind::Build,
+            run: run.clone(),
+            changes: done.changes,
+            views: done.views,
+            goal: Goal::Keep,
+        };
+        let published = release::publish(&self.tables, &self.world, proposal).await?;
+        let built = Built {
+            run,
+            warnings,
+            landed: reports,
+            held_back: done.held_back,
+            steps: done.steps,
+            release: released(published),
+            before,
+            took: begun.elapsed(),
+        };
+        self.record(&built).await;
+        Ok(built)
+    }
+
+    /// Publishes a new release with the content of an earlier one; see [`release::roll_back`].
+    pub async fn roll_back(&self, to: Option<ReleaseNumber>, watch: &dyn Watch) -> Result<Option<Release>> {
+        let _lock = self.begin_writing("rollback", watch).await?;
+        let pins = self.pins().await?;
+        watch.on(Event::Publishing);
+        let published = release::roll_back(&self.tables, &self.world, pins, to, self.world.id()).await?;
+        Ok(released(published))
+    }
+
+    /// Deletes the artifacts that elt made for the project, and says which. The lake is not touched.
+    pub fn clean(&self) -> Result<Vec<PathBuf>> {
+        let target = self.load()?.0.target_path;
+        build::clean(&target).map_err(|error| {
+            Error::user(
+                "elt::clean",
+                format!("cannot clean {}: {error}", target.display()),
+                "delete it by hand",
+            )
+        })
+    }
+
+    /// What readers see now.
+    async fn pins(&self) -> Result<Pins> {
+        Ok(release::latest(self.tables.lake()).await?.map(|release| release.pinned()).unwrap_or_default())
+    }
+
+    /// Takes the writer's place and finishes what a writer before may have left.
+    async fn begin_writing(&self, what: &str, watch: &dyn Watch) -> Result<LakeLock> {
+        let lock = self.tables.lake().lock(&self.world, what)?;
+        if let Some(Recovered { release }) = release::recover(self.tables.lake()).await? {
+            let how = if release.is_published() { "finished" } else { "abandoned" };
+            watch.on(Event::Note(format!(
+                "{how} release {} of run {}, which had died",
+                release.number, release.run
+            )));
+        }
+        Ok(lock)
+    }
+
+    fn load(&self) -> Result<(Project, Vec<Diagnostic>)> {
+        let Some(options) = &self.project else {
+            return Err(Error::user(
+                "elt::no_project",
+                format!("{} is not in a project", self.root.display()),
+                "a project is a folder with `models/`; `elt init NAME` makes one that works at once",
+            ));
+        };
+        let (project, found) = project::load(options, &YamlRenderer::new());
+        match project {
+            Some(project) => Ok((project, found)),
+            None => Err(Error::project(found)),
+        }
+    }
+
+    fn compile_for(&self, pins: &Pins, full_refresh: bool, run: &str) -> Result<Compiled> {
+        let (project, mut found) = self.load()?;
+        let facts = Facts {
+            existing: pins.tables.keys().cloned().collect(),
+            full_refresh,
+            run_id: run.to_owned(),
+            run_started_at: self.world.now(),
+            env: Arc::clone(&self.world.env),
+        };
+        let (manifest, more) = compile::compile(&project, &facts);
+        found.extend(more);
+        if found.iter().any(Diagnostic::is_error) {
+            return Err(Error::project(found));
+        }
+        Ok(Compiled { project, manifest, warnings: found })
+    }
+
+    /// Keeps the run's report in the lake. What readers see does not depend on it.
+    async fn record(&self, built: &Built) {
+        let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
+        let document = serde_json::json!({
+            "run": built.run,
+            "release": built.release.as_ref().map(|release| release.number),
+            "landed": built.landed,
+            "results": steps,
+            "elapsed_seconds": built.took.as_secs_f64(),
+        });
+        let bytes = serde_json::to_vec_pretty(&document).expect("reports are plain data");
+        if let Err(error) = self.tables.lake().put(&layout::run(&built.run), bytes).await {
+            tracing::warn!("the report of run {} was not kept: {error}", built.run);
+        }
+    }
+}
+
+fn released(published: Published) -> Option<Release> {
+    match published {
+        Published::Release(release) => Some(*release),
+        Published::Nothing => None,
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+}
