@@ -108,7 +108,7 @@ pub(super) enum ReportFormat {
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(super) struct Selection {
     /// Only these nodes: `orders`, `+orders`, `orders+`, `tag:nightly`, `path:models/marts`
-    #[arg(long, short, value_name = "SELECTOR", num_args = 1.., visible_alias = "models", short_alias = 'm')]
+    #[arg(long, short, value_name = "SELECTOR", num_args = 1.., alias = "models", short_alias = 'm')]
     select: Vec<String>,
     /// Not these
     #[arg(long, value_name = "SELECTOR", num_args = 1..)]
@@ -143,8 +143,8 @@ pub(super) struct BuildArgs {
     /// Steps at once [default: one per core]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<usize>,
-    /// How the report is told
-    #[arg(long, value_enum, default_value_t)]
+    /// How the report is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }
 
@@ -162,8 +162,8 @@ pub(super) struct LandArgs {
     pub(super) table: String,
     /// Files, folders or globs [default: the location that the source declares]
     pub(super) files: Vec<String>,
-    /// How the report is told
-    #[arg(long, value_enum, default_value_t)]
+    /// How the report is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }
 
@@ -187,8 +187,8 @@ pub(super) struct SqlArgs {
 pub(super) struct LsArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// How the list is told
-    #[arg(long, value_enum, default_value_t)]
+    /// How the list is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }
 
@@ -197,8 +197,8 @@ pub(super) struct ReleasesArgs {
     /// At most so many
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     pub(super) limit: usize,
-    /// How the list is told
-    #[arg(long, value_enum, default_value_t)]
+    /// How the list is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }
 
@@ -209,8 +209,8 @@ pub(super) struct HistoryArgs {
     /// At most so many
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     pub(super) limit: usize,
-    /// How the list is told
-    #[arg(long, value_enum, default_value_t)]
+    /// How the list is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }
 
@@ -218,8 +218,8 @@ pub(super) struct HistoryArgs {
 pub(super) struct RollbackArgs {
     /// Release to go back to [default: the one before the newest]
     pub(super) release: Option<u64>,
-    /// How the report is told
-    #[arg(long, value_enum, default_value_t)]
+    /// How the report is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }
 

@@ -1,7 +1,7 @@
 //! The command line: flags in, one verb of the front door, one report out.
 //!
 //! Rows and reports asked for with `--format json` go to standard output; everything that is said
-//! to a person goes to standard error. Exit codes are a contract: see [`ErrorKind`](crate::base::ErrorKind).
+//! to a person goes to standard error. Exit codes are a contract: see [`ErrorKind`].
 
 mod args;
 mod commands;

@@ -1,6 +1,6 @@
 //! Which columns of which types do these files hold?
 //!
-//! [`infer`] reads all of every file, so a type is never refuted by a row further down. A [`Guess`] remembers
+//! [`infer`] reads all of every file, so a type is never refuted by a row further down. A `Guess` remembers
 //! what kinds of values a column had, and takes the narrowest type that holds all of them wholly:
 //!
 //! | seen | type |

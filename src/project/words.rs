@@ -4,7 +4,7 @@
 //! done, accepted without effect, or not supported yet. [`judge`] turns a key into the diagnostic
 //! it deserves, so that nothing a user writes is silently ignored.
 //!
-//! Not here: reading the keys that are [`Done`](Standing::Done); each file's reader does that.
+//! Not here: reading the keys that are [`Standing::Done`]; each file's reader does that.
 
 use crate::base::{Diagnostic, Span, did_you_mean};
 

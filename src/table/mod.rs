@@ -1,7 +1,7 @@
 //! What is a table, and how does it change?
 //!
 //! A [`Snapshot`] is a Delta table at one version: schema and data files. A [`Change`] is a write not
-//! yet published; [`write`] makes changes, [`Scan`] reads a snapshot or reads *through* a change, and
+//! yet published; [`mod@write`] makes changes, [`Scan`] reads a snapshot or reads *through* a change, and
 //! [`commit`] is the only code that turns a change into an entry of a Delta log.
 //!
 //! Not here: which version readers see (`release`), and what SQL calls it (`query`).

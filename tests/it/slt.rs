@@ -27,6 +27,9 @@ use crate::test_lake::{TestLake, told};
 #[tokio::test]
 async fn every_file_is_answered_as_it_says() {
     let shop = Shop::built().await;
+    if std::env::var_os("SLT_ACCEPT").is_some() {
+        return accept(&shop).await;
+    }
     let mut wrong = Vec::new();
     for file in slt_files() {
         if let Err(error) = shop.runner().run_file_async(&file).await {
@@ -36,21 +39,12 @@ async fn every_file_is_answered_as_it_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Writes what is answered now into the files: `cargo test --test it slt::accept -- --ignored`, then read the diff.
-#[tokio::test]
-#[ignore = "it changes the files that the test above reads"]
-async fn accept() {
-    let shop = Shop::built().await;
+/// Writes what is answered now into the files, for a person to read the difference.
+async fn accept(shop: &Shop) {
     for file in slt_files() {
         let mut runner = shop.runner();
-        let updated = runner.update_test_file(
-            &file,
-            " ",
-            matches,
-            sqllogictest::default_normalizer,
-            sqllogictest::strict_column_validator,
-        );
-        updated.await.unwrap();
+        let (normal, strict) = (sqllogictest::default_normalizer, sqllogictest::strict_column_validator);
+        runner.update_test_file(&file, " ", matches, normal, strict).await.unwrap();
     }
 }
 

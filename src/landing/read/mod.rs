@@ -2,7 +2,7 @@
 //!
 //! [`read`] gives batches of a file's rows in the table's types, each a [`Parsed`]. A record that cannot
 //! be a row is a [`Rejected`]; a value that does not fit its column is in `_rescued_data`
-//! ([`rescue`](super::rescue)). All readers use constant memory: a batch is 8,192 rows, or fewer if
+//! (`rescue`). All readers use constant memory: a batch is 8,192 rows, or fewer if
 //! they are large.
 //!
 //! Not here: which types the table has (`infer`, or the table itself), and adding up (`account`).
