@@ -1,0 +1,229 @@
+//! Is it on the disk yet?
+//!
+//! `object_store`'s local store never calls `fsync`: after a power cut a commit can be there with no
+//! bytes in it, and Delta readers take an empty commit for one without rows. [`DurableLocal`] is
+//! that store with the missing half: content before name, name before return.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryFutureExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+
+/// A local folder as an object store, each write synced before it is told to be done.
+#[derive(Debug)]
+pub(super) struct DurableLocal {
+    inner: LocalFileSystem,
+    staged: Arc<AtomicU64>,
+}
+
+impl DurableLocal {
+    /// The store in `root`, which must exist.
+    pub(super) fn new(root: &FsPath) -> Result<Self> {
+        let start = u64::from(std::process::id()) << 32;
+        Ok(Self { inner: LocalFileSystem::new_with_prefix(root)?, staged: Arc::new(AtomicU64::new(start)) })
+    }
+
+    /// A name beside `path` that `LocalFileSystem` does not list: `<name>#<digits>`.
+    fn staging_path(&self, path: &FsPath) -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("#{}", self.staged.fetch_add(1, Ordering::Relaxed)));
+        PathBuf::from(name)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableLocal {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let path = self.inner.path_to_filesystem(location)?;
+        let staging = self.staging_path(&path);
+        let mode = options.mode;
+        let location = location.to_string();
+        blocking(move || {
+            make_parents(&path).map_err(|e| store_error(&location, e))?;
+            let placed = write_synced(&staging, &payload).and_then(|()| match mode {
+                PutMode::Create => fs::hard_link(&staging, &path),
+                PutMode::Overwrite => fs::rename(&staging, &path),
+                PutMode::Update(_) => Err(io::ErrorKind::Unsupported.into()),
+            });
+            let _ = fs::remove_file(&staging);
+            match placed {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    Err(Error::AlreadyExists { path: location, source: error.into() })
+                }
+                Err(error) => Err(store_error(&location, error)),
+                Ok(()) => {
+                    sync_parent(&path).map_err(|e| store_error(&location, e))?;
+                    Ok(PutResult { e_tag: None, version: None })
+                }
+            }
+        })
+        .await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let path = self.inner.path_to_filesystem(location)?;
+        make_parents(&path).map_err(|e| store_error(location.as_ref(), e))?;
+        let inner = self.inner.put_multipart_opts(location, options).await?;
+        Ok(Box::new(SyncedUpload { inner, path, location: location.to_string() }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(
+        &self,
+        location: &Path,
+        ranges: &[std::ops::Range<u64>],
+    ) -> Result<Vec<bytes::Bytes>> {
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    /// In order of the paths, as object stores list. A folder has no order of its own, and Delta's
+    /// kernel takes a log that is listed out of order for one with gaps.
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let listed = self.inner.list(prefix).try_collect::<Vec<_>>();
+        let sorted = listed.map_ok(|mut objects| {
+            objects.sort_by(|a, b| a.location.cmp(&b.location));
+            futures::stream::iter(objects.into_iter().map(Ok))
+        });
+        sorted.try_flatten_stream().boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await?;
+        let path = self.inner.path_to_filesystem(to)?;
+        let location = to.to_string();
+        blocking(move || sync_file(&path).map_err(|e| store_error(&location, e))).await
+    }
+}
+
+impl fmt::Display for DurableLocal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "durable {}", self.inner)
+    }
+}
+
+/// A data file on its way: synced when it is complete.
+#[derive(Debug)]
+struct SyncedUpload {
+    inner: Box<dyn MultipartUpload>,
+    path: PathBuf,
+    location: String,
+}
+
+#[async_trait]
+impl MultipartUpload for SyncedUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.inner.put_part(data)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let result = self.inner.complete().await?;
+        let (path, location) = (self.path.clone(), self.location.clone());
+        blocking(move || sync_file(&path).map_err(|e| store_error(&location, e))).await?;
+        Ok(result)
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::JoinError { source: error }),
+    }
+}
+
+fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    payload.iter().try_for_each(|chunk| file.write_all(chunk))?;
+    file.sync_all()
+}
+
+fn sync_file(path: &FsPath) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &FsPath) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes a folder's list of names durable. Windows has no such call and needs none.
+fn sync_folder(folder: &FsPath) -> io::Result<()> {
+    if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
+}
+
+/// Makes the folders above `path`, and makes durable that they are there.
+fn make_parents(path: &FsPath) -> io::Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let missing: Vec<&FsPath> = folder.ancestors().take_while(|above| !above.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    missing.into_iter().filter_map(FsPath::parent).try_for_each(sync_folder)
+}
+
+fn store_error(path: &str, source: io::Error) -> Error {
+    Error::Generic { store: "local disk", source: format!("{path}: {source}").into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+    use object_store::{ObjectStoreExt, PutMode};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_document_is_created_once_and_listed_in_order_and_staging_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DurableLocal::new(folder.path()).unwrap();
+        let path = Path::from("a/b/c.json");
+        let create = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+
+        store.put_opts(&path, "one".into(), create()).await.unwrap();
+        let second = store.put_opts(&path, "two".into(), create()).await;
+
+        assert!(matches!(second, Err(Error::AlreadyExists { .. })));
+        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "one");
+        store.put(&path, "three".into()).await.unwrap();
+        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "three");
+        for number in [30, 7, 12, 1, 25, 3, 18] {
+            store.put(&Path::from(format!("log/{number:020}.json")), "x".into()).await.unwrap();
+        }
+        let listed: Vec<ObjectMeta> = store.list(Some(&Path::from("log"))).try_collect().await.unwrap();
+        assert!(listed.is_sorted_by_key(|object| object.location.clone()));
+        let names: Vec<_> =
+            fs::read_dir(folder.path().join("a/b")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["c.json"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! Where in the lake is everything?
+//!
+//! ```text
+//! tables/<schema>/<table>/            a Delta table: data files and `_delta_log/`
+//! raw/<schema>/<table>/<load>/<file>  raw files, byte for byte as they came
+//! _elt/prepared/<n>.json              what release n is going to be, written before any table moves
+//! _elt/releases/<n>.json              release n, sealed: what readers see
+//! _elt/runs/<run>.json                what a build did
+//! _elt/lock                           who is writing (on a local disk)
+//! ```
+
+use object_store::path::Path;
+
+use crate::base::{ReleaseNumber, TableName, TableVersion};
+
+/// The folder of sealed releases.
+pub const RELEASES: &str = "_elt/releases";
+/// The folder of prepared releases.
+pub const PREPARED: &str = "_elt/prepared";
+/// The file that a writer locks, on a local disk.
+pub const LOCK: &str = "_elt/lock";
+
+/// The root of a Delta table.
+pub fn table(name: &TableName) -> Path {
+    Path::from(format!("tables/{}/{}", name.schema(), name.table()))
+}
+
+/// A Delta table's log.
+pub fn log(name: &TableName) -> Path {
+    table(name).join("_delta_log")
+}
+
+/// One entry of a Delta table's log.
+pub fn log_entry(name: &TableName, version: TableVersion) -> Path {
+    log(name).join(format!("{:020}.json", version.0))
+}
+
+/// Where one raw file is kept, by the load that brought it.
+pub fn raw(name: &TableName, load: &str, file: &str) -> Path {
+    Path::from(format!("raw/{}/{}/{load}/{file}", name.schema(), name.table()))
+}
+
+/// The document that announces a release.
+pub fn prepared(number: ReleaseNumber) -> Path {
+    Path::from(format!("{PREPARED}/{:020}.json", number.0))
+}
+
+/// The document that is a release.
+pub fn release(number: ReleaseNumber) -> Path {
+    Path::from(format!("{RELEASES}/{:020}.json", number.0))
+}
+
+/// The report of a run.
+pub fn run(id: &str) -> Path {
+    Path::from(format!("_elt/runs/{id}.json"))
+}
+
+/// The number in the name of a release, prepared release or log entry.
+pub fn number_of(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".json")?.parse().ok()
+}

@@ -1,0 +1,19 @@
+//! Where do bytes live?
+//!
+//! A [`Lake`] is a root folder (or any object store) and the layout of paths under it. It can do
+//! three things well: give its [`store`](Lake::store) to whoever reads and writes data files, write a
+//! document exactly once ([`Lake::create_once`], the only way anything is ever decided here), and
+//! tell who is writing at the moment ([`Lake::lock`]).
+//!
+//! Not here: what the documents and the files mean.
+
+mod durable;
+mod error;
+pub mod layout;
+mod lock;
+mod store;
+
+pub use error::LakeError;
+pub use lock::{Holder, LakeLock};
+pub(crate) use store::json;
+pub use store::{Created, Lake};
