@@ -251,7 +251,10 @@ fn shortened(names: &[String]) -> String {
 fn plan_words(message: &str) -> String {
     let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
     match message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
-        Some(name) => format!("there is no table `{}`", name.strip_prefix("elt.").unwrap_or(name)),
+        Some(name) => {
+            let name = name.split('@').next().unwrap_or(name);
+            format!("there is no table `{}`", name.strip_prefix("elt.").unwrap_or(name))
+        }
         None => message.trim_start_matches("Error during planning: ").to_owned(),
     }
 }

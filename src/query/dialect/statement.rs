@@ -163,20 +163,27 @@ fn limit(rest: &[&Token]) -> Result<Option<usize>, SqlMistake> {
     }
 }
 
+/// What is refused, and what to do instead.
+const CHANGING_ROWS: (&str, &str) = (
+    "changing rows by SQL",
+    "tables change as a whole, tested and released: write a model (`materialized='incremental'` merges by key) and run `elt build`, or land a file with `elt land`",
+);
+
 /// Refuses what would write, in words that say how the same is done here.
 fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
     use ast::Statement as S;
     let (what, instead) = match statement {
-        S::Query(query) if writes(query) => {
+        S::Query(query) if makes_a_table(query) => {
             ("SELECT … INTO", "make a model of it under models/ and run `elt build`")
         }
-        S::Query(_) | S::Explain { .. } | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
+        S::Explain { statement, .. } => return refuse_writes(statement),
+        S::Query(query) if changes_rows(query) => CHANGING_ROWS,
+        S::Query(_) | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
             return Ok(());
         }
-        S::Insert(_) | S::Update { .. } | S::Delete(_) | S::Merge { .. } | S::Truncate { .. } => (
-            "changing rows by SQL",
-            "tables change as a whole, tested and released: write a model (`materialized='incremental'` merges by key) and run `elt build`, or land a file with `elt land`",
-        ),
+        S::Insert(_) | S::Update { .. } | S::Delete(_) | S::Merge { .. } | S::Truncate { .. } => {
+            CHANGING_ROWS
+        }
         S::CreateTable(_) | S::CreateView { .. } => {
             ("CREATE", "put the query in a file under models/ and run `elt build`")
         }
@@ -196,15 +203,17 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
     Err(SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported")).help(instead))
 }
 
-fn writes(query: &ast::Query) -> bool {
-    match &*query.body {
-        ast::SetExpr::Select(select) => select.into.is_some(),
-        ast::SetExpr::Insert(_)
-        | ast::SetExpr::Update(_)
-        | ast::SetExpr::Delete(_)
-        | ast::SetExpr::Merge(_) => true,
-        _ => false,
-    }
+/// Whether a query makes a table, as `select … into` does.
+fn makes_a_table(query: &ast::Query) -> bool {
+    matches!(&*query.body, ast::SetExpr::Select(select) if select.into.is_some())
+}
+
+/// Whether a query, or one of its CTEs, changes rows.
+fn changes_rows(query: &ast::Query) -> bool {
+    use ast::SetExpr as E;
+    let mut ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+    ctes.any(|cte| changes_rows(&cte.query))
+        || matches!(&*query.body, E::Insert(_) | E::Update(_) | E::Delete(_) | E::Merge(_))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! `VERSION AS OF 3`, `FOR VERSION AS OF 3`, `AT (VERSION => 3)`; `TIMESTAMP AS OF '…'`,
 //! `FOR SYSTEM_TIME AS OF '…'`, `AT (TIMESTAMP => '…')`; `AS OF RELEASE 2`, `RELEASE AS OF 2`, `AT (RELEASE => 2)`.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -111,19 +112,19 @@ impl Reference {
 /// # Errors
 /// A clause that cannot be honoured.
 pub(in crate::query) fn resolve_versions(statement: &mut Statement) -> Result<(), SqlMistake> {
-    let mut resolver = Resolver { release: None };
+    let mut resolver = Resolver { release: None, ctes: HashSet::new() };
     match statement.visit(&mut resolver) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(mistake) => Err(*mistake),
     }
 }
 
-/// Makes every `schema.table` of a view's query mean the table at `release`.
+/// Makes every table of a view's query, but not its CTEs, mean the table at `release`.
 pub(in crate::query) fn pin_to_release(
     statement: &mut Statement,
     release: ReleaseNumber,
 ) -> Result<(), SqlMistake> {
-    let mut resolver = Resolver { release: Some(release) };
+    let mut resolver = Resolver { release: Some(release), ctes: HashSet::new() };
     match statement.visit(&mut resolver) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(mistake) => Err(*mistake),
@@ -131,7 +132,10 @@ pub(in crate::query) fn pin_to_release(
 }
 
 struct Resolver {
+    /// The release that tables without a clause of their own are read from.
     release: Option<ReleaseNumber>,
+    /// The names that `with` has given so far.
+    ctes: HashSet<String>,
 }
 
 impl VisitorMut for Resolver {
@@ -139,6 +143,14 @@ impl VisitorMut for Resolver {
 
     /// `FROM t` alone means all columns; the parser leaves the list empty.
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        if !query.locks.is_empty() {
+            return refuse(
+                "FOR UPDATE and FOR SHARE are not supported",
+                "leave it out: a session reads one release, which nobody changes",
+            );
+        }
+        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.ctes.extend(ctes.map(|cte| cte.alias.name.value.to_lowercase()));
         if let SetExpr::Select(select) = &mut *query.body
             && select.flavor == SelectFlavor::FromFirstNoSelect
         {
@@ -149,9 +161,21 @@ impl VisitorMut for Resolver {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
-        let TableFactor::Table { name, alias, version, args, .. } = factor else {
+        let TableFactor::Table { name, alias, version, args, sample, with_hints, .. } = factor else {
             return ControlFlow::Continue(());
         };
+        if sample.is_some() {
+            return refuse(
+                "TABLESAMPLE is not supported yet",
+                "filter by chance instead: `where random() < 0.1`",
+            );
+        }
+        if !with_hints.is_empty() {
+            return refuse(
+                "table hints are not supported",
+                "leave them out: readers and writers never wait for each other",
+            );
+        }
         if is_file(name) {
             if version.is_some() {
                 return refuse("a file has no versions", "leave the version clause out, or query a table");
@@ -166,7 +190,7 @@ impl VisitorMut for Resolver {
                 Err(mistake) => return ControlFlow::Break(Box::new(mistake)),
             },
             None => match self.release {
-                Some(number) if name.0.len() > 1 => AsOf::Release(number),
+                Some(number) if args.is_none() && !self.is_cte(name) => AsOf::Release(number),
                 _ => return ControlFlow::Continue(()),
             },
         };
@@ -178,6 +202,15 @@ impl VisitorMut for Resolver {
         last.value = format!("{folded}{}", AsOfText(&as_of));
         last.quote_style = Some('"');
         ControlFlow::Continue(())
+    }
+}
+
+impl Resolver {
+    fn is_cte(&self, name: &ObjectName) -> bool {
+        match &name.0[..] {
+            [ObjectNamePart::Identifier(only)] => self.ctes.contains(&only.value.to_lowercase()),
+            _ => false,
+        }
     }
 }
 
