@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use elt::base::{Clock, Ids, World};
 use tracing_subscriber::EnvFilter;
 
-/// Allocates faster than the system's on many small buffers; measured in Cargo.toml.
+/// Spares CPU on queries that aggregate much; Cargo.toml has the figures.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -15,7 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("models/stg_orders.sql", include_str!("../../../sql/init/models/stg_orders.sql")),
     ("models/daily_sales.sql", include_str!("../../../sql/init/models/daily_sales.sql")),
     ("models/models.yml", include_str!("../../../sql/init/models/models.yml")),
-    (".gitignore", "lake/\ntarget/\n"),
+    (".gitignore", "/lake/\n/target/\n"),
 ];
 
 pub(crate) fn run(args: &InitArgs, ui: &Ui) -> Result<ExitCode> {
