@@ -240,8 +240,8 @@ impl Parser<'_> {
             "unique_id": draft.id.as_str(), "path": &*draft.source_text.path, "config": draft.config.to_json(),
             "original_file_path": &*draft.source_text.path, "tags": draft.config.texts("tags"), "version": null,
         });
-        let schema = self.name_by("generate_schema_name", "custom_schema_name", "schema", draft, &node)?;
-        let alias = self.name_by("generate_alias_name", "custom_alias_name", "alias", draft, &node)?;
+        let schema = self.name_by("generate_schema_name", "schema", draft, &node)?;
+        let alias = self.name_by("generate_alias_name", "alias", draft, &node)?;
         match TableName::new(&schema, &alias) {
             Ok(name) => Some(name),
             Err(why) => {
@@ -256,16 +256,14 @@ impl Parser<'_> {
     fn name_by(
         &mut self,
         generator: &str,
-        argument: &str,
         key: &str,
         draft: &Draft,
         node: &serde_json::Value,
     ) -> Option<String> {
         let custom = draft.config.text(key).map_or(serde_json::Value::Null, Into::into);
-        let arguments = [
-            (argument.to_owned(), Argument::Json(custom)),
-            ("node".to_owned(), Argument::Json(node.clone())),
-        ];
+        // By position, as dbt does: a project may name the parameters as it likes.
+        let arguments =
+            [(String::new(), Argument::Json(custom)), (String::new(), Argument::Json(node.clone()))];
         let scope =
             self.jinja.scope(Subject { name: draft.name.clone(), ..Subject::default() }, Phase::Parse);
         match self.jinja.call(generator, &arguments, &scope, &draft.at) {

@@ -378,7 +378,10 @@ fn settings_come_from_tree_properties_and_file_in_that_order() {
     assert_eq!(seen("z"), "main_a.z View t");
     assert_eq!(sql(&manifest, "z"), "select 'a'");
 
-    project.write("macros/n.sql", "{% macro generate_schema_name(custom_schema_name, node) %}{{ custom_schema_name or node.name }}{% endmacro %}");
+    project.write(
+        "macros/n.sql",
+        "{% macro generate_schema_name(custom, its_node) %}{{ custom or its_node.name }}{% endmacro %}",
+    );
     assert_eq!(model(&project.manifest(), "y").relation.as_ref().unwrap().to_string(), "b.y");
 }
 

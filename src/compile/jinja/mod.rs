@@ -149,7 +149,8 @@ impl Jinja {
         rendered.map_err(|error| self.origins.diagnose(&error, fallback))
     }
 
-    /// Calls the macro `name` with named arguments and returns its text. See [`Argument`].
+    /// Calls the macro `name` and returns its text. An argument without a name goes by its position.
+    /// See [`Argument`].
     ///
     /// # Errors
     /// What is wrong, in its place; `fallback` where it has none.
@@ -161,18 +162,18 @@ impl Jinja {
         fallback: &Span,
     ) -> Result<String, Diagnostic> {
         let diagnose = |error: &minijinja::Error| self.origins.diagnose(error, fallback);
-        let mut values = Vec::new();
+        let (mut positional, mut named) = (Vec::new(), Vec::new());
         for (key, argument) in arguments {
             let value = self.argument(argument, scope).map_err(|error| diagnose(&error))?;
-            values.push((key.clone(), value));
+            if key.is_empty() { positional.push(value) } else { named.push((key.clone(), value)) }
         }
         let Some(block) = self.macros.find(name) else {
             return Err(Diagnostic::error("elt::macro_not_found", format!("there is no macro `{name}`"))
                 .at(fallback, "here"));
         };
-        let kwargs = Value::from(minijinja::value::Kwargs::from_iter(values));
+        positional.push(Value::from(minijinja::value::Kwargs::from_iter(named)));
         let mut state = self.env.empty_state();
-        let result = MacroValue::value(block, scope).call(&mut state, &[kwargs]);
+        let result = MacroValue::value(block, scope).call(&mut state, &positional);
         result.map(|value| value.to_string()).map_err(|error| diagnose(&error))
     }
 
