@@ -66,7 +66,7 @@ pub fn content_hash(path: &Path) -> Result<ContentHash, LandingError> {
     let mut piece = vec![0; 64 * 1024];
     loop {
         match file.read(&mut piece) {
-            Ok(0) => return Ok(ContentHash(hasher.finalize().into())),
+            Ok(0) => return Ok(ContentHash::of(hasher)),
             Ok(length) => hasher.update(&piece[..length]),
             Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
             Err(source) => return Err(unreadable(path, source)),
@@ -75,6 +75,11 @@ pub fn content_hash(path: &Path) -> Result<ContentHash, LandingError> {
 }
 
 impl ContentHash {
+    /// The hash of everything that `hasher` was fed.
+    pub(super) fn of(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+
     /// The first 63 bits as a number that is never negative, for logs that keep only integers.
     pub fn as_i63(&self) -> i64 {
         self.0[..8].iter().fold(0i64, |number, byte| (number << 8) | i64::from(*byte)) & i64::MAX

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::LandingError;
-use super::discover::{FileStamp, content_hash};
+use super::discover::{ContentHash, FileStamp, content_hash};
 use crate::table::{Change, Snapshot, Tables};
 
 /// What the ledger says of a file.
@@ -42,10 +42,10 @@ impl Ledger {
     }
 
     /// Writes a file's entries into the change that brings its rows.
-    pub(super) fn enter(&self, change: Change, file: &FileStamp, content: i64) -> Change {
+    pub(super) fn enter(&self, change: Change, file: &FileStamp, content: ContentHash) -> Change {
         let (path, stamp) = (file_app(&file.path), stamp_app(&file.path));
         let (content_before, stamp_before) = (self.0.get(&path).copied(), self.0.get(&stamp).copied());
-        change.with_transaction(path, content_before, content).with_transaction(
+        change.with_transaction(path, content_before, content.as_i63()).with_transaction(
             stamp,
             stamp_before,
             stamp_of(file),
@@ -77,6 +77,5 @@ fn stamp_of(file: &FileStamp) -> i64 {
     let mut hasher = Sha256::new();
     hasher.update(file.size.to_le_bytes());
     hasher.update(file.modified.timestamp_nanos_opt().unwrap_or(i64::MAX).to_le_bytes());
-    let digest = hasher.finalize();
-    digest[..8].iter().fold(0i64, |number, byte| (number << 8) | i64::from(*byte)) & i64::MAX
+    ContentHash::of(hasher).as_i63()
 }

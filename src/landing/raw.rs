@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::LandingError;
-use super::discover::FileStamp;
+use super::discover::{ContentHash, FileStamp};
 use crate::base::TableName;
 use crate::lake::{LakeError, layout};
 use crate::table::Tables;
@@ -18,14 +18,14 @@ const PIECE: usize = 1024 * 1024;
 
 /// Copies a file unchanged into the raw zone of `table`, under its load.
 ///
-/// Returns the first 63 bits of the SHA-256 of the bytes that were copied. Constant memory. The
+/// Returns the hash of the bytes that were copied. Constant memory. The
 /// load's id is new, so nothing is ever overwritten.
 pub(super) async fn keep(
     tables: &Tables,
     table: &TableName,
     load: &str,
     file: &FileStamp,
-) -> Result<i64, LandingError> {
+) -> Result<ContentHash, LandingError> {
     let path = layout::raw(table, load, file.path.trim_start_matches('/'));
     let failed = |source| LandingError::from(LakeError::Store { path: path.to_string(), source });
     let upload = tables.lake().store().put_multipart(&path).await.map_err(failed)?;
@@ -46,8 +46,7 @@ pub(super) async fn keep(
         }
     }
     upload.finish().await.map_err(failed)?;
-    let digest = hasher.finalize();
-    Ok(digest[..8].iter().fold(0i64, |number, byte| (number << 8) | i64::from(*byte)) & i64::MAX)
+    Ok(ContentHash::of(hasher))
 }
 
 /// The file's bytes, read on a thread where that may block.
