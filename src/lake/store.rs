@@ -21,6 +21,7 @@ use crate::base::World;
 #[derive(Clone)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
+    absent: bool,
     folder: Option<PathBuf>,
     shown: Arc<str>,
 }
@@ -50,7 +51,21 @@ impl Lake {
             url: folder.display().to_string(),
             because: error.to_string(),
         })?;
-        Ok(Self { store: Arc::new(store), shown: folder.display().to_string().into(), folder: Some(root) })
+        Ok(Self { store: Arc::new(store), shown: folder.display().to_string().into(), folder: Some(root), absent: false })
+    }
+
+    /// Whether it can be written to.
+    ///
+    /// # Errors
+    /// [`LakeError::CannotOpen`] if it was opened to be read and its folder is not there.
+    pub fn check_writable(&self) -> Result<(), LakeError> {
+        match self.absent {
+            false => Ok(()),
+            true => Err(LakeError::CannotOpen {
+                url: self.shown.to_string(),
+                because: "there is no such folder; `elt build` and `elt land` make it".to_owned(),
+            }),
+        }
     }
 
     /// Opens the lake in a local folder to read it. A folder that is not there is an empty lake,
@@ -63,13 +78,14 @@ impl Lake {
             store: Arc::new(InMemory::new()),
             folder: None,
             shown: folder.display().to_string().into(),
+            absent: true,
         })
     }
 
     /// A lake on any object store, for tests and embedders. Two writers are kept apart by
     /// [`create_once`](Self::create_once) alone; there is no lock to wait at.
     pub fn on(store: Arc<dyn ObjectStore>, shown: &str) -> Self {
-        Self { store, folder: None, shown: shown.into() }
+        Self { store, folder: None, shown: shown.into(), absent: false }
     }
 
     /// The object store, rooted at the lake's root.

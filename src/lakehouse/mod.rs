@@ -10,6 +10,7 @@ mod errors;
 mod open;
 mod report;
 mod sources;
+mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

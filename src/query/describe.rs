@@ -114,7 +114,7 @@ pub(super) async fn history(
 }
 
 /// The table that a text names, if the session sees it.
-fn resolve(session: &Session, text: &str) -> Result<TableName, QueryError> {
+pub(super) fn resolve(session: &Session, text: &str) -> Result<TableName, QueryError> {
     let name = TableName::parse(text, session.default_schema())
         .map_err(|error| SqlMistake::new("elt::sql::no_such_table", error.to_string()))?;
     if session.scope().has(&name) {

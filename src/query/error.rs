@@ -26,6 +26,17 @@ impl SqlMistake {
         Self { code, message: message.into(), place: None, help: None }
     }
 
+    /// There is no statement.
+    pub fn empty() -> Self {
+        Self::new("elt::sql::syntax", "there is no statement")
+    }
+
+    /// Something is to be written where an earlier release is read.
+    pub fn reads_only(release: crate::base::ReleaseNumber) -> Self {
+        Self::new("elt::sql::read_only", format!("release {release} is read here, and a release never changes"))
+            .help("`\\release latest` goes back to the newest, which a statement can go on from")
+    }
+
     /// It is at this line and column, counted from 1; 0 means the place is not known.
     pub(super) fn at(mut self, line: u64, column: u64) -> Self {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);

@@ -7,7 +7,9 @@
 //! A statement that still carries a version clause never reaches DataFusion's planner, which would
 //! drop the clause and answer from the newest version.
 //!
-//! Not here: anything that writes. Tables change through models, landing and rollback.
+//! A statement that writes gives a [`Staged`]: changes, not yet published.
+//!
+//! Not here: making anything visible (`release`).
 
 mod describe;
 pub mod dialect;
@@ -17,8 +19,10 @@ mod outcome;
 mod provider;
 mod scope;
 mod session;
+mod staging;
 
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;
 pub use scope::Scope;
 pub use session::{Limits, Session};
+pub use staging::Staged;

@@ -23,7 +23,7 @@ impl Outcome {
     }
 
     /// A table that is already known, as text. The columns named in `numbers` become whole numbers.
-    pub(super) fn table<const N: usize>(
+    pub fn table<const N: usize>(
         columns: [&str; N],
         numbers: &[&str],
         rows: Vec<[Option<String>; N]>,

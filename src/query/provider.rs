@@ -78,6 +78,9 @@ impl SchemaProvider for LakeSchema {
         if reference.table != name.table() {
             return Ok(None);
         }
+        if reference.places {
+            return Ok(self.catalog.scope.places(&name).await?);
+        }
         match self.catalog.scope.meaning(&name, reference.as_of.as_ref()).await? {
             None => Ok(None),
             Some(Meaning::Table(table)) => Ok(Some(table)),

@@ -13,7 +13,7 @@ use sqlparser::ast;
 
 use super::dialect::{self, Statement, resolve_versions};
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, describe};
+use super::{Outcome, QueryError, Scope, SqlMistake, describe};
 
 /// How much of the machine a session may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +28,7 @@ pub struct Session {
     context: SessionContext,
     scope: Arc<Scope>,
     default_schema: String,
+    limits: Limits,
 }
 
 impl std::fmt::Debug for Session {
@@ -66,7 +67,7 @@ impl Session {
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
         context.register_catalog("elt", Arc::new(catalog));
-        Self { context, scope, default_schema: default_schema.to_owned() }
+        Self { context, scope, default_schema: default_schema.to_owned(), limits }
     }
 
     /// What the session sees.
@@ -79,6 +80,17 @@ impl Session {
         &self.default_schema
     }
 
+    /// The same session with what another release pins.
+    #[must_use]
+    pub fn of(&self, pins: crate::release::Pins) -> Self {
+        Self::new(Scope::of(self.scope.tables().clone(), pins), &self.default_schema, self.limits)
+    }
+
+    /// Whether a statement changes tables.
+    pub fn writes(&self, sql: &str) -> Result<bool, QueryError> {
+        Ok(matches!(dialect::parse(sql)?, Statement::Write(_) | Statement::OwnWrite(_)))
+    }
+
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
         match dialect::parse(sql)? {
@@ -87,6 +99,10 @@ impl Session {
             Statement::ShowReleases => describe::releases(self).await,
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
+            Statement::Write(_) | Statement::OwnWrite(_) => {
+                let mistake = SqlMistake::new("elt::sql::read_only", "this session only reads");
+                Err(mistake.help("run the statement with `elt sql`, or through `Lakehouse::execute`").into())
+            }
         }
     }
 
@@ -106,13 +122,13 @@ impl Session {
         Ok(Arc::new(plan.schema().as_arrow().clone()))
     }
 
-    async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
+    pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
         let plan = self.plan(statement).await?;
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await?;
         Ok(Outcome::stream(Box::pin(frame.execute_stream()).await?))
     }
 
-    async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+    pub(super) async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
         resolve_versions(&mut statement)?;
         let state = self.context.state();
         let planned =

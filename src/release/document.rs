@@ -29,13 +29,20 @@ pub struct Release {
 }
 
 /// What made a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseKind {
     /// `elt build`
     Build,
     /// `elt land`
     Land,
+    /// A statement.
+    Sql {
+        /// Which: `MERGE`, `CREATE TABLE`, …
+        statement: String,
+    },
+    /// `elt maintain`, or what a build does after publishing.
+    Maintain,
     /// `elt rollback` to that release.
     Rollback {
         /// The release whose content it has.
@@ -90,9 +97,11 @@ impl Release {
 
     /// In a few words: `build`, `rollback to 3`.
     pub fn kind_words(&self) -> String {
-        match self.kind {
+        match &self.kind {
             ReleaseKind::Build => "build".to_owned(),
             ReleaseKind::Land => "land".to_owned(),
+            ReleaseKind::Sql { statement } => statement.clone(),
+            ReleaseKind::Maintain => "maintain".to_owned(),
             ReleaseKind::Rollback { to } => format!("rollback to {to}"),
         }
     }

@@ -35,6 +35,13 @@ pub struct Proposal {
 pub enum Goal {
     /// They stay as they are.
     Keep,
+    /// Some names go out of sight, some come back.
+    Names {
+        /// Tables and views that readers no longer see.
+        hide: Vec<TableName>,
+        /// Tables that readers see again, at these versions.
+        show: BTreeMap<TableName, TableVersion>,
+    },
     /// Readers see these names and no others.
     Exactly {
         /// Tables that stay at the version they are left at.
@@ -54,33 +61,93 @@ pub enum Published {
     Nothing,
 }
 
+/// How often a release is proposed again when others publish in the very same moment.
+const ATTEMPTS: usize = 64;
+
 /// Publishes a proposal as the next release: all of it, or nothing.
 ///
-/// Safe to interrupt at any point: whoever writes to the lake next finishes or abandons it.
+/// If others published since `base` and moved none of the tables and names that the proposal is about, it
+/// goes on top of theirs; and rows that are only added go on top of a newer version of their table. Safe to
+/// interrupt at any point: whoever writes to the lake next finishes or abandons it.
 ///
 /// # Errors
-/// [`ReleaseError::LostRace`] if another run published since `base`;
+/// [`ReleaseError::LostRace`] if another run published since `base` what this one would change;
 /// [`ReleaseError::ForeignCommit`] or [`ReleaseError::NotOurs`] if a table was changed outside elt.
 /// In each case nothing was published.
-pub async fn publish(tables: &Tables, world: &World, proposal: Proposal) -> Result<Published, ReleaseError> {
+pub async fn publish(
+    tables: &Tables,
+    world: &World,
+    mut proposal: Proposal,
+) -> Result<Published, ReleaseError> {
     let lake = tables.lake();
-    let newest = latest(lake).await?.map(|release| release.number);
-    if newest != proposal.base.release {
-        return Err(ReleaseError::LostRace { number: newest.unwrap_or(ReleaseNumber(0)) });
+    for _ in 0..ATTEMPTS {
+        proposal = on_top_of_newest(tables, proposal).await?;
+        let base = proposal.base.release;
+        let mut foreign = None;
+        for change in &proposal.changes {
+            if let Err(error) = check_head(tables, &proposal, change).await {
+                foreign = Some(error);
+                break;
+            }
+        }
+        if let Some(foreign) = foreign {
+            // It may be a release that is being published in this moment.
+            super::recover(lake).await?;
+            match latest(lake).await?.map(|release| release.number) {
+                newest if newest == base => return Err(foreign),
+                _ => continue,
+            }
+        }
+        let number = base.map_or(ReleaseNumber(1), ReleaseNumber::next);
+        let Some(prepared) = prepare(world, proposal.clone(), number)? else { return Ok(Published::Nothing) };
+        match lake.create_once(&layout::prepared(number), json(&prepared)).await? {
+            Created::Yes => {}
+            Created::TakenBy(_) => {
+                super::recover(lake).await?;
+                continue;
+            }
+        }
+        return match finish(lake, &prepared).await? {
+            Ending::Published(release) => Ok(Published::Release(release)),
+            Ending::Abandoned(_, foreign) => Err(foreign),
+        };
     }
+    Err(ReleaseError::LostRace { number: proposal.base.release.unwrap_or(ReleaseNumber(0)) })
+}
+
+/// The same proposal on top of what readers see now, if nothing that it is about has moved since its base.
+async fn on_top_of_newest(tables: &Tables, proposal: Proposal) -> Result<Proposal, ReleaseError> {
+    let newest = latest(tables.lake()).await?;
+    if newest.as_ref().map(|release| release.number) == proposal.base.release {
+        return Ok(proposal);
+    }
+    let Some(newest) = newest else { return Err(ReleaseError::LostRace { number: ReleaseNumber(0) }) };
+    let lost = ReleaseError::LostRace { number: newest.number };
+    let now = newest.pinned();
+    let base = &proposal.base;
+    let stays = |name: &TableName| base.head(name) == now.head(name) && base.views.get(name) == now.views.get(name);
+    let names_stay = match &proposal.goal {
+        Goal::Keep => true,
+        Goal::Names { hide, show } => hide.iter().chain(show.keys()).all(stays),
+        Goal::Exactly { .. } => false,
+    };
+    if !names_stay || !proposal.accepted.is_empty() || !proposal.views.keys().all(stays) {
+        return Err(lost);
+    }
+    let mut changes = Vec::with_capacity(proposal.changes.len());
     for change in &proposal.changes {
-        check_head(tables, &proposal, change).await?;
+        let table = change.table();
+        if stays(table) {
+            changes.push(change.clone());
+            continue;
+        }
+        let Some(version) = now.tables.get(table).copied() else { return Err(lost) };
+        match change.on_top_of(tables.snapshot(table, version).await?) {
+            Some(change) => changes.push(change),
+            None => return Err(lost),
+        }
     }
-    let number = newest.map_or(ReleaseNumber(1), ReleaseNumber::next);
-    let Some(prepared) = prepare(world, proposal, number)? else { return Ok(Published::Nothing) };
-    match lake.create_once(&layout::prepared(number), json(&prepared)).await? {
-        Created::Yes => {}
-        Created::TakenBy(_) => return Err(ReleaseError::LostRace { number }),
-    }
-    match finish(lake, &prepared).await? {
-        Ending::Published(release) => Ok(Published::Release(release)),
-        Ending::Abandoned(_, foreign) => Err(foreign),
-    }
+    Ok(Proposal { base: now, changes, ..proposal })
 }
 
 /// Refuses a change whose table is not where elt left it.
@@ -132,6 +199,13 @@ fn prepare(
         unseen.iter().for_each(|table| pins.retire(table));
         pins.views.clone_from(views);
     }
+    if let Goal::Names { hide, show } = &goal {
+        for name in hide {
+            pins.retire(name);
+            pins.views.remove(name);
+        }
+        show.iter().for_each(|(table, version)| pins.pin_table(table, *version));
+    }
     let mut commits = Vec::new();
     let mut summaries = Vec::new();
     for change in &changes {
@@ -153,8 +227,8 @@ fn prepare(
         commits.push(PreparedCommit {
             table: table.clone(),
             version: change.version(),
-            entry: commit::entry(change, &facts)?,
-            undo: commit::undo(change, &facts)?,
+            entry: commit::entry(change, &facts),
+            undo: commit::undo(change, &facts),
             existed: base.tables.contains_key(table),
         });
         summaries.push(TableSummary {

@@ -13,7 +13,7 @@ use super::input::{Entry, read};
 use super::render::{Format, ShowError, ShowOptions, show_from};
 use super::threads::Threads;
 use crate::base::{Diagnostic, Error, ErrorKind, ReleaseNumber, Result, SourceText};
-use crate::lakehouse::{Lakehouse, Outcome, Piece, QueryError, Session};
+use crate::lakehouse::{Lakehouse, Outcome, Piece, QueryError, Session, SqlMistake};
 
 /// Files that include files that include files: deeper than this, they go round in circles.
 const DEEPEST: usize = 16;
@@ -53,6 +53,8 @@ pub(super) struct Sitting<'a> {
     lakehouse: &'a Lakehouse,
     session: Session,
     sees: Sees,
+    /// Whether somebody chose the release.
+    chosen: bool,
     threads: Threads,
     pub(super) settings: ShellSettings,
     out: &'a mut (dyn Write + Send),
@@ -73,7 +75,8 @@ impl<'a> Sitting<'a> {
             Some(number) => (lakehouse.session_at(number).await?, Sees::Pinned),
             None => (lakehouse.session().await?, sees),
         };
-        Ok(Self { lakehouse, session, sees, threads, settings, out, file: None, depth: 0 })
+        let chosen = settings.release.is_some();
+        Ok(Self { lakehouse, session, sees, chosen, threads, settings, out, file: None, depth: 0 })
     }
 
     /// The release that is read.
@@ -112,9 +115,7 @@ impl<'a> Sitting<'a> {
     async fn answer(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
         self.follow().await?;
         let begun = Instant::now();
-        let outcome = planned(&self.threads, &self.session, &piece.sql)
-            .await
-            .map_err(|error| placed(error, source, piece))?;
+        let outcome = self.outcome(&piece.sql).await.map_err(|error| placed(error, source, piece))?;
         let shown = self.show(outcome).await.map_err(|error| match error {
             ShowError::Query(error) => placed(error, source, piece),
             other => other.into(),
@@ -123,6 +124,21 @@ impl<'a> Sitting<'a> {
             eprintln!("Time: {}", duration_words(begun.elapsed()));
         }
         Ok(if shown { Flow::Stay } else { Flow::Leave })
+    }
+
+    /// Answers a statement; after one that wrote, what it published is what is read.
+    async fn outcome(&mut self, sql: &str) -> Result<Outcome, QueryError> {
+        if !self.session.writes(sql)? {
+            return planned(&self.threads, &self.session, sql).await;
+        }
+        if let (true, Some(release)) = (self.chosen, self.release()) {
+            return Err(SqlMistake::reads_only(release).into());
+        }
+        let (lakehouse, session, sql) = (self.lakehouse.clone(), self.session.clone(), sql.to_owned());
+        let (outcome, session) =
+            on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
+        self.session = session;
+        Ok(outcome)
     }
 
     /// Says whether anybody still reads.
@@ -228,8 +244,12 @@ impl<'a> Sitting<'a> {
     async fn turn_to(&mut self, wanted: Wanted) -> Result<()> {
         match wanted {
             Wanted::Told => {}
-            Wanted::Newest => (self.session, self.sees) = (self.lakehouse.session().await?, Sees::Newest),
+            Wanted::Newest => {
+                self.chosen = false;
+                (self.session, self.sees) = (self.lakehouse.session().await?, Sees::Newest);
+            }
             Wanted::Number(number) => {
+                self.chosen = true;
                 (self.session, self.sees) = (self.lakehouse.session_at(number).await?, Sees::Pinned);
             }
         }
@@ -245,7 +265,14 @@ impl<'a> Sitting<'a> {
 /// Plans a statement on a task of its own, so that long planning can be cancelled too.
 async fn planned(threads: &Threads, session: &Session, sql: &str) -> Result<Outcome, QueryError> {
     let (session, sql) = (session.clone(), sql.to_owned());
-    let mut task = threads.spawn(async move { session.execute(&sql).await });
+    on_its_own(threads, async move { session.execute(&sql).await }).await
+}
+
+async fn on_its_own<T: Send + 'static>(
+    threads: &Threads,
+    work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+) -> Result<T, QueryError> {
+    let mut task = threads.spawn(work);
     match task.join_next().await.expect("one task was spawned") {
         Ok(outcome) => outcome,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -16,7 +16,7 @@ use deltalake::kernel::{Metadata, Protocol};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DataFile, Scan, Snapshot};
+use super::{DataFile, Design, Scan, Snapshot};
 use crate::base::{TableName, TableVersion, grouped};
 
 /// A write not yet published. Dropping it leaves unreferenced files at worst.
@@ -25,6 +25,7 @@ pub struct Change {
     pub(super) table: TableName,
     pub(super) base: Option<Arc<Snapshot>>,
     pub(super) schema: SchemaRef,
+    pub(super) design: Design,
     pub(super) definition: Definition,
     pub(super) add: Vec<DataFile>,
     pub(super) retire: Vec<DataFile>,
@@ -39,7 +40,7 @@ pub struct Change {
 pub(super) enum Definition {
     /// They stay as they are.
     Same,
-    /// They are made for `schema`, new or in place of the old ones.
+    /// They are those of the change's design, new or in place of the old ones.
     Made,
     /// They are those of an earlier version.
     Restored { metadata: Box<Metadata>, protocol: Box<Protocol> },
@@ -61,8 +62,20 @@ pub enum Operation {
     Overwrite,
     /// The rows that a predicate picks were replaced.
     ReplaceWhere,
-    /// Rows were updated by key, the others added.
+    /// Rows were updated by key, the others added; or whatever a MERGE statement asked for.
     Merge,
+    /// Rows were taken out.
+    Delete,
+    /// Rows were given other values.
+    Update,
+    /// All rows were taken out.
+    Truncate,
+    /// The same rows are in fewer files, or in another order.
+    Optimize,
+    /// The table was made, without rows.
+    Create,
+    /// The table's columns, properties or constraints changed, and no row.
+    Alter,
     /// The table is as it was at an earlier version.
     Restore {
         /// That version.
@@ -149,12 +162,52 @@ impl Change {
 
     /// Reads the table as it would be afterwards.
     pub fn scan(&self) -> Scan {
-        Scan::new(&self.table, Arc::clone(&self.schema), self.files())
+        Scan::new(&self.table, &self.schema, self.design.partition_columns(), self.files())
+    }
+
+    /// What the table is afterwards, besides its rows.
+    pub fn design(&self) -> &Design {
+        &self.design
+    }
+
+    /// A change of `base` that does nothing yet; of a table that is to be made, if there is no base.
+    pub(super) fn blank(table: &TableName, base: Option<Arc<Snapshot>>, schema: SchemaRef, design: Design) -> Self {
+        let same = base.as_ref().is_some_and(|base| *base.design() == design);
+        Self {
+            table: table.clone(),
+            base,
+            schema,
+            design,
+            definition: if same { Definition::Same } else { Definition::Made },
+            add: Vec::new(),
+            retire: Vec::new(),
+            operation: Operation::Append,
+            effect: Effect::default(),
+            transactions: BTreeMap::new(),
+            provenance: BTreeMap::new(),
+        }
+    }
+
+    /// The same change on top of a newer version of its table, if that asks nothing anew: rows are only
+    /// added, nothing is remembered, and the table is still what it was.
+    pub fn on_top_of(&self, newer: Arc<Snapshot>) -> Option<Self> {
+        let base = self.base.as_ref()?;
+        let adds_rows = self.operation == Operation::Append
+            && self.retire.is_empty()
+            && self.transactions.is_empty()
+            && matches!(self.definition, Definition::Same);
+        if !adds_rows || base.id() != newer.id() || base.design() != newer.design() {
+            return None;
+        }
+        let mut change = Self { base: Some(newer), ..self.clone() };
+        change.count_rows_after();
+        Some(change)
     }
 
     pub(super) fn count_rows_after(&mut self) {
         self.effect.rows_after = self.files().iter().map(DataFile::rows).sum();
-        self.effect.bytes = self.add.iter().map(DataFile::size).sum();
+        let is_new = |file: &&DataFile| !self.retire.iter().any(|gone| gone.path() == file.path());
+        self.effect.bytes = self.add.iter().filter(is_new).map(DataFile::size).sum();
     }
 }
 

@@ -8,12 +8,11 @@
 //! Format: the Delta transaction protocol, sections *Actions* and *Commit Provenance Information*.
 
 use chrono::{DateTime, Utc};
-use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake::kernel::{Action, StructType};
+use deltalake::kernel::Action;
 use serde_json::{Map, Value, json};
 
 use super::change::Definition;
-use super::{Change, Operation, TableError};
+use super::{Change, Operation};
 use crate::base::TableName;
 
 /// What a commit says about itself, besides its actions.
@@ -35,14 +34,21 @@ pub struct CommitFacts {
 pub const ENGINE: &str = concat!("elt/", env!("CARGO_PKG_VERSION"));
 
 /// Returns the text of the log entry that publishes `change`: one action a line.
-pub fn entry(change: &Change, facts: &CommitFacts) -> Result<String, TableError> {
+pub fn entry(change: &Change, facts: &CommitFacts) -> String {
     let millis = facts.at.timestamp_millis();
     let mut lines = vec![commit_info(change, facts)];
     match &change.definition {
         Definition::Same => {}
         Definition::Made => {
-            lines.push(protocol(change));
-            lines.push(metadata(change, facts, millis)?);
+            let base = change.base.as_deref();
+            if base.is_none_or(|base| !base.design().same_protocol(&change.design)) {
+                lines.push(change.design.protocol_action());
+            }
+            let (id, created) = match base {
+                Some(base) => (base.id(), base.metadata().created_time()),
+                None => (facts.table_id.as_str(), Some(millis)),
+            };
+            lines.push(change.design.metadata_action(&change.table, id, created));
         }
         Definition::Restored { metadata, protocol } => {
             lines.push(json!({"protocol": protocol}));
@@ -50,19 +56,20 @@ pub fn entry(change: &Change, facts: &CommitFacts) -> Result<String, TableError>
         }
     }
     lines.extend(change.transactions.iter().map(|(app, progress)| transaction(app, progress.now, millis)));
+    let data_change = change.operation != Operation::Optimize;
     for file in &change.retire {
-        lines.push(action(Action::Remove(file.remove(millis))));
+        lines.push(action(Action::Remove(file.remove(millis, data_change))));
     }
     for file in &change.add {
-        lines.push(action(Action::Add(file.0.clone())));
+        lines.push(action(Action::Add(file.add().clone())));
     }
-    Ok(text(&lines))
+    text(&lines)
 }
 
 /// Returns the text of the log entry that takes `change` back, for the version after its own.
 ///
 /// Only needed when another writer's commit on another table stops a release half-way.
-pub fn undo(change: &Change, facts: &CommitFacts) -> Result<String, TableError> {
+pub fn undo(change: &Change, facts: &CommitFacts) -> String {
     let millis = facts.at.timestamp_millis();
     let mut lines = vec![json!({"commitInfo": {
         "timestamp": millis,
@@ -77,9 +84,9 @@ pub fn undo(change: &Change, facts: &CommitFacts) -> Result<String, TableError> 
         lines.push(json!({"metaData": base.metadata()}));
     }
     lines.extend(change.transactions.iter().map(|(app, progress)| transaction(app, progress.before, millis)));
-    lines.extend(change.add.iter().map(|file| action(Action::Remove(file.remove(millis)))));
-    lines.extend(change.retire.iter().map(|file| action(Action::Add(file.0.clone()))));
-    Ok(text(&lines))
+    lines.extend(change.add.iter().map(|file| action(Action::Remove(file.remove(millis, true)))));
+    lines.extend(change.retire.iter().map(|file| action(Action::Add(file.add().clone()))));
+    text(&lines)
 }
 
 fn commit_info(change: &Change, facts: &CommitFacts) -> Value {
@@ -112,14 +119,26 @@ fn transaction(app: &str, version: Option<i64>, millis: i64) -> Value {
 
 /// The operation and its parameters, in the words that `DESCRIBE HISTORY` users know. Values are strings.
 fn operation(change: &Change) -> (&'static str, Value) {
+    let partition_by = json!(change.design.partition_columns()).to_string();
+    let write = |mode: &str| ("WRITE", json!({"mode": mode, "partitionBy": partition_by}));
     match change.operation {
-        Operation::Append => ("WRITE", json!({"mode": "Append", "partitionBy": "[]"})),
-        Operation::Overwrite if change.base.is_none() => {
-            ("CREATE TABLE AS SELECT", json!({"mode": "ErrorIfExists", "partitionBy": "[]"}))
-        }
-        Operation::Overwrite => ("WRITE", json!({"mode": "Overwrite", "partitionBy": "[]"})),
-        Operation::ReplaceWhere => ("WRITE", json!({"mode": "Overwrite", "partitionBy": "[]"})),
+        Operation::Append => write("Append"),
+        Operation::Overwrite if change.base.is_none() => (
+            "CREATE TABLE AS SELECT",
+            json!({"mode": "ErrorIfExists", "partitionBy": partition_by,
+                   "properties": json!(change.design.properties()).to_string()}),
+        ),
+        Operation::Overwrite | Operation::ReplaceWhere => write("Overwrite"),
         Operation::Merge => ("MERGE", json!({})),
+        Operation::Delete => ("DELETE", json!({})),
+        Operation::Update => ("UPDATE", json!({})),
+        Operation::Truncate => ("TRUNCATE", json!({})),
+        Operation::Optimize => ("OPTIMIZE", json!({})),
+        Operation::Create => (
+            "CREATE TABLE",
+            json!({"partitionBy": partition_by, "properties": json!(change.design.properties()).to_string()}),
+        ),
+        Operation::Alter => ("SET TBLPROPERTIES", json!({"properties": json!(change.design.properties()).to_string()})),
         Operation::Restore { to } => ("RESTORE", json!({"version": to.0.to_string()})),
     }
 }
@@ -134,56 +153,6 @@ fn metrics(change: &Change) -> Value {
         "numDeletedRows": effect.removed.to_string(),
         "numOutputBytes": effect.bytes.to_string(),
     })
-}
-
-/// The least protocol that the schema needs: 1/2, or table features if a timestamp has no zone.
-fn protocol(change: &Change) -> Value {
-    if change.schema.fields().iter().any(|field| has_zoneless_timestamp(field.data_type())) {
-        json!({"protocol": {
-            "minReaderVersion": 3,
-            "minWriterVersion": 7,
-            "readerFeatures": ["timestampNtz"],
-            "writerFeatures": ["timestampNtz", "appendOnly", "invariants"],
-        }})
-    } else {
-        json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}})
-    }
-}
-
-fn has_zoneless_timestamp(data_type: &arrow::datatypes::DataType) -> bool {
-    use arrow::datatypes::DataType;
-    match data_type {
-        DataType::Timestamp(_, None) => true,
-        DataType::List(item) => has_zoneless_timestamp(item.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| has_zoneless_timestamp(field.data_type())),
-        _ => false,
-    }
-}
-
-fn metadata(change: &Change, facts: &CommitFacts, millis: i64) -> Result<Value, TableError> {
-    let schema: Result<StructType, _> = change.schema.as_ref().try_into_kernel();
-    let schema = schema.map_err(|error| TableError::SchemaMismatch {
-        table: change.table.clone(),
-        because: error.to_string(),
-        help: "cast the column to another type in the query".to_owned(),
-    })?;
-    let schema = serde_json::to_string(&schema).expect("a Delta schema is plain data");
-    let (id, created, configuration) = match &change.base {
-        Some(base) => {
-            let old = base.metadata();
-            (old.id().to_owned(), old.created_time(), json!(old.configuration()))
-        }
-        None => (facts.table_id.clone(), Some(millis), json!({})),
-    };
-    Ok(json!({"metaData": {
-        "id": id,
-        "name": change.table.table(),
-        "format": {"provider": "parquet", "options": {}},
-        "schemaString": schema,
-        "partitionColumns": [],
-        "configuration": configuration,
-        "createdTime": created,
-    }}))
 }
 
 fn action(action: Action) -> Value {

@@ -103,6 +103,62 @@ pub enum TableError {
         /// The key, as `column = value`.
         key: String,
     },
+    /// Two rows of a merge or an update are for the same row of the table.
+    #[error("two rows are for the same row of `{table}`: {row}")]
+    #[diagnostic(
+        code(elt::table::matched_twice),
+        help("which of them should win is not said: join to one row per key, for example with `group by` or `qualify row_number() over (partition by …) = 1`")
+    )]
+    MatchedTwice {
+        /// The table.
+        table: TableName,
+        /// The second of them, as `column = value`.
+        row: String,
+    },
+    /// A row has a null where none may be.
+    #[error("a row for `{table}` has no `{column}`, which is NOT NULL: {row}")]
+    #[diagnostic(code(elt::table::null_not_allowed), help("give it a value, or take the rule off with `ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL`"))]
+    NullNotAllowed {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+        /// The row, as `column = value`.
+        row: String,
+    },
+    /// A row breaks a `CHECK` constraint.
+    #[error("a row for `{table}` breaks the constraint `{name}`, CHECK ({condition}): {row}")]
+    #[diagnostic(code(elt::table::constraint_violated), help("nothing was written; correct the row, or drop the constraint with `ALTER TABLE {table} DROP CONSTRAINT {name}`"))]
+    ConstraintViolated {
+        /// The table.
+        table: TableName,
+        /// The constraint.
+        name: String,
+        /// What must be true.
+        condition: String,
+        /// The row, as `column = value`.
+        row: String,
+    },
+    /// A `CHECK` constraint of the table cannot be asked.
+    #[error("the constraint `{name}` of `{table}`, CHECK ({condition}), cannot be checked: {because}")]
+    #[diagnostic(code(elt::table::bad_constraint), help("no row can be written before it is dropped: `ALTER TABLE {table} DROP CONSTRAINT {name}`"))]
+    BadConstraint {
+        /// The table.
+        table: TableName,
+        /// The constraint.
+        name: String,
+        /// What must be true.
+        condition: String,
+        /// Why not.
+        because: String,
+    },
+    /// Rows of the table may not go.
+    #[error("`{table}` only takes new rows: its property `delta.appendOnly` is true")]
+    #[diagnostic(code(elt::table::append_only), help("`ALTER TABLE {table} SET TBLPROPERTIES ('delta.appendOnly' = 'false')` lets rows be deleted and updated"))]
+    AppendOnly {
+        /// The table.
+        table: TableName,
+    },
     /// deltalake could not read or make sense of the log.
     #[error("cannot read the Delta log of `{table}`")]
     #[diagnostic(
@@ -127,10 +183,17 @@ impl TableError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Lake(error) => error.kind(),
-            Self::TornCommit { .. } | Self::DuplicateKey { .. } | Self::Log { .. } => ErrorKind::Data,
+            Self::TornCommit { .. }
+            | Self::DuplicateKey { .. }
+            | Self::MatchedTwice { .. }
+            | Self::NullNotAllowed { .. }
+            | Self::ConstraintViolated { .. }
+            | Self::Log { .. } => ErrorKind::Data,
             Self::NoSuchVersion { .. }
             | Self::BeforeFirst { .. }
             | Self::UnsupportedFeature { .. }
+            | Self::BadConstraint { .. }
+            | Self::AppendOnly { .. }
             | Self::NotStorable { .. }
             | Self::SchemaMismatch { .. } => ErrorKind::User,
             Self::Rows(error) => kind_of_rows_error(error),

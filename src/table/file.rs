@@ -1,117 +1,264 @@
 //! What does a table's log know of one data file?
 
-use arrow::datatypes::{DataType, Schema};
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use chrono::{DateTime, NaiveDateTime};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
-use deltalake::kernel::{Add, Remove};
+use datafusion::error::DataFusionError;
+use deltalake::kernel::{Add, DeletionVectorDescriptor, Remove};
+use object_store::ObjectStore;
+use object_store::path::Path;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
-/// A Parquet file that belongs to a table at some version.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DataFile(pub(super) Add);
+use super::hidden::{self, Positions};
+
+/// A Parquet file that belongs to a table at some version, with the rows of it that are hidden.
+///
+/// Cheap to clone; clones share what was read of it.
+#[derive(Clone, Debug)]
+pub struct DataFile(Arc<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    add: Add,
+    stats: OnceLock<Value>,
+    hidden: OnceCell<Arc<Positions>>,
+}
 
 impl DataFile {
+    pub(super) fn new(add: Add) -> Self {
+        Self(Arc::new(Entry { add, stats: OnceLock::new(), hidden: OnceCell::new() }))
+    }
+
     /// The path below the table's root.
     pub fn path(&self) -> &str {
-        &self.0.path
+        &self.0.add.path
     }
 
     /// Bytes on disk.
     pub fn size(&self) -> u64 {
-        u64::try_from(self.0.size).unwrap_or(0)
+        u64::try_from(self.0.add.size).unwrap_or(0)
     }
 
-    /// Rows in the file, if the log says.
+    /// Rows that count, if the log says.
     pub fn rows(&self) -> Option<u64> {
-        self.stats()?.get("numRecords")?.as_u64()
+        Some(self.rows_in_file()?.saturating_sub(self.hidden_rows()))
     }
 
-    /// The same file, in other words: equal paths name equal content, data files being immutable.
+    /// Rows in the file, hidden ones too, if the log says.
+    pub fn rows_in_file(&self) -> Option<u64> {
+        self.stats().get("numRecords")?.as_u64()
+    }
+
+    /// How many of its rows are hidden.
+    pub fn hidden_rows(&self) -> u64 {
+        self.vector().map_or(0, |vector| u64::try_from(vector.cardinality).unwrap_or(0))
+    }
+
+    /// The value that all its rows have in a partition column, as the log spells it.
+    pub(super) fn partition_value(&self, column: &str) -> Option<&str> {
+        self.0.add.partition_values.get(column)?.as_deref().filter(|value| !value.is_empty())
+    }
+
+    /// The entry of the log.
+    pub(super) fn add(&self) -> &Add {
+        &self.0.add
+    }
+
+    /// The deletion vector that goes with it.
+    pub(super) fn vector(&self) -> Option<&DeletionVectorDescriptor> {
+        self.0.add.deletion_vector.as_ref()
+    }
+
+    /// Its hidden rows, read once.
+    pub(super) async fn hidden(
+        &self,
+        store: &dyn ObjectStore,
+        root: &Path,
+    ) -> Result<Option<Arc<Positions>>, DataFusionError> {
+        let Some(vector) = self.vector() else { return Ok(None) };
+        let read = self.0.hidden.get_or_try_init(|| async {
+            hidden::read(store, root, vector).await.map(Arc::new)
+        });
+        Ok(Some(Arc::clone(read.await?)))
+    }
+
+    /// The same file with other rows hidden.
+    ///
+    /// Its bounds stay: they hold for fewer rows too, but need no longer be met.
+    pub(super) fn with_hidden(&self, vector: DeletionVectorDescriptor, at_millis: i64) -> Self {
+        let mut add = self.0.add.clone();
+        add.stats = add.stats.as_deref().map(with_loose_bounds);
+        add.deletion_vector = Some(vector);
+        add.modification_time = at_millis;
+        add.data_change = true;
+        Self::new(add)
+    }
+
+    /// The same file, as an entry that says whether rows come or go with it.
+    pub(super) fn with_data_change(&self, data_change: bool) -> Self {
+        Self::new(Add { data_change, ..self.0.add.clone() })
+    }
+
+    /// The same entry of a table: equal paths name equal content, data files being immutable.
     pub fn is(&self, other: &Self) -> bool {
-        self.0.path == other.0.path && self.0.deletion_vector == other.0.deletion_vector
+        self.path() == other.path() && self.vector() == other.vector()
     }
 
     /// The action that takes the file out of the table, as of `millis` since 1970.
-    pub(super) fn remove(&self, millis: i64) -> Remove {
+    pub(super) fn remove(&self, millis: i64, data_change: bool) -> Remove {
+        let add = &self.0.add;
         Remove {
-            path: self.0.path.clone(),
-            data_change: true,
+            path: add.path.clone(),
+            data_change,
             deletion_timestamp: Some(millis),
             extended_file_metadata: Some(true),
-            partition_values: Some(self.0.partition_values.clone()),
-            size: Some(self.0.size),
-            deletion_vector: self.0.deletion_vector.clone(),
+            partition_values: Some(add.partition_values.clone()),
+            size: Some(add.size),
+            deletion_vector: add.deletion_vector.clone(),
             ..Remove::default()
         }
     }
 
-    fn stats(&self) -> Option<Value> {
-        serde_json::from_str(self.0.stats.as_deref()?).ok()
+    fn stats(&self) -> &Value {
+        self.0.stats.get_or_init(|| {
+            let text = self.0.add.stats.as_deref().unwrap_or("null");
+            serde_json::from_str(text).unwrap_or_default()
+        })
     }
 
-    /// What the optimizer may know: the row count exactly, null counts, and bounds of whole
-    /// numbers and dates. Other bounds are cut or rounded in the log and stay unknown.
+    /// What the optimizer may know: the row count exactly; null counts and bounds of whole numbers and dates
+    /// exactly as long as no row is hidden. Other bounds are cut or rounded in the log and are not told here.
     pub(super) fn statistics(&self, schema: &Schema) -> Statistics {
-        let stats = self.stats().unwrap_or_default();
         let mut statistics = Statistics::new_unknown(schema);
-        if let Some(rows) = stats.get("numRecords").and_then(Value::as_u64) {
-            statistics.num_rows = Precision::Exact(usize::try_from(rows).unwrap_or(usize::MAX));
-        }
-        statistics.total_byte_size = Precision::Inexact(usize::try_from(self.0.size).unwrap_or(usize::MAX));
+        let rows = self.rows().and_then(|rows| usize::try_from(rows).ok());
+        statistics.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
+        statistics.total_byte_size =
+            Precision::Inexact(usize::try_from(self.size()).unwrap_or(usize::MAX));
         for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
-            *column = column_statistics(&stats, field.name(), field.data_type());
+            let known = |value| if self.vector().is_some() { Precision::Inexact(value) } else { Precision::Exact(value) };
+            let bound = |side| self.bound(field, side).filter(|bound| bound.is_met).map(|bound| bound.value);
+            let nulls = self.nulls(field.name()).map(|nulls| match self.vector() {
+                Some(_) => Precision::Inexact(nulls),
+                None => Precision::Exact(nulls),
+            });
+            *column = ColumnStatistics {
+                null_count: nulls.unwrap_or(Precision::Absent),
+                min_value: bound(Side::Min).map_or(Precision::Absent, known),
+                max_value: bound(Side::Max).map_or(Precision::Absent, known),
+                ..ColumnStatistics::new_unknown()
+            };
         }
         statistics
     }
-}
 
-fn column_statistics(stats: &Value, name: &str, data_type: &DataType) -> ColumnStatistics {
-    let bound = |which: &str| {
-        let value = stats.get(which).and_then(|values| values.get(name)).and_then(|v| scalar(v, data_type));
-        value.map_or(Precision::Absent, Precision::Exact)
-    };
-    let nulls = stats.get("nullCount").and_then(|counts| counts.get(name)).and_then(Value::as_u64);
-    let nulls = nulls.and_then(|count| usize::try_from(count).ok());
-    ColumnStatistics {
-        null_count: nulls.map_or(Precision::Absent, Precision::Exact),
-        min_value: bound("minValues"),
-        max_value: bound("maxValues"),
-        ..ColumnStatistics::new_unknown()
+    /// Nulls in a column, hidden rows counted too.
+    pub(super) fn nulls(&self, column: &str) -> Option<usize> {
+        let count = self.stats().get("nullCount")?.get(column)?.as_u64()?;
+        usize::try_from(count).ok()
+    }
+
+    /// A value that no value of the column is beyond; nothing if the log does not say.
+    pub(super) fn bound(&self, field: &Field, side: Side) -> Option<Bound> {
+        let values = self.stats().get(match side {
+            Side::Min => "minValues",
+            Side::Max => "maxValues",
+        })?;
+        bound(values.get(field.name())?, field.data_type(), side)
     }
 }
 
-fn scalar(value: &Value, data_type: &DataType) -> Option<ScalarValue> {
-    match data_type {
+impl PartialEq for DataFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.add == other.0.add
+    }
+}
+
+/// Below or above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Min,
+    Max,
+}
+
+/// A bound of a column's values in a file.
+pub(super) struct Bound {
+    pub(super) value: ScalarValue,
+    /// Whether a row has just this value, when none is hidden.
+    pub(super) is_met: bool,
+}
+
+/// Reads a bound as cautiously as the least careful writer needs it: text may be cut, times may be cut to
+/// milliseconds, decimals may have gone through a double, and NaN is above every bound but not counted.
+fn bound(value: &Value, data_type: &DataType, side: Side) -> Option<Bound> {
+    let (value, is_met) = match data_type {
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
-            ScalarValue::Int64(Some(value.as_i64()?)).cast_to(data_type).ok()
+            (ScalarValue::Int64(Some(value.as_i64()?)).cast_to(data_type).ok()?, true)
         }
-        DataType::Date32 => ScalarValue::Utf8(Some(value.as_str()?.to_owned())).cast_to(data_type).ok(),
-        _ => None,
+        DataType::Date32 => (ScalarValue::Utf8(Some(value.as_str()?.to_owned())).cast_to(data_type).ok()?, true),
+        DataType::Boolean => (ScalarValue::Boolean(Some(value.as_bool()?)), true),
+        DataType::Float32 | DataType::Float64 if side == Side::Min => {
+            (ScalarValue::Float64(Some(value.as_f64()?)).cast_to(data_type).ok()?, false)
+        }
+        DataType::Decimal128(precision, _) if *precision <= 15 => {
+            let text = ScalarValue::Utf8(Some(value.as_number()?.to_string()));
+            (text.cast_to(data_type).ok()?, false)
+        }
+        DataType::Utf8 | DataType::Utf8View => {
+            (ScalarValue::Utf8(Some(value.as_str()?.to_owned())).cast_to(data_type).ok()?, false)
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            let micros = instant(value.as_str()?)?;
+            let micros = if side == Side::Max { micros.checked_add(999)? } else { micros };
+            (ScalarValue::TimestampMicrosecond(Some(micros), zone.clone()), false)
+        }
+        _ => return None,
+    };
+    (!value.is_null()).then_some(Bound { value, is_met })
+}
+
+/// Microseconds since 1970 of a time as statistics write it, with a zone or without.
+fn instant(text: &str) -> Option<i64> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(instant) => Some(instant.timestamp_micros()),
+        Err(_) => {
+            Some(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?.and_utc().timestamp_micros())
+        }
+    }
+}
+
+/// Says in a file's statistics that their bounds need not be met. No digit of them is touched.
+fn with_loose_bounds(stats: &str) -> String {
+    if stats.contains("\"tightBounds\"") {
+        return stats.replace("\"tightBounds\":true", "\"tightBounds\":false");
+    }
+    match stats.trim_end().strip_suffix('}') {
+        Some(rest) if rest.trim() == "{" => "{\"tightBounds\":false}".to_owned(),
+        Some(rest) => format!("{rest},\"tightBounds\":false}}"),
+        None => stats.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::datatypes::Field;
-
     use super::*;
+
+    fn file(stats: &str) -> DataFile {
+        DataFile::new(Add { path: "a.parquet".into(), stats: Some(stats.into()), ..Add::default() })
+    }
 
     #[test]
     fn what_the_log_says_exactly_the_optimizer_may_know() {
         let schema = Schema::new(vec![
-            Arc::new(Field::new("price", DataType::Decimal128(38, 2), true)),
-            Arc::new(Field::new("id", DataType::Int64, true)),
+            Field::new("price", DataType::Decimal128(38, 2), true),
+            Field::new("id", DataType::Int64, true),
         ]);
-        let file = DataFile(Add {
-            path: "a.parquet".into(),
-            stats: Some(
-                r#"{"numRecords":3,"minValues":{"price":1.0,"id":4},"maxValues":{"price":9.0,"id":6},"nullCount":{"id":1}}"#
-                    .into(),
-            ),
-            ..Add::default()
-        });
+        let file = file(
+            r#"{"numRecords":3,"minValues":{"price":1.0,"id":4},"maxValues":{"price":9.0,"id":6},"nullCount":{"id":1}}"#,
+        );
 
         let statistics = file.statistics(&schema);
 
@@ -119,5 +266,38 @@ mod tests {
         assert_eq!(statistics.column_statistics[0].max_value, Precision::Absent);
         assert_eq!(statistics.column_statistics[1].max_value, Precision::Exact(ScalarValue::Int64(Some(6))));
         assert_eq!(statistics.column_statistics[1].null_count, Precision::Exact(1));
+
+        let vector = DeletionVectorDescriptor {
+            storage_type: Default::default(),
+            path_or_inline_dv: String::new(),
+            offset: None,
+            size_in_bytes: 0,
+            cardinality: 2,
+        };
+        let fewer = file.with_hidden(vector, 0).statistics(&schema);
+        assert_eq!(fewer.num_rows, Precision::Exact(1));
+        assert_eq!(fewer.column_statistics[1].max_value, Precision::Inexact(ScalarValue::Int64(Some(6))));
+    }
+
+    #[test]
+    fn a_bound_holds_whoever_wrote_it() {
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let most = |text: &str| bound(&Value::from(text), &micros, Side::Max).unwrap().value;
+        let after = NaiveDateTime::parse_from_str("2013-01-01T00:00:00.001999", "%Y-%m-%dT%H:%M:%S%.f").unwrap();
+        let after = ScalarValue::TimestampMicrosecond(Some(after.and_utc().timestamp_micros()), None);
+        assert_eq!(most("2013-01-01T00:00:00.001"), after);
+        assert_eq!(most("2013-01-01T00:00:00.001Z"), after);
+        assert!(bound(&Value::from(1.5), &DataType::Float64, Side::Max).is_none(), "NaN is above it");
+        assert!(!bound(&Value::from("a"), &DataType::Utf8View, Side::Min).unwrap().is_met);
+    }
+
+    #[test]
+    fn statistics_keep_their_digits_when_rows_are_hidden() {
+        assert_eq!(
+            with_loose_bounds(r#"{"numRecords":1,"minValues":{"d":9007199254740993.01}}"#),
+            r#"{"numRecords":1,"minValues":{"d":9007199254740993.01},"tightBounds":false}"#
+        );
+        assert_eq!(with_loose_bounds(r#"{"tightBounds":true}"#), r#"{"tightBounds":false}"#);
+        assert_eq!(with_loose_bounds("{}"), r#"{"tightBounds":false}"#);
     }
 }

@@ -9,21 +9,26 @@
 mod as_of;
 mod change;
 pub mod commit;
+mod design;
 mod error;
 mod file;
+mod hidden;
 mod history;
 mod scan;
 mod schema;
+mod skip;
 mod snapshot;
 mod tables;
 pub mod write;
 
 pub use as_of::version_at;
 pub use change::{Change, Effect, Operation};
+pub use design::Design;
 pub use error::TableError;
 pub use file::DataFile;
 pub use history::{Commit, history};
-pub use scan::{FILE_COLUMN, Scan};
+pub use scan::{FILE_COLUMN, POSITION_COLUMN, Scan};
 pub use schema::storable;
 pub use snapshot::Snapshot;
 pub use tables::Tables;
+pub use write::{ACTION_COLUMN, WriteMode};

@@ -3,11 +3,15 @@
 //! A [`Scan`] is a list of data files with one schema, as DataFusion's own Parquet source reads
 //! them: several files and several parts of a file at once, statistics from the log for the
 //! optimizer, filters pushed down. It is built from a [`Snapshot`](super::Snapshot), or from a
-//! [`Change`](super::Change), which is how unpublished rows are read.
+//! [`Change`](super::Change), which is how unpublished rows are read. Hidden rows are stepped over while a
+//! file is decoded; files that cannot hold a row that is asked for are not opened.
 //!
-//! With [`Scan::with_file_column`] each row also says which file it is in; writers find the rows to
-//! touch that way.
+//! With [`Scan::with_places`] each row also says which file it is in and where; writers find the rows to
+//! touch that way, and [`Scan::picking`] reads just those.
+//!
+//! Not here: which files those are (`skip`), and what a deletion vector is (`hidden`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -16,39 +20,61 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue, Statistics, project_schema, stats::Precision};
 use datafusion::datasource::TableType;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion_datasource::source::DataSourceExec;
 use datafusion_datasource::{PartitionedFile, TableSchema};
-use object_store::ObjectMeta;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
+use parquet::arrow::RowNumber;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
+use super::hidden::Positions;
+use super::skip::needed;
 use super::{DataFile, Snapshot, TableError, tables::store_url};
 use crate::base::TableName;
 use crate::lake::layout;
 
 /// The hidden column that names the data file a row is in.
-pub const FILE_COLUMN: &str = "_file";
+pub const FILE_COLUMN: &str = "_elt_file";
+
+/// The hidden column that counts the rows of the file before this one, hidden rows included.
+pub const POSITION_COLUMN: &str = "_elt_position";
 
 /// A table's data files, ready to be read. Columns are matched by name; a file that lacks one gives nulls.
 #[derive(Clone, Debug)]
 pub struct Scan {
     root: Path,
     columns: SchemaRef,
+    partition_columns: Vec<String>,
     files: Vec<DataFile>,
-    file_column: Option<FieldRef>,
-    shown: SchemaRef,
+    picked: Option<Arc<BTreeMap<String, Positions>>>,
+    passed_over: Option<Arc<BTreeMap<String, Positions>>>,
+    places: bool,
 }
 
 impl Scan {
-    /// Reads `files` of `table` as rows of `columns`.
-    pub(super) fn new(table: &TableName, columns: SchemaRef, files: Vec<DataFile>) -> Self {
-        let shown = Arc::clone(&columns);
-        Self { root: layout::table(table), columns, files, file_column: None, shown }
+    /// Reads `files` of `table` as rows of `columns`. The values of partition columns are in the log.
+    pub(super) fn new(
+        table: &TableName,
+        columns: &Schema,
+        partition_columns: &[String],
+        files: Vec<DataFile>,
+    ) -> Self {
+        Self {
+            root: layout::table(table),
+            columns: viewed(columns),
+            partition_columns: partition_columns.to_vec(),
+            files,
+            picked: None,
+            passed_over: None,
+            places: false,
+        }
     }
 
     /// Reads a published version.
@@ -56,20 +82,30 @@ impl Scan {
     /// # Errors
     /// [`TableError::UnsupportedFeature`] if its rows cannot be told from its files alone.
     pub fn of(snapshot: &Snapshot) -> Result<Self, TableError> {
-        snapshot.check_supported()?;
-        Ok(Self::new(snapshot.table(), Arc::clone(snapshot.schema()), snapshot.files().to_vec()))
+        snapshot.check_readable()?;
+        let files = snapshot.files().to_vec();
+        Ok(Self::new(snapshot.table(), snapshot.schema(), snapshot.partition_columns(), files))
     }
 
-    /// Shows the column [`FILE_COLUMN`] after the others.
+    /// Shows the columns [`FILE_COLUMN`] and [`POSITION_COLUMN`] after the others.
     #[must_use]
-    pub fn with_file_column(mut self) -> Self {
-        let key = Box::new(DataType::UInt16);
-        let field =
-            Arc::new(Field::new(FILE_COLUMN, DataType::Dictionary(key, Box::new(DataType::Utf8)), false));
-        let mut fields: Vec<FieldRef> = self.columns.fields().iter().cloned().collect();
-        fields.push(Arc::clone(&field));
-        self.shown = Arc::new(Schema::new(fields));
-        self.file_column = Some(field);
+    pub fn with_places(mut self) -> Self {
+        self.places = true;
+        self
+    }
+
+    /// Reads these rows of these files, and nothing else. Hidden rows stay hidden.
+    #[must_use]
+    pub(super) fn picking(mut self, rows: Arc<BTreeMap<String, Positions>>) -> Self {
+        self.files.retain(|file| rows.contains_key(file.path()));
+        self.picked = Some(rows);
+        self
+    }
+
+    /// Reads all but these rows.
+    #[must_use]
+    pub(super) fn passing_over(mut self, rows: Arc<BTreeMap<String, Positions>>) -> Self {
+        self.passed_over = Some(rows);
         self
     }
 
@@ -78,7 +114,26 @@ impl Scan {
         self.files.iter().map(DataFile::rows).sum()
     }
 
-    fn partitioned_file(&self, file: &DataFile) -> PartitionedFile {
+    /// The columns that are in the files, those that are in the log, and those that say where a row is.
+    fn table_schema(&self) -> TableSchema {
+        let is_partition = |field: &FieldRef| self.partition_columns.iter().any(|name| name == field.name());
+        let (logged, stored): (Vec<FieldRef>, Vec<FieldRef>) =
+            self.columns.fields().iter().cloned().partition(is_partition);
+        let mut logged = logged;
+        let schema = TableSchema::builder(Arc::new(Schema::new(stored)));
+        if !self.places {
+            return schema.with_table_partition_cols(logged).build();
+        }
+        logged.push(Arc::new(file_field()));
+        schema.with_table_partition_cols(logged).with_virtual_columns(vec![Arc::new(position_field())]).build()
+    }
+
+    async fn partitioned_file(
+        &self,
+        file: &DataFile,
+        logged: &[FieldRef],
+        store: &dyn ObjectStore,
+    ) -> Result<PartitionedFile> {
         let mut part = PartitionedFile::new_from_meta(ObjectMeta {
             location: Path::from_iter(self.root.parts().chain(Path::from(file.path()).parts())),
             last_modified: DateTime::<Utc>::UNIX_EPOCH,
@@ -86,15 +141,50 @@ impl Scan {
             e_tag: None,
             version: None,
         });
-        if self.file_column.is_some() {
-            let name = ScalarValue::Utf8(Some(file.path().to_owned()));
-            part.partition_values = vec![ScalarValue::Dictionary(Box::new(DataType::UInt16), Box::new(name))];
+        let values = logged.iter().map(|field| match field.name().as_str() {
+            FILE_COLUMN if self.places => {
+                let name = ScalarValue::Utf8(Some(file.path().to_owned()));
+                Ok(ScalarValue::Dictionary(Box::new(DataType::UInt16), Box::new(name)))
+            }
+            name => partition_scalar(file.partition_value(name), field.data_type()),
+        });
+        part.partition_values = values.collect::<Result<_>>()?;
+        if let Some(selection) = self.selection(file, store).await? {
+            part = part.with_extension(ParquetRowSelection::new(selection));
         }
-        part.with_statistics(Arc::new(file.statistics(&self.columns)))
+        Ok(part.with_statistics(Arc::new(file.statistics(&self.stored_columns()))))
+    }
+
+    fn stored_columns(&self) -> Schema {
+        let stored = |field: &&FieldRef| !self.partition_columns.iter().any(|name| name == field.name());
+        Schema::new(self.columns.fields().iter().filter(stored).cloned().collect::<Vec<_>>())
+    }
+
+    /// Which rows of a file to decode; nothing if all.
+    async fn selection(&self, file: &DataFile, store: &dyn ObjectStore) -> Result<Option<RowSelection>> {
+        let hidden = file.hidden(store, &self.root).await?;
+        let picked = self.picked.as_ref().and_then(|picked| picked.get(file.path()));
+        let over = self.passed_over.as_ref().and_then(|over| over.get(file.path()));
+        if hidden.is_none() && picked.is_none() && over.is_none() {
+            return Ok(None);
+        }
+        let Some(rows) = file.rows_in_file() else {
+            let because = format!("the log does not say how many rows {} has, and some are hidden", file.path());
+            return Err(DataFusionError::External(because.into()));
+        };
+        let mut gone = hidden.as_deref().cloned().unwrap_or_default();
+        if let Some(over) = over {
+            gone |= over;
+        }
+        Ok(Some(match picked {
+            Some(picked) => selecting(&(picked - &gone), rows, true),
+            None => selecting(&gone, rows, false),
+        }))
     }
 
     fn whole_statistics(&self) -> Statistics {
-        let mut whole = Statistics::new_unknown(&self.shown);
+        let shown = self.schema();
+        let mut whole = Statistics::new_unknown(&shown);
         let each: Vec<Statistics> = self.files.iter().map(|file| file.statistics(&self.columns)).collect();
         let sum = |of: &dyn Fn(&Statistics) -> Precision<usize>| {
             each.iter().map(of).reduce(|a, b| a.add(&b)).unwrap_or(Precision::Exact(0))
@@ -108,8 +198,65 @@ impl Scan {
             column.min_value = bound(parts().map(|part| &part.min_value), |a, b| a.min(b));
             column.max_value = bound(parts().map(|part| &part.max_value), |a, b| a.max(b));
         }
+        if self.picked.is_some() || self.passed_over.is_some() {
+            whole = whole.to_inexact();
+        }
         whole
     }
+}
+
+/// Text and bytes as views: what the engine compares and groups fastest, and Parquet gives without a copy.
+fn viewed(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn file_field() -> Field {
+    let key = Box::new(DataType::UInt16);
+    Field::new(FILE_COLUMN, DataType::Dictionary(key, Box::new(DataType::Utf8)), false)
+}
+
+fn position_field() -> Field {
+    Field::new(POSITION_COLUMN, DataType::Int64, false).with_extension_type(RowNumber)
+}
+
+/// A partition value in its column's type: text, as the protocol's *Partition Value Serialization* has it.
+fn partition_scalar(value: Option<&str>, data_type: &DataType) -> Result<ScalarValue> {
+    match value {
+        None => ScalarValue::try_from(data_type),
+        Some(text) => ScalarValue::Utf8(Some(text.to_owned())).cast_to(data_type),
+    }
+}
+
+/// Takes (or steps over) `positions` of a file of so many rows.
+fn selecting(positions: &Positions, rows: u64, take: bool) -> RowSelection {
+    let length = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+    let run = |rows: u64, take: bool| match take {
+        true => RowSelector::select(length(rows)),
+        false => RowSelector::skip(length(rows)),
+    };
+    let mut selectors = Vec::new();
+    let mut done = 0;
+    let mut named = positions.iter().take_while(|position| *position < rows).peekable();
+    while let Some(first) = named.next() {
+        let mut end = first + 1;
+        while named.next_if_eq(&end).is_some() {
+            end += 1;
+        }
+        if first > done {
+            selectors.push(run(first - done, !take));
+        }
+        selectors.push(run(end - first, take));
+        done = end;
+    }
+    if rows > done {
+        selectors.push(run(rows - done, !take));
+    }
+    RowSelection::from(selectors)
 }
 
 /// Folds the files' bounds to the table's; nothing if a file has none.
@@ -124,7 +271,12 @@ fn bound<'a>(
 #[async_trait]
 impl TableProvider for Scan {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.shown)
+        if !self.places {
+            return Arc::clone(&self.columns);
+        }
+        let mut fields: Vec<FieldRef> = self.columns.fields().iter().cloned().collect();
+        fields.extend([Arc::new(file_field()), Arc::new(position_field())]);
+        Arc::new(Schema::new(fields))
     }
 
     fn table_type(&self) -> TableType {
@@ -146,29 +298,81 @@ impl TableProvider for Scan {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = TableSchema::builder(Arc::clone(&self.columns))
-            .with_table_partition_cols(self.file_column.iter().cloned().collect::<Vec<_>>())
-            .build();
+        let shown = self.schema();
+        let schema = self.table_schema();
+        let inner = Arc::clone(schema.table_schema());
         let options = session.config_options().execution.parquet.clone();
-        let mut source =
-            ParquetSource::new(schema).with_table_parquet_options(datafusion::config::TableParquetOptions {
-                global: options,
-                ..Default::default()
-            });
+        let mut source = ParquetSource::new(schema.clone()).with_table_parquet_options(
+            datafusion::config::TableParquetOptions { global: options, ..Default::default() },
+        );
+        let mut scan = self.clone();
         if let Some(filter) = conjunction(filters.to_vec()) {
-            let schema = DFSchema::try_from(Arc::clone(&self.shown))?;
-            source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
+            let filter = session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&inner))?)?;
+            scan.files = needed(&self.files, &self.columns, &self.partition_columns, &filter)?;
+            source = source.with_predicate(filter);
+        } else if let Some(limit) = limit {
+            scan.files = first_files(&self.files, limit);
         }
-        if self.files.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(project_schema(&self.shown, projection)?)));
+        if scan.files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(project_schema(&shown, projection)?)));
         }
-        let files = FileGroup::new(self.files.iter().map(|file| self.partitioned_file(file)).collect());
+        let store = session.runtime_env().object_store(store_url())?;
+        let logged: Vec<FieldRef> = schema.table_partition_cols().iter().cloned().collect();
+        let mut files = Vec::with_capacity(scan.files.len());
+        for file in &scan.files {
+            files.push(scan.partitioned_file(file, &logged, store.as_ref()).await?);
+        }
+        let inner_index = |at: usize| inner.index_of(shown.field(at).name());
+        let wanted: Vec<usize> = match projection {
+            Some(columns) => columns.iter().map(|at| inner_index(*at)).collect::<Result<_, _>>()?,
+            None => (0..shown.fields().len()).map(inner_index).collect::<Result<_, _>>()?,
+        };
         let config = FileScanConfigBuilder::new(store_url(), Arc::new(source))
-            .with_file_groups(files.split_files(session.config().target_partitions()))
-            .with_statistics(self.whole_statistics())
-            .with_projection_indices(projection.cloned())?
+            .with_file_groups(FileGroup::new(files).split_files(session.config().target_partitions()))
+            .with_statistics(in_order_of(&inner, &shown, scan.whole_statistics()))
+            .with_projection_indices(Some(wanted))?
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// As many of the files as hold so many rows.
+fn first_files(files: &[DataFile], limit: usize) -> Vec<DataFile> {
+    let mut rows = 0;
+    let mut taken = Vec::new();
+    for file in files {
+        if rows >= limit as u64 {
+            break;
+        }
+        rows += file.rows().unwrap_or(0);
+        taken.push(file.clone());
+    }
+    taken
+}
+
+/// The statistics of `shown`'s columns, for `inner`, which has the same in another order.
+fn in_order_of(inner: &Schema, shown: &Schema, statistics: Statistics) -> Statistics {
+    let of = |field: &FieldRef| {
+        let at = shown.index_of(field.name()).ok();
+        at.and_then(|at| statistics.column_statistics.get(at).cloned()).unwrap_or_default()
+    };
+    Statistics { column_statistics: inner.fields().iter().map(of).collect(), ..statistics }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_become_runs() {
+        let positions: Positions = [0, 1, 5, 9].into_iter().collect();
+        let over = selecting(&positions, 10, false);
+        assert_eq!(over.row_count(), 6);
+        assert_eq!(over.skipped_row_count(), 4);
+        let only = selecting(&positions, 10, true);
+        assert_eq!(only.row_count(), 4);
+        assert_eq!(selecting(&Positions::new(), 3, false).row_count(), 3);
+        assert_eq!(selecting(&Positions::new(), 3, true).row_count(), 0);
     }
 }

@@ -9,7 +9,7 @@ use futures::StreamExt;
 
 use super::commit::NEVER;
 use super::error::log_error;
-use super::{DataFile, TableError, Tables};
+use super::{DataFile, Design, TableError, Tables};
 use crate::base::{TableName, TableVersion};
 use crate::lake::layout;
 
@@ -22,6 +22,7 @@ pub struct Snapshot {
     files: Vec<DataFile>,
     metadata: Metadata,
     protocol: Protocol,
+    design: Design,
 }
 
 impl Snapshot {
@@ -36,7 +37,7 @@ impl Snapshot {
             DeltaTableState::try_new(log.as_ref(), Some(version.0)).await.map_err(log_error(table))?;
         let snapshot = state.snapshot();
         #[expect(deprecated, reason = "the replacement gives no access to the whole action")]
-        let files = state.log_data().iter().map(|view| DataFile(view.add_action())).collect();
+        let files = state.log_data().iter().map(|view| DataFile::new(view.add_action())).collect();
         Ok(Self {
             table: table.clone(),
             version,
@@ -44,6 +45,7 @@ impl Snapshot {
             files,
             metadata: snapshot.metadata().clone(),
             protocol: snapshot.protocol().clone(),
+            design: Design::of(&plain(snapshot.metadata()), &plain(snapshot.protocol())),
         })
     }
 
@@ -77,42 +79,22 @@ impl Snapshot {
         self.files.iter().map(DataFile::rows).sum()
     }
 
+    /// What it is besides its rows.
+    pub fn design(&self) -> &Design {
+        &self.design
+    }
+
+    /// The columns whose values are in the log, for each file one.
+    pub fn partition_columns(&self) -> &[String] {
+        self.design.partition_columns()
+    }
+
     pub(super) fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
     pub(super) fn protocol(&self) -> &Protocol {
         &self.protocol
-    }
-
-    /// Refuses a table whose files our scan would read wrongly, or our writers would break.
-    pub(super) fn check_supported(&self) -> Result<(), TableError> {
-        let unsupported = |feature: &str| TableError::UnsupportedFeature {
-            table: self.table.clone(),
-            feature: feature.to_owned(),
-        };
-        if !self.metadata.partition_columns().is_empty() {
-            return Err(unsupported("partitioned tables"));
-        }
-        if self.files.iter().any(|file| file.0.deletion_vector.is_some()) {
-            return Err(unsupported("deletionVectors"));
-        }
-        let known = ["timestampNtz", "appendOnly", "invariants", "deletionVectors"];
-        let protocol = serde_json::to_value(&self.protocol).unwrap_or_default();
-        for list in ["readerFeatures", "writerFeatures"] {
-            let features = protocol.get(list).and_then(|features| features.as_array()).into_iter().flatten();
-            for feature in features.filter_map(|feature| feature.as_str()) {
-                if !known.contains(&feature) {
-                    return Err(unsupported(feature));
-                }
-            }
-        }
-        let legacy = |key: &str| protocol.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-        let (reader, writer) = (legacy("minReaderVersion"), legacy("minWriterVersion"));
-        if reader == 2 || (3..7).contains(&writer) {
-            return Err(unsupported(&format!("protocol version {reader}/{writer}")));
-        }
-        Ok(())
     }
 
     /// The newest version that each of `apps` wrote by a `txn` action, at this version of the table.
@@ -167,4 +149,9 @@ impl Snapshot {
         all.retain(|_, version| *version != NEVER);
         Ok(Some(all))
     }
+}
+
+/// An action as the log spells it.
+fn plain(action: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(action).unwrap_or_default()
 }

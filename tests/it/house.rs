@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Libraries that one room only may name, so that an upgrade is one room's work.
 const KEPT_IN: &[(&str, &str)] = &[
     ("deltalake::", "table"),
+    ("roaring::", "table"),
     ("minijinja::", "compile"),
     ("rustyline::", "repl"),
     ("indicatif::", "cli"),

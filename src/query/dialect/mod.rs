@@ -5,10 +5,13 @@
 mod split;
 mod statement;
 mod time_travel;
+mod write;
 
 pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
 pub(super) use time_travel::{FILES, Reference, pin_to_release, resolve_versions};
+pub use write::OwnWrite;
+pub(super) use write::{ALL_COLUMNS, PLACES};
 
 use sqlparser::dialect::{Dialect, GenericDialect};
 
@@ -55,7 +58,7 @@ impl Dialect for EltDialect {
         supports_left_associative_joins_without_parens, supports_limit_comma,
         supports_multiline_comment_hints, supports_named_fn_args_with_assignment_operator,
         supports_named_fn_args_with_rarrow_operator, supports_nested_comments,
-        supports_numeric_literal_underscores, supports_order_by_all, supports_parens_around_table_factor,
+        supports_numeric_literal_underscores, supports_optimize_table, supports_order_by_all, supports_parens_around_table_factor,
         supports_parenthesized_set_variables, supports_partition_by_after_order_by,
         supports_projection_trailing_commas, supports_select_exclude,
         supports_select_item_multi_column_alias, supports_select_wildcard_except,

@@ -7,6 +7,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use super::EltDialect;
 use super::time_travel::spell_out_releases;
+use super::write::{OwnWrite, own_write, without_using_delta};
 use crate::query::SqlMistake;
 
 /// A statement, understood as far as words go.
@@ -14,6 +15,10 @@ use crate::query::SqlMistake;
 pub enum Statement {
     /// Rows are asked for, or how they would be found (`EXPLAIN`), or a setting is set or shown.
     Query(Box<ast::Statement>),
+    /// Something is to be written.
+    Write(Box<ast::Statement>),
+    /// The same, in words that sqlparser does not know.
+    OwnWrite(OwnWrite),
     /// `SHOW TABLES [IN schema]`
     ShowTables {
         /// Only tables of this schema.
@@ -44,7 +49,13 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     if let Some(own) = own_statement(&tokens)? {
         return Ok(own);
     }
-    let statement = parse_tokens(tokens)?;
+    if let Some(own) = own_write(&tokens)? {
+        return Ok(Statement::OwnWrite(own));
+    }
+    let statement = parse_tokens(without_using_delta(tokens))?;
+    if writes(&statement) {
+        return Ok(Statement::Write(Box::new(statement)));
+    }
     refuse_writes(&statement)?;
     Ok(Statement::Query(Box::new(statement)))
 }
@@ -57,14 +68,14 @@ pub fn parse_query(sql: &str) -> Result<ast::Statement, SqlMistake> {
     }
 }
 
-fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
+pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
     Tokenizer::new(&EltDialect::default(), sql).tokenize_with_location().map_err(|error| {
         SqlMistake::new("elt::sql::syntax", error.message.trim())
             .at(error.location.line, error.location.column)
     })
 }
 
-fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
+pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let dialect = EltDialect::default();
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(spell_out_releases(tokens));
     let statement = parser.parse_statement().map_err(syntax)?;
@@ -168,6 +179,23 @@ const CHANGING_ROWS: (&str, &str) = (
     "changing rows by SQL",
     "tables change as a whole, tested and released: write a model (`materialized='incremental'` merges by key) and run `elt build`, or land a file with `elt land`",
 );
+
+/// Whether a statement changes tables.
+fn writes(statement: &ast::Statement) -> bool {
+    use ast::Statement as S;
+    matches!(
+        statement,
+        S::Insert(_)
+            | S::Update { .. }
+            | S::Delete(_)
+            | S::Merge { .. }
+            | S::Truncate { .. }
+            | S::CreateTable(_)
+            | S::AlterTable { .. }
+            | S::Comment { .. }
+            | S::Drop { .. }
+    )
+}
 
 /// Refuses what would write, in words that say how the same is done here.
 fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {

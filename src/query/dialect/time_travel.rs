@@ -71,6 +71,8 @@ pub(in crate::query) struct Reference {
     pub(in crate::query) table: String,
     /// The version, if one is asked for.
     pub(in crate::query) as_of: Option<AsOf>,
+    /// Whether each row says where it is.
+    pub(in crate::query) places: bool,
 }
 
 /// An [`AsOf`] inside a name.
@@ -89,7 +91,10 @@ impl fmt::Display for AsOfText<'_> {
 impl Reference {
     /// Reads a name that [`resolve_versions`] made, or any other.
     pub(in crate::query) fn read(name: &str) -> Self {
-        let plain = || Self { table: name.to_owned(), as_of: None };
+        let plain = || Self { table: name.to_owned(), as_of: None, places: false };
+        if let Some(table) = name.strip_suffix(super::PLACES) {
+            return Self { table: table.to_owned(), as_of: None, places: true };
+        }
         let Some((table, clause)) = name.split_once('@') else { return plain() };
         let as_of = clause.split_once('=').and_then(|(kind, value)| match kind {
             "version" => value.parse().ok().map(|number| AsOf::Version(TableVersion(number))),
@@ -98,7 +103,7 @@ impl Reference {
             _ => None,
         });
         match as_of {
-            Some(as_of) => Self { table: table.to_owned(), as_of: Some(as_of) },
+            Some(as_of) => Self { table: table.to_owned(), as_of: Some(as_of), places: false },
             None => plain(),
         }
     }
@@ -128,6 +133,18 @@ pub(in crate::query) fn pin_to_release(
     match statement.visit(&mut resolver) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(mistake) => Err(*mistake),
+    }
+}
+
+/// The table and the version of `select * from t version as of 3`.
+pub(super) fn version_of(statement: &Statement) -> Result<Option<(String, AsOf)>, SqlMistake> {
+    let Statement::Query(query) = statement else { return Ok(None) };
+    let SetExpr::Select(select) = &*query.body else { return Ok(None) };
+    match select.from.first().map(|from| &from.relation) {
+        Some(TableFactor::Table { name, version: Some(version), .. }) => {
+            Ok(Some((super::write::plain_name(name), meaning(version)?)))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -7,9 +7,8 @@ use datafusion::execution::SendableRecordBatchStream;
 
 use super::files::write_rows;
 use crate::base::TableName;
-use crate::table::change::Definition;
 use crate::table::schema::drift;
-use crate::table::{Change, Effect, Operation, Snapshot, TableError, Tables, storable};
+use crate::table::{Change, Design, Effect, Snapshot, TableError, Tables, storable};
 
 /// What to do with a column that the rows have and the table lacks: dbt's `on_schema_change`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,23 +33,14 @@ pub async fn append(
     new_columns: NewColumns,
 ) -> Result<Change, TableError> {
     let incoming = storable(table, &rows.schema())?;
-    let (schema, definition) = match &base {
-        None => (incoming, Definition::Made),
+    let (schema, design) = match &base {
+        None => (Arc::clone(&incoming), Design::new(table, &incoming)?),
         Some(base) => evolve(base, &incoming, new_columns)?,
     };
-    let (add, added) = write_rows(tables, table, &schema, rows).await?;
-    let mut change = Change {
-        table: table.clone(),
-        base,
-        schema,
-        definition,
-        add,
-        retire: Vec::new(),
-        operation: Operation::Append,
-        effect: Effect { added, ..Effect::default() },
-        transactions: Default::default(),
-        provenance: Default::default(),
-    };
+    let (add, added) = write_rows(tables, table, &schema, &design, rows).await?;
+    let mut change = Change::blank(table, base, schema, design);
+    change.add = add;
+    change.effect = Effect { added, ..Effect::default() };
     change.count_rows_after();
     Ok(change)
 }
@@ -60,8 +50,8 @@ pub(super) fn evolve(
     base: &Snapshot,
     incoming: &SchemaRef,
     new_columns: NewColumns,
-) -> Result<(SchemaRef, Definition), TableError> {
-    base.check_supported()?;
+) -> Result<(SchemaRef, Design), TableError> {
+    base.check_writable()?;
     let drift = drift(base.schema(), incoming);
     if new_columns == NewColumns::Ignore && !drift.missing.is_empty() {
         return Err(missing(base, &drift.missing));
@@ -82,9 +72,10 @@ pub(super) fn evolve(
     }
     if new_columns == NewColumns::Append && !drift.added.is_empty() {
         let fields: Vec<_> = base.schema().fields().iter().chain(&drift.added).cloned().collect();
-        return Ok((Arc::new(Schema::new(fields)), Definition::Made));
+        let design = base.design().clone().with_columns(base.table(), &Schema::new(drift.added))?;
+        return Ok((Arc::new(Schema::new(fields)), design));
     }
-    Ok((Arc::clone(base.schema()), Definition::Same))
+    Ok((Arc::clone(base.schema()), base.design().clone()))
 }
 
 /// The table has columns that the rows lack; writing nulls there would be losing what was known.

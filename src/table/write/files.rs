@@ -3,9 +3,13 @@
 //! Written here and not by deltalake's writer, for two reasons found by testing: that one panics when
 //! an upload fails, and it takes decimal bounds through `f64`, which makes readers skip rows.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use deltalake::kernel::Add;
@@ -18,59 +22,188 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use super::rules::Rules;
 use super::statistics::statistics_json;
 use crate::base::TableName;
 use crate::lake::layout;
 use crate::table::schema::conform;
-use crate::table::{DataFile, TableError, Tables};
+use crate::table::{DataFile, Design, TableError, Tables};
 
 /// Bytes after which a file is closed and the next begun.
 const FILE_BYTES: usize = 128 * 1024 * 1024;
 
+/// Files that are open at once, one for each partition. One more, and the largest is closed.
+const OPEN_FILES: usize = 64;
+
 /// Writes every row of `rows` into new data files of `table`, under `schema`.
 ///
-/// Returns the files in the order written, none if there are no rows, and how many rows they hold.
-/// Memory stays at about one row group. On an error, files already complete stay unreferenced.
+/// Returns the files, none if there are no rows, and how many rows they hold. Memory stays at about one row
+/// group for each partition that is being written. On an error, files already complete stay unreferenced.
 pub(super) async fn write_rows(
     tables: &Tables,
     table: &TableName,
     schema: &SchemaRef,
+    design: &Design,
     mut rows: SendableRecordBatchStream,
 ) -> Result<(Vec<DataFile>, u64), TableError> {
-    let store = tables.lake().store_at(&layout::table(table));
-    let (mut files, mut count) = (Vec::new(), 0);
-    let mut open: Option<OpenFile> = None;
+    let mut writer = RowsWriter::new(tables, table, schema, design)?;
     while let Some(batch) = rows.next().await {
-        let batch = conform(&batch?, schema)?;
-        if batch.num_rows() == 0 {
-            continue;
-        }
-        count += batch.num_rows() as u64;
-        let file = match &mut open {
-            Some(file) => file,
-            None => open.insert(OpenFile::begin(tables, &store, schema)?),
-        };
-        file.writer.write(&batch).await.map_err(failed)?;
-        if file.bytes() >= FILE_BYTES {
-            let full = open.take().expect("it was just written to");
-            files.push(full.finish(tables, schema).await?);
-        }
+        writer.push(&batch?).await?;
     }
-    if let Some(last) = open {
-        files.push(last.finish(tables, schema).await?);
-    }
-    Ok((files, count))
+    writer.finish().await
 }
 
-/// A file that is being written. Dropped, it leaves nothing that a table refers to.
+/// Takes rows, gives files. Dropped before the end, it leaves nothing that a table refers to.
+pub(super) struct RowsWriter<'a> {
+    tables: &'a Tables,
+    store: Arc<dyn ObjectStore>,
+    schema: SchemaRef,
+    /// The columns that are in the files.
+    stored: SchemaRef,
+    partition_columns: Vec<usize>,
+    rules: Rules,
+    open: BTreeMap<Partition, OpenFile>,
+    files: Vec<DataFile>,
+    rows: u64,
+}
+
+/// The values of the partition columns, as the log spells them; null is nothing.
+type Partition = Vec<Option<String>>;
+
+impl<'a> RowsWriter<'a> {
+    pub(super) fn new(
+        tables: &'a Tables,
+        table: &TableName,
+        schema: &SchemaRef,
+        design: &Design,
+    ) -> Result<Self, TableError> {
+        let partition_columns: Vec<usize> =
+            design.partition_columns().iter().filter_map(|name| schema.index_of(name).ok()).collect();
+        let fields = schema.fields().iter().enumerate().filter(|(at, _)| !partition_columns.contains(at));
+        let stored = Arc::new(Schema::new(fields.map(|(_, field)| Arc::clone(field)).collect::<Vec<_>>()));
+        Ok(Self {
+            tables,
+            store: tables.lake().store_at(&layout::table(table)),
+            schema: Arc::clone(schema),
+            stored,
+            partition_columns,
+            rules: Rules::of(tables, table, schema, design)?,
+            open: BTreeMap::new(),
+            files: Vec::new(),
+            rows: 0,
+        })
+    }
+
+    /// Writes some rows; columns are matched by name.
+    pub(super) async fn push(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.rules.check_nulls(batch)?;
+        let batch = conform(batch, &self.schema)?;
+        self.rules.check(&batch)?;
+        self.rows += batch.num_rows() as u64;
+        if self.partition_columns.is_empty() {
+            return self.push_to(Partition::new(), batch).await;
+        }
+        for (partition, rows) in self.by_partition(&batch)? {
+            self.push_to(partition, rows).await?;
+        }
+        Ok(())
+    }
+
+    async fn push_to(&mut self, partition: Partition, batch: RecordBatch) -> Result<(), TableError> {
+        if !self.open.contains_key(&partition) {
+            if self.open.len() >= OPEN_FILES {
+                let largest = self.open.iter().max_by_key(|(_, file)| file.bytes());
+                if let Some(largest) = largest.map(|(partition, _)| partition.clone()) {
+                    self.close(&largest).await?;
+                }
+            }
+            let folder = self.folder(&partition);
+            let file = OpenFile::begin(self.tables, &self.store, &self.stored, &folder)?;
+            self.open.insert(partition.clone(), file);
+        }
+        let file = self.open.get_mut(&partition).expect("it was just opened");
+        file.writer.write(&batch).await.map_err(failed)?;
+        if file.bytes() >= FILE_BYTES {
+            self.close(&partition).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, partition: &Partition) -> Result<(), TableError> {
+        let Some(file) = self.open.remove(partition) else { return Ok(()) };
+        let names = self.partition_columns.iter().map(|at| self.schema.field(*at).name().clone());
+        let values: HashMap<String, Option<String>> = names.zip(partition.iter().cloned()).collect();
+        self.files.push(file.finish(self.tables, &self.stored, values).await?);
+        Ok(())
+    }
+
+    /// Finishes what is open. Returns the files and how many rows they hold.
+    pub(super) async fn finish(mut self) -> Result<(Vec<DataFile>, u64), TableError> {
+        let open: Vec<Partition> = self.open.keys().cloned().collect();
+        for partition in open {
+            self.close(&partition).await?;
+        }
+        Ok((self.files, self.rows))
+    }
+
+    /// The rows of each partition, without the partition columns.
+    fn by_partition(&self, batch: &RecordBatch) -> Result<Vec<(Partition, RecordBatch)>, TableError> {
+        let columns: Vec<&ArrayRef> = self.partition_columns.iter().map(|at| batch.column(*at)).collect();
+        let options = FormatOptions::default()
+            .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.6f"))
+            .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.6f"));
+        let shown: Result<Vec<ArrayFormatter<'_>>, _> =
+            columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
+        let shown = shown.map_err(DataFusionError::from)?;
+        let mut rows: BTreeMap<Partition, Vec<u32>> = BTreeMap::new();
+        for row in 0..batch.num_rows() {
+            let value = |(column, shown): (&&ArrayRef, &ArrayFormatter<'_>)| {
+                let text = column.is_valid(row).then(|| shown.value(row).to_string());
+                text.filter(|text| !text.is_empty())
+            };
+            let partition: Partition = columns.iter().zip(&shown).map(value).collect();
+            rows.entry(partition).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
+        }
+        let stored: Vec<usize> =
+            (0..batch.num_columns()).filter(|at| !self.partition_columns.contains(at)).collect();
+        let stored = batch.project(&stored).map_err(DataFusionError::from)?;
+        let part = |(partition, rows): (Partition, Vec<u32>)| {
+            let rows = take_record_batch(&stored, &UInt32Array::from(rows)).map_err(DataFusionError::from)?;
+            Ok((partition, rows))
+        };
+        rows.into_iter().map(part).collect()
+    }
+
+    /// `month=2013-01-01/`, as Hive has it. Values that a path would have to escape have no folder: engines do
+    /// not agree on how, and the log says the value anyway.
+    fn folder(&self, partition: &Partition) -> String {
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        let named = self.partition_columns.iter().zip(partition).map(|(at, value)| {
+            let name = self.schema.field(*at).name();
+            let value = value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__");
+            (plain(name) && plain(value)).then(|| format!("{name}={value}/"))
+        });
+        named.collect::<Option<String>>().unwrap_or_default()
+    }
+}
+
+/// A file that is being written.
 struct OpenFile {
     name: String,
     writer: AsyncArrowWriter<BufWriter>,
 }
 
 impl OpenFile {
-    fn begin(tables: &Tables, store: &Arc<dyn ObjectStore>, schema: &SchemaRef) -> Result<Self, TableError> {
-        let name = format!("part-{}.zstd.parquet", tables.id());
+    fn begin(
+        tables: &Tables,
+        store: &Arc<dyn ObjectStore>,
+        schema: &SchemaRef,
+        folder: &str,
+    ) -> Result<Self, TableError> {
+        let name = format!("{folder}part-{}.zstd.parquet", tables.id());
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level")))
             .set_created_by(crate::table::commit::ENGINE.to_owned())
@@ -85,13 +218,19 @@ impl OpenFile {
         self.writer.bytes_written() + self.writer.in_progress_size()
     }
 
-    async fn finish(mut self, tables: &Tables, schema: &SchemaRef) -> Result<DataFile, TableError> {
+    async fn finish(
+        mut self,
+        tables: &Tables,
+        schema: &SchemaRef,
+        partition_values: HashMap<String, Option<String>>,
+    ) -> Result<DataFile, TableError> {
         let metadata = self.writer.finish().await.map_err(failed)?;
-        Ok(DataFile(Add {
+        Ok(DataFile::new(Add {
             path: self.name,
             size: i64::try_from(self.writer.bytes_written()).unwrap_or(i64::MAX),
             modification_time: tables.now_millis(),
             data_change: true,
+            partition_values,
             stats: Some(statistics_json(&metadata, schema)?),
             ..Add::default()
         }))

@@ -12,16 +12,16 @@ use datafusion::prelude::DataFrame;
 
 use super::NewColumns;
 use super::append::{append, missing};
-use super::replace_where::{rewrite, rows_by_file};
+use super::touch::{Touched, settle};
 use crate::base::{TableName, did_you_mean};
 use crate::table::schema::drift;
-use crate::table::{Change, FILE_COLUMN, Operation, Scan, Snapshot, TableError, Tables};
+use crate::table::{Change, FILE_COLUMN, Operation, POSITION_COLUMN, Scan, Snapshot, TableError, Tables};
 
 /// Puts `rows` into `base`; a row of the table whose key is among theirs gives way to theirs.
 ///
-/// The incoming rows become the new files as they are, all columns replaced. Then only files
-/// that hold a matching key are rewritten without the rows that gave way (copy-on-write); key
-/// columns alone are read to find them. A key with a null in it matches nothing, as in SQL.
+/// The incoming rows become the new files as they are, all columns replaced. To find the rows that give
+/// way, only key columns are read; they are hidden, or their files written again, as the table's
+/// [`WriteMode`](super::WriteMode) has it. A key with a null in it matches nothing, as in SQL.
 ///
 /// # Errors
 /// [`TableError::DuplicateKey`] if two incoming rows have the same key, and
@@ -40,31 +40,28 @@ pub async fn merge(
         return Err(missing(&base, &lacking));
     }
     let mut change = append(tables, base.table(), Some(Arc::clone(&base)), rows, new_columns).await?;
-    let incoming = Scan::new(base.table(), Arc::clone(change.schema()), change.add.clone());
+    let incoming =
+        Scan::new(base.table(), change.schema(), change.design.partition_columns(), change.add.clone());
     let incoming = tables.context().read_table(Arc::new(incoming))?;
     refuse_duplicates(base.table(), key, incoming.clone()).await?;
 
     let columns: Vec<&str> = key.iter().map(String::as_str).collect();
     let source_keys = incoming.select(key.iter().map(ident))?;
-    let target = tables.context().read_table(Arc::new(Scan::of(&base)?.with_file_column()))?;
-    let target_keys = target.select(key.iter().map(|name| name.as_str()).chain([FILE_COLUMN]).map(ident))?;
-    let matching =
-        target_keys.clone().join(source_keys.clone(), JoinType::LeftSemi, &columns, &columns, None)?;
-    let touched = rows_by_file(matching).await?;
-    let updated = if touched.is_empty() {
-        0
-    } else {
-        let found = source_keys.clone().join(target_keys, JoinType::LeftSemi, &columns, &columns, None)?;
-        u64::try_from(found.count().await?).unwrap_or(u64::MAX)
-    };
-
-    let give_way = |files: DataFrame| files.join(source_keys, JoinType::LeftAnti, &columns, &columns, None);
-    let (retire, rewritten) = rewrite(tables, &base, &touched, give_way).await?;
+    let target = tables.context().read_table(Arc::new(Scan::of(&base)?.with_places()))?;
+    let places = columns.iter().copied().chain([FILE_COLUMN, POSITION_COLUMN]).map(ident);
+    let target = target.select(places)?;
+    let matched = target.join(source_keys, JoinType::LeftSemi, &columns, &columns, None)?;
+    let touched = Touched::by(matched.execute_stream().await?).await?;
+    let updated = touched.rows();
+    if updated > 0 {
+        base.refuse_if_append_only()?;
+    }
+    let settled = settle(tables, &base, touched, base.design().write_mode()).await?;
     change.operation = Operation::Merge;
     change.effect.added -= updated.min(change.effect.added);
     change.effect.updated = updated;
-    change.retire = retire;
-    change.add.extend(rewritten);
+    change.retire = settled.retire;
+    change.add.extend(settled.add);
     change.count_rows_after();
     Ok(change)
 }

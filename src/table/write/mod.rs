@@ -2,19 +2,29 @@
 //!
 //! Each function here writes data files beside the table's own and returns the
 //! [`Change`](super::Change) that would make them count: [`overwrite`] all rows, [`append`] some,
-//! [`replace_where`] a predicate holds, [`merge`] by key, [`restore`] an earlier version. The table
-//! itself has not moved when they return; nor has it when they are dropped half-way.
+//! [`replace_where`] a predicate holds, [`merge`] by key, [`fn@edit`] as a query says, [`restore`] an earlier
+//! version. The table itself has not moved when they return; nor has it when they are dropped half-way.
 
 mod append;
+mod compact;
+mod design;
+mod edit;
 mod files;
 mod merge;
+mod mode;
 mod overwrite;
 mod replace_where;
 mod restore;
+mod rules;
 mod statistics;
+mod touch;
 
 pub use append::{NewColumns, append};
+pub use compact::{Compaction, compact};
+pub use design::{create, merged_columns, redesign};
+pub use edit::{ACTION_COLUMN, DELETE, INSERT, UPDATE, edit};
 pub use merge::merge;
-pub use overwrite::overwrite;
-pub use replace_where::replace_where;
+pub use mode::WriteMode;
+pub use overwrite::{overwrite, overwrite_as};
+pub use replace_where::{replace_all, replace_rows, replace_where, truncate};
 pub use restore::{empty, restore};

@@ -6,8 +6,7 @@ use datafusion::execution::SendableRecordBatchStream;
 
 use super::files::write_rows;
 use crate::base::TableName;
-use crate::table::change::Definition;
-use crate::table::{Change, Effect, Operation, Snapshot, TableError, Tables, storable};
+use crate::table::{Change, Design, Effect, Operation, Snapshot, TableError, Tables, storable};
 
 /// Makes `rows` the whole content of `table`, and their columns its columns.
 ///
@@ -19,25 +18,35 @@ pub async fn overwrite(
     base: Option<Arc<Snapshot>>,
     rows: SendableRecordBatchStream,
 ) -> Result<Change, TableError> {
-    if let Some(base) = &base {
-        base.check_supported()?;
-    }
+    overwrite_as(tables, table, base, rows, Ok).await
+}
+
+/// The same, with the design that `designed` makes of the one that the rows alone would give the table.
+pub async fn overwrite_as(
+    tables: &Tables,
+    table: &TableName,
+    base: Option<Arc<Snapshot>>,
+    rows: SendableRecordBatchStream,
+    designed: impl FnOnce(Design) -> Result<Design, TableError>,
+) -> Result<Change, TableError> {
     let schema = storable(table, &rows.schema())?;
-    let (add, added) = write_rows(tables, table, &schema, rows).await?;
-    let same = base.as_ref().is_some_and(|base| base.schema() == &schema);
-    let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
-    let mut change = Change {
-        table: table.clone(),
-        base,
-        schema,
-        definition: if same { Definition::Same } else { Definition::Made },
-        add,
-        retire,
-        operation: Operation::Overwrite,
-        effect: Effect { added, ..Effect::default() },
-        transactions: Default::default(),
-        provenance: Default::default(),
+    let design = match &base {
+        Some(base) => {
+            base.check_writable()?;
+            base.refuse_if_append_only()?;
+            base.design().clone().with_schema(table, &schema)?
+        }
+        None => Design::new(table, &schema)?,
     };
+    let design = designed(design)?;
+    let schema = design.columns_of(&schema);
+    let (add, added) = write_rows(tables, table, &schema, &design, rows).await?;
+    let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
+    let mut change = Change::blank(table, base, schema, design);
+    change.add = add;
+    change.retire = retire;
+    change.operation = Operation::Overwrite;
+    change.effect = Effect { added, ..Effect::default() };
     change.count_rows_after();
     Ok(change)
 }

@@ -20,12 +20,12 @@ pub async fn restore(tables: &Tables, base: Arc<Snapshot>, target: &Snapshot) ->
         }
     };
     let operation = Operation::Restore { to: target.version() };
-    let schema = Arc::clone(target.schema());
+    let (schema, design) = (Arc::clone(target.schema()), target.design().clone());
     let transactions = transactions(tables, &base, Some(target)).await?;
     Ok(to_files(
         base,
         target.files(),
-        Change { schema, definition, operation, transactions, ..blank(target) },
+        Change { schema, design, definition, operation, transactions, ..blank(target) },
     ))
 }
 
@@ -60,18 +60,9 @@ async fn transactions(
 }
 
 fn blank(snapshot: &Snapshot) -> Change {
-    Change {
-        table: snapshot.table().clone(),
-        base: None,
-        schema: Arc::clone(snapshot.schema()),
-        definition: Definition::Same,
-        add: Vec::new(),
-        retire: Vec::new(),
-        operation: Operation::Overwrite,
-        effect: Effect::default(),
-        transactions: Default::default(),
-        provenance: Default::default(),
-    }
+    let (schema, design) = (Arc::clone(snapshot.schema()), snapshot.design().clone());
+    let blank = Change::blank(snapshot.table(), None, schema, design);
+    Change { definition: Definition::Same, operation: Operation::Overwrite, ..blank }
 }
 
 fn to_files(base: Arc<Snapshot>, wanted: &[DataFile], change: Change) -> Change {

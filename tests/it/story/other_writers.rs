@@ -77,7 +77,7 @@ async fn a_commit_without_content_or_half_a_commit_is_reported_and_not_read_as_e
     build: n created (1 added)
     build: release 1
     sql: version 0 of `main.n` is damaged: it has no content
-    sql: version 0 of `main.n` is damaged: line 3 is not whole
+    sql: version 0 of `main.n` is damaged: line 2 is not whole
     build: n ERROR `n` failed: version 0 of `main.n` is damaged: it has no content  NOT PUBLISHED: it could not be built
     build: no release
     ");

@@ -1,0 +1,93 @@
+//! What does a statement do that writes?
+//!
+//! It is staged in a session, then published as a release of one change. If another release came
+//! first and changed what it read, it is worked out anew on top of that one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Lakehouse, released};
+use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
+use crate::table::TableError;
+use crate::release::{self, Goal, Proposal, Release, ReleaseError, ReleaseKind};
+
+/// How often a statement is worked out anew because others were faster.
+const ATTEMPTS: u32 = 30;
+
+impl Lakehouse {
+    /// Runs a statement, whatever it is. Returns its rows, and the session to go on with.
+    ///
+    /// A query is answered from `session` as it is. A statement that writes is published at once, as one
+    /// release, and the session that comes back sees it; its rows say what it did.
+    ///
+    /// # Errors
+    /// Nothing was published. [`ReleaseError::LostRace`] if others published faster again and again.
+    pub async fn execute(&self, session: &Session, sql: &str) -> Result<(Outcome, Session), QueryError> {
+        if !session.writes(sql)? {
+            return Ok((session.execute(sql).await?, session.clone()));
+        }
+        self.tables().lake().check_writable().map_err(TableError::from)?;
+        release::recover(self.tables().lake()).await?;
+        let mut session = session.clone();
+        for attempt in 0.. {
+            let Some(staged) = session.stage(sql).await? else { break };
+            if staged.is_empty() {
+                return Ok((told(&staged, None), session));
+            }
+            let run = self.world().id();
+            let pause = jitter(&run, attempt);
+            let proposal = Proposal {
+                base: session.scope().pins().clone(),
+                accepted: BTreeMap::new(),
+                kind: ReleaseKind::Sql { statement: staged.statement.to_owned() },
+                run,
+                changes: staged.changes.clone(),
+                views: staged.views.clone(),
+                goal: Goal::Names { hide: staged.hide.clone(), show: staged.show.clone() },
+            };
+            match release::publish(self.tables(), self.world(), proposal).await {
+                Ok(published) => {
+                    let release = released(published);
+                    let session = self.newest(&session).await?;
+                    return Ok((told(&staged, release.as_ref()), session));
+                }
+                Err(ReleaseError::LostRace { .. }) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(pause).await;
+                    session = self.newest(&session).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(SqlMistake::empty().into())
+    }
+
+    /// The same session, of the newest release.
+    async fn newest(&self, session: &Session) -> Result<Session, QueryError> {
+        let pins = release::latest(self.tables().lake()).await?.map(|release| release.pinned());
+        Ok(session.of(pins.unwrap_or_default()))
+    }
+}
+
+/// How long to wait before trying again: longer each time, and not as long as the others.
+fn jitter(id: &str, attempt: u32) -> Duration {
+    let chance = id.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let most = 5_u64 << attempt.min(6);
+    Duration::from_millis(1 + chance % most)
+}
+
+/// What a statement did, as one row.
+fn told(staged: &Staged, release: Option<&Release>) -> Outcome {
+    let effect = staged.effect();
+    let count = |count: u64| Some(count.to_string());
+    Outcome::table(
+        ["statement", "rows_inserted", "rows_updated", "rows_deleted", "release"],
+        &["rows_inserted", "rows_updated", "rows_deleted", "release"],
+        vec![[
+            Some(staged.statement.to_owned()),
+            count(effect.added),
+            count(effect.updated),
+            count(effect.removed),
+            release.map(|release| release.number.to_string()),
+        ]],
+    )
+}

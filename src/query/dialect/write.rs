@@ -1,0 +1,219 @@
+//! Which statements write, that sqlparser does not know?
+//!
+//! What Delta's users type and no parser of ours reads is spelled so that it does: `UPDATE SET *` and
+//! `INSERT *` in a MERGE, `WITH SCHEMA EVOLUTION`, `USING DELTA`, `REPLACE WHERE`. OPTIMIZE, RESTORE and UNDROP
+//! are read here.
+
+use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::statement::{parse_tokens, tokenize};
+use super::time_travel::version_of;
+use crate::base::AsOf;
+use crate::query::SqlMistake;
+
+/// The column that stands for `*` in a MERGE's clauses.
+pub(in crate::query) const ALL_COLUMNS: &str = "__elt_all_columns";
+/// What is added to a table's name to see where each of its rows is.
+pub(in crate::query) const PLACES: &str = "@places";
+
+/// A statement that writes and that sqlparser has no form for.
+#[derive(Clone, Debug)]
+pub enum OwnWrite {
+    /// `MERGE … INTO t`, with whether new columns of the source are let in.
+    Merge {
+        /// The statement, `*` spelled out.
+        merge: Box<ast::Merge>,
+        /// `WITH SCHEMA EVOLUTION`
+        evolve: bool,
+    },
+    /// `INSERT INTO t REPLACE WHERE p query`
+    ReplaceWhere {
+        /// The statement without the predicate.
+        insert: Box<ast::Insert>,
+        /// Which rows go.
+        predicate: Box<ast::Expr>,
+    },
+    /// `UNDROP TABLE t`
+    Undrop {
+        /// The table, as written.
+        table: String,
+    },
+    /// `RESTORE [TABLE] t [TO] VERSION AS OF n`
+    Restore {
+        /// The table, as written.
+        table: String,
+        /// The version to go back to.
+        as_of: AsOf,
+    },
+    /// `OPTIMIZE t [WHERE p] [ZORDER BY (columns)]`
+    Optimize {
+        /// The table.
+        table: ObjectName,
+        /// Only files with such rows.
+        predicate: Option<Box<ast::Expr>>,
+        /// Order rows so that these columns' values are near each other.
+        order_by: Vec<Ident>,
+    },
+}
+
+/// Reads such a statement; nothing if it is not one.
+pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, SqlMistake> {
+    let tokens: Vec<TokenWithSpan> =
+        tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::SemiColon)).cloned().collect();
+    let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string().to_uppercase()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["MERGE", ..] => merge(tokens).map(Some),
+        ["INSERT", ..] => replace_where(tokens),
+        ["UNDROP", ..] => {
+            let name = if words.get(1) == Some(&"TABLE") { &tokens[2..] } else { &tokens[1..] };
+            Ok(Some(OwnWrite::Undrop { table: shown(name) }))
+        }
+        ["RESTORE", ..] => restore(&tokens).map(Some),
+        ["OPTIMIZE", ..] => optimize(tokens).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Takes `USING DELTA` out of a `CREATE TABLE`: there is no other format.
+pub(super) fn without_using_delta(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    let first: Vec<String> = tokens.iter().filter(solid).take(4).map(|token| token.token.to_string().to_uppercase()).collect();
+    if first.first().map(String::as_str) != Some("CREATE") || !first.iter().any(|word| word == "TABLE") {
+        return tokens;
+    }
+    let words: Vec<TokenWithSpan> = tokens.iter().filter(solid).cloned().collect();
+    let at = words.windows(2).position(|pair| is(&pair[0], "USING") && is(&pair[1], "DELTA"));
+    match at {
+        Some(at) => words[..at].iter().chain(&words[at + 2..]).cloned().collect(),
+        None => tokens,
+    }
+}
+
+fn is(token: &TokenWithSpan, word: &str) -> bool {
+    matches!(&token.token, Token::Word(own) if own.quote_style.is_none() && own.value.eq_ignore_ascii_case(word))
+}
+
+fn are(tokens: &[TokenWithSpan], words: &[&str]) -> bool {
+    tokens.len() >= words.len() && tokens.iter().zip(words).all(|(token, word)| is(token, word))
+}
+
+/// Tokens in place of those at `like`, where the statement has them.
+fn spelled(sql: &str, like: &TokenWithSpan) -> Vec<TokenWithSpan> {
+    let tokens = tokenize(sql).expect("our own words are correct");
+    let solid = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    solid.map(|token| TokenWithSpan { span: like.span, ..token }).collect()
+}
+
+fn merge(tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
+    let mut out = Vec::with_capacity(tokens.len());
+    let mut evolve = false;
+    let mut at = 0;
+    while at < tokens.len() {
+        let rest = &tokens[at..];
+        if at == 1 && are(rest, &["WITH", "SCHEMA", "EVOLUTION"]) {
+            evolve = true;
+            at += 3;
+        } else if are(rest, &["UPDATE", "SET"]) && rest.get(2).is_some_and(|token| token.token == Token::Mul) {
+            out.extend(spelled(&format!("update set {ALL_COLUMNS} = 1"), &rest[0]));
+            at += 3;
+        } else if are(rest, &["INSERT"]) && rest.get(1).is_some_and(|token| token.token == Token::Mul) {
+            out.extend(spelled(&format!("insert ({ALL_COLUMNS}) values (1)"), &rest[0]));
+            at += 2;
+        } else {
+            out.push(rest[0].clone());
+            at += 1;
+        }
+    }
+    match parse_tokens(out)? {
+        ast::Statement::Merge(merge) => Ok(OwnWrite::Merge { merge: Box::new(merge), evolve }),
+        _ => Err(SqlMistake::new("elt::sql::syntax", "this is not a MERGE")),
+    }
+}
+
+/// `INSERT INTO t REPLACE WHERE p query`: the predicate goes to the end of a query of its own.
+fn replace_where(tokens: Vec<TokenWithSpan>) -> Result<Option<OwnWrite>, SqlMistake> {
+    let Some(at) = tokens.windows(2).position(|pair| is(&pair[0], "REPLACE") && is(&pair[1], "WHERE")) else {
+        return Ok(None);
+    };
+    let mut depth = 0_i32;
+    let begins_query = |token: &TokenWithSpan| ["SELECT", "VALUES", "WITH", "FROM", "TABLE"].iter().any(|word| is(token, word));
+    let query = tokens.iter().enumerate().skip(at + 2).find(|(_, token)| {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && begins_query(token)
+    });
+    let Some((query, _)) = query else {
+        let mistake = SqlMistake::new("elt::sql::syntax", "REPLACE WHERE is not followed by rows");
+        return Err(mistake.help("write `INSERT INTO t REPLACE WHERE day = '2013-01-01' SELECT …`"));
+    };
+    let mut probe = spelled("select 1 from t where", &tokens[at]);
+    probe.extend(tokens[at + 2..query].iter().cloned());
+    let ast::Statement::Query(probe) = parse_tokens(probe)? else {
+        return Err(SqlMistake::new("elt::sql::syntax", "REPLACE WHERE has no condition"));
+    };
+    let ast::SetExpr::Select(select) = *probe.body else {
+        return Err(SqlMistake::new("elt::sql::syntax", "REPLACE WHERE has no condition"));
+    };
+    let Some(predicate) = select.selection else {
+        return Err(SqlMistake::new("elt::sql::syntax", "REPLACE WHERE has no condition"));
+    };
+    let insert: Vec<TokenWithSpan> = tokens[..at].iter().chain(&tokens[query..]).cloned().collect();
+    match parse_tokens(insert)? {
+        ast::Statement::Insert(insert) => {
+            Ok(Some(OwnWrite::ReplaceWhere { insert: Box::new(insert), predicate: Box::new(predicate) }))
+        }
+        _ => Err(SqlMistake::new("elt::sql::syntax", "this is not an INSERT")),
+    }
+}
+
+/// `RESTORE [TABLE] t [TO] VERSION AS OF 3`, read as the query `select * from t version as of 3`.
+fn restore(tokens: &[TokenWithSpan]) -> Result<OwnWrite, SqlMistake> {
+    let name = if tokens.get(1).is_some_and(|token| is(token, "TABLE")) { 2 } else { 1 };
+    let mut query = spelled("select * from", &tokens[0]);
+    query.extend(tokens[name.min(tokens.len())..].iter().filter(|token| !is(token, "TO")).cloned());
+    let help = "write `RESTORE TABLE t TO VERSION AS OF 3` or `… TO TIMESTAMP AS OF '2026-01-31'`";
+    let statement = parse_tokens(query).map_err(|mistake| mistake.help(help))?;
+    version_of(&statement)?.map(|(table, as_of)| OwnWrite::Restore { table, as_of }).ok_or_else(|| {
+        SqlMistake::new("elt::sql::syntax", "RESTORE does not say to which version").help(help)
+    })
+}
+
+fn optimize(mut tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
+    if tokens.get(1).is_some_and(|token| is(token, "TABLE")) {
+        tokens.remove(1);
+    }
+    let ast::Statement::OptimizeTable { name, predicate, zorder, .. } = parse_tokens(tokens)? else {
+        return Err(SqlMistake::new("elt::sql::syntax", "this is not an OPTIMIZE"));
+    };
+    let column = |expr: ast::Expr| match expr {
+        ast::Expr::Identifier(name) => Ok(name),
+        other => Err(SqlMistake::new("elt::sql::syntax", format!("`{other}` is not a column")).help("write ZORDER BY (column, …)")),
+    };
+    let order_by = zorder.into_iter().flatten().map(column).collect::<Result<_, _>>()?;
+    Ok(OwnWrite::Optimize { table: name, predicate: predicate.map(Box::new), order_by })
+}
+
+/// A name as it was written.
+fn shown(tokens: &[TokenWithSpan]) -> String {
+    let part = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
+        Token::Word(word) => word.value.clone(),
+        Token::EOF => String::new(),
+        other => other.to_string(),
+    };
+    tokens.iter().map(part).collect()
+}
+
+/// The names of a table, as SQL reads them.
+pub(super) fn plain_name(name: &ObjectName) -> String {
+    let parts = name.0.iter().filter_map(ObjectNamePart::as_ident).map(|part| match part.quote_style {
+        Some(_) => part.value.clone(),
+        None => part.value.to_lowercase(),
+    });
+    parts.collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,190 @@
+//! ALTER TABLE, COMMENT ON and OPTIMIZE: the rows stay as they are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use sqlparser::ast::{
+    AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, Expr, Ident, ObjectName,
+};
+
+use super::create::{check_constraint, columns, property};
+use super::edits::by_name;
+use super::target::{Target, folded, item, select_of, template};
+use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::table::{Design, FILE_COLUMN, write};
+
+/// `ALTER TABLE t …`
+pub(super) async fn alter(session: &Session, alter: AlterTable) -> Result<Staged, QueryError> {
+    let target = match by_name(session, &alter.name).await {
+        Err(_) if alter.if_exists => return Ok(Staged::nothing("ALTER TABLE")),
+        found => found?,
+    };
+    let mut schema = target.base.schema().as_ref().clone();
+    let mut design = target.base.design().clone();
+    for operation in alter.operations {
+        (schema, design) = altered(session, &target, (schema, design), operation).await?;
+    }
+    let change = write::redesign(target.base, Arc::new(schema), design)?;
+    Ok(Staged::change("ALTER TABLE", change))
+}
+
+async fn altered(
+    session: &Session,
+    target: &Target,
+    (schema, design): (Schema, Design),
+    operation: AlterTableOperation,
+) -> Result<(Schema, Design), QueryError> {
+    use AlterTableOperation as A;
+    const REWRITE: &str = "make the table anew: `create or replace table t as select … from t`";
+    Ok(match operation {
+        A::AddColumn { column_def, column_position, if_not_exists, .. } => {
+            refuse_if(column_position.is_some(), "FIRST and AFTER", "new columns come last; order them in a query")?;
+            let name = folded(&column_def.name);
+            if schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(&name)) {
+                if if_not_exists {
+                    return Ok((schema, design));
+                }
+                let message = format!("`{}` has a column `{name}` already", target.name);
+                return Err(SqlMistake::new("elt::sql::column_exists", message).help("give the new one another name").into());
+            }
+            let comment = column_def.options.iter().find_map(|option| match &option.option {
+                sqlparser::ast::ColumnOption::Comment(text) => Some(text.clone()),
+                _ => None,
+            });
+            let others = column_def.options.len() - usize::from(comment.is_some());
+            refuse_if(others > 0, "a new column with a default or a rule", "add it, UPDATE it, and then `ALTER COLUMN … SET NOT NULL`")?;
+            let typed = columns(session, std::slice::from_ref(&column_def)).await?;
+            let added = crate::table::storable(&target.name, &typed)?;
+            let fields: Vec<_> = schema.fields().iter().chain(added.fields()).cloned().collect();
+            let mut design = design.with_columns(&target.name, &added)?;
+            if let Some(comment) = comment {
+                design = design.with_comment(&name, &comment);
+            }
+            (Schema::new(fields), design)
+        }
+        A::SetTblProperties { table_properties } => {
+            let properties: Result<Vec<_>, _> = table_properties.iter().map(property).collect();
+            (schema, design.with_properties(properties?))
+        }
+        A::AddConstraint { constraint, .. } => {
+            let (key, condition) = check_constraint(&constraint, design.constraints().count())?;
+            if design.properties().contains_key(&key) {
+                let message = format!("`{}` has a constraint of this name", target.name);
+                return Err(SqlMistake::new("elt::sql::constraint_exists", message).help("drop it first, or choose another name").into());
+            }
+            if let sqlparser::ast::TableConstraint::Check(check) = constraint {
+                refuse_rows(session, target, *check.expr, &format!("CHECK ({condition})")).await?;
+            }
+            (schema, design.with_properties([(key, condition)]))
+        }
+        A::DropConstraint { if_exists, name, .. } => {
+            let key = format!("delta.constraints.{}", folded(&name));
+            if !if_exists && !design.properties().contains_key(&key) {
+                let known: Vec<&str> = design.constraints().map(|(name, _)| name).collect();
+                let message = format!("`{}` has no constraint `{name}`", target.name);
+                return Err(SqlMistake::new("elt::sql::no_such_constraint", message).help(format!("it has: {}", known.join(", "))).into());
+            }
+            (schema, design.without_property(&key))
+        }
+        A::AlterColumn { column_name, op } => {
+            let column = target.known_column(&ObjectName::from(vec![column_name]))?;
+            let nullable = match op {
+                AlterColumnOperation::DropNotNull => true,
+                AlterColumnOperation::SetNotNull => {
+                    let is_null = Expr::IsNotNull(Box::new(target.column(&column)));
+                    refuse_rows(session, target, is_null, &format!("`{column}` NOT NULL")).await?;
+                    false
+                }
+                other => return Err(not_supported(&format!("ALTER COLUMN {other}"), REWRITE)),
+            };
+            let fields = schema.fields().iter().map(|field| match *field.name() == column {
+                true => Arc::new(field.as_ref().clone().with_nullable(nullable)),
+                false => Arc::clone(field),
+            });
+            (Schema::new(fields.collect::<Vec<_>>()), design.with_nullable(&column, nullable))
+        }
+        A::DropColumn { .. } => return Err(not_supported("DROP COLUMN", "make the table anew: `create or replace table t as select * exclude (column) from t`")),
+        A::RenameColumn { .. } => return Err(not_supported("RENAME COLUMN", "make the table anew: `create or replace table t as select old as new, … from t`")),
+        A::RenameTable { .. } => return Err(not_supported("RENAME TO", "`create table new as select * from old`, then `drop table old`")),
+        other => return Err(not_supported(&format!("ALTER TABLE … {other}"), REWRITE)),
+    })
+}
+
+/// Refuses a rule that a row breaks already.
+async fn refuse_rows(session: &Session, target: &Target, holds: Expr, rule: &str) -> Result<(), QueryError> {
+    let mut query = template("select 1 from t where (true) is not true limit 1");
+    let select = select_of(&mut query);
+    select.from = vec![super::target::alone(target.factor())];
+    select.projection = vec![item(target.column(FILE_COLUMN), "file")];
+    select.selection = Some(Expr::IsNotTrue(Box::new(Expr::Nested(Box::new(holds)))));
+    let found = session.rows_of(query).await?.collect().await?;
+    if found.iter().all(|batch| batch.num_rows() == 0) {
+        return Ok(());
+    }
+    let message = format!("rows of `{}` break it already: {rule}", target.name);
+    Err(SqlMistake::new(crate::query::VALUE, message).help("correct or delete them first").into())
+}
+
+/// `COMMENT ON TABLE t IS '…'`, `COMMENT ON COLUMN t.c IS '…'`
+pub(super) async fn comment(
+    session: &Session,
+    object: CommentObject,
+    name: ObjectName,
+    comment: Option<String>,
+) -> Result<Staged, QueryError> {
+    let (target, column) = match object {
+        CommentObject::Table => (by_name(session, &name).await?, None),
+        CommentObject::Column => {
+            let mut parts = name.0.clone();
+            let column = parts.pop().and_then(|part| part.as_ident().cloned());
+            let column = column.unwrap_or_else(|| Ident::new(""));
+            let target = by_name(session, &ObjectName(parts)).await?;
+            let column = target.known_column(&ObjectName::from(vec![column]))?;
+            (target, Some(column))
+        }
+        other => return Err(not_supported(&format!("COMMENT ON {other}"), "comment on a TABLE or a COLUMN")),
+    };
+    let design = target.base.design().clone();
+    let design = match column {
+        Some(column) => design.with_comment(&column, &comment.unwrap_or_default()),
+        None => design.with_description(comment),
+    };
+    let schema = Arc::clone(target.base.schema());
+    Ok(Staged::change("COMMENT", write::redesign(target.base, schema, design)?))
+}
+
+/// `OPTIMIZE t [WHERE p] [ZORDER BY (columns)]`
+pub(super) async fn optimize(
+    session: &Session,
+    table: &ObjectName,
+    predicate: Option<Expr>,
+    order_by: &[Ident],
+) -> Result<Staged, QueryError> {
+    let target = by_name(session, table).await?;
+    let mut columns = Vec::new();
+    for column in order_by {
+        columns.push(target.known_column(&ObjectName::from(vec![column.clone()]))?);
+    }
+    let only = match predicate {
+        None => None,
+        Some(predicate) => {
+            let mut query = template("select distinct 1 from t where true");
+            let select = select_of(&mut query);
+            select.projection = vec![item(target.column(FILE_COLUMN), "file")];
+            select.from = vec![super::target::alone(target.factor())];
+            select.selection = Some(predicate);
+            let mut files = BTreeSet::new();
+            for batch in session.rows_of(query).await?.collect().await? {
+                let names = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8)
+                    .map_err(datafusion::error::DataFusionError::from)?;
+                let names = arrow::array::AsArray::as_string::<i32>(&names);
+                files.extend(names.iter().flatten().map(str::to_owned));
+            }
+            Some(files)
+        }
+    };
+    let wanted = write::Compaction { only, order_by: columns, ..write::Compaction::default() };
+    let change = write::compact(session.scope().tables(), target.base, &wanted).await?;
+    Ok(Staged { changes: change.into_iter().collect(), ..Staged::nothing("OPTIMIZE") })
+}

@@ -1,0 +1,336 @@
+//! CREATE TABLE, DROP, UNDROP and RESTORE.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use sqlparser::ast::{
+    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr,
+    HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value,
+};
+
+use super::target::{folded, item, select_of, table_name, template};
+use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::base::{AsOf, TableName};
+use crate::table::write;
+use crate::table::{Design, Snapshot, TableError, WriteMode, storable, version_at};
+
+/// What a `CREATE TABLE` says of its columns and rules.
+#[derive(Default)]
+struct Declared {
+    not_null: Vec<String>,
+    comments: Vec<(String, String)>,
+    partition_by: Vec<String>,
+    properties: Vec<(String, String)>,
+    description: Option<String>,
+}
+
+/// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [(columns)] [PARTITIONED BY …] [TBLPROPERTIES …] [AS query]`
+pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Staged, QueryError> {
+    refuse_if(create.temporary, "CREATE TEMPORARY TABLE", "use a common table expression: `with t as (…)`")?;
+    refuse_if(create.external || create.location.is_some(), "CREATE EXTERNAL TABLE", "read files by name, `from 'folder/*.parquet'`, or land them with `elt land`")?;
+    refuse_if(create.like.is_some(), "CREATE TABLE … LIKE", "write `create table a as select * from b limit 0`")?;
+    refuse_if(create.clone.is_some(), "CREATE TABLE … CLONE", "write `create table a as select * from b`")?;
+    refuse_if(create.cluster_by.is_some() || create.clustered_by.is_some(), "CLUSTER BY", "run `OPTIMIZE t ZORDER BY (columns)` after loading")?;
+    refuse_if(create.partition_by.is_some(), "PARTITION BY", "write `PARTITIONED BY (columns)`")?;
+    refuse_if(
+        create.order_by.is_some() || create.primary_key.is_some() || create.on_commit.is_some() || create.inherits.is_some(),
+        "this clause of CREATE TABLE",
+        "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
+    )?;
+    let name = table_name(session, &create.name)?;
+    let exists = session.scope().has(&name);
+    if exists && create.if_not_exists {
+        return Ok(Staged::nothing("CREATE TABLE"));
+    }
+    if exists && !create.or_replace {
+        let mistake = SqlMistake::new("elt::sql::table_exists", format!("`{name}` exists already"));
+        let help = "write CREATE OR REPLACE TABLE to replace it, or CREATE TABLE IF NOT EXISTS to leave it";
+        return Err(mistake.help(help).into());
+    }
+    let mut declared = Declared { description: create.comment.as_ref().map(comment_text), ..Declared::default() };
+    declared.options(&create.table_options)?;
+    for constraint in &create.constraints {
+        declared.constraint(constraint)?;
+    }
+    for column in &create.columns {
+        declared.column(column)?;
+    }
+    if let HiveDistributionStyle::PARTITIONED { columns } = &create.hive_distribution {
+        declared.partition_by = columns.iter().map(|column| folded(&column.name)).collect();
+    }
+    let base = base(session, &name).await?;
+    let tables = session.scope().tables();
+    let change = match create.query {
+        Some(query) => {
+            refuse_if(!create.columns.is_empty(), "CREATE TABLE with columns and AS", "cast and name the columns in the query")?;
+            let rows = session.rows_of(*query).await?;
+            let columns = Arc::clone(rows.schema());
+            declared.check(&name, &columns)?;
+            write::overwrite_as(tables, &name, base, rows.into_stream(), |design| declared.design(&name, design, &columns)).await?
+        }
+        None => {
+            let columns = columns(session, &create.columns).await?;
+            declared.check(&name, &columns)?;
+            write::create(&name, base, &columns, |design| declared.design(&name, design, &columns))?
+        }
+    };
+    Ok(Staged::change("CREATE TABLE", change))
+}
+
+impl Declared {
+    fn options(&mut self, options: &CreateTableOptions) -> Result<(), QueryError> {
+        let options = match options {
+            CreateTableOptions::None => return Ok(()),
+            CreateTableOptions::With(options)
+            | CreateTableOptions::Options(options)
+            | CreateTableOptions::Plain(options)
+            | CreateTableOptions::TableProperties(options) => options,
+        };
+        for option in options {
+            if let SqlOption::Comment(comment) = option {
+                self.description = Some(comment_text(comment));
+            } else {
+                self.properties.push(property(option)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn constraint(&mut self, constraint: &TableConstraint) -> Result<(), QueryError> {
+        self.properties.push(check_constraint(constraint, self.properties.len())?);
+        Ok(())
+    }
+
+    fn column(&mut self, column: &ColumnDef) -> Result<(), QueryError> {
+        let name = folded(&column.name);
+        for ColumnOptionDef { option, .. } in &column.options {
+            match option {
+                ColumnOption::Null => {}
+                ColumnOption::NotNull => self.not_null.push(name.clone()),
+                ColumnOption::Comment(text) => self.comments.push((name.clone(), text.clone())),
+                ColumnOption::Check(check) => {
+                    let number = self.properties.len() + 1;
+                    let label = check.name.as_ref().map_or_else(|| format!("{name}_check_{number}"), folded);
+                    self.properties.push((format!("delta.constraints.{label}"), check.expr.to_string()));
+                }
+                ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_) | ColumnOption::ForeignKey(_) => {
+                    return Err(not_supported(
+                        &format!("the key of `{name}`"),
+                        "no lakehouse enforces keys: state it as a data test, `unique` or `relationships`, in a schema.yml",
+                    ));
+                }
+                other => {
+                    return Err(not_supported(
+                        &format!("`{other}` for the column `{name}`"),
+                        "NOT NULL, CHECK and COMMENT are what there is; give values in the query that writes",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses columns that are declared and not there.
+    fn check(&self, table: &TableName, columns: &Schema) -> Result<(), QueryError> {
+        for column in &self.partition_by {
+            let Ok(field) = columns.field_with_name(column) else {
+                let message = format!("`{table}` has no column `{column}` to be partitioned by");
+                return Err(SqlMistake::new("elt::sql::no_such_column", message).help("name one of its columns").into());
+            };
+            refuse_if(
+                field.data_type().is_nested(),
+                &format!("partitioning by `{column}`, which is nested,"),
+                "partition by a number, a text or a date",
+            )?;
+        }
+        refuse_if(
+            !self.partition_by.is_empty() && self.partition_by.len() == columns.fields().len(),
+            "partitioning by every column",
+            "leave at least one column for the files",
+        )
+    }
+
+    fn design(&self, table: &TableName, design: Design, columns: &Schema) -> Result<Design, TableError> {
+        let mut design = design.anew(table, storable(table, columns)?.as_ref())?;
+        for column in &self.not_null {
+            design = design.with_nullable(column, false);
+        }
+        for (column, comment) in &self.comments {
+            design = design.with_comment(column, comment);
+        }
+        Ok(design
+            .with_partition_columns(self.partition_by.clone())
+            .with_properties(self.properties.clone())
+            .with_description(self.description.clone()))
+    }
+}
+
+/// A property's name and value. `elt.writeMode` also says what other engines must know for it.
+pub(super) fn property(option: &SqlOption) -> Result<(String, String), QueryError> {
+    let SqlOption::KeyValue { key, value } = option else {
+        return Err(not_supported(&format!("`{option}`"), "write `'name' = 'value'`"));
+    };
+    let value = match value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    };
+    let name = key.value.clone();
+    if name == "elt.writeMode" {
+        value.parse::<WriteMode>().map_err(|because| SqlMistake::new("elt::sql::property", because))?;
+    }
+    let serves_others = ["delta.columnMapping.mode", "delta.enableRowTracking", "delta.enableInCommitTimestamps"];
+    refuse_if(
+        serves_others.contains(&name.as_str()),
+        &format!("the property `{name}`"),
+        "elt does not write such tables",
+    )?;
+    refuse_if(
+        name == "delta.enableChangeDataFeed" && value == "true",
+        "a stored change data feed",
+        "it is not needed: `table_changes('t', 3)` tells what changed from any table's own history",
+    )?;
+    Ok((name, value))
+}
+
+/// The property that a `CHECK` constraint is kept as.
+pub(super) fn check_constraint(
+    constraint: &TableConstraint,
+    number: usize,
+) -> Result<(String, String), QueryError> {
+    match constraint {
+        TableConstraint::Check(check) => {
+            let name = check.name.as_ref().map_or_else(|| format!("check_{}", number + 1), folded);
+            Ok((format!("delta.constraints.{name}"), check.expr.to_string()))
+        }
+        other => Err(not_supported(
+            &format!("`{other}`"),
+            "no lakehouse enforces keys: state it as a data test, `unique` or `relationships`, in a schema.yml",
+        )),
+    }
+}
+
+fn comment_text(comment: &sqlparser::ast::CommentDef) -> String {
+    use sqlparser::ast::CommentDef;
+    match comment {
+        CommentDef::WithEq(text) | CommentDef::WithoutEq(text) => text.clone(),
+    }
+}
+
+/// The columns of a list of definitions, typed as a query would type them.
+pub(super) async fn columns(session: &Session, columns: &[ColumnDef]) -> Result<SchemaRef, QueryError> {
+    if columns.is_empty() {
+        return Err(not_supported("a table without columns", "write `CREATE TABLE t (id bigint, …)`, or AS SELECT …"));
+    }
+    let mut query = template("select 1 limit 0");
+    select_of(&mut query).projection = columns
+        .iter()
+        .map(|column| {
+            let cast = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(Expr::Value(Value::Null.into())),
+                data_type: column.data_type.clone(),
+                array: false,
+                format: None,
+            };
+            item(cast, &folded(&column.name))
+        })
+        .collect();
+    let schema = session.rows_of(query).await?.schema().clone();
+    let nullable = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    Ok(Arc::new(Schema::new(nullable.collect::<Vec<Field>>())))
+}
+
+/// The version that a table of this name goes on from, whether readers see it or not.
+async fn base(session: &Session, name: &TableName) -> Result<Option<Arc<Snapshot>>, QueryError> {
+    let scope = session.scope();
+    match scope.pins().head(name) {
+        Some(version) => Ok(Some(scope.tables().snapshot(name, version).await?)),
+        None => Ok(None),
+    }
+}
+
+/// `DROP TABLE [IF EXISTS] t, …` and `DROP VIEW`
+pub(super) fn drop(
+    session: &Session,
+    object_type: ObjectType,
+    if_exists: bool,
+    names: &[ObjectName],
+) -> Result<Staged, QueryError> {
+    let (statement, wants_view) = match object_type {
+        ObjectType::Table => ("DROP TABLE", false),
+        ObjectType::View => ("DROP VIEW", true),
+        other => return Err(not_supported(&format!("DROP {other}"), "DROP TABLE and DROP VIEW are what there is")),
+    };
+    let mut staged = Staged::nothing(statement);
+    for name in names {
+        let name = table_name(session, name)?;
+        let pins = session.scope().pins();
+        let is_view = pins.views.contains_key(&name);
+        if is_view && !wants_view {
+            return Err(SqlMistake::new("elt::sql::is_a_view", format!("`{name}` is a view")).help("write DROP VIEW").into());
+        }
+        if pins.tables.contains_key(&name) && wants_view {
+            return Err(SqlMistake::new("elt::sql::is_a_table", format!("`{name}` is a table")).help("write DROP TABLE").into());
+        }
+        match session.scope().has(&name) {
+            true => staged.hide.push(name),
+            false if if_exists => {}
+            false => {
+                let missing = SqlMistake::new("elt::sql::no_such_table", format!("there is no table `{name}`"));
+                return Err(crate::query::describe::no_such_table(session, &name.to_string(), missing).into());
+            }
+        }
+    }
+    Ok(staged)
+}
+
+/// `UNDROP TABLE t`
+pub(super) fn undrop(session: &Session, table: &str) -> Result<Staged, QueryError> {
+    let name = TableName::parse(table, session.default_schema())
+        .map_err(|error| SqlMistake::new("elt::sql::no_such_table", error.to_string()))?;
+    let pins = session.scope().pins();
+    if session.scope().has(&name) {
+        let mistake = SqlMistake::new("elt::sql::table_exists", format!("`{name}` is not dropped"));
+        return Err(mistake.help("to go back to an earlier version write `RESTORE TABLE … TO VERSION AS OF n`").into());
+    }
+    let Some(version) = pins.retired.get(&name).copied() else {
+        let mistake = SqlMistake::new("elt::sql::no_such_table", format!("no table `{name}` was dropped"));
+        let known: Vec<String> = pins.retired.keys().map(ToString::to_string).collect();
+        return Err(mistake.help(format!("dropped tables: {}", known.join(", "))).into());
+    };
+    let mut staged = Staged::nothing("UNDROP TABLE");
+    staged.show.insert(name, version);
+    Ok(staged)
+}
+
+/// `RESTORE TABLE t TO VERSION AS OF n`
+pub(super) async fn restore(session: &Session, table: &str, as_of: AsOf) -> Result<Staged, QueryError> {
+    let name = crate::query::describe::resolve(session, table)?;
+    let scope = session.scope();
+    let Some(pinned) = scope.pins().tables.get(&name).copied() else {
+        return Err(not_supported(&format!("RESTORE of `{name}`, which is a view,"), "`elt rollback` takes a whole release back"));
+    };
+    let tables = scope.tables();
+    let version = match as_of {
+        AsOf::Version(version) => version,
+        AsOf::Timestamp(instant) => version_at(tables, &name, pinned, instant).await?,
+        AsOf::Release(number) => {
+            let pins = crate::release::release(tables.lake(), number).await?.pins;
+            pins.tables.get(&name).copied().ok_or_else(|| {
+                SqlMistake::new("elt::sql::version", format!("release {number} has no table `{name}`"))
+            })?
+        }
+    };
+    if version > pinned {
+        return Err(QueryError::Table(TableError::NoSuchVersion {
+            table: name.clone(),
+            version,
+            help: format!("its newest published version is {pinned}; `elt history {name}` lists them"),
+        }));
+    }
+    let (now, then) = (tables.snapshot(&name, pinned).await?, tables.snapshot(&name, version).await?);
+    Ok(Staged::change("RESTORE", write::restore(tables, now, &then).await?))
+}

@@ -1,0 +1,122 @@
+//! DELETE, UPDATE and TRUNCATE.
+
+use sqlparser::ast::{
+    AssignmentTarget, Delete, Distinct, Expr, FromTable, ObjectName, Query, TableWithJoins, Truncate, Update,
+    UpdateTableFromKind,
+};
+
+use super::target::{Target, alone, item, number, select_of, template};
+use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::table::write::{self, DELETE, UPDATE};
+use crate::table::Operation;
+
+/// `DELETE FROM t [AS a] [USING s] [WHERE p]`
+pub(super) async fn delete(session: &Session, delete: Delete) -> Result<Staged, QueryError> {
+    refuse_if(!delete.tables.is_empty(), "DELETE of several tables", "write one DELETE for each")?;
+    refuse_if(delete.returning.is_some(), "RETURNING", "select the rows before you delete them")?;
+    refuse_if(delete.output.is_some(), "OUTPUT", "select the rows before you delete them")?;
+    refuse_if(
+        delete.limit.is_some() || !delete.order_by.is_empty(),
+        "DELETE with ORDER BY or LIMIT",
+        "pick the rows in a subquery: `where id in (select … limit …)`",
+    )?;
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let target = only(session, from, "DELETE").await?;
+    if delete.selection.is_none() && delete.using.is_none() {
+        let change = write::truncate(target.base, Operation::Delete)?;
+        return Ok(Staged::change("DELETE", change));
+    }
+    let mut query = template("select distinct 1 from t where true");
+    let select = select_of(&mut query);
+    select.distinct = delete.using.is_some().then_some(Distinct::Distinct);
+    select.projection = target.places(number(DELETE));
+    select.from = vec![alone(target.factor())];
+    select.from.extend(delete.using.into_iter().flatten());
+    select.selection = delete.selection;
+    carry_out(session, target, query, Operation::Delete, "DELETE").await
+}
+
+/// `UPDATE t [AS a] SET c = e, … [FROM s] [WHERE p]`
+pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, QueryError> {
+    refuse_if(update.returning.is_some(), "RETURNING", "select the rows after you updated them")?;
+    refuse_if(update.output.is_some(), "OUTPUT", "select the rows after you updated them")?;
+    refuse_if(update.or.is_some(), "UPDATE OR …", "leave it out: a row that breaks a rule stops the statement")?;
+    refuse_if(
+        update.limit.is_some() || !update.order_by.is_empty(),
+        "UPDATE with ORDER BY or LIMIT",
+        "pick the rows in a subquery: `where id in (select … limit …)`",
+    )?;
+    let target = only(session, std::slice::from_ref(&update.table), "UPDATE").await?;
+    let mut values: Vec<(String, Expr)> = Vec::new();
+    for assignment in update.assignments {
+        let AssignmentTarget::ColumnName(column) = &assignment.target else {
+            return Err(not_supported("SET (a, b) = …", "assign each column by itself"));
+        };
+        let column = target.known_column(column)?;
+        if values.iter().any(|(known, _)| *known == column) {
+            let mistake = SqlMistake::new("elt::sql::assigned_twice", format!("`{column}` is set twice"));
+            return Err(mistake.help("leave one of them out").into());
+        }
+        values.push((column, assignment.value));
+    }
+    let mut query = template("select 1 from t where true");
+    let select = select_of(&mut query);
+    select.projection = target.places(number(UPDATE));
+    for field in target.base.schema().fields() {
+        let assigned = values.iter().find(|(column, _)| column == field.name());
+        let value = assigned.map_or_else(|| target.column(field.name()), |(_, value)| value.clone());
+        select.projection.push(item(value, field.name()));
+    }
+    select.from = vec![alone(target.factor())];
+    if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = update.from {
+        select.from.extend(from);
+    }
+    select.selection = update.selection;
+    carry_out(session, target, query, Operation::Update, "UPDATE").await
+}
+
+/// `TRUNCATE TABLE t`
+pub(super) async fn truncate(session: &Session, truncate: Truncate) -> Result<Staged, QueryError> {
+    refuse_if(truncate.partitions.is_some(), "TRUNCATE of a partition", "write `DELETE FROM t WHERE …`")?;
+    let mut staged = Staged::nothing("TRUNCATE");
+    for table in truncate.table_names {
+        match Target::named(session, &table.name, None).await {
+            Ok(target) => staged.changes.push(write::truncate(target.base, Operation::Truncate)?),
+            Err(_) if truncate.if_exists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(staged)
+}
+
+/// Runs a query that gives edits, and carries them out.
+pub(super) async fn carry_out(
+    session: &Session,
+    target: Target,
+    query: Query,
+    operation: Operation,
+    statement: &'static str,
+) -> Result<Staged, QueryError> {
+    let edits = session.rows_of(query).await?.into_stream();
+    let after = (target.base.schema().clone(), target.base.design().clone());
+    let mode = target.base.design().write_mode();
+    let change =
+        write::edit(session.scope().tables(), target.base, after, edits, operation, mode).await?;
+    Ok(Staged::change(statement, change))
+}
+
+/// The one table of a statement's `FROM`.
+async fn only(session: &Session, from: &[TableWithJoins], verb: &str) -> Result<Target, QueryError> {
+    match from {
+        [TableWithJoins { relation, joins }] if joins.is_empty() => Target::of(session, relation, verb).await,
+        _ => Err(not_supported(
+            &format!("{verb} of a join"),
+            "name the table alone, and what it is joined with after USING (DELETE) or FROM (UPDATE)",
+        )),
+    }
+}
+
+/// The table's name as a statement gives it.
+pub(super) async fn by_name(session: &Session, name: &ObjectName) -> Result<Target, QueryError> {
+    Target::named(session, name, None).await
+}

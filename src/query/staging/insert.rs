@@ -1,0 +1,115 @@
+//! INSERT INTO, INSERT OVERWRITE and INSERT … REPLACE WHERE.
+
+use sqlparser::ast::{Expr, Ident, Insert, Query, SelectItem, TableAliasColumnDef, TableFactor, TableObject};
+
+use super::target::{Target, alone, item, known_as, number, select_of, template};
+use super::{Outcome, QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::table::Operation;
+use crate::table::write::{self, DELETE, NewColumns};
+
+/// The name of the inserted rows in the query that shapes them.
+const ROWS: &str = "_elt_rows";
+
+/// `INSERT [INTO | OVERWRITE] t [(columns)] query`
+pub(super) async fn insert(session: &Session, insert: Insert) -> Result<Staged, QueryError> {
+    let overwrite = insert.overwrite;
+    let (target, rows) = rows(session, insert).await?;
+    let (tables, table) = (session.scope().tables(), &target.name);
+    if overwrite {
+        let change = write::replace_all(tables, target.base, rows.into_stream()).await?;
+        return Ok(Staged::change("INSERT OVERWRITE", change));
+    }
+    let change =
+        write::append(tables, table, Some(target.base.clone()), rows.into_stream(), NewColumns::Append).await?;
+    Ok(Staged::change("INSERT", change))
+}
+
+/// `INSERT INTO t REPLACE WHERE p query`
+pub(super) async fn replace_where(
+    session: &Session,
+    insert: Insert,
+    predicate: Expr,
+) -> Result<Staged, QueryError> {
+    let (target, rows) = rows(session, insert).await?;
+    let mut query = template("select 1 from t where true");
+    let select = select_of(&mut query);
+    select.projection = target.places(number(DELETE));
+    select.from = vec![alone(target.factor())];
+    select.selection = Some(predicate);
+    let gone = session.rows_of(query).await?.into_stream();
+    let change = write::replace_rows(
+        session.scope().tables(),
+        target.base,
+        gone,
+        rows.into_stream(),
+        NewColumns::Append,
+    )
+    .await?;
+    debug_assert_eq!(change.operation(), Operation::ReplaceWhere);
+    Ok(Staged::change("INSERT … REPLACE WHERE", change))
+}
+
+/// The rows to insert, with the names of the table's columns.
+async fn rows(session: &Session, insert: Insert) -> Result<(Target, Outcome), QueryError> {
+    refuse_if(insert.on.is_some(), "ON CONFLICT", "write a MERGE: it says what to do with rows that are there already")?;
+    refuse_if(insert.or.is_some() || insert.ignore || insert.replace_into, "INSERT OR …", "write a MERGE")?;
+    refuse_if(insert.returning.is_some(), "RETURNING", "select the rows after you inserted them")?;
+    refuse_if(insert.output.is_some(), "OUTPUT", "select the rows after you inserted them")?;
+    refuse_if(
+        insert.partitioned.is_some() || !insert.after_columns.is_empty(),
+        "PARTITION in an INSERT",
+        "select the partition columns with the others; each row goes where they say",
+    )?;
+    refuse_if(!insert.assignments.is_empty(), "INSERT … SET", "write `INSERT INTO t (columns) VALUES (…)`")?;
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(not_supported("INSERT into anything but a table", "name the table"));
+    };
+    let target = Target::named(session, name, None).await?;
+    let Some(source) = insert.source else {
+        return Err(not_supported("INSERT without rows", "write VALUES (…) or a SELECT"));
+    };
+    let given = session.columns_of((*source).clone()).await?;
+    let mut columns = Vec::new();
+    for column in &insert.columns {
+        columns.push(target.known_column(column)?);
+    }
+    if columns.is_empty() {
+        columns = target.base.schema().fields().iter().map(|field| field.name().clone()).collect();
+    }
+    if columns.len() != given.len() {
+        let message = format!(
+            "{} values for {} columns of `{}`: {}",
+            given.len(),
+            columns.len(),
+            target.name,
+            columns.join(", ")
+        );
+        let mistake = SqlMistake::new("elt::sql::values_and_columns", message);
+        return Err(mistake.help("name the columns that you give: `INSERT INTO t (a, b) VALUES (…)`").into());
+    }
+    let rows = session.rows_of(shaped(*source, &columns)).await?;
+    Ok((target, rows))
+}
+
+/// `SELECT … FROM (query) AS _elt_rows (columns)`
+fn shaped(source: Query, columns: &[String]) -> Query {
+    let mut query = template("select 1 from (select 1) as t");
+    let select = select_of(&mut query);
+    let own = |name: &String| {
+        let name = Ident::with_quote('"', name.as_str());
+        Expr::CompoundIdentifier(vec![Ident::with_quote('"', ROWS), name])
+    };
+    select.projection = columns.iter().map(|name| item(own(name), name)).collect::<Vec<SelectItem>>();
+    if let Some(TableFactor::Derived { subquery, alias, .. }) =
+        select.from.first_mut().map(|from| &mut from.relation)
+    {
+        **subquery = source;
+        let mut named = known_as(Ident::with_quote('"', ROWS));
+        named.columns = columns
+            .iter()
+            .map(|name| TableAliasColumnDef { name: Ident::with_quote('"', name.as_str()), data_type: None })
+            .collect();
+        *alias = Some(named);
+    }
+    query
+}

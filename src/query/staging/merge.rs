@@ -1,0 +1,346 @@
+//! MERGE INTO.
+//!
+//! The statement becomes one query: the source joined with the table's rows and their places, and for every
+//! row the first clause that applies to it. As in the standard, a row of the table that two rows of the
+//! source would change is an error.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    AssignmentTarget, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause,
+    MergeClauseKind, MergeInsertExpr, MergeInsertKind, ObjectName, Query, SelectItem, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut, helpers::attached_token::AttachedToken,
+};
+
+use super::target::{Target, alone, first_factor, folded, item, known_as, number, select_of, template};
+use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::query::dialect::ALL_COLUMNS;
+use crate::table::write::{self, DELETE, INSERT, UPDATE};
+use crate::table::{FILE_COLUMN, Operation};
+
+/// The column that is true where there is a row of the source.
+const FROM_SOURCE: &str = "_elt_source";
+
+/// `MERGE [WITH SCHEMA EVOLUTION] INTO t USING s ON … WHEN …`
+pub(super) async fn merge(session: &Session, merge: Merge, evolve: bool) -> Result<Staged, QueryError> {
+    refuse_if(merge.output.is_some(), "OUTPUT", "select the rows after the merge")?;
+    let target = Target::of(session, &merge.table, "MERGE").await?;
+    let source_alias = source_name(&merge.source)?;
+    let mut probe = template("select * from t limit 0");
+    select_of(&mut probe).from = vec![alone(merge.source.clone())];
+    let source_columns = session.columns_of(probe).await?;
+
+    let source = Source { alias: source_alias, columns: source_columns };
+    let schema = write::merged_columns(&target.base, &source.added(session, &target, &merge, evolve).await?)?;
+    let columns: Vec<String> = schema.0.fields().iter().map(|field| field.name().clone()).collect();
+    let mut clauses = Vec::new();
+    for clause in merge.clauses {
+        clauses.push(Clause::of(clause, &target, &source, &columns, evolve)?);
+    }
+    let query = edits(&target, &source, from(&target, &merge.source, &source, *merge.on, &clauses)?, &clauses, &columns);
+    let rows = session.rows_of(query).await?.into_stream();
+    let mode = target.base.design().write_mode();
+    let change =
+        write::edit(session.scope().tables(), target.base, schema, rows, Operation::Merge, mode).await?;
+    Ok(Staged::change("MERGE", change))
+}
+
+/// What is merged in.
+struct Source {
+    alias: Ident,
+    columns: Vec<String>,
+}
+
+impl Source {
+    fn column(&self, name: &str) -> Expr {
+        Expr::CompoundIdentifier(vec![self.alias.clone(), Ident::with_quote('"', name)])
+    }
+
+    /// The source's column that goes into the table's `column`.
+    fn matching(&self, column: &str) -> Option<&str> {
+        let same = |own: &&String| own.eq_ignore_ascii_case(column);
+        self.columns.iter().find(same).map(String::as_str)
+    }
+
+    /// The columns that `SET *` and `INSERT *` give to the table.
+    async fn added(
+        &self,
+        session: &Session,
+        target: &Target,
+        merge: &Merge,
+        evolve: bool,
+    ) -> Result<arrow::datatypes::Schema, QueryError> {
+        let none = arrow::datatypes::Schema::empty();
+        if !evolve || !merge.clauses.iter().any(takes_all) {
+            return Ok(none);
+        }
+        let mut probe = template("select * from t limit 0");
+        select_of(&mut probe).from = vec![alone(merge.source.clone())];
+        let schema = session.rows_of(probe).await?.schema().clone();
+        let is_new = |name: &str| {
+            !target.base.schema().fields().iter().any(|own| own.name().eq_ignore_ascii_case(name))
+        };
+        let added = schema.fields().iter().filter(|field| is_new(field.name())).cloned();
+        Ok(arrow::datatypes::Schema::new(added.collect::<Vec<_>>()))
+    }
+}
+
+/// Whether a clause says `SET *` or `INSERT *`.
+fn takes_all(clause: &MergeClause) -> bool {
+    let is_all = |name: &ObjectName| name.to_string() == ALL_COLUMNS;
+    match &clause.action {
+        MergeAction::Insert(insert) => insert.columns.first().is_some_and(is_all),
+        MergeAction::Update(update) => update.assignments.first().is_some_and(
+            |assignment| matches!(&assignment.target, AssignmentTarget::ColumnName(name) if is_all(name)),
+        ),
+        MergeAction::Delete { .. } => false,
+    }
+}
+
+/// A clause, ready to become part of the query.
+struct Clause {
+    kind: MergeClauseKind,
+    predicate: Option<Expr>,
+    action: i64,
+    /// The value of every column of the table.
+    values: Vec<Expr>,
+}
+
+impl Clause {
+    fn of(
+        clause: MergeClause,
+        target: &Target,
+        source: &Source,
+        columns: &[String],
+        evolve: bool,
+    ) -> Result<Self, QueryError> {
+        let all = takes_all(&clause);
+        let kind = clause.clause_kind;
+        let inserts = matches!(kind, MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget);
+        // Where only one side has a row, an unqualified name means a column of that side.
+        let mut seen = |expr: &mut Expr| match kind {
+            MergeClauseKind::Matched => {}
+            MergeClauseKind::NotMatchedBySource => {
+                let names = target.base.schema().fields().iter().map(|field| field.name().clone());
+                qualify(expr, &target.alias, &names.collect());
+            }
+            _ => qualify(expr, &source.alias, &source.columns.iter().cloned().collect()),
+        };
+        let mut predicate = clause.predicate;
+        predicate.iter_mut().for_each(&mut seen);
+        let stays = |name: &String| match target.base.schema().column_with_name(name) {
+            Some(_) => target.column(name),
+            None => null(),
+        };
+        let (action, values) = match clause.action {
+            MergeAction::Delete { .. } if inserts => {
+                return Err(not_supported("DELETE when not matched", "there is no row to delete: write WHEN NOT MATCHED BY SOURCE THEN DELETE"));
+            }
+            MergeAction::Delete { .. } => (DELETE, columns.iter().map(stays).collect()),
+            MergeAction::Update(_) if inserts => {
+                return Err(not_supported("UPDATE when not matched", "there is no row to update: write INSERT"));
+            }
+            MergeAction::Insert(_) if !inserts => {
+                return Err(not_supported("INSERT when matched", "the row is there: write UPDATE SET, or WHEN NOT MATCHED"));
+            }
+            MergeAction::Update(_) if all && kind == MergeClauseKind::NotMatchedBySource => {
+                return Err(not_supported("UPDATE SET * when not matched by source", "there is no row to take values from: name columns and values"));
+            }
+            MergeAction::Update(update) => {
+                refuse_if(
+                    update.update_predicate.is_some() || update.delete_predicate.is_some(),
+                    "WHERE after UPDATE SET",
+                    "put the condition before THEN: `WHEN MATCHED AND … THEN UPDATE SET …`",
+                )?;
+                let mut assigned = Vec::new();
+                for assignment in update.assignments.into_iter().filter(|_| !all) {
+                    let AssignmentTarget::ColumnName(name) = &assignment.target else {
+                        return Err(not_supported("SET (a, b) = …", "assign each column by itself"));
+                    };
+                    let mut value = assignment.value;
+                    seen(&mut value);
+                    assigned.push((target.known_column(name)?, value));
+                }
+                let value = |name: &String| match assigned.iter().find(|(column, _)| column == name) {
+                    Some((_, value)) => value.clone(),
+                    None => stays(name),
+                };
+                match all {
+                    true => (UPDATE, all_values(target, source, columns, evolve, &stays)?),
+                    false => (UPDATE, columns.iter().map(value).collect()),
+                }
+            }
+            MergeAction::Insert(_) if all => {
+                (INSERT, all_values(target, source, columns, evolve, &|_: &String| null())?)
+            }
+            MergeAction::Insert(insert) => (INSERT, inserted(insert, target, source, columns, &mut seen)?),
+        };
+        Ok(Self { kind, predicate, action, values })
+    }
+
+    /// When the clause applies, earlier clauses not counted.
+    fn applies(&self, target: &Target, source: &Source) -> Expr {
+        let in_table = Expr::IsNotNull(Box::new(target.column(FILE_COLUMN)));
+        let not_in_table = Expr::IsNull(Box::new(target.column(FILE_COLUMN)));
+        let not_in_source = Expr::IsNull(Box::new(source.column(FROM_SOURCE)));
+        let in_source = Expr::IsNotNull(Box::new(source.column(FROM_SOURCE)));
+        let kind = match self.kind {
+            MergeClauseKind::Matched => and(in_table, in_source),
+            MergeClauseKind::NotMatchedBySource => and(in_table, not_in_source),
+            _ => not_in_table,
+        };
+        match &self.predicate {
+            Some(predicate) => and(kind, Expr::Nested(Box::new(predicate.clone()))),
+            None => kind,
+        }
+    }
+}
+
+/// The values of `SET *` and `INSERT *`.
+fn all_values(
+    target: &Target,
+    source: &Source,
+    columns: &[String],
+    evolve: bool,
+    otherwise: &dyn Fn(&String) -> Expr,
+) -> Result<Vec<Expr>, QueryError> {
+    let value = |name: &String| match source.matching(name) {
+        Some(own) => Ok(source.column(own)),
+        None if evolve => Ok(otherwise(name)),
+        None => {
+            let message = format!("the source has no column `{name}` for `*`, and `{}` has one", target.name);
+            let help = "name the columns that it gives, or write MERGE WITH SCHEMA EVOLUTION to leave the others as they are";
+            Err(SqlMistake::new("elt::sql::no_such_column", message).help(help).into())
+        }
+    };
+    columns.iter().map(value).collect()
+}
+
+/// The values of `INSERT (columns) VALUES (…)`.
+fn inserted(
+    insert: MergeInsertExpr,
+    target: &Target,
+    source: &Source,
+    columns: &[String],
+    seen: &mut dyn FnMut(&mut Expr),
+) -> Result<Vec<Expr>, QueryError> {
+    refuse_if(insert.insert_predicate.is_some(), "WHERE after INSERT", "put the condition before THEN")?;
+    let MergeInsertKind::Values(values) = insert.kind else {
+        return all_values(target, source, columns, false, &|_: &String| null());
+    };
+    let mut rows = values.rows;
+    let [row] = &mut rows[..] else {
+        return Err(not_supported("INSERT of several rows in a MERGE", "give one row of values"));
+    };
+    let named: Result<Vec<String>, QueryError> =
+        insert.columns.iter().map(|column| target.known_column(column)).collect();
+    let mut named = named?;
+    if named.is_empty() {
+        named = target.base.schema().fields().iter().map(|field| field.name().clone()).collect();
+    }
+    let row: &mut Vec<Expr> = &mut row.content;
+    if row.len() != named.len() {
+        let message = format!("{} values for {} columns in the INSERT of the MERGE", row.len(), named.len());
+        return Err(SqlMistake::new("elt::sql::values_and_columns", message).help("give each column one value").into());
+    }
+    row.iter_mut().for_each(seen);
+    let value = |name: &String| match named.iter().position(|column| column == name) {
+        Some(at) => row[at].clone(),
+        None => null(),
+    };
+    Ok(columns.iter().map(value).collect())
+}
+
+/// What the statement calls the source.
+fn source_name(factor: &TableFactor) -> Result<Ident, QueryError> {
+    let alias = match factor {
+        TableFactor::Table { name, alias, .. } => alias.as_ref().map(|alias| alias.name.clone()).or_else(|| {
+            let last = name.0.last()?.as_ident()?;
+            Some(Ident::with_quote('"', folded(last)))
+        }),
+        TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
+        _ => None,
+    };
+    alias.ok_or_else(|| not_supported("a source without a name", "give it one: `USING (select …) AS s`"))
+}
+
+/// The source joined with the table, with the rows that the clauses need.
+fn from(
+    target: &Target,
+    factor: &TableFactor,
+    source: &Source,
+    on: Expr,
+    clauses: &[Clause],
+) -> Result<TableWithJoins, QueryError> {
+    let has = |kinds: &[MergeClauseKind]| clauses.iter().any(|clause| kinds.contains(&clause.kind));
+    let inserts = has(&[MergeClauseKind::NotMatched, MergeClauseKind::NotMatchedByTarget]);
+    let by_source = has(&[MergeClauseKind::NotMatchedBySource]);
+    let on = JoinConstraint::On(on);
+    let join_operator = match (inserts, by_source) {
+        (false, false) => JoinOperator::Inner(on),
+        (true, false) => JoinOperator::LeftOuter(on),
+        (false, true) => JoinOperator::RightOuter(on),
+        (true, true) => JoinOperator::FullOuter(on),
+    };
+    let mut relation = first_factor(&format!("select 1 from (select *, true as {FROM_SOURCE} from t) as s"));
+    if let TableFactor::Derived { subquery, alias, .. } = &mut relation {
+        select_of(subquery).from = vec![alone(factor.clone())];
+        *alias = Some(known_as(source.alias.clone()));
+    }
+    let join = Join { relation: target.factor(), global: false, join_operator };
+    Ok(TableWithJoins { relation, joins: vec![join] })
+}
+
+/// The query that gives the edits: for every row the first clause that applies.
+fn edits(
+    target: &Target,
+    source: &Source,
+    from: TableWithJoins,
+    clauses: &[Clause],
+    columns: &[String],
+) -> Query {
+    let mut query = template("select 1 from t");
+    let select = select_of(&mut query);
+    let first = |result: &dyn Fn(&Clause) -> Expr| Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: clauses
+            .iter()
+            .map(|clause| CaseWhen { condition: clause.applies(target, source), result: result(clause) })
+            .collect(),
+        else_result: None,
+    };
+    select.projection = target.places(first(&|clause| number(clause.action)));
+    let value = |(at, name): (usize, &String)| -> SelectItem { item(first(&|clause| clause.values[at].clone()), name) };
+    select.projection.extend(columns.iter().enumerate().map(value));
+    select.from = vec![from];
+    query
+}
+
+fn and(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op: sqlparser::ast::BinaryOperator::And, right: Box::new(right) }
+}
+
+fn null() -> Expr {
+    Expr::Value(sqlparser::ast::Value::Null.into())
+}
+
+/// Puts `alias` before every bare name of a column in `columns`.
+fn qualify(expr: &mut Expr, alias: &Ident, columns: &BTreeSet<String>) {
+    struct Qualifier<'a>(&'a Ident, &'a BTreeSet<String>);
+    impl VisitorMut for Qualifier<'_> {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Identifier(name) = expr
+                && self.1.iter().any(|column| column.eq_ignore_ascii_case(&name.value))
+            {
+                *expr = Expr::CompoundIdentifier(vec![self.0.clone(), name.clone()]);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = expr.visit(&mut Qualifier(alias, columns));
+}

@@ -1,0 +1,134 @@
+//! What would a statement write?
+//!
+//! The answer is a [`Staged`]: [`Change`]s and names, held as values until somebody publishes them as one
+//! release. DELETE, UPDATE and MERGE become a query that gives edits ([`crate::table::write::edit`]), planned
+//! and run like any other; so whatever a query can say, their conditions and values can say too.
+//!
+//! Not here: publishing (`release`), and how rows leave a file (`table::write`).
+
+mod alter;
+mod create;
+mod edits;
+mod insert;
+mod merge;
+mod target;
+
+use std::collections::BTreeMap;
+
+use sqlparser::ast;
+
+use super::dialect::{self, OwnWrite, Statement};
+use super::{Outcome, QueryError, Session, SqlMistake};
+use crate::base::{TableName, TableVersion};
+use crate::release::View;
+use crate::table::{Change, Effect};
+
+/// What a statement would write. Dropping it writes nothing.
+#[derive(Debug, Default)]
+pub struct Staged {
+    /// What it is: `MERGE`, `CREATE TABLE`, …
+    pub statement: &'static str,
+    /// The tables that change, one change each.
+    pub changes: Vec<Change>,
+    /// Views to make or replace.
+    pub views: BTreeMap<TableName, View>,
+    /// Names that readers are no longer to see.
+    pub hide: Vec<TableName>,
+    /// Tables that readers are to see again.
+    pub show: BTreeMap<TableName, TableVersion>,
+}
+
+impl Staged {
+    fn change(statement: &'static str, change: Change) -> Self {
+        Self { statement, changes: vec![change], ..Self::default() }
+    }
+
+    fn nothing(statement: &'static str) -> Self {
+        Self { statement, ..Self::default() }
+    }
+
+    /// Whether publishing it would change anything.
+    pub fn is_empty(&self) -> bool {
+        self.changes.iter().all(Change::is_empty)
+            && self.views.is_empty()
+            && self.hide.is_empty()
+            && self.show.is_empty()
+    }
+
+    /// Rows added, updated and removed, over all tables.
+    pub fn effect(&self) -> Effect {
+        let sum = |mut whole: Effect, part: Effect| {
+            whole.added += part.added;
+            whole.updated += part.updated;
+            whole.removed += part.removed;
+            whole
+        };
+        self.changes.iter().map(Change::effect).fold(Effect::default(), sum)
+    }
+}
+
+impl Session {
+    /// Works out what a statement would write; nothing if it only reads.
+    ///
+    /// New data files are written beside the tables' own; no table has moved when it returns, nor when it
+    /// fails or is dropped half-way.
+    pub async fn stage(&self, sql: &str) -> Result<Option<Staged>, QueryError> {
+        match dialect::parse(sql)? {
+            Statement::Write(statement) => Box::pin(self.stage_sql(*statement)).await.map(Some),
+            Statement::OwnWrite(own) => Box::pin(self.stage_own(own)).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn stage_sql(&self, statement: ast::Statement) -> Result<Staged, QueryError> {
+        use ast::Statement as S;
+        match statement {
+            S::Insert(insert) => insert::insert(self, insert).await,
+            S::Delete(delete) => edits::delete(self, delete).await,
+            S::Update(update) => edits::update(self, update).await,
+            S::Merge(merge) => merge::merge(self, merge, false).await,
+            S::Truncate(truncate) => edits::truncate(self, truncate).await,
+            S::CreateTable(create) => create::create(self, create).await,
+            S::AlterTable(alter_table) => alter::alter(self, alter_table).await,
+            S::Comment { object_type, object_name, comment, .. } => {
+                alter::comment(self, object_type, object_name, comment).await
+            }
+            S::Drop { object_type, if_exists, names, .. } => create::drop(self, object_type, if_exists, &names),
+            other => Err(not_supported(&format!("`{other}`"), "see `\\h` for the statements that there are")),
+        }
+    }
+
+    async fn stage_own(&self, own: OwnWrite) -> Result<Staged, QueryError> {
+        match own {
+            OwnWrite::Merge { merge, evolve } => merge::merge(self, *merge, evolve).await,
+            OwnWrite::ReplaceWhere { insert, predicate } => {
+                insert::replace_where(self, *insert, *predicate).await
+            }
+            OwnWrite::Undrop { table } => create::undrop(self, &table),
+            OwnWrite::Restore { table, as_of } => create::restore(self, &table, as_of).await,
+            OwnWrite::Optimize { table, predicate, order_by } => {
+                alter::optimize(self, &table, predicate.map(|expr| *expr), &order_by).await
+            }
+        }
+    }
+
+    /// Runs a query that was made of pieces of the user's statement.
+    async fn rows_of(&self, query: ast::Query) -> Result<Outcome, QueryError> {
+        self.run(ast::Statement::Query(Box::new(query))).await
+    }
+
+    /// The columns that a query of the user's gives.
+    async fn columns_of(&self, query: ast::Query) -> Result<Vec<String>, QueryError> {
+        let plan = self.plan(ast::Statement::Query(Box::new(query))).await?;
+        Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+    }
+}
+
+fn not_supported(what: &str, instead: &str) -> QueryError {
+    SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported")).help(instead).into()
+}
+
+/// Refuses a clause that would otherwise be ignored.
+fn refuse_if(is_there: bool, what: &str, instead: &str) -> Result<(), QueryError> {
+    if is_there { Err(not_supported(what, instead)) } else { Ok(()) }
+}

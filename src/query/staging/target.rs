@@ -1,0 +1,179 @@
+//! Which table does a statement write to, and how is it named in the query that finds its rows?
+
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
+    TableFactor, TableWithJoins,
+};
+
+use super::{QueryError, Session, SqlMistake, not_supported};
+use crate::base::{TableName, did_you_mean};
+use crate::query::dialect::{PLACES, parse_query};
+use crate::table::{ACTION_COLUMN, FILE_COLUMN, POSITION_COLUMN, Snapshot};
+
+/// A table that is to be written to, at the version that the session sees.
+pub(super) struct Target {
+    pub(super) name: TableName,
+    pub(super) base: Arc<Snapshot>,
+    /// What the statement calls it.
+    pub(super) alias: Ident,
+}
+
+impl Target {
+    /// The table of a statement's `FROM t AS a`.
+    pub(super) async fn of(session: &Session, factor: &TableFactor, verb: &str) -> Result<Self, QueryError> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, version: None, .. } => {
+                let alias = alias.as_ref().map(|alias| alias.name.clone());
+                Self::named(session, name, alias).await
+            }
+            TableFactor::Table { version: Some(_), .. } => {
+                Err(not_supported(&format!("{verb} of an earlier version"), "leave the version clause out: earlier versions never change"))
+            }
+            _ => Err(not_supported(&format!("{verb} of anything but a table"), "name the table")),
+        }
+    }
+
+    /// The table of this name.
+    pub(super) async fn named(
+        session: &Session,
+        name: &ObjectName,
+        alias: Option<Ident>,
+    ) -> Result<Self, QueryError> {
+        let table = table_name(session, name)?;
+        let scope = session.scope();
+        if scope.pins().views.contains_key(&table) {
+            return Err(not_supported(
+                &format!("writing to `{table}`, which is a view,"),
+                "write to the table that it reads",
+            ));
+        }
+        let Some(version) = scope.pins().tables.get(&table).copied() else {
+            let missing = SqlMistake::new("elt::sql::no_such_table", format!("there is no table `{table}`"));
+            return Err(crate::query::describe::no_such_table(session, &table.to_string(), missing).into());
+        };
+        let base = scope.tables().snapshot(&table, version).await?;
+        let alias = alias.unwrap_or_else(|| Ident::with_quote('"', table.table()));
+        Ok(Self { name: table, base, alias })
+    }
+
+    /// A column of the table, as the statement would name it.
+    pub(super) fn column(&self, name: &str) -> Expr {
+        Expr::CompoundIdentifier(vec![self.alias.clone(), Ident::with_quote('"', name)])
+    }
+
+    /// The table with its rows' places, for a `FROM`.
+    pub(super) fn factor(&self) -> TableFactor {
+        let mut factor = first_factor(&format!(
+            "select 1 from \"{}\".\"{}{PLACES}\" as a",
+            self.name.schema(),
+            self.name.table()
+        ));
+        if let TableFactor::Table { alias: Some(alias), .. } = &mut factor {
+            alias.name = self.alias.clone();
+        }
+        factor
+    }
+
+    /// The columns that say where a row is, and what is to happen to it.
+    pub(super) fn places(&self, action: Expr) -> Vec<SelectItem> {
+        vec![
+            item(self.column(FILE_COLUMN), FILE_COLUMN),
+            item(self.column(POSITION_COLUMN), POSITION_COLUMN),
+            item(action, ACTION_COLUMN),
+        ]
+    }
+
+    /// The table's own name for a column that a statement names.
+    pub(super) fn known_column(&self, name: &ObjectName) -> Result<String, QueryError> {
+        let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
+        let (column, qualified) = match &parts[..] {
+            [column] => (*column, true),
+            [table, column] => (*column, folded(table) == folded(&self.alias) || folded(table) == self.name.table()),
+            [.., table, column] => (*column, folded(table) == self.name.table()),
+            [] => return Err(not_supported("this column", "name a column of the table")),
+        };
+        let wanted = folded(column);
+        let columns = self.base.schema().fields();
+        let exact = columns.iter().find(|field| *field.name() == wanted);
+        let found = exact.or_else(|| columns.iter().find(|field| field.name().eq_ignore_ascii_case(&wanted)));
+        match found.filter(|_| qualified) {
+            Some(field) => Ok(field.name().clone()),
+            None => {
+                let mistake = SqlMistake::new(
+                    "elt::sql::no_such_column",
+                    format!("`{}` has no column `{name}`", self.name),
+                )
+                .at(column.span.start.line, column.span.start.column);
+                let known = columns.iter().map(|field| field.name().as_str());
+                Err(mistake.help(did_you_mean(&wanted, known).unwrap_or_else(|| {
+                    format!("`describe {}` lists its columns", self.name)
+                }))
+                .into())
+            }
+        }
+    }
+}
+
+/// A name as SQL reads it: in lower case, unless it is quoted.
+pub(super) fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
+
+/// The name of a table of the lake.
+pub(super) fn table_name(session: &Session, name: &ObjectName) -> Result<TableName, QueryError> {
+    let parts: Vec<String> = name.0.iter().filter_map(ObjectNamePart::as_ident).map(folded).collect();
+    let made = match &parts[..] {
+        [table] => TableName::new(session.default_schema(), table),
+        [schema, table] => TableName::new(schema, table),
+        [_, schema, table] => TableName::new(schema, table),
+        _ => TableName::new("", ""),
+    };
+    made.map_err(|error| SqlMistake::new("elt::sql::no_such_table", error.to_string()).into())
+}
+
+/// `expr AS "name"`
+pub(super) fn item(expr: Expr, name: &str) -> SelectItem {
+    SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) }
+}
+
+/// A query to be filled with pieces of the user's statement.
+pub(super) fn template(sql: &str) -> Query {
+    match parse_query(sql).expect("templates are correct SQL") {
+        Statement::Query(query) => *query,
+        _ => unreachable!("a query was parsed"),
+    }
+}
+
+/// The `SELECT` of a template.
+pub(super) fn select_of(query: &mut Query) -> &mut Select {
+    match &mut *query.body {
+        SetExpr::Select(select) => select,
+        _ => unreachable!("templates are plain selects"),
+    }
+}
+
+/// The first relation of a template's `FROM`.
+pub(super) fn first_factor(sql: &str) -> TableFactor {
+    select_of(&mut template(sql)).from.remove(0).relation
+}
+
+/// A whole number.
+pub(super) fn number(value: i64) -> Expr {
+    let mut query = template(&format!("select {value}"));
+    match select_of(&mut query).projection.remove(0) {
+        SelectItem::UnnamedExpr(expr) => expr,
+        _ => unreachable!("a number has no alias"),
+    }
+}
+
+/// A relation without joins.
+pub(super) fn alone(relation: TableFactor) -> TableWithJoins {
+    TableWithJoins { relation, joins: Vec::new() }
+}
+
+/// `AS name`
+pub(super) fn known_as(name: Ident) -> TableAlias {
+    TableAlias { explicit: true, name, columns: Vec::new(), at: None }
+}

@@ -1,0 +1,91 @@
+//! The same rows, in fewer and fuller files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::logical_expr::{SortExpr, ident};
+
+use super::files::write_rows;
+use crate::table::{Change, DataFile, Operation, Scan, Snapshot, TableError, Tables};
+
+/// Which files to write again, and how.
+#[derive(Clone, Debug)]
+pub struct Compaction {
+    /// Only these files; nothing means any.
+    pub only: Option<BTreeSet<String>>,
+    /// Order rows so that near values of these columns are in near rows. Every picked file is written again.
+    pub order_by: Vec<String>,
+    /// A file with fewer bytes of rows that count is small.
+    pub small: u64,
+    /// A file with more than one hidden row in so many is worth writing again.
+    pub hidden_one_in: u64,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self { only: None, order_by: Vec::new(), small: 96 * 1024 * 1024, hidden_one_in: 10 }
+    }
+}
+
+/// Writes small files, and files with many hidden rows, again; nothing if none is worth it.
+///
+/// No row changes, so the commit says `dataChange = false`. Small files of a partition become one, up to the
+/// size of a full file; a small file that is alone in its partition stays, unless rows of it are hidden.
+pub async fn compact(
+    tables: &Tables,
+    base: Arc<Snapshot>,
+    wanted: &Compaction,
+) -> Result<Option<Change>, TableError> {
+    base.check_writable()?;
+    let mut retire: Vec<DataFile> = Vec::new();
+    for (_, files) in by_partition(&base, wanted) {
+        retire.extend(worth_writing_again(files, wanted));
+    }
+    if retire.is_empty() {
+        return Ok(None);
+    }
+    let scan = Scan::new(base.table(), base.schema(), base.partition_columns(), retire.clone());
+    let mut rows = tables.context().read_table(Arc::new(scan))?;
+    if !wanted.order_by.is_empty() {
+        let order = base.partition_columns().iter().chain(&wanted.order_by);
+        rows = rows.sort(order.map(|column| SortExpr::new(ident(column), true, false)).collect())?;
+    }
+    let rows = rows.execute_stream().await?;
+    let (add, _) = write_rows(tables, base.table(), base.schema(), base.design(), rows).await?;
+    let (schema, design) = (Arc::clone(base.schema()), base.design().clone());
+    let mut change = Change::blank(&base.table().clone(), Some(base), schema, design);
+    change.operation = Operation::Optimize;
+    change.retire = retire;
+    change.add = add.iter().map(|file| file.with_data_change(false)).collect();
+    change.count_rows_after();
+    Ok(Some(change))
+}
+
+/// The files that may be written again, by the values of their partition columns.
+fn by_partition<'a>(base: &'a Snapshot, wanted: &Compaction) -> BTreeMap<Vec<Option<&'a str>>, Vec<&'a DataFile>> {
+    let mut partitions: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for file in base.files() {
+        if wanted.only.as_ref().is_none_or(|only| only.contains(file.path())) {
+            let values = base.partition_columns().iter().map(|column| file.partition_value(column));
+            partitions.entry(values.collect()).or_default().push(file);
+        }
+    }
+    partitions
+}
+
+fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction) -> Vec<DataFile> {
+    if !wanted.order_by.is_empty() {
+        return files.into_iter().cloned().collect();
+    }
+    let live = |file: &DataFile| match file.rows_in_file() {
+        Some(rows) if rows > 0 => file.size().saturating_mul(file.rows().unwrap_or(rows)) / rows,
+        _ => file.size(),
+    };
+    let is_hollow = |file: &DataFile| {
+        file.hidden_rows().saturating_mul(wanted.hidden_one_in) >= file.rows_in_file().unwrap_or(u64::MAX)
+    };
+    let is_small = |file: &DataFile| live(file) < wanted.small;
+    let small = files.iter().filter(|file| is_small(file)).count();
+    let worth = |file: &&DataFile| is_hollow(file) || (small > 1 && is_small(file));
+    files.into_iter().filter(worth).cloned().collect()
+}

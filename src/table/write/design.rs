@@ -1,0 +1,53 @@
+//! The table's columns and rules change, and no row.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use crate::base::TableName;
+use crate::table::{Change, Design, Operation, Snapshot, TableError, storable};
+
+/// Makes `table` with these columns and no rows, in place of `base` if there is one.
+pub fn create(
+    table: &TableName,
+    base: Option<Arc<Snapshot>>,
+    columns: &Schema,
+    designed: impl FnOnce(Design) -> Result<Design, TableError>,
+) -> Result<Change, TableError> {
+    let schema = storable(table, columns)?;
+    let design = match &base {
+        Some(base) => {
+            base.check_writable()?;
+            base.design().clone().with_schema(table, &schema)?
+        }
+        None => Design::new(table, &schema)?,
+    };
+    let design = designed(design)?;
+    let schema = design.columns_of(&schema);
+    let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
+    let mut change = Change::blank(table, base, schema, design);
+    change.retire = retire;
+    change.operation = Operation::Create;
+    change.count_rows_after();
+    Ok(change)
+}
+
+/// Gives `base` other columns and rules. Rows that are there are not looked at.
+pub fn redesign(base: Arc<Snapshot>, schema: SchemaRef, design: Design) -> Result<Change, TableError> {
+    base.check_writable()?;
+    let mut change = Change::blank(&base.table().clone(), Some(base), schema, design);
+    change.operation = Operation::Alter;
+    change.count_rows_after();
+    Ok(change)
+}
+
+/// The table with the columns of `added` at its end.
+pub fn merged_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
+    if added.fields().is_empty() {
+        return Ok((Arc::clone(base.schema()), base.design().clone()));
+    }
+    let added = storable(base.table(), added)?;
+    let fields: Vec<_> = base.schema().fields().iter().chain(added.fields()).cloned().collect();
+    let design = base.design().clone().with_columns(base.table(), &added)?;
+    Ok((Arc::new(Schema::new(fields)), design))
+}

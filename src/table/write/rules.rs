@@ -1,0 +1,133 @@
+//! Which promises does every row of a table keep?
+//!
+//! `NOT NULL` columns and `CHECK` constraints. They are asked of every row that is written, by whatever way.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::base::TableName;
+use crate::table::{Design, TableError, Tables};
+
+/// A table's rules, ready to be asked.
+pub(super) struct Rules {
+    table: TableName,
+    schema: SchemaRef,
+    checks: Vec<Check>,
+}
+
+struct Check {
+    name: String,
+    condition: String,
+    holds: Arc<dyn PhysicalExpr>,
+}
+
+impl Rules {
+    /// The rules of a table of this design.
+    pub(super) fn of(
+        tables: &Tables,
+        table: &TableName,
+        schema: &SchemaRef,
+        design: &Design,
+    ) -> Result<Self, TableError> {
+        let mut checks = Vec::new();
+        let mut named = design.constraints().peekable();
+        if named.peek().is_some() {
+            let context = tables.context();
+            let columns = DFSchema::try_from(Arc::clone(schema))?;
+            for (name, condition) in named {
+                let planned = context
+                    .parse_sql_expr(condition, &columns)
+                    .and_then(|expr| context.create_physical_expr(expr, &columns));
+                let holds = planned.map_err(|error| TableError::BadConstraint {
+                    table: table.clone(),
+                    name: name.to_owned(),
+                    condition: condition.to_owned(),
+                    because: error.strip_backtrace(),
+                })?;
+                checks.push(Check { name: name.to_owned(), condition: condition.to_owned(), holds });
+            }
+        }
+        Ok(Self { table: table.clone(), schema: Arc::clone(schema), checks })
+    }
+
+    /// Refuses rows that break a rule.
+    ///
+    /// # Errors
+    /// [`TableError::NullNotAllowed`] or [`TableError::ConstraintViolated`], with a row that breaks it. As in the
+    /// protocol a condition must be true: unknown, because of a null, is not enough.
+    pub(super) fn check(&self, rows: &RecordBatch) -> Result<(), TableError> {
+        for check in &self.checks {
+            let held = check.holds.evaluate(rows)?.into_array(rows.num_rows())?;
+            let Some(held) = held.as_boolean_opt() else {
+                return Err(TableError::BadConstraint {
+                    table: self.table.clone(),
+                    name: check.name.clone(),
+                    condition: check.condition.clone(),
+                    because: "it is not a condition".to_owned(),
+                });
+            };
+            if let Some(bad) = (0..held.len()).find(|row| held.is_null(*row) || !held.value(*row)) {
+                return Err(TableError::ConstraintViolated {
+                    table: self.table.clone(),
+                    name: check.name.clone(),
+                    condition: check.condition.clone(),
+                    row: show(rows, bad)?,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a null where there may be none. Asked before columns take the table's types, which would fail.
+    pub(super) fn check_nulls(&self, rows: &RecordBatch) -> Result<(), TableError> {
+        for field in self.schema.fields().iter().filter(|field| !field.is_nullable()) {
+            let null = |row: usize| TableError::NullNotAllowed {
+                table: self.table.clone(),
+                column: field.name().clone(),
+                row: show(rows, row).unwrap_or_default(),
+            };
+            let found = rows.schema_ref().fields().iter().position(|own| own.name().eq_ignore_ascii_case(field.name()));
+            let Some(column) = found.map(|at| rows.column(at)) else {
+                if rows.num_rows() > 0 {
+                    return Err(null(0));
+                }
+                continue;
+            };
+            if column.logical_null_count() > 0 {
+                let nulls = column.logical_nulls();
+                let first = nulls.and_then(|nulls| (0..nulls.len()).find(|row| nulls.is_null(*row)));
+                return Err(null(first.unwrap_or(0)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The columns of an edit that are the row's own, as `column = value, …`.
+pub(super) fn show_edit(edits: &RecordBatch, row: usize) -> Result<String, DataFusionError> {
+    let own = |name: &str| !name.starts_with("_elt_");
+    let columns: Vec<usize> = (0..edits.num_columns()).filter(|at| own(edits.schema_ref().field(*at).name())).collect();
+    show(&edits.project(&columns)?, row)
+}
+
+/// A row as `column = value, …`, the first few columns of it.
+fn show(rows: &RecordBatch, row: usize) -> Result<String, DataFusionError> {
+    const SHOWN: usize = 6;
+    let options = FormatOptions::default().with_null("null");
+    let fields = rows.schema_ref().fields().iter().zip(rows.columns()).take(SHOWN);
+    let parts = fields.map(|(field, column)| {
+        let value = ArrayFormatter::try_new(column, &options)?.value(row).to_string();
+        Ok::<_, arrow::error::ArrowError>(format!("{} = {value}", field.name()))
+    });
+    let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
+    if rows.num_columns() > SHOWN {
+        parts.push("…".to_owned());
+    }
+    Ok(parts.join(", "))
+}
