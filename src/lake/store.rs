@@ -51,7 +51,12 @@ impl Lake {
             url: folder.display().to_string(),
             because: error.to_string(),
         })?;
-        Ok(Self { store: Arc::new(store), shown: folder.display().to_string().into(), folder: Some(root), absent: false })
+        Ok(Self {
+            store: Arc::new(store),
+            shown: folder.display().to_string().into(),
+            folder: Some(root),
+            absent: false,
+        })
     }
 
     /// Whether it can be written to.

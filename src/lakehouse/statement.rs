@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{Lakehouse, released};
 use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
-use crate::table::TableError;
 use crate::release::{self, Goal, Proposal, Release, ReleaseError, ReleaseKind};
+use crate::table::TableError;
 
 /// How often a statement is worked out anew because others were faster.
 const ATTEMPTS: u32 = 30;

@@ -33,8 +33,11 @@ impl SqlMistake {
 
     /// Something is to be written where an earlier release is read.
     pub fn reads_only(release: crate::base::ReleaseNumber) -> Self {
-        Self::new("elt::sql::read_only", format!("release {release} is read here, and a release never changes"))
-            .help("`\\release latest` goes back to the newest, which a statement can go on from")
+        Self::new(
+            "elt::sql::read_only",
+            format!("release {release} is read here, and a release never changes"),
+        )
+        .help("`\\release latest` goes back to the newest, which a statement can go on from")
     }
 
     /// It is at this line and column, counted from 1; 0 means the place is not known.

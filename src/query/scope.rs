@@ -130,7 +130,10 @@ impl Scope {
     }
 
     /// The rows of a table as it is pinned, each with its place; nothing if there is no such table.
-    pub(super) async fn places(&self, name: &TableName) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
+    pub(super) async fn places(
+        &self,
+        name: &TableName,
+    ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
         let Some(version) = self.pins.tables.get(name).copied() else { return Ok(None) };
         let snapshot = self.tables.snapshot(name, version).await?;
         Ok(Some(Arc::new(Scan::of(&snapshot)?.with_places())))

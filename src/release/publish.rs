@@ -125,7 +125,8 @@ async fn on_top_of_newest(tables: &Tables, proposal: Proposal) -> Result<Proposa
     let lost = ReleaseError::LostRace { number: newest.number };
     let now = newest.pinned();
     let base = &proposal.base;
-    let stays = |name: &TableName| base.head(name) == now.head(name) && base.views.get(name) == now.views.get(name);
+    let stays =
+        |name: &TableName| base.head(name) == now.head(name) && base.views.get(name) == now.views.get(name);
     let names_stay = match &proposal.goal {
         Goal::Keep => true,
         Goal::Names { hide, show } => hide.iter().chain(show.keys()).all(stays),

@@ -171,7 +171,12 @@ impl Change {
     }
 
     /// A change of `base` that does nothing yet; of a table that is to be made, if there is no base.
-    pub(super) fn blank(table: &TableName, base: Option<Arc<Snapshot>>, schema: SchemaRef, design: Design) -> Self {
+    pub(super) fn blank(
+        table: &TableName,
+        base: Option<Arc<Snapshot>>,
+        schema: SchemaRef,
+        design: Design,
+    ) -> Self {
         let same = base.as_ref().is_some_and(|base| *base.design() == design);
         Self {
             table: table.clone(),

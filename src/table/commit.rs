@@ -138,7 +138,9 @@ fn operation(change: &Change) -> (&'static str, Value) {
             "CREATE TABLE",
             json!({"partitionBy": partition_by, "properties": json!(change.design.properties()).to_string()}),
         ),
-        Operation::Alter => ("SET TBLPROPERTIES", json!({"properties": json!(change.design.properties()).to_string()})),
+        Operation::Alter => {
+            ("SET TBLPROPERTIES", json!({"properties": json!(change.design.properties()).to_string()}))
+        }
         Operation::Restore { to } => ("RESTORE", json!({"version": to.0.to_string()})),
     }
 }

@@ -51,7 +51,8 @@ const LEGACY_WRITER_FEATURES: &[(u64, &[&str])] = &[
 ];
 
 /// Features that readers must know too.
-const READER_FEATURES: &[&str] = &["columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "typeWidening"];
+const READER_FEATURES: &[&str] =
+    &["columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "typeWidening"];
 
 impl Design {
     /// A new table of these columns.
@@ -399,8 +400,14 @@ impl Snapshot {
     /// Refuses a table whose promises our writers would break.
     pub(super) fn check_writable(&self) -> Result<(), TableError> {
         const KNOWN: &[&str] = &[
-            "appendOnly", "changeDataFeed", "checkConstraints", "deletionVectors", "invariants", "timestampNtz",
-            "v2Checkpoint", "vacuumProtocolCheck",
+            "appendOnly",
+            "changeDataFeed",
+            "checkConstraints",
+            "deletionVectors",
+            "invariants",
+            "timestampNtz",
+            "v2Checkpoint",
+            "vacuumProtocolCheck",
         ];
         const UNUSED_UNLESS_IN_COLUMNS: &[&str] = &["generatedColumns", "identityColumns", "columnMapping"];
         self.check_readable()?;
@@ -443,7 +450,10 @@ mod tests {
     #[test]
     fn the_protocol_is_no_higher_than_it_must_be() {
         let plain = design();
-        assert_eq!(plain.protocol_action()["protocol"], json!({"minReaderVersion": 1, "minWriterVersion": 2}));
+        assert_eq!(
+            plain.protocol_action()["protocol"],
+            json!({"minReaderVersion": 1, "minWriterVersion": 2})
+        );
         let checked = plain.clone().with_properties([("delta.constraints.positive".into(), "id > 0".into())]);
         assert_eq!(
             checked.protocol_action()["protocol"],

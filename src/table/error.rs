@@ -107,7 +107,9 @@ pub enum TableError {
     #[error("two rows are for the same row of `{table}`: {row}")]
     #[diagnostic(
         code(elt::table::matched_twice),
-        help("which of them should win is not said: join to one row per key, for example with `group by` or `qualify row_number() over (partition by …) = 1`")
+        help(
+            "which of them should win is not said: join to one row per key, for example with `group by` or `qualify row_number() over (partition by …) = 1`"
+        )
     )]
     MatchedTwice {
         /// The table.
@@ -117,7 +119,12 @@ pub enum TableError {
     },
     /// A row has a null where none may be.
     #[error("a row for `{table}` has no `{column}`, which is NOT NULL: {row}")]
-    #[diagnostic(code(elt::table::null_not_allowed), help("give it a value, or take the rule off with `ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL`"))]
+    #[diagnostic(
+        code(elt::table::null_not_allowed),
+        help(
+            "give it a value, or take the rule off with `ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL`"
+        )
+    )]
     NullNotAllowed {
         /// The table.
         table: TableName,
@@ -128,7 +135,12 @@ pub enum TableError {
     },
     /// A row breaks a `CHECK` constraint.
     #[error("a row for `{table}` breaks the constraint `{name}`, CHECK ({condition}): {row}")]
-    #[diagnostic(code(elt::table::constraint_violated), help("nothing was written; correct the row, or drop the constraint with `ALTER TABLE {table} DROP CONSTRAINT {name}`"))]
+    #[diagnostic(
+        code(elt::table::constraint_violated),
+        help(
+            "nothing was written; correct the row, or drop the constraint with `ALTER TABLE {table} DROP CONSTRAINT {name}`"
+        )
+    )]
     ConstraintViolated {
         /// The table.
         table: TableName,
@@ -141,7 +153,10 @@ pub enum TableError {
     },
     /// A `CHECK` constraint of the table cannot be asked.
     #[error("the constraint `{name}` of `{table}`, CHECK ({condition}), cannot be checked: {because}")]
-    #[diagnostic(code(elt::table::bad_constraint), help("no row can be written before it is dropped: `ALTER TABLE {table} DROP CONSTRAINT {name}`"))]
+    #[diagnostic(
+        code(elt::table::bad_constraint),
+        help("no row can be written before it is dropped: `ALTER TABLE {table} DROP CONSTRAINT {name}`")
+    )]
     BadConstraint {
         /// The table.
         table: TableName,
@@ -154,7 +169,12 @@ pub enum TableError {
     },
     /// Rows of the table may not go.
     #[error("`{table}` only takes new rows: its property `delta.appendOnly` is true")]
-    #[diagnostic(code(elt::table::append_only), help("`ALTER TABLE {table} SET TBLPROPERTIES ('delta.appendOnly' = 'false')` lets rows be deleted and updated"))]
+    #[diagnostic(
+        code(elt::table::append_only),
+        help(
+            "`ALTER TABLE {table} SET TBLPROPERTIES ('delta.appendOnly' = 'false')` lets rows be deleted and updated"
+        )
+    )]
     AppendOnly {
         /// The table.
         table: TableName,

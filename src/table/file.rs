@@ -80,9 +80,8 @@ impl DataFile {
         root: &Path,
     ) -> Result<Option<Arc<Positions>>, DataFusionError> {
         let Some(vector) = self.vector() else { return Ok(None) };
-        let read = self.0.hidden.get_or_try_init(|| async {
-            hidden::read(store, root, vector).await.map(Arc::new)
-        });
+        let read =
+            self.0.hidden.get_or_try_init(|| async { hidden::read(store, root, vector).await.map(Arc::new) });
         Ok(Some(Arc::clone(read.await?)))
     }
 
@@ -136,10 +135,11 @@ impl DataFile {
         let mut statistics = Statistics::new_unknown(schema);
         let rows = self.rows().and_then(|rows| usize::try_from(rows).ok());
         statistics.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
-        statistics.total_byte_size =
-            Precision::Inexact(usize::try_from(self.size()).unwrap_or(usize::MAX));
+        statistics.total_byte_size = Precision::Inexact(usize::try_from(self.size()).unwrap_or(usize::MAX));
         for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
-            let known = |value| if self.vector().is_some() { Precision::Inexact(value) } else { Precision::Exact(value) };
+            let known = |value| {
+                if self.vector().is_some() { Precision::Inexact(value) } else { Precision::Exact(value) }
+            };
             let bound = |side| self.bound(field, side).filter(|bound| bound.is_met).map(|bound| bound.value);
             let nulls = self.nulls(field.name()).map(|nulls| match self.vector() {
                 Some(_) => Precision::Inexact(nulls),
@@ -198,7 +198,9 @@ fn bound(value: &Value, data_type: &DataType, side: Side) -> Option<Bound> {
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
             (ScalarValue::Int64(Some(value.as_i64()?)).cast_to(data_type).ok()?, true)
         }
-        DataType::Date32 => (ScalarValue::Utf8(Some(value.as_str()?.to_owned())).cast_to(data_type).ok()?, true),
+        DataType::Date32 => {
+            (ScalarValue::Utf8(Some(value.as_str()?.to_owned())).cast_to(data_type).ok()?, true)
+        }
         DataType::Boolean => (ScalarValue::Boolean(Some(value.as_bool()?)), true),
         DataType::Float32 | DataType::Float64 if side == Side::Min => {
             (ScalarValue::Float64(Some(value.as_f64()?)).cast_to(data_type).ok()?, false)
@@ -224,9 +226,9 @@ fn bound(value: &Value, data_type: &DataType, side: Side) -> Option<Bound> {
 fn instant(text: &str) -> Option<i64> {
     match DateTime::parse_from_rfc3339(text) {
         Ok(instant) => Some(instant.timestamp_micros()),
-        Err(_) => {
-            Some(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?.and_utc().timestamp_micros())
-        }
+        Err(_) => Some(
+            NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?.and_utc().timestamp_micros(),
+        ),
     }
 }
 
@@ -283,7 +285,8 @@ mod tests {
     fn a_bound_holds_whoever_wrote_it() {
         let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
         let most = |text: &str| bound(&Value::from(text), &micros, Side::Max).unwrap().value;
-        let after = NaiveDateTime::parse_from_str("2013-01-01T00:00:00.001999", "%Y-%m-%dT%H:%M:%S%.f").unwrap();
+        let after =
+            NaiveDateTime::parse_from_str("2013-01-01T00:00:00.001999", "%Y-%m-%dT%H:%M:%S%.f").unwrap();
         let after = ScalarValue::TimestampMicrosecond(Some(after.and_utc().timestamp_micros()), None);
         assert_eq!(most("2013-01-01T00:00:00.001"), after);
         assert_eq!(most("2013-01-01T00:00:00.001Z"), after);

@@ -125,7 +125,10 @@ impl Scan {
             return schema.with_table_partition_cols(logged).build();
         }
         logged.push(Arc::new(file_field()));
-        schema.with_table_partition_cols(logged).with_virtual_columns(vec![Arc::new(position_field())]).build()
+        schema
+            .with_table_partition_cols(logged)
+            .with_virtual_columns(vec![Arc::new(position_field())])
+            .build()
     }
 
     async fn partitioned_file(
@@ -169,7 +172,8 @@ impl Scan {
             return Ok(None);
         }
         let Some(rows) = file.rows_in_file() else {
-            let because = format!("the log does not say how many rows {} has, and some are hidden", file.path());
+            let because =
+                format!("the log does not say how many rows {} has, and some are hidden", file.path());
             return Err(DataFusionError::External(because.into()));
         };
         let mut gone = hidden.as_deref().cloned().unwrap_or_default();

@@ -161,32 +161,36 @@ impl TestLake {
     }
 }
 
-/// The rows of a query in one line, or what was wrong with it.
+/// The rows of a statement in one line, or what was wrong with it.
 pub(crate) async fn rows_of(lakehouse: &Lakehouse, sql: &str) -> String {
     let answered = async {
         let session = lakehouse.session().await?;
-        let outcome = Box::pin(session.execute(sql)).await?;
+        let (outcome, _) = Box::pin(lakehouse.execute(&session, sql)).await?;
         Ok::<_, Error>(outcome.collect().await?)
     };
     match answered.await {
         Err(error) => error.to_string(),
         Ok(batches) => {
-            let mut rows = Vec::new();
-            for batch in &batches {
-                let options = arrow::util::display::FormatOptions::default().with_null("-");
-                let columns: Vec<_> = batch
-                    .columns()
-                    .iter()
-                    .map(|c| arrow::util::display::ArrayFormatter::try_new(c, &options).unwrap())
-                    .collect();
-                for row in 0..batch.num_rows() {
-                    let cells: Vec<String> = columns.iter().map(|c| c.value(row).to_string()).collect();
-                    rows.push(cells.join(" "));
-                }
-            }
+            let rows: Vec<String> = cells(&batches).iter().map(|row| row.join(" ")).collect();
             if rows.is_empty() { "no rows".to_owned() } else { rows.join(" | ") }
         }
     }
+}
+
+/// Every value as text, row by row; `-` is null.
+pub(crate) fn cells(batches: &[arrow::array::RecordBatch]) -> Vec<Vec<String>> {
+    let options = arrow::util::display::FormatOptions::default().with_null("-");
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|c| arrow::util::display::ArrayFormatter::try_new(c, &options).unwrap())
+            .collect();
+        let row = |row: usize| columns.iter().map(|c| c.value(row).to_string()).collect();
+        rows.extend((0..batch.num_rows()).map(row));
+    }
+    rows
 }
 
 /// What a build did, one line a thing, without times.

@@ -59,9 +59,13 @@ pub enum OwnWrite {
 
 /// Reads such a statement; nothing if it is not one.
 pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, SqlMistake> {
-    let tokens: Vec<TokenWithSpan> =
-        tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::SemiColon)).cloned().collect();
-    let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string().to_uppercase()).collect();
+    let tokens: Vec<TokenWithSpan> = tokens
+        .iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::SemiColon))
+        .cloned()
+        .collect();
+    let words: Vec<String> =
+        tokens.iter().take(3).map(|token| token.token.to_string().to_uppercase()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["MERGE", ..] => merge(tokens).map(Some),
@@ -79,7 +83,8 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
 /// Takes `USING DELTA` out of a `CREATE TABLE`: there is no other format.
 pub(super) fn without_using_delta(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
-    let first: Vec<String> = tokens.iter().filter(solid).take(4).map(|token| token.token.to_string().to_uppercase()).collect();
+    let first: Vec<String> =
+        tokens.iter().filter(solid).take(4).map(|token| token.token.to_string().to_uppercase()).collect();
     if first.first().map(String::as_str) != Some("CREATE") || !first.iter().any(|word| word == "TABLE") {
         return tokens;
     }
@@ -115,7 +120,8 @@ fn merge(tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
         if at == 1 && are(rest, &["WITH", "SCHEMA", "EVOLUTION"]) {
             evolve = true;
             at += 3;
-        } else if are(rest, &["UPDATE", "SET"]) && rest.get(2).is_some_and(|token| token.token == Token::Mul) {
+        } else if are(rest, &["UPDATE", "SET"]) && rest.get(2).is_some_and(|token| token.token == Token::Mul)
+        {
             out.extend(spelled(&format!("update set {ALL_COLUMNS} = 1"), &rest[0]));
             at += 3;
         } else if are(rest, &["INSERT"]) && rest.get(1).is_some_and(|token| token.token == Token::Mul) {
@@ -138,7 +144,9 @@ fn replace_where(tokens: Vec<TokenWithSpan>) -> Result<Option<OwnWrite>, SqlMist
         return Ok(None);
     };
     let mut depth = 0_i32;
-    let begins_query = |token: &TokenWithSpan| ["SELECT", "VALUES", "WITH", "FROM", "TABLE"].iter().any(|word| is(token, word));
+    let begins_query = |token: &TokenWithSpan| {
+        ["SELECT", "VALUES", "WITH", "FROM", "TABLE"].iter().any(|word| is(token, word))
+    };
     let query = tokens.iter().enumerate().skip(at + 2).find(|(_, token)| {
         match token.token {
             Token::LParen => depth += 1,
@@ -192,7 +200,8 @@ fn optimize(mut tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
     };
     let column = |expr: ast::Expr| match expr {
         ast::Expr::Identifier(name) => Ok(name),
-        other => Err(SqlMistake::new("elt::sql::syntax", format!("`{other}` is not a column")).help("write ZORDER BY (column, …)")),
+        other => Err(SqlMistake::new("elt::sql::syntax", format!("`{other}` is not a column"))
+            .help("write ZORDER BY (column, …)")),
     };
     let order_by = zorder.into_iter().flatten().map(column).collect::<Result<_, _>>()?;
     Ok(OwnWrite::Optimize { table: name, predicate: predicate.map(Box::new), order_by })

@@ -39,21 +39,31 @@ async fn altered(
     const REWRITE: &str = "make the table anew: `create or replace table t as select … from t`";
     Ok(match operation {
         A::AddColumn { column_def, column_position, if_not_exists, .. } => {
-            refuse_if(column_position.is_some(), "FIRST and AFTER", "new columns come last; order them in a query")?;
+            refuse_if(
+                column_position.is_some(),
+                "FIRST and AFTER",
+                "new columns come last; order them in a query",
+            )?;
             let name = folded(&column_def.name);
             if schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(&name)) {
                 if if_not_exists {
                     return Ok((schema, design));
                 }
                 let message = format!("`{}` has a column `{name}` already", target.name);
-                return Err(SqlMistake::new("elt::sql::column_exists", message).help("give the new one another name").into());
+                return Err(SqlMistake::new("elt::sql::column_exists", message)
+                    .help("give the new one another name")
+                    .into());
             }
             let comment = column_def.options.iter().find_map(|option| match &option.option {
                 sqlparser::ast::ColumnOption::Comment(text) => Some(text.clone()),
                 _ => None,
             });
             let others = column_def.options.len() - usize::from(comment.is_some());
-            refuse_if(others > 0, "a new column with a default or a rule", "add it, UPDATE it, and then `ALTER COLUMN … SET NOT NULL`")?;
+            refuse_if(
+                others > 0,
+                "a new column with a default or a rule",
+                "add it, UPDATE it, and then `ALTER COLUMN … SET NOT NULL`",
+            )?;
             let typed = columns(session, std::slice::from_ref(&column_def)).await?;
             let added = crate::table::storable(&target.name, &typed)?;
             let fields: Vec<_> = schema.fields().iter().chain(added.fields()).cloned().collect();
@@ -71,7 +81,9 @@ async fn altered(
             let (key, condition) = check_constraint(&constraint, design.constraints().count())?;
             if design.properties().contains_key(&key) {
                 let message = format!("`{}` has a constraint of this name", target.name);
-                return Err(SqlMistake::new("elt::sql::constraint_exists", message).help("drop it first, or choose another name").into());
+                return Err(SqlMistake::new("elt::sql::constraint_exists", message)
+                    .help("drop it first, or choose another name")
+                    .into());
             }
             if let sqlparser::ast::TableConstraint::Check(check) = constraint {
                 refuse_rows(session, target, *check.expr, &format!("CHECK ({condition})")).await?;
@@ -83,7 +95,9 @@ async fn altered(
             if !if_exists && !design.properties().contains_key(&key) {
                 let known: Vec<&str> = design.constraints().map(|(name, _)| name).collect();
                 let message = format!("`{}` has no constraint `{name}`", target.name);
-                return Err(SqlMistake::new("elt::sql::no_such_constraint", message).help(format!("it has: {}", known.join(", "))).into());
+                return Err(SqlMistake::new("elt::sql::no_such_constraint", message)
+                    .help(format!("it has: {}", known.join(", ")))
+                    .into());
             }
             (schema, design.without_property(&key))
         }
@@ -104,9 +118,24 @@ async fn altered(
             });
             (Schema::new(fields.collect::<Vec<_>>()), design.with_nullable(&column, nullable))
         }
-        A::DropColumn { .. } => return Err(not_supported("DROP COLUMN", "make the table anew: `create or replace table t as select * exclude (column) from t`")),
-        A::RenameColumn { .. } => return Err(not_supported("RENAME COLUMN", "make the table anew: `create or replace table t as select old as new, … from t`")),
-        A::RenameTable { .. } => return Err(not_supported("RENAME TO", "`create table new as select * from old`, then `drop table old`")),
+        A::DropColumn { .. } => {
+            return Err(not_supported(
+                "DROP COLUMN",
+                "make the table anew: `create or replace table t as select * exclude (column) from t`",
+            ));
+        }
+        A::RenameColumn { .. } => {
+            return Err(not_supported(
+                "RENAME COLUMN",
+                "make the table anew: `create or replace table t as select old as new, … from t`",
+            ));
+        }
+        A::RenameTable { .. } => {
+            return Err(not_supported(
+                "RENAME TO",
+                "`create table new as select * from old`, then `drop table old`",
+            ));
+        }
         other => return Err(not_supported(&format!("ALTER TABLE … {other}"), REWRITE)),
     })
 }

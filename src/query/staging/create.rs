@@ -27,13 +27,28 @@ struct Declared {
 /// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [(columns)] [PARTITIONED BY …] [TBLPROPERTIES …] [AS query]`
 pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Staged, QueryError> {
     refuse_if(create.temporary, "CREATE TEMPORARY TABLE", "use a common table expression: `with t as (…)`")?;
-    refuse_if(create.external || create.location.is_some(), "CREATE EXTERNAL TABLE", "read files by name, `from 'folder/*.parquet'`, or land them with `elt land`")?;
-    refuse_if(create.like.is_some(), "CREATE TABLE … LIKE", "write `create table a as select * from b limit 0`")?;
+    refuse_if(
+        create.external || create.location.is_some(),
+        "CREATE EXTERNAL TABLE",
+        "read files by name, `from 'folder/*.parquet'`, or land them with `elt land`",
+    )?;
+    refuse_if(
+        create.like.is_some(),
+        "CREATE TABLE … LIKE",
+        "write `create table a as select * from b limit 0`",
+    )?;
     refuse_if(create.clone.is_some(), "CREATE TABLE … CLONE", "write `create table a as select * from b`")?;
-    refuse_if(create.cluster_by.is_some() || create.clustered_by.is_some(), "CLUSTER BY", "run `OPTIMIZE t ZORDER BY (columns)` after loading")?;
+    refuse_if(
+        create.cluster_by.is_some() || create.clustered_by.is_some(),
+        "CLUSTER BY",
+        "run `OPTIMIZE t ZORDER BY (columns)` after loading",
+    )?;
     refuse_if(create.partition_by.is_some(), "PARTITION BY", "write `PARTITIONED BY (columns)`")?;
     refuse_if(
-        create.order_by.is_some() || create.primary_key.is_some() || create.on_commit.is_some() || create.inherits.is_some(),
+        create.order_by.is_some()
+            || create.primary_key.is_some()
+            || create.on_commit.is_some()
+            || create.inherits.is_some(),
         "this clause of CREATE TABLE",
         "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
     )?;
@@ -47,7 +62,8 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         let help = "write CREATE OR REPLACE TABLE to replace it, or CREATE TABLE IF NOT EXISTS to leave it";
         return Err(mistake.help(help).into());
     }
-    let mut declared = Declared { description: create.comment.as_ref().map(comment_text), ..Declared::default() };
+    let mut declared =
+        Declared { description: create.comment.as_ref().map(comment_text), ..Declared::default() };
     declared.options(&create.table_options)?;
     for constraint in &create.constraints {
         declared.constraint(constraint)?;
@@ -62,11 +78,18 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
     let tables = session.scope().tables();
     let change = match create.query {
         Some(query) => {
-            refuse_if(!create.columns.is_empty(), "CREATE TABLE with columns and AS", "cast and name the columns in the query")?;
+            refuse_if(
+                !create.columns.is_empty(),
+                "CREATE TABLE with columns and AS",
+                "cast and name the columns in the query",
+            )?;
             let rows = session.rows_of(*query).await?;
             let columns = Arc::clone(rows.schema());
             declared.check(&name, &columns)?;
-            write::overwrite_as(tables, &name, base, rows.into_stream(), |design| declared.design(&name, design, &columns)).await?
+            write::overwrite_as(tables, &name, base, rows.into_stream(), |design| {
+                declared.design(&name, design, &columns)
+            })
+            .await?
         }
         None => {
             let columns = columns(session, &create.columns).await?;
@@ -135,7 +158,9 @@ impl Declared {
         for column in &self.partition_by {
             let Ok(field) = columns.field_with_name(column) else {
                 let message = format!("`{table}` has no column `{column}` to be partitioned by");
-                return Err(SqlMistake::new("elt::sql::no_such_column", message).help("name one of its columns").into());
+                return Err(SqlMistake::new("elt::sql::no_such_column", message)
+                    .help("name one of its columns")
+                    .into());
             };
             refuse_if(
                 field.data_type().is_nested(),
@@ -181,7 +206,8 @@ pub(super) fn property(option: &SqlOption) -> Result<(String, String), QueryErro
     if name == "elt.writeMode" {
         value.parse::<WriteMode>().map_err(|because| SqlMistake::new("elt::sql::property", because))?;
     }
-    let serves_others = ["delta.columnMapping.mode", "delta.enableRowTracking", "delta.enableInCommitTimestamps"];
+    let serves_others =
+        ["delta.columnMapping.mode", "delta.enableRowTracking", "delta.enableInCommitTimestamps"];
     refuse_if(
         serves_others.contains(&name.as_str()),
         &format!("the property `{name}`"),
@@ -222,7 +248,10 @@ fn comment_text(comment: &sqlparser::ast::CommentDef) -> String {
 /// The columns of a list of definitions, typed as a query would type them.
 pub(super) async fn columns(session: &Session, columns: &[ColumnDef]) -> Result<SchemaRef, QueryError> {
     if columns.is_empty() {
-        return Err(not_supported("a table without columns", "write `CREATE TABLE t (id bigint, …)`, or AS SELECT …"));
+        return Err(not_supported(
+            "a table without columns",
+            "write `CREATE TABLE t (id bigint, …)`, or AS SELECT …",
+        ));
     }
     let mut query = template("select 1 limit 0");
     select_of(&mut query).projection = columns
@@ -262,7 +291,9 @@ pub(super) fn drop(
     let (statement, wants_view) = match object_type {
         ObjectType::Table => ("DROP TABLE", false),
         ObjectType::View => ("DROP VIEW", true),
-        other => return Err(not_supported(&format!("DROP {other}"), "DROP TABLE and DROP VIEW are what there is")),
+        other => {
+            return Err(not_supported(&format!("DROP {other}"), "DROP TABLE and DROP VIEW are what there is"));
+        }
     };
     let mut staged = Staged::nothing(statement);
     for name in names {
@@ -270,16 +301,21 @@ pub(super) fn drop(
         let pins = session.scope().pins();
         let is_view = pins.views.contains_key(&name);
         if is_view && !wants_view {
-            return Err(SqlMistake::new("elt::sql::is_a_view", format!("`{name}` is a view")).help("write DROP VIEW").into());
+            return Err(SqlMistake::new("elt::sql::is_a_view", format!("`{name}` is a view"))
+                .help("write DROP VIEW")
+                .into());
         }
         if pins.tables.contains_key(&name) && wants_view {
-            return Err(SqlMistake::new("elt::sql::is_a_table", format!("`{name}` is a table")).help("write DROP TABLE").into());
+            return Err(SqlMistake::new("elt::sql::is_a_table", format!("`{name}` is a table"))
+                .help("write DROP TABLE")
+                .into());
         }
         match session.scope().has(&name) {
             true => staged.hide.push(name),
             false if if_exists => {}
             false => {
-                let missing = SqlMistake::new("elt::sql::no_such_table", format!("there is no table `{name}`"));
+                let missing =
+                    SqlMistake::new("elt::sql::no_such_table", format!("there is no table `{name}`"));
                 return Err(crate::query::describe::no_such_table(session, &name.to_string(), missing).into());
             }
         }
@@ -294,7 +330,9 @@ pub(super) fn undrop(session: &Session, table: &str) -> Result<Staged, QueryErro
     let pins = session.scope().pins();
     if session.scope().has(&name) {
         let mistake = SqlMistake::new("elt::sql::table_exists", format!("`{name}` is not dropped"));
-        return Err(mistake.help("to go back to an earlier version write `RESTORE TABLE … TO VERSION AS OF n`").into());
+        return Err(mistake
+            .help("to go back to an earlier version write `RESTORE TABLE … TO VERSION AS OF n`")
+            .into());
     }
     let Some(version) = pins.retired.get(&name).copied() else {
         let mistake = SqlMistake::new("elt::sql::no_such_table", format!("no table `{name}` was dropped"));
@@ -311,7 +349,10 @@ pub(super) async fn restore(session: &Session, table: &str, as_of: AsOf) -> Resu
     let name = crate::query::describe::resolve(session, table)?;
     let scope = session.scope();
     let Some(pinned) = scope.pins().tables.get(&name).copied() else {
-        return Err(not_supported(&format!("RESTORE of `{name}`, which is a view,"), "`elt rollback` takes a whole release back"));
+        return Err(not_supported(
+            &format!("RESTORE of `{name}`, which is a view,"),
+            "`elt rollback` takes a whole release back",
+        ));
     };
     let tables = scope.tables();
     let version = match as_of {

@@ -7,8 +7,8 @@ use sqlparser::ast::{
 
 use super::target::{Target, alone, item, number, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
-use crate::table::write::{self, DELETE, UPDATE};
 use crate::table::Operation;
+use crate::table::write::{self, DELETE, UPDATE};
 
 /// `DELETE FROM t [AS a] [USING s] [WHERE p]`
 pub(super) async fn delete(session: &Session, delete: Delete) -> Result<Staged, QueryError> {
@@ -40,7 +40,11 @@ pub(super) async fn delete(session: &Session, delete: Delete) -> Result<Staged, 
 pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, QueryError> {
     refuse_if(update.returning.is_some(), "RETURNING", "select the rows after you updated them")?;
     refuse_if(update.output.is_some(), "OUTPUT", "select the rows after you updated them")?;
-    refuse_if(update.or.is_some(), "UPDATE OR …", "leave it out: a row that breaks a rule stops the statement")?;
+    refuse_if(
+        update.or.is_some(),
+        "UPDATE OR …",
+        "leave it out: a row that breaks a rule stops the statement",
+    )?;
     refuse_if(
         update.limit.is_some() || !update.order_by.is_empty(),
         "UPDATE with ORDER BY or LIMIT",
@@ -100,8 +104,7 @@ pub(super) async fn carry_out(
     let edits = session.rows_of(query).await?.into_stream();
     let after = (target.base.schema().clone(), target.base.design().clone());
     let mode = target.base.design().write_mode();
-    let change =
-        write::edit(session.scope().tables(), target.base, after, edits, operation, mode).await?;
+    let change = write::edit(session.scope().tables(), target.base, after, edits, operation, mode).await?;
     Ok(Staged::change(statement, change))
 }
 

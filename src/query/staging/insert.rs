@@ -20,7 +20,8 @@ pub(super) async fn insert(session: &Session, insert: Insert) -> Result<Staged, 
         return Ok(Staged::change("INSERT OVERWRITE", change));
     }
     let change =
-        write::append(tables, table, Some(target.base.clone()), rows.into_stream(), NewColumns::Append).await?;
+        write::append(tables, table, Some(target.base.clone()), rows.into_stream(), NewColumns::Append)
+            .await?;
     Ok(Staged::change("INSERT", change))
 }
 
@@ -51,7 +52,11 @@ pub(super) async fn replace_where(
 
 /// The rows to insert, with the names of the table's columns.
 async fn rows(session: &Session, insert: Insert) -> Result<(Target, Outcome), QueryError> {
-    refuse_if(insert.on.is_some(), "ON CONFLICT", "write a MERGE: it says what to do with rows that are there already")?;
+    refuse_if(
+        insert.on.is_some(),
+        "ON CONFLICT",
+        "write a MERGE: it says what to do with rows that are there already",
+    )?;
     refuse_if(insert.or.is_some() || insert.ignore || insert.replace_into, "INSERT OR …", "write a MERGE")?;
     refuse_if(insert.returning.is_some(), "RETURNING", "select the rows after you inserted them")?;
     refuse_if(insert.output.is_some(), "OUTPUT", "select the rows after you inserted them")?;

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AssignmentTarget, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause,
-    MergeClauseKind, MergeInsertExpr, MergeInsertKind, ObjectName, Query, SelectItem, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut, helpers::attached_token::AttachedToken,
+    AssignmentTarget, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
+    MergeClause, MergeClauseKind, MergeInsertExpr, MergeInsertKind, ObjectName, Query, SelectItem,
+    TableFactor, TableWithJoins, VisitMut, VisitorMut, helpers::attached_token::AttachedToken,
 };
 
 use super::target::{Target, alone, first_factor, folded, item, known_as, number, select_of, template};
@@ -38,7 +38,13 @@ pub(super) async fn merge(session: &Session, merge: Merge, evolve: bool) -> Resu
     for clause in merge.clauses {
         clauses.push(Clause::of(clause, &target, &source, &columns, evolve)?);
     }
-    let query = edits(&target, &source, from(&target, &merge.source, &source, *merge.on, &clauses)?, &clauses, &columns);
+    let query = edits(
+        &target,
+        &source,
+        from(&target, &merge.source, &source, *merge.on, &clauses)?,
+        &clauses,
+        &columns,
+    );
     let rows = session.rows_of(query).await?.into_stream();
     let mode = target.base.design().write_mode();
     let change =
@@ -135,17 +141,29 @@ impl Clause {
         };
         let (action, values) = match clause.action {
             MergeAction::Delete { .. } if inserts => {
-                return Err(not_supported("DELETE when not matched", "there is no row to delete: write WHEN NOT MATCHED BY SOURCE THEN DELETE"));
+                return Err(not_supported(
+                    "DELETE when not matched",
+                    "there is no row to delete: write WHEN NOT MATCHED BY SOURCE THEN DELETE",
+                ));
             }
             MergeAction::Delete { .. } => (DELETE, columns.iter().map(stays).collect()),
             MergeAction::Update(_) if inserts => {
-                return Err(not_supported("UPDATE when not matched", "there is no row to update: write INSERT"));
+                return Err(not_supported(
+                    "UPDATE when not matched",
+                    "there is no row to update: write INSERT",
+                ));
             }
             MergeAction::Insert(_) if !inserts => {
-                return Err(not_supported("INSERT when matched", "the row is there: write UPDATE SET, or WHEN NOT MATCHED"));
+                return Err(not_supported(
+                    "INSERT when matched",
+                    "the row is there: write UPDATE SET, or WHEN NOT MATCHED",
+                ));
             }
             MergeAction::Update(_) if all && kind == MergeClauseKind::NotMatchedBySource => {
-                return Err(not_supported("UPDATE SET * when not matched by source", "there is no row to take values from: name columns and values"));
+                return Err(not_supported(
+                    "UPDATE SET * when not matched by source",
+                    "there is no row to take values from: name columns and values",
+                ));
             }
             MergeAction::Update(update) => {
                 refuse_if(
@@ -242,7 +260,9 @@ fn inserted(
     let row: &mut Vec<Expr> = &mut row.content;
     if row.len() != named.len() {
         let message = format!("{} values for {} columns in the INSERT of the MERGE", row.len(), named.len());
-        return Err(SqlMistake::new("elt::sql::values_and_columns", message).help("give each column one value").into());
+        return Err(SqlMistake::new("elt::sql::values_and_columns", message)
+            .help("give each column one value")
+            .into());
     }
     row.iter_mut().for_each(seen);
     let value = |name: &String| match named.iter().position(|column| column == name) {
@@ -255,10 +275,12 @@ fn inserted(
 /// What the statement calls the source.
 fn source_name(factor: &TableFactor) -> Result<Ident, QueryError> {
     let alias = match factor {
-        TableFactor::Table { name, alias, .. } => alias.as_ref().map(|alias| alias.name.clone()).or_else(|| {
-            let last = name.0.last()?.as_ident()?;
-            Some(Ident::with_quote('"', folded(last)))
-        }),
+        TableFactor::Table { name, alias, .. } => {
+            alias.as_ref().map(|alias| alias.name.clone()).or_else(|| {
+                let last = name.0.last()?.as_ident()?;
+                Some(Ident::with_quote('"', folded(last)))
+            })
+        }
         TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
         _ => None,
     };
@@ -313,7 +335,9 @@ fn edits(
         else_result: None,
     };
     select.projection = target.places(first(&|clause| number(clause.action)));
-    let value = |(at, name): (usize, &String)| -> SelectItem { item(first(&|clause| clause.values[at].clone()), name) };
+    let value = |(at, name): (usize, &String)| -> SelectItem {
+        item(first(&|clause| clause.values[at].clone()), name)
+    };
     select.projection.extend(columns.iter().enumerate().map(value));
     select.from = vec![from];
     query

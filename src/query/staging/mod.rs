@@ -93,7 +93,9 @@ impl Session {
             S::Comment { object_type, object_name, comment, .. } => {
                 alter::comment(self, object_type, object_name, comment).await
             }
-            S::Drop { object_type, if_exists, names, .. } => create::drop(self, object_type, if_exists, &names),
+            S::Drop { object_type, if_exists, names, .. } => {
+                create::drop(self, object_type, if_exists, &names)
+            }
             other => Err(not_supported(&format!("`{other}`"), "see `\\h` for the statements that there are")),
         }
     }

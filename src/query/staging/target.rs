@@ -28,9 +28,10 @@ impl Target {
                 let alias = alias.as_ref().map(|alias| alias.name.clone());
                 Self::named(session, name, alias).await
             }
-            TableFactor::Table { version: Some(_), .. } => {
-                Err(not_supported(&format!("{verb} of an earlier version"), "leave the version clause out: earlier versions never change"))
-            }
+            TableFactor::Table { version: Some(_), .. } => Err(not_supported(
+                &format!("{verb} of an earlier version"),
+                "leave the version clause out: earlier versions never change",
+            )),
             _ => Err(not_supported(&format!("{verb} of anything but a table"), "name the table")),
         }
     }
@@ -90,7 +91,9 @@ impl Target {
         let parts: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
         let (column, qualified) = match &parts[..] {
             [column] => (*column, true),
-            [table, column] => (*column, folded(table) == folded(&self.alias) || folded(table) == self.name.table()),
+            [table, column] => {
+                (*column, folded(table) == folded(&self.alias) || folded(table) == self.name.table())
+            }
             [.., table, column] => (*column, folded(table) == self.name.table()),
             [] => return Err(not_supported("this column", "name a column of the table")),
         };
@@ -107,10 +110,12 @@ impl Target {
                 )
                 .at(column.span.start.line, column.span.start.column);
                 let known = columns.iter().map(|field| field.name().as_str());
-                Err(mistake.help(did_you_mean(&wanted, known).unwrap_or_else(|| {
-                    format!("`describe {}` lists its columns", self.name)
-                }))
-                .into())
+                Err(mistake
+                    .help(
+                        did_you_mean(&wanted, known)
+                            .unwrap_or_else(|| format!("`describe {}` lists its columns", self.name)),
+                    )
+                    .into())
             }
         }
     }

@@ -62,7 +62,10 @@ pub async fn compact(
 }
 
 /// The files that may be written again, by the values of their partition columns.
-fn by_partition<'a>(base: &'a Snapshot, wanted: &Compaction) -> BTreeMap<Vec<Option<&'a str>>, Vec<&'a DataFile>> {
+fn by_partition<'a>(
+    base: &'a Snapshot,
+    wanted: &Compaction,
+) -> BTreeMap<Vec<Option<&'a str>>, Vec<&'a DataFile>> {
     let mut partitions: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for file in base.files() {
         if wanted.only.as_ref().is_none_or(|only| only.contains(file.path())) {

@@ -63,8 +63,7 @@ pub async fn edit(
         effect.added += count(INSERT);
         effect.updated += count(UPDATE);
         effect.removed += count(DELETE);
-        let comes: BooleanArray =
-            rows.clone().map(|row| Some(is(row, INSERT) || is(row, UPDATE))).collect();
+        let comes: BooleanArray = rows.clone().map(|row| Some(is(row, INSERT) || is(row, UPDATE))).collect();
         if comes.true_count() > 0 {
             writer.push(&filter_record_batch(&batch, &comes).map_err(DataFusionError::from)?).await?;
         }

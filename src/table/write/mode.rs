@@ -54,8 +54,8 @@ impl FromStr for WriteMode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let all = [Self::CopyOnWrite, Self::MergeOnRead, Self::Auto];
-        all.into_iter()
-            .find(|mode| mode.as_str() == text.replace('_', "-"))
-            .ok_or_else(|| format!("`{text}` is not a write mode: write copy-on-write, merge-on-read or auto"))
+        all.into_iter().find(|mode| mode.as_str() == text.replace('_', "-")).ok_or_else(|| {
+            format!("`{text}` is not a write mode: write copy-on-write, merge-on-read or auto")
+        })
     }
 }

@@ -92,7 +92,11 @@ impl Rules {
                 column: field.name().clone(),
                 row: show(rows, row).unwrap_or_default(),
             };
-            let found = rows.schema_ref().fields().iter().position(|own| own.name().eq_ignore_ascii_case(field.name()));
+            let found = rows
+                .schema_ref()
+                .fields()
+                .iter()
+                .position(|own| own.name().eq_ignore_ascii_case(field.name()));
             let Some(column) = found.map(|at| rows.column(at)) else {
                 if rows.num_rows() > 0 {
                     return Err(null(0));
@@ -112,7 +116,8 @@ impl Rules {
 /// The columns of an edit that are the row's own, as `column = value, …`.
 pub(super) fn show_edit(edits: &RecordBatch, row: usize) -> Result<String, DataFusionError> {
     let own = |name: &str| !name.starts_with("_elt_");
-    let columns: Vec<usize> = (0..edits.num_columns()).filter(|at| own(edits.schema_ref().field(*at).name())).collect();
+    let columns: Vec<usize> =
+        (0..edits.num_columns()).filter(|at| own(edits.schema_ref().field(*at).name())).collect();
     show(&edits.project(&columns)?, row)
 }
 

@@ -1,5 +1,6 @@
 //! What users do, as they would tell it.
 
+mod edits;
 mod first_day; // a broken row, and what does not happen then
 mod incremental; // tables that each build adds to
 mod landing; // files that arrive, and files that should not

@@ -1,0 +1,396 @@
+//! Rows are inserted, updated, deleted and merged by statements, whichever way files are written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use elt::lake::Lake;
+use elt::lakehouse::{Lakehouse, Session};
+use insta::assert_snapshot;
+use object_store::memory::InMemory;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::test_lake::{TestLake, cells};
+
+/// Orders, as a table that statements may change.
+async fn shop() -> TestLake {
+    let lake = TestLake::new();
+    lake.sql(
+        "create table orders (id bigint not null, city string, n int check (n > 0)) comment 'what was sold'",
+    )
+    .await;
+    lake.sql("insert into orders values (1, 'Oslo', 3), (2, 'Rome', 5), (3, null, 7)").await;
+    lake
+}
+
+#[tokio::test]
+async fn a_statement_that_writes_is_a_release() {
+    let lake = shop().await;
+    lake.sql("update orders set n = n + 1, city = upper(city) where id < 3").await;
+    lake.sql("delete from orders where city is null").await;
+    lake.sql("insert into orders (n, id) values (9, 4)").await;
+    lake.sql("select * from orders order by id").await;
+    lake.sql("select * from orders version as of 1 order by id").await;
+    lake.sql("restore table orders to version as of 1").await;
+    lake.sql("select count(*), sum(n) from orders").await;
+    lake.sql("truncate table orders").await;
+    lake.sql("select count(*) from orders").await;
+    lake.roll_back(None).await;
+    lake.sql("select count(*) from orders").await;
+    lake.sql("drop table orders").await;
+    lake.sql("select * from orders").await;
+    lake.sql("undrop table orders").await;
+    lake.sql("select count(*) from orders").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 3 0 0 2
+    sql: UPDATE 0 2 0 3
+    sql: DELETE 0 0 1 4
+    sql: INSERT 1 0 0 5
+    sql: 1 OSLO 4 | 2 ROME 6 | 4 - 9
+    sql: 1 Oslo 3 | 2 Rome 5 | 3 - 7
+    sql: RESTORE 3 0 3 6
+    sql: 3 15
+    sql: TRUNCATE 0 0 3 7
+    sql: 0
+    rollback: release 8 (rollback to 6)
+    sql: 3
+    sql: DROP TABLE 0 0 0 9
+    sql: there is no table `main.orders`
+    sql: UNDROP TABLE 0 0 0 10
+    sql: 3
+    ");
+}
+
+#[tokio::test]
+async fn a_merge_does_for_each_row_what_its_first_fitting_clause_says() {
+    let lake = shop().await;
+    lake.sql(
+        "merge into orders as o
+         using (values (1, 'Oslo', 30), (2, 'gone', 0), (9, 'Lima', 1)) as s (id, city, n) on o.id = s.id
+         when matched and s.n = 0 then delete
+         when matched then update set n = s.n
+         when not matched then insert (id, n, city) values (id, n, city)
+         when not matched by source and o.n > 100 then delete
+         when not matched by source then update set city = 'left'",
+    )
+    .await;
+    lake.sql("select * from orders order by id").await;
+    lake.sql("merge into orders using (values (1, 'a', 1), (1, 'b', 2)) as s (id, city, n) on orders.id = s.id when matched then update set *").await;
+    lake.sql("merge into orders using (values (1, 'Bonn', 2, date '2024-05-01')) as s (id, city, n, at) on orders.id = s.id when matched then update set *").await;
+    lake.sql("merge with schema evolution into orders using (values (1, 'Bonn', 2, date '2024-05-01')) as s (id, city, n, at) on orders.id = s.id when matched then update set * when not matched then insert *").await;
+    lake.sql("select * from orders order by id").await;
+    lake.sql(
+        "merge into orders using (select 1 as id) as s on orders.id = s.id when matched then update set *",
+    )
+    .await;
+    lake.sql("merge into orders using (select null as id) as s on orders.id = s.id when not matched then insert (id, n) values (77, 1)").await;
+    lake.sql("select count(*) from orders").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 3 0 0 2
+    sql: MERGE 1 2 1 3
+    sql: 1 Oslo 30 | 3 left 7 | 9 Lima 1
+    sql: two rows are for the same row of `main.orders`: id = 1, city = b, n = 2
+    sql: MERGE 0 1 0 4
+    sql: MERGE 0 1 0 5
+    sql: 1 Bonn 2 2024-05-01 | 3 left 7 - | 9 Lima 1 -
+    sql: the source has no column `city` for `*`, and `main.orders` has one
+    sql: MERGE 1 0 0 6
+    sql: 4
+    ");
+}
+
+#[tokio::test]
+async fn rules_hold_whichever_way_a_row_comes() {
+    let lake = shop().await;
+    lake.sql("insert into orders values (null, 'x', 1)").await;
+    lake.sql("insert into orders values (4, 'x', 0)").await;
+    lake.sql("insert into orders (id) values (4)").await;
+    lake.sql("update orders set n = n - 3").await;
+    lake.sql("merge into orders using (values (4, 'x', -1)) as s (id, city, n) on orders.id = s.id when not matched then insert *").await;
+    lake.sql("insert into orders values (4, 'x')").await;
+    lake.sql("insert into orders (id, town) values (4, 'x')").await;
+    lake.sql("insert into orders values (4, 'x', 1.5)").await;
+    lake.sql("insert into orders values (4, 'x', 'many')").await;
+    lake.sql("update orders set nn = 1").await;
+    lake.sql("alter table orders add constraint small check (n < 6)").await;
+    lake.sql("alter table orders add constraint large check (n < 600)").await;
+    lake.sql("insert into orders values (4, 'x', 1000)").await;
+    lake.sql("alter table orders drop constraint large").await;
+    lake.sql("insert into orders values (4, 'x', 1000)").await;
+    lake.sql("alter table orders alter column city set not null").await;
+    lake.sql("alter table orders set tblproperties ('delta.appendOnly' = 'true')").await;
+    lake.sql("delete from orders where id = 1").await;
+    lake.sql("insert into orders values (5, 'x', 5)").await;
+    lake.sql("select count(*), sum(n) from orders").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 3 0 0 2
+    sql: a row for `main.orders` has no `id`, which is NOT NULL: id = null, city = x, n = 1
+    sql: a row for `main.orders` breaks the constraint `n_check_1`, CHECK (n > 0): id = 4, city = x, n = 0
+    sql: a row for `main.orders` breaks the constraint `n_check_1`, CHECK (n > 0): id = 4, city = null, n = null
+    sql: a row for `main.orders` breaks the constraint `n_check_1`, CHECK (n > 0): id = 1, city = Oslo, n = 0
+    sql: a row for `main.orders` breaks the constraint `n_check_1`, CHECK (n > 0): id = 4, city = x, n = -1
+    sql: 2 values for 3 columns of `main.orders`: id, city, n
+    sql: `main.orders` has no column `town`
+    sql: Arrow error: Cast error: a value of column `n` does not fit: it is double in the rows and int in the table; round or cast it in the query, or run with --full-refresh
+    sql: Arrow error: Cast error: Cannot cast string 'many' to value of Int32 type
+    sql: `main.orders` has no column `nn`
+    sql: rows of `main.orders` break it already: CHECK (n < 6)
+    sql: ALTER TABLE 0 0 0 3
+    sql: a row for `main.orders` breaks the constraint `large`, CHECK (n < 600): id = 4, city = x, n = 1000
+    sql: ALTER TABLE 0 0 0 4
+    sql: INSERT 1 0 0 5
+    sql: rows of `main.orders` break it already: `city` NOT NULL
+    sql: ALTER TABLE 0 0 0 6
+    sql: `main.orders` only takes new rows: its property `delta.appendOnly` is true
+    sql: INSERT 1 0 0 7
+    sql: 5 1020
+    ");
+}
+
+#[tokio::test]
+async fn rows_are_kept_in_a_folder_for_each_value_of_a_partition_column() {
+    let lake = TestLake::new();
+    lake.sql("create table days (id int, d date, note string) using delta partitioned by (d, note)").await;
+    lake.sql("insert into days select i, date '2024-01-01' + cast(i % 2 as int), case when i = 3 then null when i = 4 then 'a b/c' else 'x' end from generate_series(1, 6) as t (i)").await;
+    lake.sql("select * from days order by id").await;
+    lake.sql("select id from days where note is null").await;
+    lake.sql("select id from days where note = 'a b/c'").await;
+    lake.sql("select count(*) from days where d = date '2024-01-02' and note = 'x'").await;
+    lake.sql("update days set note = 'y' where d = date '2024-01-01'").await;
+    lake.sql("select d, note, count(*) from days group by d, note order by d, note").await;
+    lake.sql("insert into days replace where d = date '2024-01-02' values (7, date '2024-01-02', 'z')").await;
+    lake.sql("insert overwrite days values (8, date '2024-01-03', 'only')").await;
+    lake.sql("select * from days").await;
+    let mut folders: Vec<String> = std::fs::read_dir(lake.table_folder("main.days"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("d="))
+        .collect();
+    folders.sort();
+    assert_eq!(folders, ["d=2024-01-01", "d=2024-01-02", "d=2024-01-03"]);
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 6 0 0 2
+    sql: 1 2024-01-02 x | 2 2024-01-01 x | 3 2024-01-02 - | 4 2024-01-01 a b/c | 5 2024-01-02 x | 6 2024-01-01 x
+    sql: 3
+    sql: 4
+    sql: 2
+    sql: UPDATE 0 3 0 3
+    sql: 2024-01-01 y 3 | 2024-01-02 x 2 | 2024-01-02 - 1
+    sql: INSERT … REPLACE WHERE 1 0 3 4
+    sql: INSERT OVERWRITE 1 0 4 5
+    sql: 8 2024-01-03 only
+    ");
+}
+
+/// A write to a table of keys and values, in three languages: SQL, a map, and words.
+#[derive(Clone, Debug)]
+enum Edit {
+    Insert(Vec<(i64, i64)>),
+    Delete { every: i64 },
+    Update { from: i64, to: i64 },
+    Merge(Vec<(i64, i64)>),
+    Optimize,
+    Order,
+    Restore(usize),
+    Truncate,
+    Replace { from: i64, with: i64 },
+}
+
+fn an_edit() -> impl Strategy<Value = Edit> {
+    let pairs = || vec((0_i64..60, -9_i64..9), 1..12);
+    prop_oneof![
+        4 => pairs().prop_map(Edit::Insert),
+        3 => (2_i64..7).prop_map(|every| Edit::Delete { every }),
+        3 => (0_i64..60, 0_i64..60).prop_map(|(a, b)| Edit::Update { from: a.min(b), to: a.max(b) }),
+        4 => pairs().prop_map(Edit::Merge),
+        2 => Just(Edit::Optimize),
+        1 => Just(Edit::Order),
+        1 => (0_usize..20).prop_map(Edit::Restore),
+        1 => Just(Edit::Truncate),
+        1 => (0_i64..60, 0_i64..60).prop_map(|(from, with)| Edit::Replace { from, with }),
+    ]
+}
+
+/// The rows of the model: keys with their values, keys once each.
+type Rows = BTreeMap<i64, i64>;
+
+impl Edit {
+    /// The statement, for a table that has had so many versions.
+    fn sql(&self, table: &str, rows: &Rows, versions: usize) -> String {
+        let values = |pairs: &Rows| {
+            let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("({k}, {v})")).collect();
+            format!("(values {})", pairs.join(", "))
+        };
+        match self {
+            Self::Insert(pairs) => {
+                let new: Rows = pairs.iter().filter(|(k, _)| !rows.contains_key(k)).copied().collect();
+                match new.is_empty() {
+                    true => format!("delete from {table} where false"),
+                    false => format!(
+                        "insert into {table} {}",
+                        values(&new).trim_matches(['(', ')']).to_owned() + ")"
+                    ),
+                }
+            }
+            Self::Delete { every } => format!("delete from {table} where k % {every} = 1"),
+            Self::Update { from, to } => {
+                format!("update {table} set v = v + 1 where k between {from} and {to}")
+            }
+            Self::Merge(pairs) => format!(
+                "merge into {table} as t using {} as s (k, v) on t.k = s.k
+                 when matched and s.v < 0 then delete when matched then update set v = t.v + s.v
+                 when not matched and s.v >= 0 then insert *",
+                values(&pairs.iter().copied().collect())
+            ),
+            Self::Optimize => format!("optimize {table}"),
+            Self::Order => format!("optimize {table} zorder by (v)"),
+            Self::Restore(to) => format!("restore table {table} to version as of {}", to % versions),
+            Self::Truncate => format!("truncate table {table}"),
+            Self::Replace { from, with } => format!(
+                "insert into {table} replace where k >= {from} select k, v from {table} where k >= {from} and k < {with}"
+            ),
+        }
+    }
+
+    /// What it does to the model.
+    fn apply(&self, rows: &mut Rows, history: &[Rows]) {
+        match self {
+            Self::Insert(pairs) => {
+                let new: Rows = pairs.iter().filter(|(k, _)| !rows.contains_key(k)).copied().collect();
+                rows.extend(new);
+            }
+            Self::Delete { every } => rows.retain(|k, _| k % every != 1),
+            Self::Update { from, to } => rows.range_mut(from..=to).for_each(|(_, v)| *v += 1),
+            Self::Merge(pairs) => {
+                for (k, v) in pairs.iter().copied().collect::<Rows>() {
+                    match rows.get_mut(&k) {
+                        Some(_) if v < 0 => {
+                            rows.remove(&k);
+                        }
+                        Some(own) => *own += v,
+                        None if v >= 0 => {
+                            rows.insert(k, v);
+                        }
+                        None => {}
+                    }
+                }
+            }
+            Self::Optimize | Self::Order => {}
+            Self::Restore(to) => rows.clone_from(&history[to % history.len()]),
+            Self::Truncate => rows.clear(),
+            Self::Replace { from, with } => rows.retain(|k, _| k < from || k < with),
+        }
+    }
+}
+
+/// One table for each way of writing, and a map beside them.
+#[test]
+fn copied_or_hidden_every_version_has_the_rows_of_the_model() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut runner = TestRunner::new(Config { cases: 12, max_shrink_iters: 60, ..Config::default() });
+    let edits = vec(an_edit(), 4..14);
+    let ran = runner
+        .run(&edits, |edits| runtime.block_on(Box::pin(all_agree(&edits))).map_err(TestCaseError::fail));
+    ran.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+const WAYS: [(&str, &str); 4] = [
+    ("copied", ""),
+    ("hidden", "tblproperties ('delta.enableDeletionVectors' = 'true', 'elt.writeMode' = 'merge-on-read')"),
+    (
+        "parted",
+        "partitioned by (p) tblproperties ('delta.enableDeletionVectors' = 'true', 'elt.writeMode' = 'merge-on-read')",
+    ),
+    ("chosen", "tblproperties ('delta.enableDeletionVectors' = 'true')"),
+];
+
+async fn all_agree(edits: &[Edit]) -> Result<(), String> {
+    let folder = TestLake::new();
+    let lakehouse = folder.on(Lake::on(Arc::new(InMemory::new()), "memory"), 0);
+    let mut session = lakehouse.session().await.map_err(|error| error.to_string())?;
+    for (way, layout) in WAYS {
+        let columns = if way == "parted" { "k bigint, v bigint, p bigint" } else { "k bigint, v bigint" };
+        session = run(&lakehouse, session, &format!("create table {way} ({columns}) {layout}")).await?;
+    }
+    let mut histories: BTreeMap<&str, Vec<Rows>> =
+        WAYS.iter().map(|(way, _)| (*way, vec![Rows::new()])).collect();
+    let mut rows = Rows::new();
+    for edit in edits {
+        let before = rows.clone();
+        // Going back means something else where a statement made no version.
+        if matches!(edit, Edit::Restore(_)) && histories.values().any(|h| *h != histories["copied"]) {
+            continue;
+        }
+        for (way, _) in WAYS {
+            let history = histories.get_mut(way).expect("each way has one");
+            let sql = parted(way, &edit.sql(way, &before, history.len()));
+            let mut after = before.clone();
+            edit.apply(&mut after, history);
+            let version = version_of(&lakehouse, way).await?;
+            session = run(&lakehouse, session, &sql).await?;
+            let now = read(&session, &format!("select k, v from {way}")).await?;
+            if now != after {
+                return Err(format!("{way} after {sql}: {now:?} and not {after:?}"));
+            }
+            if version_of(&lakehouse, way).await? > version {
+                history.push(after.clone());
+            }
+            rows = after;
+        }
+    }
+    for (way, history) in &histories {
+        for (version, wanted) in history.iter().enumerate() {
+            let then = read(&session, &format!("select k, v from {way} version as of {version}")).await?;
+            if then != *wanted {
+                return Err(format!("{way} version {version}: {then:?} and not {wanted:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The statement for a table that is partitioned by a third column.
+fn parted(way: &str, sql: &str) -> String {
+    match way {
+        "parted" if sql.starts_with("insert into parted values") => {
+            format!(
+                "insert into parted select k, v, k % 3 from ({}) as t (k, v)",
+                &sql["insert into parted ".len()..]
+            )
+        }
+        "parted" => sql
+            .replace("then insert *", "then insert (k, v, p) values (s.k, s.v, s.k % 3)")
+            .replace("select k, v from parted", "select k, v, p from parted"),
+        _ => sql.to_owned(),
+    }
+}
+
+async fn run(lakehouse: &Lakehouse, session: Session, sql: &str) -> Result<Session, String> {
+    let (outcome, session) =
+        Box::pin(lakehouse.execute(&session, sql)).await.map_err(|error| format!("{sql}: {error:?}"))?;
+    outcome.collect().await.map_err(|error| format!("{sql}: {error:?}"))?;
+    Ok(session)
+}
+
+async fn read(session: &Session, sql: &str) -> Result<Rows, String> {
+    let outcome = Box::pin(session.execute(sql)).await.map_err(|error| format!("{sql}: {error:?}"))?;
+    let batches = outcome.collect().await.map_err(|error| format!("{sql}: {error:?}"))?;
+    let mut rows = Rows::new();
+    for row in cells(&batches) {
+        let key = row[0].parse().map_err(|_| format!("{sql}: {row:?}"))?;
+        if rows.insert(key, row[1].parse().map_err(|_| format!("{sql}: {row:?}"))?).is_some() {
+            return Err(format!("{sql}: the key {key} is there twice"));
+        }
+    }
+    Ok(rows)
+}
+
+async fn version_of(lakehouse: &Lakehouse, table: &str) -> Result<u64, String> {
+    let commits = lakehouse.history(table, 1).await.map_err(|error| error.to_string())?;
+    Ok(commits[0].version.0)
+}
