@@ -6,9 +6,10 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -25,20 +26,22 @@ use object_store::{
 #[derive(Debug)]
 pub(super) struct DurableLocal {
     inner: LocalFileSystem,
-    staged: Arc<AtomicU64>,
 }
+
+/// Counts the staging files of this process, from a number that no other process begins with, on this
+/// machine or on another that shares the disk.
+static STAGED: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0) >> 1));
 
 impl DurableLocal {
     /// The store in `root`, which must exist.
     pub(super) fn new(root: &FsPath) -> Result<Self> {
-        let start = u64::from(std::process::id()) << 32;
-        Ok(Self { inner: LocalFileSystem::new_with_prefix(root)?, staged: Arc::new(AtomicU64::new(start)) })
+        Ok(Self { inner: LocalFileSystem::new_with_prefix(root)? })
     }
 
     /// A name beside `path` that `LocalFileSystem` does not list: `<name>#<digits>`.
-    fn staging_path(&self, path: &FsPath) -> PathBuf {
+    fn staging_path(path: &FsPath) -> PathBuf {
         let mut name = path.as_os_str().to_owned();
-        name.push(format!("#{}", self.staged.fetch_add(1, Ordering::Relaxed)));
+        name.push(format!("#{}", STAGED.fetch_add(1, Ordering::Relaxed)));
         PathBuf::from(name)
     }
 }
@@ -47,7 +50,7 @@ impl DurableLocal {
 impl ObjectStore for DurableLocal {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let path = self.inner.path_to_filesystem(location)?;
-        let staging = self.staging_path(&path);
+        let staging = Self::staging_path(&path);
         let mode = options.mode;
         let location = location.to_string();
         blocking(move || {

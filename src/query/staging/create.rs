@@ -292,7 +292,10 @@ pub(super) fn drop(
         ObjectType::Table => ("DROP TABLE", false),
         ObjectType::View => ("DROP VIEW", true),
         other => {
-            return Err(not_supported(&format!("DROP {other}"), "DROP TABLE and DROP VIEW are what there is"));
+            return Err(not_supported(
+                &format!("DROP {other}"),
+                "DROP TABLE and DROP VIEW are what there is",
+            ));
         }
     };
     let mut staged = Staged::nothing(statement);

@@ -394,3 +394,36 @@ async fn version_of(lakehouse: &Lakehouse, table: &str) -> Result<u64, String> {
     let commits = lakehouse.history(table, 1).await.map_err(|error| error.to_string())?;
     Ok(commits[0].version.0)
 }
+
+/// Ten people at one table, each with a process of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_writers_at_once_lose_nothing_and_double_nothing() {
+    const ROUNDS: i64 = 3;
+    let lake = TestLake::new();
+    lake.sql("create table t (who bigint, n bigint) tblproperties ('delta.enableDeletionVectors' = 'true', 'elt.writeMode' = 'merge-on-read')").await;
+    lake.sql("insert into t values (100, 0), (101, 0)").await;
+    let mut writers = tokio::task::JoinSet::new();
+    for who in 0..11_i64 {
+        let lakehouse = lake.open();
+        writers.spawn(async move {
+            let session = lakehouse.session().await.unwrap();
+            for round in 0..ROUNDS {
+                let sql = match who {
+                    8 | 9 => format!("merge into t using (values ({})) as s (who) on t.who = s.who when matched then update set n = t.n + 1", 92 + who),
+                    10 => "optimize t".to_owned(),
+                    _ => format!("insert into t values ({who}, {round})"),
+                };
+                let (outcome, _) = Box::pin(lakehouse.execute(&session, &sql)).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+                outcome.collect().await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(
+        lake.rows("select count(*), count(distinct who * 100 + n) from t where who < 100").await,
+        "24 24"
+    );
+    assert_eq!(lake.rows("select who, n from t where who >= 100 order by who").await, "100 3 | 101 3");
+}
