@@ -88,6 +88,8 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Go back to an earlier release, as a new release
     Rollback(RollbackArgs),
+    /// Compact tables, write checkpoints, delete files that nobody needs
+    Maintain(MaintainArgs),
     /// Make a small project that works at once
     Init(InitArgs),
     /// Delete the artifacts that elt made (not the lake)
@@ -218,6 +220,18 @@ pub(super) struct HistoryArgs {
 pub(super) struct RollbackArgs {
     /// Release to go back to [default: the one before the newest]
     pub(super) release: Option<u64>,
+    /// How the report is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct MaintainArgs {
+    /// Table to maintain [default: all]
+    pub(super) table: Option<String>,
+    /// Only say what is due
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,

@@ -35,6 +35,16 @@ pub fn log_entry(name: &TableName, version: TableVersion) -> Path {
     log(name).join(format!("{:020}.json", version.0))
 }
 
+/// The checkpoint of a Delta table at a version.
+pub fn checkpoint(name: &TableName, version: TableVersion) -> Path {
+    log(name).join(format!("{:020}.checkpoint.parquet", version.0))
+}
+
+/// The version of a checkpoint that is one file.
+pub fn checkpoint_of(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".checkpoint.parquet")?.parse().ok()
+}
+
 /// Where one raw file is kept, by the load that brought it.
 pub fn raw(name: &TableName, load: &str, file: &str) -> Path {
     Path::from(format!("raw/{}/{}/{load}/{file}", name.schema(), name.table()))

@@ -28,6 +28,7 @@ impl From<QueryError> for Error {
                 let diagnostic = Diagnostic::error(mistake.code(), mistake.message().to_owned());
                 Self::new(kind, diagnostic.maybe_help(mistake.help_text().map(str::to_owned)))
             }
+            QueryError::Other(error) => *error,
             other => Self::new(kind, other),
         }
     }

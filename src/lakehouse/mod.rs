@@ -7,6 +7,7 @@
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
 mod errors;
+mod maintain;
 mod open;
 mod report;
 mod sources;
@@ -27,6 +28,7 @@ use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKi
 use crate::table::Tables;
 use open::Found;
 
+pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
 pub use report::{BuildRequest, Built, Compiled, Landed, step_json};
 
@@ -198,13 +200,17 @@ impl Lakehouse {
             goal: Goal::Keep,
         };
         let published = release::publish(&self.tables, &self.world, proposal).await?;
+        let release = released(published);
+        if let Some(release) = &release {
+            maintain::tell(&self.maintain_after(release).await, watch);
+        }
         let built = Built {
             run,
             warnings,
             landed: reports,
             held_back: done.held_back,
             steps: done.steps,
-            release: released(published),
+            release,
             before,
             took: begun.elapsed(),
         };

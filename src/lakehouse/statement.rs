@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Lakehouse, released};
+use crate::base::Unwatched;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
 use crate::release::{self, Goal, Proposal, Release, ReleaseError, ReleaseKind};
-use crate::table::TableError;
+use crate::table::{TableError, Unneeded};
 
 /// How often a statement is worked out anew because others were faster.
 const ATTEMPTS: u32 = 30;
@@ -23,6 +24,12 @@ impl Lakehouse {
     /// # Errors
     /// Nothing was published. [`ReleaseError::LostRace`] if others published faster again and again.
     pub async fn execute(&self, session: &Session, sql: &str) -> Result<(Outcome, Session), QueryError> {
+        if let Some(vacuum) = session.vacuum(sql)? {
+            let (dry_run, table) = (vacuum.dry_run, vacuum.table.clone());
+            let retain = vacuum.retain_hours.map(chrono::Duration::hours);
+            let files = self.vacuum(&table, retain, dry_run, &Unwatched).await.map_err(Box::new)?;
+            return Ok((deleted(&files), session.clone()));
+        }
         if !session.writes(sql)? {
             return Ok((session.execute(sql).await?, session.clone()));
         }
@@ -48,6 +55,9 @@ impl Lakehouse {
             match release::publish(self.tables(), self.world(), proposal).await {
                 Ok(published) => {
                     let release = released(published);
+                    for summary in release.iter().flat_map(|release| &release.tables) {
+                        self.checkpoint_if_due(&summary.table, summary.version).await;
+                    }
                     let session = self.newest(&session).await?;
                     return Ok((told(&staged, release.as_ref()), session));
                 }
@@ -73,6 +83,12 @@ fn jitter(id: &str, attempt: u32) -> Duration {
     let chance = id.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let most = 5_u64 << attempt.min(6);
     Duration::from_millis(1 + chance % most)
+}
+
+/// The files that a VACUUM deleted, or would delete.
+fn deleted(files: &[Unneeded]) -> Outcome {
+    let row = |file: &Unneeded| [Some(file.path.clone()), Some(file.bytes.to_string())];
+    Outcome::table(["path", "bytes"], &["bytes"], files.iter().map(row).collect())
 }
 
 /// What a statement did, as one row.

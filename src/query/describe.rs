@@ -113,6 +113,55 @@ pub(super) async fn history(
     Ok(Outcome::table(names, &["version", "release"], rows.collect()))
 }
 
+/// `DESCRIBE DETAIL t`: one row, with the columns that Delta's users know.
+pub(super) async fn detail(session: &Session, table: &str) -> Result<Outcome, QueryError> {
+    let name = resolve(session, table)?;
+    let scope = session.scope();
+    let Some(version) = scope.pins().tables.get(&name).copied() else {
+        let mistake =
+            SqlMistake::new("elt::sql::version", format!("`{name}` is a view; a view has no files"));
+        return Err(mistake.help("`describe` lists its columns").into());
+    };
+    let snapshot = scope.tables().snapshot(&name, version).await?;
+    let (files, design) = (snapshot.files(), snapshot.design());
+    let sum = |of: &dyn Fn(&table::DataFile) -> u64| Some(files.iter().map(of).sum::<u64>().to_string());
+    let json = |value: serde_json::Value| Some(value.to_string());
+    let row = [
+        Some("delta".to_owned()),
+        Some(snapshot.id().to_owned()),
+        Some(name.to_string()),
+        design.description().map(str::to_owned),
+        Some(crate::lake::layout::table(&name).to_string()),
+        Some(version.to_string()),
+        json(serde_json::json!(design.partition_columns())),
+        Some(files.len().to_string()),
+        sum(&table::DataFile::size),
+        snapshot.rows().map(|rows| rows.to_string()),
+        sum(&table::DataFile::hidden_rows),
+        json(serde_json::json!(design.properties())),
+        Some(design.write_mode().to_string()),
+        json(design.protocol_json()),
+    ];
+    let names = [
+        "format",
+        "id",
+        "name",
+        "description",
+        "location",
+        "version",
+        "partitionColumns",
+        "numFiles",
+        "sizeInBytes",
+        "numRows",
+        "numHiddenRows",
+        "properties",
+        "writeMode",
+        "protocol",
+    ];
+    let numbers = ["version", "numFiles", "sizeInBytes", "numRows", "numHiddenRows"];
+    Ok(Outcome::table(names, &numbers, vec![row]))
+}
+
 /// The table that a text names, if the session sees it.
 pub(super) fn resolve(session: &Session, text: &str) -> Result<TableName, QueryError> {
     let name = TableName::parse(text, session.default_schema())

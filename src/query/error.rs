@@ -110,6 +110,10 @@ pub enum QueryError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Release(#[from] ReleaseError),
+    /// Something that the statement asked for besides rows failed.
+    #[error(transparent)]
+    #[diagnostic(code(elt::sql::failed))]
+    Other(#[from] Box<crate::base::Error>),
     /// The engine failed while it was answering.
     #[error("the query failed while it ran")]
     #[diagnostic(
@@ -126,6 +130,7 @@ impl QueryError {
             Self::Sql(mistake) => mistake.kind(),
             Self::Table(error) => error.kind(),
             Self::Release(error) => error.kind(),
+            Self::Other(error) => error.kind(),
             Self::Engine(error) => match error.find_root() {
                 DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Unavailable,
                 DataFusionError::Internal(_) => ErrorKind::Internal,

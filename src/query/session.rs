@@ -88,7 +88,18 @@ impl Session {
 
     /// Whether a statement changes tables.
     pub fn writes(&self, sql: &str) -> Result<bool, QueryError> {
-        Ok(matches!(dialect::parse(sql)?, Statement::Write(_) | Statement::OwnWrite(_)))
+        Ok(matches!(
+            dialect::parse(sql)?,
+            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_)
+        ))
+    }
+
+    /// What files a statement would have deleted; nothing if it is another statement.
+    pub fn vacuum(&self, sql: &str) -> Result<Option<dialect::Vacuum>, QueryError> {
+        match dialect::parse(sql)? {
+            Statement::Vacuum(vacuum) => Ok(Some(vacuum)),
+            _ => Ok(None),
+        }
     }
 
     /// Answers one statement. Rows come as they are found.
@@ -99,7 +110,8 @@ impl Session {
             Statement::ShowReleases => describe::releases(self).await,
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
-            Statement::Write(_) | Statement::OwnWrite(_) => {
+            Statement::Detail { table } => describe::detail(self, &table).await,
+            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) => {
                 let mistake = SqlMistake::new("elt::sql::read_only", "this session only reads");
                 Err(mistake.help("run the statement with `elt sql`, or through `Lakehouse::execute`").into())
             }

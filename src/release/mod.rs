@@ -30,6 +30,8 @@ pub use publish::{Goal, Proposal, Published, publish};
 pub use recover::{Recovered, recover};
 pub use roll_back::roll_back;
 
+use chrono::{DateTime, Utc};
+
 use crate::base::ReleaseNumber;
 use crate::lake::{Lake, layout};
 
@@ -73,4 +75,19 @@ pub async fn list(lake: &Lake, limit: usize) -> Result<Vec<Release>, ReleaseErro
         releases.push(release(lake, ReleaseNumber(number)).await?);
     }
     Ok(releases)
+}
+
+/// Returns the release that was current at `instant`; the first one if that was later, nothing if there is none.
+///
+/// Whoever looks back no further than `instant` reads its tables at the versions that it pins, or at later ones.
+pub async fn current_at(lake: &Lake, instant: DateTime<Utc>) -> Result<Option<Release>, ReleaseError> {
+    let mut oldest = None;
+    for release in list(lake, usize::MAX).await? {
+        let is_it = release.at <= instant;
+        oldest = Some(release);
+        if is_it {
+            break;
+        }
+    }
+    Ok(oldest)
 }

@@ -153,6 +153,11 @@ impl Change {
         self
     }
 
+    /// How many files go, and how many come.
+    pub fn file_counts(&self) -> (usize, usize) {
+        (self.retire.len(), self.add.len())
+    }
+
     /// The data files afterwards.
     pub fn files(&self) -> Vec<DataFile> {
         let before = self.base.iter().flat_map(|snapshot| snapshot.files());

@@ -144,6 +144,11 @@ impl Design {
         }
     }
 
+    /// Whether files that are no longer needed may be deleted before a week is over.
+    pub fn allows_short_retention(&self) -> bool {
+        self.properties.contains_key("delta.deletedFileRetentionDuration")
+    }
+
     /// The same table with another way of carrying out deletes, updates and merges.
     #[must_use]
     pub fn with_write_mode(mut self, mode: WriteMode) -> Self {
@@ -271,6 +276,11 @@ impl Design {
             Role::Writer if protocol.writer >= 7 => protocol.writer_features.clone(),
             Role::Writer => legacy_features(protocol.writer),
         }
+    }
+
+    /// The versions and features of the protocol that it needs.
+    pub fn protocol_json(&self) -> Value {
+        self.protocol_action()["protocol"].clone()
     }
 
     /// The `protocol` action.

@@ -41,6 +41,22 @@ pub enum TableError {
         /// Which versions there are.
         help: String,
     },
+    /// Files of an earlier version were deleted.
+    #[error("version {version} of `{table}` cannot be put back: its file {path} is gone")]
+    #[diagnostic(
+        code(elt::table::files_gone),
+        help(
+            "a vacuum deletes what no release of the last week can reach; go back to a later release, or restore the file from a backup"
+        )
+    )]
+    FilesGone {
+        /// The table.
+        table: TableName,
+        /// The version that was to come back.
+        version: TableVersion,
+        /// The file, below the table's root.
+        path: String,
+    },
     /// The table did not exist at that time.
     #[error("`{table}` has no version as old as {asked}: its first one is of {first}")]
     #[diagnostic(code(elt::table::before_first_version), help("`elt history {table}` lists the versions"))]
@@ -204,6 +220,7 @@ impl TableError {
         match self {
             Self::Lake(error) => error.kind(),
             Self::TornCommit { .. }
+            | Self::FilesGone { .. }
             | Self::DuplicateKey { .. }
             | Self::MatchedTwice { .. }
             | Self::NullNotAllowed { .. }

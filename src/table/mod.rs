@@ -8,6 +8,7 @@
 
 mod as_of;
 mod change;
+mod checkpoint;
 pub mod commit;
 mod design;
 mod error;
@@ -19,10 +20,12 @@ mod schema;
 mod skip;
 mod snapshot;
 mod tables;
+mod vacuum;
 pub mod write;
 
 pub use as_of::version_at;
 pub use change::{Change, Effect, Operation};
+pub use checkpoint::{CHECKPOINT_EVERY, last_checkpoint, write_checkpoint};
 pub use design::Design;
 pub use error::TableError;
 pub use file::DataFile;
@@ -31,4 +34,5 @@ pub use scan::{FILE_COLUMN, POSITION_COLUMN, Scan};
 pub use schema::storable;
 pub use snapshot::Snapshot;
 pub use tables::Tables;
+pub use vacuum::{Unneeded, default_retention, delete, unneeded};
 pub use write::{ACTION_COLUMN, WriteMode};

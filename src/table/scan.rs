@@ -7,7 +7,7 @@
 //! file is decoded; files that cannot hold a row that is asked for are not opened.
 //!
 //! With [`Scan::with_places`] each row also says which file it is in and where; writers find the rows to
-//! touch that way, and [`Scan::picking`] reads just those.
+//! touch that way.
 //!
 //! Not here: which files those are (`skip`), and what a deletion vector is (`hidden`).
 
@@ -53,7 +53,6 @@ pub struct Scan {
     columns: SchemaRef,
     partition_columns: Vec<String>,
     files: Vec<DataFile>,
-    picked: Option<Arc<BTreeMap<String, Positions>>>,
     passed_over: Option<Arc<BTreeMap<String, Positions>>>,
     places: bool,
 }
@@ -71,7 +70,6 @@ impl Scan {
             columns: viewed(columns),
             partition_columns: partition_columns.to_vec(),
             files,
-            picked: None,
             passed_over: None,
             places: false,
         }
@@ -91,14 +89,6 @@ impl Scan {
     #[must_use]
     pub fn with_places(mut self) -> Self {
         self.places = true;
-        self
-    }
-
-    /// Reads these rows of these files, and nothing else. Hidden rows stay hidden.
-    #[must_use]
-    pub(super) fn picking(mut self, rows: Arc<BTreeMap<String, Positions>>) -> Self {
-        self.files.retain(|file| rows.contains_key(file.path()));
-        self.picked = Some(rows);
         self
     }
 
@@ -166,9 +156,8 @@ impl Scan {
     /// Which rows of a file to decode; nothing if all.
     async fn selection(&self, file: &DataFile, store: &dyn ObjectStore) -> Result<Option<RowSelection>> {
         let hidden = file.hidden(store, &self.root).await?;
-        let picked = self.picked.as_ref().and_then(|picked| picked.get(file.path()));
         let over = self.passed_over.as_ref().and_then(|over| over.get(file.path()));
-        if hidden.is_none() && picked.is_none() && over.is_none() {
+        if hidden.is_none() && over.is_none() {
             return Ok(None);
         }
         let Some(rows) = file.rows_in_file() else {
@@ -180,10 +169,7 @@ impl Scan {
         if let Some(over) = over {
             gone |= over;
         }
-        Ok(Some(match picked {
-            Some(picked) => selecting(&(picked - &gone), rows, true),
-            None => selecting(&gone, rows, false),
-        }))
+        Ok(Some(all_but(&gone, rows)))
     }
 
     fn whole_statistics(&self) -> Statistics {
@@ -202,7 +188,7 @@ impl Scan {
             column.min_value = bound(parts().map(|part| &part.min_value), |a, b| a.min(b));
             column.max_value = bound(parts().map(|part| &part.max_value), |a, b| a.max(b));
         }
-        if self.picked.is_some() || self.passed_over.is_some() {
+        if self.passed_over.is_some() {
             whole = whole.to_inexact();
         }
         whole
@@ -236,13 +222,9 @@ fn partition_scalar(value: Option<&str>, data_type: &DataType) -> Result<ScalarV
     }
 }
 
-/// Takes (or steps over) `positions` of a file of so many rows.
-fn selecting(positions: &Positions, rows: u64, take: bool) -> RowSelection {
+/// Steps over `positions` of a file of so many rows.
+fn all_but(positions: &Positions, rows: u64) -> RowSelection {
     let length = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
-    let run = |rows: u64, take: bool| match take {
-        true => RowSelector::select(length(rows)),
-        false => RowSelector::skip(length(rows)),
-    };
     let mut selectors = Vec::new();
     let mut done = 0;
     let mut named = positions.iter().take_while(|position| *position < rows).peekable();
@@ -252,13 +234,13 @@ fn selecting(positions: &Positions, rows: u64, take: bool) -> RowSelection {
             end += 1;
         }
         if first > done {
-            selectors.push(run(first - done, !take));
+            selectors.push(RowSelector::select(length(first - done)));
         }
-        selectors.push(run(end - first, take));
+        selectors.push(RowSelector::skip(length(end - first)));
         done = end;
     }
     if rows > done {
-        selectors.push(run(rows - done, !take));
+        selectors.push(RowSelector::select(length(rows - done)));
     }
     RowSelection::from(selectors)
 }
@@ -306,14 +288,13 @@ impl TableProvider for Scan {
         let schema = self.table_schema();
         let inner = Arc::clone(schema.table_schema());
         let options = session.config_options().execution.parquet.clone();
-        let mut source = ParquetSource::new(schema.clone()).with_table_parquet_options(
+        let source = ParquetSource::new(schema.clone()).with_table_parquet_options(
             datafusion::config::TableParquetOptions { global: options, ..Default::default() },
         );
         let mut scan = self.clone();
         if let Some(filter) = conjunction(filters.to_vec()) {
             let filter = session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&inner))?)?;
             scan.files = needed(&self.files, &self.columns, &self.partition_columns, &filter)?;
-            source = source.with_predicate(filter);
         } else if let Some(limit) = limit {
             scan.files = first_files(&self.files, limit);
         }
@@ -371,12 +352,10 @@ mod tests {
     #[test]
     fn positions_become_runs() {
         let positions: Positions = [0, 1, 5, 9].into_iter().collect();
-        let over = selecting(&positions, 10, false);
+        let over = all_but(&positions, 10);
         assert_eq!(over.row_count(), 6);
         assert_eq!(over.skipped_row_count(), 4);
-        let only = selecting(&positions, 10, true);
-        assert_eq!(only.row_count(), 4);
-        assert_eq!(selecting(&Positions::new(), 3, false).row_count(), 3);
-        assert_eq!(selecting(&Positions::new(), 3, true).row_count(), 0);
+        assert_eq!(all_but(&Positions::new(), 3).row_count(), 3);
+        assert_eq!(all_but(&[0, 1, 2].into_iter().collect(), 3).row_count(), 0);
     }
 }

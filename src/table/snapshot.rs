@@ -7,6 +7,7 @@ use deltalake::kernel::{Metadata, Protocol};
 use deltalake::table::state::DeltaTableState;
 use futures::StreamExt;
 
+use super::checkpoint::{last_checkpoint, transactions_at};
 use super::commit::NEVER;
 use super::error::log_error;
 use super::{DataFile, Design, TableError, Tables};
@@ -121,20 +122,25 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// Every `txn` in one pass over the log's JSON entries; nothing if the log's beginning was
-    /// cleaned away and only a checkpoint remembers.
+    /// Every `txn` in one pass over the newest checkpoint and the log's JSON entries after it; nothing if
+    /// the log's beginning was cleaned away and only a checkpoint of another kind remembers.
     pub(super) async fn all_transactions(
         &self,
         tables: &Tables,
     ) -> Result<Option<HashMap<String, i64>>, TableError> {
         let lake = tables.lake();
-        let versions = (0..=self.version.0).map(TableVersion);
+        let checkpoint = last_checkpoint(tables, &self.table, self.version).await?;
+        let mut all = match checkpoint {
+            Some(checkpoint) => transactions_at(tables, &self.table, checkpoint).await?,
+            None => HashMap::new(),
+        };
+        let versions =
+            (checkpoint.map_or(0, |checkpoint| checkpoint.0 + 1)..=self.version.0).map(TableVersion);
         let entries: Vec<_> = futures::stream::iter(versions)
             .map(|version| async move { lake.read(&layout::log_entry(&self.table, version)).await })
             .buffered(16)
             .collect()
             .await;
-        let mut all = HashMap::new();
         for entry in entries {
             let Some(bytes) = entry? else { return Ok(None) };
             let text = String::from_utf8_lossy(&bytes);

@@ -140,6 +140,17 @@ impl TestLake {
         });
     }
 
+    /// Maintains all tables, or asks what is due, and writes it down.
+    pub(crate) async fn maintain(&self, dry_run: bool) {
+        let done = Box::pin(self.open().maintain(None, dry_run, &Unwatched)).await.unwrap();
+        let actions = done.done.iter().map(|done| format!("{} {} {}", done.action, done.table, done.detail));
+        let actions: Vec<String> = actions.collect();
+        self.say(&format!(
+            "maintain: {}\n",
+            if actions.is_empty() { "nothing".to_owned() } else { actions.join(", ") }
+        ));
+    }
+
     /// Asks for rows, and writes them down: `1 Oslo | 2 Rome`.
     pub(crate) async fn sql(&self, sql: &str) {
         let rows = self.rows(sql).await;

@@ -10,8 +10,8 @@ mod write;
 pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
 pub(super) use time_travel::{FILES, Reference, pin_to_release, resolve_versions};
-pub use write::OwnWrite;
 pub(super) use write::{ALL_COLUMNS, PLACES};
+pub use write::{OwnWrite, Vacuum};
 
 use sqlparser::dialect::{Dialect, GenericDialect};
 

@@ -7,7 +7,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use super::EltDialect;
 use super::time_travel::spell_out_releases;
-use super::write::{OwnWrite, own_write, without_using_delta};
+use super::write::{OwnWrite, Vacuum, own_write, without_using_delta};
 use crate::query::SqlMistake;
 
 /// A statement, understood as far as words go.
@@ -19,6 +19,13 @@ pub enum Statement {
     Write(Box<ast::Statement>),
     /// The same, in words that sqlparser does not know.
     OwnWrite(OwnWrite),
+    /// Files that nobody needs are to be deleted.
+    Vacuum(Vacuum),
+    /// `DESCRIBE DETAIL t`
+    Detail {
+        /// The table, as written.
+        table: String,
+    },
     /// `SHOW TABLES [IN schema]`
     ShowTables {
         /// Only tables of this schema.
@@ -125,6 +132,10 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
             let (table, rest) = name(&solid[2..], "DESCRIBE HISTORY")?;
             Statement::History { table, limit: limit(rest)? }
         }
+        ["VACUUM", ..] => Statement::Vacuum(Vacuum::read(&solid)?),
+        ["DESCRIBE" | "DESC", "DETAIL", ..] => {
+            Statement::Detail { table: only_name(&solid[2..], "DESCRIBE DETAIL")? }
+        }
         ["DESCRIBE" | "DESC", "TABLE", ..] => {
             Statement::Describe { table: only_name(&solid[2..], "DESCRIBE TABLE")? }
         }
@@ -136,7 +147,10 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
 }
 
 /// Reads `a`, `a.b` or a quoted file name; returns it and what follows.
-fn name<'a>(tokens: &'a [&'a Token], after: &str) -> Result<(String, &'a [&'a Token]), SqlMistake> {
+pub(super) fn name<'a>(
+    tokens: &'a [&'a Token],
+    after: &str,
+) -> Result<(String, &'a [&'a Token]), SqlMistake> {
     let mut text = String::new();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {

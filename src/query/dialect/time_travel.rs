@@ -413,7 +413,7 @@ mod tests {
     fn names_go_there_and_back() {
         let as_of = AsOf::Timestamp(parse_instant("2026-01-31 08:00").unwrap());
         let read = Reference::read(&format!("t{}", AsOfText(&as_of)));
-        assert_eq!(read, Reference { table: "t".into(), as_of: Some(as_of) });
+        assert_eq!(read, Reference { table: "t".into(), as_of: Some(as_of), places: false });
         assert_eq!(Reference::read("a@b").as_of, None);
     }
 }

@@ -57,6 +57,52 @@ pub enum OwnWrite {
     },
 }
 
+/// `VACUUM t [RETAIN n HOURS] [DRY RUN]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vacuum {
+    /// The table, as written.
+    pub table: String,
+    /// How long files are kept; nothing means as long as ever.
+    pub retain_hours: Option<i64>,
+    /// Whether only to tell.
+    pub dry_run: bool,
+}
+
+impl Vacuum {
+    pub(super) fn read(tokens: &[&Token]) -> Result<Self, SqlMistake> {
+        let help = "write `VACUUM t`, `VACUUM t RETAIN 200 HOURS` or `VACUUM t DRY RUN`";
+        let (table, mut rest) = super::statement::name(&tokens[1..], "VACUUM")?;
+        let mut vacuum = Self { table, retain_hours: None, dry_run: false };
+        while !rest.is_empty() {
+            let words: Vec<String> =
+                rest.iter().take(3).map(|token| token.to_string().to_uppercase()).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            rest = match words.as_slice() {
+                ["RETAIN", hours, "HOURS"] => {
+                    let number = hours.parse().map_err(|_| {
+                        SqlMistake::new("elt::sql::syntax", format!("`{hours}` is not a number of hours"))
+                            .help(help)
+                    })?;
+                    vacuum.retain_hours = Some(number);
+                    &rest[3..]
+                }
+                ["DRY", "RUN", ..] => {
+                    vacuum.dry_run = true;
+                    &rest[2..]
+                }
+                _ => {
+                    return Err(SqlMistake::new(
+                        "elt::sql::syntax",
+                        format!("`{}` is not expected here", rest[0]),
+                    )
+                    .help(help));
+                }
+            };
+        }
+        Ok(vacuum)
+    }
+}
+
 /// Reads such a statement; nothing if it is not one.
 pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, SqlMistake> {
     let tokens: Vec<TokenWithSpan> = tokens

@@ -116,12 +116,12 @@ impl Session {
 
     /// Runs a query that was made of pieces of the user's statement.
     async fn rows_of(&self, query: ast::Query) -> Result<Outcome, QueryError> {
-        self.run(ast::Statement::Query(Box::new(query))).await
+        Box::pin(self.run(ast::Statement::Query(Box::new(query)))).await
     }
 
     /// The columns that a query of the user's gives.
     async fn columns_of(&self, query: ast::Query) -> Result<Vec<String>, QueryError> {
-        let plan = self.plan(ast::Statement::Query(Box::new(query))).await?;
+        let plan = Box::pin(self.plan(ast::Statement::Query(Box::new(query)))).await?;
         Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
     }
 }

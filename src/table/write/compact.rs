@@ -19,11 +19,13 @@ pub struct Compaction {
     pub small: u64,
     /// A file with more than one hidden row in so many is worth writing again.
     pub hidden_one_in: u64,
+    /// Fewer small files of a partition than this are left as they are.
+    pub at_least: usize,
 }
 
 impl Default for Compaction {
     fn default() -> Self {
-        Self { only: None, order_by: Vec::new(), small: 96 * 1024 * 1024, hidden_one_in: 10 }
+        Self { only: None, order_by: Vec::new(), small: 96 * 1024 * 1024, hidden_one_in: 10, at_least: 2 }
     }
 }
 
@@ -37,10 +39,7 @@ pub async fn compact(
     wanted: &Compaction,
 ) -> Result<Option<Change>, TableError> {
     base.check_writable()?;
-    let mut retire: Vec<DataFile> = Vec::new();
-    for (_, files) in by_partition(&base, wanted) {
-        retire.extend(worth_writing_again(files, wanted));
-    }
+    let retire = worth_compacting(&base, wanted);
     if retire.is_empty() {
         return Ok(None);
     }
@@ -59,6 +58,12 @@ pub async fn compact(
     change.add = add.iter().map(|file| file.with_data_change(false)).collect();
     change.count_rows_after();
     Ok(Some(change))
+}
+
+/// The files that [`compact`] would write again.
+pub fn worth_compacting(base: &Snapshot, wanted: &Compaction) -> Vec<DataFile> {
+    let partitions = by_partition(base, wanted).into_values();
+    partitions.flat_map(|files| worth_writing_again(files, wanted)).collect()
 }
 
 /// The files that may be written again, by the values of their partition columns.
@@ -89,6 +94,7 @@ fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction) -> Vec<DataFi
     };
     let is_small = |file: &DataFile| live(file) < wanted.small;
     let small = files.iter().filter(|file| is_small(file)).count();
-    let worth = |file: &&DataFile| is_hollow(file) || (small > 1 && is_small(file));
+    let many = small >= wanted.at_least.max(2);
+    let worth = |file: &&DataFile| is_hollow(file) || (many && is_small(file));
     files.into_iter().filter(worth).cloned().collect()
 }

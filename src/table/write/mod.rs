@@ -20,7 +20,7 @@ mod statistics;
 mod touch;
 
 pub use append::{NewColumns, append};
-pub use compact::{Compaction, compact};
+pub use compact::{Compaction, compact, worth_compacting};
 pub use design::{create, merged_columns, redesign};
 pub use edit::{ACTION_COLUMN, DELETE, INSERT, UPDATE, edit};
 pub use merge::merge;

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use object_store::path::Path;
+
+use crate::lake::layout;
 use crate::table::change::{Definition, Progress};
+use crate::table::hidden::relative_file;
 use crate::table::{Change, DataFile, Effect, Operation, Snapshot, TableError, Tables};
 
 /// Makes the content and columns of `base` those of the earlier version `target`.
@@ -11,6 +15,7 @@ use crate::table::{Change, DataFile, Effect, Operation, Snapshot, TableError, Ta
 /// No rows are read or written: the log takes old files back in and newer ones out, and forgets
 /// what was loaded since. The files of `target` must still be there.
 pub async fn restore(tables: &Tables, base: Arc<Snapshot>, target: &Snapshot) -> Result<Change, TableError> {
+    refuse_if_gone(tables, &base, target).await?;
     let definition = if base.metadata() == target.metadata() && base.protocol() == target.protocol() {
         Definition::Same
     } else {
@@ -27,6 +32,31 @@ pub async fn restore(tables: &Tables, base: Arc<Snapshot>, target: &Snapshot) ->
         target.files(),
         Change { schema, design, definition, operation, transactions, ..blank(target) },
     ))
+}
+
+/// Refuses a version that a vacuum has taken files of. Only those that come back are looked for.
+async fn refuse_if_gone(tables: &Tables, base: &Snapshot, target: &Snapshot) -> Result<(), TableError> {
+    let comes_back = |file: &&DataFile| !base.files().iter().any(|own| own.path() == file.path());
+    let wanted: Vec<&DataFile> = target.files().iter().filter(comes_back).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let root = layout::table(target.table());
+    let there: BTreeSet<String> =
+        tables.lake().list(&root).await?.into_iter().map(|object| object.location.to_string()).collect();
+    let is_there = |path: &str| {
+        let path = Path::from_iter(root.parts().chain(Path::from(path).parts()));
+        there.contains(path.as_ref())
+    };
+    let vectors = target.files().iter().filter_map(|file| relative_file(file.vector()?));
+    let gone =
+        wanted.into_iter().map(|file| file.path().to_owned()).chain(vectors).find(|path| !is_there(path));
+    match gone {
+        None => Ok(()),
+        Some(path) => {
+            Err(TableError::FilesGone { table: target.table().clone(), version: target.version(), path })
+        }
+    }
 }
 
 /// Takes every row out of `base` and keeps its columns.

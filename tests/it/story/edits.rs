@@ -427,3 +427,35 @@ async fn many_writers_at_once_lose_nothing_and_double_nothing() {
     );
     assert_eq!(lake.rows("select who, n from t where who >= 100 order by who").await, "100 3 | 101 3");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_changes_no_row_and_takes_nothing_that_can_be_asked_for() {
+    let lake = TestLake::new();
+    lake.sql("create table t (n bigint) tblproperties ('delta.enableDeletionVectors' = 'true', 'elt.writeMode' = 'merge-on-read')").await;
+    for n in 0..10 {
+        lake.sql(&format!("insert into t values ({n}), ({n} + 100)")).await;
+    }
+    lake.sql("delete from t where n >= 105").await;
+    lake.story();
+    lake.sql("vacuum t dry run").await;
+    lake.sql("vacuum t retain 0 hours").await;
+    lake.maintain(true).await;
+    lake.maintain(false).await;
+    lake.maintain(false).await;
+    lake.sql("select count(*), sum(n) from t").await;
+    lake.sql("select count(*) from t version as of 3").await;
+    lake.sql("alter table t set tblproperties ('delta.deletedFileRetentionDuration' = 'interval 0 hours')")
+        .await;
+    let files = || std::fs::read_dir(lake.table_folder("main.t")).unwrap().count();
+    let before = files();
+    assert_eq!(lake.rows("vacuum t retain 0 hours").await.split('|').count(), 11, "ten files and a vector");
+    assert!(files() < before - 8, "{before} files, then {}", files());
+    lake.sql("select count(*), sum(n) from t").await;
+    lake.roll_back(Some(5)).await;
+    for n in 0..50 {
+        assert!(lake.rows(&format!("insert into t values ({n})")).await.starts_with("INSERT 1"));
+    }
+    assert!(lake.table_folder("main.t").join("_delta_log/00000000000000000050.checkpoint.parquet").exists());
+    lake.sql("select count(*), sum(n) from t").await;
+    assert_snapshot!(lake.story(), @"");
+}

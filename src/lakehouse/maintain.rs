@@ -1,0 +1,257 @@
+//! What keeps a lake quick and small?
+//!
+//! Many small files become few, files with many hidden rows are written again, long logs get checkpoints,
+//! and files that no release of the last week can reach are deleted. None of it changes a row.
+
+use std::collections::BTreeMap;
+
+use chrono::Duration;
+use serde::Serialize;
+
+use super::{Lakehouse, released};
+use crate::base::{Error, Event, Result, TableName, TableVersion, Watch};
+use crate::release::{self, Goal, Pins, Proposal, Release, ReleaseKind};
+use crate::table::write::{Compaction, compact, worth_compacting};
+use crate::table::{
+    CHECKPOINT_EVERY, Change, Unneeded, default_retention, delete, last_checkpoint, unneeded,
+    write_checkpoint,
+};
+
+/// A partition with so many small files is worth a compaction of its own.
+const SMALL_FILES: usize = 8;
+/// A build compacts no table with more bytes than this: it is to end soon.
+const BUILD_BUDGET: u64 = 256 * 1024 * 1024;
+
+/// What maintenance did to a table, or would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Maintained {
+    /// The table.
+    pub table: TableName,
+    /// `compact`, `checkpoint` or `vacuum`.
+    pub action: &'static str,
+    /// In a few words: `12 files become 1`.
+    pub detail: String,
+}
+
+/// What maintenance did, or would do.
+#[derive(Clone, Debug, Default)]
+pub struct Maintenance {
+    /// Action by action.
+    pub done: Vec<Maintained>,
+    /// The release that has the compacted tables; nothing if none was.
+    pub release: Option<Release>,
+}
+
+impl Lakehouse {
+    /// Does what is due for one table, or for all: compaction, checkpoint, vacuum.
+    ///
+    /// With `dry_run` it only says what is due.
+    pub async fn maintain(
+        &self,
+        table: Option<&str>,
+        dry_run: bool,
+        watch: &dyn Watch,
+    ) -> Result<Maintenance> {
+        let _lock = if dry_run { None } else { Some(self.begin_writing("maintain", watch).await?) };
+        let pins = self.pins().await?;
+        let only = table.map(|table| self.pinned_table(&pins, table)).transpose()?;
+        let tables: Vec<TableName> = pins
+            .tables
+            .keys()
+            .filter(|name| only.as_ref().is_none_or(|only| only == *name))
+            .cloned()
+            .collect();
+        let mut done = Maintenance::default();
+        let wanted = Compaction { at_least: SMALL_FILES, ..Compaction::default() };
+        if dry_run {
+            done.done.extend(self.worth_compacting(&pins, &tables, &wanted).await?);
+        } else {
+            let compacted = self.compacted(&pins, &tables, &wanted, u64::MAX, &mut done).await?;
+            done.release = self.publish_compacted(pins, compacted).await?;
+        }
+        let pins = self.pins().await?;
+        for table in &tables {
+            let Some(version) = pins.tables.get(table).copied() else { continue };
+            let last = last_checkpoint(&self.tables, table, version).await?.map_or(0, |last| last.0);
+            if version.0 >= last + CHECKPOINT_EVERY {
+                let detail = format!("{} commits since the last", version.0 - last);
+                if !dry_run {
+                    write_checkpoint(&self.tables, table, version).await?;
+                }
+                done.done.push(Maintained { table: table.clone(), action: "checkpoint", detail });
+            }
+            let files = self.vacuum_table(table, default_retention(), dry_run).await?;
+            if !files.is_empty() {
+                let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+                let detail = format!("{} files, {bytes} bytes", files.len());
+                done.done.push(Maintained { table: table.clone(), action: "vacuum", detail });
+            }
+        }
+        Ok(done)
+    }
+
+    /// After a build: checkpoints that are due, and compaction as far as it is quick. Never fails the build.
+    pub(super) async fn maintain_after(&self, release: &Release) -> Maintenance {
+        let mut done = Maintenance::default();
+        for summary in &release.tables {
+            self.checkpoint_if_due(&summary.table, summary.version).await;
+        }
+        let tables: Vec<TableName> = release.tables.iter().map(|summary| summary.table.clone()).collect();
+        let wanted = Compaction { at_least: 2 * SMALL_FILES, hidden_one_in: 4, ..Compaction::default() };
+        let pins = release.pinned();
+        let compacted = self.compacted(&pins, &tables, &wanted, BUILD_BUDGET, &mut done).await;
+        let published = match compacted {
+            Ok(changes) => self.publish_compacted(pins, changes).await,
+            Err(error) => Err(error),
+        };
+        match published {
+            Ok(release) => done.release = release,
+            Err(error) => {
+                done.done.clear();
+                tracing::warn!("maintenance after release {} did not succeed: {error}", release.number);
+            }
+        }
+        done
+    }
+
+    /// Writes a checkpoint at every so many versions. Without it everything is slower and nothing is wrong.
+    pub(super) async fn checkpoint_if_due(&self, table: &TableName, version: TableVersion) {
+        if version.0 == 0 || !version.0.is_multiple_of(CHECKPOINT_EVERY) {
+            return;
+        }
+        if let Err(error) = write_checkpoint(&self.tables, table, version).await {
+            tracing::warn!("no checkpoint of {table} at {version}: {error}");
+        }
+    }
+
+    /// Deletes the files of a table that nobody can ask for any more, and says which.
+    ///
+    /// Versions that were current in the last `retain`, and all pinned by the newest release, stay.
+    pub async fn vacuum(
+        &self,
+        table: &str,
+        retain: Option<Duration>,
+        dry_run: bool,
+        watch: &dyn Watch,
+    ) -> Result<Vec<Unneeded>> {
+        let _lock = if dry_run { None } else { Some(self.begin_writing("vacuum", watch).await?) };
+        let pins = self.pins().await?;
+        let table = self.pinned_table(&pins, table)?;
+        let retain = retain.unwrap_or_else(default_retention);
+        if retain < default_retention() {
+            let version = pins.tables.get(&table).copied().unwrap_or(TableVersion(0));
+            let snapshot = self.tables.snapshot(&table, version).await?;
+            if !snapshot.design().allows_short_retention() {
+                return Err(Error::user(
+                    "elt::vacuum::retention",
+                    format!(
+                        "{} hours are less than the {} that files are kept for",
+                        retain.num_hours(),
+                        default_retention().num_hours()
+                    ),
+                    format!(
+                        "queries that run, and `version as of`, need those files; if that is meant, say so first: `ALTER TABLE {table} SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval 0 hours')`"
+                    ),
+                ));
+            }
+        }
+        self.vacuum_table(&table, retain, dry_run).await
+    }
+
+    async fn vacuum_table(
+        &self,
+        table: &TableName,
+        retain: Duration,
+        dry_run: bool,
+    ) -> Result<Vec<Unneeded>> {
+        let lake = self.tables.lake();
+        let since = self.world.now() - retain;
+        let Some(oldest) = release::current_at(lake, since).await? else { return Ok(Vec::new()) };
+        let oldest = oldest.pins.head(table).unwrap_or(TableVersion(0));
+        let files = unneeded(&self.tables, table, oldest, retain).await?;
+        if !dry_run {
+            delete(&self.tables, &files).await?;
+        }
+        Ok(files)
+    }
+
+    fn pinned_table(&self, pins: &Pins, table: &str) -> Result<TableName> {
+        let name = TableName::parse(table, &self.default_schema).map_err(|error| {
+            Error::user("elt::no_such_table", error.to_string(), "`elt sql -c \"show tables\"` lists them")
+        })?;
+        match pins.tables.contains_key(&name) {
+            true => Ok(name),
+            false => Err(Error::user(
+                "elt::no_such_table",
+                format!("there is no table `{name}`"),
+                "`elt sql -c \"show tables\"` lists them; a view has no files",
+            )),
+        }
+    }
+
+    async fn compacted(
+        &self,
+        pins: &Pins,
+        tables: &[TableName],
+        wanted: &Compaction,
+        budget: u64,
+        done: &mut Maintenance,
+    ) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        for table in tables {
+            let Some(version) = pins.tables.get(table).copied() else { continue };
+            let snapshot = self.tables.snapshot(table, version).await?;
+            if snapshot.files().iter().map(crate::table::DataFile::size).sum::<u64>() > budget {
+                continue;
+            }
+            if let Some(change) = compact(&self.tables, snapshot, wanted).await? {
+                let (from, to) = change.file_counts();
+                let detail = format!("{from} files become {to}");
+                done.done.push(Maintained { table: table.clone(), action: "compact", detail });
+                changes.push(change);
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn worth_compacting(
+        &self,
+        pins: &Pins,
+        tables: &[TableName],
+        wanted: &Compaction,
+    ) -> Result<Vec<Maintained>> {
+        let mut due = Vec::new();
+        for table in tables {
+            let Some(version) = pins.tables.get(table).copied() else { continue };
+            let files = worth_compacting(&*self.tables.snapshot(table, version).await?, wanted).len();
+            if files > 0 {
+                let detail = format!("{files} files to be written again");
+                due.push(Maintained { table: table.clone(), action: "compact", detail });
+            }
+        }
+        Ok(due)
+    }
+
+    async fn publish_compacted(&self, base: Pins, changes: Vec<Change>) -> Result<Option<Release>> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let proposal = Proposal {
+            base,
+            accepted: BTreeMap::new(),
+            kind: ReleaseKind::Maintain,
+            run: self.world.id(),
+            changes,
+            views: BTreeMap::new(),
+            goal: Goal::Keep,
+        };
+        Ok(released(release::publish(&self.tables, &self.world, proposal).await?))
+    }
+}
+
+/// Tells a watcher what was done.
+pub(super) fn tell(done: &Maintenance, watch: &dyn Watch) {
+    for action in &done.done {
+        watch.on(Event::Note(format!("{} {}: {}", action.action, action.table, action.detail)));
+    }
+}
