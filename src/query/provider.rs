@@ -81,6 +81,9 @@ impl SchemaProvider for LakeSchema {
         if reference.places {
             return Ok(self.catalog.scope.places(&name).await?);
         }
+        if let Some((from, to)) = reference.changes {
+            return Ok(self.catalog.scope.changes(&name, from, to).await?);
+        }
         match self.catalog.scope.meaning(&name, reference.as_of.as_ref()).await? {
             None => Ok(None),
             Some(Meaning::Table(table)) => Ok(Some(table)),

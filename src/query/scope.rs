@@ -8,7 +8,7 @@ use datafusion::catalog::TableProvider;
 use super::QueryError;
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::release::{self, Pins, View};
-use crate::table::{Change, Scan, TableError, Tables, version_at};
+use crate::table::{Change, Scan, TableError, Tables, changes, version_at};
 
 /// One release, and what a build has staged on top of it.
 ///
@@ -137,6 +137,25 @@ impl Scope {
         let Some(version) = self.pins.tables.get(name).copied() else { return Ok(None) };
         let snapshot = self.tables.snapshot(name, version).await?;
         Ok(Some(Arc::new(Scan::of(&snapshot)?.with_places())))
+    }
+
+    /// The rows of a table that came and went from one version to another; nothing if there is no such table.
+    pub(super) async fn changes(
+        &self,
+        name: &TableName,
+        from: u64,
+        to: Option<u64>,
+    ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
+        let Some(pinned) = self.pins.tables.get(name).copied() else { return Ok(None) };
+        let to = TableVersion(to.unwrap_or(pinned.0));
+        if to > pinned || from > pinned.0 {
+            return Err(QueryError::Table(TableError::NoSuchVersion {
+                table: name.clone(),
+                version: to.max(TableVersion(from)),
+                help: format!("its newest published version is {pinned}; `elt history {name}` lists them"),
+            }));
+        }
+        Ok(Some(changes(&self.tables, name, TableVersion(from), to).await?))
     }
 
     async fn table_at(&self, name: &TableName, version: TableVersion) -> Result<Meaning, QueryError> {

@@ -8,6 +8,7 @@
 
 mod as_of;
 mod change;
+mod changes;
 mod checkpoint;
 pub mod commit;
 mod design;
@@ -15,6 +16,7 @@ mod error;
 mod file;
 mod hidden;
 mod history;
+mod memory;
 mod scan;
 mod schema;
 mod skip;
@@ -25,11 +27,13 @@ pub mod write;
 
 pub use as_of::version_at;
 pub use change::{Change, Effect, Operation};
+pub use changes::changes;
 pub use checkpoint::{CHECKPOINT_EVERY, last_checkpoint, write_checkpoint};
 pub use design::Design;
 pub use error::TableError;
 pub use file::DataFile;
 pub use history::{Commit, history};
+pub use memory::MEMORY_LIMIT;
 pub use scan::{FILE_COLUMN, POSITION_COLUMN, Scan};
 pub use schema::storable;
 pub use snapshot::Snapshot;

@@ -7,7 +7,7 @@
 //! file is decoded; files that cannot hold a row that is asked for are not opened.
 //!
 //! With [`Scan::with_places`] each row also says which file it is in and where; writers find the rows to
-//! touch that way.
+//! touch that way, and [`Scan::picking`] reads just some.
 //!
 //! Not here: which files those are (`skip`), and what a deletion vector is (`hidden`).
 
@@ -53,6 +53,7 @@ pub struct Scan {
     columns: SchemaRef,
     partition_columns: Vec<String>,
     files: Vec<DataFile>,
+    picked: Option<Arc<BTreeMap<String, Positions>>>,
     passed_over: Option<Arc<BTreeMap<String, Positions>>>,
     places: bool,
 }
@@ -70,6 +71,7 @@ impl Scan {
             columns: viewed(columns),
             partition_columns: partition_columns.to_vec(),
             files,
+            picked: None,
             passed_over: None,
             places: false,
         }
@@ -89,6 +91,14 @@ impl Scan {
     #[must_use]
     pub fn with_places(mut self) -> Self {
         self.places = true;
+        self
+    }
+
+    /// Reads these rows of these files, and nothing else. Hidden rows stay hidden.
+    #[must_use]
+    pub(super) fn picking(mut self, rows: Arc<BTreeMap<String, Positions>>) -> Self {
+        self.files.retain(|file| rows.contains_key(file.path()));
+        self.picked = Some(rows);
         self
     }
 
@@ -157,7 +167,8 @@ impl Scan {
     async fn selection(&self, file: &DataFile, store: &dyn ObjectStore) -> Result<Option<RowSelection>> {
         let hidden = file.hidden(store, &self.root).await?;
         let over = self.passed_over.as_ref().and_then(|over| over.get(file.path()));
-        if hidden.is_none() && over.is_none() {
+        let picked = self.picked.as_ref().and_then(|picked| picked.get(file.path()));
+        if hidden.is_none() && over.is_none() && picked.is_none() {
             return Ok(None);
         }
         let Some(rows) = file.rows_in_file() else {
@@ -168,6 +179,11 @@ impl Scan {
         let mut gone = hidden.as_deref().cloned().unwrap_or_default();
         if let Some(over) = over {
             gone |= over;
+        }
+        if let Some(picked) = picked {
+            let mut others = Positions::new();
+            others.insert_range(0..rows);
+            gone |= others - picked;
         }
         Ok(Some(all_but(&gone, rows)))
     }
@@ -188,7 +204,7 @@ impl Scan {
             column.min_value = bound(parts().map(|part| &part.min_value), |a, b| a.min(b));
             column.max_value = bound(parts().map(|part| &part.max_value), |a, b| a.max(b));
         }
-        if self.passed_over.is_some() {
+        if self.picked.is_some() || self.passed_over.is_some() {
             whole = whole.to_inexact();
         }
         whole

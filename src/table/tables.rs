@@ -30,7 +30,11 @@ pub struct Tables {
 impl Tables {
     /// The tables of `lake`. New files take their names and times from `world`.
     pub fn new(lake: Lake, world: World) -> Self {
-        let runtime = RuntimeEnvBuilder::new().build_arc().expect("the default runtime needs nothing");
+        let runtime = match super::memory::pool(&world) {
+            Some(pool) => RuntimeEnvBuilder::new().with_memory_pool(pool),
+            None => RuntimeEnvBuilder::new(),
+        };
+        let runtime = runtime.build_arc().expect("the default runtime needs nothing");
         runtime.register_object_store(store_url().as_ref(), lake.store());
         Self { lake, world, runtime, snapshots: Arc::default() }
     }

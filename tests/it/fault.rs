@@ -343,3 +343,80 @@ async fn a_foreign_commit_in_the_middle_of_publishing_is_not_overwritten() {
         break;
     }
 }
+
+/// Statements that write, each on a table whose rows are hidden, not copied, and that has two files.
+const STATEMENTS: [&str; 9] = [
+    "insert into t values (9, 'new')",
+    "update t set word = upper(word) where n > 1",
+    "delete from t where n = 2",
+    "merge into t using (values (1, 'one'), (7, 'seven')) as s (n, word) on t.n = s.n
+     when matched then update set * when not matched then insert * when not matched by source then delete",
+    "optimize t",
+    "restore table t to version as of 1",
+    "alter table t add column more date",
+    "create or replace table t as select n from t",
+    "drop table t",
+];
+
+async fn shown(lakehouse: &Lakehouse) -> String {
+    let mut all = Vec::new();
+    for sql in ["select * from t order by n", "describe detail t", "show tables"] {
+        all.push(rows_of(lakehouse, sql).await);
+    }
+    all.join(" // ")
+}
+
+async fn a_statement_is_all_or_nothing(after_effect: bool) {
+    let project = TestLake::new();
+    let before_store = Arc::new(InMemory::new());
+    let start = project.on(lake_on(before_store.clone()), 0);
+    for sql in [
+        "create table t (n int, word string) tblproperties ('delta.enableDeletionVectors' = 'true', 'elt.writeMode' = 'merge-on-read')",
+        "insert into t values (1, 'a'), (2, 'b')",
+        "insert into t values (3, 'c'), (4, null)",
+    ] {
+        assert!(!rows_of(&start, sql).await.is_empty());
+    }
+    let before = shown(&project.on(lake_on(before_store.clone()), 5)).await;
+    for sql in STATEMENTS {
+        let rehearsal = copy_of(&before_store).await;
+        let counting = DyingStore::new(&rehearsal, i64::MAX, after_effect);
+        let told = rows_of(&project.on(lake_on(counting.clone()), 2), sql).await;
+        let calls = i64::MAX - counting.calls_left.load(Ordering::SeqCst);
+        let after = shown(&project.on(lake_on(rehearsal), 5)).await;
+        assert_ne!(before, after, "{sql} changes what readers see, or the test shows nothing: {told}");
+        for call in 0..calls {
+            let store = copy_of(&before_store).await;
+            let dying = DyingStore::new(&store, call, after_effect);
+            let _ = rows_of(&project.on(lake_on(dying), 2), sql).await;
+
+            let fresh = project.on(lake_on(store.clone()), 5);
+            let now = shown(&fresh).await;
+            assert!(now == before || now == after, "{sql} killed at call {call} of {calls}:\n{now}");
+            let next = rows_of(&fresh, "create table other as select 1 as one").await;
+            assert!(next.starts_with("CREATE TABLE"), "{sql} killed at call {call}, then: {next}");
+            let settled =
+                shown(&project.on(lake_on(store.clone()), 5)).await.replace(" | main other table 0 1", "");
+            let settled =
+                settled.replace("main other table 0 1 | ", "").replace("main other table 0 1", "no rows");
+            assert!(
+                settled == before || settled == after,
+                "{sql} killed at call {call} of {calls}, in the end:\\n{settled}\n{after}"
+            );
+            assert!(
+                heads_agree(&store).await,
+                "{sql} killed at call {call}: the Delta heads are not what readers see"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_is_all_or_nothing_wherever_it_dies() {
+    a_statement_is_all_or_nothing(false).await;
+}
+
+#[tokio::test]
+async fn a_statement_is_all_or_nothing_wherever_its_store_times_out() {
+    a_statement_is_all_or_nothing(true).await;
+}

@@ -73,6 +73,8 @@ pub(in crate::query) struct Reference {
     pub(in crate::query) as_of: Option<AsOf>,
     /// Whether each row says where it is.
     pub(in crate::query) places: bool,
+    /// The versions whose changes are asked for, the second one being the newest if it is nothing.
+    pub(in crate::query) changes: Option<(u64, Option<u64>)>,
 }
 
 /// An [`AsOf`] inside a name.
@@ -91,11 +93,15 @@ impl fmt::Display for AsOfText<'_> {
 impl Reference {
     /// Reads a name that [`resolve_versions`] made, or any other.
     pub(in crate::query) fn read(name: &str) -> Self {
-        let plain = || Self { table: name.to_owned(), as_of: None, places: false };
+        let plain = || Self { table: name.to_owned(), as_of: None, places: false, changes: None };
         if let Some(table) = name.strip_suffix(super::PLACES) {
-            return Self { table: table.to_owned(), as_of: None, places: true };
+            return Self { places: true, table: table.to_owned(), ..plain() };
         }
         let Some((table, clause)) = name.split_once('@') else { return plain() };
+        if let Some((from, to)) = clause.strip_prefix("changes=").and_then(|range| range.split_once("..")) {
+            let changes = from.parse().ok().map(|from| (from, to.parse().ok()));
+            return Self { changes, table: table.to_owned(), ..plain() };
+        }
         let as_of = clause.split_once('=').and_then(|(kind, value)| match kind {
             "version" => value.parse().ok().map(|number| AsOf::Version(TableVersion(number))),
             "release" => value.parse().ok().map(|number| AsOf::Release(ReleaseNumber(number))),
@@ -103,7 +109,7 @@ impl Reference {
             _ => None,
         });
         match as_of {
-            Some(as_of) => Self { table: table.to_owned(), as_of: Some(as_of), places: false },
+            Some(as_of) => Self { table: table.to_owned(), as_of: Some(as_of), ..plain() },
             None => plain(),
         }
     }
@@ -193,6 +199,19 @@ impl VisitorMut for Resolver {
                 "leave them out: readers and writers never wait for each other",
             );
         }
+        if name.to_string().eq_ignore_ascii_case("table_changes")
+            && let Some(args) = args.take()
+        {
+            let renamed = changes_of(&args.args);
+            match renamed {
+                Ok((table, bare)) => {
+                    *name = table;
+                    alias.get_or_insert_with(|| known_as(bare));
+                }
+                Err(mistake) => return ControlFlow::Break(Box::new(mistake)),
+            }
+            return ControlFlow::Continue(());
+        }
         if is_file(name) {
             if version.is_some() {
                 return refuse("a file has no versions", "leave the version clause out, or query a table");
@@ -253,6 +272,33 @@ fn name_file(name: &mut ObjectName, alias: &mut Option<TableAlias>) {
 
 fn known_as(name: Ident) -> TableAlias {
     TableAlias { explicit: true, name, columns: Vec::new(), at: None }
+}
+
+/// The name that stands for `table_changes('schema.table', from[, to])`, and the table's own.
+fn changes_of(args: &[FunctionArg]) -> Result<(ObjectName, Ident), SqlMistake> {
+    let help = "write `table_changes('orders', 3)` or `table_changes('orders', 3, 5)`: the versions from 3 to 5, both included";
+    let wrong = || {
+        SqlMistake::new("elt::sql::table_changes", "table_changes needs a table's name and versions")
+            .help(help)
+    };
+    let value = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let values: Vec<Expr> = args.iter().map(value).collect::<Option<_>>().ok_or_else(wrong)?;
+    let (table, from, to) = match &values[..] {
+        [table, from] => (table, number(from)?, String::new()),
+        [table, from, to] => (table, number(from)?, number(to)?.to_string()),
+        _ => return Err(wrong()),
+    };
+    let Expr::Value(text) = table else { return Err(wrong()) };
+    let Value::SingleQuotedString(text) = &text.value else { return Err(wrong()) };
+    let mut parts: Vec<Ident> = text.split('.').map(|part| Ident::with_quote('"', part)).collect();
+    let bare = parts.last().cloned().ok_or_else(wrong)?;
+    if let Some(last) = parts.last_mut() {
+        last.value = format!("{}@changes={from}..{to}", last.value);
+    }
+    Ok((ObjectName::from(parts), bare))
 }
 
 /// What a version clause means.
@@ -413,7 +459,7 @@ mod tests {
     fn names_go_there_and_back() {
         let as_of = AsOf::Timestamp(parse_instant("2026-01-31 08:00").unwrap());
         let read = Reference::read(&format!("t{}", AsOfText(&as_of)));
-        assert_eq!(read, Reference { table: "t".into(), as_of: Some(as_of), places: false });
+        assert_eq!(read, Reference { table: "t".into(), as_of: Some(as_of), places: false, changes: None });
         assert_eq!(Reference::read("a@b").as_of, None);
     }
 }

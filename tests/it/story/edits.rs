@@ -457,5 +457,58 @@ async fn maintenance_changes_no_row_and_takes_nothing_that_can_be_asked_for() {
     }
     assert!(lake.table_folder("main.t").join("_delta_log/00000000000000000050.checkpoint.parquet").exists());
     lake.sql("select count(*), sum(n) from t").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    sql: no rows
+    sql: 0 hours are less than the 168 that files are kept for
+    maintain: compact main.t 10 files to be written again
+    maintain: compact main.t 10 files become 1
+    maintain: nothing
+    sql: 15 555
+    sql: 6
+    sql: ALTER TABLE 0 0 0 14
+    sql: 15 555
+    rollback: version 4 of `main.t` cannot be put back: its file part-id-0012.zstd.parquet is gone
+    sql: 65 1780
+    ");
+}
+
+#[tokio::test]
+async fn what_changed_is_told_of_any_table_however_it_was_written() {
+    let lake = TestLake::new();
+    for (table, layout) in &WAYS[..2] {
+        lake.sql(&format!("create table {table} (k int, v int) {layout}")).await;
+        lake.sql(&format!("insert into {table} values (1, 1), (2, 2), (3, 3), (3, 3)")).await;
+        lake.sql(&format!("update {table} set v = 20 where k = 2")).await;
+        lake.sql(&format!("delete from {table} where k = 3")).await;
+        lake.sql(&format!("optimize {table}")).await;
+        lake.sql(&format!("restore table {table} to version as of 2")).await;
+        lake.sql(&format!(
+            "select k, v, _change_type, _commit_version from table_changes('{table}', 0)
+             order by _commit_version, _change_type, k"
+        ))
+        .await;
+        lake.sql(&format!("select count(*) from table_changes('main.{table}', 2, 2)")).await;
+    }
+    lake.sql("select * from table_changes('copied', 1, 99)").await;
+    lake.sql("select * from table_changes('nothing', 1)").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 4 0 0 2
+    sql: UPDATE 0 1 0 3
+    sql: DELETE 0 0 2 4
+    sql: OPTIMIZE 0 0 0 5
+    sql: RESTORE 4 0 2 6
+    sql: 1 1 insert 1 | 2 2 insert 1 | 3 3 insert 1 | 3 3 insert 1 | 2 2 delete 2 | 2 20 insert 2 | 3 3 delete 3 | 3 3 delete 3 | 3 3 insert 5 | 3 3 insert 5
+    sql: 2
+    sql: CREATE TABLE 0 0 0 7
+    sql: INSERT 4 0 0 8
+    sql: UPDATE 0 1 0 9
+    sql: DELETE 0 0 2 10
+    sql: OPTIMIZE 0 0 0 11
+    sql: RESTORE 4 0 2 12
+    sql: 1 1 insert 1 | 2 2 insert 1 | 3 3 insert 1 | 3 3 insert 1 | 2 2 delete 2 | 2 20 insert 2 | 3 3 delete 3 | 3 3 delete 3 | 3 3 insert 5 | 3 3 insert 5
+    sql: 2
+    sql: `main.copied` has no version 99
+    sql: there is no table `main.nothing`
+    ");
 }
