@@ -116,7 +116,7 @@ impl ReadOptions {
                 self.orders
                     .iter()
                     .find(|(column, _)| column == name)
-                    .map_or(DateOrder::YearFirst, |(_, order)| *order)
+                    .map_or(DateOrder::Ymd, |(_, order)| *order)
             }),
         };
         schema.fields().iter().map(|field| spelling(field.name())).collect()

@@ -63,7 +63,7 @@ pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Re
     let mut columns = Columns::default();
     let mut decimal_comma = false;
     for file in files {
-        let (format, compression) = format::of(&file.named(), &options.read)?;
+        let (format, compression) = format::of(file.named(), &options.read)?;
         match format {
             Format::Csv { delimiter } => {
                 let source = Source::open(file, format, compression, &options.read)?;
@@ -360,15 +360,14 @@ fn kind_of_number(text: &str) -> Kind {
 }
 
 fn kind_of_time(text: &str) -> Kind {
-    if let Some(instant) = literal::instant(text, DateOrder::YearFirst) {
+    if let Some(instant) = literal::instant(text, DateOrder::Ymd) {
         return match (instant.is_zoned(), instant.is_timed()) {
             (true, _) => Kind::ZONED_TIME,
             (false, true) => Kind::WALL_TIME,
             (false, false) => Kind::DATE,
         };
     }
-    let readings =
-        (literal::instant(text, DateOrder::DayFirst), literal::instant(text, DateOrder::MonthFirst));
+    let readings = (literal::instant(text, DateOrder::Dmy), literal::instant(text, DateOrder::Mdy));
     let (order, instant) = match readings {
         (Some(instant), Some(_)) => (Kind::EITHER, instant),
         (Some(instant), None) => (Kind::DAY_FIRST, instant),
@@ -475,8 +474,8 @@ impl Guess {
             return Ok(declared.filter(|_| self.kinds.has(orders)));
         }
         match (self.kinds.has(Kind::DAY_FIRST), self.kinds.has(Kind::MONTH_FIRST), &self.doubtful) {
-            (true, false, _) => Ok(Some(DateOrder::DayFirst)),
-            (false, true, _) => Ok(Some(DateOrder::MonthFirst)),
+            (true, false, _) => Ok(Some(DateOrder::Dmy)),
+            (false, true, _) => Ok(Some(DateOrder::Mdy)),
             (false, false, Some((text, path, line))) => Err(LandingError::TwoReadings {
                 path: if *line > 0 { format!("{path}:{line}") } else { path.clone() },
                 one: format!("`{text}` of column `{column}` begins with the day"),
@@ -627,7 +626,7 @@ mod tests {
         let file = [("a.csv", "at,x\n05/05/2013,1\n01/02/2013,2\n")];
         let asked = "error: a.csv:2 reads two ways: `05/05/2013` of column `at` begins with the day, or it begins with the month";
         assert_eq!(inferred(&file, &ReadOptions::default(), &[]), asked);
-        let declared = ReadOptions { date_order: Some(DateOrder::DayFirst), ..ReadOptions::default() };
+        let declared = ReadOptions { date_order: Some(DateOrder::Dmy), ..ReadOptions::default() };
         assert_eq!(inferred(&file, &declared, &[]), "at date, x bigint");
         assert_eq!(inferred(&file, &ReadOptions::default(), &[("at", "varchar")]), "at varchar, x bigint");
     }

@@ -68,8 +68,8 @@ impl Ledger {
     /// What earlier files told about the dates of `columns` and about decimals.
     pub(super) fn habits(&self, columns: &[String]) -> Habits {
         let order = |column: &String| match self.0.get(&order_app(column)) {
-            Some(1) => Some((column.clone(), DateOrder::DayFirst)),
-            Some(2) => Some((column.clone(), DateOrder::MonthFirst)),
+            Some(1) => Some((column.clone(), DateOrder::Dmy)),
+            Some(2) => Some((column.clone(), DateOrder::Mdy)),
             _ => None,
         };
         Habits {
@@ -110,9 +110,9 @@ impl Ledger {
     pub(super) fn enter_habits(&self, mut change: Change, habits: &Habits) -> Change {
         for (column, order) in &habits.orders {
             let number = match order {
-                DateOrder::YearFirst => continue,
-                DateOrder::DayFirst => 1,
-                DateOrder::MonthFirst => 2,
+                DateOrder::Ymd => continue,
+                DateOrder::Dmy => 1,
+                DateOrder::Mdy => 2,
             };
             if !self.0.contains_key(&order_app(column)) {
                 change = self.note(change, order_app(column), number);

@@ -278,9 +278,9 @@ fn date_order(value: &str) -> Result<DateOrder, LandingError> {
     let mut letters: Vec<char> = word.chars().filter(|letter| "dmy".contains(*letter)).collect();
     letters.dedup();
     match (word.as_str(), letters.as_slice()) {
-        ("day_first", _) | (_, ['d', 'm', 'y']) => Ok(DateOrder::DayFirst),
-        ("month_first", _) | (_, ['m', 'd', 'y']) => Ok(DateOrder::MonthFirst),
-        ("year_first" | "iso", _) | (_, ['y', 'm', 'd']) => Ok(DateOrder::YearFirst),
+        ("day_first", _) | (_, ['d', 'm', 'y']) => Ok(DateOrder::Dmy),
+        ("month_first", _) | (_, ['m', 'd', 'y']) => Ok(DateOrder::Mdy),
+        ("year_first" | "iso", _) | (_, ['y', 'm', 'd']) => Ok(DateOrder::Ymd),
         _ => Err(bad("date_order", value, "DD/MM/YYYY, MM/DD/YYYY or YYYY-MM-DD")),
     }
 }
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(options.read.null_values, ["NA"]);
         assert_eq!((options.columns, options.types), (OnNewColumn::Fail, OnMisfit::Reject));
         assert_eq!((options.read.delimiter, options.read.quote), (Some('\t'), Some(None)));
-        assert_eq!(options.read.date_order, Some(DateOrder::DayFirst));
+        assert_eq!(options.read.date_order, Some(DateOrder::Dmy));
         assert_eq!(options.read.encoding.as_deref(), Some("windows-1252"));
         assert_eq!(options.hints.len(), 2);
         assert_eq!(options.max_rejected, Some(10));

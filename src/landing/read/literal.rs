@@ -22,19 +22,19 @@ pub(crate) struct Spelling {
 pub enum DateOrder {
     /// `2013-02-01`; a date that begins with its day or month is none.
     #[default]
-    YearFirst,
+    Ymd,
     /// `01/02/2013` is in February.
-    DayFirst,
+    Dmy,
     /// `01/02/2013` is in January.
-    MonthFirst,
+    Mdy,
 }
 
 impl Spelling {
     /// What leaves no doubt.
-    pub(crate) const STRICT: Self = Self { free: false, decimal_comma: false, dates: DateOrder::YearFirst };
+    pub(crate) const STRICT: Self = Self { free: false, decimal_comma: false, dates: DateOrder::Ymd };
     /// What a declared type allows.
     #[cfg(test)]
-    pub(crate) const FREE: Self = Self { free: true, decimal_comma: false, dates: DateOrder::YearFirst };
+    pub(crate) const FREE: Self = Self { free: true, decimal_comma: false, dates: DateOrder::Ymd };
 }
 
 /// A date, perhaps with a time, perhaps with a zone.
@@ -188,9 +188,9 @@ pub(crate) fn date(text: &str, order: DateOrder) -> Option<i32> {
     }
     match (year(one), order) {
         (Some(year), _) => days(year, short(two)?, short(three)?),
-        (None, DateOrder::DayFirst) => days(year(three)?, short(two)?, short(one)?),
-        (None, DateOrder::MonthFirst) => days(year(three)?, short(one)?, short(two)?),
-        (None, DateOrder::YearFirst) => None,
+        (None, DateOrder::Dmy) => days(year(three)?, short(two)?, short(one)?),
+        (None, DateOrder::Mdy) => days(year(three)?, short(one)?, short(two)?),
+        (None, DateOrder::Ymd) => None,
     }
 }
 
@@ -355,7 +355,7 @@ mod tests {
 
     const STRICT: Spelling = Spelling::STRICT;
     const FREE: Spelling = Spelling::FREE;
-    const ISO: DateOrder = DateOrder::YearFirst;
+    const ISO: DateOrder = DateOrder::Ymd;
 
     #[test]
     fn integers_keep_every_digit() {
@@ -480,14 +480,13 @@ mod tests {
             ("1/2/2013/4", None, None, None),
             ("10.1.2013.5", None, None, None),
         ] {
-            let read = [ISO, DateOrder::DayFirst, DateOrder::MonthFirst].map(|order| date(text, order));
+            let read = [ISO, DateOrder::Dmy, DateOrder::Mdy].map(|order| date(text, order));
             assert_eq!(read, [iso, day_first, month_first], "{text}");
         }
         let evening =
-            instant("02/01/2013 11:59:00 PM", DateOrder::MonthFirst).and_then(|at| at.without_zone(STRICT));
+            instant("02/01/2013 11:59:00 PM", DateOrder::Mdy).and_then(|at| at.without_zone(STRICT));
         assert_eq!(evening, Some(i64::from(first_of_february + 1) * DAY - 60_000_000));
-        let midnight =
-            instant("1.2.2013 12:00 am", DateOrder::DayFirst).and_then(|at| at.without_zone(STRICT));
+        let midnight = instant("1.2.2013 12:00 am", DateOrder::Dmy).and_then(|at| at.without_zone(STRICT));
         assert_eq!(midnight, Some(i64::from(first_of_february) * DAY));
     }
 

@@ -163,7 +163,28 @@ async fn columns_that_appear_later_are_added_rescued_refused_or_left_out() {
             .await;
         told += &format!("{mode}\n{}", lake.story().split_once('\n').unwrap().1);
     }
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    addNewColumns
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  +age bigint  release 2
+    sql: 1 Oslo - 2 - | 2 Rome - 2 7 | 3 Lima - 3 -
+    sql: there is no table `crm.people__rejected`
+    rescue
+    land: crm.people  read 2 loaded 1 rescued 1 rejected 0  release 2
+    sql: 1 Oslo - 2 | 2 Rome {"age":"7","_file_path":"inbox/b.csv"} 2 | 3 Lima - 3
+    sql: there is no table `crm.people__rejected`
+    failOnNewColumns
+    land: inbox/b.csv:2 has a column `age`, and the table has none
+    sql: 1 Oslo - 2
+    sql: there is no table `crm.people__rejected`
+    none
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  release 2
+    sql: 1 Oslo - 2 | 2 Rome - 2 | 3 Lima - 3
+    sql: there is no table `crm.people__rejected`
+    discard_row
+    land: crm.people  read 2 loaded 1 rescued 0 rejected 1  release 2
+    sql: 1 Oslo - 2 | 3 Lima - 3
+    sql: 2 age new_column the table has no column `age` Rome,7,2,
+    "#);
 }
 
 #[tokio::test]
@@ -180,7 +201,28 @@ async fn values_that_do_not_fit_are_rescued_widened_refused_or_left_out() {
         lake.sql("select line, column_name, error_type, csv_line from shop.prices__rejected").await;
         told += &format!("{contract}\n{}", lake.story().split_once('\n').unwrap().1);
     }
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    rescue
+    land: shop.prices  read 2 loaded 0 rescued 2 rejected 0  release 2
+    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 - | 2 - - {"price":"5.5","day":"2013-01-03 10:00:00","_file_path":"inbox/b.csv"} | - 7 - {"id":"x","day":"soon","_file_path":"inbox/b.csv"}
+    sql: there is no table `shop.prices__rejected`
+    evolve
+    land: shop.prices  read 2 loaded 2 rescued 0 rejected 0  id bigint -> varchar  price bigint -> double  day date -> varchar  release 2
+    sql: 1 5.0 2013-01-01 - | 9007199254740993 6.0 2013-01-02 - | 2 5.5 2013-01-03 10:00:00 - | x 7.0 soon -
+    sql: there is no table `shop.prices__rejected`
+    freeze
+    land: inbox/b.csv:2: "5.5" does not fit column `price` (bigint)
+    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 -
+    sql: there is no table `shop.prices__rejected`
+    discard_value
+    land: shop.prices  read 2 loaded 2 rescued 0 rejected 0  release 2
+    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 - | 2 - - - | - 7 - -
+    sql: there is no table `shop.prices__rejected`
+    discard_row
+    land: shop.prices  read 2 loaded 0 rescued 0 rejected 2  release 2
+    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 -
+    sql: 2 price type_mismatch 2,5.5,2013-01-03 10:00:00 | 3 id type_mismatch x,7,soon
+    "#);
 }
 
 #[tokio::test]
@@ -193,8 +235,8 @@ async fn too_many_rejected_records_fail_the_load_and_leave_nothing() {
     lake.land_as("crm.people", &["inbox/a.csv"], &[("max_rejected", "2"), ("max_rejected_fraction", "0.5")])
         .await;
     assert_snapshot!(lake.story(), @"
-    land: 2 records of 4 rejected, and 1 is allowed; the first is inbox/a.csv:3: 1 fields where the header has 2
-    land: 2 records of 4 rejected, and 40 % are allowed; the first is inbox/a.csv:3: 1 fields where the header has 2
+    land: 2 records of 4 rejected, and 1 is allowed; the first is inbox/a.csv:3: 1 field where the header has 2
+    land: 2 records of 4 rejected, and 40 % are allowed; the first is inbox/a.csv:3: 1 field where the header has 2
     sql: there is no table `crm.people`
     land: crm.people  read 4 loaded 2 rescued 0 rejected 2  release 1
     ");
@@ -212,9 +254,9 @@ async fn a_dry_run_tells_what_would_happen_and_writes_nothing() {
     assert_snapshot!(lake.story(), @"
     land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 1
     land: crm.people  known, read 3 loaded 1 rescued 1 rejected 1  +age bigint  dry run
-          inbox/b.csv:4: 1 fields where the header has 3
+          inbox/b.csv:4: 1 field where the header has 3
     land: crm.new  read 1 loaded 1 rescued 0 rejected 0, read 3 loaded 2 rescued 0 rejected 1  dry run
-          inbox/b.csv:4: 1 fields where the header has 3
+          inbox/b.csv:4: 1 field where the header has 3
     ");
 }
 
