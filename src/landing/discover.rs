@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::LandingError;
 use super::fetch::Elsewhere;
+use super::format::{self, Compression, Format, ReadOptions};
 use super::read::column_name;
 use crate::base::did_you_mean;
 
@@ -187,9 +188,15 @@ fn stamp(root: &Path, found: &Path) -> Result<FileStamp, LandingError> {
 }
 
 impl FileStamp {
-    /// The name that tells the format.
-    pub fn named(&self) -> &Path {
-        Path::new(&self.found_as)
+    /// How the file is to be read, by the name under which it was found and by `options`.
+    ///
+    /// # Errors
+    /// Those of [`format::of`].
+    pub fn format(&self, options: &ReadOptions) -> Result<(Format, Compression), LandingError> {
+        format::of(Path::new(&self.found_as), options).map_err(|error| match error {
+            LandingError::UnknownFormat { .. } => LandingError::UnknownFormat { path: self.path.clone() },
+            other => other,
+        })
     }
 }
 

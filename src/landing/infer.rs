@@ -25,7 +25,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use super::discover::FileStamp;
 use super::error::LandingError;
-use super::format::{self, Format, ReadOptions};
+use super::format::{Format, ReadOptions};
 use super::options::{LandOptions, OnMisfit};
 use super::parallel::in_order;
 use super::read::json::{GatheredTexts, gather_texts};
@@ -63,7 +63,7 @@ pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Re
     let mut columns = Columns::default();
     let mut decimal_comma = false;
     for file in files {
-        let (format, compression) = format::of(file.named(), &options.read)?;
+        let (format, compression) = file.format(&options.read)?;
         match format {
             Format::Csv { delimiter } => {
                 let source = Source::open(file, format, compression, &options.read)?;

@@ -9,9 +9,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::{SessionConfig, SessionContext, ident, lit};
+use datafusion::prelude::{ident, lit};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
@@ -26,10 +25,11 @@ use super::read::{RESCUED_DATA, ROW_NUMBER, column_name};
 use super::reading::{Books, FILE_PATH, FILE_TIME, LOAD_ID, Reading};
 use super::rejects::{self, Reject};
 use super::report::{FileOutcome, LandReport};
+use super::rewrite::{keep_digits, with_rows_before};
 use super::{FileAccount, LandingError, raw};
 use crate::base::{TableName, World};
 use crate::table::write::{NewColumns, append, overwrite, replace_where};
-use crate::table::{Change, Scan, Snapshot, Tables};
+use crate::table::{Change, Snapshot, Tables};
 
 /// Which files, into which table, how.
 #[derive(Clone, Debug)]
@@ -92,11 +92,14 @@ pub async fn land(
         return Ok(Landing { changes: Vec::new(), report });
     }
     let habits = ledger.habits(&known);
-    let (plan, habits) = columns(&mut request.options, data.as_ref(), &known, &taken, habits).await?;
+    let (mut plan, habits) = columns(&mut request.options, data.as_ref(), &known, &taken, habits).await?;
     if plan.schema.fields().is_empty() {
         outcomes.extend(taken.into_iter().map(|file| FileOutcome::Empty { path: file.stamp.path }));
         report.finish(outcomes);
         return Ok(Landing { changes: Vec::new(), report });
+    }
+    if let Some(base) = &base {
+        keep_digits(tables, base, &mut plan).await?;
     }
     (report.added, report.widened) = (plan.added.clone(), plan.widened.clone());
     let reading = Reading {
@@ -349,7 +352,7 @@ impl Writing<'_> {
         Ok(match self.base.clone() {
             Some(base) if !self.plan.widened.is_empty() => {
                 let stays = (!self.replaced.is_empty()).then(|| gone().is_not_true());
-                let rows = self.with_rows_before(&base, stays, rows).await?;
+                let rows = with_rows_before(self.tables, &base, stays, rows).await?;
                 overwrite(self.tables, self.table, Some(base), rows).await?
             }
             Some(base) if !self.replaced.is_empty() => {
@@ -357,28 +360,6 @@ impl Writing<'_> {
             }
             base => append(self.tables, self.table, base, rows, NewColumns::Append).await?,
         })
-    }
-
-    /// The rows of the table that stay, then `rows`, under the columns of both; for a table whose types are to be wider.
-    async fn with_rows_before(
-        &self,
-        base: &Arc<Snapshot>,
-        stays: Option<Expr>,
-        rows: SendableRecordBatchStream,
-    ) -> Result<SendableRecordBatchStream, LandingError> {
-        let failed = |source| LandingError::from(crate::table::TableError::Rows(source));
-        let session = SessionContext::new_with_config_rt(SessionConfig::new(), self.tables.runtime());
-        let scan = Scan::of(base).map_err(LandingError::from)?;
-        let mut before = session.read_table(Arc::new(scan)).map_err(failed)?;
-        if let Some(stays) = stays {
-            before = before.filter(stays).map_err(failed)?;
-        }
-        let before = before.execute_stream().await.map_err(failed)?;
-        let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
-        let lacks = |name: &str| rows.schema().fields().iter().all(|field| field.name() != name);
-        fields.extend(base.schema().fields().iter().filter(|field| lacks(field.name())).cloned());
-        let both = Arc::new(Schema::new(fields));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(both, before.chain(rows))))
     }
 }
 

@@ -28,6 +28,7 @@ mod reading;
 mod rejects;
 mod report;
 mod rescue;
+mod rewrite;
 mod widen;
 
 pub use account::FileAccount;

@@ -164,7 +164,7 @@ impl Reading {
     }
 
     fn is_small(&self, file: &FileStamp) -> bool {
-        let format = super::format::of(file.named(), &self.options.read);
+        let format = file.format(&self.options.read);
         let plain = format.is_ok_and(|(format, packed)| packed == Compression::None && !format.is_binary());
         file.size <= if plain { SMALL } else { SMALL_PACKED }
     }

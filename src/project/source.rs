@@ -61,7 +61,7 @@ pub struct LandingOption {
 }
 
 /// The options that may stand under `meta:` as well as under `config:`.
-const PLACES: [&str; 2] = ["location", "external_location"];
+const PLACES: [&str; 3] = ["location", "external_location", "schema_contract"];
 
 /// The options of landing, all of which may stand under `meta:` as well as under `config:`.
 const OPTIONS: [&str; 23] = [
@@ -142,7 +142,26 @@ impl SourceLanding {
             };
             Some(LandingOption { name: (*name).to_owned(), values, at: setting.at })
         });
-        Some(Self { location: paths, options: said.collect(), at: location.at })
+        let mut options: Vec<LandingOption> = contract(config);
+        options.extend(said);
+        Some(Self { location: paths, options, at: location.at })
+    }
+}
+
+/// `schema_contract: freeze`, or a map of `tables`, `columns` and `data_type`.
+fn contract(config: &Config) -> Vec<LandingOption> {
+    let Some(setting) = option(config, "schema_contract") else { return Vec::new() };
+    let said = |name: &str, value: &Value| LandingOption {
+        name: format!("contract_{name}"),
+        values: vec![written(value)],
+        at: setting.at.clone(),
+    };
+    match &setting.value {
+        Value::Object(parts) => parts.iter().map(|(name, value)| said(name, value)).collect(),
+        Value::String(word) if word.starts_with("discard") => {
+            ["columns", "data_type"].map(|name| said(name, &setting.value)).into()
+        }
+        value => ["tables", "columns", "data_type"].map(|name| said(name, value)).into(),
     }
 }
 

@@ -207,6 +207,7 @@ pub const SOURCE_CONFIG: Words = &[
     ("schema_hints", Done),
     ("on_copy", Done),
     ("schema_evolution_mode", Done),
+    ("schema_contract", Done),
     ("contract_tables", Done),
     ("contract_columns", Done),
     ("contract_data_type", Done),

@@ -134,15 +134,7 @@ impl TestLake {
     }
 
     async fn order(&self, table: &str, files: &[&str], options: &[(&str, &str)], dry_run: bool) {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let order = LandOrder {
-            table: table.to_owned(),
-            files: files.iter().map(|file| (*file).to_owned()).collect(),
-            options: options.iter().map(owned).collect(),
-            dry_run,
-            ..LandOrder::default()
-        };
-        match Box::pin(self.open().land_files(&order, &Unwatched)).await {
+        match self.try_land(table, files, options, dry_run).await {
             Ok(Landed { report, release }) => {
                 let mut told = format!("land: {}  {}", report.table, files_told(&report.files));
                 for column in &report.added {
@@ -161,6 +153,37 @@ impl TestLake {
             }
             Err(error) => self.say(&format!("land: {error}\n")),
         }
+    }
+
+    /// Lands files with options, and says nothing.
+    pub(crate) async fn try_land(
+        &self,
+        table: &str,
+        files: &[&str],
+        options: &[(&str, &str)],
+        dry_run: bool,
+    ) -> Result<Landed, Error> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let order = LandOrder {
+            table: table.to_owned(),
+            files: files.iter().map(|file| (*file).to_owned()).collect(),
+            options: options.iter().map(owned).collect(),
+            dry_run,
+            ..LandOrder::default()
+        };
+        Box::pin(self.open().land_files(&order, &Unwatched)).await
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn write_bytes(&self, path: &str, bytes: &[u8]) {
+        let full = self.path().join(path);
+        std::fs::create_dir_all(full.parent().expect("project files are in the folder")).unwrap();
+        std::fs::write(full, bytes).unwrap();
+    }
+
+    /// Writes a line of one's own into the transcript.
+    pub(crate) fn note(&self, line: &str) {
+        self.say(&format!("{line}\n"));
     }
 
     /// Every file of the lake, with its size.

@@ -30,7 +30,7 @@ pub(crate) use source::{Source, Told};
 
 use super::discover::FileStamp;
 use super::error::LandingError;
-use super::format::{self, Format};
+use super::format::Format;
 use super::options::LandOptions;
 use target::Target;
 
@@ -94,7 +94,7 @@ pub type Pieces = Box<dyn Iterator<Item = Result<Piece, LandingError>> + Send>;
 /// [`LandingError::Unreadable`] if it cannot be read to its end. What was read before then is
 /// not the whole file, and should not be kept.
 pub fn read(file: &FileStamp, schema: &SchemaRef, options: &LandOptions) -> Result<Pieces, LandingError> {
-    let (format, compression) = format::of(file.named(), &options.read)?;
+    let (format, compression) = file.format(&options.read)?;
     let target = Target::new(file, schema, options);
     let open = || Source::open(file, format, compression, &options.read);
     let pieces: Pieces = match format {

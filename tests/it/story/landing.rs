@@ -192,36 +192,42 @@ async fn values_that_do_not_fit_are_rescued_widened_refused_or_left_out() {
     let mut told = String::new();
     for contract in ["rescue", "evolve", "freeze", "discard_value", "discard_row"] {
         let lake = TestLake::new();
-        lake.land("shop.prices", "a.csv", "id,price,day\n1,5,2013-01-01\n9007199254740993,6,2013-01-02")
-            .await;
-        lake.write("inbox/b.csv", "id,price,day\n2,5.5,2013-01-03 10:00:00\nx,7,soon\n");
+        lake.land(
+            "shop.prices",
+            "a.csv",
+            "id,big,price,day\n1,9007199254740993,5,2013-01-01\n3,4,6,2013-01-02",
+        )
+        .await;
+        lake.write("inbox/b.csv", "id,big,price,day\n2,1.5,5.5,2013-01-03 10:00:00\nx,8,7,soon\n");
         lake.land_as("shop.prices", &["inbox/b.csv"], &[("contract_data_type", contract)]).await;
-        lake.sql("select id, price, day, _rescued_data from shop.prices order by _file_path, _row_number")
-            .await;
+        lake.sql(
+            "select id, big, price, day, _rescued_data from shop.prices order by _file_path, _row_number",
+        )
+        .await;
         lake.sql("select line, column_name, error_type, csv_line from shop.prices__rejected").await;
         told += &format!("{contract}\n{}", lake.story().split_once('\n').unwrap().1);
     }
     assert_snapshot!(told, @r#"
     rescue
     land: shop.prices  read 2 loaded 0 rescued 2 rejected 0  release 2
-    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 - | 2 - - {"price":"5.5","day":"2013-01-03 10:00:00","_file_path":"inbox/b.csv"} | - 7 - {"id":"x","day":"soon","_file_path":"inbox/b.csv"}
+    sql: 1 9007199254740993 5 2013-01-01 - | 3 4 6 2013-01-02 - | 2 - - - {"big":"1.5","price":"5.5","day":"2013-01-03 10:00:00","_file_path":"inbox/b.csv"} | - 8 7 - {"id":"x","day":"soon","_file_path":"inbox/b.csv"}
     sql: there is no table `shop.prices__rejected`
     evolve
-    land: shop.prices  read 2 loaded 2 rescued 0 rejected 0  id bigint -> varchar  price bigint -> double  day date -> varchar  release 2
-    sql: 1 5.0 2013-01-01 - | 9007199254740993 6.0 2013-01-02 - | 2 5.5 2013-01-03 10:00:00 - | x 7.0 soon -
+    land: shop.prices  read 2 loaded 2 rescued 0 rejected 0  id bigint -> varchar  big bigint -> varchar  price bigint -> double  day date -> varchar  release 2
+    sql: 1 9007199254740993 5.0 2013-01-01 - | 3 4 6.0 2013-01-02 - | 2 1.5 5.5 2013-01-03 10:00:00 - | x 8 7.0 soon -
     sql: there is no table `shop.prices__rejected`
     freeze
-    land: inbox/b.csv:2: "5.5" does not fit column `price` (bigint)
-    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 -
+    land: inbox/b.csv:2: "1.5" does not fit column `big` (bigint)
+    sql: 1 9007199254740993 5 2013-01-01 - | 3 4 6 2013-01-02 -
     sql: there is no table `shop.prices__rejected`
     discard_value
     land: shop.prices  read 2 loaded 2 rescued 0 rejected 0  release 2
-    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 - | 2 - - - | - 7 - -
+    sql: 1 9007199254740993 5 2013-01-01 - | 3 4 6 2013-01-02 - | 2 - - - - | - 8 7 - -
     sql: there is no table `shop.prices__rejected`
     discard_row
     land: shop.prices  read 2 loaded 0 rescued 0 rejected 2  release 2
-    sql: 1 5 2013-01-01 - | 9007199254740993 6 2013-01-02 -
-    sql: 2 price type_mismatch 2,5.5,2013-01-03 10:00:00 | 3 id type_mismatch x,7,soon
+    sql: 1 9007199254740993 5 2013-01-01 - | 3 4 6 2013-01-02 -
+    sql: 2 big type_mismatch 2,1.5,5.5,2013-01-03 10:00:00 | 3 id type_mismatch x,8,7,soon
     "#);
 }
 
