@@ -56,6 +56,7 @@
 //! | change how a word of SQL is understood | [`query::dialect`] |
 //! | change what a backslash command does | `repl/command.rs` |
 //! | read another file format | [`landing::format`], [`landing::read`] |
+//! | add an option of landing | [`landing::options`] |
 //! | understand a crash | [`release`], `tests/it/fault.rs` |
 //!
 //! Rooms that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it

@@ -162,11 +162,34 @@ fn publish_mode(text: &str) -> std::result::Result<PublishMode, String> {
 pub(super) struct LandArgs {
     /// Table, as `source.table`
     pub(super) table: String,
-    /// Files, folders or globs [default: the location that the source declares]
+    /// Files, folders, globs or URLs; `-` is standard input [default: the location that the source declares]
     pub(super) files: Vec<String>,
+    /// Report what would happen, and write nothing
+    #[arg(long, visible_alias = "validate", conflicts_with = "follow")]
+    pub(super) dry_run: bool,
+    /// Load files that were loaded before, in place of the rows they have
+    #[arg(long, conflicts_with = "follow")]
+    pub(super) force: bool,
+    /// Fail if more than N records are rejected
+    #[arg(long, value_name = "N")]
+    pub(super) max_rejected: Option<u64>,
+    /// An option of the source, over what the project declares: `delimiter=;`, `encoding=latin1` (can be repeated)
+    #[arg(long, short, value_name = "NAME=VALUE", value_parser = option)]
+    pub(super) option: Vec<(String, String)>,
+    /// Go on: look for new files until Ctrl-C
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// Seconds between two looks; a file is taken when it was left alone for as long
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, requires = "follow")]
+    pub(super) interval: f64,
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
+}
+
+fn option(text: &str) -> std::result::Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write `name=value`")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Default, ClapArgs)]

@@ -44,6 +44,11 @@ impl Ui {
         self.publishing.load(Ordering::SeqCst)
     }
 
+    /// Takes note that publishing is over, and work may be interrupted again.
+    pub(super) fn published(&self) {
+        self.publishing.store(false, Ordering::SeqCst);
+    }
+
     /// One line, or several.
     pub(super) fn line(&self, text: &str) {
         let written = match &self.bars {

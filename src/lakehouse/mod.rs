@@ -7,6 +7,7 @@
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
 mod errors;
+mod land;
 mod maintain;
 mod open;
 mod report;
@@ -28,6 +29,7 @@ use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKi
 use crate::table::Tables;
 use open::Found;
 
+pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
 pub use report::{BuildRequest, Built, Compiled, Landed, step_json};
@@ -35,7 +37,8 @@ pub use report::{BuildRequest, Built, Compiled, Landed, step_json};
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
 pub use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, Selector};
-pub use crate::landing::{FileAccount, FileOutcome, LandReport};
+pub use crate::landing::discover::FileStamp;
+pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{Outcome, QueryError, Session, SqlMistake};
 pub use crate::release::Release;
@@ -137,29 +140,6 @@ impl Lakehouse {
     /// The commits of a table, newest first, up to the version that readers see.
     pub async fn history(&self, table: &str, limit: usize) -> Result<Vec<Commit>> {
         Ok(self.session().await?.history(table, limit).await?)
-    }
-
-    /// Loads files into a table and publishes that.
-    ///
-    /// `table` is a source's `source.table` name, or any `schema.table`. If the project declares it,
-    /// its files are read as declared; `patterns` may then be empty for the declared location.
-    pub async fn land(&self, table: &str, patterns: &[String], watch: &dyn Watch) -> Result<Landed> {
-        let _lock = self.begin_writing("land", watch).await?;
-        let pins = self.pins().await?;
-        let request = self.land_request(&pins, table, patterns)?;
-        let landing = self.land_one(&pins, request, watch).await?;
-        watch.on(Event::Publishing);
-        let proposal = Proposal {
-            base: pins,
-            accepted: BTreeMap::new(),
-            kind: ReleaseKind::Land,
-            run: landing.report.load.clone(),
-            changes: landing.changes,
-            views: BTreeMap::new(),
-            goal: Goal::Keep,
-        };
-        let published = release::publish(&self.tables, &self.world, proposal).await?;
-        Ok(Landed { report: landing.report, release: released(published) })
     }
 
     /// Lands what is new, builds and tests the selected nodes, and publishes them as one release.

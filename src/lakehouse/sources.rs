@@ -7,11 +7,10 @@ use std::time::Instant;
 
 use super::{Compiled, FileAccount, FileOutcome, Lakehouse, LandReport, Manifest, Node, NodeId, NodeKind};
 use crate::base::{
-    Diagnostic, Ending, Error, Event, Result, Step, TableName, Watch, grouped, parse_data_type,
+    Diagnostic, Ending, Error, Event, Result, Span, Step, TableName, Watch, grouped, parse_data_type,
 };
 use crate::compile::SourceNode;
-use crate::landing::{self, LandRequest, Landing, LandingError, ReadOptions};
-use crate::project;
+use crate::landing::{self, LandOptions, LandRequest, Landing, LandingError};
 use crate::query::Scope;
 use crate::release::Pins;
 use crate::table::{Change, Snapshot};
@@ -36,7 +35,7 @@ impl Lakehouse {
             if source.landing.is_none() || !needed(&node.id) {
                 continue;
             }
-            let request = declared_request(&self.root, node, source, &[])?;
+            let request = declared_request(&self.root, node, source, Some(&[]))?;
             let landing = self.land_one(pins, request, watch).await?;
             let changes: Vec<Arc<Change>> = landing.changes.into_iter().map(Arc::new).collect();
             for change in &changes {
@@ -79,7 +78,13 @@ impl Lakehouse {
         }
     }
 
-    pub(super) fn land_request(&self, pins: &Pins, table: &str, patterns: &[String]) -> Result<LandRequest> {
+    pub(super) fn land_request(
+        &self,
+        pins: &Pins,
+        table: &str,
+        patterns: &[String],
+        has_input: bool,
+    ) -> Result<LandRequest> {
         let here = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
         if self.has_project() {
             let Compiled { manifest, .. } = self.compile_for(pins, false, "land")?;
@@ -93,7 +98,12 @@ impl Lakehouse {
                     && (format!("{}.{}", source.source, source.table) == table
                         || node.relation.as_ref().is_some_and(|name| name.to_string() == table))
                 {
-                    return declared_request(&here, node, source, patterns);
+                    return declared_request(
+                        &here,
+                        node,
+                        source,
+                        (!has_input || !patterns.is_empty()).then_some(patterns),
+                    );
                 }
             }
         }
@@ -112,7 +122,7 @@ impl Lakehouse {
         if pins.views.contains_key(&name) {
             return Err(not_for_landing(table, "it is a view"));
         }
-        if patterns.is_empty() {
+        if patterns.is_empty() && !has_input {
             return Err(Error::user(
                 "elt::land::no_files",
                 format!("no files are given, and the project declares no location for `{name}`"),
@@ -123,23 +133,25 @@ impl Lakehouse {
             table: name,
             root: here,
             patterns: patterns.to_vec(),
-            options: ReadOptions::default(),
-            declared: Vec::new(),
-            on_change: landing::OnChange::Report,
+            at_hand: Vec::new(),
+            settle: None,
+            options: LandOptions::default(),
+            dry_run: false,
         })
     }
 }
 
-/// How a declared source's files are read.
+/// How a declared source's files are read; those of its location if `patterns` are none, none at all if they are nothing.
 fn declared_request(
     root: &Path,
     node: &Node,
     source: &SourceNode,
-    patterns: &[String],
+    patterns: Option<&[String]>,
 ) -> Result<LandRequest> {
     let landing = source.landing.as_ref();
     let name = node.relation.clone().expect("a source has a table");
-    let patterns = match (patterns, landing) {
+    let patterns = match (patterns.unwrap_or_default(), landing) {
+        ([], _) if patterns.is_none() => Vec::new(),
         ([], Some(landing)) => landing.location.clone(),
         ([], None) => {
             let what = format!(
@@ -160,20 +172,25 @@ fn declared_request(
         .iter()
         .filter_map(|column| Some((column.name.clone(), parse_data_type(column.data_type.as_deref()?)?)))
         .collect();
-    let usual = ReadOptions::default();
-    let options = ReadOptions {
-        format: landing.and_then(|landing| landing.format.clone()),
-        delimiter: landing.and_then(|landing| landing.delimiter),
-        header: landing.and_then(|landing| landing.header).unwrap_or(usual.header),
-        null_values: landing.and_then(|landing| landing.null_values.clone()).unwrap_or(usual.null_values),
-        declared: declared.iter().map(|(name, _)| name.clone()).collect(),
-    };
-    let on_change = match landing.map(|landing| landing.on_change).unwrap_or_default() {
-        project::OnChange::Report => landing::OnChange::Report,
-        project::OnChange::Reload => landing::OnChange::Reload,
-        project::OnChange::Fail => landing::OnChange::Fail,
-    };
-    Ok(LandRequest { table: name, root: root.to_owned(), patterns, options, declared, on_change })
+    let mut options = LandOptions { hints: declared, ..LandOptions::default() };
+    for option in landing.iter().flat_map(|landing| &landing.options) {
+        options.set_list(&option.name, &option.values).map_err(|error| at_its_place(&error, &option.at))?;
+    }
+    Ok(LandRequest {
+        table: name,
+        root: root.to_owned(),
+        patterns,
+        at_hand: Vec::new(),
+        settle: None,
+        options,
+        dry_run: false,
+    })
+}
+
+/// What is wrong with an option, where it is written.
+fn at_its_place(error: &LandingError, at: &Span) -> Error {
+    let help = miette::Diagnostic::help(error).map(|help| help.to_string());
+    Diagnostic::error("elt::source_option", error.to_string()).at(at, "here").maybe_help(help).into()
 }
 
 fn not_for_landing(table: &str, because: &str) -> Error {
@@ -199,6 +216,10 @@ fn land_words(report: &LandReport) -> (Ending, String) {
             sum(|account| account.rejected)
         ));
     }
+    let discarded: u64 = report.accounts().map(|account| account.discarded).sum();
+    if discarded > 0 {
+        words.push(format!("{} values left out", grouped(discarded)));
+    }
     let count = |is: fn(&FileOutcome) -> bool| report.files.iter().filter(|file| is(file)).count();
     let known = count(|file| matches!(file, FileOutcome::Skipped { .. }));
     let empty = count(|file| matches!(file, FileOutcome::Empty { .. }));
@@ -212,10 +233,22 @@ fn land_words(report: &LandReport) -> (Ending, String) {
             "changed since loaded, left as it is (`on_change: reload` would take it): {files}"
         ));
     }
+    let copies: Vec<&str> = report.copies().collect();
+    if !copies.is_empty() {
+        let files = copies.join(", ");
+        words.push(format!("same bytes as a loaded file, left out (`on_copy: load` would take it): {files}"));
+    }
+    for column in &report.added {
+        words.push(format!("new column `{}` {}", column.name, column.data_type));
+    }
+    for column in &report.widened {
+        words.push(format!("column `{}` was {} and is {}", column.name, column.from, column.to));
+    }
     if words.is_empty() {
         words.push("no files".to_owned());
     }
-    let bad = |account: &FileAccount| account.rescued + account.rejected > 0;
-    let warn = !changed.is_empty() || report.accounts().any(bad) || report.files.is_empty();
+    let bad = |account: &FileAccount| account.rescued + account.rejected + account.discarded > 0;
+    let warn =
+        !changed.is_empty() || !copies.is_empty() || report.accounts().any(bad) || report.files.is_empty();
     (if warn { Ending::Warned } else { Ending::Done }, words.join("; "))
 }

@@ -22,6 +22,14 @@ pub struct FileAccount {
     pub rescued: u64,
     /// Records that became no row.
     pub rejected: u64,
+    /// Values, not rows, that were left out because the options say so.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discarded: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it asks about by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl FileAccount {
@@ -37,6 +45,7 @@ impl FileAccount {
         self.loaded += rows.saturating_sub(parsed.rescued);
         self.rescued += parsed.rescued;
         self.rejected += parsed.rejected.len() as u64;
+        self.discarded += parsed.discarded;
     }
 
     /// Checks that what was read is what was loaded, rescued or rejected. Call it when the file is at its end.
@@ -44,7 +53,7 @@ impl FileAccount {
     /// # Errors
     /// [`LandingError::Unbalanced`] with all four counts; nothing of the file should then be loaded.
     pub fn check(&self) -> Result<(), LandingError> {
-        let Self { path, read, loaded, rescued, rejected } = self.clone();
+        let Self { path, read, loaded, rescued, rejected, discarded: _ } = self.clone();
         if loaded + rescued + rejected == read {
             Ok(())
         } else {
@@ -60,10 +69,12 @@ mod tests {
     #[test]
     fn a_lost_row_and_an_invented_row_are_both_noticed() {
         for (read, balanced) in [(11, false), (12, true), (13, false)] {
-            let account = FileAccount { path: "a.csv".into(), read, loaded: 9, rescued: 2, rejected: 1 };
+            let account =
+                FileAccount { path: "a.csv".into(), read, loaded: 9, rescued: 2, rejected: 1, discarded: 0 };
             assert_eq!(account.check().is_ok(), balanced, "{account:?}");
         }
-        let lost = FileAccount { path: "a.csv".into(), read: 13, loaded: 9, rescued: 2, rejected: 1 };
+        let lost =
+            FileAccount { path: "a.csv".into(), read: 13, loaded: 9, rescued: 2, rejected: 1, discarded: 0 };
         assert_eq!(
             lost.check().unwrap_err().to_string(),
             "a.csv does not add up: read 13, but loaded 9 + rescued 2 + rejected 1 = 12"

@@ -9,25 +9,40 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::LandingError;
+use super::fetch::Elsewhere;
+use super::format::{self, Compression, Format, ReadOptions};
+use super::read::column_name;
 use crate::base::did_you_mean;
 
 /// A file as it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FileStamp {
-    /// The path as tables record it: relative to the root if below it, else absolute; with `/`.
+    /// The path as tables record it: of the file itself, whatever links lead to it; relative to the root if below
+    /// it, else absolute; with `/`. Of a file elsewhere, its URL.
     pub path: String,
-    /// Where to open it.
+    /// Where to open it. Of a file elsewhere, nowhere until it is [fetched](super::fetch).
     pub on_disk: PathBuf,
     /// Its size in bytes, as stored.
     pub size: u64,
-    /// When it was last written, by the file system's clock.
+    /// When it was last written, by the clock of where it is.
     pub modified: DateTime<Utc>,
+    /// What its store calls this edition of it.
+    pub etag: Option<String>,
+    /// What its folders say that are named `column=value`; nothing for a null.
+    pub partitions: Vec<(String, Option<String>)>,
+    /// The name under which it was found, which tells its format.
+    pub(super) found_as: String,
+    /// Where it is, if not here.
+    pub(super) elsewhere: Option<Elsewhere>,
+    /// Its copy here, for as long as it is needed.
+    pub(super) copy: Option<Arc<tempfile::TempPath>>,
 }
 
 /// The SHA-256 of a file's bytes as stored, shown as 64 hexadecimal digits.
@@ -37,19 +52,20 @@ pub struct ContentHash([u8; 32]);
 
 /// Returns the files that `patterns` mean, sorted by path, each once.
 ///
-/// A pattern is a file, a folder (its own files, not those of folders inside it) or a glob; a relative one
-/// starts at `root`. Files whose names start with a dot are only found by their own name. A glob
-/// may find nothing. `root` should be absolute, or relative to the current folder.
+/// A pattern is a file, a folder (its own files, and those of folders inside it that are named `column=value`) or a
+/// glob; a relative one starts at `root`. Files whose names start with a dot are only found by their own name. A glob
+/// may find nothing. `root` should be absolute, or relative to the current folder. Two links to one file are one file.
 ///
 /// # Errors
 /// [`LandingError::NotFound`] if a pattern without wildcards names nothing; [`LandingError::BadPattern`];
 /// [`LandingError::Unreadable`] if a folder cannot be listed.
 pub fn discover(root: &Path, patterns: &[String]) -> Result<Vec<FileStamp>, LandingError> {
     let root = cleaned(root)?;
+    let real_root = fs::canonicalize(&root).unwrap_or_else(|_| root.clone());
     let mut found = BTreeMap::new();
     for pattern in patterns {
         for on_disk in matches(&root, pattern)? {
-            let stamp = stamp(&root, on_disk)?;
+            let stamp = stamp(&real_root, &on_disk)?;
             found.insert(stamp.path.clone(), stamp);
         }
     }
@@ -130,10 +146,15 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, LandingError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(|source| unreadable(folder, source))? {
         let entry = entry.map_err(|source| unreadable(folder, source))?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let name = entry.file_name().to_string_lossy().into_owned();
         let path = entry.path();
-        if !hidden && path.is_file() {
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_file() {
             files.push(path);
+        } else if partition(&name).is_some() && path.is_dir() {
+            files.extend(files_in(&path)?);
         }
     }
     Ok(files)
@@ -147,12 +168,53 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-fn stamp(root: &Path, on_disk: PathBuf) -> Result<FileStamp, LandingError> {
+fn stamp(root: &Path, found: &Path) -> Result<FileStamp, LandingError> {
+    let on_disk = fs::canonicalize(found).map_err(|source| unreadable(found, source))?;
     let meta = fs::metadata(&on_disk).map_err(|source| unreadable(&on_disk, source))?;
     let modified = meta.modified().map_err(|source| unreadable(&on_disk, source))?;
     let recorded = text_of(on_disk.strip_prefix(root).unwrap_or(&on_disk))?.to_owned();
     let path = if std::path::MAIN_SEPARATOR == '/' { recorded } else { recorded.replace('\\', "/") };
-    Ok(FileStamp { path, on_disk, size: meta.len(), modified: modified.into() })
+    Ok(FileStamp {
+        partitions: partitions(&path),
+        path,
+        found_as: text_of(found)?.to_owned(),
+        on_disk,
+        size: meta.len(),
+        modified: modified.into(),
+        etag: None,
+        elsewhere: None,
+        copy: None,
+    })
+}
+
+impl FileStamp {
+    /// How the file is to be read, by the name under which it was found and by `options`.
+    ///
+    /// # Errors
+    /// Those of [`format::of`].
+    pub fn format(&self, options: &ReadOptions) -> Result<(Format, Compression), LandingError> {
+        format::of(Path::new(&self.found_as), options).map_err(|error| match error {
+            LandingError::UnknownFormat { .. } => LandingError::UnknownFormat { path: self.path.clone() },
+            other => other,
+        })
+    }
+}
+
+/// What the folders of a path say that are named `column=value`.
+pub(super) fn partitions(path: &str) -> Vec<(String, Option<String>)> {
+    let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
+    folders.split('/').filter_map(partition).collect()
+}
+
+/// What writers of Hive's folders put in place of a null.
+const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
+fn partition(folder: &str) -> Option<(String, Option<String>)> {
+    let (name, value) = folder.split_once('=')?;
+    let plain =
+        !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || "_- ".contains(letter));
+    let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
+    plain.then(|| (column_name(name), Some(value).filter(|value| value != HIVE_NULL && !value.is_empty())))
 }
 
 /// An absolute path without `.` and `..`. Links stay as they are: the user's name for a file is its name.
@@ -236,12 +298,19 @@ mod tests {
             "root/in/a.csv",
             "root/in/.c.csv",
             "root/in/deep/d.csv",
+            "root/by/year=2013/f.csv",
             "root/in/e[1].csv",
             "out.csv",
         ] {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(dir.path().join("root/in/a.csv"), dir.path().join("root/link.csv"))
+                .unwrap();
+            std::os::unix::fs::symlink(dir.path().join("root/in"), dir.path().join("root/linked")).unwrap();
         }
         dir
     }
@@ -256,6 +325,8 @@ mod tests {
             (vec!["**/d.csv"], vec!["in/deep/d.csv"]),
             (vec!["in/e[1].csv"], vec!["in/e[1].csv"]),
             (vec!["in/.c.csv"], vec!["in/.c.csv"]),
+            (vec!["by"], vec!["by/year=2013/f.csv"]),
+            (vec!["link.csv", "in/a.csv", "linked/a.csv"], vec!["in/a.csv"]),
             (vec!["../out.csv"], vec![outside.as_str()]),
             (vec!["../*.csv"], vec![outside.as_str()]),
             (vec!["in/*.json", "none/*.csv"], vec![]),
@@ -268,6 +339,22 @@ mod tests {
                 "{patterns:?}"
             );
             assert!(found.iter().all(|file| file.size == fs::metadata(&file.on_disk).unwrap().len()));
+        }
+    }
+
+    #[test]
+    fn folders_that_name_a_column_say_its_value() {
+        for (path, said) in [
+            ("in/a.csv", vec![]),
+            ("year=2013/month=01/a.csv", vec![("year", Some("2013")), ("month", Some("01"))]),
+            ("Home Town=New%20York/a=b.csv", vec![("home_town", Some("New York"))]),
+            ("x=__HIVE_DEFAULT_PARTITION__/a.csv", vec![("x", None)]),
+        ] {
+            let said: Vec<_> = said
+                .into_iter()
+                .map(|(n, v): (&str, Option<&str>)| (n.to_owned(), v.map(str::to_owned)))
+                .collect();
+            assert_eq!(partitions(path), said, "{path}");
         }
     }
 

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 
 use datafusion::error::DataFusionError;
 
-use crate::base::{ErrorKind, NameError};
+use crate::base::{ErrorKind, NameError, grouped};
 use crate::lake::LakeError;
 use crate::table::TableError;
 
@@ -86,7 +86,7 @@ pub enum LandingError {
     #[diagnostic(
         code(elt::landing::unknown_format),
         help(
-            "known are .csv, .tsv, .txt, .json, .jsonl and .ndjson, each also with .gz, and .parquet; for another name declare `format: csv`, `json` or `parquet`"
+            "known are .csv, .tsv, .txt, .json, .jsonl and .ndjson, each also with .gz, .zst, .bz2 or .xz, and .parquet, .avro and .arrow; for another name declare a `format`: csv, tsv, json, jsonl, parquet, avro or arrow"
         )
     )]
     UnknownFormat {
@@ -182,7 +182,7 @@ pub enum LandingError {
     #[diagnostic(
         code(elt::landing::encoding),
         help(
-            "convert it to UTF-8 with lines that end in LF or CRLF, for example with `iconv` or `dos2unix -c mac`"
+            "declare its `encoding`, for example `latin1` or `utf-16le`; lines have to end in LF or CRLF (`dos2unix -c mac` makes them so)"
         )
     )]
     Encoding {
@@ -192,19 +192,183 @@ pub enum LandingError {
         found: &'static str,
     },
 
-    /// Not one line of the file is a JSON object.
-    #[error("{path} has {lines} lines and none of them is a JSON object")]
+    /// Nothing in the file is a JSON object.
+    #[error("{path} has {} and none is a JSON object", counted(*records, "record"))]
     #[diagnostic(
-        code(elt::landing::not_json_lines),
+        code(elt::landing::not_json),
         help(
-            "write one object per line; `jq -c '.[]' file.json > file.jsonl` does so for a file that is one array"
+            "rows are objects, `{{\"id\": 1}}`: one per line, or in one array; declare another `format` if it is not JSON"
         )
     )]
-    NotJsonLines {
+    NotJson {
         /// The file.
         path: String,
-        /// Lines that are not blank.
-        lines: u64,
+        /// Records that are not blank.
+        records: u64,
+    },
+
+    /// Bytes of one kind under the name of another.
+    #[error("{path} would be read as {read_as}, and is {content}")]
+    #[diagnostic(
+        code(elt::landing::wrong_format),
+        help(
+            "declare its `format` if elt reads it (csv, tsv, json, jsonl, parquet, avro, arrow); otherwise export it as one of these"
+        )
+    )]
+    WrongFormat {
+        /// The file.
+        path: String,
+        /// What its name or its source says.
+        read_as: &'static str,
+        /// What its first bytes say.
+        content: &'static str,
+    },
+
+    /// A file that can be read in two ways, which give different rows.
+    #[error("{path} reads two ways: {one}, or {other}")]
+    #[diagnostic(code(elt::landing::two_readings))]
+    TwoReadings {
+        /// The file, with the line if there is one to look at.
+        path: String,
+        /// One reading.
+        one: String,
+        /// The other.
+        other: String,
+        /// How to say which is meant.
+        #[help]
+        help: String,
+    },
+
+    /// An option that does not exist.
+    #[error("there is no option `{name}`")]
+    #[diagnostic(code(elt::landing::unknown_option))]
+    UnknownOption {
+        /// As the user wrote it.
+        name: String,
+        /// The one that was probably meant.
+        #[help]
+        help: String,
+    },
+
+    /// A column that the table lacks, where the contract freezes columns.
+    #[error("{path}:{line} has a column `{column}`, and the table has none")]
+    #[diagnostic(
+        code(elt::landing::new_column),
+        help(
+            "nothing was landed; `schema_evolution_mode: addNewColumns` gives it to the table, `rescue` keeps its values in `_rescued_data`"
+        )
+    )]
+    NewColumn {
+        /// The file.
+        path: String,
+        /// The first line that has a value there.
+        line: i64,
+        /// The column.
+        column: String,
+    },
+
+    /// A value that does not fit, where the contract freezes types.
+    #[error("{path}:{line}: {value} does not fit column `{column}` ({data_type})")]
+    #[diagnostic(
+        code(elt::landing::misfit),
+        help(
+            "nothing was landed; correct the file, or let `contract_data_type` be rescue, discard_row or evolve"
+        )
+    )]
+    Misfit {
+        /// The file.
+        path: String,
+        /// The line on which its row starts.
+        line: i64,
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: String,
+        /// The value, as JSON.
+        value: String,
+    },
+
+    /// A table that would have to be made, where the contract freezes tables.
+    #[error("there is no table `{table}`, and its contract makes none")]
+    #[diagnostic(code(elt::landing::no_table), help("`contract_tables: evolve` makes it from the files"))]
+    NoTable {
+        /// The table.
+        table: String,
+    },
+
+    /// More records were rejected than the source allows.
+    #[error("{} of {read} rejected, and {allowed} allowed; the first is {first}", counted(*rejected, "record"))]
+    #[diagnostic(
+        code(elt::landing::too_many_rejected),
+        help(
+            "nothing was landed; `elt land --dry-run` shows more of them; correct the files, or raise `max_rejected` or `max_rejected_fraction`"
+        )
+    )]
+    TooManyRejected {
+        /// How many.
+        rejected: u64,
+        /// Of how many that were read so far.
+        read: u64,
+        /// What is allowed, in words.
+        allowed: String,
+        /// Where the first is and what is wrong with it.
+        first: String,
+    },
+
+    /// Rows that have to give way and do not say which file they are from.
+    #[error("the rows of {path} cannot be replaced: the table does not say which file its rows are from")]
+    #[diagnostic(
+        code(elt::landing::no_provenance),
+        help(
+            "files are reloaded by `_file_path`, which `provenance: false` leaves out; land the new content under another name"
+        )
+    )]
+    NoProvenance {
+        /// The file.
+        path: String,
+    },
+
+    /// A file whose bytes were loaded under another name, where the source wants that to be an error.
+    #[error("{path} has the same bytes as {of}")]
+    #[diagnostic(
+        code(elt::landing::copied),
+        help("`on_copy: skip` leaves such files out, `on_copy: load` loads them all the same")
+    )]
+    Copied {
+        /// The file.
+        path: String,
+        /// The file that was loaded.
+        of: String,
+    },
+
+    /// A URL that cannot be used.
+    #[error("cannot land from {url}: {because}")]
+    #[diagnostic(
+        code(elt::landing::bad_url),
+        help(
+            "URLs of files begin with s3://, gs://, az://, https:// or file://; credentials come from the environment (AWS_…, GOOGLE_…, AZURE_…)"
+        )
+    )]
+    BadUrl {
+        /// As the user wrote it.
+        url: String,
+        /// What is wrong with it.
+        because: String,
+    },
+
+    /// A store or a server did not give what was asked of it.
+    #[error("cannot read {url}")]
+    #[diagnostic(
+        code(elt::landing::elsewhere),
+        help(
+            "check the name, the network and the credentials in the environment (AWS_…, GOOGLE_…, AZURE_…); nothing was landed"
+        )
+    )]
+    Elsewhere {
+        /// The file.
+        url: String,
+        /// What the store says.
+        source: object_store::Error,
     },
 
     /// Rows went missing between reading and typing, or came from nowhere.
@@ -247,7 +411,7 @@ pub enum LandingError {
     #[diagnostic(
         code(elt::landing::changed),
         help(
-            "`on_change: reload` takes its new rows in place of the old; or land the new content under another name"
+            "`on_change: reload` or `--force` takes its new rows in place of the old; or land the new content under another name"
         )
     )]
     Changed {
@@ -303,9 +467,13 @@ impl LandingError {
         match self {
             Self::Damaged { .. }
             | Self::Unbalanced { .. }
-            | Self::NotJsonLines { .. }
+            | Self::NotJson { .. }
+            | Self::NewColumn { .. }
+            | Self::Misfit { .. }
+            | Self::TooManyRejected { .. }
+            | Self::Copied { .. }
             | Self::Encoding { .. } => ErrorKind::Data,
-            Self::Unreadable { .. } => ErrorKind::Unavailable,
+            Self::Unreadable { .. } | Self::Elsewhere { .. } => ErrorKind::Unavailable,
             Self::Internal { .. } => ErrorKind::Internal,
             Self::Changed { .. } => ErrorKind::Data,
             Self::Moving { .. } => ErrorKind::Conflict,
@@ -314,6 +482,10 @@ impl LandingError {
             _ => ErrorKind::User,
         }
     }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn places(columns: &[usize]) -> String {

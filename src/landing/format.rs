@@ -1,30 +1,34 @@
 //! How are the bytes of this file to be understood?
 //!
-//! A [`Format`] follows from the file's name, unless [`ReadOptions`] declare it. Nothing is guessed from
-//! the content: a wrong guess there loses rows quietly.
+//! A [`Format`] and a [`Compression`] follow from the file's name, unless [`ReadOptions`] declare them. The first bytes
+//! may only contradict: a file that is packed is unpacked whatever it is called, and a binary file is never read as text.
+//! How a CSV file separates and quotes is for `dialect` to find out.
 
 use std::path::Path;
 
 use arrow::datatypes::Schema;
-use serde::{Deserialize, Serialize};
 
 use super::error::LandingError;
-use super::read::literal::Spelling;
+use super::read::literal::{DateOrder, Spelling};
 
 /// What a file holds once it is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Delimited text with `"` as quote, doubled inside quotes.
+    /// Delimited text.
     Csv {
-        /// The byte between two fields.
-        delimiter: u8,
-        /// Whether the first record holds the names of the columns.
-        header: bool,
+        /// The byte between two fields, if the name or the options say so.
+        delimiter: Option<u8>,
     },
     /// One JSON object on each line.
     JsonLines,
+    /// JSON objects on lines, in one array, or one after another.
+    Json,
     /// Apache Parquet.
     Parquet,
+    /// Apache Avro, as an object container file.
+    Avro,
+    /// Arrow IPC: a file, also called Feather, or a stream.
+    Arrow,
 }
 
 /// How a file is packed.
@@ -34,47 +38,87 @@ pub enum Compression {
     None,
     /// gzip, possibly several members one after another.
     Gzip,
+    /// Zstandard.
+    Zstd,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
 }
 
-/// What the user declared about the files of one source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// What the user declared about the bytes of a source's files. What is nothing is found out, file by file.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// `csv`, `tsv`, `json` (also `jsonl`, `ndjson`) or `parquet`; otherwise the file's name tells.
+    /// `csv`, `tsv`, `json`, `jsonl` (also `ndjson`), `parquet`, `avro` or `arrow`; otherwise the file's name tells.
     pub format: Option<String>,
-    /// The character between two fields of a CSV file; otherwise a comma, or a tab for `tsv`.
+    /// `none`, `gzip`, `zstd`, `bzip2` or `xz`; otherwise the file's first bytes and its name tell.
+    pub compression: Option<String>,
+    /// The encoding of text, by its name on the web; otherwise UTF-8, or UTF-16 if a byte order mark says so.
+    pub encoding: Option<String>,
+    /// The character between two fields of a CSV file.
     pub delimiter: Option<char>,
+    /// The character around fields of a CSV file; inside nothing, that there is none.
+    pub quote: Option<Option<char>>,
     /// Whether CSV files start with the names of their columns.
     ///
     /// Without a header columns are matched by position, and those without a declared name are
     /// `_c0`, `_c1` and so on.
-    pub header: bool,
+    pub header: Option<bool>,
     /// Texts that mean null in a CSV file. In a varchar column a quoted field is never null.
     pub null_values: Vec<String>,
+    /// Whether numbers are written `1.234,5`.
+    pub decimal_comma: Option<bool>,
+    /// Whether `01/02/2013` is in January or in February.
+    pub date_order: Option<DateOrder>,
+    /// Whether folders named `column=value` are columns.
+    pub hive: bool,
+    /// Whether columns get types; otherwise those of text files are varchar, unless they are declared.
+    pub infer_types: bool,
     /// Columns whose types the user declared, by their names in the table.
     ///
     /// Their values may be spelled more freely than those of inferred columns: `007` and `+7` for
     /// integers, `yes` and `1` for booleans, `NaN` for doubles, an instant without a zone (it is UTC).
     pub declared: Vec<String>,
+    /// The order of day and month by column, where files told it.
+    pub(crate) orders: Vec<(String, DateOrder)>,
+    /// Whether files told that numbers are written `1.234,5`; believed where a file does not tell.
+    pub(crate) comma_elsewhere: bool,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             format: None,
+            compression: None,
+            encoding: None,
             delimiter: None,
-            header: true,
+            quote: None,
+            header: None,
             null_values: vec![String::new(), "\\N".to_owned()],
+            decimal_comma: None,
+            date_order: None,
+            hive: true,
+            infer_types: true,
             declared: Vec::new(),
+            orders: Vec::new(),
+            comma_elsewhere: false,
         }
     }
 }
 
 impl ReadOptions {
-    /// How freely the values of each column may be spelled.
-    pub(crate) fn spellings(&self, schema: &Schema) -> Vec<Spelling> {
-        let spelling =
-            |name: &String| if self.declared.contains(name) { Spelling::Free } else { Spelling::Strict };
+    /// How the values of each column may be spelled.
+    pub(crate) fn spellings(&self, schema: &Schema, decimal_comma: bool) -> Vec<Spelling> {
+        let spelling = |name: &String| Spelling {
+            free: self.declared.contains(name),
+            decimal_comma,
+            dates: self.date_order.unwrap_or_else(|| {
+                self.orders
+                    .iter()
+                    .find(|(column, _)| column == name)
+                    .map_or(DateOrder::Ymd, |(_, order)| *order)
+            }),
+        };
         schema.fields().iter().map(|field| spelling(field.name())).collect()
     }
 }
@@ -87,37 +131,127 @@ impl ReadOptions {
 pub fn of(path: &Path, options: &ReadOptions) -> Result<(Format, Compression), LandingError> {
     let unknown = || LandingError::UnknownFormat { path: path.display().to_string() };
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let (name, compression) = match name.strip_suffix(".gz") {
-        Some(inner) => (inner, Compression::Gzip),
-        None => (name.as_str(), Compression::None),
+    let (name, by_name) = unpacked_name(&name);
+    let compression = match options.compression.as_deref() {
+        None => by_name,
+        Some(word) => compression_named(word)?,
     };
     let declared = options.format.as_deref().map(str::to_lowercase);
     let word = match &declared {
         Some(declared) => declared.as_str(),
         None => name.rsplit_once('.').map(|(_, extension)| extension).ok_or_else(unknown)?,
     };
-    let csv = |usual: u8| -> Result<Format, LandingError> {
-        let delimiter = options.delimiter.map_or(Ok(usual), delimiter_byte)?;
-        Ok(Format::Csv { delimiter, header: options.header })
-    };
+    let delimiter = options.delimiter.map(delimiter_byte).transpose()?;
     let format = match word {
-        "csv" => csv(b',')?,
-        "txt" if declared.is_none() => csv(b',')?,
-        "tsv" => csv(b'\t')?,
-        "json" | "jsonl" | "ndjson" => Format::JsonLines,
-        "parquet" if compression == Compression::None => Format::Parquet,
-        // Parquet is read from its end, and is compressed inside.
-        "parquet" => return Err(unknown()),
+        "csv" => Format::Csv { delimiter },
+        "txt" if declared.is_none() => Format::Csv { delimiter },
+        "tsv" | "tab" => Format::Csv { delimiter: delimiter.or(Some(b'\t')) },
+        "psv" => Format::Csv { delimiter: delimiter.or(Some(b'|')) },
+        "json" => Format::Json,
+        "jsonl" | "ndjson" | "jsonlines" => Format::JsonLines,
+        "parquet" | "pq" => Format::Parquet,
+        "avro" => Format::Avro,
+        "arrow" | "arrows" | "feather" | "ipc" => Format::Arrow,
         other if declared.is_some() => {
             return Err(LandingError::BadOption {
                 option: "format",
                 value: other.to_owned(),
-                help: "write csv, tsv, json or parquet".to_owned(),
+                help: "write csv, tsv, json, jsonl, parquet, avro or arrow".to_owned(),
             });
         }
         _ => return Err(unknown()),
     };
+    if compression != Compression::None && format.is_binary() {
+        // These are read from their end, and are compressed inside.
+        return Err(unknown());
+    }
     Ok((format, compression))
+}
+
+impl Format {
+    /// Whether it is anything but text.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet | Self::Avro | Self::Arrow)
+    }
+
+    /// The word for it in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Csv { .. } => "CSV",
+            Self::JsonLines | Self::Json => "JSON",
+            Self::Parquet => "Parquet",
+            Self::Avro => "Avro",
+            Self::Arrow => "Arrow",
+        }
+    }
+}
+
+impl Compression {
+    /// What the first bytes of a file say.
+    pub(crate) fn by_magic(head: &[u8]) -> Option<Self> {
+        let starts = |magic: &[u8]| head.starts_with(magic);
+        match () {
+            () if starts(b"\x1F\x8B") => Some(Self::Gzip),
+            () if starts(b"\x28\xB5\x2F\xFD") => Some(Self::Zstd),
+            () if starts(b"BZh") && head.get(4..6) == Some(b"1A") => Some(Self::Bzip2),
+            () if starts(b"\xFD7zXZ\0") => Some(Self::Xz),
+            () => None,
+        }
+    }
+
+    /// The word for it in messages.
+    pub(crate) fn word(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+            Self::Bzip2 => Some("bzip2"),
+            Self::Xz => Some("xz"),
+        }
+    }
+}
+
+/// What a file is that is read as text, and is none by its first bytes.
+pub(crate) fn binary_by_magic(head: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 6] = [
+        (b"PAR1", "a Parquet file"),
+        (b"ARROW1\0\0", "an Arrow file"),
+        (b"Obj\x01", "an Avro file"),
+        (b"PK\x03\x04", "a zip archive, perhaps an Excel workbook"),
+        (b"\xD0\xCF\x11\xE0", "an old Excel workbook"),
+        (b"SQLite format 3\0", "an SQLite database"),
+    ];
+    known.into_iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| what)
+}
+
+fn unpacked_name(name: &str) -> (&str, Compression) {
+    let endings = [
+        (".gz", Compression::Gzip),
+        (".gzip", Compression::Gzip),
+        (".zst", Compression::Zstd),
+        (".zstd", Compression::Zstd),
+        (".bz2", Compression::Bzip2),
+        (".xz", Compression::Xz),
+    ];
+    let packed = endings.into_iter().find_map(|(ending, how)| Some((name.strip_suffix(ending)?, how)));
+    packed.unwrap_or((name, Compression::None))
+}
+
+fn compression_named(word: &str) -> Result<Compression, LandingError> {
+    Ok(match word {
+        "none" | "uncompressed" => Compression::None,
+        "gzip" | "gz" => Compression::Gzip,
+        "zstd" | "zst" => Compression::Zstd,
+        "bzip2" | "bz2" => Compression::Bzip2,
+        "xz" => Compression::Xz,
+        other => {
+            return Err(LandingError::BadOption {
+                option: "compression",
+                value: other.to_owned(),
+                help: "write gzip, zstd, bzip2, xz or none".to_owned(),
+            });
+        }
+    })
 }
 
 fn delimiter_byte(delimiter: char) -> Result<u8, LandingError> {
@@ -138,21 +272,23 @@ mod tests {
 
     #[test]
     fn the_name_tells_the_format_unless_it_is_declared() {
-        let csv = |delimiter| Some(Format::Csv { delimiter, header: true });
+        let csv = |delimiter| Some(Format::Csv { delimiter });
         let plain = ReadOptions::default();
         let declared = ReadOptions { format: Some("CSV".into()), delimiter: Some(';'), ..plain.clone() };
         for (name, options, format, compression) in [
-            ("in/a.csv", &plain, csv(b','), Compression::None),
-            ("in/A.CSV.GZ", &plain, csv(b','), Compression::Gzip),
-            ("a.tsv", &plain, csv(b'\t'), Compression::None),
-            ("a.2013.txt", &plain, csv(b','), Compression::None),
-            ("a.ndjson.gz", &plain, Some(Format::JsonLines), Compression::Gzip),
+            ("in/a.csv", &plain, csv(None), Compression::None),
+            ("in/A.CSV.GZ", &plain, csv(None), Compression::Gzip),
+            ("a.tsv.zst", &plain, csv(Some(b'\t')), Compression::Zstd),
+            ("a.2013.txt.xz", &plain, csv(None), Compression::Xz),
+            ("a.ndjson.bz2", &plain, Some(Format::JsonLines), Compression::Bzip2),
+            ("a.json", &plain, Some(Format::Json), Compression::None),
             ("a.parquet", &plain, Some(Format::Parquet), Compression::None),
+            ("a.feather", &plain, Some(Format::Arrow), Compression::None),
             ("a.parquet.gz", &plain, None, Compression::Gzip),
             ("a.xlsx", &plain, None, Compression::None),
             ("readme", &plain, None, Compression::None),
-            ("export", &declared, csv(b';'), Compression::None),
-            ("export.gz", &declared, csv(b';'), Compression::Gzip),
+            ("export", &declared, csv(Some(b';')), Compression::None),
+            ("export.gz", &declared, csv(Some(b';')), Compression::Gzip),
         ] {
             let read = of(Path::new(name), options).ok();
             assert_eq!(read, format.map(|format| (format, compression)), "{name}");
@@ -163,6 +299,7 @@ mod tests {
     fn impossible_options_are_refused() {
         for options in [
             ReadOptions { format: Some("excel".into()), ..ReadOptions::default() },
+            ReadOptions { compression: Some("rar".into()), ..ReadOptions::default() },
             ReadOptions { delimiter: Some('"'), ..ReadOptions::default() },
             ReadOptions { delimiter: Some('→'), ..ReadOptions::default() },
         ] {

@@ -13,51 +13,84 @@
 //! | times with zone | timestamptz |
 //! | nothing but nulls, anything else, any mixture | varchar |
 //!
-//! Not here: which of these types a table that exists already should take on.
+//! `31/01/2013` is a date if all dates of the column agree on which number is the month, and a question to the user if
+//! none of them tells.
+//!
+//! Not here: which of these types a table that exists already should take on (`evolve`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use super::discover::FileStamp;
 use super::error::LandingError;
-use super::format::{self, Compression, Format, ReadOptions};
-use super::read::literal::{self, Spelling};
+use super::format::{Format, ReadOptions};
+use super::options::{LandOptions, OnMisfit};
+use super::parallel::in_order;
+use super::read::json::{GatheredTexts, gather_texts};
+use super::read::literal::{self, DateOrder, Spelling};
+use super::read::texts::Texts;
 use super::read::value::{self, Json};
-use super::read::{Lines, Source, column_name, header, parquet};
+use super::read::{Gathered, Source, column_name, gather, header, stored};
+use super::widen::{landed_type, widened};
 
-/// Returns the columns of all `files` together, in the order in which they first appear, all nullable.
+/// What files hold.
+#[derive(Clone, Debug)]
+pub struct Inferred {
+    /// Their columns in the order in which they first appear, all nullable; declared columns that no file has come last.
+    pub schema: SchemaRef,
+    /// Whether each column has a value anywhere.
+    pub has_values: Vec<bool>,
+    /// Which number of a date is the month, for columns that told.
+    pub orders: Vec<(String, DateOrder)>,
+    /// Whether numbers are written `1.234,5` in any of the files.
+    pub decimal_comma: bool,
+}
+
+/// Returns the columns of all `files` together.
 ///
-/// Reads each file to its end with constant memory; rows that would be rejected have no say. The types of
-/// `declared` win, and declared columns that no file has come last. In files without a header,
-/// declared names are those of the first columns.
+/// Reads each file to its end, on all cores and with constant memory; rows that would be rejected have no say. The types
+/// that the options' hints declare win. In files without a header, declared names are those of the first columns.
+/// `known` are the table's columns, if it exists: a CSV file that has no others is not read beyond its header.
 ///
 /// # Errors
-/// What keeps a file from being read ([`read`](super::read::read)), and [`LandingError::NotJsonLines`].
-pub fn infer(
-    files: &[FileStamp],
-    options: &ReadOptions,
-    declared: &[(String, DataType)],
-) -> Result<SchemaRef, LandingError> {
+/// What keeps a file from being read ([`read`](super::read::read)), [`LandingError::NotJson`] and
+/// [`LandingError::TwoReadings`].
+pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Result<Inferred, LandingError> {
     let declared: Vec<(String, &DataType)> =
-        declared.iter().map(|(name, of)| (column_name(name), of)).collect();
+        options.hints.iter().map(|(name, of)| (column_name(name), of)).collect();
     let mut columns = Columns::default();
+    let mut decimal_comma = false;
     for file in files {
-        let (format, compression) = format::of(&file.on_disk, options)?;
+        let (format, compression) = file.format(&options.read)?;
         match format {
-            Format::Csv { delimiter, header } => {
-                let source = Source::open(file, compression, "CSV")?;
-                let positional: Vec<String> = declared.iter().map(|(name, _)| name.clone()).collect();
-                columns.see_csv(source, (delimiter, header), options, &positional)?;
+            Format::Csv { delimiter } => {
+                let source = Source::open(file, format, compression, &options.read)?;
+                let positional: Vec<String> = if known.is_empty() {
+                    declared.iter().map(|(name, _)| name.clone()).collect()
+                } else {
+                    known.to_vec()
+                };
+                decimal_comma |= columns.see_csv(source, delimiter, options, &positional, known)?;
             }
-            Format::JsonLines => columns.see_json(file, compression)?,
-            Format::Parquet => {
-                let stored = parquet::schema(file)?;
+            Format::JsonLines | Format::Json => {
+                columns.see_json(Source::open(file, format, compression, &options.read)?, format)?;
+            }
+            Format::Parquet | Format::Avro | Format::Arrow => {
+                let stored = stored::open(file, format)?.schema;
                 let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
                 let names = header::column_names(&file.path, &in_file)?;
                 for (name, field) in names.iter().zip(stored.fields()) {
                     columns.of(name).see_stored(&landed_type(field.data_type()));
+                }
+            }
+        }
+        if options.read.hive {
+            for (name, value) in &file.partitions {
+                let guess = columns.of(name);
+                if let Some(value) = value {
+                    guess.see(kind_of_text(value), value, &file.path, 0);
                 }
             }
         }
@@ -66,11 +99,7 @@ pub fn infer(
         columns.of(name);
     }
     let types: HashMap<&str, &DataType> = declared.iter().map(|(name, of)| (name.as_str(), *of)).collect();
-    let fields = columns.names.iter().zip(&columns.guesses).map(|(name, guess)| {
-        let data_type = types.get(name.as_str()).map(|of| (*of).clone()).or_else(|| guess.data_type());
-        Field::new(name, data_type.unwrap_or(DataType::Utf8), true)
-    });
-    Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    columns.inferred(&types, &options.read, decimal_comma)
 }
 
 /// The columns seen so far, in order of appearance.
@@ -97,75 +126,188 @@ impl Columns {
         &mut self.guesses[place]
     }
 
+    /// Reads a CSV file, and returns whether its numbers have a decimal comma.
     fn see_csv(
         &mut self,
         source: Source,
-        dialect: (u8, bool),
-        options: &ReadOptions,
+        delimiter: Option<u8>,
+        options: &LandOptions,
         positional: &[String],
-    ) -> Result<(), LandingError> {
+        known: &[String],
+    ) -> Result<bool, LandingError> {
         let told = source.told();
-        let (mut records, in_file) = header::open_csv(source, dialect, options, positional)?;
-        let names = header::column_names(&told.path, &in_file)?;
+        let mut opened = header::open_csv(source, delimiter, &options.read, positional)?;
+        let names = header::column_names(&told.path, &opened.in_file)?;
         let places: Vec<usize> = names.iter().map(|name| self.place(name)).collect();
-        while let Some(record) = records.next().map_err(|error| told.failed(error))? {
-            if record.fault.is_some() || record.fields.len() != places.len() {
-                continue;
-            }
-            let Ok(text) = std::str::from_utf8(record.bytes) else { continue };
-            for (field, place) in record.fields.iter().zip(&places) {
-                let guess = &mut self.guesses[*place];
-                if guess.kinds & TEXT == 0 {
-                    let cell = text[field.start as usize..field.end as usize].trim_ascii();
-                    if !options.null_values.iter().any(|null| null == cell) {
-                        guess.kinds |= kind_of_text(cell);
-                    }
+        let all_known = !known.is_empty() && names.iter().all(|name| known.contains(name));
+        if all_known && options.types != OnMisfit::Widen {
+            return Ok(opened.decimal_comma);
+        }
+        let (width, comma) = (names.len(), opened.decimal_comma);
+        let pieces = until_end(|| gather(&mut opened.records, width, &told), |gathered| gathered.read() == 0);
+        let nulls = &options.read.null_values;
+        let look = |gathered: Result<Gathered, LandingError>| {
+            gathered.map(|gathered| {
+                let mut guesses = vec![Guess::default(); width];
+                for (at, guess) in guesses.iter_mut().enumerate() {
+                    guess.see_cells(&gathered, at, comma, nulls, &told.path);
                 }
+                guesses
+            })
+        };
+        let mut failed = None;
+        in_order(pieces, look, |guesses| match guesses {
+            Ok(guesses) => {
+                for (place, guess) in places.iter().zip(guesses) {
+                    self.guesses[*place].merge(guess);
+                }
+                true
             }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        failed.map_or(Ok(comma), Err)
+    }
+
+    fn see_json(&mut self, source: Source, format: Format) -> Result<(), LandingError> {
+        let told = source.told();
+        let mut texts = Texts::open(source, format)?;
+        let (mut read, mut objects) = (0, 0);
+        let mut failed = None;
+        let pieces = until_end(|| gather_texts(&mut texts, &told), |gathered| gathered.read() == 0);
+        let look = |gathered: Result<GatheredTexts, LandingError>| {
+            let gathered = gathered?;
+            let mut columns = Columns::default();
+            let objects = columns.see_texts(&gathered, &told.path)?;
+            Ok((columns, gathered.read(), objects))
+        };
+        in_order(pieces, look, |seen| match seen {
+            Ok((columns, more, more_objects)) => {
+                read += more;
+                objects += more_objects;
+                for (name, guess) in columns.names.iter().zip(columns.guesses) {
+                    self.of(name).merge(guess);
+                }
+                true
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if read > 0 && objects == 0 {
+            return Err(LandingError::NotJson { path: told.path, records: read });
         }
         Ok(())
     }
 
-    fn see_json(&mut self, file: &FileStamp, compression: Compression) -> Result<(), LandingError> {
-        let source = Source::open(file, compression, "JSON")?;
-        let told = source.told();
-        let mut source = Lines::new(source);
-        let (mut lines, mut objects) = (0, 0);
-        while let Some((_, line)) = source.next().map_err(|error| told.failed(error))? {
-            lines += 1;
-            let Ok(line) = std::str::from_utf8(line) else { continue };
-            let Ok(Json::Object(_, members)) = value::parse(line) else { continue };
+    /// Looks at the objects among some records, and returns how many there were.
+    fn see_texts(&mut self, gathered: &GatheredTexts, path: &str) -> Result<u64, LandingError> {
+        let mut objects = 0;
+        for (line, text) in gathered.records() {
+            let Ok(Json::Object(_, members)) = value::parse(text) else { continue };
             objects += 1;
             for (name, value) in &members {
                 let place = match self.places.get(name.as_ref()) {
                     Some(place) => *place,
                     None => {
-                        let landed = header::column_names(&told.path, &[name.to_string()])?.remove(0);
+                        let landed = header::column_names(path, &[name.to_string()])?.remove(0);
                         let place = self.place(&landed);
-                        // The next line will have the same name.
+                        // The next record will have the same name.
                         self.places.insert(name.to_string(), place);
                         place
                     }
                 };
-                self.guesses[place].see_json(value);
+                self.guesses[place].see_json(value, path, line);
             }
         }
-        if lines > 0 && objects == 0 {
-            return Err(LandingError::NotJsonLines { path: told.path, lines });
+        Ok(objects)
+    }
+
+    fn inferred(
+        self,
+        types: &HashMap<&str, &DataType>,
+        options: &ReadOptions,
+        decimal_comma: bool,
+    ) -> Result<Inferred, LandingError> {
+        let (mut fields, mut orders, mut has_values) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, guess) in self.names.iter().zip(&self.guesses) {
+            let declared = types.get(name.as_str()).map(|of| (*of).clone());
+            let remembered = options.orders.iter().any(|(column, _)| column == name);
+            let takes_dates =
+                declared.as_ref().is_none_or(|of| matches!(of, DataType::Date32 | DataType::Timestamp(..)));
+            if takes_dates
+                && !remembered
+                && options.infer_types
+                && let Some(order) = guess.order(name, options.date_order)?
+            {
+                orders.push((name.clone(), order));
+            }
+            let guessed = || {
+                if options.infer_types || guess.stored.is_some() { guess.data_type() } else { None }
+            };
+            let data_type = declared.or_else(guessed).unwrap_or(DataType::Utf8);
+            has_values.push(guess.has_values());
+            fields.push(Field::new(name, data_type, true));
         }
-        Ok(())
+        Ok(Inferred { schema: Arc::new(Schema::new(fields)), has_values, orders, decimal_comma })
     }
 }
 
-const BOOLEAN: u8 = 1;
-const INTEGER: u8 = 2;
-/// A whole number that a double may not hold.
-const LARGE: u8 = 4;
-const NUMBER: u8 = 8;
-const DATE: u8 = 16;
-const WALL_TIME: u8 = 32;
-const ZONED_TIME: u8 = 64;
-const TEXT: u8 = 128;
+/// What `take` gives until it gives nothing, or an error.
+fn until_end<'a, T, E>(
+    mut take: impl FnMut() -> Result<T, E> + 'a,
+    is_nothing: impl Fn(&T) -> bool + 'a,
+) -> impl Iterator<Item = Result<T, E>> + 'a {
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let taken = take();
+        ended = taken.as_ref().map_or(true, &is_nothing);
+        if taken.as_ref().is_ok_and(&is_nothing) { None } else { Some(taken) }
+    })
+}
+
+/// Kinds of scalars, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kind(u16);
+
+impl Kind {
+    pub(crate) const BOOLEAN: Self = Self(1);
+    pub(crate) const INTEGER: Self = Self(2);
+    /// A whole number that a double may not hold.
+    const LARGE: Self = Self(4);
+    const NUMBER: Self = Self(8);
+    const DATE: Self = Self(16);
+    const WALL_TIME: Self = Self(32);
+    const ZONED_TIME: Self = Self(64);
+    pub(crate) const TEXT: Self = Self(128);
+    /// A date that can only begin with its day.
+    const DAY_FIRST: Self = Self(256);
+    /// A date that can only begin with its month.
+    const MONTH_FIRST: Self = Self(512);
+    /// A date that may begin with either.
+    const EITHER: Self = Self(1024);
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn only(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+}
 
 /// An object with more members than this uses names as data; it stays JSON text.
 const MOST_MEMBERS: usize = 500;
@@ -173,66 +315,113 @@ const MOST_MEMBERS: usize = 500;
 /// What is known of a column's values.
 #[derive(Clone, Debug, Default)]
 struct Guess {
-    /// Kinds of scalars seen, as bits.
-    kinds: u8,
+    kinds: Kind,
     members: Option<Vec<(String, Guess)>>,
     items: Option<Box<Guess>>,
     stored: Option<DataType>,
+    /// The first date that may begin with its day or its month, and where it is.
+    doubtful: Option<(String, String, u64)>,
 }
 
-fn kind_of_text(text: &str) -> u8 {
+/// The kind of a text without spaces around it.
+pub(crate) fn kind_of_text(text: &str) -> Kind {
     match kind_of_number(text) {
-        TEXT if literal::boolean(text, Spelling::Strict).is_some() => BOOLEAN,
-        TEXT => kind_of_time(text),
+        Kind::TEXT if literal::boolean(text, Spelling::STRICT).is_some() => Kind::BOOLEAN,
+        Kind::TEXT => kind_of_time(text),
         number => number,
     }
 }
 
-fn kind_of_number(text: &str) -> u8 {
+fn kind_of_cell(text: &str, comma: bool) -> Kind {
+    if comma && text.as_bytes().first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-') {
+        let by_comma = Spelling { decimal_comma: true, ..Spelling::STRICT };
+        return match text.contains([',', '.']) {
+            true if literal::double(text, by_comma).is_some() => Kind::NUMBER,
+            true if text.contains(',') => Kind::TEXT,
+            _ => kind_of_text(text),
+        };
+    }
+    kind_of_text(text)
+}
+
+fn kind_of_number(text: &str) -> Kind {
     let first = text.as_bytes().first().copied().unwrap_or_default();
     if !first.is_ascii_digit() && !matches!(first, b'-' | b'.') {
-        return TEXT;
+        return Kind::TEXT;
     }
-    match literal::integer(text, Spelling::Strict) {
-        Some(value) if value.unsigned_abs() > 1 << 53 => LARGE,
-        Some(_) => INTEGER,
+    match literal::integer(text, Spelling::STRICT) {
+        Some(value) if value.unsigned_abs() > 1 << 53 => Kind::LARGE,
+        Some(_) => Kind::INTEGER,
         // Whole numbers beyond 64 bits are identifiers, not quantities.
-        None if text.bytes().skip(1).all(|byte| byte.is_ascii_digit()) && first != b'.' => TEXT,
-        None if literal::double(text, Spelling::Strict).is_some() => NUMBER,
-        None => TEXT,
+        None if text.bytes().skip(1).all(|byte| byte.is_ascii_digit()) && first != b'.' => Kind::TEXT,
+        None if literal::double(text, Spelling::STRICT).is_some() => Kind::NUMBER,
+        None => Kind::TEXT,
     }
 }
 
-fn kind_of_time(text: &str) -> u8 {
-    match literal::instant(text) {
-        None => TEXT,
-        Some(instant) if instant.is_zoned() => ZONED_TIME,
-        Some(instant) if instant.is_timed() => WALL_TIME,
-        Some(_) => DATE,
+fn kind_of_time(text: &str) -> Kind {
+    if let Some(instant) = literal::instant(text, DateOrder::Ymd) {
+        return match (instant.is_zoned(), instant.is_timed()) {
+            (true, _) => Kind::ZONED_TIME,
+            (false, true) => Kind::WALL_TIME,
+            (false, false) => Kind::DATE,
+        };
+    }
+    let readings = (literal::instant(text, DateOrder::Dmy), literal::instant(text, DateOrder::Mdy));
+    let (order, instant) = match readings {
+        (Some(instant), Some(_)) => (Kind::EITHER, instant),
+        (Some(instant), None) => (Kind::DAY_FIRST, instant),
+        (None, Some(instant)) => (Kind::MONTH_FIRST, instant),
+        (None, None) => return Kind::TEXT,
+    };
+    match (instant.is_zoned(), instant.is_timed()) {
+        (true, _) => Kind::ZONED_TIME.or(order),
+        (false, true) => Kind::WALL_TIME.or(order),
+        (false, false) => Kind::DATE.or(order),
     }
 }
 
 impl Guess {
-    fn see_json(&mut self, value: &Json<'_>) {
+    fn see(&mut self, kind: Kind, text: &str, path: &str, line: u64) {
+        self.kinds = self.kinds.or(kind);
+        if kind.has(Kind::EITHER) && self.doubtful.is_none() {
+            self.doubtful = Some((text.to_owned(), path.to_owned(), line));
+        }
+    }
+
+    fn see_cells(&mut self, gathered: &Gathered, at: usize, comma: bool, nulls: &[String], path: &str) {
+        for row in 0..gathered.rows() {
+            if self.kinds.has(Kind::TEXT) {
+                return;
+            }
+            let cell = gathered.cell(row, at).0.trim_ascii();
+            if !nulls.iter().any(|null| null == cell) {
+                let line = u64::try_from(gathered.line(row)).unwrap_or(0);
+                self.see(kind_of_cell(cell, comma), cell, path, line);
+            }
+        }
+    }
+
+    fn see_json(&mut self, value: &Json<'_>, path: &str, line: u64) {
         match value {
             Json::Null => {}
-            Json::Bool(_) => self.kinds |= BOOLEAN,
-            Json::Number(text) => self.kinds |= kind_of_number(text),
+            Json::Bool(_) => self.kinds = self.kinds.or(Kind::BOOLEAN),
+            Json::Number(text) => self.kinds = self.kinds.or(kind_of_number(text)),
             // A number in quotes was meant as text; JSON has no other way to write a time.
-            Json::String(text) => self.kinds |= kind_of_time(text),
+            Json::String(text) => self.see(kind_of_time(text), text, path, line),
             Json::List(_, items) => {
                 let guess = self.items.get_or_insert_default();
-                items.iter().for_each(|item| guess.see_json(item));
+                items.iter().for_each(|item| guess.see_json(item, path, line));
             }
             Json::Object(_, members) => {
                 let known = self.members.get_or_insert_default();
                 for (name, value) in members {
                     match known.iter().position(|(known, _)| known == name) {
-                        Some(at) => known[at].1.see_json(value),
-                        None if known.len() >= MOST_MEMBERS => self.kinds |= TEXT,
+                        Some(at) => known[at].1.see_json(value, path, line),
+                        None if known.len() >= MOST_MEMBERS => self.kinds = self.kinds.or(Kind::TEXT),
                         None => {
                             let mut guess = Self::default();
-                            guess.see_json(value);
+                            guess.see_json(value, path, line);
                             known.push((name.to_string(), guess));
                         }
                     }
@@ -248,10 +437,59 @@ impl Guess {
         });
     }
 
+    /// Takes in what was seen further down.
+    fn merge(&mut self, later: Self) {
+        self.kinds = self.kinds.or(later.kinds);
+        self.doubtful = self.doubtful.take().or(later.doubtful);
+        if let Some(stored) = later.stored {
+            self.see_stored(&stored);
+        }
+        if let Some(items) = later.items {
+            self.items.get_or_insert_default().merge(*items);
+        }
+        if let Some(members) = later.members {
+            let known = self.members.get_or_insert_default();
+            for (name, guess) in members {
+                match known.iter().position(|(known, _)| *known == name) {
+                    Some(at) => known[at].1.merge(guess),
+                    None if known.len() >= MOST_MEMBERS => self.kinds = self.kinds.or(Kind::TEXT),
+                    None => known.push((name, guess)),
+                }
+            }
+        }
+    }
+
+    fn has_values(&self) -> bool {
+        self.kinds != Kind::default()
+            || self.members.is_some()
+            || self.items.is_some()
+            || self.stored.is_some()
+    }
+
+    /// Which number of the column's dates is the month, if they are dates that do not begin with the year.
+    fn order(&self, column: &str, declared: Option<DateOrder>) -> Result<Option<DateOrder>, LandingError> {
+        let dates = Kind::DATE.or(Kind::WALL_TIME).or(Kind::ZONED_TIME);
+        let orders = Kind::DAY_FIRST.or(Kind::MONTH_FIRST).or(Kind::EITHER);
+        if !self.kinds.has(orders) || !self.kinds.only(dates.or(orders)) || declared.is_some() {
+            return Ok(declared.filter(|_| self.kinds.has(orders)));
+        }
+        match (self.kinds.has(Kind::DAY_FIRST), self.kinds.has(Kind::MONTH_FIRST), &self.doubtful) {
+            (true, false, _) => Ok(Some(DateOrder::Dmy)),
+            (false, true, _) => Ok(Some(DateOrder::Mdy)),
+            (false, false, Some((text, path, line))) => Err(LandingError::TwoReadings {
+                path: if *line > 0 { format!("{path}:{line}") } else { path.clone() },
+                one: format!("`{text}` of column `{column}` begins with the day"),
+                other: "it begins with the month".to_owned(),
+                help: "declare `date_order: DMY` or `date_order: MDY`, or the column as varchar".to_owned(),
+            }),
+            _ => Ok(None),
+        }
+    }
+
     /// The narrowest type that holds everything seen, or nothing if that was only nulls.
     fn data_type(&self) -> Option<DataType> {
         let field = |guess: &Self, name: &str| -> FieldRef {
-            Arc::new(Field::new(name, guess.data_type().unwrap_or(DataType::Utf8), true))
+            Arc::new(Field::new(name, guess.inner_type().unwrap_or(DataType::Utf8), true))
         };
         let members = self.members.as_ref().map(|members| match members.as_slice() {
             // A struct without members cannot be stored.
@@ -263,111 +501,32 @@ impl Guess {
         seen.into_iter().flatten().reduce(|one, other| widened(&one, &other))
     }
 
+    /// The type within a list or a struct, where only dates that begin with the year are dates.
+    fn inner_type(&self) -> Option<DataType> {
+        let orders = Kind::DAY_FIRST.or(Kind::MONTH_FIRST).or(Kind::EITHER);
+        if self.kinds.has(orders) { Some(DataType::Utf8) } else { self.data_type() }
+    }
+
     fn scalar_type(&self) -> Option<DataType> {
-        const WHOLE: u8 = INTEGER | LARGE;
-        const NUMBERS: u8 = INTEGER | NUMBER;
-        const TIMES: u8 = DATE | WALL_TIME;
-        let only = |kinds: u8| self.kinds & !kinds == 0;
-        match self.kinds {
-            0 => None,
-            BOOLEAN => Some(DataType::Boolean),
-            _ if only(WHOLE) => Some(DataType::Int64),
-            _ if only(NUMBERS) => Some(DataType::Float64),
-            DATE => Some(DataType::Date32),
-            _ if only(TIMES) => Some(DataType::Timestamp(TimeUnit::Microsecond, None)),
-            ZONED_TIME => Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+        const WHOLE: Kind = Kind::INTEGER.or(Kind::LARGE);
+        const NUMBERS: Kind = Kind::INTEGER.or(Kind::NUMBER);
+        const ORDERS: Kind = Kind::DAY_FIRST.or(Kind::MONTH_FIRST).or(Kind::EITHER);
+        if self.kinds.has(Kind::DAY_FIRST) && self.kinds.has(Kind::MONTH_FIRST) {
+            return Some(DataType::Utf8);
+        }
+        let kinds = Kind(self.kinds.0 & !ORDERS.0);
+        match kinds {
+            _ if kinds == Kind::default() => None,
+            Kind::BOOLEAN => Some(DataType::Boolean),
+            _ if kinds.only(WHOLE) => Some(DataType::Int64),
+            _ if kinds.only(NUMBERS) => Some(DataType::Float64),
+            Kind::DATE => Some(DataType::Date32),
+            _ if kinds.only(Kind::DATE.or(Kind::WALL_TIME)) => {
+                Some(DataType::Timestamp(TimeUnit::Microsecond, None))
+            }
+            Kind::ZONED_TIME => Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
             _ => Some(DataType::Utf8),
         }
-    }
-}
-
-/// The narrowest type that holds the values of two.
-fn widened(one: &DataType, other: &DataType) -> DataType {
-    use DataType::{
-        Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, List, Struct, Timestamp, Utf8,
-    };
-    let whole = |of: &DataType| matches!(of, Int8 | Int16 | Int32 | Int64);
-    match (one, other) {
-        _ if one == other => one.clone(),
-        _ if whole(one) && whole(other) => {
-            let wider = one.primitive_width() > other.primitive_width();
-            if wider { one.clone() } else { other.clone() }
-        }
-        (Float32 | Float64, number) | (number, Float32 | Float64)
-            if whole(number) || matches!(number, Float32 | Float64) =>
-        {
-            Float64
-        }
-        (Decimal128(p1, s1), Decimal128(p2, s2)) => {
-            let scale = *s1.max(s2);
-            let whole_digits = (i16::from(*p1) - i16::from(*s1)).max(i16::from(*p2) - i16::from(*s2));
-            match u8::try_from(whole_digits + i16::from(scale)) {
-                Ok(precision) if precision <= 38 => Decimal128(precision, scale),
-                _ => Utf8,
-            }
-        }
-        (Date32, Timestamp(_, None)) => other.clone(),
-        (Timestamp(_, None), Date32) => one.clone(),
-        (List(one), List(other)) => {
-            List(Arc::new(Field::new("item", widened(one.data_type(), other.data_type()), true)))
-        }
-        (Struct(one), Struct(other)) => {
-            let mut fields: Vec<FieldRef> = one.iter().cloned().collect();
-            for field in other {
-                match fields.iter_mut().find(|known| known.name() == field.name()) {
-                    Some(known) => {
-                        let data_type = widened(known.data_type(), field.data_type());
-                        *known = Arc::new(Field::new(field.name(), data_type, true));
-                    }
-                    None => fields.push(Arc::clone(field)),
-                }
-            }
-            Struct(fields.into())
-        }
-        _ => Utf8,
-    }
-}
-
-/// The type in which a lake keeps the values of a Parquet column: no unsigned numbers, no dictionaries, all
-/// instants in microseconds.
-fn landed_type(stored: &DataType) -> DataType {
-    let nullable = |field: &FieldRef, name: &str| -> FieldRef {
-        Arc::new(Field::new(name, landed_type(field.data_type()), true))
-    };
-    match stored {
-        DataType::UInt8 => DataType::Int16,
-        DataType::UInt16 => DataType::Int32,
-        DataType::UInt32 => DataType::Int64,
-        DataType::UInt64 => DataType::Decimal128(20, 0),
-        DataType::Float16 => DataType::Float32,
-        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
-            DataType::Decimal128(*precision, *scale)
-        }
-        DataType::Timestamp(_, zone) => {
-            DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "UTC".into()))
-        }
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Dictionary(_, values) => landed_type(values),
-        DataType::RunEndEncoded(_, values) => landed_type(values.data_type()),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            DataType::List(nullable(item, "item"))
-        }
-        DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| nullable(field, field.name())).collect::<Fields>())
-        }
-        DataType::Map(..) => stored.clone(),
-        DataType::Boolean
-        | DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::Float32
-        | DataType::Float64
-        | DataType::Decimal128(..)
-        | DataType::Date32
-        | DataType::Binary => stored.clone(),
-        DataType::Date64 => DataType::Date32,
-        _ => DataType::Utf8,
     }
 }
 
@@ -383,8 +542,9 @@ mod tests {
             files.iter().map(|(name, text)| inbox.file(name, text.as_bytes())).collect();
         let declared: Vec<(String, DataType)> =
             declared.iter().map(|(name, of)| ((*name).to_owned(), parse_data_type(of).unwrap())).collect();
-        match infer(&files, options, &declared) {
-            Ok(schema) => {
+        let options = LandOptions { read: options.clone(), hints: declared, ..LandOptions::default() };
+        match infer(&files, &options, &[]) {
+            Ok(Inferred { schema, .. }) => {
                 assert!(schema.fields().iter().all(|field| field.is_nullable()));
                 let fields = schema.fields().iter();
                 fields
@@ -420,6 +580,11 @@ mod tests {
             (&["", "\\N"], "varchar"),
             (&["\"1\"", "\"\""], "bigint"),
             (&["12%"], "varchar"),
+            (&["31/01/2013", "01/02/2013"], "date"),
+            (&["01/31/2013", "01/02/2013 10:30"], "timestamp"),
+            (&["31/01/2013", "01/31/2013"], "varchar"),
+            (&["31/01/2013", "x"], "varchar"),
+            (&["01-Feb-2013"], "date"),
         ] {
             let lines: Vec<String> = values.iter().map(|value| format!("{value},x\n")).collect();
             let text = format!("a,b\n{}", lines.concat());
@@ -449,10 +614,21 @@ mod tests {
             (&[("a.jsonl", "{\"o\":{\"x\":1}}\n{\"o\":[1]}")], "o varchar"),
             (&[("a.jsonl", "{\"o\":{},\"l\":[],\"n\":null}")], "o varchar, l varchar[], n varchar"),
             (&[("a.json", "[\n{\"a\":1}\n]\n")], "a bigint"),
-            (&[("a.json", "[{\"a\":1}]\n")], "error: a.json has 1 lines and none of them is a JSON object"),
+            (&[("a.json", "[{\"a\":1},{\"a\":2.5}]\n")], "a double"),
+            (&[("a.jsonl", "[{\"a\":1}]\n")], "error: a.jsonl has 1 record and none is a JSON object"),
         ] {
             assert_eq!(inferred(files, &ReadOptions::default(), &[]), columns, "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_date_that_does_not_tell_its_order_is_a_question() {
+        let file = [("a.csv", "at,x\n05/05/2013,1\n01/02/2013,2\n")];
+        let asked = "error: a.csv:2 reads two ways: `05/05/2013` of column `at` begins with the day, or it begins with the month";
+        assert_eq!(inferred(&file, &ReadOptions::default(), &[]), asked);
+        let declared = ReadOptions { date_order: Some(DateOrder::Dmy), ..ReadOptions::default() };
+        assert_eq!(inferred(&file, &declared, &[]), "at date, x bigint");
+        assert_eq!(inferred(&file, &ReadOptions::default(), &[("at", "varchar")]), "at varchar, x bigint");
     }
 
     #[test]
@@ -461,25 +637,8 @@ mod tests {
         let declared = [("Price", "decimal(12,2)"), ("gone", "date")];
         let file = [("a.csv", "id,price\n1,2.5\n")];
         assert_eq!(inferred(&file, &options, &declared), "id bigint, price decimal(12,2), gone date");
-        let bare = ReadOptions { header: false, ..options };
+        let bare = ReadOptions { header: Some(false), ..options };
         assert_eq!(inferred(&[("a.csv", "1,x\n2,y\n")], &bare, &[]), "_c0 bigint, _c1 varchar");
         assert_eq!(inferred(&[("a.csv", "1,x\n2,y\n")], &bare, &[("id", "int")]), "id int, _c1 varchar");
-    }
-
-    #[test]
-    fn parquet_types_become_those_of_a_lake() {
-        use DataType::{Dictionary, LargeUtf8, Time64, UInt32, UInt64, Utf8View};
-        for (stored, landed) in [
-            (UInt32, "bigint"),
-            (UInt64, "decimal(20,0)"),
-            (LargeUtf8, "varchar"),
-            (Utf8View, "varchar"),
-            (Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)), "varchar"),
-            (DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Oslo".into())), "timestamptz"),
-            (Time64(TimeUnit::Microsecond), "varchar"),
-            (DataType::List(Arc::new(Field::new("element", UInt32, false))), "bigint[]"),
-        ] {
-            assert_eq!(sql_type_name(&landed_type(&stored)), landed, "{stored}");
-        }
     }
 }

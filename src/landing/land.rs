@@ -1,61 +1,53 @@
 //! One load: some files into one table.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::{col, lit};
+use datafusion::prelude::{ident, lit};
 use futures::StreamExt;
-use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::discover::{FileStamp, discover};
-use super::ledger::{Known, Ledger};
-use super::read::{Parsed, RESCUED_DATA, ROW_NUMBER, landed_schema, read};
+use super::discover::{ContentHash, FileStamp, content_hash, discover};
+use super::evolve::{self, Plan};
+use super::fetch::{self, fetch};
+use super::infer::infer;
+use super::ledger::{Habits, Known, Ledger};
+use super::options::{LandOptions, OnKnown};
+use super::parallel::in_order;
+use super::read::{RESCUED_DATA, ROW_NUMBER, column_name};
+use super::reading::{Books, FILE_PATH, FILE_TIME, LOAD_ID, Reading};
 use super::rejects::{self, Reject};
-use super::{FileAccount, LandingError, ReadOptions, infer, raw};
+use super::report::{FileOutcome, LandReport};
+use super::rewrite::{keep_digits, with_rows_before};
+use super::{FileAccount, LandingError, raw};
 use crate::base::{TableName, World};
-use crate::table::write::{NewColumns, append, replace_where};
+use crate::table::write::{NewColumns, append, overwrite, replace_where};
 use crate::table::{Change, Snapshot, Tables};
 
-/// The column that says which file a row is from.
-const FILE_PATH: &str = "_file_path";
-/// The column that says when that file was last written.
-const FILE_TIME: &str = "_file_modification_time";
-/// The column that says which load brought the row. Ids of later loads sort after those of earlier ones.
-const LOAD_ID: &str = "_load_id";
-
-/// What to do with a file that was loaded and has changed since.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnChange {
-    /// Leave it and say so.
-    #[default]
-    Report,
-    /// Take its old rows out and the new ones in.
-    Reload,
-    /// Refuse the load.
-    Fail,
-}
-
-/// Which files, into which table, read how.
+/// Which files, into which table, how.
 #[derive(Clone, Debug)]
 pub struct LandRequest {
     /// The table.
     pub table: TableName,
     /// Where relative paths begin.
     pub root: PathBuf,
-    /// Files, folders and globs.
+    /// Files, folders, globs and URLs.
     pub patterns: Vec<String>,
-    /// How they are read.
-    pub options: ReadOptions,
-    /// Columns whose types are declared.
-    pub declared: Vec<(String, DataType)>,
-    /// What to do with changed files.
-    pub on_change: OnChange,
+    /// Files that are here already, whatever they are called: standard input.
+    pub at_hand: Vec<FileStamp>,
+    /// How they are taken.
+    pub options: LandOptions,
+    /// How long a file has to be left alone before it is taken. Files that are said to be of the future are taken.
+    pub settle: Option<Duration>,
+    /// Whether nothing is to be written: no change, no copies, only the report of what would be.
+    pub dry_run: bool,
 }
 
 /// A load, not yet published.
@@ -67,272 +59,325 @@ pub struct Landing {
     pub report: LandReport,
 }
 
-/// What a load did.
-#[derive(Clone, Debug, Serialize)]
-pub struct LandReport {
-    /// The table.
-    pub table: TableName,
-    /// The load's id, also in the column `_load_id`.
-    pub load: String,
-    /// What became of each file, by path.
-    pub files: Vec<FileOutcome>,
-}
-
-/// What became of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum FileOutcome {
-    /// Its rows are in the change.
-    Loaded(FileAccount),
-    /// Its rows are in the change, in place of those it had before.
-    Reloaded(FileAccount),
-    /// It was loaded before and is the same.
-    Skipped {
-        /// The file.
-        path: String,
-    },
-    /// It was loaded before and has changed; the rows of before stay.
-    Changed {
-        /// The file.
-        path: String,
-    },
-    /// It says nothing: no rows and no columns.
-    Empty {
-        /// The file.
-        path: String,
-    },
-}
-
-impl LandReport {
-    /// The accounts of the files that were loaded.
-    pub fn accounts(&self) -> impl Iterator<Item = &FileAccount> {
-        self.files.iter().filter_map(|file| match file {
-            FileOutcome::Loaded(account) | FileOutcome::Reloaded(account) => Some(account),
-            _ => None,
-        })
-    }
-
-    /// The files that have changed since they were loaded, and were left.
-    pub fn changed(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter_map(|file| match file {
-            FileOutcome::Changed { path } => Some(path.as_str()),
-            _ => None,
-        })
-    }
-}
-
 /// Loads the files that the table does not have yet. Publishes nothing.
 ///
 /// `base` and `rejected` are the table and its table of rejects as readers see them, if they exist.
-/// New files are read into the table's types; the first load infers them. Columns that the table
-/// lacks are rescued. Memory is constant but for rejected records.
+/// New files are read into the table's types; the first load infers them, later loads those of new columns. Memory is
+/// bounded whatever the files' size. A dry run reads everything and writes nothing.
 ///
 /// # Errors
 /// [`LandingError`]; then nothing of the load is kept but copies in the raw zone that nothing refers to.
 pub async fn land(
     tables: &Tables,
     world: &World,
-    request: LandRequest,
+    mut request: LandRequest,
     base: Option<Arc<Snapshot>>,
     rejected: Option<Arc<Snapshot>>,
 ) -> Result<Landing, LandingError> {
     let load = format!("{}-{}", world.now().format("%Y%m%dT%H%M%S%.3f"), short(&world.id()));
-    let (root, patterns) = (request.root.clone(), request.patterns.clone());
-    let found = blocking(move || discover(&root, &patterns)).await?;
-    let ledger = Arc::new(Ledger::read(tables, base.as_ref(), &found).await?);
-    let (mut outcomes, taken) = sort_out(found, Arc::clone(&ledger), request.on_change).await?;
-    let mut report = |mut files: Vec<FileOutcome>| {
-        files.append(&mut outcomes);
-        files.sort_by(|a, b| path_of(a).cmp(path_of(b)));
-        LandReport { table: request.table.clone(), load: load.clone(), files }
-    };
+    request.options.read.declared = request.options.hints.iter().map(|(name, _)| column_name(name)).collect();
+    if base.is_none() && !request.options.new_tables {
+        return Err(LandingError::NoTable { table: request.table.to_string() });
+    }
+    let found = find(&request, world).await?;
+    let data = base.as_ref().map(|base| data_columns(base.schema()));
+    let known: Vec<String> =
+        data.iter().flat_map(|data| data.fields().iter().map(|field| field.name().clone())).collect();
+    let mut ledger = Ledger::read(tables, base.as_ref(), &found, &known).await?;
+    let Sorted { mut outcomes, taken } =
+        sort_out(tables, &request, base.as_ref(), &mut ledger, found).await?;
+    let mut report = LandReport::new(&request.table, &load, request.dry_run);
     if taken.is_empty() {
-        return Ok(Landing { changes: Vec::new(), report: report(Vec::new()) });
+        report.finish(outcomes);
+        return Ok(Landing { changes: Vec::new(), report });
     }
-    let schema = columns(&request, base.as_ref(), &taken).await?;
-    if schema.fields().is_empty() {
-        let empty = taken.into_iter().map(|(file, _)| FileOutcome::Empty { path: file.path });
-        return Ok(Landing { changes: Vec::new(), report: report(empty.collect()) });
+    let habits = ledger.habits(&known);
+    let (mut plan, habits) = columns(&mut request.options, data.as_ref(), &known, &taken, habits).await?;
+    if plan.schema.fields().is_empty() {
+        outcomes.extend(taken.into_iter().map(|file| FileOutcome::Empty { path: file.stamp.path }));
+        report.finish(outcomes);
+        return Ok(Landing { changes: Vec::new(), report });
     }
-    let mut contents = Vec::with_capacity(taken.len());
-    for (file, _) in &taken {
-        contents.push(raw::keep(tables, &request.table, &load, file).await?);
+    if let Some(base) = &base {
+        keep_digits(tables, base, &mut plan).await?;
     }
-    let books = Arc::new(Mutex::new(Books::default()));
-    let files: Vec<FileStamp> = taken.iter().map(|(file, _)| file.clone()).collect();
-    let rows = rows_of(files, schema, request.options.clone(), load.clone(), Arc::clone(&books));
-    let replaced: Vec<String> =
-        taken.iter().filter(|(_, again)| *again).map(|(file, _)| file.path.clone()).collect();
-    let mut change = match base {
-        Some(base) if !replaced.is_empty() => {
-            let gone = col(FILE_PATH).in_list(replaced.iter().map(lit).collect(), false);
-            replace_where(tables, base, gone, rows, NewColumns::Ignore).await?
-        }
-        base => append(tables, &request.table, base, rows, NewColumns::Ignore).await?,
+    (report.added, report.widened) = (plan.added.clone(), plan.widened.clone());
+    let reading = Reading {
+        files: taken.iter().map(|file| file.stamp.clone()).collect(),
+        schema: Arc::clone(&plan.schema),
+        options: request.options.clone(),
+        load: load.clone(),
     };
-    for ((file, _), content) in taken.iter().zip(contents) {
-        unchanged_meanwhile(file)?;
-        change = ledger.enter(change, file, content);
+    let outcome =
+        |account: FileAccount| match taken.iter().any(|file| file.again && file.stamp.path == account.path) {
+            true => FileOutcome::Reloaded(account),
+            false => FileOutcome::Loaded(account),
+        };
+    if request.dry_run {
+        let books = blocking(move || reading.run(|_| true, |_| true)).await?;
+        report.first_rejects = books.first_rejects;
+        report.finish(outcomes.into_iter().chain(books.accounts.into_iter().map(outcome)).collect());
+        return Ok(Landing { changes: Vec::new(), report });
     }
-    let Books { accounts, rejects } = std::mem::take(&mut *books.lock().expect("the reader has ended"));
-    accounts.iter().try_for_each(FileAccount::check)?;
-    let account_json = serde_json::to_value(&accounts).expect("accounts are plain data");
-    change = change.with_provenance("load_id", load.clone()).with_provenance("files", account_json);
-    change = change.with_provenance("raw", raw::folder(&request.table, &load).to_string());
-    let mut changes = vec![change];
-    if !rejects.is_empty() {
-        changes.push(rejects_change(tables, &request.table, rejected, &rejects, &load).await?);
-    }
-    let outcome = |account: FileAccount| match replaced.contains(&account.path) {
-        true => FileOutcome::Reloaded(account),
-        false => FileOutcome::Loaded(account),
-    };
-    Ok(Landing { changes, report: report(accounts.into_iter().map(outcome).collect()) })
-}
-
-/// What is written down while files are read.
-#[derive(Default)]
-struct Books {
-    accounts: Vec<FileAccount>,
-    rejects: Vec<Reject>,
-}
-
-/// The files to load, each with whether it was loaded before; and the outcomes of the others.
-type SortedOut = (Vec<FileOutcome>, Vec<(FileStamp, bool)>);
-
-async fn sort_out(
-    found: Vec<FileStamp>,
-    ledger: Arc<Ledger>,
-    on_change: OnChange,
-) -> Result<SortedOut, LandingError> {
-    blocking(move || {
-        let (mut outcomes, mut taken) = (Vec::new(), Vec::new());
-        for file in found {
-            match (ledger.look_up(&file)?, on_change) {
-                (Known::New, _) => taken.push((file, false)),
-                (Known::Changed, OnChange::Reload) => taken.push((file, true)),
-                (Known::Changed, OnChange::Fail) => return Err(LandingError::Changed { path: file.path }),
-                (Known::Changed, OnChange::Report) => outcomes.push(FileOutcome::Changed { path: file.path }),
-                (Known::Same, _) => outcomes.push(FileOutcome::Skipped { path: file.path }),
+    if !request.options.external {
+        for file in &taken {
+            let kept = raw::keep(tables, &request.table, &load, &file.stamp).await?;
+            if kept != file.content {
+                return Err(LandingError::Moving { path: file.stamp.path.clone() });
             }
         }
-        Ok((outcomes, taken))
-    })
-    .await
+    }
+    let replaced: Vec<String> =
+        taken.iter().filter(|file| file.again).map(|file| file.stamp.path.clone()).collect();
+    let writing = Writing { tables, table: &request.table, base, rejected, replaced: &replaced, plan: &plan };
+    let (mut change, rejects, books) = writing.write(reading).await?;
+    for file in &taken {
+        unchanged_meanwhile(&file.stamp)?;
+        change = ledger.enter(change, &file.stamp, file.content);
+    }
+    change = ledger.enter_habits(change, &habits);
+    let account_json = serde_json::to_value(&books.accounts).expect("accounts are plain data");
+    change = change.with_provenance("load_id", load.clone()).with_provenance("files", account_json);
+    if !request.options.external {
+        change = change.with_provenance("raw", raw::folder(&request.table, &load).to_string());
+    }
+    let mut changes = vec![change];
+    changes.extend(rejects.map(|rejects| rejects.with_provenance("load_id", load.clone())));
+    report.first_rejects = books.first_rejects;
+    report.finish(outcomes.into_iter().chain(books.accounts.into_iter().map(outcome)).collect());
+    Ok(Landing { changes, report })
 }
 
-/// The data columns: those of the table if it exists, otherwise those of the files.
-async fn columns(
+/// A file that is to be loaded.
+struct Taken {
+    stamp: FileStamp,
+    content: ContentHash,
+    /// Whether rows of it are in the table, which have to give way.
+    again: bool,
+}
+
+struct Sorted {
+    outcomes: Vec<FileOutcome>,
+    taken: Vec<Taken>,
+}
+
+async fn find(request: &LandRequest, world: &World) -> Result<Vec<FileStamp>, LandingError> {
+    let (urls, local): (Vec<String>, Vec<String>) =
+        request.patterns.iter().cloned().partition(|pattern| fetch::is_url(pattern));
+    let root = request.root.clone();
+    let mut found: BTreeMap<String, FileStamp> = BTreeMap::new();
+    let here = blocking(move || discover(&root, &local)).await?;
+    let mut add =
+        |files: Vec<FileStamp>| found.extend(files.into_iter().map(|file| (file.path.clone(), file)));
+    add(here);
+    add(request.at_hand.clone());
+    for url in urls {
+        add(fetch::list(&url, &world.env).await?);
+    }
+    let now = world.now();
+    let is_settled = |file: &FileStamp| match request.settle {
+        Some(settle) => now.signed_duration_since(file.modified).to_std().map_or(true, |age| age >= settle),
+        None => true,
+    };
+    Ok(found.into_values().filter(is_settled).collect())
+}
+
+/// Which files are loaded, and what becomes of the others.
+async fn sort_out(
+    tables: &Tables,
     request: &LandRequest,
     base: Option<&Arc<Snapshot>>,
-    taken: &[(FileStamp, bool)],
-) -> Result<SchemaRef, LandingError> {
-    if let Some(base) = base {
-        let own = [RESCUED_DATA, FILE_PATH, FILE_TIME, ROW_NUMBER, LOAD_ID];
-        let data = base.schema().fields().iter().filter(|field| !own.contains(&field.name().as_str()));
-        return Ok(Arc::new(Schema::new(data.cloned().collect::<Vec<_>>())));
+    ledger: &mut Ledger,
+    found: Vec<FileStamp>,
+) -> Result<Sorted, LandingError> {
+    let options = &request.options;
+    let mut outcomes = Vec::new();
+    let mut touched = Vec::new();
+    for file in found {
+        if ledger.is_untouched(&file) && !options.force {
+            outcomes.push(FileOutcome::Skipped { path: file.path });
+        } else {
+            touched.push(fetch(file).await?);
+        }
     }
-    let files: Vec<FileStamp> = taken.iter().map(|(file, _)| file.clone()).collect();
-    let (options, declared) = (request.options.clone(), request.declared.clone());
-    blocking(move || infer::infer(&files, &options, &declared)).await
+    let hashed = blocking(move || hashed(touched)).await?;
+    ledger.read_contents(tables, base, hashed.iter().map(|(_, content)| *content)).await?;
+    let mut taken: Vec<Taken> = Vec::new();
+    let mut seen: HashMap<ContentHash, String> = HashMap::new();
+    for (stamp, content) in hashed {
+        let path = stamp.path.clone();
+        let again = ledger.has_path(&path);
+        let copied = seen.get(&content).filter(|_| stamp.size > 0).cloned();
+        let (policy, outcome, error) = match (ledger.look_up(&stamp, content), copied) {
+            (Known::Same, _) if !options.force => {
+                outcomes.push(FileOutcome::Skipped { path });
+                continue;
+            }
+            (Known::Changed, _) => (
+                options.on_change,
+                FileOutcome::Changed { path: path.clone() },
+                LandingError::Changed { path },
+            ),
+            (Known::Copy(version), _) => {
+                let of = format!("a file that version {version} of the table loaded");
+                (
+                    options.on_copy,
+                    FileOutcome::Copy { path: path.clone(), of: of.clone() },
+                    LandingError::Copied { path, of },
+                )
+            }
+            (Known::New, Some(of)) => (
+                options.on_copy,
+                FileOutcome::Copy { path: path.clone(), of: of.clone() },
+                LandingError::Copied { path, of },
+            ),
+            (Known::New | Known::Same, _) => {
+                (OnKnown::Reload, FileOutcome::Skipped { path: path.clone() }, LandingError::Changed { path })
+            }
+        };
+        match if options.force { OnKnown::Reload } else { policy } {
+            OnKnown::Fail => return Err(error),
+            OnKnown::Report => outcomes.push(outcome),
+            OnKnown::Reload => {
+                if again && base.is_some_and(|base| base.schema().field_with_name(FILE_PATH).is_err()) {
+                    return Err(LandingError::NoProvenance { path: stamp.path });
+                }
+                seen.insert(content, stamp.path.clone());
+                taken.push(Taken { stamp, content, again });
+            }
+        }
+    }
+    Ok(Sorted { outcomes, taken })
 }
 
-/// The rows of all files, one file after the other, read on a thread where that may block.
-///
-/// What the books say is complete when the stream has ended without an error.
-fn rows_of(
-    files: Vec<FileStamp>,
-    schema: SchemaRef,
-    options: ReadOptions,
-    load: String,
-    books: Arc<Mutex<Books>>,
-) -> SendableRecordBatchStream {
-    let landed = with_provenance(&landed_schema(&schema));
-    let (sender, receiver) = mpsc::channel::<Result<RecordBatch, DataFusionError>>(2);
-    let out = Arc::clone(&landed);
-    tokio::task::spawn_blocking(move || {
-        for file in files {
-            let mut account = FileAccount::new(&file.path);
-            let read_all = read(&file, &schema, &options).and_then(|batches| {
-                for parsed in batches {
-                    let parsed = parsed?;
-                    account.add(&parsed);
-                    let batch = placed(&parsed, &out, &file, &load);
-                    let rejects = parsed.rejected.into_iter();
-                    let rejects = rejects.map(|record| Reject { file: file.path.clone(), record });
-                    books.lock().expect("no holder panics").rejects.extend(rejects);
-                    if sender.blocking_send(batch).is_err() {
-                        return Ok(());
-                    }
-                }
-                Ok(())
-            });
-            if let Err(error) = read_all {
-                return drop(sender.blocking_send(Err(DataFusionError::External(Box::new(error)))));
-            }
-            books.lock().expect("no holder panics").accounts.push(account);
+/// The files with their hashes, computed on all cores.
+fn hashed(files: Vec<FileStamp>) -> Result<Vec<(FileStamp, ContentHash)>, LandingError> {
+    let mut hashed = Vec::with_capacity(files.len());
+    let mut failed = None;
+    let hash = |file: FileStamp| {
+        let content = content_hash(&file.on_disk);
+        (file, content)
+    };
+    in_order(files.into_iter(), hash, |(file, content)| match content {
+        Ok(content) => {
+            hashed.push((file, content));
+            true
+        }
+        Err(error) => {
+            failed = Some(error);
+            false
         }
     });
+    failed.map_or(Ok(hashed), Err)
+}
+
+/// The data columns of a landed table: not those that landing adds.
+fn data_columns(schema: &Schema) -> SchemaRef {
+    let own = [RESCUED_DATA, FILE_PATH, FILE_TIME, ROW_NUMBER, LOAD_ID];
+    let data = schema.fields().iter().filter(|field| !own.contains(&field.name().as_str()));
+    Arc::new(Schema::new(data.cloned().collect::<Vec<_>>()))
+}
+
+/// Decides the table's columns, and how dates and numbers are written in `options`; returns what was told about that.
+async fn columns(
+    options: &mut LandOptions,
+    data: Option<&SchemaRef>,
+    known: &[String],
+    taken: &[Taken],
+    habits: Habits,
+) -> Result<(Plan, Habits), LandingError> {
+    options.read.orders = habits.orders.clone();
+    options.read.comma_elsewhere = habits.decimal_comma;
+    let mut habits = habits;
+    let plan = match data {
+        Some(data) if !evolve::needs_inference(Some(data), options) => {
+            Plan { schema: Arc::clone(data), added: Vec::new(), widened: Vec::new() }
+        }
+        data => {
+            let files: Vec<FileStamp> = taken.iter().map(|file| file.stamp.clone()).collect();
+            let (how, known) = (options.clone(), known.to_vec());
+            let inferred = blocking(move || infer(&files, &how, &known)).await?;
+            habits.decimal_comma |= inferred.decimal_comma;
+            habits.orders.extend(inferred.orders.iter().cloned());
+            evolve::plan(data, &inferred, options)
+        }
+    };
+    options.read.orders = habits.orders.clone();
+    options.read.comma_elsewhere = habits.decimal_comma;
+    Ok((plan, habits))
+}
+
+/// What a load is written to.
+struct Writing<'a> {
+    tables: &'a Tables,
+    table: &'a TableName,
+    base: Option<Arc<Snapshot>>,
+    rejected: Option<Arc<Snapshot>>,
+    replaced: &'a [String],
+    plan: &'a Plan,
+}
+
+impl Writing<'_> {
+    /// Reads the files on a thread where that may block, and writes rows and rejects side by side as they come.
+    async fn write(self, reading: Reading) -> Result<(Change, Option<Change>, Books), LandingError> {
+        let schema = reading.schema();
+        let (sender, rows) = mpsc::channel::<Result<RecordBatch, DataFusionError>>(2);
+        let (refused, rejects) = mpsc::channel::<Result<RecordBatch, DataFusionError>>(2);
+        let load = reading.load.clone();
+        let reader = tokio::task::spawn_blocking(move || {
+            let take = |batch| sender.blocking_send(Ok(batch)).is_ok();
+            let refuse =
+                |rejects: &[Reject]| refused.blocking_send(Ok(rejects::batch(rejects, &load))).is_ok();
+            let books = reading.run(take, refuse);
+            if books.is_err() {
+                // A stream that just ended would be taken for all of the rows.
+                let failed = || DataFusionError::Execution("the files could not be read".to_owned());
+                drop(sender.blocking_send(Err(failed())));
+                drop(refused.blocking_send(Err(failed())));
+            }
+            books
+        });
+        let name = self.table.companion(rejects::SUFFIX)?;
+        let rejects = streamed(rejects::batch(&[], "").schema(), rejects);
+        let rejects = append(self.tables, &name, self.rejected.clone(), rejects, NewColumns::Append);
+        let (change, rejects) = futures::join!(self.rows(streamed(schema, rows)), rejects);
+        // What went wrong with the files says more than what then went wrong with writing them.
+        let books = reader.await.expect("readers do not panic, and the runtime is not shutting down")?;
+        let rejects = rejects?;
+        Ok((change?, (books.rejected > 0).then_some(rejects), books))
+    }
+
+    async fn rows(&self, rows: SendableRecordBatchStream) -> Result<Change, LandingError> {
+        let gone = || ident(FILE_PATH).in_list(self.replaced.iter().map(lit).collect(), false);
+        Ok(match self.base.clone() {
+            Some(base) if !self.plan.widened.is_empty() => {
+                let stays = (!self.replaced.is_empty()).then(|| gone().is_not_true());
+                let rows = with_rows_before(self.tables, &base, stays, rows).await?;
+                overwrite(self.tables, self.table, Some(base), rows).await?
+            }
+            Some(base) if !self.replaced.is_empty() => {
+                replace_where(self.tables, base, gone(), rows, NewColumns::Append).await?
+            }
+            base => append(self.tables, self.table, base, rows, NewColumns::Append).await?,
+        })
+    }
+}
+
+fn streamed(
+    schema: SchemaRef,
+    receiver: mpsc::Receiver<Result<RecordBatch, DataFusionError>>,
+) -> SendableRecordBatchStream {
     let rows = futures::stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|batch| (batch, receiver))
     });
-    Box::pin(RecordBatchStreamAdapter::new(landed, rows.fuse()))
-}
-
-/// The landed columns, then where each row is from.
-fn with_provenance(landed: &Schema) -> SchemaRef {
-    let own = landed.fields().iter().filter(|field| field.name() != ROW_NUMBER).cloned();
-    let mut fields: Vec<Arc<Field>> = own.collect();
-    let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let origin = [
-        (FILE_PATH, DataType::Utf8),
-        (FILE_TIME, instant),
-        (ROW_NUMBER, DataType::Int64),
-        (LOAD_ID, DataType::Utf8),
-    ];
-    fields.extend(origin.map(|(name, data_type)| Arc::new(Field::new(name, data_type, true))));
-    Arc::new(Schema::new(fields))
-}
-
-fn placed(
-    parsed: &Parsed,
-    schema: &SchemaRef,
-    file: &FileStamp,
-    load: &str,
-) -> Result<RecordBatch, DataFusionError> {
-    let rows = parsed.batch.num_rows();
-    let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; rows])) };
-    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-        FILE_PATH => repeated(&file.path),
-        LOAD_ID => repeated(load),
-        FILE_TIME => {
-            let micros = TimestampMicrosecondArray::from(vec![file.modified.timestamp_micros(); rows]);
-            Arc::new(micros.with_timezone("UTC"))
-        }
-        name => Arc::clone(
-            parsed.batch.column_by_name(name).expect("the reader gives every column of the schema"),
-        ),
-    });
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect())?)
-}
-
-async fn rejects_change(
-    tables: &Tables,
-    table: &TableName,
-    base: Option<Arc<Snapshot>>,
-    rejects: &[Reject],
-    load: &str,
-) -> Result<Change, LandingError> {
-    let name = table.companion(rejects::SUFFIX)?;
-    let batch = rejects::batch(rejects, load);
-    let schema = batch.schema();
-    let rows = RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]));
-    let change = append(tables, &name, base, Box::pin(rows), NewColumns::Append).await?;
-    Ok(change.with_provenance("load_id", load))
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows.fuse()))
 }
 
 /// A file that was written to while it was read is not landed: its copy and its rows may differ.
 fn unchanged_meanwhile(file: &FileStamp) -> Result<(), LandingError> {
+    if file.copy.is_some() {
+        return Ok(());
+    }
     let now = std::fs::metadata(&file.on_disk)
         .map_err(|source| LandingError::Unreadable { path: file.path.clone(), source })?;
     let same_time =
@@ -341,13 +386,6 @@ fn unchanged_meanwhile(file: &FileStamp) -> Result<(), LandingError> {
         return Ok(());
     }
     Err(LandingError::Moving { path: file.path.clone() })
-}
-
-fn path_of(outcome: &FileOutcome) -> &str {
-    match outcome {
-        FileOutcome::Loaded(account) | FileOutcome::Reloaded(account) => &account.path,
-        FileOutcome::Skipped { path } | FileOutcome::Changed { path } | FileOutcome::Empty { path } => path,
-    }
 }
 
 fn short(id: &str) -> &str {

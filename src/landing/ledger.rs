@@ -1,9 +1,15 @@
 //! Which files has a table already?
 //!
-//! The ledger is made of Delta `txn` actions, two for a file, in the commit of its rows:
-//! `elt/file/<path>` carries the first 63 bits of the content's SHA-256, and `elt/stamp/<path>` a
-//! digest of size and modification time, so that an unchanged file is known without being read.
-//! They live as long as the table, survive checkpoints, and no other engine takes them away.
+//! The ledger is made of Delta `txn` actions, three for a file, in the commit of its rows:
+//!
+//! | entry | number |
+//! |---|---|
+//! | `elt/file/<path>` | the first 63 bits of the content's SHA-256 |
+//! | `elt/stamp/<path>` | a digest of size, modification time and ETag, so that an unchanged file is known unread |
+//! | `elt/content/<the same 63 bits>` | 1 + the version of the table that took the rows, so that a copy is known by any name |
+//! | `elt/order/<column>`, `elt/decimal_comma` | what the first files told about dates and numbers |
+//!
+//! They live as long as the table, survive checkpoints, are taken back with a rollback, and no other engine takes them away.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,11 +17,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::LandingError;
-use super::discover::{ContentHash, FileStamp, content_hash};
+use super::discover::{ContentHash, FileStamp};
+use super::read::literal::DateOrder;
 use crate::table::{Change, Snapshot, Tables};
 
 /// What the ledger says of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
     /// Never seen.
     New,
@@ -23,47 +30,140 @@ pub enum Known {
     Same,
     /// Loaded, and different now.
     Changed,
+    /// Never seen, but its bytes were loaded: by the version of the table that is named.
+    Copy(i64),
 }
 
 /// The entries of some files, at one version of a table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ledger(HashMap<String, i64>);
 
 impl Ledger {
-    /// Reads what `table` knows of `files`; a table that does not exist knows nothing.
-    pub async fn read(
+    /// Reads what `table` knows of the paths of `files` and of how `columns` are written; a table that does not exist
+    /// knows nothing.
+    pub(super) async fn read(
         tables: &Tables,
         table: Option<&Arc<Snapshot>>,
         files: &[FileStamp],
+        columns: &[String],
     ) -> Result<Self, LandingError> {
-        let Some(table) = table else { return Ok(Self::default()) };
         let apps = files.iter().flat_map(|file| [file_app(&file.path), stamp_app(&file.path)]);
-        Ok(Self(table.transactions(tables, apps).await?))
+        let habits = columns.iter().map(|column| order_app(column)).chain([DECIMAL_COMMA.to_owned()]);
+        let mut ledger = Self::default();
+        ledger.read_apps(tables, table, apps.chain(habits).collect()).await?;
+        Ok(ledger)
+    }
+
+    /// Reads what `table` knows of some contents, whatever they are called.
+    pub(super) async fn read_contents(
+        &mut self,
+        tables: &Tables,
+        table: Option<&Arc<Snapshot>>,
+        contents: impl Iterator<Item = ContentHash>,
+    ) -> Result<(), LandingError> {
+        let apps = contents.map(|content| content_app(content.as_i63())).collect();
+        self.read_apps(tables, table, apps).await
+    }
+
+    /// What earlier files told about the dates of `columns` and about decimals.
+    pub(super) fn habits(&self, columns: &[String]) -> Habits {
+        let order = |column: &String| match self.0.get(&order_app(column)) {
+            Some(1) => Some((column.clone(), DateOrder::Dmy)),
+            Some(2) => Some((column.clone(), DateOrder::Mdy)),
+            _ => None,
+        };
+        Habits {
+            orders: columns.iter().filter_map(order).collect(),
+            decimal_comma: self.0.get(DECIMAL_COMMA) == Some(&1),
+        }
+    }
+
+    async fn read_apps(
+        &mut self,
+        tables: &Tables,
+        table: Option<&Arc<Snapshot>>,
+        apps: Vec<String>,
+    ) -> Result<(), LandingError> {
+        if let Some(table) = table
+            && !apps.is_empty()
+        {
+            self.0.extend(table.transactions(tables, apps).await?);
+        }
+        Ok(())
     }
 
     /// Writes a file's entries into the change that brings its rows.
     pub(super) fn enter(&self, change: Change, file: &FileStamp, content: ContentHash) -> Change {
-        let (path, stamp) = (file_app(&file.path), stamp_app(&file.path));
-        let (content_before, stamp_before) = (self.0.get(&path).copied(), self.0.get(&stamp).copied());
-        change.with_transaction(path, content_before, content.as_i63()).with_transaction(
-            stamp,
-            stamp_before,
-            stamp_of(file),
-        )
+        let version = i64::try_from(change.version().0).unwrap_or(i64::MAX - 1);
+        // The rows of the content before are gone with this change, and so is what was known of it.
+        let gone = self.0.get(&file_app(&file.path)).filter(|before| **before != content.as_i63());
+        let change = match gone {
+            Some(before) => self.note(change, content_app(*before), GONE),
+            None => change,
+        };
+        let change = self.note(change, file_app(&file.path), content.as_i63());
+        let change = self.note(change, stamp_app(&file.path), stamp_of(file));
+        self.note(change, content_app(content.as_i63()), version + 1)
     }
 
-    /// Whether `file` is new, the same or changed. Reads the file only if its size or time differ.
-    pub fn look_up(&self, file: &FileStamp) -> Result<Known, LandingError> {
-        if self.0.get(&stamp_app(&file.path)) == Some(&stamp_of(file)) {
-            return Ok(Known::Same);
+    /// Writes down what files told about dates and decimals, if it was not known.
+    pub(super) fn enter_habits(&self, mut change: Change, habits: &Habits) -> Change {
+        for (column, order) in &habits.orders {
+            let number = match order {
+                DateOrder::Ymd => continue,
+                DateOrder::Dmy => 1,
+                DateOrder::Mdy => 2,
+            };
+            if !self.0.contains_key(&order_app(column)) {
+                change = self.note(change, order_app(column), number);
+            }
         }
+        if habits.decimal_comma && !self.0.contains_key(DECIMAL_COMMA) {
+            change = self.note(change, DECIMAL_COMMA.to_owned(), 1);
+        }
+        change
+    }
+
+    fn note(&self, change: Change, app: String, number: i64) -> Change {
+        let before = self.0.get(&app).copied();
+        change.with_transaction(app, before, number)
+    }
+
+    /// Whether `file` is as it was when it was loaded, by its size, time and ETag alone.
+    pub(super) fn is_untouched(&self, file: &FileStamp) -> bool {
+        self.0.get(&stamp_app(&file.path)) == Some(&stamp_of(file))
+    }
+
+    /// Whether anything was loaded from this path.
+    pub(super) fn has_path(&self, path: &str) -> bool {
+        self.0.contains_key(&file_app(path))
+    }
+
+    /// Whether `file`, which holds `content`, is new, the same, changed or a copy.
+    pub(super) fn look_up(&self, file: &FileStamp, content: ContentHash) -> Known {
         match self.0.get(&file_app(&file.path)) {
-            None => Ok(Known::New),
-            Some(known) if *known == content_hash(&file.on_disk)?.as_i63() => Ok(Known::Same),
-            Some(_) => Ok(Known::Changed),
+            Some(known) if *known == content.as_i63() => Known::Same,
+            Some(_) => Known::Changed,
+            None => match self.0.get(&content_app(content.as_i63())) {
+                Some(version) if *version != GONE && file.size > 0 => Known::Copy(*version - 1),
+                _ => Known::New,
+            },
         }
     }
 }
+
+/// What files told about how they are written, once and for the files to come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Habits {
+    /// Which number of a column's dates is the month.
+    pub(super) orders: Vec<(String, DateOrder)>,
+    /// Whether numbers are written `1.234,5`.
+    pub(super) decimal_comma: bool,
+}
+
+/// In place of a content's version: its rows were replaced.
+const GONE: i64 = 0;
+const DECIMAL_COMMA: &str = "elt/decimal_comma";
 
 fn file_app(path: &str) -> String {
     format!("elt/file/{path}")
@@ -73,9 +173,18 @@ fn stamp_app(path: &str) -> String {
     format!("elt/stamp/{path}")
 }
 
+fn content_app(content: i64) -> String {
+    format!("elt/content/{content:016x}")
+}
+
+fn order_app(column: &str) -> String {
+    format!("elt/order/{column}")
+}
+
 fn stamp_of(file: &FileStamp) -> i64 {
     let mut hasher = Sha256::new();
     hasher.update(file.size.to_le_bytes());
     hasher.update(file.modified.timestamp_nanos_opt().unwrap_or(i64::MAX).to_le_bytes());
+    hasher.update(file.etag.as_deref().unwrap_or_default());
     ContentHash::of(hasher).as_i63()
 }

@@ -26,7 +26,7 @@ pub(super) async fn keep(
     load: &str,
     file: &FileStamp,
 ) -> Result<ContentHash, LandingError> {
-    let path = layout::raw(table, load, file.path.trim_start_matches('/'));
+    let path = layout::raw(table, load, file.path.replace("://", "/").trim_start_matches('/'));
     let failed = |source| LandingError::from(LakeError::Store { path: path.to_string(), source });
     let upload = tables.lake().store().put_multipart(&path).await.map_err(failed)?;
     let mut upload = WriteMultipart::new(upload);

@@ -15,6 +15,15 @@ pub(super) struct Reject {
     pub(super) record: Rejected,
 }
 
+impl Reject {
+    /// Where it is and what is wrong with it, in a line.
+    pub(super) fn told(&self) -> String {
+        let Rejected { line, column, message, .. } = &self.record;
+        let column = column.as_ref().map_or(String::new(), |column| format!(" column `{column}`"));
+        format!("{}:{line}{column}: {message}", self.file)
+    }
+}
+
 /// The rows of `<table>__rejected`: DuckDB's names for a reject's parts, and ours for where it is from.
 pub(super) fn batch(rejects: &[Reject], load: &str) -> RecordBatch {
     let text = |of: &dyn Fn(&Reject) -> Option<String>| -> ArrayRef {

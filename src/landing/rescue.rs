@@ -10,14 +10,16 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanArray, BooleanBuilder, PrimitiveBuilder,
-    StringArray, StringBuilder, new_null_array,
+    RecordBatch, StringArray, StringBuilder, new_null_array,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
+use arrow::json::WriterBuilder;
+use arrow::json::writer::LineDelimited;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::read::literal::{self, Spelling};
@@ -28,35 +30,65 @@ pub(crate) struct Misfits {
     values: Vec<Misfit>,
 }
 
+/// A value that found no place.
 #[derive(Debug)]
-struct Misfit {
-    row: usize,
-    column: Arc<str>,
-    json: String,
+pub(crate) struct Misfit {
+    pub(crate) row: usize,
+    /// The column, or `column.member` within it.
+    pub(crate) column: Arc<str>,
+    /// The value as JSON.
+    pub(crate) json: String,
+    /// Whether it is the column that the table lacks, not the type that it does not fit.
+    pub(crate) is_extra: bool,
 }
 
 impl Misfits {
-    /// Keeps a text.
+    /// Keeps a text that does not fit its column.
     pub(crate) fn keep_text(&mut self, row: usize, column: &Arc<str>, text: &str) {
         self.keep_json(row, column, json_text(text));
     }
 
-    /// Keeps a value that is JSON already.
+    /// Keeps a value that does not fit its column and is JSON already.
     pub(crate) fn keep_json(&mut self, row: usize, column: &Arc<str>, json: String) {
-        self.values.push(Misfit { row, column: Arc::clone(column), json });
+        self.keep(Misfit { row, column: Arc::clone(column), json, is_extra: false });
     }
 
-    /// Returns the column `_rescued_data` of a batch with `rows` rows, and in how many it is not null.
-    pub(crate) fn finish(mut self, rows: usize) -> (StringArray, u64) {
+    /// Keeps a text that has no column.
+    pub(crate) fn extra_text(&mut self, row: usize, column: &Arc<str>, text: &str) {
+        self.extra_json(row, column, json_text(text));
+    }
+
+    /// Keeps a value that has no column and is JSON already.
+    pub(crate) fn extra_json(&mut self, row: usize, column: &Arc<str>, json: String) {
+        self.keep(Misfit { row, column: Arc::clone(column), json, is_extra: true });
+    }
+
+    pub(crate) fn keep(&mut self, misfit: Misfit) {
+        self.values.push(misfit);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The values by row; within a row as they were kept.
+    pub(crate) fn into_values(mut self) -> Vec<Misfit> {
+        self.values.sort_by_key(|misfit| misfit.row);
+        self.values
+    }
+
+    /// Returns the column `_rescued_data` of a batch with `rows` rows of the file at `path`, and in how many it is not
+    /// null. Behind the values stands the file they are from, as `_file_path`.
+    pub(crate) fn finish(self, rows: usize, path: &str) -> (StringArray, u64) {
         if self.values.is_empty() {
             return (StringArray::new_null(rows), 0);
         }
-        // Stable: within a row the order of the columns stays.
-        self.values.sort_by_key(|misfit| misfit.row);
+        let values = self.into_values();
+        let origin = format!(",\"_file_path\":{}}}", json_text(path));
         let mut column = StringBuilder::new();
         let mut rescued = 0;
         let mut object = String::new();
-        for values in self.values.chunk_by(|one, next| one.row == next.row) {
+        for values in values.chunk_by(|one, next| one.row == next.row) {
             column.append_nulls(values[0].row - column_len(&column));
             object.clear();
             for value in values {
@@ -65,7 +97,7 @@ impl Misfits {
                 object.push(':');
                 object.push_str(&value.json);
             }
-            object.push('}');
+            object.push_str(&origin);
             column.append_value(&object);
             rescued += 1;
         }
@@ -95,7 +127,7 @@ pub(crate) fn fit_texts<'a>(
     mut misfit: impl FnMut(usize, &str),
 ) -> Result<ArrayRef, ArrowError> {
     let integer = |text: &str| literal::integer(text, spelling);
-    let instant = |text: &str| literal::instant(text);
+    let instant = |text: &str| literal::instant(text, spelling.dates);
     Ok(match data_type {
         DataType::Utf8 => {
             let mut column = StringBuilder::with_capacity(cells.len(), cells.len() * 16);
@@ -127,15 +159,23 @@ pub(crate) fn fit_texts<'a>(
         }
         DataType::Float32 => {
             let float = |text: &str| {
-                let (double, float) = (literal::double(text, spelling)?, text.parse::<f32>().ok()?);
+                let double = literal::double(text, spelling)?;
+                let plain = if spelling.decimal_comma { literal::with_point(text)? } else { text.into() };
+                let float = plain.parse::<f32>().ok()?;
                 (double.is_infinite() == float.is_infinite()).then_some(float)
             };
             fit::<Float32Type>(data_type, cells, float, misfit)
         }
         DataType::Decimal128(precision, scale) => {
-            fit::<Decimal128Type>(data_type, cells, |text| literal::decimal(text, *precision, *scale), misfit)
+            let exact = |text: &str| match spelling.decimal_comma {
+                true => literal::decimal(&literal::with_point(text)?, *precision, *scale),
+                false => literal::decimal(text, *precision, *scale),
+            };
+            fit::<Decimal128Type>(data_type, cells, exact, misfit)
         }
-        DataType::Date32 => fit::<Date32Type>(data_type, cells, literal::date, misfit),
+        DataType::Date32 => {
+            fit::<Date32Type>(data_type, cells, |text| literal::date(text, spelling.dates), misfit)
+        }
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             let wall = |text: &str| instant(text)?.without_zone(spelling);
             fit::<TimestampMicrosecondType>(data_type, cells, wall, misfit)
@@ -217,6 +257,9 @@ pub(crate) fn fit_array(
         let texts = arrow::array::AsArray::as_string::<i32>(&texts);
         return fit_texts(data_type, spelling, texts.iter(), misfit);
     }
+    if *data_type == DataType::Utf8 && column.data_type().is_nested() {
+        return as_json(column);
+    }
     let safely = CastOptions { safe: true, ..CastOptions::default() };
     let cast = cast_with_options(column, data_type, &safely)
         .unwrap_or_else(|_| new_null_array(data_type, column.len()));
@@ -228,7 +271,9 @@ pub(crate) fn fit_array(
     if back.as_ref().is_some_and(|back| back.as_ref() == column.as_ref()) {
         return Ok(cast);
     }
-    let shown = ArrayFormatter::try_new(column, &FormatOptions::default())?;
+    let nested = if column.data_type().is_nested() { Some(as_json(column)?) } else { None };
+    let shown = nested.as_ref().unwrap_or(column);
+    let shown = ArrayFormatter::try_new(shown, &FormatOptions::default())?;
     let mut lost = Vec::with_capacity(column.len());
     for row in 0..column.len() {
         let same = match &back {
@@ -241,6 +286,23 @@ pub(crate) fn fit_array(
         lost.push(!same);
     }
     arrow::compute::nullif(&cast, &BooleanArray::from(lost))
+}
+
+/// A column of structs, lists or maps as JSON texts.
+fn as_json(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let mut texts = StringBuilder::new();
+    let field = Field::new("v", column.data_type().clone(), true);
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(column)])?;
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    writer.write(&batch)?;
+    writer.finish()?;
+    let lines =
+        String::from_utf8(writer.into_inner()).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+    for (row, line) in lines.lines().enumerate() {
+        let value = line.strip_prefix("{\"v\":").and_then(|line| line.strip_suffix('}'));
+        texts.append_option(value.filter(|_| column.is_valid(row)));
+    }
+    Ok(Arc::new(texts.finish()))
 }
 
 #[cfg(test)]
@@ -264,50 +326,51 @@ mod tests {
 
     #[test]
     fn a_text_becomes_the_type_or_is_kept() {
-        use Spelling::{Free, Strict};
+        const STRICT: Spelling = Spelling::STRICT;
+        const FREE: Spelling = Spelling::FREE;
         let micros = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         for (data_type, spelling, cells, column, misfits) in [
-            (DataType::Int64, Strict, vec![" 7 ", "1.0", "007"], "7 - -", vec!["1:1.0", "2:007"]),
-            (DataType::Int64, Free, vec!["007", "+7", "x"], "7 7 -", vec!["2:x"]),
-            (DataType::Int16, Free, vec!["32767", "32768"], "32767 -", vec!["1:32768"]),
-            (DataType::Float64, Strict, vec!["1.5", "NaN"], "1.5 -", vec!["1:NaN"]),
-            (DataType::Float64, Free, vec!["NaN"], "NaN", vec![]),
-            (DataType::Float32, Free, vec!["1.5", "1e300", "inf"], "1.5 - inf", vec!["1:1e300"]),
-            (DataType::Boolean, Strict, vec!["TRUE", "t"], "true -", vec!["1:t"]),
-            (DataType::Boolean, Free, vec!["yes", "0"], "true false", vec![]),
+            (DataType::Int64, STRICT, vec![" 7 ", "1.0", "007"], "7 - -", vec!["1:1.0", "2:007"]),
+            (DataType::Int64, FREE, vec!["007", "+7", "x"], "7 7 -", vec!["2:x"]),
+            (DataType::Int16, FREE, vec!["32767", "32768"], "32767 -", vec!["1:32768"]),
+            (DataType::Float64, STRICT, vec!["1.5", "NaN"], "1.5 -", vec!["1:NaN"]),
+            (DataType::Float64, FREE, vec!["NaN"], "NaN", vec![]),
+            (DataType::Float32, FREE, vec!["1.5", "1e300", "inf"], "1.5 - inf", vec!["1:1e300"]),
+            (DataType::Boolean, STRICT, vec!["TRUE", "t"], "true -", vec!["1:t"]),
+            (DataType::Boolean, FREE, vec!["yes", "0"], "true false", vec![]),
             (
                 DataType::Decimal128(5, 2),
-                Free,
+                FREE,
                 vec!["12.3", "12.345", "1234.5"],
                 "12.30 - -",
                 vec!["1:12.345", "2:1234.5"],
             ),
             (
                 DataType::Date32,
-                Strict,
+                STRICT,
                 vec!["2013-01-31", "2013-02-30"],
                 "2013-01-31 -",
                 vec!["1:2013-02-30"],
             ),
             (
                 micros(None),
-                Strict,
+                STRICT,
                 vec!["2013-01-01", "2013-01-01 10:00Z"],
                 "2013-01-01T00:00:00 -",
                 vec!["1:2013-01-01 10:00Z"],
             ),
             (
                 micros(Some("UTC")),
-                Strict,
+                STRICT,
                 vec!["2013-01-01T10:00:00+01:00", "2013-01-01 10:00"],
                 "2013-01-01T09:00:00Z -",
                 vec!["1:2013-01-01 10:00"],
             ),
-            (DataType::Utf8, Strict, vec![" 7 "], " 7 ", vec![]),
-            (DataType::UInt8, Strict, vec!["7", "-7"], "7 -", vec!["1:-7"]),
+            (DataType::Utf8, STRICT, vec![" 7 "], " 7 ", vec![]),
+            (DataType::UInt8, STRICT, vec!["7", "-7"], "7 -", vec!["1:-7"]),
             (
                 DataType::Time64(TimeUnit::Microsecond),
-                Strict,
+                STRICT,
                 vec!["10:00:00", "x"],
                 "10:00:00 -",
                 vec!["1:x"],
@@ -350,7 +413,7 @@ mod tests {
             ),
         ] {
             let mut told = Vec::new();
-            let fitted = fit_array(&data_type, &column, Spelling::Strict, |row, text| {
+            let fitted = fit_array(&data_type, &column, Spelling::STRICT, |row, text| {
                 told.push(format!("{row}:{text}"))
             });
             assert_eq!(
@@ -366,9 +429,18 @@ mod tests {
         misfits.keep_text(3, &"b".into(), "x\"y");
         misfits.keep_text(1, &"a".into(), "1.0");
         misfits.keep_json(3, &"c".into(), "[1]".to_owned());
-        let (column, rescued) = misfits.finish(5);
+        let (column, rescued) = misfits.finish(5, "f");
         assert_eq!(rescued, 2);
         let cells: Vec<_> = column.iter().collect();
-        assert_eq!(cells, [None, Some(r#"{"a":"1.0"}"#), None, Some(r#"{"b":"x\"y","c":[1]}"#), None]);
+        assert_eq!(
+            cells,
+            [
+                None,
+                Some(r#"{"a":"1.0","_file_path":"f"}"#),
+                None,
+                Some(r#"{"b":"x\"y","c":[1],"_file_path":"f"}"#),
+                None
+            ]
+        );
     }
 }

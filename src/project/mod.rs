@@ -34,7 +34,7 @@ pub use data_test::{DataTest, SingularTest};
 pub use load::{LoadOptions, find_root, load};
 pub use macro_file::MacroFile;
 pub use model::{Column, Model};
-pub use source::{OnChange, Source, SourceLanding};
+pub use source::{LandingOption, Source, SourceLanding};
 pub use target::Target;
 pub use yaml::{RenderScope, YamlJinja};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::base::{Diagnostic, Span, TableName, did_you_mean};
+use crate::base::{Diagnostic, Span, TableName};
 
 use super::config::{Config, Setting, as_flag, plain, texts};
 use super::data_test::DataTest;
@@ -43,38 +43,52 @@ pub struct Source {
 pub struct SourceLanding {
     /// Paths or globs relative to the project's root, with `{name}` and `{identifier}` filled in.
     pub location: Vec<String>,
-    /// `csv`, `json` or `parquet`; by the file's ending if nothing is said.
-    pub format: Option<String>,
-    /// What stands between two values of a CSV line.
-    pub delimiter: Option<char>,
-    /// Whether a CSV file begins with the names of its columns.
-    pub header: Option<bool>,
-    /// The texts that mean null.
-    pub null_values: Option<Vec<String>>,
-    /// What to do when a landed file has changed.
-    pub on_change: OnChange,
+    /// What else is said about them, in a fixed order; landing understands the values.
+    pub options: Vec<LandingOption>,
     /// Where the location is written.
     pub at: Span,
 }
 
-/// What landing does about a file that changed after it was landed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnChange {
-    /// Leaves the table alone and says so. Written `report` or `skip`.
-    #[default]
-    Report,
-    /// Replaces the rows of the file by its new ones.
-    Reload,
-    /// Fails the load.
-    Fail,
+/// One thing that is said about a source's files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LandingOption {
+    /// Its name.
+    pub name: String,
+    /// Its value, or its values.
+    pub values: Vec<String>,
+    /// Where it is written.
+    pub at: Span,
 }
 
 /// The options that may stand under `meta:` as well as under `config:`.
-const OPTIONS: [&str; 7] =
-    ["location", "external_location", "format", "delimiter", "header", "null_values", "on_change"];
+const PLACES: [&str; 3] = ["location", "external_location", "schema_contract"];
 
-const FORMATS: [&str; 3] = ["csv", "json", "parquet"];
-const ON_CHANGE: [&str; 4] = ["report", "reload", "fail", "skip"];
+/// The options of landing, all of which may stand under `meta:` as well as under `config:`.
+const OPTIONS: [&str; 23] = [
+    "format",
+    "compression",
+    "encoding",
+    "delimiter",
+    "quote",
+    "header",
+    "null_values",
+    "decimal",
+    "date_order",
+    "date_format",
+    "hive_partitioning",
+    "infer_types",
+    "schema_hints",
+    "on_change",
+    "on_copy",
+    "schema_evolution_mode",
+    "contract_tables",
+    "contract_columns",
+    "contract_data_type",
+    "max_rejected",
+    "max_rejected_fraction",
+    "provenance",
+    "external",
+];
 
 impl SourceLanding {
     /// Takes the options that stand under `meta` into the config itself, where it has none of that name.
@@ -86,7 +100,8 @@ impl SourceLanding {
             return;
         };
         for (key, value) in meta {
-            if OPTIONS.contains(&key.as_str()) && config.get(&key).is_none() {
+            let known = PLACES.iter().chain(&OPTIONS).any(|option| *option == key);
+            if known && config.get(&key).is_none() {
                 config.set(&key, value, at.clone());
             }
         }
@@ -119,63 +134,48 @@ impl SourceLanding {
             );
             return None;
         }
-        Some(Self {
-            location: paths,
-            format: one_of(config, "format", &FORMATS, found),
-            delimiter: delimiter(config, found),
-            header: flag(config, "header", found),
-            null_values: option(config, "null_values").map(|setting| texts(&setting.value)),
-            on_change: match one_of(config, "on_change", &ON_CHANGE, found).as_deref() {
-                Some("reload") => OnChange::Reload,
-                Some("fail") => OnChange::Fail,
-                _ => OnChange::Report,
-            },
-            at: location.at,
-        })
+        let said = OPTIONS.iter().filter_map(|name| {
+            let setting = option(config, name)?;
+            let values = match *name {
+                "null_values" => texts(&setting.value),
+                _ => vec![written(&setting.value)],
+            };
+            Some(LandingOption { name: (*name).to_owned(), values, at: setting.at })
+        });
+        let mut options: Vec<LandingOption> = contract(config);
+        options.extend(said);
+        Some(Self { location: paths, options, at: location.at })
+    }
+}
+
+/// `schema_contract: freeze`, or a map of `tables`, `columns` and `data_type`.
+fn contract(config: &Config) -> Vec<LandingOption> {
+    let Some(setting) = option(config, "schema_contract") else { return Vec::new() };
+    let said = |name: &str, value: &Value| LandingOption {
+        name: format!("contract_{name}"),
+        values: vec![written(value)],
+        at: setting.at.clone(),
+    };
+    match &setting.value {
+        Value::Object(parts) => parts.iter().map(|(name, value)| said(name, value)).collect(),
+        Value::String(word) if word.starts_with("discard") => {
+            ["columns", "data_type"].map(|name| said(name, &setting.value)).into()
+        }
+        value => ["tables", "columns", "data_type"].map(|name| said(name, value)).into(),
+    }
+}
+
+/// A value as it was written, but for YAML's own words for yes and no.
+fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => as_flag(value).map_or_else(|| plain(value), |flag| flag.to_string()),
     }
 }
 
 /// An option of landing.
 fn option(config: &Config, key: &str) -> Option<Setting> {
     config.get(key).cloned()
-}
-
-fn one_of(config: &Config, key: &str, known: &[&str], found: &mut Vec<Diagnostic>) -> Option<String> {
-    let setting = option(config, key)?;
-    let written = plain(&setting.value).to_lowercase();
-    if known.contains(&written.as_str()) {
-        return Some(written);
-    }
-    found.push(
-        bad(key, &format!("one of {}", known.join(", ")), &setting.at)
-            .maybe_help(did_you_mean(&written, known.iter().copied())),
-    );
-    None
-}
-
-fn flag(config: &Config, key: &str, found: &mut Vec<Diagnostic>) -> Option<bool> {
-    let setting = option(config, key)?;
-    let flag = as_flag(&setting.value);
-    if flag.is_none() {
-        found.push(bad(key, "true or false", &setting.at));
-    }
-    flag
-}
-
-fn delimiter(config: &Config, found: &mut Vec<Diagnostic>) -> Option<char> {
-    let setting = option(config, "delimiter")?;
-    let written = match &setting.value {
-        Value::String(text) if text == "\\t" || text == "tab" => "\t".to_owned(),
-        value => plain(value),
-    };
-    let mut chars = written.chars();
-    match (chars.next(), chars.next()) {
-        (Some(one), None) if one.is_ascii() => Some(one),
-        _ => {
-            found.push(bad("delimiter", "one ASCII character, or `\\t`", &setting.at));
-            None
-        }
-    }
 }
 
 fn bad(key: &str, wanted: &str, at: &Span) -> Diagnostic {
@@ -207,20 +207,14 @@ mod tests {
         assert!(found.is_empty(), "{}", show_all(&found));
         let read = read.unwrap();
         assert_eq!(read.location, ["inbox/people-crm_people.csv"]);
-        assert_eq!((read.delimiter, read.header, read.on_change), (Some(';'), Some(true), OnChange::Reload));
-        assert_eq!(read.null_values, Some(vec![String::new()]));
+        let said: Vec<(&str, &[String])> =
+            read.options.iter().map(|option| (option.name.as_str(), option.values.as_slice())).collect();
+        let expected = [("delimiter", ";"), ("header", "yes"), ("null_values", ""), ("on_change", "reload")];
+        let expected = expected.map(|(name, value)| (name, [value.to_owned()]));
+        assert_eq!(
+            said,
+            expected.iter().map(|(name, values)| (*name, values.as_slice())).collect::<Vec<_>>()
+        );
         assert_eq!(landing("meta: {owner: me}").0, None);
-    }
-
-    #[test]
-    fn wrong_options_are_shown_where_they_stand() {
-        let (_, found) =
-            landing("location: a.csv\nformat: prquet\ndelimiter: '||'\nheader: maybe\non_change: explode\n");
-        insta::assert_snapshot!(show_all(&found), @r"
-    s.yml:2:9: `format` of a source must be one of csv, json, parquet (did you mean `parquet`?)
-    s.yml:3:12: `delimiter` of a source must be one ASCII character, or `\t` (write one ASCII character, or `\t`)
-    s.yml:4:9: `header` of a source must be true or false (write true or false)
-    s.yml:5:12: `on_change` of a source must be one of report, reload, fail, skip (write one of report, reload, fail, skip)
-    ");
     }
 }

@@ -420,3 +420,35 @@ async fn a_statement_is_all_or_nothing_wherever_it_dies() {
 async fn a_statement_is_all_or_nothing_wherever_its_store_times_out() {
     a_statement_is_all_or_nothing(true).await;
 }
+
+/// Kills a load at each storage call it makes; the next one completes it, and nothing is there twice.
+#[tokio::test]
+async fn a_load_leaves_nothing_or_all_and_the_next_completes_it() {
+    let project = TestLake::new();
+    project.write("inbox/a.csv", "id,city\n1,Oslo\n2\n3,Rome");
+    let store = Arc::new(InMemory::new());
+    let load = async |lakehouse: &Lakehouse| {
+        Box::pin(lakehouse.land("crm.people", &["inbox".to_owned()], &Unwatched)).await.map(|_| ())
+    };
+    let seen = async |lakehouse: &Lakehouse| {
+        let rows = rows_of(lakehouse, "select id, city from crm.people order by id").await;
+        rows + " // " + &rows_of(lakehouse, "select line from crm.people__rejected").await
+    };
+    load(&project.on(lake_on(store.clone()), 0)).await.unwrap();
+    project.write("inbox/b.csv", "id,city,age\n4,Lima,7\n5,Kyiv\n");
+    let before = seen(&project.on(lake_on(store.clone()), 5)).await;
+    let rehearsal = copy_of(&store).await;
+    let counting = DyingStore::new(&rehearsal, i64::MAX, false);
+    load(&project.on(lake_on(counting.clone()), 2)).await.unwrap();
+    let calls = i64::MAX - counting.calls_left.load(Ordering::SeqCst);
+    let after = seen(&project.on(lake_on(rehearsal), 5)).await;
+    assert_eq!(after, "1 Oslo | 3 Rome | 4 Lima // 3 | 3");
+    for call in 0..calls {
+        let store = copy_of(&store).await;
+        let _ = load(&project.on(lake_on(DyingStore::new(&store, call, false)), 2)).await;
+        let now = seen(&project.on(lake_on(store.clone()), 5)).await;
+        assert!(now == before || now == after, "killed at call {call} of {calls}, readers saw:\n{now}");
+        load(&project.on(lake_on(store.clone()), 3)).await.unwrap();
+        assert_eq!(seen(&project.on(lake_on(store.clone()), 4)).await, after, "killed at call {call}");
+    }
+}

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use elt::base::{Clock, Error, Ids, ReleaseNumber, Unwatched, World};
 use elt::lake::Lake;
-use elt::lakehouse::{BuildRequest, Built, Lakehouse, OpenOptions, PublishMode, Verdict, Visibility};
+use elt::lakehouse::{
+    BuildRequest, Built, Lakehouse, LandOrder, Landed, OpenOptions, PublishMode, Verdict, Visibility,
+};
 use elt::landing::FileOutcome;
 
 /// A clock that moves one second each time it is asked.
@@ -118,16 +120,85 @@ impl TestLake {
     /// Lands text as a file of the folder `inbox`.
     pub(crate) async fn land(&self, table: &str, file: &str, text: &str) {
         self.write(&format!("inbox/{file}"), text);
-        let landed = Box::pin(self.open().land(table, &[format!("inbox/{file}")], &Unwatched)).await;
-        match landed {
-            Ok(landed) => {
-                let files = files_told(&landed.report.files);
-                let release =
-                    landed.release.map_or("nothing new".into(), |r| format!("release {}", r.number));
-                self.say(&format!("land: {}  {files}  {release}\n", landed.report.table));
+        self.land_as(table, &[&format!("inbox/{file}")], &[]).await;
+    }
+
+    /// Lands files with options.
+    pub(crate) async fn land_as(&self, table: &str, files: &[&str], options: &[(&str, &str)]) {
+        self.order(table, files, options, false).await;
+    }
+
+    /// Tells what landing files would do.
+    pub(crate) async fn validate(&self, table: &str, files: &[&str]) {
+        self.order(table, files, &[], true).await;
+    }
+
+    async fn order(&self, table: &str, files: &[&str], options: &[(&str, &str)], dry_run: bool) {
+        match self.try_land(table, files, options, dry_run).await {
+            Ok(Landed { report, release }) => {
+                let mut told = format!("land: {}  {}", report.table, files_told(&report.files));
+                for column in &report.added {
+                    let _ = write!(told, "  +{} {}", column.name, column.data_type);
+                }
+                for column in &report.widened {
+                    let _ = write!(told, "  {} {} -> {}", column.name, column.from, column.to);
+                }
+                let release = release.map(|release| format!("release {}", release.number));
+                let nothing = if dry_run { "dry run" } else { "nothing new" };
+                let _ = writeln!(told, "  {}", release.as_deref().unwrap_or(nothing));
+                for reject in report.first_rejects.iter().filter(|_| dry_run) {
+                    let _ = writeln!(told, "      {reject}");
+                }
+                self.say(&told);
             }
             Err(error) => self.say(&format!("land: {error}\n")),
         }
+    }
+
+    /// Lands files with options, and says nothing.
+    pub(crate) async fn try_land(
+        &self,
+        table: &str,
+        files: &[&str],
+        options: &[(&str, &str)],
+        dry_run: bool,
+    ) -> Result<Landed, Error> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let order = LandOrder {
+            table: table.to_owned(),
+            files: files.iter().map(|file| (*file).to_owned()).collect(),
+            options: options.iter().map(owned).collect(),
+            dry_run,
+            ..LandOrder::default()
+        };
+        Box::pin(self.open().land_files(&order, &Unwatched)).await
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn write_bytes(&self, path: &str, bytes: &[u8]) {
+        let full = self.path().join(path);
+        std::fs::create_dir_all(full.parent().expect("project files are in the folder")).unwrap();
+        std::fs::write(full, bytes).unwrap();
+    }
+
+    /// Writes a line of one's own into the transcript.
+    pub(crate) fn note(&self, line: &str) {
+        self.say(&format!("{line}\n"));
+    }
+
+    /// Every file of the lake, with its size.
+    pub(crate) fn all_files(&self) -> Vec<(PathBuf, u64)> {
+        let (mut files, mut folders) = (Vec::new(), vec![self.path().join("lake")]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                match entry.metadata().unwrap() {
+                    meta if meta.is_dir() => folders.push(entry.path()),
+                    meta => files.push((entry.path(), meta.len())),
+                }
+            }
+        }
+        files.sort();
+        files
     }
 
     /// Goes back, and writes down to what.
@@ -242,6 +313,7 @@ fn files_told(files: &[FileOutcome]) -> String {
         }
         FileOutcome::Skipped { .. } => "known".to_owned(),
         FileOutcome::Changed { path } => format!("changed: {path}"),
+        FileOutcome::Copy { of, .. } => format!("copy of {of}"),
         FileOutcome::Empty { .. } => "empty".to_owned(),
     });
     told.collect::<Vec<_>>().join(", ")

@@ -5,26 +5,29 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::DataType;
 
+use super::literal::Spelling;
 use super::split::{Field, Record, Records};
-use super::{
-    BATCH_BYTES, BATCH_ROWS, Parsed, Rejected, Source, Told, header, internal, landed_batch, landed_schema,
-};
+use super::target::{Target, Typed};
+use super::{BATCH_BYTES, BATCH_ROWS, Parsed, Piece, Rejected, Source, Told, header, internal};
 use crate::landing::error::LandingError;
 use crate::landing::format::ReadOptions;
-use crate::landing::read::literal::Spelling;
 use crate::landing::rescue::{Misfits, fit_texts};
 
-/// The rows of a CSV file, in batches.
+/// The records of a CSV file, in pieces.
 pub(super) struct Rows {
     records: Records<Source>,
     told: Told,
-    schema: SchemaRef,
-    landed: SchemaRef,
-    /// For each column of the schema, which field of a record it is and how freely it is spelled.
+    shape: Arc<Shape>,
+}
+
+/// What its records mean.
+struct Shape {
+    target: Target,
+    /// For each column of the table, which field of a record it is and how freely it is spelled.
     columns: Vec<(Option<usize>, Spelling)>,
-    /// Fields that the schema has no column for, with the names they would have.
+    /// Fields that the table has no column for, with the names they would have.
     extras: Vec<(usize, Arc<str>)>,
     width: usize,
     nulls: Vec<String>,
@@ -32,10 +35,14 @@ pub(super) struct Rows {
 
 /// Records of one batch, before they are typed.
 #[derive(Default)]
-struct Gathered {
+pub(crate) struct Gathered {
     text: String,
     cells: Vec<Cell>,
     lines: Vec<i64>,
+    /// Where in the text each record is as it stands in the file.
+    raws: Vec<(u32, u32)>,
+    width: usize,
+    quote: u8,
     read: u64,
     rejected: Vec<Rejected>,
     rejected_bytes: usize,
@@ -51,74 +58,91 @@ struct Cell {
 
 const QUOTED: u32 = 1 << 31;
 
+/// Takes records until a batch is full or there are no more.
+pub(crate) fn gather(
+    records: &mut Records<Source>,
+    width: usize,
+    told: &Told,
+) -> Result<Gathered, LandingError> {
+    let mut gathered = Gathered { width, quote: records.quote(), ..Gathered::default() };
+    while gathered.lines.len() + gathered.rejected.len() < BATCH_ROWS
+        && gathered.text.len() + gathered.rejected_bytes < BATCH_BYTES
+    {
+        let Some(record) = records.next().map_err(|error| told.failed(error))? else { break };
+        gathered.read += 1;
+        gathered.take(&record, width);
+    }
+    Ok(gathered)
+}
+
 impl Rows {
     /// Reads the header and matches its columns.
     pub(super) fn open(
         source: Source,
-        dialect: (u8, bool),
-        schema: &SchemaRef,
+        delimiter: Option<u8>,
+        target: Target,
         options: &ReadOptions,
     ) -> Result<Self, LandingError> {
         let told = source.told();
-        let positional: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let (records, in_file) = header::open_csv(source, dialect, options, &positional)?;
-        let names = header::column_names(&told.path, &in_file)?;
-        let matched = header::matching(schema, &in_file);
+        let expected: Vec<String> = target.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let opened = header::open_csv(source, delimiter, options, &expected)?;
+        let names = header::column_names(&told.path, &opened.in_file)?;
+        let matched = header::matching(&target.schema, &opened.in_file);
         let extras = (0..names.len())
             .filter(|at| !matched.contains(&Some(*at)))
             .map(|at| (at, names[at].as_str().into()))
             .collect();
-        Ok(Self {
-            records,
-            told,
-            landed: landed_schema(schema),
-            columns: matched.into_iter().zip(options.spellings(schema)).collect(),
-            schema: Arc::clone(schema),
+        let decimal_comma = opened.decimal_comma;
+        let shape = Shape {
+            columns: matched.into_iter().zip(options.spellings(&target.schema, decimal_comma)).collect(),
+            target,
             extras,
             width: names.len(),
             nulls: options.null_values.clone(),
-        })
+        };
+        Ok(Self { records: opened.records, told, shape: Arc::new(shape) })
     }
 
-    fn gather(&mut self) -> Result<Gathered, LandingError> {
-        let mut gathered = Gathered::default();
-        while gathered.lines.len() + gathered.rejected.len() < BATCH_ROWS
-            && gathered.text.len() + gathered.rejected_bytes < BATCH_BYTES
-        {
-            let Some(record) = self.records.next().map_err(|error| self.told.failed(error))? else { break };
-            gathered.read += 1;
-            gathered.take(&record, self.width);
+    fn piece(&mut self) -> Result<Option<Piece>, LandingError> {
+        let gathered = gather(&mut self.records, self.shape.width, &self.told)?;
+        if gathered.read == 0 {
+            return Ok(None);
         }
-        Ok(gathered)
+        let shape = Arc::clone(&self.shape);
+        Ok(Some(Box::new(move || shape.typed(gathered))))
     }
+}
 
-    fn typed(&self, gathered: Gathered) -> Result<Parsed, LandingError> {
+impl Shape {
+    fn typed(&self, mut gathered: Gathered) -> Result<Parsed, LandingError> {
         let rows = gathered.lines.len();
         let mut misfits = Misfits::default();
         let mut columns = Vec::with_capacity(self.columns.len() + 2);
-        for (field, (place, spelling)) in self.schema.fields().iter().zip(&self.columns) {
+        for (field, (place, spelling)) in self.target.schema.fields().iter().zip(&self.columns) {
             let column: Arc<str> = field.name().as_str().into();
             let as_text = matches!(field.data_type(), DataType::Utf8 | DataType::Binary);
             let cells = (0..rows).map(|row| {
-                let (text, quoted) = gathered.cell(row * self.width + (*place)?);
+                let (text, quoted) = gathered.cell(row, (*place)?);
                 let null =
                     if as_text { !quoted && self.is_null(text) } else { self.is_null(text.trim_ascii()) };
                 (!null).then_some(text)
             });
             let misfit = |row, text: &str| misfits.keep_text(row, &column, text);
             let array = fit_texts(field.data_type(), *spelling, cells, misfit);
-            columns.push(array.map_err(|source| internal(&self.told.path, source))?);
+            columns.push(array.map_err(|source| internal(&self.target.path, source))?);
         }
         for (place, name) in &self.extras {
             for row in 0..rows {
-                let (text, quoted) = gathered.cell(row * self.width + place);
+                let (text, quoted) = gathered.cell(row, *place);
                 if quoted || !self.is_null(text) {
-                    misfits.keep_text(row, name, text);
+                    misfits.extra_text(row, name, text);
                 }
             }
         }
-        let (batch, rescued) = landed_batch(&self.told.path, &self.landed, columns, misfits, gathered.lines)?;
-        Ok(Parsed { batch, read: gathered.read, rescued, rejected: gathered.rejected })
+        let (numbers, rejected) =
+            (std::mem::take(&mut gathered.lines), std::mem::take(&mut gathered.rejected));
+        let typed = Typed { columns, misfits, numbers, read: gathered.read, rejected };
+        self.target.finish(typed, |row| gathered.raw(row).to_owned())
     }
 
     fn is_null(&self, text: &str) -> bool {
@@ -127,14 +151,10 @@ impl Rows {
 }
 
 impl Iterator for Rows {
-    type Item = Result<Parsed, LandingError>;
+    type Item = Result<Piece, LandingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.gather() {
-            Ok(gathered) if gathered.read == 0 => None,
-            Ok(gathered) => Some(self.typed(gathered)),
-            Err(error) => Some(Err(error)),
-        }
+        self.piece().transpose()
     }
 }
 
@@ -147,7 +167,11 @@ impl Gathered {
         let found = record.fields.len();
         if found != width {
             let error_type = if found < width { "too_few_fields" } else { "too_many_fields" };
-            return self.reject(record, error_type, format!("{found} fields where the header has {width}"));
+            return self.reject(
+                record,
+                error_type,
+                format!("{found} field{} where the header has {width}", if found == 1 { "" } else { "s" }),
+            );
         }
         let Ok(text) = std::str::from_utf8(record.bytes) else {
             return self.reject(record, "invalid_utf8", "the record is not valid UTF-8".to_owned());
@@ -164,12 +188,16 @@ impl Gathered {
             self.cells.push(Cell { start, end: if field.quoted { end | QUOTED } else { end } });
         }
         self.lines.push(i64::try_from(record.line).unwrap_or(i64::MAX));
+        self.raws.push((base, base + text.len() as u32));
     }
 
     /// Appends a field with its doubled quotes made single, and returns where it is.
     fn undouble(&mut self, text: &str, field: &Field) -> (u32, u32) {
         let start = self.text.len() as u32;
-        self.text.push_str(&text[field.start as usize..field.end as usize].replace("\"\"", "\""));
+        let quote = char::from(self.quote);
+        let doubled = String::from_iter([quote, quote]);
+        let single = text[field.start as usize..field.end as usize].replace(&doubled, &doubled[1..]);
+        self.text.push_str(&single);
         (start, self.text.len() as u32)
     }
 
@@ -179,9 +207,30 @@ impl Gathered {
         self.rejected.push(Rejected { line: record.line, column: None, error_type, message, raw });
     }
 
-    fn cell(&self, at: usize) -> (&str, bool) {
-        let Cell { start, end } = self.cells[at];
+    /// How many records are whole.
+    pub(crate) fn rows(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// How many records were seen.
+    pub(crate) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// The line on which a record starts.
+    pub(crate) fn line(&self, row: usize) -> i64 {
+        self.lines[row]
+    }
+
+    /// A field's text, and whether it had quotes around it.
+    pub(crate) fn cell(&self, row: usize, at: usize) -> (&str, bool) {
+        let Cell { start, end } = self.cells[row * self.width + at];
         (&self.text[start as usize..(end & !QUOTED) as usize], end & QUOTED != 0)
+    }
+
+    fn raw(&self, row: usize) -> &str {
+        let (start, end) = self.raws[row];
+        &self.text[start as usize..end as usize]
     }
 }
 
@@ -189,6 +238,7 @@ impl Gathered {
 mod tests {
     use super::super::trial::{Inbox, gzipped, schema, told};
     use super::*;
+    use crate::landing::options::LandOptions;
 
     #[test]
     fn each_record_is_a_row_or_rejected_with_its_line() {
@@ -223,15 +273,12 @@ mod tests {
                 ],
             ),
             (b"id,,name\n", &["error: f.csv has columns without a name: column 2"]),
-            (
-                b"id;name\n1;a\n",
-                &["error: two readings of f.csv: 1 column with `,` as delimiter, 2 columns with `;`"],
-            ),
+            (b"id;name\n1;a\n", &["2: 1|a", "1 = 1 + 0 + 0"]),
             (
                 b"id,name\r1,a\r",
                 &["error: f.csv is text in a form that is not read: lines that end in CR alone"],
             ),
-            (b"\xFF\xFEi\0d\0", &["error: f.csv is text in a form that is not read: UTF-16"]),
+            (b"\xFF\xFEi\0d\0\n\x007\0", &["2: 7|-", "1 = 1 + 0 + 0"]),
         ] {
             let file = Inbox::new();
             let file_stamp = file.file("f.csv", text);
@@ -265,7 +312,7 @@ mod tests {
     fn without_a_header_columns_go_by_position() {
         let inbox = Inbox::new();
         let file = inbox.file("f.csv", b"1,a,x\n2,b,y\n3,c\n");
-        let options = ReadOptions { header: false, ..ReadOptions::default() };
+        let options = ReadOptions { header: Some(false), ..ReadOptions::default() };
         let rows =
             ["1: 1|a {\"_c2\":\"x\"}", "2: 2|b {\"_c2\":\"y\"}", "3! too_few_fields: 3,c", "3 = 0 + 2 + 1"];
         assert_eq!(told(&file, &schema("id bigint, name varchar"), &options), rows);
@@ -304,8 +351,11 @@ mod tests {
         for (rows, width, batches) in [(20_000, 1, vec![8192, 8192, 3616]), (5, 3_000_000, vec![3, 2])] {
             let text = format!("t\n{}", format!("{}\n", "x".repeat(width)).repeat(rows));
             let file = inbox.file("f.csv", text.as_bytes());
-            let read = super::super::read(&file, &columns, &ReadOptions::default()).unwrap();
-            assert_eq!(read.map(|parsed| parsed.unwrap().batch.num_rows()).collect::<Vec<_>>(), batches);
+            let read = super::super::read(&file, &columns, &LandOptions::default()).unwrap();
+            assert_eq!(
+                read.map(|piece| piece.unwrap()().unwrap().batch.num_rows()).collect::<Vec<_>>(),
+                batches
+            );
         }
     }
 }

@@ -4,6 +4,7 @@ use arrow::datatypes::Schema;
 
 use super::split::Records;
 use super::{RESCUED_DATA, ROW_NUMBER, Source};
+use crate::landing::dialect;
 use crate::landing::error::LandingError;
 use crate::landing::format::ReadOptions;
 
@@ -63,37 +64,44 @@ pub(crate) fn matching(schema: &Schema, in_file: &[String]) -> Vec<Option<usize>
     columns
 }
 
-/// Opens a CSV file and returns its records behind the header, and the names of its columns.
+/// A CSV file whose dialect and columns are known.
+pub(crate) struct Opened {
+    /// Its records behind the header.
+    pub(crate) records: Records<Source>,
+    /// The names of its columns, as they stand in it.
+    pub(crate) in_file: Vec<String>,
+    /// Whether its numbers are written `1.234,5`.
+    pub(crate) decimal_comma: bool,
+}
+
+/// Opens a CSV file. `expected` are the columns that it probably has.
 ///
-/// A file without a single record has no columns. Without a header, the names are those of `positional`, then
+/// A file without a single record has no columns. Without a header, the names are those of `expected`, then
 /// `_c` and the place from 0; there are as many as the first record has fields.
 pub(crate) fn open_csv(
-    source: Source,
-    (delimiter, header): (u8, bool),
+    mut source: Source,
+    delimiter: Option<u8>,
     options: &ReadOptions,
-    positional: &[String],
-) -> Result<(Records<Source>, Vec<String>), LandingError> {
+    expected: &[String],
+) -> Result<Opened, LandingError> {
     let told = source.told();
     let path = told.path.clone();
-    let mut records = Records::new(source, delimiter);
-    let first = records.skip_mark().map_err(|error| told.failed(error))?;
-    if first.starts_with(b"\xFF\xFE") || first.starts_with(b"\xFE\xFF") {
-        return Err(LandingError::Encoding { path, found: "UTF-16" });
-    }
+    let dialect = dialect::detect(&mut source, delimiter, options, expected)?;
+    let decimal_comma = dialect.decimal_comma;
+    let mut records = Records::new(source, dialect.marks);
+    records.skip_mark().map_err(|error| told.failed(error))?;
     let Some(record) = records.next().map_err(|error| told.failed(error))? else {
-        return Ok((records, Vec::new()));
+        return Ok(Opened { records, in_file: Vec::new(), decimal_comma });
     };
     if let Some(fault) = record.fault {
         return Err(LandingError::BadHeader { path, reason: fault.message().to_owned() });
     }
-    if !header {
+    if !dialect.header {
         let width = record.fields.len();
         records.again();
-        let named = positional.iter().cloned();
-        return Ok((
-            records,
-            named.chain((positional.len()..).map(|at| format!("_c{at}"))).take(width).collect(),
-        ));
+        let numbered = (expected.len()..).map(|at| format!("_c{at}"));
+        let in_file = expected.iter().cloned().chain(numbered).take(width).collect();
+        return Ok(Opened { records, in_file, decimal_comma });
     }
     let Ok(line) = std::str::from_utf8(record.bytes) else {
         return Err(LandingError::Encoding { path, found: "the header is not valid UTF-8" });
@@ -102,12 +110,15 @@ pub(crate) fn open_csv(
         return Err(LandingError::Encoding { path, found: "lines that end in CR alone" });
     }
     if record.fields.len() == 1 && options.delimiter.is_none() {
-        likelier_delimiter(&path, line, delimiter)?;
+        likelier_delimiter(&path, line, dialect.marks.delimiter)?;
     }
-    let text =
-        |field: &super::split::Field| line[field.start as usize..field.end as usize].replace("\"\"", "\"");
-    let names = record.fields.iter().map(text).collect();
-    Ok((records, names))
+    let quote = dialect.marks.quote.map_or('"', char::from);
+    let doubled = String::from_iter([quote, quote]);
+    let text = |field: &super::split::Field| {
+        line[field.start as usize..field.end as usize].replace(&doubled, &doubled[1..])
+    };
+    let in_file = record.fields.iter().map(text).collect();
+    Ok(Opened { records, in_file, decimal_comma })
 }
 
 /// Refuses a header that is one column only because the delimiter is another.

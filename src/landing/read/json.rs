@@ -1,11 +1,12 @@
-//! How do lines of JSON become rows?
+//! How does JSON become rows?
 //!
-//! Each line is one object. Its members are matched to columns by name; nested objects become structs and lists
+//! Each record is one object. Its members are matched to columns by name; nested objects become structs and lists
 //! become lists. A member of a struct that does not fit is rescued alone, under `column.member`; a list is
 //! rescued whole, because the places in it matter.
+//!
+//! Not here: where records end ([`texts`](super::texts)).
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, StructArray};
@@ -14,93 +15,123 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::literal::Spelling;
+use super::target::{Target, Typed};
+use super::texts::Texts;
 use super::value::{Json, parse};
-use super::{
-    BATCH_BYTES, BATCH_ROWS, Parsed, Rejected, Source, Told, column_name, header, internal, landed_batch,
-    landed_schema,
-};
+use super::{BATCH_BYTES, BATCH_ROWS, Parsed, Piece, Rejected, Source, Told, column_name, header, internal};
 use crate::landing::error::LandingError;
-use crate::landing::format::ReadOptions;
+use crate::landing::format::{Format, ReadOptions};
 use crate::landing::rescue::{Misfits, fit_texts};
 
-/// The longest line, in bytes.
-const LONGEST: u64 = 64 * 1024 * 1024;
-
-/// The rows of a file of JSON lines, in batches.
+/// The records of a file of JSON, in pieces.
 pub(super) struct Rows {
-    lines: Lines<Source>,
+    texts: Texts,
     told: Told,
-    schema: SchemaRef,
-    landed: SchemaRef,
-    spellings: Vec<Spelling>,
-    places: Places,
+    shape: Arc<Shape>,
 }
 
-/// Which column a member belongs to; remembered, because each line asks again.
-struct Places {
-    schema: SchemaRef,
+/// What its records mean.
+struct Shape {
+    target: Target,
+    spellings: Vec<Spelling>,
+}
+
+/// Which column a member belongs to; remembered, because each record asks again.
+struct Places<'a> {
+    schema: &'a SchemaRef,
     known: HashMap<String, Option<usize>>,
 }
 
-/// The lines of a text that are not blank, with their numbers.
-pub(crate) struct Lines<R> {
-    source: BufReader<R>,
-    line: u64,
-    buffer: Vec<u8>,
+/// Records of one batch, before they are parsed.
+#[derive(Default)]
+pub(crate) struct GatheredTexts {
+    text: String,
+    /// The line on which each record starts, and where in the text it ends.
+    ends: Vec<(u64, usize)>,
+    read: u64,
+    rejected: Vec<Rejected>,
+}
+
+/// Takes records until a batch is full or there are no more.
+pub(crate) fn gather_texts(texts: &mut Texts, told: &Told) -> Result<GatheredTexts, LandingError> {
+    let mut gathered = GatheredTexts::default();
+    let mut rejected_bytes = 0;
+    while gathered.ends.len() + gathered.rejected.len() < BATCH_ROWS
+        && gathered.text.len() + rejected_bytes < BATCH_BYTES
+    {
+        let Some((line, bytes)) = texts.next().map_err(|error| told.failed(error))? else { break };
+        gathered.read += 1;
+        match std::str::from_utf8(bytes) {
+            Ok(valid) => {
+                gathered.text.push_str(valid);
+                gathered.ends.push((line, gathered.text.len()));
+            }
+            Err(_) => {
+                let raw = String::from_utf8_lossy(bytes).into_owned();
+                rejected_bytes += raw.len();
+                gathered.rejected.push(Rejected {
+                    line,
+                    column: None,
+                    error_type: "invalid_utf8",
+                    message: "the record is not valid UTF-8".to_owned(),
+                    raw,
+                });
+            }
+        }
+    }
+    Ok(gathered)
+}
+
+impl GatheredTexts {
+    /// How many records were seen.
+    pub(crate) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// The records that are text, with their lines.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (u64, &str)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
+        starts.zip(&self.ends).map(|(start, (line, end))| (*line, &self.text[start..*end]))
+    }
 }
 
 impl Rows {
-    pub(super) fn open(source: Source, schema: &SchemaRef, options: &ReadOptions) -> Self {
-        Self {
-            told: source.told(),
-            lines: Lines::new(source),
-            landed: landed_schema(schema),
-            spellings: options.spellings(schema),
-            places: Places { schema: Arc::clone(schema), known: HashMap::new() },
-            schema: Arc::clone(schema),
-        }
+    pub(super) fn open(
+        source: Source,
+        format: Format,
+        target: Target,
+        options: &ReadOptions,
+    ) -> Result<Self, LandingError> {
+        let told = source.told();
+        let spellings = options.spellings(&target.schema, false);
+        let texts = Texts::open(source, format)?;
+        Ok(Self { texts, told, shape: Arc::new(Shape { target, spellings }) })
     }
 
-    fn batch(&mut self) -> Result<Option<Parsed>, LandingError> {
-        let (mut text, mut ends, mut read) = (String::new(), Vec::new(), 0);
-        let (mut rejected, mut rejected_bytes) = (Vec::new(), 0);
-        while ends.len() + rejected.len() < BATCH_ROWS && text.len() + rejected_bytes < BATCH_BYTES {
-            let Some((line, bytes)) = self.lines.next().map_err(|error| self.told.failed(error))? else {
-                break;
-            };
-            read += 1;
-            match std::str::from_utf8(bytes) {
-                Ok(valid) => {
-                    text.push_str(valid);
-                    ends.push((line, text.len()));
-                }
-                Err(_) => {
-                    let raw = String::from_utf8_lossy(bytes).into_owned();
-                    rejected_bytes += raw.len();
-                    rejected.push(Rejected {
-                        line,
-                        column: None,
-                        error_type: "invalid_utf8",
-                        message: "the line is not valid UTF-8".to_owned(),
-                        raw,
-                    });
-                }
-            }
-        }
-        if read == 0 {
+    fn piece(&mut self) -> Result<Option<Piece>, LandingError> {
+        let gathered = gather_texts(&mut self.texts, &self.told)?;
+        if gathered.read == 0 {
             return Ok(None);
         }
-        let (mut objects, mut numbers, mut start) = (Vec::with_capacity(ends.len()), Vec::new(), 0);
-        for (line, end) in ends {
-            let raw = &text[start..end];
-            start = end;
+        let shape = Arc::clone(&self.shape);
+        Ok(Some(Box::new(move || shape.parsed(gathered))))
+    }
+}
+
+impl Shape {
+    fn parsed(&self, mut gathered: GatheredTexts) -> Result<Parsed, LandingError> {
+        let mut rejected = std::mem::take(&mut gathered.rejected);
+        let mut objects = Vec::with_capacity(gathered.ends.len());
+        let (mut numbers, mut raws) = (Vec::new(), Vec::new());
+        for (line, raw) in gathered.records() {
             let (error_type, message) = match parse(raw) {
                 Ok(Json::Object(_, members)) => {
                     objects.push(members);
                     numbers.push(i64::try_from(line).unwrap_or(i64::MAX));
+                    raws.push(raw);
                     continue;
                 }
-                Ok(_) => ("not_an_object", "the line holds JSON, but no object".to_owned()),
+                Ok(_) => ("not_an_object", "the record is JSON, but no object".to_owned()),
                 Err(reason) => ("invalid_json", reason),
             };
             rejected.push(Rejected { line, column: None, error_type, message, raw: raw.to_owned() });
@@ -108,32 +139,34 @@ impl Rows {
         rejected.sort_by_key(|rejected| rejected.line);
         let mut misfits = Misfits::default();
         let columns =
-            self.typed(&objects, &mut misfits).map_err(|source| internal(&self.told.path, source))?;
-        let (batch, rescued) = landed_batch(&self.told.path, &self.landed, columns, misfits, numbers)?;
-        Ok(Some(Parsed { batch, read, rescued, rejected }))
+            self.typed(&objects, &mut misfits).map_err(|source| internal(&self.target.path, source))?;
+        let typed = Typed { columns, misfits, numbers, read: gathered.read, rejected };
+        self.target.finish(typed, |row| raws[row].to_owned())
     }
 
     fn typed<'a>(
-        &mut self,
+        &self,
         objects: &'a [Vec<Member<'a>>],
         misfits: &mut Misfits,
     ) -> Result<Vec<ArrayRef>, ArrowError> {
-        let width = self.schema.fields().len();
+        let schema = &self.target.schema;
+        let mut places = Places { schema, known: HashMap::new() };
+        let width = schema.fields().len();
         let mut cells: Vec<Option<&Json<'_>>> = vec![None; objects.len() * width];
         for (row, members) in objects.iter().enumerate() {
             for (name, value) in members {
-                match self.places.of(name) {
+                match places.of(name) {
                     // The first of two members with one name is the value, the other an extra.
                     Some(column) if cells[column * objects.len() + row].is_none() => {
                         cells[column * objects.len() + row] = Some(value);
                     }
                     _ if *value == Json::Null => {}
                     Some(_) => misfits.keep_json(row, &name.as_ref().into(), value.to_json()),
-                    None => misfits.keep_json(row, &column_name(name).into(), value.to_json()),
+                    None => misfits.extra_json(row, &column_name(name).into(), value.to_json()),
                 }
             }
         }
-        let fields = self.schema.fields().iter().zip(&self.spellings).enumerate();
+        let fields = schema.fields().iter().zip(&self.spellings).enumerate();
         fields
             .map(|(at, (field, spelling))| {
                 let cells = &cells[at * objects.len()..(at + 1) * objects.len()];
@@ -217,12 +250,12 @@ fn report(row: usize, cell: Option<&Json<'_>>, misfit: &mut dyn FnMut(usize, &st
     }
 }
 
-impl Places {
+impl Places<'_> {
     fn of(&mut self, name: &str) -> Option<usize> {
         if let Some(place) = self.known.get(name) {
             return *place;
         }
-        let matched = header::matching(&self.schema, &[name.to_owned()]);
+        let matched = header::matching(self.schema, &[name.to_owned()]);
         let place = matched.iter().position(Option::is_some);
         // Files that use keys as data have no end of names.
         if self.known.len() < 10_000 {
@@ -232,39 +265,11 @@ impl Places {
     }
 }
 
-impl<R: Read> Lines<R> {
-    pub(crate) fn new(source: R) -> Self {
-        Self { source: BufReader::with_capacity(256 * 1024, source), line: 0, buffer: Vec::new() }
-    }
-
-    /// The next line that is not blank and its number from 1, without line end and byte order mark.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        loop {
-            self.buffer.clear();
-            let length = (&mut self.source).take(LONGEST).read_until(b'\n', &mut self.buffer)? as u64;
-            if length == 0 {
-                return Ok(None);
-            }
-            self.line += 1;
-            if length == LONGEST {
-                let text = format!("line {} is longer than {} MiB", self.line, LONGEST >> 20);
-                return Err(io::Error::new(ErrorKind::InvalidData, text));
-            }
-            let marked = self.line == 1 && self.buffer.starts_with(b"\xEF\xBB\xBF");
-            let start = if marked { 3 } else { 0 };
-            if !self.buffer[start..].trim_ascii().is_empty() {
-                let line = self.buffer[start..].trim_ascii_end();
-                return Ok(Some((self.line, line)));
-            }
-        }
-    }
-}
-
 impl Iterator for Rows {
-    type Item = Result<Parsed, LandingError>;
+    type Item = Result<Piece, LandingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.batch().transpose()
+        self.piece().transpose()
     }
 }
 
@@ -273,6 +278,7 @@ mod tests {
     use super::super::trial::{Inbox, schema, told};
     use super::*;
     use crate::landing::infer::infer;
+    use crate::landing::options::LandOptions;
 
     #[test]
     fn each_line_is_a_row_or_rejected() {
@@ -322,7 +328,7 @@ mod tests {
         let inbox = Inbox::new();
         let first =
             inbox.file("a.jsonl", b"{\"o\":{\"x\":1,\"d\":{\"y\":true}},\"l\":[1,2],\"m\":[{\"k\":1}]}");
-        let columns = infer(std::slice::from_ref(&first), &ReadOptions::default(), &[]).unwrap();
+        let columns = infer(std::slice::from_ref(&first), &LandOptions::default(), &[]).unwrap().schema;
         let later = inbox.file("b.jsonl", b"{\"o\":{\"x\":\"one\",\"z\":0,\"d\":{\"y\":false,\"w\":[]}},\"l\":[3,null]}\n{\"o\":5,\"l\":[1,\"two\"],\"m\":[{\"k\":2},{\"k\":2,\"j\":3}]}\n");
         assert_eq!(
             told(&first, &columns, &ReadOptions::default()),

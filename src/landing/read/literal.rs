@@ -3,13 +3,38 @@
 //! Each function returns the value, or nothing if the text spells no such value or the type would lose a part
 //! of it: a digit, a fraction of a microsecond, a zone. Texts come without surrounding spaces.
 
+use std::borrow::Cow;
+
 /// How freely a value may be spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spelling {
-    /// For types that were inferred: only what leaves no doubt. `007` is a code, `1` is no boolean.
-    Strict,
-    /// For types that the user declared: also `007`, `+7`, `yes`, `NaN`, an instant without a zone.
-    Free,
+pub(crate) struct Spelling {
+    /// For types that the user declared: also `007`, `+7`, `yes`, `NaN`, an instant without a zone. For types that
+    /// were inferred only what leaves no doubt: `007` is a code, `1` is no boolean.
+    pub(crate) free: bool,
+    /// Whether numbers are written `1.234,5`.
+    pub(crate) decimal_comma: bool,
+    /// What `01/02/2013` means.
+    pub(crate) dates: DateOrder,
+}
+
+/// Which of the numbers of a date comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DateOrder {
+    /// `2013-02-01`; a date that begins with its day or month is none.
+    #[default]
+    Ymd,
+    /// `01/02/2013` is in February.
+    Dmy,
+    /// `01/02/2013` is in January.
+    Mdy,
+}
+
+impl Spelling {
+    /// What leaves no doubt.
+    pub(crate) const STRICT: Self = Self { free: false, decimal_comma: false, dates: DateOrder::Ymd };
+    /// What a declared type allows.
+    #[cfg(test)]
+    pub(crate) const FREE: Self = Self { free: true, decimal_comma: false, dates: DateOrder::Ymd };
 }
 
 /// A date, perhaps with a time, perhaps with a zone.
@@ -34,11 +59,10 @@ pub(crate) fn boolean(text: &str, spelling: Spelling) -> Option<bool> {
     if is("false") {
         return Some(false);
     }
-    match spelling {
-        Spelling::Strict => None,
-        Spelling::Free if ["t", "yes", "y", "1"].into_iter().any(is) => Some(true),
-        Spelling::Free if ["f", "no", "n", "0"].into_iter().any(is) => Some(false),
-        Spelling::Free => None,
+    match spelling.free {
+        true if ["t", "yes", "y", "1"].into_iter().any(is) => Some(true),
+        true if ["f", "no", "n", "0"].into_iter().any(is) => Some(false),
+        _ => None,
     }
 }
 
@@ -46,10 +70,10 @@ pub(crate) fn boolean(text: &str, spelling: Spelling) -> Option<bool> {
 pub(crate) fn integer(text: &str, spelling: Spelling) -> Option<i64> {
     let (negative, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] if spelling == Spelling::Free => (false, digits),
+        [b'+', digits @ ..] if spelling.free => (false, digits),
         digits => (false, digits),
     };
-    if digits.is_empty() || (spelling == Spelling::Strict && padded(digits)) {
+    if digits.is_empty() || (!spelling.free && padded(digits)) {
         return None;
     }
     let mut value = 0i64;
@@ -66,10 +90,14 @@ pub(crate) fn integer(text: &str, spelling: Spelling) -> Option<i64> {
 
 /// A number; a whole number only if a double holds all its digits. Freely also NaN and infinities.
 pub(crate) fn double(text: &str, spelling: Spelling) -> Option<f64> {
+    if spelling.decimal_comma {
+        let text = with_point(text)?;
+        return double(&text, Spelling { decimal_comma: false, ..spelling });
+    }
     let bytes = text.as_bytes();
     let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let plain = unsigned.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
-    if spelling == Spelling::Strict && (!plain || padded(unsigned)) {
+    if !spelling.free && (!plain || padded(unsigned)) {
         return None;
     }
     let value: f64 = text.parse().ok()?;
@@ -79,6 +107,32 @@ pub(crate) fn double(text: &str, spelling: Spelling) -> Option<f64> {
     let whole = unsigned.len() > 15 && unsigned.iter().all(u8::is_ascii_digit);
     // Up to 15 digits always fit.
     (!whole || text.parse::<i128>().is_ok_and(|exact| value as i128 == exact)).then_some(value)
+}
+
+/// A number written with a decimal comma, written with a point: `1.234,5` is `1234.5`.
+///
+/// Points part groups of three digits, or there are none.
+pub(crate) fn with_point(text: &str) -> Option<Cow<'_, str>> {
+    let (whole, fraction) = match text.split_once(',') {
+        Some((whole, fraction)) if !fraction.contains([',', '.']) => (whole, Some(fraction)),
+        Some(_) => return None,
+        None => (text, None),
+    };
+    let mut groups = whole.split('.');
+    let first = groups.next().unwrap_or_default();
+    let unsigned = first.trim_start_matches(['-', '+']);
+    let mut grouped = groups.clone().peekable();
+    let is_grouped = grouped.peek().is_some();
+    if is_grouped && (unsigned.is_empty() || unsigned.len() > 3 || !grouped.all(|group| group.len() == 3)) {
+        return None;
+    }
+    match (is_grouped, fraction) {
+        (false, None) => Some(Cow::Borrowed(text)),
+        (_, fraction) => {
+            let whole: String = std::iter::once(first).chain(groups).collect();
+            Some(Cow::Owned(fraction.map_or_else(|| whole.clone(), |fraction| format!("{whole}.{fraction}"))))
+        }
+    }
 }
 
 /// The unscaled value of a decimal, if it has no more digits than `precision` and `scale` allow.
@@ -120,21 +174,73 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     fits.then_some(if negative { -unscaled } else { unscaled })
 }
 
-/// `2013-01-31` as days since 1970.
-pub(crate) fn date(text: &str) -> Option<i32> {
+/// `2013-01-31`, `2013/1/31`, `31-Dec-2013` and, in the order that is given, `31/12/2013` as days since 1970.
+pub(crate) fn date(text: &str, order: DateOrder) -> Option<i32> {
     let bytes = text.as_bytes();
-    let &[a, b, c, d, b'-', e, f, b'-', g, h] = bytes else { return None };
-    days(number(&[a, b, c, d])?, number(&[e, f])?, number(&[g, h])?)
+    if let &[a, b, c, d, b'-', e, f, b'-', g, h] = bytes {
+        return days(number(&[a, b, c, d])?, number(&[e, f])?, number(&[g, h])?);
+    }
+    let (one, two, three) = parts(text)?;
+    let short = |part: &str| if part.len() <= 2 { number(part.as_bytes()) } else { None };
+    let year = |part: &str| if part.len() == 4 { number(part.as_bytes()) } else { None };
+    if let Some(month) = month_named(two) {
+        return days(year(three)?, month, short(one)?);
+    }
+    match (year(one), order) {
+        (Some(year), _) => days(year, short(two)?, short(three)?),
+        (None, DateOrder::Dmy) => days(year(three)?, short(two)?, short(one)?),
+        (None, DateOrder::Mdy) => days(year(three)?, short(one)?, short(two)?),
+        (None, DateOrder::Ymd) => None,
+    }
 }
 
-/// `2013-01-31`, `2013-01-31 10:00`, `2013-01-31T10:00:00.123456`, each time also with `Z` or `+01:00`.
-pub(crate) fn instant(text: &str) -> Option<Instant> {
-    let (day, rest) = text.split_at_checked(10)?;
-    let midnight = i64::from(date(day)?) * DAY;
+/// The three parts of a date, which the same sign parts: `/`, `.` or `-`.
+fn parts(text: &str) -> Option<(&str, &str, &str)> {
+    let sign = text.chars().find(|letter| matches!(letter, '/' | '.' | '-'))?;
+    let mut parts = text.split(sign);
+    let three = (parts.next()?, parts.next()?, parts.next()?);
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (parts.next().is_none() && [three.0, three.1, three.2].into_iter().all(plain)).then_some(three)
+}
+
+fn month_named(text: &str) -> Option<i64> {
+    const NAMES: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    (1..).zip(NAMES).find(|(_, name)| text.eq_ignore_ascii_case(name)).map(|(month, _)| month)
+}
+
+/// `2013-01-31`, `2013-01-31 10:00`, `2013-01-31T10:00:00.123456`, each time also with `Z` or `+01:00`; the day in
+/// any of the forms of [`date`], the hour also with AM or PM.
+pub(crate) fn instant(text: &str, order: DateOrder) -> Option<Instant> {
+    if !text.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    let end = match text.as_bytes().get(10) {
+        None | Some(b'T' | b't' | b' ') if text.as_bytes().get(4) == Some(&b'-') => text.len().min(10),
+        _ => text.find(' ').unwrap_or(text.len()),
+    };
+    let (day, rest) = text.split_at_checked(end)?;
+    let midnight = i64::from(date(day, order)?) * DAY;
     if rest.is_empty() {
         return Some(Instant { wall: midnight, ahead: None, timed: false });
     }
     let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let half = rest.len().checked_sub(3).and_then(|at| rest.split_at_checked(at)).and_then(|(time, half)| {
+        Some((
+            time,
+            if half.eq_ignore_ascii_case(" am") {
+                0
+            } else if half.eq_ignore_ascii_case(" pm") {
+                12
+            } else {
+                return None;
+            },
+        ))
+    });
+    if let Some((time, afternoon)) = half {
+        let wall = midnight + time_of_half_day(time, afternoon)?;
+        return Some(Instant { wall, ahead: None, timed: true });
+    }
     let zone_at = rest.find(['Z', 'z', '+', '-', ' ']).unwrap_or(rest.len());
     let (time, zone) = rest.split_at(zone_at);
     Some(Instant { wall: midnight + time_of_day(time)?, ahead: zone_ahead(zone.trim_start())?, timed: true })
@@ -153,16 +259,15 @@ impl Instant {
 
     /// Microseconds since 1970 in UTC; freely, UTC is meant if no zone is given.
     pub(crate) fn in_utc(self, spelling: Spelling) -> Option<i64> {
-        match (self.ahead, spelling) {
-            (Some(minutes), _) => Some(self.wall - minutes * 60_000_000),
-            (None, Spelling::Free) => Some(self.wall),
-            (None, Spelling::Strict) => None,
+        match self.ahead {
+            Some(minutes) => Some(self.wall - minutes * 60_000_000),
+            None => spelling.free.then_some(self.wall),
         }
     }
 
     /// Microseconds since 1970 on a clock without zone; freely, the zone may be given if it is UTC.
     pub(crate) fn without_zone(self, spelling: Spelling) -> Option<i64> {
-        let plain = self.ahead.is_none() || (self.ahead == Some(0) && spelling == Spelling::Free);
+        let plain = self.ahead.is_none() || (self.ahead == Some(0) && spelling.free);
         plain.then_some(self.wall)
     }
 }
@@ -197,6 +302,16 @@ fn time_of_day(text: &str) -> Option<i64> {
     }
     let micros = number(kept)? * [1, 100_000, 10_000, 1_000, 100, 10, 1][kept.len()];
     Some(((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
+}
+
+/// `11:59:00` before noon or after it; twelve is the first hour.
+fn time_of_half_day(text: &str, afternoon: i64) -> Option<i64> {
+    let (hour, rest) = text.split_once(':')?;
+    let hour = if hour.len() <= 2 { number(hour.as_bytes())? } else { return None };
+    if !(1..=12).contains(&hour) {
+        return None;
+    }
+    time_of_day(&format!("{:02}:{rest}", hour % 12 + afternoon))
 }
 
 /// The zone's distance from UTC in minutes: some, none if no zone is written, or not a zone.
@@ -236,8 +351,11 @@ fn days(year: i64, month: i64, day: i64) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::Spelling::{Free, Strict};
     use super::*;
+
+    const STRICT: Spelling = Spelling::STRICT;
+    const FREE: Spelling = Spelling::FREE;
+    const ISO: DateOrder = DateOrder::Ymd;
 
     #[test]
     fn integers_keep_every_digit() {
@@ -258,7 +376,7 @@ mod tests {
             ("-", None, None),
             ("٣", None, None),
         ] {
-            assert_eq!((integer(text, Strict), integer(text, Free)), (strict, free), "{text}");
+            assert_eq!((integer(text, STRICT), integer(text, FREE)), (strict, free), "{text}");
         }
     }
 
@@ -280,9 +398,9 @@ mod tests {
             ("12%", None, None),
             ("1,5", None, None),
         ] {
-            assert_eq!((double(text, Strict), double(text, Free)), (strict, free), "{text}");
+            assert_eq!((double(text, STRICT), double(text, FREE)), (strict, free), "{text}");
         }
-        assert!(double("NaN", Strict).is_none() && double("NaN", Free).is_some_and(f64::is_nan));
+        assert!(double("NaN", STRICT).is_none() && double("NaN", FREE).is_some_and(f64::is_nan));
     }
 
     #[test]
@@ -295,7 +413,7 @@ mod tests {
             ("1", None, Some(true)),
             ("2", None, None),
         ] {
-            assert_eq!((boolean(text, Strict), boolean(text, Free)), (strict, free), "{text}");
+            assert_eq!((boolean(text, STRICT), boolean(text, FREE)), (strict, free), "{text}");
         }
     }
 
@@ -340,12 +458,53 @@ mod tests {
             ("1900-02-29", None),
             ("2013-13-01", None),
             ("2013-04-31", None),
-            ("2013-1-1", None),
+            ("2013-1-1", Some(15_706)),
             ("01/02/2013", None),
             ("20130101", None),
         ] {
-            assert_eq!(date(text), day, "{text}");
+            assert_eq!(date(text, ISO), day, "{text}");
         }
+    }
+
+    #[test]
+    fn days_and_months_come_in_the_order_that_is_given() {
+        let first_of_february = 15_737;
+        for (text, iso, day_first, month_first) in [
+            ("01/02/2013", None, Some(first_of_february), Some(15_707)),
+            ("1.2.2013", None, Some(first_of_february), Some(15_707)),
+            ("13/02/2013", None, Some(first_of_february + 12), None),
+            ("2013/2/1", Some(first_of_february), Some(first_of_february), Some(first_of_february)),
+            ("01-Feb-2013", Some(first_of_february), Some(first_of_february), Some(first_of_february)),
+            ("1/2.2013", None, None, None),
+            ("1/2/13", None, None, None),
+            ("1/2/2013/4", None, None, None),
+            ("10.1.2013.5", None, None, None),
+        ] {
+            let read = [ISO, DateOrder::Dmy, DateOrder::Mdy].map(|order| date(text, order));
+            assert_eq!(read, [iso, day_first, month_first], "{text}");
+        }
+        let evening =
+            instant("02/01/2013 11:59:00 PM", DateOrder::Mdy).and_then(|at| at.without_zone(STRICT));
+        assert_eq!(evening, Some(i64::from(first_of_february + 1) * DAY - 60_000_000));
+        let midnight = instant("1.2.2013 12:00 am", DateOrder::Dmy).and_then(|at| at.without_zone(STRICT));
+        assert_eq!(midnight, Some(i64::from(first_of_february) * DAY));
+    }
+
+    #[test]
+    fn a_decimal_comma_is_a_point_elsewhere() {
+        for (text, with) in [
+            ("1,5", Some("1.5")),
+            ("-1.234.567,89", Some("-1234567.89")),
+            ("1.234", Some("1234")),
+            ("12", Some("12")),
+            ("1.5", None),
+            ("1.2345,6", None),
+            ("1,2,3", None),
+        ] {
+            assert_eq!(with_point(text).as_deref(), with, "{text}");
+        }
+        let comma = Spelling { decimal_comma: true, ..STRICT };
+        assert_eq!((double("1.234,5", comma), double("1.5", comma)), (Some(1234.5), None));
     }
 
     #[test]
@@ -370,12 +529,15 @@ mod tests {
             ("2013-01-01x10:00:00", None, None),
             ("2013-01-0é", None, None),
         ] {
-            let read = instant(text);
-            assert_eq!(read.and_then(|instant| instant.in_utc(Strict)), utc, "{text}");
-            assert_eq!(read.and_then(|instant| instant.without_zone(Strict)), zoneless, "{text}");
+            let read = instant(text, ISO);
+            assert_eq!(read.and_then(|instant| instant.in_utc(STRICT)), utc, "{text}");
+            assert_eq!(read.and_then(|instant| instant.without_zone(STRICT)), zoneless, "{text}");
         }
-        assert_eq!(instant("2013-01-01 10:00").and_then(|i| i.in_utc(Free)), Some(day + 10 * hour));
-        assert_eq!(instant("2013-01-01 10:00Z").and_then(|i| i.without_zone(Free)), Some(day + 10 * hour));
-        assert_eq!(instant("2013-01-01 10:00+01").and_then(|i| i.without_zone(Free)), None);
+        assert_eq!(instant("2013-01-01 10:00", ISO).and_then(|i| i.in_utc(FREE)), Some(day + 10 * hour));
+        assert_eq!(
+            instant("2013-01-01 10:00Z", ISO).and_then(|i| i.without_zone(FREE)),
+            Some(day + 10 * hour)
+        );
+        assert_eq!(instant("2013-01-01 10:00+01", ISO).and_then(|i| i.without_zone(FREE)), None);
     }
 }

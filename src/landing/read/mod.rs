@@ -9,28 +9,30 @@
 
 mod csv;
 pub(crate) mod header;
-mod json;
+pub(crate) mod json;
 pub(crate) mod literal;
-pub(crate) mod parquet;
+pub(crate) mod source;
 pub(crate) mod split;
+pub(crate) mod stored;
+mod target;
+pub(crate) mod texts;
 pub(crate) mod value;
 
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use flate2::read::MultiGzDecoder;
 
+pub(crate) use csv::{Gathered, gather};
 pub use header::column_name;
-pub(crate) use json::Lines;
+pub(crate) use source::{Source, Told};
 
 use super::discover::FileStamp;
 use super::error::LandingError;
-use super::format::{self, Compression, Format, ReadOptions};
-use super::rescue::Misfits;
+use super::format::Format;
+use super::options::LandOptions;
+use target::Target;
 
 /// The column that holds what did not fit, as a JSON object of column names and original values, or null.
 pub const RESCUED_DATA: &str = "_rescued_data";
@@ -50,7 +52,7 @@ pub struct Rejected {
     /// The column at fault, if one is.
     pub column: Option<String>,
     /// One of `too_few_fields`, `too_many_fields`, `unclosed_quote`, `text_after_quote`, `stray_quote`,
-    /// `invalid_utf8`, `invalid_json`, `not_an_object`.
+    /// `invalid_utf8`, `invalid_json`, `not_an_object`, `type_mismatch`, `new_column`.
     pub error_type: &'static str,
     /// The same for a person.
     pub message: String,
@@ -68,37 +70,44 @@ pub struct Parsed {
     pub read: u64,
     /// How many of the batch's rows have something in `_rescued_data`.
     pub rescued: u64,
+    /// How many values were left out, because the options say so.
+    pub discarded: u64,
     /// Records that became no row, in the order of the file.
     pub rejected: Vec<Rejected>,
 }
 
-/// Batches of one file. After an error there are no more.
-pub type Batches = Box<dyn Iterator<Item = Result<Parsed, LandingError>> + Send>;
+/// Some records of a file, ready to be typed on any thread.
+pub type Piece = Box<dyn FnOnce() -> Result<Parsed, LandingError> + Send>;
+
+/// The pieces of one file, in its order. After an error there are no more.
+pub type Pieces = Box<dyn Iterator<Item = Result<Piece, LandingError>> + Send>;
 
 /// Reads a file into rows of `schema`. Blocks; call it where that is allowed.
 ///
-/// Columns are matched by name ([`column_name`]), in files without a header by position. Columns that the file
-/// lacks are null; columns that `schema` lacks are rescued. The batches have [`landed_schema`].
-/// A batch may have rejected records and no rows; a file without records has no batches.
+/// The iterator finds where records end; its [`Piece`]s, which may run in parallel, do the rest. Columns are matched by
+/// name ([`column_name`]), in files without a header by position. Columns that the file lacks are null; of columns
+/// that `schema` lacks and values that do not fit, `options` say what becomes. The batches have
+/// [`landed_schema`]. A batch may have rejected records and no rows; a file without records has no pieces.
 ///
 /// # Errors
 /// At once if the file cannot be opened or its header not be used; later, as an item, [`LandingError::Damaged`] or
 /// [`LandingError::Unreadable`] if it cannot be read to its end. What was read before then is
 /// not the whole file, and should not be kept.
-pub fn read(file: &FileStamp, schema: &SchemaRef, options: &ReadOptions) -> Result<Batches, LandingError> {
-    let (format, compression) = format::of(&file.on_disk, options)?;
-    let batches: Batches = match format {
-        Format::Csv { delimiter, header } => {
-            let source = Source::open(file, compression, "CSV")?;
-            Box::new(csv::Rows::open(source, (delimiter, header), schema, options)?)
+pub fn read(file: &FileStamp, schema: &SchemaRef, options: &LandOptions) -> Result<Pieces, LandingError> {
+    let (format, compression) = file.format(&options.read)?;
+    let target = Target::new(file, schema, options);
+    let open = || Source::open(file, format, compression, &options.read);
+    let pieces: Pieces = match format {
+        Format::Csv { delimiter } => Box::new(csv::Rows::open(open()?, delimiter, target, &options.read)?),
+        Format::JsonLines | Format::Json => {
+            Box::new(json::Rows::open(open()?, format, target, &options.read)?)
         }
-        Format::JsonLines => {
-            Box::new(json::Rows::open(Source::open(file, compression, "JSON")?, schema, options))
+        Format::Parquet | Format::Avro | Format::Arrow => {
+            Box::new(stored::Rows::open(file, format, target, &options.read)?)
         }
-        Format::Parquet => Box::new(parquet::Rows::open(file, schema, options)?),
     };
     let mut failed = false;
-    Ok(Box::new(batches.take_while(move |batch| !std::mem::replace(&mut failed, batch.is_err()))))
+    Ok(Box::new(pieces.take_while(move |piece| !std::mem::replace(&mut failed, piece.is_err()))))
 }
 
 /// The schema of the batches that [`read`] gives: the columns of `schema`, each nullable, then
@@ -111,81 +120,8 @@ pub fn landed_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Puts typed columns, what did not fit and the rows' numbers together.
-fn landed_batch(
-    path: &str,
-    landed: &SchemaRef,
-    mut columns: Vec<ArrayRef>,
-    misfits: Misfits,
-    numbers: Vec<i64>,
-) -> Result<(RecordBatch, u64), LandingError> {
-    let rows = numbers.len();
-    let (rescued_data, rescued) = misfits.finish(rows);
-    columns.push(Arc::new(rescued_data));
-    columns.push(Arc::new(Int64Array::from(numbers)));
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(landed), columns, &options)
-        .map_err(|source| internal(path, source))?;
-    Ok((batch, rescued))
-}
-
 fn internal(path: &str, source: ArrowError) -> LandingError {
     LandingError::Internal { path: path.to_owned(), source }
-}
-
-/// An open file, unpacked while it is read.
-pub(crate) struct Source {
-    told: Told,
-    bytes: Box<dyn Read + Send>,
-}
-
-/// What an error tells about the file it comes from.
-#[derive(Clone)]
-pub(crate) struct Told {
-    pub(crate) path: String,
-    format: &'static str,
-}
-
-impl Source {
-    /// Opens a file. `format` is the word for it in errors.
-    pub(crate) fn open(
-        file: &FileStamp,
-        compression: Compression,
-        format: &'static str,
-    ) -> Result<Self, LandingError> {
-        let opened = File::open(&file.on_disk)
-            .map_err(|source| LandingError::Unreadable { path: file.path.clone(), source })?;
-        let (bytes, format): (Box<dyn Read + Send>, _) = match compression {
-            Compression::None => (Box::new(opened), format),
-            Compression::Gzip => {
-                (Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, opened))), "gzip")
-            }
-        };
-        Ok(Self { told: Told { path: file.path.clone(), format }, bytes })
-    }
-
-    pub(crate) fn told(&self) -> Told {
-        self.told.clone()
-    }
-}
-
-impl Told {
-    /// The error for a read that failed: the file is damaged, or the operating system did not give it.
-    pub(crate) fn failed(&self, source: io::Error) -> LandingError {
-        let path = self.path.clone();
-        match source.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => {
-                LandingError::Damaged { path, format: self.format, source: Box::new(source) }
-            }
-            _ => LandingError::Unreadable { path, source },
-        }
-    }
-}
-
-impl Read for Source {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.bytes.read(into)
-    }
 }
 
 /// Files to try the readers on, and what they make of them as text.
@@ -200,6 +136,7 @@ pub(crate) mod trial {
     use crate::base::parse_data_type;
     use crate::landing::account::FileAccount;
     use crate::landing::discover::discover;
+    use crate::landing::format::ReadOptions;
 
     pub(crate) struct Inbox(tempfile::TempDir);
 
@@ -230,13 +167,18 @@ pub(crate) mod trial {
 
     /// Each row as `line: cell|cell rescued`, each rejected record as `line! error_type`, then the account.
     pub(crate) fn told(file: &FileStamp, schema: &SchemaRef, options: &ReadOptions) -> Vec<String> {
-        let batches = match read(file, schema, options) {
+        told_of(file, schema, &LandOptions { read: options.clone(), ..LandOptions::default() })
+    }
+
+    /// The same with all options.
+    pub(crate) fn told_of(file: &FileStamp, schema: &SchemaRef, options: &LandOptions) -> Vec<String> {
+        let pieces = match read(file, schema, options) {
             Ok(batches) => batches,
             Err(error) => return vec![format!("error: {error}")],
         };
         let (mut lines, mut account) = (Vec::new(), FileAccount::new(&file.path));
-        for parsed in batches {
-            let parsed = match parsed {
+        for piece in pieces {
+            let parsed = match piece.and_then(|piece| piece()) {
                 Ok(parsed) => parsed,
                 Err(error) => return vec![format!("error: {error}")],
             };
@@ -265,7 +207,11 @@ pub(crate) mod trial {
             let rescued = if batch.column(columns.len() - 2).is_null(row) {
                 String::new()
             } else {
-                format!(" {}", own[0].value(row))
+                // That they name the file is told elsewhere.
+                let rescued = own[0].value(row).to_string();
+                let values =
+                    rescued.rsplit_once(",\"_file_path\":").expect("rescued values name their file").0;
+                format!(" {values}}}")
             };
             format!("{}: {}{rescued}", own[1].value(row), cells.join("|"))
         };

@@ -13,9 +13,27 @@
 
 use std::io::{self, ErrorKind, Read};
 
+use memchr::{memchr, memchr_iter, memchr2};
+
 /// The longest record, in bytes. A quoted field that goes on for longer counts as never closed.
 const LONGEST: usize = 16 * 1024 * 1024;
-const QUOTE: u8 = b'"';
+
+/// What parts and holds together the fields of a CSV text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The byte between two fields.
+    pub(crate) delimiter: u8,
+    /// The byte around a field; doubled, it stands for itself.
+    pub(crate) quote: Option<u8>,
+}
+
+impl Marks {
+    /// Fields parted by `delimiter`, with `"` around them.
+    #[cfg(test)]
+    pub(crate) fn usual(delimiter: u8) -> Self {
+        Self { delimiter, quote: Some(b'"') }
+    }
+}
 
 /// One record. Borrowed from the buffer until the next is asked for.
 #[derive(Debug)]
@@ -76,7 +94,7 @@ impl Fault {
 /// The records of a CSV text, one after another.
 pub(crate) struct Records<R> {
     source: R,
-    delimiter: u8,
+    marks: Marks,
     buffer: Vec<u8>,
     /// The bytes not yet given out are `buffer[start..filled]`.
     start: usize,
@@ -106,11 +124,11 @@ enum Found {
 }
 
 impl<R: Read> Records<R> {
-    /// Reads `source` as text whose fields are parted by `delimiter`.
-    pub(crate) fn new(source: R, delimiter: u8) -> Self {
+    /// Reads `source` as text whose fields are parted by `marks`.
+    pub(crate) fn new(source: R, marks: Marks) -> Self {
         Self {
             source,
-            delimiter,
+            marks,
             buffer: vec![0; 256 * 1024],
             start: 0,
             filled: 0,
@@ -120,6 +138,11 @@ impl<R: Read> Records<R> {
             fields: Vec::new(),
             last: (0, 1),
         }
+    }
+
+    /// The byte around fields; if there is none, `"`, which then is never doubled.
+    pub(crate) fn quote(&self) -> u8 {
+        self.marks.quote.unwrap_or(b'"')
     }
 
     /// The next record, or nothing at the end of the file.
@@ -134,12 +157,12 @@ impl<R: Read> Records<R> {
             }
             let full = self.filled - self.start >= LONGEST;
             let data = &self.buffer[self.start..self.filled];
-            let found = scan(data, self.delimiter, self.ended, &mut self.fields);
+            let found = scan(data, self.marks, self.ended, &mut self.fields);
             let (length, consumed, newlines, fault) = match found {
                 Found::Record { length, consumed, newlines, mut fault } => {
                     if fault.is_none()
                         && self.line <= self.doubtful_until
-                        && has_stray_quote(data, &self.fields)
+                        && has_stray_quote(data, self.marks.quote, &self.fields)
                     {
                         fault = Some(Fault::Stray);
                     }
@@ -150,7 +173,7 @@ impl<R: Read> Records<R> {
                     continue;
                 }
                 Found::Unfinished { in_quotes } => {
-                    let whole_line = self.ended || data.contains(&b'\n');
+                    let whole_line = self.ended || memchr(b'\n', data).is_some();
                     if !in_quotes || !whole_line {
                         let text = format!("line {} is longer than {} MiB", self.line, LONGEST >> 20);
                         return Err(io::Error::new(ErrorKind::InvalidData, text));
@@ -162,7 +185,7 @@ impl<R: Read> Records<R> {
                 if fault == Some(Fault::TextAfter) {
                     self.doubtful_until = self.doubtful_until.max(self.line + newlines - 1);
                 }
-                let line_end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+                let line_end = memchr(b'\n', data).unwrap_or(data.len());
                 (without_return(&data[..line_end]).len(), (line_end + 1).min(data.len()), 1)
             } else {
                 (length, consumed, newlines)
@@ -239,14 +262,16 @@ impl<R: Read> Records<R> {
 }
 
 /// Finds the record at the start of `data` and its fields.
-fn scan(data: &[u8], delimiter: u8, ended: bool, fields: &mut Vec<Field>) -> Found {
+fn scan(data: &[u8], Marks { delimiter, quote }: Marks, ended: bool, fields: &mut Vec<Field>) -> Found {
     fields.clear();
     let (mut at, mut newlines, mut fault) = (0, 1, None);
     loop {
         let field_start = at;
         let mut quoted = None;
-        if data.get(at) == Some(&QUOTE) {
-            let Some(closed) = closing_quote(data, at + 1) else {
+        if let (Some(quote), Some(first)) = (quote, data.get(at))
+            && quote == *first
+        {
+            let Some(closed) = closing_quote(data, quote, at + 1) else {
                 return Found::Unfinished { in_quotes: true };
             };
             newlines += closed.newlines;
@@ -254,7 +279,7 @@ fn scan(data: &[u8], delimiter: u8, ended: bool, fields: &mut Vec<Field>) -> Fou
             quoted = Some(closed);
         }
         let after_quote = at;
-        let Some(length) = data[at..].iter().position(|byte| *byte == delimiter || *byte == b'\n') else {
+        let Some(length) = memchr2(delimiter, b'\n', &data[at..]) else {
             if !ended {
                 return Found::Unfinished { in_quotes: false };
             }
@@ -281,13 +306,13 @@ struct Closed {
     newlines: u64,
 }
 
-fn closing_quote(data: &[u8], mut at: usize) -> Option<Closed> {
+fn closing_quote(data: &[u8], quote: u8, mut at: usize) -> Option<Closed> {
     let (mut doubled, mut newlines) = (false, 0);
     loop {
-        let length = data[at..].iter().position(|byte| *byte == QUOTE)?;
-        newlines += data[at..at + length].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let length = memchr(quote, data.get(at..)?)?;
+        newlines += memchr_iter(b'\n', &data[at..at + length]).count() as u64;
         at += length;
-        if data.get(at + 1) != Some(&QUOTE) {
+        if data.get(at + 1) != Some(&quote) {
             return Some(Closed { at, doubled, newlines });
         }
         doubled = true;
@@ -312,10 +337,11 @@ fn finish(
     (quoted.is_some() && end > after_quote).then_some(Fault::TextAfter)
 }
 
-fn has_stray_quote(data: &[u8], fields: &[Field]) -> bool {
+fn has_stray_quote(data: &[u8], quote: Option<u8>, fields: &[Field]) -> bool {
+    let Some(quote) = quote else { return false };
     fields
         .iter()
-        .any(|field| !field.quoted && data[field.start as usize..field.end as usize].contains(&QUOTE))
+        .any(|field| !field.quoted && data[field.start as usize..field.end as usize].contains(&quote))
 }
 
 fn without_return(line: &[u8]) -> &[u8] {
@@ -339,7 +365,7 @@ mod tests {
     }
 
     fn told(source: impl Read) -> String {
-        let mut records = Records::new(source, b',');
+        let mut records = Records::new(source, Marks::usual(b','));
         records.skip_mark().unwrap();
         let mut told = Vec::new();
         while let Some(record) = records.next().unwrap() {
@@ -400,7 +426,7 @@ mod tests {
             texts = texts.iter().flat_map(longer).collect();
             for text in &texts {
                 let shown = String::from_utf8_lossy(text);
-                let mut records = Records::new(text.as_slice(), b',');
+                let mut records = Records::new(text.as_slice(), Marks::usual(b','));
                 let mut at = 0;
                 while let Some(record) = records.next().unwrap() {
                     at = line_ends(text, at);
@@ -418,10 +444,13 @@ mod tests {
     fn a_record_may_be_longer_than_the_buffer() {
         let long = "x".repeat(1_000_000);
         let text = format!("\"{long}\n{long}\",1\n2,3\n");
-        let mut records = Records::new(text.as_bytes(), b',');
+        let mut records = Records::new(text.as_bytes(), Marks::usual(b','));
         assert_eq!(records.next().unwrap().map(|record| record.bytes.len()), Some(2_000_005));
         assert_eq!(records.next().unwrap().map(|record| record.line), Some(3));
         let endless = io::repeat(b'x');
-        assert_eq!(Records::new(endless, b',').next().unwrap_err().kind(), ErrorKind::InvalidData);
+        assert_eq!(
+            Records::new(endless, Marks::usual(b',')).next().unwrap_err().kind(),
+            ErrorKind::InvalidData
+        );
     }
 }

@@ -1,0 +1,82 @@
+//! What is landed when somebody asks for it?
+//!
+//! [`Lakehouse::land_files`] is the one way in, for the command line, for programs and for SQL: a [`LandOrder`] says which
+//! files, into which table, and what differs from what the project declares.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::time::Duration;
+
+use super::{Lakehouse, Landed, released};
+use crate::base::{Event, Result, Watch};
+use crate::landing::discover::FileStamp;
+use crate::landing::{LandingError, fetch};
+use crate::release::{self, Goal, Proposal, ReleaseKind};
+
+/// Which files to land where, and how.
+#[derive(Clone, Debug, Default)]
+pub struct LandOrder {
+    /// A source's `source.table` name, or any `schema.table`.
+    pub table: String,
+    /// Files, folders, globs and URLs; if none is given, the location that the project declares.
+    pub files: Vec<String>,
+    /// Files that are at hand already; see [`Lakehouse::take_in`].
+    pub at_hand: Vec<FileStamp>,
+    /// Options by name, over those that the project declares; see [`LandOptions::set`](super::LandOptions::set).
+    pub options: Vec<(String, String)>,
+    /// How long a file has to be left alone before it is taken; nothing takes it as it is.
+    pub settle: Option<Duration>,
+    /// Whether to report what would happen, and write nothing.
+    pub dry_run: bool,
+}
+
+impl Lakehouse {
+    /// Loads files into a table as the project declares it, and publishes that.
+    pub async fn land(&self, table: &str, patterns: &[String], watch: &dyn Watch) -> Result<Landed> {
+        let order = LandOrder { table: table.to_owned(), files: patterns.to_vec(), ..LandOrder::default() };
+        self.land_files(&order, watch).await
+    }
+
+    /// Loads files into a table, each once, and publishes that; or, in a dry run, tells what that would do.
+    ///
+    /// Dropping the future is safe until [`Event::Publishing`]. A load that was killed has left nothing visible, and the
+    /// next one does its work.
+    pub async fn land_files(&self, order: &LandOrder, watch: &dyn Watch) -> Result<Landed> {
+        let _lock = match order.dry_run {
+            true => None,
+            false => Some(self.begin_writing("land", watch).await?),
+        };
+        let pins = self.pins().await?;
+        let mut request = self.land_request(&pins, &order.table, &order.files, !order.at_hand.is_empty())?;
+        for (name, value) in &order.options {
+            request.options.set(name, value)?;
+        }
+        request.at_hand.clone_from(&order.at_hand);
+        request.settle = order.settle;
+        request.dry_run = order.dry_run;
+        let landing = self.land_one(&pins, request, watch).await?;
+        if order.dry_run {
+            return Ok(Landed { report: landing.report, release: None });
+        }
+        watch.on(Event::Publishing);
+        let proposal = Proposal {
+            base: pins,
+            accepted: BTreeMap::new(),
+            kind: ReleaseKind::Land,
+            run: landing.report.load.clone(),
+            changes: landing.changes,
+            views: BTreeMap::new(),
+            goal: Goal::Keep,
+        };
+        let published = release::publish(&self.tables, &self.world, proposal).await?;
+        Ok(Landed { report: landing.report, release: released(published) })
+    }
+
+    /// Takes in bytes that have no name, for example from standard input, to be landed as a file. Blocks.
+    ///
+    /// They are known by their content: the same bytes are not landed twice.
+    pub fn take_in(&self, bytes: &mut dyn Read) -> Result<FileStamp> {
+        let taken: Result<FileStamp, LandingError> = fetch::take_in(bytes, self.world.now());
+        Ok(taken?)
+    }
+}

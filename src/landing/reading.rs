@@ -1,0 +1,225 @@
+//! How do the files of a load become batches, each row with where it is from?
+//!
+//! [`Reading::run`] reads files in their order and all cores' worth of pieces at a time: pieces of a large file side by
+//! side, small files whole. Batches and rejects are handed over as they come, nothing is kept, so memory is
+//! bounded whatever the files' size; [`Books`] is what remains.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+
+use super::discover::FileStamp;
+use super::format::Compression;
+use super::options::LandOptions;
+use super::parallel::in_order;
+use super::read::{Parsed, Piece, Pieces, ROW_NUMBER, landed_schema, read};
+use super::rejects::Reject;
+use super::{FileAccount, LandingError};
+use crate::base::grouped;
+
+/// The column that says which file a row is from.
+pub(super) const FILE_PATH: &str = "_file_path";
+/// The column that says when that file was last written.
+pub(super) const FILE_TIME: &str = "_file_modification_time";
+/// The column that says which load brought the row. Ids of later loads sort after those of earlier ones.
+pub(super) const LOAD_ID: &str = "_load_id";
+
+/// Files up to this size are read whole, each on one thread.
+const SMALL: u64 = 4 * 1024 * 1024;
+/// Packed files up to this size; nobody knows how large they are inside.
+const SMALL_PACKED: u64 = 256 * 1024;
+/// Rejects that are remembered for messages.
+const REMEMBERED: usize = 5;
+
+/// Some files to read, and what becomes of their rows.
+pub(super) struct Reading {
+    pub(super) files: Vec<FileStamp>,
+    /// The table's columns, but for those that landing adds.
+    pub(super) schema: SchemaRef,
+    pub(super) options: LandOptions,
+    pub(super) load: String,
+}
+
+/// What is written down while files are read.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub(super) accounts: Vec<FileAccount>,
+    pub(super) rejected: u64,
+    /// The first rejects, for messages.
+    pub(super) first_rejects: Vec<String>,
+}
+
+/// One thing to do on any core.
+enum Job {
+    File(usize),
+    Piece(usize, Piece),
+    Failed(LandingError),
+}
+
+impl Reading {
+    /// The schema of the batches: data columns, `_rescued_data`, and where rows are from if anybody asks.
+    pub(super) fn schema(&self) -> SchemaRef {
+        let landed = landed_schema(&self.schema);
+        let own = landed.fields().iter().filter(|field| field.name() != ROW_NUMBER).cloned();
+        let mut fields: Vec<Arc<Field>> = own.collect();
+        if self.options.provenance {
+            let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+            let origin = [
+                (FILE_PATH, DataType::Utf8),
+                (FILE_TIME, instant),
+                (ROW_NUMBER, DataType::Int64),
+                (LOAD_ID, DataType::Utf8),
+            ];
+            fields.extend(origin.map(|(name, data_type)| Arc::new(Field::new(name, data_type, true))));
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Reads all files, and gives each batch to `take` and rejects to `refuse`. Blocks.
+    ///
+    /// Stops early and without an error if one of them returns false.
+    ///
+    /// # Errors
+    /// The first file that cannot be read; [`LandingError::TooManyRejected`]; [`LandingError::Unbalanced`].
+    pub(super) fn run(
+        &self,
+        mut take: impl FnMut(RecordBatch) -> bool,
+        mut refuse: impl FnMut(&[Reject]) -> bool,
+    ) -> Result<Books, LandingError> {
+        let accounts = self.files.iter().map(|file| FileAccount::new(&file.path)).collect();
+        let mut books = Books { accounts, ..Books::default() };
+        let schema = self.schema();
+        let work = |job: Job| match job {
+            Job::Failed(error) => (0, Err(error)),
+            Job::Piece(at, piece) => (at, piece().map(|parsed| vec![parsed])),
+            Job::File(at) => {
+                let pieces = read(&self.files[at], &self.schema, &self.options);
+                (at, pieces.and_then(|pieces| pieces.map(|piece| piece?()).collect()))
+            }
+        };
+        let mut ended = Ok(());
+        in_order(self.jobs(), work, |(at, parsed): (usize, Result<Vec<Parsed>, LandingError>)| {
+            let batches = match parsed {
+                Ok(batches) => batches,
+                Err(error) => {
+                    ended = Err(error);
+                    return false;
+                }
+            };
+            for parsed in batches {
+                let file = &self.files[at];
+                books.accounts[at].add(&parsed);
+                let batch = match self.placed(&parsed, &schema, file) {
+                    Ok(batch) => batch,
+                    Err(source) => {
+                        ended = Err(LandingError::Internal { path: file.path.clone(), source });
+                        return false;
+                    }
+                };
+                let rejects: Vec<Reject> = parsed
+                    .rejected
+                    .into_iter()
+                    .map(|record| Reject { file: file.path.clone(), record })
+                    .collect();
+                books.note(&rejects);
+                ended = books.check(&self.options, false);
+                let goes_on = ended.is_ok()
+                    && (rejects.is_empty() || refuse(&rejects))
+                    && (batch.num_rows() == 0 || take(batch));
+                if !goes_on {
+                    return false;
+                }
+            }
+            true
+        });
+        ended?;
+        books.check(&self.options, true)?;
+        Ok(books)
+    }
+
+    fn jobs(&self) -> impl Iterator<Item = Job> {
+        let mut files = self.files.iter().enumerate();
+        let mut open: Option<(usize, Pieces)> = None;
+        std::iter::from_fn(move || {
+            loop {
+                if let Some((at, pieces)) = &mut open {
+                    match pieces.next() {
+                        Some(Ok(piece)) => return Some(Job::Piece(*at, piece)),
+                        Some(Err(error)) => return Some(Job::Failed(error)),
+                        None => open = None,
+                    }
+                }
+                let (at, file) = files.next()?;
+                if self.is_small(file) {
+                    return Some(Job::File(at));
+                }
+                match read(file, &self.schema, &self.options) {
+                    Ok(pieces) => open = Some((at, pieces)),
+                    Err(error) => return Some(Job::Failed(error)),
+                }
+            }
+        })
+    }
+
+    fn is_small(&self, file: &FileStamp) -> bool {
+        let format = file.format(&self.options.read);
+        let plain = format.is_ok_and(|(format, packed)| packed == Compression::None && !format.is_binary());
+        file.size <= if plain { SMALL } else { SMALL_PACKED }
+    }
+
+    /// A batch with where its rows are from.
+    fn placed(
+        &self,
+        parsed: &Parsed,
+        schema: &SchemaRef,
+        file: &FileStamp,
+    ) -> Result<RecordBatch, ArrowError> {
+        let rows = parsed.batch.num_rows();
+        let repeated = |text: &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
+        };
+        let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+            FILE_PATH => repeated(&file.path),
+            LOAD_ID => repeated(&self.load),
+            FILE_TIME => {
+                let micros = TimestampMicrosecondArray::from(vec![file.modified.timestamp_micros(); rows]);
+                Arc::new(micros.with_timezone("UTC"))
+            }
+            name => match parsed.batch.column_by_name(name) {
+                Some(column) => Arc::clone(column),
+                None => new_null_array(field.data_type(), rows),
+            },
+        });
+        RecordBatch::try_new(Arc::clone(schema), columns.collect())
+    }
+}
+
+impl Books {
+    fn note(&mut self, rejects: &[Reject]) {
+        self.rejected += rejects.len() as u64;
+        let room = REMEMBERED.saturating_sub(self.first_rejects.len());
+        self.first_rejects.extend(rejects.iter().take(room).map(Reject::told));
+    }
+
+    /// Whether few enough were rejected; at the end also as a part of all, and whether all adds up.
+    fn check(&self, options: &LandOptions, at_end: bool) -> Result<(), LandingError> {
+        let read: u64 = self.accounts.iter().map(|account| account.read).sum();
+        let too_many = |allowed: String| {
+            let first = self.first_rejects.first().cloned().unwrap_or_default();
+            Err(LandingError::TooManyRejected { rejected: self.rejected, read, allowed, first })
+        };
+        if let Some(most) = options.max_rejected.filter(|most| self.rejected > *most) {
+            return too_many(format!("{} {}", grouped(most), if most == 1 { "is" } else { "are" }));
+        }
+        if !at_end {
+            return Ok(());
+        }
+        let allowed = |fraction: &f64| self.rejected as f64 > fraction * read as f64;
+        if let Some(fraction) = options.max_rejected_fraction.filter(allowed) {
+            return too_many(format!("{} % are", fraction * 100.0));
+        }
+        self.accounts.iter().try_for_each(FileAccount::check)
+    }
+}
