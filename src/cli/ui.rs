@@ -151,7 +151,55 @@ pub(super) fn time_words(took: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
+
     use super::*;
+
+    /// On a terminal of 6 lines.
+    fn ui(terminal: &InMemoryTerm) -> Ui {
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 255);
+        Ui {
+            bars: Some(MultiProgress::with_draw_target(target)),
+            running: Mutex::default(),
+            publishing: AtomicBool::new(false),
+            colour: false,
+        }
+    }
+
+    fn step(kind: &str, name: &str) -> Step {
+        Step { kind: kind.to_owned(), name: name.to_owned() }
+    }
+
+    /// What is on the screen, spinners and times taken off.
+    fn screen(terminal: &InMemoryTerm) -> Vec<String> {
+        let contents = terminal.contents();
+        let words = |line: &str| {
+            let words = line.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic));
+            words.filter(|word| !word.ends_with(|c: char| c == 's') || word.len() > 2).collect::<Vec<_>>().join(" ")
+        };
+        contents.lines().map(words).collect()
+    }
+
+    #[test]
+    fn a_step_spins_below_the_lines_of_those_that_are_done() {
+        let terminal = InMemoryTerm::new(6, 100);
+        let ui = ui(&terminal);
+        ui.on(Event::Started(step("table", "fct_flights")));
+        ui.on(Event::Started(step("test", "unique")));
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(screen(&terminal), ["table fct_flights", "test unique"]);
+        ui.on(Event::Finished {
+            step: step("test", "unique"),
+            ending: Ending::Done,
+            detail: "no rows".to_owned(),
+            took: Duration::ZERO,
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(screen(&terminal), ["passed test unique no rows", "table fct_flights"]);
+        ui.settle();
+        assert_eq!(screen(&terminal), ["passed test unique no rows"]);
+        assert_eq!(terminal.height(), 6);
+    }
 
     #[test]
     fn times_have_the_unit_that_fits() {
