@@ -25,8 +25,8 @@
 //!
 //! # The one idea
 //!
-//! **A write is a value until it is published.** Append, overwrite, merge, landing, rollback: each *produces* a
-//! [`Change`](table::Change) and touches no log. Changes can be read through, tested, printed, dropped.
+//! **A write is a value until it is published.** Append, overwrite, merge, landing, rollback, a statement: each
+//! *produces* a [`Change`](table::Change) and touches no log. Changes can be read through, tested, printed, dropped.
 //! [`release::publish`] publishes a set of them, all or none. From this follow tests before commit, builds that are
 //! transactions, and a crash that leaves either the old state or the new.
 //!
@@ -51,6 +51,8 @@
 //! | I want to … | go to |
 //! |---|---|
 //! | add a command or a flag | `cli/args.rs`, `cli/commands/`, then the verb in [`lakehouse`] |
+//! | change how rows leave a file, copied or hidden | [`table::write`], `table/write/touch.rs` |
+//! | add a statement that writes | `query/staging/`: it becomes a query that gives edits |
 //! | add a materialization or a strategy | `build/materialize.rs`, [`table::write`] |
 //! | add a generic data test or a built-in macro | `sql/tests/`, `sql/macros/`; no Rust |
 //! | change how a word of SQL is understood | [`query::dialect`] |
