@@ -60,46 +60,70 @@ pub struct Inferred {
 pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Result<Inferred, LandingError> {
     let declared: Vec<(String, &DataType)> =
         options.hints.iter().map(|(name, of)| (column_name(name), of)).collect();
+    let positional: Vec<String> = if known.is_empty() {
+        declared.iter().map(|(name, _)| name.clone()).collect()
+    } else {
+        known.to_vec()
+    };
+    let look = |file: &FileStamp, cores: Cores| {
+        let mut columns = Columns::default();
+        let comma = columns.see_file(file, options, &positional, known, cores)?;
+        Ok((columns, comma))
+    };
     let mut columns = Columns::default();
     let mut decimal_comma = false;
-    for file in files {
-        let (format, compression) = file.format(&options.read)?;
-        match format {
-            Format::Csv { delimiter } => {
-                let source = Source::open(file, format, compression, &options.read)?;
-                let positional: Vec<String> = if known.is_empty() {
-                    declared.iter().map(|(name, _)| name.clone()).collect()
-                } else {
-                    known.to_vec()
-                };
-                decimal_comma |= columns.see_csv(source, delimiter, options, &positional, known)?;
-            }
-            Format::JsonLines | Format::Json => {
-                columns.see_json(Source::open(file, format, compression, &options.read)?, format)?;
-            }
-            Format::Parquet | Format::Avro | Format::Arrow => {
-                let stored = stored::open(file, format)?.schema;
-                let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
-                let names = header::column_names(&file.path, &in_file)?;
-                for (name, field) in names.iter().zip(stored.fields()) {
-                    columns.of(name).see_stored(&landed_type(field.data_type()));
-                }
-            }
+    let mut failed = None;
+    let mut add = |seen: Result<(Columns, bool), LandingError>| match seen {
+        Ok((seen, comma)) => {
+            columns.merge(seen);
+            decimal_comma |= comma;
+            true
         }
-        if options.read.hive {
-            for (name, value) in &file.partitions {
-                let guess = columns.of(name);
-                if let Some(value) = value {
-                    guess.see(kind_of_text(value), value, &file.path, 0);
-                }
-            }
+        Err(error) => {
+            failed = Some(error);
+            false
         }
+    };
+    let small = |file: &FileStamp| file.is_small(&options.read);
+    for files in files.chunk_by(|one, next| small(one) == small(next)) {
+        // Small files side by side, large ones one after the other, each on all cores.
+        if small(&files[0]) {
+            in_order(files.iter(), |file| look(file, Cores::One), &mut add);
+        } else {
+            let _ = files.iter().all(|file| add(look(file, Cores::All)));
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     for (name, _) in &declared {
         columns.of(name);
     }
     let types: HashMap<&str, &DataType> = declared.iter().map(|(name, of)| (name.as_str(), *of)).collect();
     columns.inferred(&types, &options.read, decimal_comma)
+}
+
+/// How many cores to look with.
+#[derive(Clone, Copy, PartialEq)]
+enum Cores {
+    One,
+    All,
+}
+
+impl Cores {
+    fn spread<T: Send, R: Send>(
+        self,
+        mut items: impl Iterator<Item = T>,
+        work: impl Fn(T) -> R + Sync,
+        mut each: impl FnMut(R) -> bool,
+    ) {
+        match self {
+            Self::All => in_order(items, work, each),
+            Self::One => {
+                let _ = items.all(|item| each(work(item)));
+            }
+        }
+    }
 }
 
 /// The columns seen so far, in order of appearance.
@@ -126,14 +150,58 @@ impl Columns {
         &mut self.guesses[place]
     }
 
-    /// Reads a CSV file, and returns whether its numbers have a decimal comma.
-    fn see_csv(
+    /// Takes in what was seen further down.
+    fn merge(&mut self, later: Self) {
+        for (name, guess) in later.names.iter().zip(later.guesses) {
+            self.of(name).merge(guess);
+        }
+    }
+
+    /// Looks at a file, and returns whether its numbers have a decimal comma.
+    fn see_file(
         &mut self,
-        source: Source,
-        delimiter: Option<u8>,
+        file: &FileStamp,
         options: &LandOptions,
         positional: &[String],
         known: &[String],
+        cores: Cores,
+    ) -> Result<bool, LandingError> {
+        let (format, compression) = file.format(&options.read)?;
+        let open = || Source::open(file, format, compression, &options.read);
+        let mut comma = false;
+        match format {
+            Format::Csv { delimiter } => {
+                comma = self.see_csv((open()?, delimiter), options, positional, known, cores)?;
+            }
+            Format::JsonLines | Format::Json => self.see_json(open()?, format, cores)?,
+            Format::Parquet | Format::Avro | Format::Arrow => {
+                let stored = stored::open(file, format)?.schema;
+                let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
+                let names = header::column_names(&file.path, &in_file)?;
+                for (name, field) in names.iter().zip(stored.fields()) {
+                    self.of(name).see_stored(&landed_type(field.data_type()));
+                }
+            }
+        }
+        if options.read.hive {
+            for (name, value) in &file.partitions {
+                let guess = self.of(name);
+                if let Some(value) = value {
+                    guess.see(kind_of_text(value), value, &file.path, 0);
+                }
+            }
+        }
+        Ok(comma)
+    }
+
+    /// Reads a CSV file, and returns whether its numbers have a decimal comma.
+    fn see_csv(
+        &mut self,
+        (source, delimiter): (Source, Option<u8>),
+        options: &LandOptions,
+        positional: &[String],
+        known: &[String],
+        cores: Cores,
     ) -> Result<bool, LandingError> {
         let told = source.told();
         let mut opened = header::open_csv(source, delimiter, &options.read, positional)?;
@@ -156,7 +224,7 @@ impl Columns {
             })
         };
         let mut failed = None;
-        in_order(pieces, look, |guesses| match guesses {
+        cores.spread(pieces, look, |guesses| match guesses {
             Ok(guesses) => {
                 for (place, guess) in places.iter().zip(guesses) {
                     self.guesses[*place].merge(guess);
@@ -171,7 +239,7 @@ impl Columns {
         failed.map_or(Ok(comma), Err)
     }
 
-    fn see_json(&mut self, source: Source, format: Format) -> Result<(), LandingError> {
+    fn see_json(&mut self, source: Source, format: Format, cores: Cores) -> Result<(), LandingError> {
         let told = source.told();
         let mut texts = Texts::open(source, format)?;
         let (mut read, mut objects) = (0, 0);
@@ -183,13 +251,11 @@ impl Columns {
             let objects = columns.see_texts(&gathered, &told.path)?;
             Ok((columns, gathered.read(), objects))
         };
-        in_order(pieces, look, |seen| match seen {
+        cores.spread(pieces, look, |seen| match seen {
             Ok((columns, more, more_objects)) => {
                 read += more;
                 objects += more_objects;
-                for (name, guess) in columns.names.iter().zip(columns.guesses) {
-                    self.of(name).merge(guess);
-                }
+                self.merge(columns);
                 true
             }
             Err(error) => {

@@ -11,7 +11,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::discover::FileStamp;
-use super::format::Compression;
 use super::options::LandOptions;
 use super::parallel::in_order;
 use super::read::{Parsed, Piece, Pieces, ROW_NUMBER, landed_schema, read};
@@ -26,10 +25,6 @@ pub(super) const FILE_TIME: &str = "_file_modification_time";
 /// The column that says which load brought the row. Ids of later loads sort after those of earlier ones.
 pub(super) const LOAD_ID: &str = "_load_id";
 
-/// Files up to this size are read whole, each on one thread.
-const SMALL: u64 = 4 * 1024 * 1024;
-/// Packed files up to this size; nobody knows how large they are inside.
-const SMALL_PACKED: u64 = 256 * 1024;
 /// Rejects that are remembered for messages.
 const REMEMBERED: usize = 5;
 
@@ -152,7 +147,7 @@ impl Reading {
                     }
                 }
                 let (at, file) = files.next()?;
-                if self.is_small(file) {
+                if file.is_small(&self.options.read) {
                     return Some(Job::File(at));
                 }
                 match read(file, &self.schema, &self.options) {
@@ -161,12 +156,6 @@ impl Reading {
                 }
             }
         })
-    }
-
-    fn is_small(&self, file: &FileStamp) -> bool {
-        let format = file.format(&self.options.read);
-        let plain = format.is_ok_and(|(format, packed)| packed == Compression::None && !format.is_binary());
-        file.size <= if plain { SMALL } else { SMALL_PACKED }
     }
 
     /// A batch with where its rows are from.
