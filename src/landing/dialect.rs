@@ -15,7 +15,7 @@
 
 use super::error::LandingError;
 use super::format::ReadOptions;
-use super::infer::{Kind, kind_of_text};
+use super::guess::{Kind, kind_of_text};
 use super::read::literal::{Spelling, double, with_point};
 use super::read::split::{Marks, Record, Records};
 use super::read::{Source, column_name};

@@ -188,6 +188,13 @@ fn stamp(root: &Path, found: &Path) -> Result<FileStamp, LandingError> {
 }
 
 impl FileStamp {
+    /// Whether the file is better read whole on one thread than in pieces on many.
+    pub(super) fn is_small(&self, options: &ReadOptions) -> bool {
+        let plain =
+            |(format, packed): (Format, Compression)| packed == Compression::None && !format.is_binary();
+        self.size <= if self.format(options).is_ok_and(plain) { SMALL } else { SMALL_PACKED }
+    }
+
     /// How the file is to be read, by the name under which it was found and by `options`.
     ///
     /// # Errors
@@ -199,6 +206,11 @@ impl FileStamp {
         })
     }
 }
+
+/// Files up to this size are read whole, each on one thread.
+const SMALL: u64 = 4 * 1024 * 1024;
+/// Packed files up to this size; nobody knows how large they are inside.
+const SMALL_PACKED: u64 = 256 * 1024;
 
 /// What the folders of a path say that are named `column=value`.
 pub(super) fn partitions(path: &str) -> Vec<(String, Option<String>)> {

@@ -21,19 +21,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::discover::FileStamp;
 use super::error::LandingError;
 use super::format::{Format, ReadOptions};
+use super::guess::{Guess, kind_of_text};
 use super::options::{LandOptions, OnMisfit};
 use super::parallel::in_order;
 use super::read::json::{GatheredTexts, gather_texts};
-use super::read::literal::{self, DateOrder, Spelling};
+use super::read::literal::DateOrder;
 use super::read::texts::Texts;
 use super::read::value::{self, Json};
 use super::read::{Gathered, Source, column_name, gather, header, stored};
-use super::widen::{landed_type, widened};
+use super::widen::landed_type;
 
 /// What files hold.
 #[derive(Clone, Debug)]
@@ -60,46 +61,70 @@ pub struct Inferred {
 pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Result<Inferred, LandingError> {
     let declared: Vec<(String, &DataType)> =
         options.hints.iter().map(|(name, of)| (column_name(name), of)).collect();
+    let positional: Vec<String> = if known.is_empty() {
+        declared.iter().map(|(name, _)| name.clone()).collect()
+    } else {
+        known.to_vec()
+    };
+    let look = |file: &FileStamp, cores: Cores| {
+        let mut columns = Columns::default();
+        let comma = columns.see_file(file, options, &positional, known, cores)?;
+        Ok((columns, comma))
+    };
     let mut columns = Columns::default();
     let mut decimal_comma = false;
-    for file in files {
-        let (format, compression) = file.format(&options.read)?;
-        match format {
-            Format::Csv { delimiter } => {
-                let source = Source::open(file, format, compression, &options.read)?;
-                let positional: Vec<String> = if known.is_empty() {
-                    declared.iter().map(|(name, _)| name.clone()).collect()
-                } else {
-                    known.to_vec()
-                };
-                decimal_comma |= columns.see_csv(source, delimiter, options, &positional, known)?;
-            }
-            Format::JsonLines | Format::Json => {
-                columns.see_json(Source::open(file, format, compression, &options.read)?, format)?;
-            }
-            Format::Parquet | Format::Avro | Format::Arrow => {
-                let stored = stored::open(file, format)?.schema;
-                let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
-                let names = header::column_names(&file.path, &in_file)?;
-                for (name, field) in names.iter().zip(stored.fields()) {
-                    columns.of(name).see_stored(&landed_type(field.data_type()));
-                }
-            }
+    let mut failed = None;
+    let mut add = |seen: Result<(Columns, bool), LandingError>| match seen {
+        Ok((seen, comma)) => {
+            columns.merge(seen);
+            decimal_comma |= comma;
+            true
         }
-        if options.read.hive {
-            for (name, value) in &file.partitions {
-                let guess = columns.of(name);
-                if let Some(value) = value {
-                    guess.see(kind_of_text(value), value, &file.path, 0);
-                }
-            }
+        Err(error) => {
+            failed = Some(error);
+            false
         }
+    };
+    let small = |file: &FileStamp| file.is_small(&options.read);
+    for files in files.chunk_by(|one, next| small(one) == small(next)) {
+        // Small files side by side, large ones one after the other, each on all cores.
+        if small(&files[0]) {
+            in_order(files.iter(), |file| look(file, Cores::One), &mut add);
+        } else {
+            let _ = files.iter().all(|file| add(look(file, Cores::All)));
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     for (name, _) in &declared {
         columns.of(name);
     }
     let types: HashMap<&str, &DataType> = declared.iter().map(|(name, of)| (name.as_str(), *of)).collect();
     columns.inferred(&types, &options.read, decimal_comma)
+}
+
+/// How many cores to look with.
+#[derive(Clone, Copy, PartialEq)]
+enum Cores {
+    One,
+    All,
+}
+
+impl Cores {
+    fn spread<T: Send, R: Send>(
+        self,
+        mut items: impl Iterator<Item = T>,
+        work: impl Fn(T) -> R + Sync,
+        mut each: impl FnMut(R) -> bool,
+    ) {
+        match self {
+            Self::All => in_order(items, work, each),
+            Self::One => {
+                let _ = items.all(|item| each(work(item)));
+            }
+        }
+    }
 }
 
 /// The columns seen so far, in order of appearance.
@@ -126,14 +151,58 @@ impl Columns {
         &mut self.guesses[place]
     }
 
-    /// Reads a CSV file, and returns whether its numbers have a decimal comma.
-    fn see_csv(
+    /// Takes in what was seen further down.
+    fn merge(&mut self, later: Self) {
+        for (name, guess) in later.names.iter().zip(later.guesses) {
+            self.of(name).merge(guess);
+        }
+    }
+
+    /// Looks at a file, and returns whether its numbers have a decimal comma.
+    fn see_file(
         &mut self,
-        source: Source,
-        delimiter: Option<u8>,
+        file: &FileStamp,
         options: &LandOptions,
         positional: &[String],
         known: &[String],
+        cores: Cores,
+    ) -> Result<bool, LandingError> {
+        let (format, compression) = file.format(&options.read)?;
+        let open = || Source::open(file, format, compression, &options.read);
+        let mut comma = false;
+        match format {
+            Format::Csv { delimiter } => {
+                comma = self.see_csv((open()?, delimiter), options, positional, known, cores)?;
+            }
+            Format::JsonLines | Format::Json => self.see_json(open()?, format, cores)?,
+            Format::Parquet | Format::Avro | Format::Arrow => {
+                let stored = stored::open(file, format)?.schema;
+                let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
+                let names = header::column_names(&file.path, &in_file)?;
+                for (name, field) in names.iter().zip(stored.fields()) {
+                    self.of(name).see_stored(&landed_type(field.data_type()));
+                }
+            }
+        }
+        if options.read.hive {
+            for (name, value) in &file.partitions {
+                let guess = self.of(name);
+                if let Some(value) = value {
+                    guess.see(kind_of_text(value), value, &file.path, 0);
+                }
+            }
+        }
+        Ok(comma)
+    }
+
+    /// Reads a CSV file, and returns whether its numbers have a decimal comma.
+    fn see_csv(
+        &mut self,
+        (source, delimiter): (Source, Option<u8>),
+        options: &LandOptions,
+        positional: &[String],
+        known: &[String],
+        cores: Cores,
     ) -> Result<bool, LandingError> {
         let told = source.told();
         let mut opened = header::open_csv(source, delimiter, &options.read, positional)?;
@@ -156,7 +225,7 @@ impl Columns {
             })
         };
         let mut failed = None;
-        in_order(pieces, look, |guesses| match guesses {
+        cores.spread(pieces, look, |guesses| match guesses {
             Ok(guesses) => {
                 for (place, guess) in places.iter().zip(guesses) {
                     self.guesses[*place].merge(guess);
@@ -171,7 +240,7 @@ impl Columns {
         failed.map_or(Ok(comma), Err)
     }
 
-    fn see_json(&mut self, source: Source, format: Format) -> Result<(), LandingError> {
+    fn see_json(&mut self, source: Source, format: Format, cores: Cores) -> Result<(), LandingError> {
         let told = source.told();
         let mut texts = Texts::open(source, format)?;
         let (mut read, mut objects) = (0, 0);
@@ -183,13 +252,11 @@ impl Columns {
             let objects = columns.see_texts(&gathered, &told.path)?;
             Ok((columns, gathered.read(), objects))
         };
-        in_order(pieces, look, |seen| match seen {
+        cores.spread(pieces, look, |seen| match seen {
             Ok((columns, more, more_objects)) => {
                 read += more;
                 objects += more_objects;
-                for (name, guess) in columns.names.iter().zip(columns.guesses) {
-                    self.of(name).merge(guess);
-                }
+                self.merge(columns);
                 true
             }
             Err(error) => {
@@ -273,261 +340,6 @@ fn until_end<'a, T, E>(
         ended = taken.as_ref().map_or(true, &is_nothing);
         if taken.as_ref().is_ok_and(&is_nothing) { None } else { Some(taken) }
     })
-}
-
-/// Kinds of scalars, as bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kind(u16);
-
-impl Kind {
-    pub(crate) const BOOLEAN: Self = Self(1);
-    pub(crate) const INTEGER: Self = Self(2);
-    /// A whole number that a double may not hold.
-    const LARGE: Self = Self(4);
-    const NUMBER: Self = Self(8);
-    const DATE: Self = Self(16);
-    const WALL_TIME: Self = Self(32);
-    const ZONED_TIME: Self = Self(64);
-    pub(crate) const TEXT: Self = Self(128);
-    /// A date that can only begin with its day.
-    const DAY_FIRST: Self = Self(256);
-    /// A date that can only begin with its month.
-    const MONTH_FIRST: Self = Self(512);
-    /// A date that may begin with either.
-    const EITHER: Self = Self(1024);
-
-    const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    fn only(self, others: Self) -> bool {
-        self.0 & !others.0 == 0
-    }
-}
-
-/// An object with more members than this uses names as data; it stays JSON text.
-const MOST_MEMBERS: usize = 500;
-
-/// What is known of a column's values.
-#[derive(Clone, Debug, Default)]
-struct Guess {
-    kinds: Kind,
-    members: Option<Vec<(String, Guess)>>,
-    items: Option<Box<Guess>>,
-    stored: Option<DataType>,
-    /// The first date that may begin with its day or its month, and where it is.
-    doubtful: Option<(String, String, u64)>,
-}
-
-/// The kind of a text without spaces around it.
-pub(crate) fn kind_of_text(text: &str) -> Kind {
-    match kind_of_number(text) {
-        Kind::TEXT if literal::boolean(text, Spelling::STRICT).is_some() => Kind::BOOLEAN,
-        Kind::TEXT => kind_of_time(text),
-        number => number,
-    }
-}
-
-fn kind_of_cell(text: &str, comma: bool) -> Kind {
-    if comma && text.as_bytes().first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-') {
-        let by_comma = Spelling { decimal_comma: true, ..Spelling::STRICT };
-        return match text.contains([',', '.']) {
-            true if literal::double(text, by_comma).is_some() => Kind::NUMBER,
-            true if text.contains(',') => Kind::TEXT,
-            _ => kind_of_text(text),
-        };
-    }
-    kind_of_text(text)
-}
-
-fn kind_of_number(text: &str) -> Kind {
-    let first = text.as_bytes().first().copied().unwrap_or_default();
-    if !first.is_ascii_digit() && !matches!(first, b'-' | b'.') {
-        return Kind::TEXT;
-    }
-    match literal::integer(text, Spelling::STRICT) {
-        Some(value) if value.unsigned_abs() > 1 << 53 => Kind::LARGE,
-        Some(_) => Kind::INTEGER,
-        // Whole numbers beyond 64 bits are identifiers, not quantities.
-        None if text.bytes().skip(1).all(|byte| byte.is_ascii_digit()) && first != b'.' => Kind::TEXT,
-        None if literal::double(text, Spelling::STRICT).is_some() => Kind::NUMBER,
-        None => Kind::TEXT,
-    }
-}
-
-fn kind_of_time(text: &str) -> Kind {
-    if let Some(instant) = literal::instant(text, DateOrder::Ymd) {
-        return match (instant.is_zoned(), instant.is_timed()) {
-            (true, _) => Kind::ZONED_TIME,
-            (false, true) => Kind::WALL_TIME,
-            (false, false) => Kind::DATE,
-        };
-    }
-    let readings = (literal::instant(text, DateOrder::Dmy), literal::instant(text, DateOrder::Mdy));
-    let (order, instant) = match readings {
-        (Some(instant), Some(_)) => (Kind::EITHER, instant),
-        (Some(instant), None) => (Kind::DAY_FIRST, instant),
-        (None, Some(instant)) => (Kind::MONTH_FIRST, instant),
-        (None, None) => return Kind::TEXT,
-    };
-    match (instant.is_zoned(), instant.is_timed()) {
-        (true, _) => Kind::ZONED_TIME.or(order),
-        (false, true) => Kind::WALL_TIME.or(order),
-        (false, false) => Kind::DATE.or(order),
-    }
-}
-
-impl Guess {
-    fn see(&mut self, kind: Kind, text: &str, path: &str, line: u64) {
-        self.kinds = self.kinds.or(kind);
-        if kind.has(Kind::EITHER) && self.doubtful.is_none() {
-            self.doubtful = Some((text.to_owned(), path.to_owned(), line));
-        }
-    }
-
-    fn see_cells(&mut self, gathered: &Gathered, at: usize, comma: bool, nulls: &[String], path: &str) {
-        for row in 0..gathered.rows() {
-            if self.kinds.has(Kind::TEXT) {
-                return;
-            }
-            let cell = gathered.cell(row, at).0.trim_ascii();
-            if !nulls.iter().any(|null| null == cell) {
-                let line = u64::try_from(gathered.line(row)).unwrap_or(0);
-                self.see(kind_of_cell(cell, comma), cell, path, line);
-            }
-        }
-    }
-
-    fn see_json(&mut self, value: &Json<'_>, path: &str, line: u64) {
-        match value {
-            Json::Null => {}
-            Json::Bool(_) => self.kinds = self.kinds.or(Kind::BOOLEAN),
-            Json::Number(text) => self.kinds = self.kinds.or(kind_of_number(text)),
-            // A number in quotes was meant as text; JSON has no other way to write a time.
-            Json::String(text) => self.see(kind_of_time(text), text, path, line),
-            Json::List(_, items) => {
-                let guess = self.items.get_or_insert_default();
-                items.iter().for_each(|item| guess.see_json(item, path, line));
-            }
-            Json::Object(_, members) => {
-                let known = self.members.get_or_insert_default();
-                for (name, value) in members {
-                    match known.iter().position(|(known, _)| known == name) {
-                        Some(at) => known[at].1.see_json(value, path, line),
-                        None if known.len() >= MOST_MEMBERS => self.kinds = self.kinds.or(Kind::TEXT),
-                        None => {
-                            let mut guess = Self::default();
-                            guess.see_json(value, path, line);
-                            known.push((name.to_string(), guess));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn see_stored(&mut self, data_type: &DataType) {
-        self.stored = Some(match self.stored.take() {
-            Some(before) => widened(&before, data_type),
-            None => data_type.clone(),
-        });
-    }
-
-    /// Takes in what was seen further down.
-    fn merge(&mut self, later: Self) {
-        self.kinds = self.kinds.or(later.kinds);
-        self.doubtful = self.doubtful.take().or(later.doubtful);
-        if let Some(stored) = later.stored {
-            self.see_stored(&stored);
-        }
-        if let Some(items) = later.items {
-            self.items.get_or_insert_default().merge(*items);
-        }
-        if let Some(members) = later.members {
-            let known = self.members.get_or_insert_default();
-            for (name, guess) in members {
-                match known.iter().position(|(known, _)| *known == name) {
-                    Some(at) => known[at].1.merge(guess),
-                    None if known.len() >= MOST_MEMBERS => self.kinds = self.kinds.or(Kind::TEXT),
-                    None => known.push((name, guess)),
-                }
-            }
-        }
-    }
-
-    fn has_values(&self) -> bool {
-        self.kinds != Kind::default()
-            || self.members.is_some()
-            || self.items.is_some()
-            || self.stored.is_some()
-    }
-
-    /// Which number of the column's dates is the month, if they are dates that do not begin with the year.
-    fn order(&self, column: &str, declared: Option<DateOrder>) -> Result<Option<DateOrder>, LandingError> {
-        let dates = Kind::DATE.or(Kind::WALL_TIME).or(Kind::ZONED_TIME);
-        let orders = Kind::DAY_FIRST.or(Kind::MONTH_FIRST).or(Kind::EITHER);
-        if !self.kinds.has(orders) || !self.kinds.only(dates.or(orders)) || declared.is_some() {
-            return Ok(declared.filter(|_| self.kinds.has(orders)));
-        }
-        match (self.kinds.has(Kind::DAY_FIRST), self.kinds.has(Kind::MONTH_FIRST), &self.doubtful) {
-            (true, false, _) => Ok(Some(DateOrder::Dmy)),
-            (false, true, _) => Ok(Some(DateOrder::Mdy)),
-            (false, false, Some((text, path, line))) => Err(LandingError::TwoReadings {
-                path: if *line > 0 { format!("{path}:{line}") } else { path.clone() },
-                one: format!("`{text}` of column `{column}` begins with the day"),
-                other: "it begins with the month".to_owned(),
-                help: "declare `date_order: DMY` or `date_order: MDY`, or the column as varchar".to_owned(),
-            }),
-            _ => Ok(None),
-        }
-    }
-
-    /// The narrowest type that holds everything seen, or nothing if that was only nulls.
-    fn data_type(&self) -> Option<DataType> {
-        let field = |guess: &Self, name: &str| -> FieldRef {
-            Arc::new(Field::new(name, guess.inner_type().unwrap_or(DataType::Utf8), true))
-        };
-        let members = self.members.as_ref().map(|members| match members.as_slice() {
-            // A struct without members cannot be stored.
-            [] => DataType::Utf8,
-            members => DataType::Struct(members.iter().map(|(name, guess)| field(guess, name)).collect()),
-        });
-        let items = self.items.as_ref().map(|items| DataType::List(field(items, "item")));
-        let seen = [self.scalar_type(), members, items, self.stored.clone()];
-        seen.into_iter().flatten().reduce(|one, other| widened(&one, &other))
-    }
-
-    /// The type within a list or a struct, where only dates that begin with the year are dates.
-    fn inner_type(&self) -> Option<DataType> {
-        let orders = Kind::DAY_FIRST.or(Kind::MONTH_FIRST).or(Kind::EITHER);
-        if self.kinds.has(orders) { Some(DataType::Utf8) } else { self.data_type() }
-    }
-
-    fn scalar_type(&self) -> Option<DataType> {
-        const WHOLE: Kind = Kind::INTEGER.or(Kind::LARGE);
-        const NUMBERS: Kind = Kind::INTEGER.or(Kind::NUMBER);
-        const ORDERS: Kind = Kind::DAY_FIRST.or(Kind::MONTH_FIRST).or(Kind::EITHER);
-        if self.kinds.has(Kind::DAY_FIRST) && self.kinds.has(Kind::MONTH_FIRST) {
-            return Some(DataType::Utf8);
-        }
-        let kinds = Kind(self.kinds.0 & !ORDERS.0);
-        match kinds {
-            _ if kinds == Kind::default() => None,
-            Kind::BOOLEAN => Some(DataType::Boolean),
-            _ if kinds.only(WHOLE) => Some(DataType::Int64),
-            _ if kinds.only(NUMBERS) => Some(DataType::Float64),
-            Kind::DATE => Some(DataType::Date32),
-            _ if kinds.only(Kind::DATE.or(Kind::WALL_TIME)) => {
-                Some(DataType::Timestamp(TimeUnit::Microsecond, None))
-            }
-            Kind::ZONED_TIME => Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-            _ => Some(DataType::Utf8),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod error;
 mod evolve;
 pub mod fetch;
 pub mod format;
+mod guess;
 pub mod infer;
 mod land;
 pub mod ledger;

@@ -288,19 +288,28 @@ pub(crate) fn fit_array(
     arrow::compute::nullif(&cast, &BooleanArray::from(lost))
 }
 
-/// A column of structs, lists or maps as JSON texts.
+/// A column of structs, lists or maps as JSON texts; as plain texts where JSON cannot say it.
 fn as_json(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let mut texts = StringBuilder::new();
     let field = Field::new("v", column.data_type().clone(), true);
     let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(column)])?;
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-    writer.write(&batch)?;
-    writer.finish()?;
-    let lines =
-        String::from_utf8(writer.into_inner()).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
-    for (row, line) in lines.lines().enumerate() {
-        let value = line.strip_prefix("{\"v\":").and_then(|line| line.strip_suffix('}'));
-        texts.append_option(value.filter(|_| column.is_valid(row)));
+    let written = writer.write(&batch).and_then(|()| writer.finish()).is_ok();
+    match String::from_utf8(writer.into_inner()) {
+        Ok(lines) if written => {
+            for (row, line) in lines.lines().enumerate() {
+                let value = line.strip_prefix("{\"v\":").and_then(|line| line.strip_suffix('}'));
+                texts.append_option(value.filter(|_| column.is_valid(row)));
+            }
+        }
+        _ => {
+            // A map whose keys are no texts, for example.
+            let shown = ArrayFormatter::try_new(column, &FormatOptions::default())?;
+            for row in 0..column.len() {
+                let text = if column.is_valid(row) { Some(shown.value(row).try_to_string()?) } else { None };
+                texts.append_option(text);
+            }
+        }
     }
     Ok(Arc::new(texts.finish()))
 }
