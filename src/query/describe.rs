@@ -183,6 +183,9 @@ fn quote(session: &Session, text: &str) -> Result<String, QueryError> {
 
 /// Says which name was probably meant, or which names there are.
 pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake) -> SqlMistake {
+    if looks_like_a_file(wanted) {
+        return mistake.help("a file's name stands in single quotes: `from 'folder/file.csv'`");
+    }
     let names = session.scope().names();
     if names.is_empty() {
         return mistake.help("this lake has no tables yet: run `elt build`; a file is queried by its quoted name, `from 'file.csv'`");
@@ -192,4 +195,10 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
     let close = || did_you_mean(bare, names.iter().map(|(name, _)| name.table()));
     let help = elsewhere.map(|name| format!("did you mean `{name}`?")).or_else(close);
     mistake.help(help.unwrap_or_else(|| "`show tables` lists what there is".to_owned()))
+}
+
+fn looks_like_a_file(wanted: &str) -> bool {
+    let name = wanted.to_lowercase();
+    let endings = [".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zst"];
+    name.contains(['/', '\\']) || endings.iter().any(|ending| name.ends_with(ending))
 }

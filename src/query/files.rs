@@ -42,7 +42,11 @@ impl SchemaProvider for FileSchema {
     async fn table(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let state = self.state.get().and_then(|state| state());
         let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
-        if !is_glob(path) && !std::path::Path::new(path).exists() {
+        let exists = match is_glob(path) && !path.contains("://") {
+            true => glob::glob(path).is_ok_and(|mut found| found.next().is_some()),
+            false => std::path::Path::new(path).exists(),
+        };
+        if !exists {
             return Err(QueryError::Sql(missing(path)).into());
         }
         let (format, extension) = format_of(path).map_err(QueryError::Sql)?;

@@ -15,11 +15,13 @@ mod describe;
 pub mod dialect;
 mod error;
 mod files;
+mod mend;
 mod outcome;
 mod provider;
 mod scope;
 mod session;
 mod staging;
+mod words;
 
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;

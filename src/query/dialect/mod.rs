@@ -2,6 +2,9 @@
 //!
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
+mod from_first;
+mod headings;
+mod literals;
 mod split;
 mod statement;
 mod time_travel;
@@ -9,11 +12,30 @@ mod write;
 
 pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
-pub(super) use time_travel::{FILES, Reference, pin_to_release, resolve_versions};
+pub(super) use time_travel::{FILES, Reference};
 pub(super) use write::{ALL_COLUMNS, PLACES};
 pub use write::{OwnWrite, Vacuum};
 
+use sqlparser::ast;
 use sqlparser::dialect::{Dialect, GenericDialect};
+
+use super::SqlMistake;
+use crate::base::ReleaseNumber;
+
+/// Turns a statement that was read into one that the engine's planner understands as it was meant.
+///
+/// With `release`, tables without a version clause of their own are read from that release.
+///
+/// # Errors
+/// A clause that cannot be honoured.
+pub(super) fn prepare(
+    statement: &mut ast::Statement,
+    release: Option<ReleaseNumber>,
+) -> Result<(), SqlMistake> {
+    headings::give(statement);
+    literals::keep_digits(statement);
+    time_travel::resolve_versions(statement, release)
+}
 
 /// The SQL of elt.
 ///

@@ -6,6 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use super::EltDialect;
+use super::from_first::select_all;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, own_write, without_using_delta};
 use crate::query::SqlMistake;
@@ -84,7 +85,7 @@ pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let dialect = EltDialect::default();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(spell_out_releases(tokens));
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(spell_out_releases(tokens)));
     let statement = parser.parse_statement().map_err(syntax)?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();

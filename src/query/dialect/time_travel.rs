@@ -14,12 +14,10 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Statement,
-    TableAlias, TableFactor, TableVersion as VersionClause, Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
+    Statement, TableAlias, TableFactor, TableVersion as VersionClause, Value, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
-
-use sqlparser::ast::{Query, SelectFlavor, SelectItem, SetExpr};
 
 use crate::base::{AsOf, ReleaseNumber, TableVersion, parse_instant};
 use crate::query::SqlMistake;
@@ -118,24 +116,16 @@ impl Reference {
 /// Takes every version clause off a statement and leaves its meaning in the names.
 ///
 /// Quoted file names (`FROM 'a.csv'`) are given their schema in the same pass. Each table keeps the
-/// alias it is known by: `select orders.id from orders version as of 3` works.
+/// alias it is known by: `select orders.id from orders version as of 3` works. With `release`, every table
+/// without a clause, but no CTE, means the table at that release.
 ///
 /// # Errors
 /// A clause that cannot be honoured.
-pub(in crate::query) fn resolve_versions(statement: &mut Statement) -> Result<(), SqlMistake> {
-    let mut resolver = Resolver { release: None, ctes: HashSet::new() };
-    match statement.visit(&mut resolver) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(mistake) => Err(*mistake),
-    }
-}
-
-/// Makes every table of a view's query, but not its CTEs, mean the table at `release`.
-pub(in crate::query) fn pin_to_release(
+pub(super) fn resolve_versions(
     statement: &mut Statement,
-    release: ReleaseNumber,
+    release: Option<ReleaseNumber>,
 ) -> Result<(), SqlMistake> {
-    let mut resolver = Resolver { release: Some(release), ctes: HashSet::new() };
+    let mut resolver = Resolver { release, ctes: HashSet::new() };
     match statement.visit(&mut resolver) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(mistake) => Err(*mistake),
@@ -164,7 +154,6 @@ struct Resolver {
 impl VisitorMut for Resolver {
     type Break = Box<SqlMistake>;
 
-    /// `FROM t` alone means all columns; the parser leaves the list empty.
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         if !query.locks.is_empty() {
             return refuse(
@@ -174,12 +163,6 @@ impl VisitorMut for Resolver {
         }
         let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
         self.ctes.extend(ctes.map(|cte| cte.alias.name.value.to_lowercase()));
-        if let SetExpr::Select(select) = &mut *query.body
-            && select.flavor == SelectFlavor::FromFirstNoSelect
-        {
-            select.projection.push(SelectItem::Wildcard(Default::default()));
-            select.flavor = SelectFlavor::Standard;
-        }
         ControlFlow::Continue(())
     }
 
@@ -389,7 +372,7 @@ mod tests {
 
     fn resolved(sql: &str) -> Result<String, SqlMistake> {
         let mut statement = parse_query(sql)?;
-        resolve_versions(&mut statement)?;
+        resolve_versions(&mut statement, None)?;
         Ok(statement.to_string())
     }
 
