@@ -14,6 +14,7 @@
 mod describe;
 pub mod dialect;
 mod error;
+mod expand;
 mod files;
 mod mend;
 mod outcome;
@@ -21,6 +22,7 @@ mod provider;
 mod scope;
 mod session;
 mod staging;
+mod summarize;
 mod words;
 
 pub use error::{QueryError, SqlMistake, VALUE};

@@ -12,6 +12,7 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
 use super::dialect::{self, Statement};
+use super::expand::expand;
 use super::provider::LakeCatalog;
 use super::{Outcome, QueryError, Scope, SqlMistake, describe, mend, words};
 use crate::base::did_you_mean;
@@ -111,6 +112,12 @@ impl Session {
             Statement::Query(statement) => Box::pin(self.run(*statement)).await,
             Statement::ShowTables { schema } => Ok(describe::tables(self, schema.as_deref()).await),
             Statement::ShowReleases => describe::releases(self).await,
+            Statement::ShowSchemas => Ok(describe::schemas(self)),
+            Statement::ShowViews => Ok(describe::views(self)),
+            Statement::DescribeQuery { sql } => Box::pin(describe::query(self, &sql)).await,
+            Statement::Summarize { what, is_query } => {
+                Box::pin(describe::summary(self, &what, is_query)).await
+            }
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
@@ -153,8 +160,10 @@ impl Session {
     }
 
     pub(super) async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
-        dialect::prepare(&mut statement, None)?;
         let state = self.context.state();
+        dialect::honour(&mut statement)?;
+        Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
+        dialect::prepare(&mut statement, None)?;
         let planned =
             Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
         planned.map_err(|error| self.with_suggestion(error.into()))

@@ -17,6 +17,12 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
         DataFusionError::SchemaError(schema, _) => schema_mistake(schema),
         DataFusionError::Plan(message) => plan_mistake(message),
         DataFusionError::SQL(error, _) => SqlMistake::new("elt::sql::syntax", error.to_string()),
+        DataFusionError::NotImplemented(message) if message.starts_with("Physical plan does not support") => {
+            let what = "a subquery, or a function, that refers to the query around it is not supported here";
+            SqlMistake::new("elt::sql::not_supported", what).help(
+                "join the tables; a list is unnested in the select list: `select unnest(list) as item, …`",
+            )
+        }
         DataFusionError::NotImplemented(message) => {
             SqlMistake::new("elt::sql::not_supported", message.clone())
         }
