@@ -345,7 +345,9 @@ mod tests {
         assert_eq!(shown("SHOW TABLES IN Crm"), "ShowTables { schema: Some(\"crm\") }");
         assert_eq!(shown("describe history Main.T limit 3"), "History { table: \"main.t\", limit: Some(3) }");
         assert_eq!(shown("desc 'a.csv'"), "Describe { table: \"'a.csv'\" }");
-        assert!(matches!(parse("describe select 1").unwrap(), Statement::Query(_)));
+        assert_eq!(shown("describe select 1"), "DescribeQuery { sql: \"select 1\" }");
+        assert_eq!(shown("summarize from Crm.T"), "Summarize { what: \"from Crm.T\", is_query: true }");
+        assert_eq!(shown("summarize Crm.T;"), "Summarize { what: \"crm.t\", is_query: false }");
     }
 
     #[test]
