@@ -56,6 +56,7 @@
 //! | add a materialization or a strategy | `build/materialize.rs`, [`table::write`] |
 //! | add a generic data test or a built-in macro | `sql/tests/`, `sql/macros/`; no Rust |
 //! | change how a word of SQL is understood | [`query::dialect`] |
+//! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |
 //! | read another file format | [`landing::format`], [`landing::read`] |
 //! | add an option of landing | [`landing::options`] |

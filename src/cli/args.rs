@@ -203,7 +203,7 @@ pub(super) struct SqlArgs {
     /// File of SQL to run (can be repeated; `-` is standard input)
     #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
     pub(super) file: Vec<PathBuf>,
-    /// table, line, csv, json, jsonl or markdown
+    /// table, line, csv, tsv, json, jsonl, markdown, html or insert
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(super) format: Format,
 }

@@ -1,6 +1,6 @@
 //! What is there to query?
 
-use super::{Outcome, QueryError, Session, SqlMistake};
+use super::{Outcome, QueryError, Session, SqlMistake, summarize};
 use crate::base::{TableName, did_you_mean, sql_type_name};
 use crate::release;
 use crate::table::{self, Commit};
@@ -55,15 +55,46 @@ pub(super) async fn releases(session: &Session) -> Result<Outcome, QueryError> {
     Ok(Outcome::table(names, &["release"], rows.collect()))
 }
 
+/// `SHOW SCHEMAS`
+pub(super) fn schemas(session: &Session) -> Outcome {
+    let rows = session.scope().schemas().into_iter().map(|schema| [Some(schema)]);
+    Outcome::table(["schema"], &[], rows.collect())
+}
+
+/// `SHOW VIEWS`
+pub(super) fn views(session: &Session) -> Outcome {
+    let views = session.scope().names().into_iter().filter(|(_, is_view)| *is_view);
+    let rows = views.map(|(name, _)| {
+        let sql = session.scope().pins().views.get(&name).map(|view| view.sql.trim().to_owned());
+        [Some(name.schema().to_owned()), Some(name.table().to_owned()), sql]
+    });
+    Outcome::table(["schema", "name", "sql"], &[], rows.collect())
+}
+
 /// `DESCRIBE t`
 pub(super) async fn columns(session: &Session, table: &str) -> Result<Outcome, QueryError> {
-    let quoted = if table.starts_with('\'') { table.to_owned() } else { quote(session, table)? };
-    let schema = session.check(&format!("select * from {quoted}")).await?;
+    query(session, &format!("select * from {}", from(session, table)?)).await
+}
+
+/// `DESCRIBE SELECT …`
+pub(super) async fn query(session: &Session, sql: &str) -> Result<Outcome, QueryError> {
+    let schema = session.check(sql).await?;
     let rows = schema.fields().iter().map(|field| {
         let nullable = if field.is_nullable() { "YES" } else { "NO" };
         [Some(field.name().clone()), Some(sql_type_name(field.data_type())), Some(nullable.to_owned())]
     });
     Ok(Outcome::table(["column_name", "column_type", "null"], &[], rows.collect()))
+}
+
+/// `SUMMARIZE t`, `SUMMARIZE SELECT …`
+pub(super) async fn summary(session: &Session, what: &str, is_query: bool) -> Result<Outcome, QueryError> {
+    let sql = if is_query { what.to_owned() } else { format!("select * from {}", from(session, what)?) };
+    summarize::summary(session, sql.trim_end_matches(';')).await
+}
+
+/// How a table, or a quoted file, stands after FROM.
+fn from(session: &Session, table: &str) -> Result<String, QueryError> {
+    if table.starts_with('\'') { Ok(table.to_owned()) } else { quote(session, table) }
 }
 
 /// The commits of a table, newest first, up to the version that the session sees.
@@ -183,6 +214,9 @@ fn quote(session: &Session, text: &str) -> Result<String, QueryError> {
 
 /// Says which name was probably meant, or which names there are.
 pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake) -> SqlMistake {
+    if looks_like_a_file(wanted) {
+        return mistake.help("a file's name stands in single quotes: `from 'folder/file.csv'`");
+    }
     let names = session.scope().names();
     if names.is_empty() {
         return mistake.help("this lake has no tables yet: run `elt build`; a file is queried by its quoted name, `from 'file.csv'`");
@@ -192,4 +226,10 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
     let close = || did_you_mean(bare, names.iter().map(|(name, _)| name.table()));
     let help = elsewhere.map(|name| format!("did you mean `{name}`?")).or_else(close);
     mistake.help(help.unwrap_or_else(|| "`show tables` lists what there is".to_owned()))
+}
+
+fn looks_like_a_file(wanted: &str) -> bool {
+    let name = wanted.to_lowercase();
+    let endings = [".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zst"];
+    name.contains(['/', '\\']) || endings.iter().any(|ending| name.ends_with(ending))
 }

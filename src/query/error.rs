@@ -1,9 +1,9 @@
 //! What is wrong with a statement, or with answering it?
 
-use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
-use crate::base::{Diagnostic, ErrorKind, SourceText, did_you_mean};
+use super::words::mistake;
+use crate::base::{Diagnostic, ErrorKind, SourceText};
 use crate::release::ReleaseError;
 use crate::table::TableError;
 
@@ -50,6 +50,11 @@ impl SqlMistake {
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The same, unless it says already what to do next.
+    pub(super) fn help_if_none(self, help: &str) -> Self {
+        if self.help.is_some() { self } else { self.help(help) }
     }
 
     /// The same mistake in a text that begins `lines` lines further down.
@@ -181,99 +186,5 @@ impl From<QueryError> for DataFusionError {
             QueryError::Engine(inner) => inner,
             other => Self::External(Box::new(other)),
         }
-    }
-}
-
-/// The user's mistake behind an error, if it is one: words, place and help.
-fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
-    let (diagnostic, root) = innermost(error);
-    let mut mistake = match root {
-        DataFusionError::SchemaError(schema, _) => schema_mistake(schema),
-        DataFusionError::Plan(message) => SqlMistake::new("elt::sql::plan", plan_words(message)),
-        DataFusionError::SQL(error, _) => SqlMistake::new("elt::sql::syntax", error.to_string()),
-        DataFusionError::NotImplemented(message) => {
-            SqlMistake::new("elt::sql::not_supported", message.clone())
-        }
-        DataFusionError::Configuration(message) => SqlMistake::new("elt::sql::setting", message.clone()),
-        DataFusionError::ArrowError(error, _) => match &**error {
-            arrow::error::ArrowError::CastError(message)
-            | arrow::error::ArrowError::ParseError(message)
-            | arrow::error::ArrowError::ComputeError(message)
-            | arrow::error::ArrowError::InvalidArgumentError(message) => {
-                SqlMistake::new(VALUE, message.clone())
-            }
-            arrow::error::ArrowError::DivideByZero => SqlMistake::new(VALUE, "division by zero")
-                .help("write `a / nullif(b, 0)` where the divisor may be 0"),
-            arrow::error::ArrowError::ArithmeticOverflow(message) => {
-                SqlMistake::new(VALUE, message.clone()).help("cast to a wider type first")
-            }
-            _ => return None,
-        },
-        DataFusionError::Execution(message) => SqlMistake::new(VALUE, message.clone()),
-        DataFusionError::ResourcesExhausted(message) => SqlMistake::new("elt::sql::memory", message.clone())
-            .help("raise the limit, or select fewer columns or rows"),
-        _ => return None,
-    };
-    if let Some(diagnostic) = diagnostic {
-        if let Some(span) = &diagnostic.span {
-            mistake = mistake.at(span.start.line, span.start.column);
-        }
-        if let Some(help) = diagnostic.helps.first() {
-            mistake.help.get_or_insert_with(|| help.message.clone());
-        }
-    }
-    Some(mistake)
-}
-
-/// The first diagnostic with a place on the way in, and the error at the bottom.
-fn innermost(error: &DataFusionError) -> (Option<&datafusion::common::Diagnostic>, &DataFusionError) {
-    match error {
-        DataFusionError::Diagnostic(diagnostic, inner) => {
-            let (deeper, root) = innermost(inner);
-            (deeper.or(Some(diagnostic)), root)
-        }
-        DataFusionError::Context(_, inner) => innermost(inner),
-        DataFusionError::Shared(inner) => innermost(inner),
-        DataFusionError::Collection(all) => all.first().map_or((None, error), innermost),
-        _ => (None, error),
-    }
-}
-
-fn schema_mistake(error: &SchemaError) -> SqlMistake {
-    match error {
-        SchemaError::FieldNotFound { field, valid_fields } => {
-            let known: Vec<String> = valid_fields.iter().map(|field| field.name().to_owned()).collect();
-            let mistake =
-                SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{}`", field.name()));
-            match did_you_mean(field.name(), known.iter().map(String::as_str)) {
-                Some(help) => mistake.help(help),
-                None if known.is_empty() => mistake,
-                None => mistake.help(format!("the columns are: {}", shortened(&known))),
-            }
-        }
-        SchemaError::AmbiguousReference { field } => SqlMistake::new(
-            "elt::sql::ambiguous_column",
-            format!("the column `{}` is in more than one table", field.name()),
-        )
-        .help("write the table before it: `orders.id`"),
-        other => SqlMistake::new("elt::sql::plan", other.to_string()),
-    }
-}
-
-fn shortened(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
-    let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
-}
-
-/// DataFusion's words for a plan error, without the traces of our names for versions.
-fn plan_words(message: &str) -> String {
-    let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
-    match message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
-        Some(name) => {
-            let name = name.split('@').next().unwrap_or(name);
-            format!("there is no table `{}`", name.strip_prefix("elt.").unwrap_or(name))
-        }
-        None => message.trim_start_matches("Error during planning: ").to_owned(),
     }
 }

@@ -14,6 +14,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
 
+use super::dialect::Reader;
 use super::provider::StateOf;
 use super::{QueryError, SqlMistake};
 use crate::base::did_you_mean;
@@ -21,6 +22,8 @@ use crate::base::did_you_mean;
 /// The schema in which a quoted name is a file's.
 pub(super) struct FileSchema {
     pub(super) state: StateOf,
+    /// How they are read.
+    pub(super) reader: Reader,
 }
 
 impl std::fmt::Debug for FileSchema {
@@ -42,10 +45,14 @@ impl SchemaProvider for FileSchema {
     async fn table(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let state = self.state.get().and_then(|state| state());
         let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
-        if !is_glob(path) && !std::path::Path::new(path).exists() {
+        let exists = match is_glob(path) && !path.contains("://") {
+            true => glob::glob(path).is_ok_and(|mut found| found.next().is_some()),
+            false => std::path::Path::new(path).exists(),
+        };
+        if !exists {
             return Err(QueryError::Sql(missing(path)).into());
         }
-        let (format, extension) = format_of(path).map_err(QueryError::Sql)?;
+        let (format, extension) = self.format(path).map_err(QueryError::Sql)?;
         check_headers(path).map_err(QueryError::Sql)?;
         let url = ListingTableUrl::parse(path)?;
         let options = ListingOptions::new(format).with_file_extension(extension);
@@ -54,6 +61,24 @@ impl SchemaProvider for FileSchema {
             return Err(QueryError::Sql(missing(path)).into());
         }
         Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+    }
+}
+
+impl FileSchema {
+    /// The format to read, and the ending of the files that belong together.
+    fn format(&self, path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), SqlMistake> {
+        let packed = compression(&path.to_lowercase());
+        Ok(match self.reader {
+            Reader::Ending => return format_of(path),
+            Reader::Csv { delimiter, header } => {
+                let csv = CsvFormat::default().with_has_header(header).with_delimiter(delimiter);
+                (Arc::new(csv.with_file_compression_type(packed.1)), String::new())
+            }
+            Reader::Json => {
+                (Arc::new(JsonFormat::default().with_file_compression_type(packed.1)), String::new())
+            }
+            Reader::Parquet => (Arc::new(ParquetFormat::default()), String::new()),
+        })
     }
 }
 
@@ -112,9 +137,8 @@ fn missing(path: &str) -> SqlMistake {
     }
 }
 
-/// The format that a file's name tells, and the ending by which its neighbours are found.
-fn format_of(path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), SqlMistake> {
-    let name = path.to_lowercase();
+/// How a file is packed, by the end of its name.
+fn compression(name: &str) -> (&'static str, FileCompressionType) {
     let compressions = [
         (".gz", FileCompressionType::GZIP),
         (".zst", FileCompressionType::ZSTD),
@@ -122,10 +146,14 @@ fn format_of(path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), S
         (".xz", FileCompressionType::XZ),
     ];
     let found = compressions.into_iter().find(|(ending, _)| name.ends_with(ending));
-    let (bare, packed, compression) = match found {
-        Some((ending, compression)) => (name.trim_end_matches(ending), ending, compression),
-        None => (name.as_str(), "", FileCompressionType::UNCOMPRESSED),
-    };
+    found.unwrap_or(("", FileCompressionType::UNCOMPRESSED))
+}
+
+/// The format that a file's name tells, and the ending by which its neighbours are found.
+fn format_of(path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), SqlMistake> {
+    let name = path.to_lowercase();
+    let (packed, compression) = compression(&name);
+    let bare = name.strip_suffix(packed).unwrap_or(&name);
     let ending = bare.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
     let csv = CsvFormat::default().with_has_header(true).with_file_compression_type(compression);
     let format: Arc<dyn FileFormat> = match ending {

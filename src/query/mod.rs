@@ -14,12 +14,16 @@
 mod describe;
 pub mod dialect;
 mod error;
+mod expand;
 mod files;
+mod mend;
 mod outcome;
 mod provider;
 mod scope;
 mod session;
 mod staging;
+mod summarize;
+mod words;
 
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;

@@ -10,7 +10,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 
-use super::dialect::{FILES, Reference, parse_query, pin_to_release, resolve_versions};
+use super::dialect::{self, Reader, Reference};
+use super::expand::expand;
 use super::files::FileSchema;
 use super::scope::Meaning;
 use super::{QueryError, Scope};
@@ -44,8 +45,8 @@ impl CatalogProvider for LakeCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        if name == FILES {
-            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state) }));
+        if let Some(reader) = Reader::read(name) {
+            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state), reader }));
         }
         let known = self.schema_names().iter().any(|known| known == name);
         known.then(|| {
@@ -115,14 +116,12 @@ impl LakeCatalog {
     ) -> Result<LogicalPlan> {
         let in_view =
             |error: QueryError| DataFusionError::from(error).context(format!("in the view `{name}`"));
-        let mut statement = parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
-        let resolved = match release {
-            Some(number) => pin_to_release(&mut statement, number),
-            None => resolve_versions(&mut statement),
-        };
-        resolved.map_err(|mistake| in_view(mistake.into()))?;
+        let mut statement = dialect::parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
+        dialect::honour(&mut statement).map_err(|mistake| in_view(mistake.into()))?;
         let state = self.state.get().and_then(|state| state());
         let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        Box::pin(expand(&state, &mut statement, release)).await.map_err(in_view)?;
+        dialect::prepare(&mut statement, release).map_err(|mistake| in_view(mistake.into()))?;
         Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await
     }
 }

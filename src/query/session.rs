@@ -11,9 +11,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
-use super::dialect::{self, Statement, resolve_versions};
+use super::dialect::{self, Statement};
+use super::expand::expand;
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, describe};
+use super::{Outcome, QueryError, Scope, SqlMistake, describe, mend, words};
+use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,9 +57,11 @@ impl Session {
             .with_config(config)
             .with_runtime_env(scope.tables().runtime())
             .with_default_features()
+            .with_analyzer_rules(mend::analyzer_rules())
             .with_type_planner(Arc::new(LakeTypes))
             .build();
         let context = SessionContext::new_with_state(state);
+        mend::register(&context);
         let catalog = LakeCatalog {
             scope: Arc::clone(&scope),
             default_schema: default_schema.to_owned(),
@@ -105,9 +109,15 @@ impl Session {
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
         match dialect::parse(sql)? {
-            Statement::Query(statement) => self.run(*statement).await,
+            Statement::Query(statement) => Box::pin(self.run(*statement)).await,
             Statement::ShowTables { schema } => Ok(describe::tables(self, schema.as_deref()).await),
             Statement::ShowReleases => describe::releases(self).await,
+            Statement::ShowSchemas => Ok(describe::schemas(self)),
+            Statement::ShowViews => Ok(describe::views(self)),
+            Statement::DescribeQuery { sql } => Box::pin(describe::query(self, &sql)).await,
+            Statement::Summarize { what, is_query } => {
+                Box::pin(describe::summary(self, &what, is_query)).await
+            }
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
@@ -125,36 +135,73 @@ impl Session {
 
     /// Plans a query and runs it. Anything but a query is refused.
     pub async fn query(&self, sql: &str) -> Result<Outcome, QueryError> {
-        self.run(dialect::parse_query(sql)?).await
+        Box::pin(self.run(dialect::parse_query(sql)?)).await
     }
 
     /// Finds every mistake of a query that can be found without reading a row.
     pub async fn check(&self, sql: &str) -> Result<arrow::datatypes::SchemaRef, QueryError> {
-        let plan = self.plan(dialect::parse_query(sql)?).await?;
-        Ok(Arc::new(plan.schema().as_arrow().clone()))
+        let plan = Box::pin(self.plan(dialect::parse_query(sql)?)).await?;
+        let state = self.context.state();
+        let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
+        let analyzed = analyzed.map_err(|error| self.with_suggestion(error.into()))?;
+        Ok(Arc::new(analyzed.schema().as_arrow().clone()))
     }
 
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
-        let plan = self.plan(statement).await?;
-        let frame = Box::pin(self.context.execute_logical_plan(plan)).await?;
-        Ok(Outcome::stream(Box::pin(frame.execute_stream()).await?))
+        let setting = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
+        let plan = Box::pin(self.plan(statement)).await?;
+        let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
+        let frame = frame.map_err(|error| match &setting {
+            Some(setting) => words::setting_mistake(setting, &error).into(),
+            None => self.with_suggestion(error.into()),
+        })?;
+        let rows = Box::pin(frame.execute_stream()).await;
+        Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }
 
     pub(super) async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
-        resolve_versions(&mut statement)?;
         let state = self.context.state();
+        dialect::honour(&mut statement)?;
+        Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
+        dialect::prepare(&mut statement, None)?;
         let planned =
             Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
         planned.map_err(|error| self.with_suggestion(error.into()))
     }
 
-    /// Adds the name that was probably meant to "there is no table".
+    /// Adds the name that was probably meant to "there is no table", or no function.
     fn with_suggestion(&self, error: QueryError) -> QueryError {
         let QueryError::Sql(mistake) = error else { return error };
-        let wanted =
-            mistake.message().strip_prefix("there is no table `").and_then(|rest| rest.strip_suffix('`'));
-        let Some(wanted) = wanted.map(str::to_owned) else { return mistake.into() };
-        describe::no_such_table(self, &wanted, mistake).into()
+        let named = |kind: &str| {
+            let rest = mistake.message().strip_prefix("there is no ")?.strip_prefix(kind)?;
+            Some(rest.strip_prefix(" `")?.strip_suffix('`')?.to_owned())
+        };
+        if let Some(wanted) = named("table") {
+            return describe::no_such_table(self, &wanted, mistake).into();
+        }
+        match named("function") {
+            Some(wanted) => self.no_such_function(&wanted, mistake).into(),
+            None => mistake.into(),
+        }
+    }
+
+    fn no_such_function(&self, wanted: &str, mistake: SqlMistake) -> SqlMistake {
+        if self.context.state().window_functions().contains_key(wanted) {
+            return SqlMistake::new("elt::sql::plan", format!("`{wanted}` needs a window"))
+                .help(format!("write `{wanted}(…) over (order by …)`"));
+        }
+        let mut known = self.function_names();
+        let is_common = |name: &String| ["count", "sum", "avg", "min", "max"].contains(&name.as_str());
+        known.sort_by_key(|name| (!is_common(name), name.clone()));
+        let help = did_you_mean(wanted, known.iter().map(String::as_str));
+        mistake.help(help.unwrap_or_else(|| "`show functions` lists what there is".to_owned()))
+    }
+
+    /// The functions that a query can call, in no order.
+    pub fn function_names(&self) -> Vec<String> {
+        let state = self.context.state();
+        let (scalar, aggregate) = (state.scalar_functions().keys(), state.aggregate_functions().keys());
+        scalar.chain(aggregate).chain(state.window_functions().keys()).cloned().collect()
     }
 }
 
@@ -170,6 +217,11 @@ impl TypePlanner for LakeTypes {
             ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => {
                 Some("UTC".into())
             }
+            // Nine digits are more than a lake keeps.
+            ast::DataType::Timestamp(
+                Some(4..=9),
+                ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone,
+            ) => None,
             ast::DataType::String(_) => return Ok(Some(nullable(DataType::Utf8))),
             _ => return Ok(None),
         };

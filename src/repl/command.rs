@@ -4,6 +4,7 @@
 //! the arguments. The function does nothing: it says what to do, as an [`Action`].
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::render::Format;
 use crate::base::{Diagnostic, ReleaseNumber, did_you_mean};
@@ -21,6 +22,25 @@ pub(super) enum Action {
     Format(Option<Format>),
     /// One line for each column, or the table again.
     Expand(Switch),
+    /// One line for each column in the next answer.
+    ExpandOnce,
+    /// Answer the last statement again.
+    Again {
+        /// With one line for each column.
+        expanded: bool,
+    },
+    /// Answer the last statement again and again, with this pause.
+    Watch(Duration),
+    /// Write in an editor, and run it: a file, or the last statement.
+    Edit(Option<PathBuf>),
+    /// List the variables.
+    Variables,
+    /// Give a variable its value.
+    Set(String, String),
+    /// Forget a variable.
+    Unset(String),
+    /// Run a line of the system's shell.
+    System(String),
     /// Tell how long each answer took, or no longer.
     Time(Switch),
     /// Show so many rows of a table, and how many of them from the end; all if nothing.
@@ -106,6 +126,25 @@ const COMMANDS: &[Command] = &[
         read: |_| answer("show tables"),
     },
     Command {
+        names: &["\\d+"],
+        arguments: "TABLE",
+        help: "a table's files, size and properties",
+        read: details,
+    },
+    Command {
+        names: &["\\dv"],
+        arguments: "",
+        help: "list the views and their queries",
+        read: |_| answer("show views"),
+    },
+    Command { names: &["\\dn"], arguments: "", help: "list the schemas", read: |_| answer("show schemas") },
+    Command {
+        names: &["\\df"],
+        arguments: "[PATTERN]",
+        help: "list the functions, or those with this in their name",
+        read: functions,
+    },
+    Command {
         names: &["\\history"],
         arguments: "TABLE",
         help: "list the versions of a table",
@@ -126,14 +165,57 @@ const COMMANDS: &[Command] = &[
     Command {
         names: &["\\format", ".mode"],
         arguments: "[NAME]",
-        help: "table, line, csv, json, jsonl or markdown",
+        help: "table, csv, json, markdown … (Tab lists)",
         read: format,
     },
     Command {
         names: &["\\x"],
-        arguments: "[on|off]",
+        arguments: "[on|off|once]",
         help: "one line for each column",
-        read: |text| Ok(Action::Expand(switch("\\x", text)?)),
+        read: |text| match text {
+            "once" => Ok(Action::ExpandOnce),
+            text => Ok(Action::Expand(switch("\\x", text)?)),
+        },
+    },
+    Command {
+        names: &["\\g"],
+        arguments: "",
+        help: "run the statement, or the last one again",
+        read: |_| Ok(Action::Again { expanded: false }),
+    },
+    Command {
+        names: &["\\gx", "\\G"],
+        arguments: "",
+        help: "the same, with one line for each column",
+        read: |_| Ok(Action::Again { expanded: true }),
+    },
+    Command {
+        names: &["\\watch"],
+        arguments: "[SECONDS]",
+        help: "run it every 2 seconds, until Ctrl-C",
+        read: watch,
+    },
+    Command {
+        names: &["\\e", ".edit"],
+        arguments: "[FILE]",
+        help: "write it in $EDITOR, then run it",
+        read: |file| Ok(Action::Edit(path(file))),
+    },
+    Command {
+        names: &["\\set"],
+        arguments: "[NAME VALUE]",
+        help: "a variable: `:name`, and `:'name'` in quotes",
+        read: set,
+    },
+    Command { names: &["\\unset"], arguments: "NAME", help: "forget a variable", read: unset },
+    Command {
+        names: &["\\!", ".shell"],
+        arguments: "COMMAND",
+        help: "run a command of the system",
+        read: |line| match line {
+            "" => Err(mistake("which command?".to_owned())),
+            line => Ok(Action::System(line.to_owned())),
+        },
     },
     Command {
         names: &["\\rows", ".maxrows"],
@@ -169,6 +251,8 @@ A statement ends with `;`. elt answers the SQL of DataFusion, and besides:
   select * from orders as of release 2;               … in release 2, views too
   describe history orders limit 5;                    its versions, newest first
   describe orders;  show tables;  show releases;      what there is
+  summarize orders;  from orders where amount > 10;   at a glance; `select *` may be missing
+  select * exclude (a) rename (b as c) from t;        all columns but …; columns('^x') too
   select * from 'inbox/*.csv';                        files: CSV, JSON, Parquet
   explain select …;  explain analyze select …;        how it is, or was, answered";
 
@@ -179,13 +263,22 @@ A statement ends with `;`. elt answers the SQL of DataFusion, and besides:
 pub(super) fn parse(line: &str) -> Meaning {
     let line = line.trim().trim_end_matches(';').trim_end();
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let named = |command: &&Command| command.names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    let Some(command) = COMMANDS.iter().find(named) else { return Err(unknown(name)) };
+    let exact = |command: &&Command| command.names.contains(&name);
+    let any_case = |command: &&Command| command.names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let found = COMMANDS.iter().find(exact).or_else(|| COMMANDS.iter().find(any_case));
+    let Some(command) = found else { return Err(unknown(name)) };
     let rest = rest.trim();
     if command.arguments.is_empty() && !rest.is_empty() {
         return Err(mistake(format!("`{name}` takes no arguments")).help(usage(command)));
     }
     (command.read)(rest).map_err(|mistake| mistake.maybe_help(Some(usage(command))))
+}
+
+/// Every name that a command has.
+pub(super) fn names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = COMMANDS.iter().flat_map(|command| command.names).copied().collect();
+    names.sort_unstable();
+    names
 }
 
 fn unknown(name: &str) -> Diagnostic {
@@ -213,7 +306,8 @@ fn help() -> String {
         let others = if others.is_empty() { String::new() } else { format!("  ({})", others.join(", ")) };
         text += &format!("\n  {call:<24}{}{others}", command.help);
     }
-    text + "\n\nCtrl-C clears the line or cancels the query; Ctrl-R searches the history."
+    text + "\n\nTab completes; the right arrow takes the grey hint; Ctrl-R searches the history.\n\
+          Ctrl-C clears the line or cancels the query."
 }
 
 fn say(text: String) -> Meaning {
@@ -226,6 +320,49 @@ fn answer(sql: &str) -> Meaning {
 
 fn describe(table: &str) -> Meaning {
     if table.is_empty() { answer("show tables") } else { answer(&format!("describe {table}")) }
+}
+
+fn details(table: &str) -> Meaning {
+    if table.is_empty() {
+        return Err(mistake("which table?".to_owned()));
+    }
+    answer(&format!("describe detail {table}"))
+}
+
+fn functions(pattern: &str) -> Meaning {
+    let pattern = pattern.trim_matches(['*', '%', '\'']).replace('\'', "''");
+    answer(&format!(
+        "select distinct routine_name as name, lower(function_type) as type, syntax_example as example, description \
+         from information_schema.routines where routine_name like '%{pattern}%' order by 1"
+    ))
+}
+
+fn watch(seconds: &str) -> Meaning {
+    let pause = if seconds.is_empty() { Some(2.0) } else { seconds.parse::<f64>().ok() };
+    match pause.filter(|pause| (0.1..=86_400.0).contains(pause)) {
+        Some(pause) => Ok(Action::Watch(Duration::from_secs_f64(pause))),
+        None => Err(mistake(format!("`{seconds}` is not a number of seconds, from 0.1 to 86400"))),
+    }
+}
+
+fn set(text: &str) -> Meaning {
+    if text.is_empty() {
+        return Ok(Action::Variables);
+    }
+    let (name, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err(mistake(format!("`{name}` cannot name a variable: letters, digits and `_`")));
+    }
+    let value = value.trim();
+    let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+    Ok(Action::Set(name.to_owned(), quoted.unwrap_or(value).to_owned()))
+}
+
+fn unset(name: &str) -> Meaning {
+    match name {
+        "" => Err(mistake("which variable?".to_owned())),
+        name => Ok(Action::Unset(name.to_owned())),
+    }
 }
 
 fn history(table: &str) -> Meaning {
@@ -307,6 +444,13 @@ mod tests {
             ("\\releases", Action::Answer("show releases".into())),
             ("\\history orders", Action::Answer("describe history orders".into())),
             ("\\x", Action::Expand(Switch::Other)),
+            ("\\x once", Action::ExpandOnce),
+            ("\\g", Action::Again { expanded: false }),
+            ("\\G", Action::Again { expanded: true }),
+            ("\\watch 0.5", Action::Watch(Duration::from_millis(500))),
+            ("\\set day '2026-01-31'", Action::Set("day".into(), "2026-01-31".into())),
+            ("\\! ls -l", Action::System("ls -l".into())),
+            ("\\d+ orders", Action::Answer("describe detail orders".into())),
             (".timer ON", Action::Time(Switch::On)),
             (".mode md", Action::Format(Some(Format::Markdown))),
             ("\\rows 20 10", Action::Rows(Some((30, 10)))),
@@ -331,7 +475,7 @@ mod tests {
         assert_eq!(told("\\z"), "there is no command `\\z` (`\\?` lists the commands)");
         assert_eq!(told("\\dt now"), "`\\dt` takes no arguments (write `\\dt`)");
         assert_eq!(told("\\history"), "which table's history? (write `\\history TABLE`)");
-        assert_eq!(told("\\x maybe"), "`\\x` is `on` or `off`, not `maybe` (write `\\x [on|off]`)");
+        assert_eq!(told("\\x maybe"), "`\\x` is `on` or `off`, not `maybe` (write `\\x [on|off|once]`)");
         assert_eq!(
             told("\\release one"),
             "`one` is not the number of a release (write `\\release [N|latest]`)"

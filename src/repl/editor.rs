@@ -1,11 +1,22 @@
 //! Where do typed lines come from, and where are they remembered?
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::{Hinter, HistoryHinter};
 use rustyline::history::FileHistory;
-use rustyline::{Config, Editor};
+use rustyline::validate::Validator;
+use rustyline::{ColorMode, CompletionType, Config, Context, Editor, Helper};
+
+use super::command;
+use super::complete::complete;
+use super::highlight::highlight;
+use super::known::Shared;
+use super::render::Format;
 
 use crate::base::{Diagnostic, Error, ErrorKind, Result};
 
@@ -26,19 +37,74 @@ pub(super) enum Typed {
 /// The line editor of a terminal, with a history that outlives it.
 pub(super) struct LineEditor {
     /// Away while it reads, on a thread that may block.
-    editor: Option<Editor<(), FileHistory>>,
+    editor: Option<Editor<Typing, FileHistory>>,
     history: Option<PathBuf>,
 }
 
+/// What helps while a line is typed.
+struct Typing {
+    known: Shared,
+    /// The lines of the statement that came before.
+    before: String,
+    color: bool,
+    hinter: HistoryHinter,
+}
+
+impl Completer for Typing {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, cursor: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let Ok(known) = self.known.read() else { return Ok((cursor, Vec::new())) };
+        let formats = Format::ALL.map(Format::name);
+        let (start, offers) = complete(&self.before, line, cursor, &known, &command::names(), &formats);
+        let pair = |offer: super::complete::Offer| Pair { display: offer.shown, replacement: offer.text };
+        Ok((start, offers.into_iter().map(pair).collect()))
+    }
+}
+
+impl Hinter for Typing {
+    type Hint = String;
+
+    /// The rest of the last statement that began like this, in grey; the right arrow takes it.
+    fn hint(&self, line: &str, cursor: usize, context: &Context<'_>) -> Option<String> {
+        if !self.before.is_empty() || line.trim().is_empty() {
+            return None;
+        }
+        let hint = self.hinter.hint(line, cursor, context)?;
+        hint.lines().next().map(str::to_owned).filter(|hint| !hint.is_empty())
+    }
+}
+
+impl Highlighter for Typing {
+    fn highlight<'l>(&self, line: &'l str, cursor: usize) -> Cow<'l, str> {
+        if self.color { highlight(line, cursor) } else { Cow::Borrowed(line) }
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        if self.color { Cow::Owned(format!("\x1b[2m{hint}\x1b[0m")) } else { Cow::Borrowed(hint) }
+    }
+
+    fn highlight_char(&self, _line: &str, _cursor: usize, _kind: CmdKind) -> bool {
+        self.color
+    }
+}
+
+impl Validator for Typing {}
+
+impl Helper for Typing {}
+
 impl LineEditor {
     /// Opens the terminal. A history that cannot be read is left alone.
-    pub(super) fn open(history: Option<PathBuf>) -> Result<Self> {
+    pub(super) fn open(history: Option<PathBuf>, known: Shared, color: bool) -> Result<Self> {
         let config = Config::builder()
             .max_history_size(REMEMBERED)
             .and_then(|config| config.history_ignore_dups(true));
-        let config = config.map_err(no_terminal)?.history_ignore_space(true).build();
+        let config = config.map_err(no_terminal)?.history_ignore_space(true);
+        let colors = if color { ColorMode::Enabled } else { ColorMode::Disabled };
+        let config = config.completion_type(CompletionType::List).color_mode(colors).build();
         let entries = FileHistory::with_config(&config);
         let mut editor = Editor::with_history(config, entries).map_err(no_terminal)?;
+        editor.set_helper(Some(Typing { known, before: String::new(), color, hinter: HistoryHinter::new() }));
         let history =
             history.filter(|path| path.parent().is_none_or(|folder| std::fs::create_dir_all(folder).is_ok()));
         if let Some(path) = &history {
@@ -47,9 +113,13 @@ impl LineEditor {
         Ok(Self { editor: Some(editor), history })
     }
 
-    /// Reads what is typed after `prompt`; `styled` is the same prompt with colours.
-    pub(super) async fn line(&mut self, prompt: String, styled: String) -> Result<Typed> {
+    /// Reads what is typed after `prompt`; `styled` is the same prompt with colours, `before` what was typed of
+    /// the statement so far.
+    pub(super) async fn line(&mut self, prompt: String, styled: String, before: &str) -> Result<Typed> {
         let mut editor = self.editor.take().expect("one line is read at a time");
+        if let Some(typing) = editor.helper_mut() {
+            before.clone_into(&mut typing.before);
+        }
         let reading = tokio::task::spawn_blocking(move || {
             let typed = editor.readline(&(prompt, styled));
             (editor, typed)
@@ -89,7 +159,7 @@ pub fn terminal_width() -> Option<usize> {
     width_of(&mut Editor::<(), FileHistory>::new().ok()?)
 }
 
-fn width_of(editor: &mut Editor<(), FileHistory>) -> Option<usize> {
+fn width_of<H: Helper>(editor: &mut Editor<H, FileHistory>) -> Option<usize> {
     let (width, _) = editor.dimensions()?;
     Some(usize::from(width)).filter(|width| *width > 0)
 }
@@ -140,10 +210,10 @@ mod tests {
     fn statements_of_many_lines_are_remembered_as_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/elt/history");
-        let mut editor = LineEditor::open(Some(path.clone())).unwrap();
+        let mut editor = LineEditor::open(Some(path.clone()), Shared::default(), false).unwrap();
         editor.remember("select 1,\n  '\\n';\n");
         editor.remember("\\dt");
-        let again = LineEditor::open(Some(path.clone())).unwrap().editor.unwrap();
+        let again = LineEditor::open(Some(path.clone()), Shared::default(), false).unwrap().editor.unwrap();
         let entries: Vec<&String> = again.history().iter().collect();
         assert_eq!(entries, ["select 1,\n  '\\n';", "\\dt"]);
         #[cfg(unix)]

@@ -12,6 +12,7 @@ use super::explain::{at_piece, placed};
 use super::input::{Entry, read};
 use super::render::{Format, ShowError, ShowOptions, show_from};
 use super::threads::Threads;
+use super::variables::Variables;
 use crate::base::{Diagnostic, Error, ErrorKind, ReleaseNumber, Result, SourceText};
 use crate::lakehouse::{Lakehouse, Outcome, Piece, QueryError, Session, SqlMistake};
 
@@ -60,6 +61,11 @@ pub(super) struct Sitting<'a> {
     out: &'a mut (dyn Write + Send),
     file: Option<(PathBuf, BufWriter<File>)>,
     depth: usize,
+    /// What was answered last, for `\\g` and `\\watch`.
+    last: Option<String>,
+    /// Whether the next answer has one line for each column.
+    once: bool,
+    variables: Variables,
 }
 
 impl<'a> Sitting<'a> {
@@ -76,12 +82,30 @@ impl<'a> Sitting<'a> {
             None => (lakehouse.session().await?, sees),
         };
         let chosen = settings.release.is_some();
-        Ok(Self { lakehouse, session, sees, chosen, threads, settings, out, file: None, depth: 0 })
+        Ok(Self {
+            lakehouse,
+            session,
+            sees,
+            chosen,
+            threads,
+            settings,
+            out,
+            file: None,
+            depth: 0,
+            last: None,
+            once: false,
+            variables: Variables::default(),
+        })
     }
 
     /// The release that is read.
     pub(super) fn release(&self) -> Option<ReleaseNumber> {
         self.session.scope().pins().release
+    }
+
+    /// The session that statements are answered in.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Whether it stays the same when a newer one comes.
@@ -114,6 +138,15 @@ impl<'a> Sitting<'a> {
     /// Answers a statement and shows the answer.
     async fn answer(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
         self.follow().await?;
+        self.last = Some(piece.sql.clone());
+        if let Some(sql) = self.variables.fill(&piece.sql) {
+            let source = SourceText::new(&source.path, &sql);
+            return self.answered(&source, &Piece { bytes: 0..sql.len(), sql }).await;
+        }
+        self.answered(source, piece).await
+    }
+
+    async fn answered(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
         let begun = Instant::now();
         let outcome = self.outcome(&piece.sql).await.map_err(|error| placed(error, source, piece))?;
         let shown = self.show(outcome).await.map_err(|error| match error {
@@ -144,12 +177,13 @@ impl<'a> Sitting<'a> {
     /// Says whether anybody still reads.
     async fn show(&mut self, outcome: Outcome) -> Result<bool, ShowError> {
         let settings = &self.settings;
+        let format = if std::mem::take(&mut self.once) { Format::Line } else { settings.format };
         let shown = match &mut self.file {
             Some((_, file)) => {
                 let options = ShowOptions { null: settings.show.null.clone(), ..ShowOptions::default() };
-                show_from(&self.threads, outcome, settings.format, &options, file).await?
+                show_from(&self.threads, outcome, format, &options, file).await?
             }
-            None => show_from(&self.threads, outcome, settings.format, &settings.show, self.out).await?,
+            None => show_from(&self.threads, outcome, format, &settings.show, self.out).await?,
         };
         Ok(shown.whole)
     }
@@ -189,6 +223,17 @@ impl<'a> Sitting<'a> {
             }
             Action::Format(Some(format)) => settings.format = format,
             Action::Format(None) => eprintln!("the format is: {}", settings.format),
+            Action::ExpandOnce => self.once = true,
+            Action::Again { expanded } => {
+                self.once = expanded;
+                return self.again().await;
+            }
+            Action::Watch(pause) => return self.watch(pause).await,
+            Action::Edit(path) => return self.edit(path).await,
+            Action::Variables => eprint!("{}", self.variables),
+            Action::Set(name, value) => self.variables.set(name, value),
+            Action::Unset(name) => self.variables.unset(&name),
+            Action::System(line) => system(line).await?,
             Action::Expand(switch) => {
                 let on = switch.turn(settings.format == Format::Line);
                 settings.format = if on { Format::Line } else { Format::Table };
@@ -207,6 +252,46 @@ impl<'a> Sitting<'a> {
             Action::Release(wanted) => self.turn_to(wanted).await?,
         }
         Ok(Flow::Stay)
+    }
+
+    /// Answers once more what was answered last.
+    async fn again(&mut self) -> Result<Flow> {
+        let Some(sql) = self.last.clone() else {
+            let help = "type a statement first, then `\\g`";
+            return Err(Error::user("elt::shell::nothing", "there is no statement yet".to_owned(), help));
+        };
+        let source = SourceText::new("statement", &sql);
+        Box::pin(self.answer(&source, &Piece { bytes: 0..sql.len(), sql })).await
+    }
+
+    /// Answers it again and again, with pauses, until Ctrl-C.
+    async fn watch(&mut self, pause: Duration) -> Result<Flow> {
+        loop {
+            tokio::time::sleep(pause).await;
+            if self.again().await? == Flow::Leave {
+                return Ok(Flow::Leave);
+            }
+        }
+    }
+
+    /// Opens an editor on a file, or on the last statement, and runs what was saved.
+    async fn edit(&mut self, path: Option<PathBuf>) -> Result<Flow> {
+        let world = self.lakehouse.world();
+        let named = |name: &str| world.env.get(name).filter(|value| !value.is_empty());
+        let editor = named("VISUAL").or_else(|| named("EDITOR")).map_or("vi", String::as_str);
+        let own = path.is_none();
+        let path = path.unwrap_or_else(|| std::env::temp_dir().join(format!("elt_{}.sql", world.pid)));
+        if own {
+            let text = self.last.as_ref().map_or_else(String::new, |sql| format!("{sql};\n"));
+            std::fs::write(&path, text).map_err(|error| cannot("write", &path, &error))?;
+        }
+        system(format!("{editor} '{}'", path.display())).await?;
+        let text = std::fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error));
+        if own {
+            drop(std::fs::remove_file(&path));
+        }
+        let source = SourceText::new("statement", &text?);
+        Box::pin(self.run(&source)).await
     }
 
     /// Runs a file. Boxed, because a file may include another.
@@ -276,6 +361,21 @@ async fn on_its_own<T: Send + 'static>(
     match task.join_next().await.expect("one task was spawned") {
         Ok(outcome) => outcome,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Runs a line of the system's own shell.
+async fn system(line: String) -> Result<()> {
+    let run = move || std::process::Command::new("sh").arg("-c").arg(&line).status();
+    let ended =
+        tokio::task::spawn_blocking(run).await.map_err(|error| std::io::Error::other(error.to_string()));
+    match ended.and_then(|status| status) {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            eprintln!("{status}");
+            Ok(())
+        }
+        Err(error) => Err(cannot("run", Path::new("sh"), &error)),
     }
 }
 

@@ -2,18 +2,54 @@
 //!
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
+mod clauses;
+mod files;
+mod from_first;
+mod headings;
+mod literals;
 mod split;
 mod statement;
 mod time_travel;
 mod write;
 
+pub(super) use clauses::select_all_from;
+pub(super) use files::Reader;
 pub use split::{Piece, Split, split};
+pub(super) use statement::empty_query;
 pub use statement::{Statement, parse, parse_query};
-pub(super) use time_travel::{FILES, Reference, pin_to_release, resolve_versions};
+pub(super) use time_travel::{FILES, Reference};
 pub(super) use write::{ALL_COLUMNS, PLACES};
 pub use write::{OwnWrite, Vacuum};
 
+use sqlparser::ast;
 use sqlparser::dialect::{Dialect, GenericDialect};
+
+use super::SqlMistake;
+use crate::base::ReleaseNumber;
+
+/// Refuses and rewrites clauses, where no table has to be known for it.
+///
+/// # Errors
+/// A clause that elt does not honour.
+pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
+    clauses::honour(statement)
+}
+
+/// Turns a statement that was read into one that the engine's planner understands as it was meant.
+///
+/// With `release`, tables without a version clause of their own are read from that release.
+///
+/// # Errors
+/// A clause that cannot be honoured.
+pub(super) fn prepare(
+    statement: &mut ast::Statement,
+    release: Option<ReleaseNumber>,
+) -> Result<(), SqlMistake> {
+    clauses::honour(statement)?;
+    headings::give(statement);
+    literals::keep_digits(statement);
+    time_travel::resolve_versions(statement, release)
+}
 
 /// The SQL of elt.
 ///

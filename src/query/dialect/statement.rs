@@ -6,6 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use super::EltDialect;
+use super::from_first::select_all;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, own_write, without_using_delta};
 use crate::query::SqlMistake;
@@ -33,6 +34,22 @@ pub enum Statement {
     },
     /// `SHOW RELEASES`
     ShowReleases,
+    /// `SHOW SCHEMAS`
+    ShowSchemas,
+    /// `SHOW VIEWS`
+    ShowViews,
+    /// `DESCRIBE SELECT …`
+    DescribeQuery {
+        /// The query.
+        sql: String,
+    },
+    /// `SUMMARIZE t`, `SUMMARIZE SELECT …`
+    Summarize {
+        /// The table as written, or the query.
+        what: String,
+        /// Whether it is a query.
+        is_query: bool,
+    },
     /// `DESCRIBE t`
     Describe {
         /// The table or view, as written.
@@ -84,7 +101,7 @@ pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let dialect = EltDialect::default();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(spell_out_releases(tokens));
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(spell_out_releases(tokens)));
     let statement = parser.parse_statement().map_err(syntax)?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
@@ -128,6 +145,39 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
             Statement::ShowTables { schema: Some(name(&solid[3..], "SHOW TABLES IN")?.0) }
         }
         ["SHOW", "RELEASES"] => Statement::ShowReleases,
+        ["SHOW", "SCHEMAS" | "DATABASES"] => Statement::ShowSchemas,
+        ["SHOW", "VIEWS"] => Statement::ShowViews,
+        ["SHOW", "COLUMNS", "FROM" | "IN"] => {
+            Statement::Describe { table: only_name(&solid[3..], "SHOW COLUMNS FROM")? }
+        }
+        ["SUMMARIZE" | "SUMMARISE", next, ..] => {
+            let is_query = begins_query(next);
+            let what = if is_query { text_after(tokens, 1) } else { only_name(&solid[1..], "SUMMARIZE")? };
+            Statement::Summarize { what, is_query }
+        }
+        ["DESCRIBE" | "DESC", next, ..] if begins_query(next) => {
+            Statement::DescribeQuery { sql: text_after(tokens, 1) }
+        }
+        ["PIVOT" | "UNPIVOT", ..] => {
+            return Err(SqlMistake::new("elt::sql::not_supported", "PIVOT as a statement is not supported").help(
+                "write `select * from t pivot (sum(n) for c in ('a', 'b'))`, or `… unpivot (v for k in (a, b))`",
+            ));
+        }
+        ["CREATE", "TEMP" | "TEMPORARY", "VIEW"] => {
+            return Err(SqlMistake::new("elt::sql::not_supported", "a temporary view is not supported")
+                .help(
+                    "write `with v as (select …) select … from v`, or make it a model and run `elt build`",
+                ));
+        }
+        ["USE", ..] => {
+            return Err(SqlMistake::new("elt::sql::not_supported", "USE is not supported")
+                .help("write the schema before the table: `crm.people`"));
+        }
+        ["SET", "VARIABLE", ..] => {
+            return Err(SqlMistake::new("elt::sql::not_supported", "SET VARIABLE is not supported").help(
+                "in the shell `\\set name value` makes a variable, which `:name` and `:'name'` stand for",
+            ));
+        }
         ["DESCRIBE" | "DESC", "HISTORY", ..] => {
             let (table, rest) = name(&solid[2..], "DESCRIBE HISTORY")?;
             Statement::History { table, limit: limit(rest)? }
@@ -139,11 +189,43 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
         ["DESCRIBE" | "DESC", "TABLE", ..] => {
             Statement::Describe { table: only_name(&solid[2..], "DESCRIBE TABLE")? }
         }
-        ["DESCRIBE" | "DESC", next, ..] if !matches!(*next, "SELECT" | "WITH" | "(" | "FROM" | "VALUES") => {
+        ["DESCRIBE" | "DESC", ..] if solid.len() > 1 => {
             Statement::Describe { table: only_name(&solid[1..], "DESCRIBE")? }
         }
         _ => return Ok(None),
     }))
+}
+
+fn begins_query(word: &str) -> bool {
+    matches!(word, "SELECT" | "WITH" | "(" | "FROM" | "VALUES")
+}
+
+/// What was written after the first `skipped` words.
+fn text_after(tokens: &[TokenWithSpan], skipped: usize) -> String {
+    let is_solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    let first = tokens.iter().filter(is_solid).nth(skipped).map(|token| token.span.start);
+    let rest = tokens.iter().skip_while(|token| Some(token.span.start) != first);
+    rest.filter(|token| token.token != Token::EOF).map(|token| token.token.to_string()).collect()
+}
+
+/// `SELECT *`, from nothing yet.
+pub(in crate::query) fn empty_query() -> ast::Query {
+    let statement = parse_tokens(tokenize("select * from t").expect("our own words are correct"));
+    match statement {
+        Ok(ast::Statement::Query(mut query)) => {
+            if let ast::SetExpr::Select(select) = &mut *query.body {
+                select.from.clear();
+            }
+            *query
+        }
+        _ => unreachable!("a select is a query"),
+    }
+}
+
+/// Reads an expression of our own.
+pub(super) fn parse_expression(sql: &str) -> Option<ast::Expr> {
+    let dialect = EltDialect::default();
+    Parser::new(&dialect).try_with_sql(sql).ok()?.parse_expr().ok()
 }
 
 /// Reads `a`, `a.b` or a quoted file name; returns it and what follows.
@@ -263,7 +345,9 @@ mod tests {
         assert_eq!(shown("SHOW TABLES IN Crm"), "ShowTables { schema: Some(\"crm\") }");
         assert_eq!(shown("describe history Main.T limit 3"), "History { table: \"main.t\", limit: Some(3) }");
         assert_eq!(shown("desc 'a.csv'"), "Describe { table: \"'a.csv'\" }");
-        assert!(matches!(parse("describe select 1").unwrap(), Statement::Query(_)));
+        assert_eq!(shown("describe select 1"), "DescribeQuery { sql: \"select 1\" }");
+        assert_eq!(shown("summarize from Crm.T"), "Summarize { what: \"from Crm.T\", is_query: true }");
+        assert_eq!(shown("summarize Crm.T;"), "Summarize { what: \"crm.t\", is_query: false }");
     }
 
     #[test]

@@ -14,12 +14,10 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Statement,
-    TableAlias, TableFactor, TableVersion as VersionClause, Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
+    Statement, TableAlias, TableFactor, TableVersion as VersionClause, Value, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
-
-use sqlparser::ast::{Query, SelectFlavor, SelectItem, SetExpr};
 
 use crate::base::{AsOf, ReleaseNumber, TableVersion, parse_instant};
 use crate::query::SqlMistake;
@@ -118,24 +116,16 @@ impl Reference {
 /// Takes every version clause off a statement and leaves its meaning in the names.
 ///
 /// Quoted file names (`FROM 'a.csv'`) are given their schema in the same pass. Each table keeps the
-/// alias it is known by: `select orders.id from orders version as of 3` works.
+/// alias it is known by: `select orders.id from orders version as of 3` works. With `release`, every table
+/// without a clause, but no CTE, means the table at that release.
 ///
 /// # Errors
 /// A clause that cannot be honoured.
-pub(in crate::query) fn resolve_versions(statement: &mut Statement) -> Result<(), SqlMistake> {
-    let mut resolver = Resolver { release: None, ctes: HashSet::new() };
-    match statement.visit(&mut resolver) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(mistake) => Err(*mistake),
-    }
-}
-
-/// Makes every table of a view's query, but not its CTEs, mean the table at `release`.
-pub(in crate::query) fn pin_to_release(
+pub(super) fn resolve_versions(
     statement: &mut Statement,
-    release: ReleaseNumber,
+    release: Option<ReleaseNumber>,
 ) -> Result<(), SqlMistake> {
-    let mut resolver = Resolver { release: Some(release), ctes: HashSet::new() };
+    let mut resolver = Resolver { release, ctes: HashSet::new() };
     match statement.visit(&mut resolver) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(mistake) => Err(*mistake),
@@ -164,41 +154,16 @@ struct Resolver {
 impl VisitorMut for Resolver {
     type Break = Box<SqlMistake>;
 
-    /// `FROM t` alone means all columns; the parser leaves the list empty.
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
-        if !query.locks.is_empty() {
-            return refuse(
-                "FOR UPDATE and FOR SHARE are not supported",
-                "leave it out: a session reads one release, which nobody changes",
-            );
-        }
         let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
         self.ctes.extend(ctes.map(|cte| cte.alias.name.value.to_lowercase()));
-        if let SetExpr::Select(select) = &mut *query.body
-            && select.flavor == SelectFlavor::FromFirstNoSelect
-        {
-            select.projection.push(SelectItem::Wildcard(Default::default()));
-            select.flavor = SelectFlavor::Standard;
-        }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
-        let TableFactor::Table { name, alias, version, args, sample, with_hints, .. } = factor else {
+        let TableFactor::Table { name, alias, version, args, .. } = factor else {
             return ControlFlow::Continue(());
         };
-        if sample.is_some() {
-            return refuse(
-                "TABLESAMPLE is not supported yet",
-                "filter by chance instead: `where random() < 0.1`",
-            );
-        }
-        if !with_hints.is_empty() {
-            return refuse(
-                "table hints are not supported",
-                "leave them out: readers and writers never wait for each other",
-            );
-        }
         if name.to_string().eq_ignore_ascii_case("table_changes")
             && let Some(args) = args.take()
         {
@@ -217,6 +182,9 @@ impl VisitorMut for Resolver {
                 return refuse("a file has no versions", "leave the version clause out, or query a table");
             }
             name_file(name, alias);
+            return ControlFlow::Continue(());
+        }
+        if is_known_file(name) {
             return ControlFlow::Continue(());
         }
         let as_of = match version.take() {
@@ -258,16 +226,26 @@ fn is_file(name: &ObjectName) -> bool {
     matches!(&name.0[..], [ObjectNamePart::Identifier(Ident { quote_style: Some('\''), .. })])
 }
 
+/// A file that a table function named.
+fn is_known_file(name: &ObjectName) -> bool {
+    matches!(&name.0[..], [ObjectNamePart::Identifier(schema), _] if schema.value.starts_with(FILES))
+}
+
 /// `'data/a.csv'` becomes `"@file"."data/a.csv" as a`.
 fn name_file(name: &mut ObjectName, alias: &mut Option<TableAlias>) {
     let Some(ObjectNamePart::Identifier(path)) = name.0.first_mut() else { return };
     path.quote_style = Some('"');
-    let file = path.value.rsplit('/').next().unwrap_or_default();
-    let stem = file.split('.').next().unwrap_or_default().to_lowercase();
-    if !stem.is_empty() && !stem.contains('*') {
+    if let Some(stem) = stem(&path.value) {
         alias.get_or_insert_with(|| known_as(Ident { value: stem, quote_style: Some('"'), span: path.span }));
     }
     name.0.insert(0, ObjectNamePart::Identifier(Ident::with_quote('"', FILES)));
+}
+
+/// The name that a file is known by: its own, up to the first dot.
+pub(super) fn stem(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let stem = file.split('.').next().unwrap_or_default().to_lowercase();
+    (!stem.is_empty() && !stem.contains('*')).then_some(stem)
 }
 
 fn known_as(name: Ident) -> TableAlias {
@@ -389,7 +367,7 @@ mod tests {
 
     fn resolved(sql: &str) -> Result<String, SqlMistake> {
         let mut statement = parse_query(sql)?;
-        resolve_versions(&mut statement)?;
+        resolve_versions(&mut statement, None)?;
         Ok(statement.to_string())
     }
 

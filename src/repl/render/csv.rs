@@ -1,4 +1,4 @@
-//! How are rows written as CSV?
+//! How are rows written as CSV, or with tabs?
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,36 +10,38 @@ use super::cell::Cells;
 /// RFC 4180 with a header and lines that end in `\n`. NULL is nothing at all, an empty text is `""`.
 pub(super) struct Csv {
     names: Vec<String>,
+    between: char,
 }
 
 impl Csv {
-    pub(super) fn new(schema: &SchemaRef) -> Self {
-        Self { names: schema.fields().iter().map(|field| field.name().clone()).collect() }
+    /// With `between` two fields: a comma or a tab.
+    pub(super) fn new(schema: &SchemaRef, between: char) -> Self {
+        Self { names: schema.fields().iter().map(|field| field.name().clone()).collect(), between }
     }
 }
 
 impl Renderer for Csv {
     fn begin(&mut self, page: &mut String) {
-        record(page, self.names.iter().cloned().map(Some));
+        record(page, self.names.iter().cloned().map(Some), self.between);
     }
 
     fn rows(&mut self, batch: &RecordBatch, page: &mut String) -> Result<(), ArrowError> {
         let mut cells = Cells::of(batch)?;
         for row in 0..batch.num_rows() {
-            record(page, cells.row(row));
+            record(page, cells.row(row), self.between);
         }
         Ok(())
     }
 }
 
-fn record(page: &mut String, fields: impl Iterator<Item = Option<String>>) {
+fn record(page: &mut String, fields: impl Iterator<Item = Option<String>>, between: char) {
     for (at, field) in fields.enumerate() {
         if at > 0 {
-            page.push(',');
+            page.push(between);
         }
         match field {
             None => {}
-            Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => {
+            Some(text) if text.is_empty() || text.contains([between, '"', '\n', '\r']) => {
                 page.push('"');
                 page.push_str(&text.replace('"', "\"\""));
                 page.push('"');

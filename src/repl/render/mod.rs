@@ -7,6 +7,8 @@
 
 mod cell;
 mod csv;
+mod html;
+mod insert;
 mod json;
 mod layout;
 mod line;
@@ -45,11 +47,27 @@ pub enum Format {
     Jsonl,
     /// A pipe table.
     Markdown,
+    /// Like CSV, with tabs.
+    Tsv,
+    /// A table of a web page.
+    Html,
+    /// One INSERT for each row.
+    Insert,
 }
 
 impl Format {
     /// Every format, as help lists them.
-    pub const ALL: [Self; 6] = [Self::Table, Self::Line, Self::Csv, Self::Json, Self::Jsonl, Self::Markdown];
+    pub const ALL: [Self; 9] = [
+        Self::Table,
+        Self::Line,
+        Self::Csv,
+        Self::Tsv,
+        Self::Json,
+        Self::Jsonl,
+        Self::Markdown,
+        Self::Html,
+        Self::Insert,
+    ];
 
     /// The name that users write.
     pub fn name(self) -> &'static str {
@@ -60,6 +78,9 @@ impl Format {
             Self::Json => "json",
             Self::Jsonl => "jsonl",
             Self::Markdown => "markdown",
+            Self::Tsv => "tsv",
+            Self::Html => "html",
+            Self::Insert => "insert",
         }
     }
 }
@@ -90,6 +111,9 @@ impl FromStr for Format {
             "json" => Self::Json,
             "jsonl" | "jsonlines" | "ndjson" => Self::Jsonl,
             "markdown" | "md" => Self::Markdown,
+            "tsv" | "tabs" => Self::Tsv,
+            "html" => Self::Html,
+            "insert" => Self::Insert,
             other => {
                 let names = Self::ALL.map(Self::name);
                 let all = || format!("the formats are {}", names.join(", "));
@@ -272,7 +296,10 @@ fn renderer<'a>(
         Format::Table | Format::Line if plan::is_plan(schema) => Box::new(plan::Plan::default()),
         Format::Table => Box::new(table::Table::new(schema, options)),
         Format::Line => Box::new(line::Lines::new(schema, options)),
-        Format::Csv => Box::new(csv::Csv::new(schema)),
+        Format::Csv => Box::new(csv::Csv::new(schema, ',')),
+        Format::Tsv => Box::new(csv::Csv::new(schema, '\t')),
+        Format::Html => Box::new(html::Html::new(schema, options)),
+        Format::Insert => Box::new(insert::Inserts::new(schema)),
         Format::Json => Box::new(json::Json::array(schema)),
         Format::Jsonl => Box::new(json::Json::lines(schema)),
         Format::Markdown => Box::new(markdown::Markdown::new(schema, options)),

@@ -1,0 +1,221 @@
+//! What is a column called that was given no name?
+//!
+//! As it was written: `count(*)`, `amount * 2`, `1`. The engine would call the last `Int64(1)`. Names are given at
+//! every level, so `select * from (select count(*) from t)` shows the same. A second column of one name is
+//! called `id_1`, where the engine would refuse the query.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+};
+
+/// Gives a name to every column that has none.
+pub(super) fn give(statement: &mut Statement) {
+    let _: ControlFlow<()> = statement.visit(&mut Headings);
+}
+
+struct Headings;
+
+impl VisitorMut for Headings {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let mut taken: HashSet<String> = HashSet::new();
+        for item in &mut select.projection {
+            match item {
+                SelectItem::ExprWithAlias { alias, .. } => drop(taken.insert(folded(alias))),
+                SelectItem::UnnamedExpr(expr) => name(item_of(expr), &mut taken, item),
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What is sorted by stands in the list under its name; with `distinct` the engine looks for no other.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let (Some(order_by), SetExpr::Select(select)) = (&mut query.order_by, &*query.body) else {
+            return ControlFlow::Continue(());
+        };
+        let is_plain =
+            |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+        match &mut order_by.kind {
+            OrderByKind::All(options) if select.projection.iter().all(is_plain) => {
+                let options = *options;
+                let places = (1..=select.projection.len()).map(|place| OrderByExpr {
+                    expr: Expr::value(Value::Number(place.to_string(), false)),
+                    options,
+                    with_fill: None,
+                });
+                order_by.kind = OrderByKind::Expressions(places.collect());
+            }
+            OrderByKind::Expressions(sorted) if select.distinct.is_some() => {
+                for sorted in sorted.iter_mut().filter(|sorted| !is_column(&sorted.expr)) {
+                    let text = text_of(&sorted.expr);
+                    let alias = select.projection.iter().find_map(|item| match item {
+                        SelectItem::ExprWithAlias { expr, alias } if text_of(expr) == text => Some(alias),
+                        _ => None,
+                    });
+                    if let Some(alias) = alias {
+                        sorted.expr = Expr::Identifier(alias.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// How an expression is known before it is given a name.
+struct Item {
+    /// What stands above the column.
+    heading: String,
+    /// What makes it the same column as another: with its table, where that is written.
+    identity: String,
+    /// Whether the engine calls it so without being told.
+    is_known: bool,
+}
+
+fn item_of(expr: &Expr) -> Item {
+    match expr {
+        Expr::Identifier(name) => Item { heading: folded(name), identity: folded(name), is_known: true },
+        Expr::CompoundIdentifier(path) => {
+            let heading = path.last().map(folded).unwrap_or_default();
+            let identity = path.iter().map(folded).collect::<Vec<_>>().join(".");
+            Item { heading, identity, is_known: true }
+        }
+        Expr::Function(call) if may_be_many(call) => {
+            Item { heading: String::new(), identity: text_of(expr), is_known: true }
+        }
+        Expr::Cast { expr: inner, .. } if is_column(inner) => item_of(inner),
+        Expr::Nested(inner) => item_of(inner),
+        Expr::Subquery(query) => {
+            let heading = heading_of(query).unwrap_or_else(|| text_of(expr));
+            Item { identity: heading.clone(), heading, is_known: false }
+        }
+        other => {
+            let text = text_of(other);
+            Item { heading: text.clone(), identity: text, is_known: false }
+        }
+    }
+}
+
+/// Whether this unnests a struct, or may: it becomes as many columns as the struct has fields.
+fn may_be_many(call: &Function) -> bool {
+    let is_unnest = call.name.to_string().eq_ignore_ascii_case("unnest");
+    let of_array = match &call.args {
+        FunctionArguments::List(list) => {
+            matches!(list.args.as_slice(), [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Array(_)))])
+        }
+        _ => false,
+    };
+    is_unnest && !of_array
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+/// What the only column of a subquery is called.
+fn heading_of(query: &Query) -> Option<String> {
+    let SetExpr::Select(select) = &*query.body else { return None };
+    match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr)] => Some(item_of(expr).heading).filter(|heading| !heading.is_empty()),
+        [SelectItem::ExprWithAlias { alias, .. }] => Some(folded(alias)),
+        _ => None,
+    }
+}
+
+/// Gives the item its name, or the next that is free.
+fn name(known: Item, taken: &mut HashSet<String>, item: &mut SelectItem) {
+    let is_first = taken.insert(known.identity.clone());
+    if is_first && known.is_known {
+        return;
+    }
+    let mut heading = known.heading.clone();
+    if heading.is_empty() {
+        return;
+    }
+    let mut next = 1;
+    if !is_first {
+        taken.insert(heading.clone());
+    }
+    while !is_first && !taken.insert(heading.clone()) {
+        heading = format!("{}_{next}", known.heading);
+        next += 1;
+    }
+    let SelectItem::UnnamedExpr(expr) = item else { return };
+    let expr = std::mem::replace(expr, Expr::value(Value::Null));
+    *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', heading) };
+}
+
+fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
+
+/// The expression as it was written, but for space and the case of names.
+fn text_of(expr: &Expr) -> String {
+    struct LowerCase;
+    impl VisitorMut for LowerCase {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(name) => lower(name),
+                Expr::CompoundIdentifier(path) => path.iter_mut().for_each(lower),
+                Expr::Function(call) => lower_object(&mut call.name),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
+            lower_object(name);
+            ControlFlow::Continue(())
+        }
+    }
+    fn lower(name: &mut Ident) {
+        name.value = folded(name);
+    }
+    fn lower_object(name: &mut ObjectName) {
+        for part in &mut name.0 {
+            if let ObjectNamePart::Identifier(name) = part {
+                lower(name);
+            }
+        }
+    }
+    let mut expr = expr.clone();
+    let _: ControlFlow<()> = expr.visit(&mut LowerCase);
+    expr.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+    use super::*;
+
+    #[test]
+    fn a_column_is_called_as_it_was_written() {
+        for (sql, means) in [
+            ("select 1", "SELECT 1 AS \"1\""),
+            (
+                "select COUNT(*), Sum(O.Amount)",
+                "SELECT COUNT(*) AS \"count(*)\", Sum(O.Amount) AS \"sum(o.amount)\"",
+            ),
+            ("select id, o.id, \"A b\"", "SELECT id, o.id, \"A b\""),
+            ("select id::int", "SELECT id::INT"),
+            ("select 1, 1, 1", "SELECT 1 AS \"1\", 1 AS \"1_1\", 1 AS \"1_2\""),
+            ("select id, ID, id + 1", "SELECT id, ID AS \"id_1\", id + 1 AS \"id + 1\""),
+            ("select (select max(b) from t)", "SELECT (SELECT max(b) AS \"max(b)\" FROM t) AS \"max(b)\""),
+            ("select * from (select 1)", "SELECT * FROM (SELECT 1 AS \"1\")"),
+            ("select unnest(a)", "SELECT unnest(a)"),
+        ] {
+            let mut statement = parse_query(sql).unwrap();
+            give(&mut statement);
+            assert_eq!(statement.to_string(), means);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! How many digits does a number keep?
+//!
+//! All of them. To the engine a number with a point, or one that no bigint holds, is a double of some 16 digits.
+//! [`keep_digits`] makes a decimal of a number with more. One with an exponent stays a double, whatever it meets.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    CastKind, DataType, ExactNumberInfo, Expr, Statement, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+/// What every double keeps.
+const DIGITS_OF_A_DOUBLE: usize = 15;
+/// What the widest decimal keeps.
+const DIGITS_OF_A_DECIMAL: usize = 76;
+
+/// Says the type of numbers that would otherwise lose digits, or gain a type by the company they keep.
+pub(super) fn keep_digits(statement: &mut Statement) {
+    let _: ControlFlow<()> = statement.visit(&mut Numbers);
+}
+
+struct Numbers;
+
+impl VisitorMut for Numbers {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(ValueWithSpan { value: Value::Number(text, _), span }) = expr
+            && let Some(data_type) = exact_type(text)
+        {
+            let text = Value::SingleQuotedString(text.replace('_', ""));
+            let text = Expr::Value(ValueWithSpan { value: text, span: *span });
+            *expr = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(text),
+                data_type,
+                array: false,
+                format: None,
+            };
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The type that a number has to be given; nothing where the engine reads it rightly.
+fn exact_type(text: &str) -> Option<DataType> {
+    let text = text.replace('_', "");
+    if text.contains(['e', 'E']) && !text.starts_with("0x") {
+        return Some(DataType::Double(ExactNumberInfo::None));
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = whole.trim_start_matches('0');
+    let is_number = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+    let digits = whole.len() + fraction.len();
+    let is_kept = match text.contains('.') {
+        true => digits <= DIGITS_OF_A_DOUBLE,
+        false => text.parse::<u64>().is_ok(),
+    };
+    if !is_number || is_kept || digits > DIGITS_OF_A_DECIMAL {
+        return None;
+    }
+    let scale = i64::try_from(fraction.len()).ok()?;
+    Some(DataType::Decimal(ExactNumberInfo::PrecisionAndScale(u64::try_from(digits).ok()?, scale)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_given_where_digits_would_be_lost() {
+        let given = |text: &str| exact_type(text).map(|data_type| data_type.to_string());
+        assert_eq!(given("99999999999999999999").as_deref(), Some("DECIMAL(20,0)"));
+        assert_eq!(given("1234567890.1234567").as_deref(), Some("DECIMAL(17,7)"));
+        assert_eq!(given("0.1234567890123456789").as_deref(), Some("DECIMAL(19,19)"));
+        assert_eq!(given("1e3").as_deref(), Some("DOUBLE"));
+        for kept in ["1", "18446744073709551615", "1.19", "0.1", "5.", ".5", "1_000"] {
+            assert_eq!(given(kept), None, "{kept}");
+        }
+    }
+}

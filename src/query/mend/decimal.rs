@@ -1,0 +1,105 @@
+//! Which number does `1.19` mean beside a decimal?
+//!
+//! Exactly 1.19. A literal with a point is a double to the engine, and a double makes doubles of the decimals
+//! that it meets: money would be inexact, and a filter could no longer skip files. [`ExactLiterals`] makes
+//! such a literal a decimal. A division is left alone: its quotient has more digits as a double.
+
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::{peers, rewrite_expressions};
+
+/// Literals with a point are decimals where they meet one.
+#[derive(Debug)]
+pub(super) struct ExactLiterals;
+
+impl AnalyzerRule for ExactLiterals {
+    fn name(&self) -> &str {
+        "exact_literals"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite_expressions(plan, |mut expr, schema| {
+            let mut changed = false;
+            for group in peers(&mut expr) {
+                changed |= align(group, schema);
+            }
+            if let Expr::BinaryExpr(binary) = &mut expr
+                && matches!(
+                    binary.op,
+                    Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Modulo
+                )
+            {
+                changed |= align(vec![&mut binary.left, &mut binary.right], schema);
+            }
+            Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+        })
+    }
+}
+
+/// Makes the literals among `operands` exact, if the others are decimals and whole numbers.
+fn align(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
+    let mut literals = Vec::new();
+    let mut is_decimal = false;
+    for operand in operands {
+        if let Some(exact) = exact(operand) {
+            literals.push((operand, exact));
+            continue;
+        }
+        match operand.get_type(schema) {
+            Ok(DataType::Decimal128(..)) => is_decimal = true,
+            Ok(DataType::Null) => {}
+            Ok(number) if number.is_integer() => {}
+            _ => return false,
+        }
+    }
+    let changed = is_decimal && !literals.is_empty();
+    for (operand, exact) in literals.into_iter().filter(|_| is_decimal) {
+        *operand = Expr::Literal(exact, None);
+    }
+    changed
+}
+
+/// The decimal that a literal double was written as.
+fn exact(expr: &Expr) -> Option<ScalarValue> {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(double)), _) => decimal(*double),
+        Expr::Negative(inner) => match &**inner {
+            Expr::Literal(ScalarValue::Float64(Some(double)), _) => decimal(-double),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Reads the shortest digits that mean this double, which are the ones that a person wrote.
+fn decimal(double: f64) -> Option<ScalarValue> {
+    if !double.is_finite() {
+        return None;
+    }
+    let text = double.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let scale = u8::try_from(fraction.len()).ok()?;
+    let digits = u8::try_from(whole.trim_start_matches('-').len()).ok()? + scale;
+    let fits = digits <= DECIMAL128_MAX_PRECISION;
+    fits.then(|| ScalarValue::Decimal128(Some(unscaled), digits.max(1), scale.cast_signed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_double_is_read_as_it_was_written() {
+        assert_eq!(decimal(1.19), Some(ScalarValue::Decimal128(Some(119), 3, 2)));
+        assert_eq!(decimal(-0.1), Some(ScalarValue::Decimal128(Some(-1), 2, 1)));
+        assert_eq!(decimal(5.0), Some(ScalarValue::Decimal128(Some(5), 1, 0)));
+        assert_eq!(decimal(1e60), None);
+        assert_eq!(decimal(f64::NAN), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! Where does elt answer otherwise than the engine it is built on?
+//!
+//! DataFusion is right about most of SQL. Here is what a lake wants differently: time has microseconds
+//! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
+//! decimal ([`decimal`]), and `IN` has its answer, nulls included, wherever it stands ([`membership`]).
+//!
+//! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
+//! session: what a person asks, what a model is built from, what a view reads.
+
+mod arithmetic;
+mod decimal;
+mod membership;
+mod sum;
+mod time;
+mod trunc;
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, Operator};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::prelude::SessionContext;
+
+/// The engine's own rules, and ours around its type coercion.
+pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(membership::Membership),
+        Arc::new(decimal::ExactLiterals),
+        Arc::new(time::Microseconds),
+    ];
+    rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(arithmetic::Checked));
+    rules
+}
+
+/// Puts our functions in the place of the engine's.
+pub(super) fn register(context: &SessionContext) {
+    for function in time::functions() {
+        context.register_udf(function);
+    }
+    context.register_udaf(AggregateUDF::from(sum::CheckedSum::new()));
+}
+
+/// Rewrites every expression of a plan, subqueries included, from the inside out. The names of the
+/// columns stay.
+fn rewrite_expressions(
+    plan: LogicalPlan,
+    mut rewrite: impl FnMut(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|plan| {
+        let mut schema = merge_schema(&plan.inputs());
+        if let LogicalPlan::TableScan(scan) = &plan {
+            let source = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
+            schema.merge(&source);
+        }
+        let names = NamePreserver::new(&plan);
+        let plan = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expr.transform_up(|expr| rewrite(expr, &schema))?;
+            Ok(rewritten.update_data(|expr| name.restore(expr)))
+        })?;
+        plan.map_data(LogicalPlan::recompute_schema)
+    })?;
+    Ok(rewritten.data)
+}
+
+/// The operands that an expression brings to one type: the sides of a comparison, the values of a list,
+/// the branches of a `case`, the arguments of `coalesce`.
+fn peers(expr: &mut Expr) -> Vec<Vec<&mut Expr>> {
+    match expr {
+        Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
+            vec![vec![&mut binary.left, &mut binary.right]]
+        }
+        Expr::Between(between) => vec![vec![&mut between.expr, &mut between.low, &mut between.high]],
+        Expr::InList(list) => {
+            vec![std::iter::once(&mut *list.expr).chain(list.list.iter_mut()).collect()]
+        }
+        Expr::Case(case) => {
+            let mut compared: Vec<&mut Expr> = Vec::new();
+            let mut answers: Vec<&mut Expr> = Vec::new();
+            let is_compared = case.expr.is_some();
+            compared.extend(case.expr.as_deref_mut());
+            for (when, then) in &mut case.when_then_expr {
+                if is_compared {
+                    compared.push(when);
+                }
+                answers.push(then);
+            }
+            answers.extend(case.else_expr.as_deref_mut());
+            vec![compared, answers]
+        }
+        Expr::ScalarFunction(call) => {
+            let skipped = match call.func.name() {
+                "coalesce" | "nullif" | "nvl" | "greatest" | "least" => 0,
+                "nvl2" => 1,
+                _ => return Vec::new(),
+            };
+            vec![call.args.iter_mut().skip(skipped).collect()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_comparison(op: Operator) -> bool {
+    use Operator as O;
+    let in_order = matches!(op, O::Eq | O::NotEq | O::Lt | O::LtEq | O::Gt | O::GtEq);
+    in_order || matches!(op, O::IsDistinctFrom | O::IsNotDistinctFrom)
+}

@@ -1,0 +1,349 @@
+//! What is the sum of numbers that outgrows their type?
+//!
+//! An error, whatever the order in which they are added. The engine's `sum` wraps around. [`CheckedSum`] adds
+//! in 128 bits, where 2⁶³ rows of the largest bigint fit, and looks at the end whether the answer fits
+//! its type: bigint, ubigint, or a decimal of 38 digits. Everything else is summed by the engine.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, ListArray, UInt64Array,
+};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, internal_err};
+use datafusion::functions_aggregate::sum::Sum;
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, Operator, ReversedUDAF, SetMonotonicity,
+    Signature, StatisticsArgs,
+};
+
+/// How sums are kept until they are whole.
+const STATE: DataType = DataType::Decimal128(38, 0);
+
+/// `sum`, which never wraps around.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct CheckedSum {
+    inner: Sum,
+}
+
+impl CheckedSum {
+    pub(super) fn new() -> Self {
+        Self { inner: Sum::new() }
+    }
+}
+
+/// Whether a sum of this type is ours.
+fn is_checked(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Int64 | DataType::UInt64 | DataType::Decimal128(..))
+}
+
+impl AggregateUDFImpl for CheckedSum {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let data_type = args.return_field.data_type();
+        match (is_checked(data_type), args.is_distinct) {
+            (true, true) => Ok(Box::new(DistinctSum { seen: HashSet::new(), data_type: data_type.clone() })),
+            (true, false) => Ok(Box::new(RunningSum { total: 0, count: 0, data_type: data_type.clone() })),
+            (false, _) => self.inner.accumulator(args),
+        }
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        match is_checked(args.return_field.data_type()) && !args.is_distinct {
+            true => self.accumulator(args),
+            false => self.inner.create_sliding_accumulator(args),
+        }
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        if !is_checked(args.return_type()) {
+            return self.inner.state_fields(args);
+        }
+        Ok(vec![Arc::new(if args.is_distinct {
+            let item = Field::new_list_field(STATE, true);
+            Field::new_list(format_state_name(args.name, "sum distinct"), item, false)
+        } else {
+            Field::new(format_state_name(args.name, "sum"), STATE, true)
+        })])
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        let data_type = args.return_field.data_type();
+        match is_checked(data_type) {
+            true => {
+                Ok(Box::new(GroupSums { totals: Vec::new(), seen: Vec::new(), data_type: data_type.clone() }))
+            }
+            false => self.inner.create_groups_accumulator(args),
+        }
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.inner.set_monotonicity(data_type)
+    }
+
+    fn value_from_stats(&self, args: &StatisticsArgs) -> Option<ScalarValue> {
+        self.inner.value_from_stats(args)
+    }
+
+    /// The engine would add the literal afterwards, once for each row, and could wrap around there.
+    fn simplify_expr_op_literal(
+        &self,
+        _function: &AggregateFunction,
+        _arg: &Expr,
+        _op: Operator,
+        _literal: &Expr,
+        _arg_is_left: bool,
+    ) -> Result<Option<Expr>> {
+        Ok(None)
+    }
+}
+
+/// Gives each number of an array to `each`, with its row.
+fn for_each(array: &ArrayRef, mut each: impl FnMut(usize, i128) -> Result<()>) -> Result<()> {
+    macro_rules! walk {
+        ($type:ty) => {{
+            let array = array.as_primitive::<$type>();
+            match array.nulls() {
+                None => array
+                    .values()
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(row, value)| each(row, i128::from(*value))),
+                Some(nulls) => {
+                    nulls.valid_indices().try_for_each(|row| each(row, i128::from(array.value(row))))
+                }
+            }
+        }};
+    }
+    match array.data_type() {
+        DataType::Int64 => walk!(Int64Type),
+        DataType::UInt64 => walk!(UInt64Type),
+        DataType::Decimal128(..) => walk!(Decimal128Type),
+        DataType::Null => Ok(()),
+        other => internal_err!("sum was not coerced: {other}"),
+    }
+}
+
+fn plus(total: i128, value: i128) -> Result<i128> {
+    total.checked_add(value).ok_or_else(too_large)
+}
+
+fn too_large() -> DataFusionError {
+    DataFusionError::Execution("the sum is too large for its type".to_owned())
+}
+
+/// The sum as its type holds it, or the error that it does not.
+fn finished(total: Option<i128>, data_type: &DataType) -> Result<ScalarValue> {
+    let fits = |digits: u8| total.is_none_or(|total| total.unsigned_abs() < 10_u128.pow(u32::from(digits)));
+    Ok(match data_type {
+        DataType::Int64 => ScalarValue::Int64(total.map(i64::try_from).transpose().map_err(|_| too_large())?),
+        DataType::UInt64 => {
+            ScalarValue::UInt64(total.map(u64::try_from).transpose().map_err(|_| too_large())?)
+        }
+        DataType::Decimal128(precision, scale) if fits(*precision) => {
+            ScalarValue::Decimal128(total, *precision, *scale)
+        }
+        _ => return exec_err!("the sum is too large for its type"),
+    })
+}
+
+fn state(total: Option<i128>) -> ScalarValue {
+    ScalarValue::Decimal128(total, 38, 0)
+}
+
+/// One sum; values may leave it again, as they do when a window moves on.
+#[derive(Debug)]
+struct RunningSum {
+    total: i128,
+    /// How many values are in it.
+    count: u64,
+    data_type: DataType,
+}
+
+impl RunningSum {
+    fn known(&self) -> Option<i128> {
+        (self.count > 0).then_some(self.total)
+    }
+}
+
+impl Accumulator for RunningSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for_each(&values[0], |_, value| {
+            self.total = plus(self.total, value)?;
+            self.count += 1;
+            Ok(())
+        })
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for_each(&values[0], |_, value| {
+            self.total = self.total.checked_sub(value).ok_or_else(too_large)?;
+            self.count -= 1;
+            Ok(())
+        })
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![state(self.known())])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        finished(self.known(), &self.data_type)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+}
+
+/// The sum of the different values.
+#[derive(Debug)]
+struct DistinctSum {
+    seen: HashSet<i128>,
+    data_type: DataType,
+}
+
+impl Accumulator for DistinctSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for_each(&values[0], |_, value| {
+            self.seen.insert(value);
+            Ok(())
+        })
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let lists: &ListArray = states[0].as_list();
+        lists.iter().flatten().try_for_each(|values| self.update_batch(&[values]))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values: Vec<ScalarValue> = self.seen.iter().map(|value| state(Some(*value))).collect();
+        Ok(vec![ScalarValue::List(ScalarValue::new_list(&values, &STATE, true))])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let total = self.seen.iter().try_fold(0, |total, value| plus(total, *value))?;
+        finished((!self.seen.is_empty()).then_some(total), &self.data_type)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.seen.capacity() * size_of::<i128>()
+    }
+}
+
+/// A sum for each group.
+#[derive(Debug)]
+struct GroupSums {
+    totals: Vec<i128>,
+    /// Whether the group has seen a value.
+    seen: Vec<bool>,
+    data_type: DataType,
+}
+
+impl GroupSums {
+    fn take(&mut self, emit: EmitTo) -> Vec<Option<i128>> {
+        let totals = emit.take_needed(&mut self.totals);
+        let seen = emit.take_needed(&mut self.seen);
+        totals.into_iter().zip(seen).map(|(total, seen)| seen.then_some(total)).collect()
+    }
+}
+
+impl GroupsAccumulator for GroupSums {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total_groups: usize,
+    ) -> Result<()> {
+        self.totals.resize(total_groups, 0);
+        self.seen.resize(total_groups, false);
+        for_each(&values[0], |row, value| {
+            if filter.is_some_and(|filter| !filter.is_valid(row) || !filter.value(row)) {
+                return Ok(());
+            }
+            let group = groups[row];
+            self.totals[group] = plus(self.totals[group], value)?;
+            self.seen[group] = true;
+            Ok(())
+        })
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total_groups: usize) -> Result<()> {
+        self.update_batch(values, groups, None, total_groups)
+    }
+
+    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
+        let totals = self.take(emit).into_iter();
+        Ok(match &self.data_type {
+            DataType::Int64 => {
+                let fitting = totals.map(|total| total.map(i64::try_from).transpose());
+                let sums = fitting.collect::<std::result::Result<Vec<_>, _>>().map_err(|_| too_large())?;
+                Arc::new(Int64Array::from(sums))
+            }
+            DataType::UInt64 => {
+                let fitting = totals.map(|total| total.map(u64::try_from).transpose());
+                let sums = fitting.collect::<std::result::Result<Vec<_>, _>>().map_err(|_| too_large())?;
+                Arc::new(UInt64Array::from(sums))
+            }
+            DataType::Decimal128(precision, scale) => {
+                let sums: Decimal128Array = totals.collect();
+                sums.validate_decimal_precision(*precision).map_err(|_| too_large())?;
+                Arc::new(sums.with_precision_and_scale(*precision, *scale)?)
+            }
+            other => return internal_err!("sum was not coerced: {other}"),
+        })
+    }
+
+    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
+        let sums: Decimal128Array = self.take(emit).into_iter().collect();
+        Ok(vec![Arc::new(sums.with_data_type(STATE))])
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let mut single = Self { totals: Vec::new(), seen: Vec::new(), data_type: self.data_type.clone() };
+        let rows = values[0].len();
+        single.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
+        single.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        self.totals.capacity() * size_of::<i128>() + self.seen.capacity()
+    }
+}

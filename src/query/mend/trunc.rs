@@ -1,0 +1,166 @@
+//! When did the month begin?
+//!
+//! The engine's `date_trunc` counts in nanoseconds, which end in 2262. [`DateTrunc`] counts in a lake's microseconds,
+//! without a zone or in UTC; everything else is asked of the engine.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
+use chrono::{Datelike as _, Days, NaiveDate};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::functions::datetime;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// `date_trunc`, to the year 9999.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct DateTrunc {
+    inner: Arc<ScalarUDF>,
+}
+
+impl DateTrunc {
+    pub(super) fn new() -> Self {
+        Self { inner: datetime::date_trunc() }
+    }
+}
+
+impl ScalarUDFImpl for DateTrunc {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let unit = match args.args.first() {
+            Some(ColumnarValue::Scalar(unit)) => unit.try_as_str().flatten().and_then(Unit::parse),
+            _ => None,
+        };
+        let (Some(unit), Some(moment)) = (unit, args.args.get(1)) else {
+            return self.inner.invoke_with_args(args);
+        };
+        let zone = match moment.data_type() {
+            DataType::Timestamp(TimeUnit::Microsecond, zone) if is_utc(zone.as_deref()) => zone,
+            _ => return self.inner.invoke_with_args(args),
+        };
+        Ok(match moment {
+            ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(micros, _)) => {
+                let start = micros.map(|micros| unit.start(micros));
+                ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(start, zone))
+            }
+            ColumnarValue::Array(moments) => {
+                let moments = moments.as_primitive::<TimestampMicrosecondType>();
+                let starts: TimestampMicrosecondArray = moments.unary(|micros| unit.start(micros));
+                ColumnarValue::Array(Arc::new(starts.with_timezone_opt(zone)) as ArrayRef)
+            }
+            ColumnarValue::Scalar(_) => return self.inner.invoke_with_args(args),
+        })
+    }
+
+    fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner.output_ordering(input)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
+
+fn is_utc(zone: Option<&str>) -> bool {
+    zone.is_none_or(|zone| matches!(zone, "UTC" | "+00:00" | "Z"))
+}
+
+/// What a point in time is cut off to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    /// So many microseconds, counted from 1970.
+    Micros(i64),
+    /// From Monday.
+    Week,
+    /// So many months, counted from January.
+    Months(u32),
+}
+
+impl Unit {
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word.to_lowercase().as_str() {
+            "microsecond" => Self::Micros(1),
+            "millisecond" => Self::Micros(1_000),
+            "second" => Self::Micros(SECOND),
+            "minute" => Self::Micros(60 * SECOND),
+            "hour" => Self::Micros(3_600 * SECOND),
+            "day" => Self::Micros(DAY),
+            "week" => Self::Week,
+            "month" => Self::Months(1),
+            "quarter" => Self::Months(3),
+            "year" => Self::Months(12),
+            _ => return None,
+        })
+    }
+
+    /// The beginning of the unit that `micros` is in. A time outside chrono's calendar stays as it is.
+    fn start(self, micros: i64) -> i64 {
+        let day = micros.div_euclid(DAY);
+        match self {
+            Self::Micros(length) => micros - micros.rem_euclid(length),
+            // 1970 began on a Thursday.
+            Self::Week => (day - (day + 3).rem_euclid(7)) * DAY,
+            Self::Months(length) => first_of(day, length).map_or(micros, |day| day * DAY),
+        }
+    }
+}
+
+/// The first day of the months that a day is in, as days since 1970.
+fn first_of(day: i64, months: u32) -> Option<i64> {
+    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
+    let date = match u64::try_from(day) {
+        Ok(days) => epoch.checked_add_days(Days::new(days))?,
+        Err(_) => epoch.checked_sub_days(Days::new(day.unsigned_abs()))?,
+    };
+    let month = date.month0() / months * months;
+    let first = date.with_day(1)?.with_month0(month)?;
+    Some(first.signed_duration_since(epoch).num_days())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_unit_begins_where_the_calendar_says() {
+        for (unit, at, start) in [
+            ("month", "9999-12-31T23:59:59Z", "9999-12-01T00:00:00Z"),
+            ("quarter", "2026-06-30T01:00:00Z", "2026-04-01T00:00:00Z"),
+            ("year", "0001-07-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("week", "2026-03-01T12:00:00Z", "2026-02-23T00:00:00Z"),
+            ("week", "1969-12-31T12:00:00Z", "1969-12-29T00:00:00Z"),
+            ("hour", "1969-12-31T23:30:00Z", "1969-12-31T23:00:00Z"),
+            ("second", "2026-01-01T00:00:00.9Z", "2026-01-01T00:00:00Z"),
+        ] {
+            let micros = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros();
+            assert_eq!(Unit::parse(unit).unwrap().start(micros(at)), micros(start), "{unit} of {at}");
+        }
+    }
+}
