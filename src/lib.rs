@@ -33,7 +33,8 @@
 //! # What is always so
 //!
 //! 1. Nothing but [`release::publish`] makes data visible, and its last act is one put-if-absent.
-//! 2. [`compile`] cannot reach the lake. Templates are given [`Facts`](compile::Facts) as plain data.
+//! 2. [`compile`] cannot reach the lake. Templates are given [`Facts`](compile::Facts) as plain data; one that asks
+//!    for more is rendered when it is built, with a [`Lookup`](compile::Lookup) that `build` brings.
 //! 3. A statement that carries a table version never reaches DataFusion's planner, which would drop it:
 //!    [`query`] leaves the version's meaning in the table's name, or refuses the statement.
 //! 4. The lake is the truth; there is no other state. Releases are documents in it, the memory of what was
@@ -55,6 +56,8 @@
 //! | add a statement that writes | `query/staging/`: it becomes a query that gives edits |
 //! | add a materialization or a strategy | `build/materialize.rs`, [`table::write`] |
 //! | add a generic data test or a built-in macro | `sql/tests/`, `sql/macros/`; no Rust |
+//! | make a package's SQL run | `sql/packages/`; macros `elt__…` go before the package's own |
+//! | see whether public dbt projects build | `tests/acceptance/dbt_projects.py` |
 //! | change how a word of SQL is understood | [`query::dialect`] |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |

@@ -24,14 +24,18 @@ pub(super) async fn ask(session: &Session, node: &Node, test: &TestNode) -> Resu
     }
     let rows = format!("select * from (\n{}\n) dbt_internal_test limit {}", node.sql, Sample::ROWS);
     let rows = session.query(&rows).await.map_err(one_line_up)?.collect().await?;
-    let rows = rows.first().map(|first| arrow::compute::concat_batches(first.schema_ref(), &rows));
-    let rows = rows
-        .transpose()
-        .map_err(datafusion::error::DataFusionError::from)?
-        .filter(|rows| rows.num_rows() > 0);
+    let rows = first_rows(&rows)?;
     let origins = rows.as_ref().map(origins).unwrap_or_default();
     let sample = Sample { failures, rows, origins };
     Ok(if is_error { Verdict::Failed(sample) } else { Verdict::Warned(sample) })
+}
+
+/// The first few rows of an answer, in one batch; nothing if there is no row.
+pub(super) fn first_rows(batches: &[RecordBatch]) -> Result<Option<RecordBatch>, QueryError> {
+    let whole = batches.first().map(|first| arrow::compute::concat_batches(first.schema_ref(), batches));
+    let whole = whole.transpose().map_err(datafusion::error::DataFusionError::from)?;
+    let few = whole.map(|rows| rows.slice(0, rows.num_rows().min(Sample::ROWS)));
+    Ok(few.filter(|rows| rows.num_rows() > 0))
 }
 
 /// The test's own SQL begins on the second line of what is asked; its mistakes are told from its first.

@@ -63,6 +63,12 @@ impl BuildError {
         }
     }
 
+    /// What is wrong with a node beyond its SQL.
+    pub(super) fn wrong(node: &Node, why: String) -> Self {
+        let message = format!("{} `{}`: {why}", node.resource_type().replace('_', " "), node.name);
+        Self::Sql(Diagnostic::error("elt::build::node", message).at(&node.at, "here"))
+    }
+
     /// An error of writing a node's table. The rows come from its SQL, so that may be what failed.
     pub(super) fn table(node: &Node, error: TableError) -> Self {
         match error {

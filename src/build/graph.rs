@@ -1,7 +1,7 @@
 //! What must be done before what?
 //!
 //! dbt's rule for `build`: a model waits for its parents and for the tests on them, and is skipped if
-//! one of those fails. A test on several models holds back only models below all of them.
+//! one of those fails. Its unit tests come before it. A test on several models holds back only models below all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,20 @@ pub(super) fn waits_for(manifest: &Manifest, plan: &BuildPlan) -> BTreeMap<NodeI
     let planned: BTreeSet<&NodeId> = plan.steps.iter().map(|step| &step.node).collect();
     let mut waits: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
     for step in &plan.steps {
-        let parents = solid_parents(manifest, &step.node);
+        let parents = match &manifest.node(&step.node).kind {
+            // What the model reads must be there for its types; the model itself comes after.
+            NodeKind::UnitTest(test) => solid_parents(manifest, &test.model),
+            _ => solid_parents(manifest, &step.node),
+        };
         let parents = parents.into_iter().filter(|parent| planned.contains(parent)).collect();
         waits.insert(step.node.clone(), parents);
     }
     for step in &plan.steps {
+        if let NodeKind::UnitTest(test) = &manifest.node(&step.node).kind
+            && let Some(waiting) = waits.get_mut(&test.model)
+        {
+            waiting.insert(step.node.clone());
+        }
         if matches!(manifest.node(&step.node).kind, NodeKind::Test(_)) {
             for held_back in held_back_by(manifest, &step.node) {
                 if let Some(waiting) = waits.get_mut(&held_back) {
@@ -37,10 +46,16 @@ pub(super) fn solid_parents(manifest: &Manifest, id: &NodeId) -> BTreeSet<NodeId
         if manifest.node(parent).is_ephemeral() {
             open.extend(manifest.parents(parent));
         } else {
+            // A source may be what a seed makes.
+            open.extend(manifest.parents(parent).iter().filter(|_| is_source(manifest, parent)));
             solid.insert(parent.clone());
         }
     }
     solid
+}
+
+fn is_source(manifest: &Manifest, id: &NodeId) -> bool {
+    matches!(manifest.node(id).kind, NodeKind::Source(_))
 }
 
 /// The models directly below a test's models, if they are below all of them.
@@ -53,7 +68,7 @@ fn held_back_by(manifest: &Manifest, test: &NodeId) -> BTreeSet<NodeId> {
             let node = manifest.node(child);
             if node.is_ephemeral() {
                 open.extend(manifest.children(child));
-            } else if matches!(node.kind, NodeKind::Model(_)) {
+            } else if node.is_made() {
                 below.insert(child.clone());
             }
         }

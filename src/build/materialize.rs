@@ -1,15 +1,24 @@
-//! How does a model become something that can be read?
+//! How does a node become something that can be read?
 
 use std::sync::Arc;
 
-use super::{Action, BuildError};
-use crate::compile::{Materialization, Node, OnSchemaChange};
-use crate::query::{QueryError, Scope, Session};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use chrono::{DateTime, Utc};
+use datafusion::execution::SendableRecordBatchStream;
+
+use super::incremental::{self, check_contract, is_plain};
+use super::lookup::rows_of;
+use super::sql_text;
+use super::{Action, BuildError, seed, snapshot};
+use crate::base::TableName;
+use crate::compile::{Materialization, Node, NodeKind, OnSchemaChange, SeedNode, SnapshotNode, Stored};
+use crate::query::{Limits, Outcome, QueryError, Scope, Session};
 use crate::release::View;
 use crate::table::write::{NewColumns, append, merge, overwrite};
 use crate::table::{Change, Snapshot, TableError};
 
-/// A model, made and not yet seen by anyone.
+/// A node, made and not yet seen by anyone.
 #[derive(Clone, Debug)]
 pub(super) enum Made {
     /// As a table.
@@ -18,34 +27,219 @@ pub(super) enum Made {
     View(View),
 }
 
-/// Makes a model in `session`, as `action` says.
-pub(super) async fn make(session: &Session, node: &Node, action: Action) -> Result<Made, BuildError> {
-    if action == Action::MakeView {
-        session.check(&node.sql).await.map_err(|error| BuildError::query(node, error))?;
-        return Ok(Made::View(View { sql: node.sql.clone(), description: node.description.clone() }));
-    }
-    let outcome = session.query(&node.sql).await.map_err(|error| BuildError::query(node, error))?;
-    let rows = outcome.into_stream();
-    let name = node.relation.as_ref().expect("a model that is made has a name");
-    let tables = session.scope().tables();
-    let base = head(session.scope(), node).await.map_err(|error| BuildError::query(node, error))?;
-    let (key, new_columns) = incremental(node);
-    let change = match (action, base) {
-        (Action::MergeRows, Some(base)) => merge(tables, base, key, rows, new_columns).await,
-        (Action::AppendRows, base) => append(tables, name, base, rows, new_columns).await,
-        (_, base) => overwrite(tables, name, base, rows).await,
-    };
-    let change = change.map_err(|error: TableError| BuildError::table(node, error))?;
-    Ok(Made::Table(Arc::new(with_provenance(change, node))))
+/// Makes one node.
+pub(super) struct Making<'a> {
+    pub(super) session: &'a Session,
+    pub(super) node: &'a Node,
+    pub(super) action: Action,
+    /// When the run started.
+    pub(super) now: DateTime<Utc>,
 }
 
-/// The version of the model's table that the change goes on from, whether readers see it or not.
-async fn head(scope: &Scope, node: &Node) -> Result<Option<Arc<Snapshot>>, QueryError> {
-    let Some(name) = &node.relation else { return Ok(None) };
-    match scope.pins().head(name) {
-        Some(version) => Ok(Some(scope.tables().snapshot(name, version).await?)),
-        None => Ok(None),
+impl Making<'_> {
+    fn query_error(&self, error: QueryError) -> BuildError {
+        BuildError::query(self.node, error)
     }
+
+    fn table_error(&self, error: TableError) -> BuildError {
+        BuildError::table(self.node, error)
+    }
+
+    fn wrong(&self, why: String) -> BuildError {
+        BuildError::wrong(self.node, why)
+    }
+
+    /// Makes the node as `action` says, with its hooks around it.
+    pub(super) async fn make(&self) -> Result<Made, BuildError> {
+        for sql in &self.node.hooks.before {
+            run_hook(self.session, sql).await.map_err(|error| self.query_error(error))?;
+        }
+        let made = match &self.node.kind {
+            NodeKind::Seed(seed) => self.seed(seed).await?,
+            NodeKind::Snapshot(snapshot) => self.snapshot(snapshot).await?,
+            _ => self.model().await?,
+        };
+        if !self.node.hooks.after.is_empty() {
+            let session = self.session_with(&made);
+            for sql in &self.node.hooks.after {
+                run_hook(&session, sql).await.map_err(|error| self.query_error(error))?;
+            }
+        }
+        Ok(made)
+    }
+
+    fn name(&self) -> &TableName {
+        self.node.relation.as_ref().expect("a node that is made has a name")
+    }
+
+    /// A session in which the node is there as it was made.
+    fn session_with(&self, made: &Made) -> Session {
+        let scope = self.session.scope().clone();
+        let scope = match made {
+            Made::Table(change) => scope.with_change(Arc::clone(change)),
+            Made::View(view) => scope.with_view(self.name(), view.clone()),
+        };
+        Session::new(scope, self.session.default_schema(), Limits::default())
+    }
+
+    async fn model(&self) -> Result<Made, BuildError> {
+        let node = self.node;
+        let is_promised = node.config.get("contract").and_then(|contract| contract.get("enforced"));
+        if is_promised == Some(&serde_json::Value::Bool(true)) {
+            let schema = self.session.check(&node.sql).await.map_err(|error| self.query_error(error))?;
+            let promised: Vec<_> =
+                node.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect();
+            check_contract(&promised, &schema).map_err(|why| self.wrong(why))?;
+        }
+        if self.action == Action::MakeView {
+            self.session.check(&node.sql).await.map_err(|error| self.query_error(error))?;
+            return Ok(Made::View(View { sql: node.sql.clone(), description: node.description.clone() }));
+        }
+        let base = self.head().await?;
+        if let (
+            Some(Materialization::Incremental { strategy, details, on_schema_change, .. }),
+            Some(base),
+            Action::AppendRows | Action::MergeRows | Action::ReplaceRows,
+        ) = (node.materialization(), &base, self.action)
+            && !is_plain(*strategy, details, *on_schema_change)
+        {
+            return self.rewrite(base).await;
+        }
+        let rows = self.rows(&node.sql).await?;
+        let tables = self.session.scope().tables();
+        let (key, new_columns) = incremental(node);
+        let change = match (self.action, base) {
+            (Action::MergeRows, Some(base)) => merge(tables, base, key, rows, new_columns).await,
+            (Action::AppendRows, base) => append(tables, self.name(), base, rows, new_columns).await,
+            (_, base) => overwrite(tables, self.name(), base, rows).await,
+        };
+        self.made(change)
+    }
+
+    async fn rows(&self, sql: &str) -> Result<SendableRecordBatchStream, BuildError> {
+        let outcome = self.session.query(sql).await.map_err(|error| self.query_error(error))?;
+        Ok(outcome.into_stream())
+    }
+
+    fn made(&self, change: Result<Change, TableError>) -> Result<Made, BuildError> {
+        let change = change.map_err(|error| self.table_error(error))?;
+        Ok(Made::Table(Arc::new(with_provenance(change, self.node))))
+    }
+
+    /// The version of the node's table that the change goes on from, whether readers see it or not.
+    async fn head(&self) -> Result<Option<Arc<Snapshot>>, BuildError> {
+        let scope: &Scope = self.session.scope();
+        match scope.pins().head(self.name()) {
+            Some(version) => {
+                let snapshot = scope.tables().snapshot(self.name(), version).await;
+                Ok(Some(snapshot.map_err(|error| self.table_error(error))?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the rows of the node's query beside the lake's tables, so that they can be read again and again.
+    async fn stage(&self) -> Result<(Session, TableName, Arc<Schema>), BuildError> {
+        let rows = self.rows(&self.node.sql).await?;
+        let name = self.name().companion("elt_new").map_err(|error| self.wrong(error.to_string()))?;
+        let change = overwrite(self.session.scope().tables(), &name, None, rows).await;
+        let change = Arc::new(change.map_err(|error| self.table_error(error))?);
+        let schema = change.schema().clone();
+        let scope = self.session.scope().clone().with_change(change);
+        Ok((Session::new(scope, self.session.default_schema(), Limits::default()), name, schema))
+    }
+
+    /// Makes the table anew out of its old rows and the new ones.
+    async fn rewrite(&self, base: &Arc<Snapshot>) -> Result<Made, BuildError> {
+        let Some(Materialization::Incremental { strategy, unique_key, on_schema_change, details, .. }) =
+            self.node.materialization()
+        else {
+            unreachable!("only incremental models are rewritten");
+        };
+        let (session, staged, schema) = self.stage().await?;
+        let plan = incremental::Plan {
+            strategy: *strategy,
+            key: unique_key,
+            on_schema_change: *on_schema_change,
+            details,
+            old: (self.name(), base.schema()),
+            new: (&staged, &schema),
+        };
+        let sql = plan.query().map_err(|why| self.wrong(why))?;
+        if let Some(duplicates) = plan.duplicates() {
+            self.refuse_duplicates(&session, unique_key, &duplicates).await?;
+        }
+        let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
+        let tables = self.session.scope().tables();
+        self.made(overwrite(tables, self.name(), Some(Arc::clone(base)), rows).await)
+    }
+
+    async fn refuse_duplicates(
+        &self,
+        session: &Session,
+        key: &[String],
+        sql: &str,
+    ) -> Result<(), BuildError> {
+        let found = async { session.query(sql).await?.collect().await };
+        let found: Vec<RecordBatch> = found.await.map_err(|error| self.query_error(error))?;
+        let first = found.iter().find(|batch| batch.num_rows() > 0);
+        let Some(first) =
+            first.and_then(|batch| rows_of(batch).ok()).and_then(|rows| rows.into_iter().next())
+        else {
+            return Ok(());
+        };
+        Err(self.wrong(snapshot::duplicate_key(key, &first)))
+    }
+
+    async fn seed(&self, seed: &SeedNode) -> Result<Made, BuildError> {
+        let seed = seed.clone();
+        let read = tokio::task::spawn_blocking(move || seed::read(&seed)).await;
+        let batch = read.expect("reading a seed does not panic").map_err(|why| self.wrong(why))?;
+        let base = self.head().await?;
+        let rows = Outcome::rows(batch).into_stream();
+        self.made(overwrite(self.session.scope().tables(), self.name(), base, rows).await)
+    }
+
+    async fn snapshot(&self, node: &SnapshotNode) -> Result<Made, BuildError> {
+        let wrong =
+            |why: String| self.wrong(format!("Compilation Error in snapshot {}: {why}", self.node.name));
+        let base =
+            self.head().await?.filter(|_| self.session.scope().pins().tables.contains_key(self.name()));
+        let (session, staged, schema) = self.stage().await?;
+        let old = base.as_ref().map(|base| (self.name(), base.schema().as_ref()));
+        let run = snapshot::Run { node, old, new: (&staged, &schema), now: self.now };
+        run.check().map_err(wrong)?;
+        let duplicates = incremental::duplicates(&node.unique_key, &sql_text::table(&staged));
+        self.refuse_duplicates(&session, &node.unique_key, &duplicates).await?;
+        let rows = session.query(&run.query()).await.map_err(|error| self.query_error(error))?.into_stream();
+        let tables = self.session.scope().tables();
+        match base {
+            Some(base) => {
+                let key = std::slice::from_ref(&node.names.scd_id);
+                self.made(merge(tables, base, key, rows, NewColumns::Append).await)
+            }
+            None => self.made(overwrite(tables, self.name(), self.head().await?, rows).await),
+        }
+    }
+
+    /// Keeps the failing rows of a test.
+    pub(super) async fn failures(&self, stored: Stored) -> Result<Made, BuildError> {
+        if stored == Stored::View {
+            let description = format!("what breaks the test {}", self.node.name);
+            return Ok(Made::View(View { sql: self.node.sql.clone(), description }));
+        }
+        let rows = self.rows(&self.node.sql).await?;
+        let base = self.head().await?;
+        self.made(overwrite(self.session.scope().tables(), self.name(), base, rows).await)
+    }
+}
+
+/// Runs the statements of a hook; their rows are dropped.
+pub(super) async fn run_hook(session: &Session, sql: &str) -> Result<(), QueryError> {
+    for statement in sql.split(';').filter(|part| !part.trim().is_empty()) {
+        session.query(statement).await?.collect().await?;
+    }
+    Ok(())
 }
 
 fn incremental(node: &Node) -> (&[String], NewColumns) {
@@ -56,7 +250,7 @@ fn incremental(node: &Node) -> (&[String], NewColumns) {
     let new_columns = match on_schema_change {
         OnSchemaChange::Ignore => NewColumns::Ignore,
         OnSchemaChange::Fail => NewColumns::Fail,
-        OnSchemaChange::AppendNewColumns => NewColumns::Append,
+        OnSchemaChange::AppendNewColumns | OnSchemaChange::SyncAllColumns => NewColumns::Append,
     };
     (unique_key, new_columns)
 }

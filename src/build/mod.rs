@@ -7,16 +7,27 @@
 //! Not here: where the project and the raw files come from (`lakehouse` brings both).
 
 mod artifacts;
+mod compiled;
 mod data_test;
 mod error;
 mod graph;
+mod incremental;
+mod lookup;
 mod materialize;
 mod plan;
 mod report;
 mod run;
+mod seed;
+mod snapshot;
+mod sql_text;
+mod unit_test;
 
-pub use artifacts::{clean, write_compiled};
+pub use artifacts::{
+    Stamp, catalog, freshness_results, manifest as manifest_json, run_results, write as write_artifact,
+};
+pub use compiled::{clean, write_compiled, write_late};
 pub use error::BuildError;
+pub use lookup::SessionLookup;
 pub use plan::{Action, BuildPlan, PlannedStep, Reason, plan};
 pub use report::{Origin, Sample, StepReport, Verdict, Visibility};
-pub use run::{BuildRun, Inputs, PublishMode, run};
+pub use run::{BuildRun, Inputs, PublishMode, compile_late, run};

@@ -40,8 +40,16 @@ pub enum Action {
     AppendRows,
     /// Its rows are added to a table, in place of those of the same key.
     MergeRows,
+    /// Its rows are put in the place of some of a table's.
+    ReplaceRows,
+    /// Its rows are those of a file.
+    LoadSeed,
+    /// Versions of rows end and begin in a table that remembers them.
+    TakeSnapshot,
     /// It is asked for the rows that break it.
     Test,
+    /// It is run on made-up rows.
+    UnitTest,
 }
 
 /// Why something happens to a node.
@@ -65,7 +73,7 @@ pub fn plan(manifest: &Manifest, pins: &Pins, selected: &BTreeSet<NodeId>, full_
         let action = action(node, exists)?;
         let known = exists || node.relation.as_ref().is_some_and(|name| pins.views.contains_key(name));
         let because = match action {
-            Action::Test => Reason::Selected,
+            Action::Test | Action::UnitTest => Reason::Selected,
             _ if !known => Reason::Missing,
             _ if full_refresh => Reason::FullRefresh,
             _ => Reason::Selected,
@@ -78,8 +86,13 @@ pub fn plan(manifest: &Manifest, pins: &Pins, selected: &BTreeSet<NodeId>, full_
 /// What a node needs; nothing for sources and for models that only live in others.
 fn action(node: &Node, exists: bool) -> Option<Action> {
     Some(match &node.kind {
-        NodeKind::Source(_) | NodeKind::Model(Materialization::Ephemeral) => return None,
+        NodeKind::Source(_) | NodeKind::Analysis | NodeKind::Model(Materialization::Ephemeral) => {
+            return None;
+        }
         NodeKind::Test(_) => Action::Test,
+        NodeKind::UnitTest(_) => Action::UnitTest,
+        NodeKind::Seed(_) => Action::LoadSeed,
+        NodeKind::Snapshot(_) => Action::TakeSnapshot,
         NodeKind::Model(Materialization::View) => Action::MakeView,
         NodeKind::Model(Materialization::Incremental { is_incremental_run: true, strategy, .. })
             if exists =>
@@ -87,6 +100,9 @@ fn action(node: &Node, exists: bool) -> Option<Action> {
             match strategy {
                 Strategy::Append => Action::AppendRows,
                 Strategy::Merge => Action::MergeRows,
+                Strategy::DeleteInsert | Strategy::InsertOverwrite | Strategy::Microbatch => {
+                    Action::ReplaceRows
+                }
             }
         }
         NodeKind::Model(_) if exists => Action::ReplaceTable,
@@ -95,13 +111,21 @@ fn action(node: &Node, exists: bool) -> Option<Action> {
 }
 
 impl Action {
+    /// Whether it asks and makes nothing.
+    pub fn is_test(self) -> bool {
+        matches!(self, Self::Test | Self::UnitTest)
+    }
+
     /// The word by which the materialization is known: `view`, `table`, `incremental`, `test`.
     pub fn kind(self) -> &'static str {
         match self {
             Self::MakeView => "view",
             Self::CreateTable | Self::ReplaceTable => "table",
-            Self::AppendRows | Self::MergeRows => "incremental",
+            Self::AppendRows | Self::MergeRows | Self::ReplaceRows => "incremental",
+            Self::LoadSeed => "seed",
+            Self::TakeSnapshot => "snapshot",
             Self::Test => "test",
+            Self::UnitTest => "unit test",
         }
     }
 }
@@ -114,7 +138,10 @@ impl fmt::Display for Action {
             Self::ReplaceTable => "replaced",
             Self::AppendRows => "appended",
             Self::MergeRows => "merged",
-            Self::Test => "tested",
+            Self::ReplaceRows => "rows replaced",
+            Self::LoadSeed => "loaded",
+            Self::TakeSnapshot => "taken",
+            Self::Test | Self::UnitTest => "tested",
         })
     }
 }

@@ -25,6 +25,8 @@ pub struct StepReport {
     pub visibility: Visibility,
     /// How long it took.
     pub took: Duration,
+    /// How long after the run's start it began.
+    pub began: Duration,
     /// Where the node is written: `models/a.sql:1:1`.
     pub place: String,
 }

@@ -7,17 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
 use super::graph::{solid_parents, waits_for};
-use super::materialize::{Made, make};
+use super::lookup::SessionLookup;
+use super::materialize::{Made, Making};
 use super::plan::{Action, BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict, Visibility};
-use super::{BuildError, data_test};
-use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
-use crate::compile::{Manifest, Materialization, NodeId, NodeKind};
+use super::{BuildError, data_test, unit_test};
+use crate::base::{Diagnostic, Ending, Event, Step, TableName, Watch, grouped};
+use crate::compile::{Lookup, Manifest, Materialization, Node, NodeId, NodeKind};
 use crate::query::{Limits, Scope, Session};
 use crate::release::View;
 use crate::table::{Change, Effect};
@@ -49,6 +51,10 @@ pub struct Inputs<'a> {
     pub threads: usize,
     /// What is published if not everything is well.
     pub publish: PublishMode,
+    /// When the run started.
+    pub started: DateTime<Utc>,
+    /// Whether nothing new is begun once something has failed.
+    pub fail_fast: bool,
 }
 
 /// A build, carried out and not published.
@@ -62,6 +68,10 @@ pub struct BuildRun {
     pub views: BTreeMap<TableName, View>,
     /// Landed tables that are not to be published, with why.
     pub held_back: BTreeMap<TableName, String>,
+    /// The nodes that were compiled only now, because their templates read the lake.
+    pub late: BTreeMap<NodeId, Node>,
+    /// Names under which rows were staged; whatever lies under them is of no use any more.
+    pub scratch: Vec<TableName>,
 }
 
 impl BuildRun {
@@ -90,7 +100,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             let inputs = &inputs;
             running.push(Box::pin(async move {
                 let begun = Instant::now();
-                let done = carry_out(inputs, scope, step).await;
+                let done = Box::pin(carry_out(inputs, scope, step)).await;
                 (at, done, begun.elapsed())
             }));
         }
@@ -104,21 +114,72 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
 type Ended = (usize, Result<Done, BuildError>, Duration);
 
 /// What a step that ended well has to show.
-enum Done {
+struct Done {
+    what: What,
+    /// The node, if it was compiled only now.
+    late: Option<Node>,
+    messages: Vec<String>,
+}
+
+/// What came of a step.
+enum What {
     Made(Made),
-    Tested(Verdict),
+    /// A test's verdict, and its failing rows if they are kept.
+    Tested(Verdict, Option<Made>),
 }
 
 async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
     let node = inputs.manifest.node(&step.node);
     let session = Session::new(scope, inputs.default_schema, Limits::default());
-    match &node.kind {
+    let (late, messages) = match node.is_late {
+        true => {
+            let (node, messages) = compile_late(inputs.manifest, node, &session).await?;
+            (Some(node), messages)
+        }
+        false => (None, Vec::new()),
+    };
+    let node = late.as_ref().unwrap_or(node);
+    let making = Making { session: &session, node, action: step.action, now: inputs.started };
+    let what = match &node.kind {
         NodeKind::Test(test) => {
             let asked = data_test::ask(&session, node, test).await;
-            asked.map(Done::Tested).map_err(|error| BuildError::query(node, error))
+            let verdict = asked.map_err(|error| BuildError::query(node, error))?;
+            let kept = match (test.stored, &node.relation) {
+                (Some(stored), Some(_)) => Some(making.failures(stored).await?),
+                _ => None,
+            };
+            What::Tested(verdict, kept)
         }
-        _ => make(&session, node, step.action).await.map(Done::Made),
-    }
+        NodeKind::UnitTest(test) => {
+            let asked = Box::pin(unit_test::ask(&session, inputs.default_schema, node, test)).await;
+            let verdict = asked.map_err(|trouble| match trouble {
+                unit_test::Trouble::Query(error) => BuildError::query(node, error),
+                unit_test::Trouble::Wrong(why) => BuildError::wrong(node, why),
+            })?;
+            What::Tested(verdict, None)
+        }
+        _ => What::Made(Box::pin(making.make()).await?),
+    };
+    Ok(Done { what, late, messages })
+}
+
+/// Compiles a node whose template reads the lake, on a thread where waiting holds nobody up.
+///
+/// # Errors
+/// What is wrong with the template, in its place.
+pub async fn compile_late(
+    manifest: &Manifest,
+    node: &Node,
+    session: &Session,
+) -> Result<(Node, Vec<String>), BuildError> {
+    let (late, id) = (manifest.late(), node.id.clone());
+    let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
+    let compiled = tokio::task::spawn_blocking(move || late.compile(&id, &lake)).await;
+    let compiled = compiled.expect("rendering a template does not panic");
+    compiled.map_err(|found| {
+        let first = found.into_iter().find(Diagnostic::is_error);
+        BuildError::Sql(first.expect("a template that failed says why"))
+    })
 }
 
 fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
@@ -132,8 +193,13 @@ struct State<'a> {
     begun: Vec<bool>,
     ended: BTreeMap<NodeId, Verdict>,
     made: BTreeMap<NodeId, Made>,
+    /// Failing rows that tests keep; they are published whatever happens.
+    kept: Vec<(TableName, Made)>,
+    late: BTreeMap<NodeId, Node>,
     reports: Vec<StepReport>,
     scope: Scope,
+    /// Since when it runs.
+    clock: Instant,
 }
 
 impl<'a> State<'a> {
@@ -143,8 +209,11 @@ impl<'a> State<'a> {
             begun: vec![false; inputs.plan.steps.len()],
             ended: BTreeMap::new(),
             made: BTreeMap::new(),
+            kept: Vec::new(),
+            late: BTreeMap::new(),
             reports: Vec::new(),
             scope: inputs.scope.clone(),
+            clock: Instant::now(),
             inputs,
         }
     }
@@ -163,6 +232,10 @@ impl<'a> State<'a> {
     /// The name of a node whose failure keeps this step from being begun.
     fn failed_before(&self, step: &PlannedStep) -> Option<String> {
         let bad = |node: &&NodeId| self.ended.get(*node).is_some_and(Verdict::is_bad);
+        let earlier = self.reports.iter().find(|report| report.verdict.is_bad());
+        if let Some(earlier) = earlier.filter(|_| self.inputs.fail_fast) {
+            return Some(earlier.name.clone());
+        }
         let first = self.waits[&step.node].iter().find(bad)?;
         Some(match &self.ended[first] {
             Verdict::Skipped { because } => because.clone(),
@@ -182,10 +255,18 @@ impl<'a> State<'a> {
         let verdict = match done {
             Err(because) => Verdict::Skipped { because },
             Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
-            Ok(Ok(Done::Tested(verdict))) => verdict,
-            Ok(Ok(Done::Made(made))) => {
-                let effect = self.take_in(&step.node, made);
-                Verdict::Made(effect)
+            Ok(Ok(done)) => {
+                done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
+                self.late.extend(done.late.map(|node| (step.node.clone(), node)));
+                match done.what {
+                    What::Tested(verdict, kept) => {
+                        let name = node.relation.clone();
+                        self.kept.extend(name.zip(kept));
+                        verdict
+                    }
+                    What::Made(_) if node.hooks.drops_it => Verdict::Made(Effect::default()),
+                    What::Made(made) => Verdict::Made(self.take_in(&step.node, made)),
+                }
             }
         };
         let (ending, detail) = words(step.action, &verdict);
@@ -197,6 +278,7 @@ impl<'a> State<'a> {
             action: step.action,
             verdict,
             visibility: Visibility::Nothing,
+            began: self.clock.elapsed().saturating_sub(took),
             took,
             place: node.at.place(),
         });
@@ -230,7 +312,7 @@ impl<'a> State<'a> {
             _ => None,
         };
         for report in &mut self.reports {
-            if report.action != Action::Test {
+            if !report.action.is_test() {
                 report.visibility = match why_not(&report.node) {
                     Some(because) => Visibility::NotPublished { because },
                     None => Visibility::Published,
@@ -242,7 +324,23 @@ impl<'a> State<'a> {
             changes: Vec::new(),
             views: BTreeMap::new(),
             held_back: BTreeMap::new(),
+            late: self.late,
+            scratch: Vec::new(),
         };
+        for step in &self.inputs.plan.steps {
+            let is_staged = matches!(
+                step.action,
+                Action::TakeSnapshot | Action::ReplaceRows | Action::MergeRows | Action::AppendRows
+            );
+            let name = self.inputs.manifest.node(&step.node).relation.as_ref().filter(|_| is_staged);
+            run.scratch.extend(name.and_then(|name| name.companion("elt_new").ok()));
+        }
+        for (name, kept) in self.kept {
+            match kept {
+                Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
+                Made::View(view) => drop(run.views.insert(name, view)),
+            }
+        }
         for (id, made) in self.made {
             if why_not(&id).is_some() {
                 continue;
@@ -297,6 +395,9 @@ impl<'a> State<'a> {
         let mut condemned = BTreeMap::new();
         for report in self.reports.iter().filter(|report| report.verdict.is_bad()) {
             match &manifest.node(&report.node).kind {
+                NodeKind::UnitTest(test) => {
+                    condemned.insert(test.model.clone(), format!("the unit test `{}` failed", report.name));
+                }
                 NodeKind::Test(test) => {
                     if !matches!(report.verdict, Verdict::Skipped { .. }) {
                         let about = test.attached.clone().map_or_else(
@@ -344,10 +445,11 @@ fn words(action: Action, verdict: &Verdict) -> (Ending, String) {
             let rows =
                 effect.rows_after.map(|rows| format!(", {} rows now", grouped(rows))).unwrap_or_default();
             let detail = match action {
-                Action::CreateTable | Action::ReplaceTable => {
+                Action::CreateTable | Action::ReplaceTable | Action::LoadSeed => {
                     format!("{action}, {} rows", grouped(effect.added))
                 }
-                Action::MergeRows => {
+                Action::ReplaceRows => format!("{action}{rows}"),
+                Action::MergeRows | Action::TakeSnapshot => {
                     format!(
                         "{action}, {} updated, {} added{rows}",
                         grouped(effect.updated),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::base::{Diagnostic, Error, Result};
-use crate::lakehouse::{OpenOptions, PublishMode, Selector};
+use crate::lakehouse::{Earlier, OpenOptions, PublishMode, Selector};
 use crate::repl::Format;
 
 /// Raw files to tested Delta tables, published one release at a time
@@ -46,6 +46,9 @@ pub(super) struct Place {
         help_heading = "Place"
     )]
     lake: Option<String>,
+    /// Profile to use [default: as dbt_project.yml says]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Place")]
+    profile: Option<String>,
     /// Folder of profiles.yml
     #[arg(long, global = true, value_name = "DIR", help_heading = "Place")]
     profiles_dir: Option<PathBuf>,
@@ -64,6 +67,7 @@ impl Place {
             folder: self.project_dir.clone().unwrap_or_else(|| PathBuf::from(".")),
             lake: self.lake.clone(),
             target: self.target.clone(),
+            profile: self.profile.clone(),
             profiles_dir: self.profiles_dir.clone(),
             vars: self.vars.as_deref().map(OpenOptions::read_vars).transpose()?.unwrap_or_default(),
         })
@@ -72,9 +76,37 @@ impl Place {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Land new files, build and test models, publish them as one release
-    #[command(visible_alias = "run")]
+    /// Land new files, build and test everything, publish it as one release
     Build(BuildArgs),
+    /// Build models alone, without their tests
+    Run(BuildArgs),
+    /// Run the tests on what is published
+    Test(BuildArgs),
+    /// Load the CSV files of the project
+    Seed(BuildArgs),
+    /// Take the snapshots of the project
+    Snapshot(BuildArgs),
+    /// Run what failed or was skipped in the last run again
+    Retry(BuildArgs),
+    /// Check the project, and write the SQL of every node and manifest.json below the target path
+    #[command(visible_alias = "parse")]
+    Compile(CompileArgs),
+    /// Show the rows of a model, an analysis or a query with Jinja
+    Show(ShowArgs),
+    /// Write catalog.json beside manifest.json, for documentation sites
+    Docs {
+        #[command(subcommand)]
+        command: DocsCommand,
+    },
+    /// Say how old the rows of sources are
+    Source {
+        #[command(subcommand)]
+        command: SourceCommand,
+    },
+    /// Check that the packages of the project are there
+    Deps,
+    /// Say where the project, its profile and its lake are
+    Debug,
     /// Load raw files into a table, each once
     Land(LandArgs),
     /// Query the lake, or open the SQL shell
@@ -115,11 +147,37 @@ pub(super) struct Selection {
     /// Not these
     #[arg(long, value_name = "SELECTOR", num_args = 1..)]
     exclude: Vec<String>,
+    /// Folder with the manifest.json or run_results.json that `state:` and `result:` compare with
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Only nodes of this kind: model, seed, snapshot, test, unit_test, source (can be repeated)
+    #[arg(long = "resource-type", visible_alias = "resource-types", value_name = "KIND")]
+    pub(super) resource_types: Vec<String>,
+    /// No nodes of this kind
+    #[arg(long = "exclude-resource-type", alias = "exclude-resource-types", value_name = "KIND")]
+    pub(super) exclude_resource_types: Vec<String>,
 }
 
 impl Selection {
     pub(super) fn include(&self) -> Result<Vec<Selector>> {
         selectors(&self.select)
+    }
+
+    /// What `state:` and `result:` compare with.
+    pub(super) fn earlier(&self) -> Result<Earlier> {
+        let Some(folder) = &self.state else { return Ok(Earlier::default()) };
+        let read = |name: &str| -> Option<serde_json::Value> {
+            serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
+        };
+        let earlier = Earlier { manifest: read("manifest.json"), results: read("run_results.json") };
+        if earlier.manifest.is_none() && earlier.results.is_none() {
+            return Err(Error::user(
+                "elt::state",
+                format!("{} holds neither a manifest.json nor a run_results.json", folder.display()),
+                "copy the target folder of the run to compare with, and give that folder",
+            ));
+        }
+        Ok(earlier)
     }
 
     pub(super) fn exclude(&self) -> Result<Vec<Selector>> {
@@ -139,6 +197,18 @@ pub(super) struct BuildArgs {
     /// Make incremental models from the beginning
     #[arg(long, short)]
     pub(super) full_refresh: bool,
+    /// Keep the failing rows of tests, in tables of the schema `…_dbt_test__audit`
+    #[arg(long)]
+    pub(super) store_failures: bool,
+    /// Begin nothing new once something has failed
+    #[arg(long, short = 'x')]
+    pub(super) fail_fast: bool,
+    /// Where microbatches begin, as a date
+    #[arg(long, value_name = "DATE", value_parser = instant)]
+    pub(super) event_time_start: Option<chrono::DateTime<chrono::Utc>>,
+    /// Where microbatches end, as a date
+    #[arg(long, value_name = "DATE", value_parser = instant)]
+    pub(super) event_time_end: Option<chrono::DateTime<chrono::Utc>>,
     /// What to publish if something fails: nothing, or the models whose whole upstream passed
     #[arg(long, value_name = "WHAT", default_value = "all", value_parser = publish_mode)]
     pub(super) publish: PublishMode,
@@ -148,6 +218,46 @@ pub(super) struct BuildArgs {
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(super) struct CompileArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// A query with Jinja, to be compiled and shown
+    #[arg(long, value_name = "SQL")]
+    pub(super) inline: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// A query with Jinja
+    #[arg(long, value_name = "SQL", conflicts_with = "select")]
+    pub(super) inline: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(super) limit: u64,
+    /// table, line, csv, json, jsonl or markdown
+    #[arg(long, alias = "output", value_name = "FORMAT", default_value = "table")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DocsCommand {
+    /// Write manifest.json and catalog.json below the target path
+    Generate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SourceCommand {
+    /// Compare the newest row of each source with what `freshness` allows
+    Freshness(CompileArgs),
+}
+
+fn instant(text: &str) -> std::result::Result<chrono::DateTime<chrono::Utc>, String> {
+    crate::base::parse_instant(text).ok_or_else(|| "write a date, as 2026-01-31".to_owned())
 }
 
 fn publish_mode(text: &str) -> std::result::Result<PublishMode, String> {

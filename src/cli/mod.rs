@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::base::{Error, ErrorKind, Result, World};
-use args::{Args, Command};
+use crate::lakehouse::Purpose;
+use args::{Args, Command, DocsCommand, SourceCommand};
 use ui::Ui;
 
 /// Reads the command line, does what it says, and returns the process's exit code.
@@ -54,7 +55,32 @@ async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
     let place = args.place.clone();
     match args.command {
         None => Box::pin(commands::sql::run(args::SqlArgs::default(), &place, world, ui)).await,
-        Some(Command::Build(args)) => Box::pin(commands::build::run(args, &place, world, ui)).await,
+        Some(Command::Build(args)) => {
+            Box::pin(commands::build::run(args, Some(Purpose::Build), &place, world, ui)).await
+        }
+        Some(Command::Run(args)) => {
+            Box::pin(commands::build::run(args, Some(Purpose::Run), &place, world, ui)).await
+        }
+        Some(Command::Test(args)) => {
+            Box::pin(commands::build::run(args, Some(Purpose::Test), &place, world, ui)).await
+        }
+        Some(Command::Seed(args)) => {
+            Box::pin(commands::build::run(args, Some(Purpose::Seed), &place, world, ui)).await
+        }
+        Some(Command::Snapshot(args)) => {
+            Box::pin(commands::build::run(args, Some(Purpose::Snapshot), &place, world, ui)).await
+        }
+        Some(Command::Retry(args)) => Box::pin(commands::build::run(args, None, &place, world, ui)).await,
+        Some(Command::Compile(args)) => Box::pin(commands::study::compile(args, &place, world, ui)).await,
+        Some(Command::Show(args)) => Box::pin(commands::study::show(args, &place, world, ui)).await,
+        Some(Command::Docs { command: DocsCommand::Generate }) => {
+            Box::pin(commands::study::docs(&place, world, ui)).await
+        }
+        Some(Command::Source { command: SourceCommand::Freshness(args) }) => {
+            Box::pin(commands::study::freshness(args, &place, world, ui)).await
+        }
+        Some(Command::Deps) => commands::study::deps(&place, world, ui).await,
+        Some(Command::Debug) => Box::pin(commands::study::debug(&place, world, ui)).await,
         Some(Command::Land(args)) => Box::pin(commands::land::run(args, &place, world, ui)).await,
         Some(Command::Sql(args)) => Box::pin(commands::sql::run(args, &place, world, ui)).await,
         Some(Command::Ls(args)) => Box::pin(commands::ls::run(args, &place, world, ui)).await,

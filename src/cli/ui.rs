@@ -105,8 +105,8 @@ impl Ui {
             (_, Ending::Skipped) => "skipped",
             ("land", Ending::Failed) => "not landed",
             ("land", _) => "landed",
-            ("test", Ending::Done) => "passed",
-            ("test", Ending::Warned) => "warned",
+            ("test" | "unit test", Ending::Done) => "passed",
+            ("test" | "unit test", Ending::Warned) => "warned",
             (_, Ending::Failed) => "FAILED",
             _ => "built",
         };

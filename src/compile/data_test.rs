@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::base::{Diagnostic, TableName, did_you_mean};
-use crate::project::words::unsupported;
 use crate::project::{Column, Config, DataTest, plain, texts};
 
 use super::draft::{Draft, Maker};
 use super::fingerprint::Fingerprint;
-use super::jinja::{Argument, Phase, Relation, recorded};
-use super::node::{Condition, NodeId, NodeKind, TestKind, TestNode, TestSeverity};
+use super::jinja::{Argument, Phase, Relation, md5_hex, recorded};
+use super::node::{Condition, NodeId, NodeKind, Stored, TestKind, TestNode, TestSeverity};
 use super::parse::Parser;
 
 /// What a generic test is on.
@@ -58,58 +57,116 @@ impl Parser<'_> {
 
     fn generic_test(&mut self, on: &On, test: &DataTest, tags: &[String]) -> Option<Draft> {
         let macro_name = format!("test_{}", test.test);
-        if let Err(diagnostic) = self.find_test(test, &macro_name) {
-            self.found.push(diagnostic);
-            return None;
-        }
-        let mut config = Config::default();
+        let package = match self.find_test(on, test, &macro_name) {
+            Ok(package) => package,
+            Err(diagnostic) => {
+                self.found.push(diagnostic);
+                return None;
+            }
+        };
+        let name = test.name.clone().unwrap_or_else(|| full_name(on, test));
+        let mut fqn = on.folder.clone();
+        fqn.push(name.clone());
+        let mut config = self.project.test_config(&fqn);
         config.set("tags", tags.to_vec().into(), test.at.clone());
         config.lay(&test.config);
-        let name = test.name.clone().unwrap_or_else(|| full_name(on, test));
-        let id = NodeId::new(format!("test.{}.{name}.{}", self.project.name, short_hash(&name, on, test)));
+        if config.flag("enabled") == Some(false) {
+            return None;
+        }
+        let owner = &on.folder[0];
+        let id = NodeId::new(format!("test.{owner}.{name}.{}", short_hash(&name, on, test)));
         let kind = TestKind::Generic {
             test_name: test.test.clone(),
             column: test.column.clone(),
             model: on.shown.clone(),
+            package: test.package.clone(),
+            arguments: test.arguments.clone(),
         };
-        let mut fqn = on.folder.clone();
-        fqn.push(name.clone());
+        let kind = NodeKind::Test(test_node(&config, kind, Some(on.id.clone()), self.found));
         let mut draft = Draft {
-            id,
-            kind: NodeKind::Test(test_node(&config, kind, Some(on.id.clone()), self.found)),
-            relation: None,
-            source_text: test.at.source.clone(),
             description: test.description.clone(),
-            columns: std::sync::Arc::new([]),
-            fqn,
-            at: test.at.clone(),
             maker: Maker::Macro {
+                package,
                 name: macro_name,
                 arguments: arguments(test),
                 filter: config.get("where").map(|setting| setting.value.clone()),
             },
-            refs: Vec::new(),
-            sources: Vec::new(),
             attached: Some(on.id.clone()),
             is_broken: false,
-            name,
             config,
+            ..Draft::new(id, &name, kind, &test.at, &fqn)
         };
         self.record_names(&mut draft, on);
+        self.store_failures(&mut draft);
         Some(draft)
     }
 
-    fn find_test(&self, test: &DataTest, macro_name: &str) -> Result<(), Diagnostic> {
-        if let Some(package) =
-            test.package.as_ref().filter(|package| **package != self.project.name && *package != "dbt")
-        {
-            return Err(unsupported(
-                &format!("the test `{}` of the package `{package}`", test.test),
-                "instead copy the test into a file under tests/generic/, and name it without the package",
-                &test.at,
-            ));
+    /// Gives a test that keeps its failing rows the table to keep them in.
+    pub(super) fn store_failures(&mut self, draft: &mut Draft) {
+        let stored = self.stored(&draft.config);
+        let NodeKind::Test(test) = &mut draft.kind else { return };
+        test.stored = stored;
+        if stored.is_none() {
+            return;
         }
-        self.jinja.find_macro(macro_name).map_err(|nearest| {
+        // dbt's schema for failures, unless the test says another; names are kept short enough for a folder.
+        let mut config = draft.config.clone();
+        if config.get("schema").is_none() {
+            config.set("schema", "dbt_test__audit".into(), draft.at.clone());
+        }
+        if config.get("alias").is_none() && draft.name.chars().count() > 63 {
+            let head: String = draft.name.chars().take(30).collect();
+            config.set("alias", format!("{head}_{}", md5_hex(&draft.name)).into(), draft.at.clone());
+        }
+        let named = Draft { config, ..draft.clone() };
+        draft.relation = self.relation(&named);
+    }
+
+    fn stored(&mut self, config: &Config) -> Option<Stored> {
+        let by_flag = || {
+            let flag = config.flag("store_failures").unwrap_or(self.facts.store_failures);
+            flag.then_some(Stored::Table)
+        };
+        let Some(setting) = config.get("store_failures_as") else { return by_flag() };
+        match plain(&setting.value).to_lowercase().as_str() {
+            "table" => Some(Stored::Table),
+            "view" => Some(Stored::View),
+            "ephemeral" => None,
+            other => {
+                self.found.push(
+                    Diagnostic::error(
+                        "elt::config",
+                        format!("'{other}' is not a valid value of `store_failures_as`"),
+                    )
+                    .at(&setting.at, "not known")
+                    .help("Accepted values are: ['ephemeral', 'table', 'view']"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The package whose macro the test is; nothing if the name is looked up from the project on.
+    fn find_test(&self, on: &On, test: &DataTest, macro_name: &str) -> Result<Option<String>, Diagnostic> {
+        let package = test.package.clone();
+        if let Some(package) = package
+            .as_ref()
+            .filter(|package| !self.project.packages.contains_key(*package) && *package != "dbt")
+        {
+            return Err(Diagnostic::error(
+                "elt::test_not_found",
+                format!("the test `{}` is of the package `{package}`, which is not installed", test.test),
+            )
+            .at(&test.at, "no such package")
+            .help(format!("add `{package}` to packages.yml and copy it to dbt_packages/{package}/"))
+            .maybe_help(did_you_mean(package, self.project.packages.keys().map(String::as_str))));
+        }
+        // A test of a package's own model is first looked for in that package.
+        let own = &on.folder[0];
+        let package =
+            package.or_else(|| self.jinja.find_macro(Some(own), macro_name).is_ok().then(|| own.clone()));
+        let found = self.jinja.find_macro(package.as_deref(), macro_name);
+        found.map(|()| package).map_err(|nearest| {
             let nearest = nearest.as_deref().and_then(|name| name.strip_prefix("test_"));
             Diagnostic::error("elt::test_not_found", format!("there is no test `{}`", test.test))
                 .at(&test.at, "not known")
@@ -123,18 +180,29 @@ impl Parser<'_> {
 
     /// Calls the test's macro once for the names in it and in its arguments.
     fn record_names(&mut self, draft: &mut Draft, on: &On) {
-        let Maker::Macro { name, arguments, .. } = &draft.maker else { return };
+        let Maker::Macro { package, name, arguments, .. } = &draft.maker else { return };
         let relation = on.relation.clone().map_or_else(|| Relation::Cte(on.name.clone()), Relation::Table);
         let mut all = vec![("model".to_owned(), Argument::Relation(relation))];
         all.extend(arguments.iter().cloned());
         let scope = self.jinja.scope(draft.subject(), Phase::Parse);
-        if let Err(diagnostic) = self.jinja.call(name, &all, &scope, &draft.at) {
+        if let Err(diagnostic) = self.jinja.call(package.as_deref(), name, &all, &scope, &draft.at) {
             self.found.push(diagnostic);
             draft.is_broken = true;
         }
         let seen = recorded(&scope);
         draft.refs = seen.refs;
         draft.sources = seen.sources;
+        // What the test's own `config()` says stands below what the project says.
+        let mut own = Config::default();
+        seen.config.into_iter().for_each(|(key, value)| own.set(&key, value, draft.at.clone()));
+        if own.iter().next().is_some()
+            && let NodeKind::Test(test) = &draft.kind
+        {
+            own.lay(&draft.config);
+            let kind = test_node(&own, test.kind.clone(), test.attached.clone(), self.found);
+            draft.kind = NodeKind::Test(kind);
+            draft.config = own;
+        }
     }
 }
 
@@ -221,6 +289,7 @@ pub(super) fn test_node(
         fail_calc: config.text("fail_calc").unwrap_or_else(|| "count(*)".into()),
         kind,
         attached,
+        stored: None,
     }
 }
 

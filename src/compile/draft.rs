@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::base::{SourceText, Span, TableName};
 use crate::project::{Column, Config};
 
-use super::jinja::{Argument, RefCall, SourceCall, Subject};
+use super::jinja::{Argument, Overrides, RefCall, SourceCall, Subject};
 use super::node::{NodeId, NodeKind};
 
 /// A node that was parsed: everything but its parents and its SQL.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) id: NodeId,
+    pub(super) package: String,
     pub(super) name: String,
     pub(super) kind: NodeKind,
     pub(super) relation: Option<TableName>,
@@ -27,6 +28,10 @@ pub(super) struct Draft {
     pub(super) sources: Vec<SourceCall>,
     /// A parent that no template names: the node a generic test is on.
     pub(super) attached: Option<NodeId>,
+    /// What a unit test puts in the place of macros and vars.
+    pub(super) overrides: Option<Arc<Overrides>>,
+    /// The hooks, unrendered: each its text, and whether it comes after.
+    pub(super) hooks: Vec<(String, bool)>,
     /// Whether parsing failed, so that there is nothing to compile.
     pub(super) is_broken: bool,
 }
@@ -39,24 +44,51 @@ pub(super) enum Maker {
     /// The template of this name.
     Template(String),
     /// A macro and its arguments; the node it is on is passed as `model`.
-    Macro { name: String, arguments: Vec<(String, Argument)>, filter: Option<serde_json::Value> },
+    Macro {
+        package: Option<String>,
+        name: String,
+        arguments: Vec<(String, Argument)>,
+        filter: Option<serde_json::Value>,
+    },
 }
 
 impl Draft {
+    /// A draft that nothing is known of but its name and place. It counts as broken until it is parsed.
+    pub(super) fn new(id: NodeId, name: &str, kind: NodeKind, at: &Span, fqn: &[String]) -> Self {
+        Self {
+            package: fqn.first().cloned().unwrap_or_default(),
+            id,
+            name: name.to_owned(),
+            kind,
+            relation: None,
+            source_text: at.source.clone(),
+            description: String::new(),
+            columns: Arc::new([]),
+            fqn: fqn.to_vec(),
+            config: Config::default(),
+            at: at.clone(),
+            maker: Maker::None,
+            refs: Vec::new(),
+            sources: Vec::new(),
+            attached: None,
+            overrides: None,
+            hooks: Vec::new(),
+            is_broken: true,
+        }
+    }
+
     /// The node as its template sees it.
     pub(super) fn subject(&self) -> Subject {
         Subject {
             id: self.id.to_string(),
+            package: self.package.clone(),
             name: self.name.clone(),
-            resource_type: match self.kind {
-                NodeKind::Source(_) => "source",
-                NodeKind::Model(_) => "model",
-                NodeKind::Test(_) => "test",
-            },
+            resource_type: self.kind.resource_type(),
             path: self.source_text.path.to_string(),
             fqn: self.fqn.clone(),
             this: self.relation.clone(),
             config: self.config.to_json(),
+            overrides: self.overrides.clone(),
         }
     }
 }

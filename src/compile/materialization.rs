@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Datelike, Duration, Months, NaiveDate, Timelike, Utc};
+
 use crate::base::{Diagnostic, Span, TableName, did_you_mean};
 use crate::project::words::unsupported;
 use crate::project::{Config, Setting};
 
 use super::Facts;
-use super::node::{Materialization, OnSchemaChange, Strategy};
+use super::node::{IncrementalDetails, Materialization, OnSchemaChange, Strategy, Window};
 
 /// Materializations elt has, then dbt's that it does not have yet.
 const KNOWN: [&str; 4] = ["view", "table", "incremental", "ephemeral"];
 const NOT_YET: [&str; 4] = ["snapshot", "seed", "materialized_view", "test"];
 
-const STRATEGIES: [&str; 3] = ["append", "merge", "default"];
-const STRATEGIES_NOT_YET: [&str; 3] = ["delete+insert", "insert_overwrite", "microbatch"];
+const STRATEGIES: [&str; 6] =
+    ["append", "merge", "delete+insert", "insert_overwrite", "microbatch", "default"];
 
 const SCHEMA_CHANGES: [&str; 4] = ["ignore", "fail", "append_new_columns", "sync_all_columns"];
 
@@ -49,37 +51,156 @@ fn incremental(
 ) -> Materialization {
     let unique_key = config.texts("unique_key");
     let by_key = if unique_key.is_empty() { Strategy::Append } else { Strategy::Merge };
-    let strategy = match config.get("incremental_strategy") {
+    let mut strategy = match config.get("incremental_strategy") {
         None => by_key,
         Some(setting) => match text(setting).as_str() {
             "append" => Strategy::Append,
-            "merge" => {
-                if unique_key.is_empty() {
-                    found.push(no_key(&setting.at));
-                }
-                Strategy::Merge
-            }
+            // As in dbt, a merge without a key adds.
+            "merge" => by_key,
+            "delete+insert" | "delete_insert" => Strategy::DeleteInsert,
+            "insert_overwrite" => Strategy::InsertOverwrite,
+            "microbatch" => Strategy::Microbatch,
             "default" => by_key,
             other => {
-                found.push(wrong(
-                    "incremental_strategy",
-                    other,
-                    &setting.at,
-                    &STRATEGIES,
-                    &STRATEGIES_NOT_YET,
-                ));
+                let what = format!(
+                    "dbt could not find an incremental strategy macro with the name \"get_incremental_{}_sql\"",
+                    other.replace('+', "_")
+                );
+                found.push(
+                    Diagnostic::error("elt::config", what)
+                        .at(&setting.at, "not known")
+                        .help(format!("use one of: {}", STRATEGIES.join(", ")))
+                        .maybe_help(did_you_mean(other, STRATEGIES)),
+                );
                 by_key
             }
         },
     };
+    let details = IncrementalDetails {
+        update_columns: config.texts("merge_update_columns"),
+        exclude_columns: config.texts("merge_exclude_columns"),
+        predicates: [config.texts("incremental_predicates"), config.texts("predicates")].concat(),
+        partition_by: partition_columns(config),
+        window: (strategy == Strategy::Microbatch).then(|| window(config, relation, facts, found)).flatten(),
+    };
+    if strategy == Strategy::DeleteInsert && unique_key.is_empty() {
+        strategy = Strategy::Append;
+    }
+    if strategy == Strategy::InsertOverwrite && details.partition_by.is_empty() {
+        let at = &config.get("incremental_strategy").unwrap_or(materialized).at;
+        found.push(
+            Diagnostic::error("elt::config", "`insert_overwrite` needs `partition_by`")
+                .at(at, "which partitions?")
+                .help("name the columns by whose values rows are replaced: `partition_by=['day']`"),
+        );
+    }
     let is_there = relation.is_some_and(|name| facts.existing.contains(name));
-    // A model's own `full_refresh` wins over the command line's, either way.
-    let is_refresh = config.flag("full_refresh").unwrap_or(facts.full_refresh);
     Materialization::Incremental {
         strategy,
         unique_key: checked_key(unique_key, &materialized.at, found),
-        is_incremental_run: is_there && !is_refresh,
+        is_incremental_run: is_there && !is_refresh(config, facts),
         on_schema_change: on_schema_change(config, found),
+        details: Box::new(details),
+    }
+}
+
+/// A model's own `full_refresh` wins over the command line's, either way.
+fn is_refresh(config: &Config, facts: &Facts) -> bool {
+    config.flag("full_refresh").unwrap_or(facts.full_refresh)
+}
+
+/// The columns of `partition_by`, which may be a name, a list, or a mapping with `field`.
+fn partition_columns(config: &Config) -> Vec<String> {
+    match config.get("partition_by").map(|setting| &setting.value) {
+        Some(serde_json::Value::Object(entries)) => {
+            entries.get("field").map(crate::project::plain).into_iter().collect()
+        }
+        _ => config.texts("partition_by"),
+    }
+}
+
+/// The stretch of time that a microbatch builds: from `begin` on a first run, otherwise the present batch
+/// and `lookback` before it.
+fn window(
+    config: &Config,
+    relation: Option<&TableName>,
+    facts: &Facts,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Window> {
+    let mut need = |key: &str, example: &str| {
+        let value = config.text(key);
+        if value.is_none() {
+            let at = config.get("incremental_strategy").map(|setting| &setting.at)?;
+            found.push(
+                Diagnostic::error("elt::config", format!("a microbatch model needs `{key}`"))
+                    .at(at, "not set")
+                    .help(format!("set `{key}={example}`")),
+            );
+        }
+        value
+    };
+    let event_time = need("event_time", "'created_at'");
+    let begin = need("begin", "'2024-01-01'");
+    let size = need("batch_size", "'day'");
+    let (event_time, begin, size) = (event_time?, begin?, size?.to_lowercase());
+    let begin = match crate::base::parse_instant(begin.trim_end_matches("+00:00")) {
+        Some(begin) => begin,
+        None => {
+            let at = &config.get("begin")?.at;
+            found
+                .push(Diagnostic::error("elt::config", format!("`{begin}` is no date")).at(at, "not a date"));
+            return None;
+        }
+    };
+    if !["hour", "day", "month", "year"].contains(&size.as_str()) {
+        let at = &config.get("batch_size")?.at;
+        found.push(
+            Diagnostic::error("elt::config", format!("`{size}` is no `batch_size`"))
+                .at(at, "not known")
+                .help("use hour, day, month or year"),
+        );
+        return None;
+    }
+    let lookback: u32 = config.text("lookback").and_then(|n| n.parse().ok()).unwrap_or(1);
+    let present = floor(facts.run_started_at, &size);
+    let is_there = relation.is_some_and(|name| facts.existing.contains(name));
+    let start = match facts.event_time_start {
+        Some(start) => floor(start, &size),
+        None if is_there && !is_refresh(config, facts) => {
+            step(present, &size, -i32::try_from(lookback).unwrap_or(1))
+        }
+        None => floor(begin, &size),
+    };
+    let end = match facts.event_time_end {
+        Some(end) if floor(end, &size) == end => end,
+        Some(end) => step(floor(end, &size), &size, 1),
+        None => step(present, &size, 1),
+    };
+    Some(Window { event_time, start, end })
+}
+
+fn floor(at: DateTime<Utc>, size: &str) -> DateTime<Utc> {
+    let (month, day, hour) = match size {
+        "year" => (1, 1, 0),
+        "month" => (at.month(), 1, 0),
+        "day" => (at.month(), at.day(), 0),
+        _ => (at.month(), at.day(), at.hour()),
+    };
+    let date = NaiveDate::from_ymd_opt(at.year(), month, day).unwrap_or_else(|| at.date_naive());
+    date.and_hms_opt(hour, 0, 0).map_or(at, |floor| floor.and_utc())
+}
+
+fn step(at: DateTime<Utc>, size: &str, by: i32) -> DateTime<Utc> {
+    let months = |months: i32| {
+        let step = Months::new(months.unsigned_abs());
+        let moved = if months < 0 { at.checked_sub_months(step) } else { at.checked_add_months(step) };
+        moved.unwrap_or(at)
+    };
+    match size {
+        "year" => months(by * 12),
+        "month" => months(by),
+        "day" => at + Duration::days(by.into()),
+        _ => at + Duration::hours(by.into()),
     }
 }
 
@@ -99,14 +220,7 @@ fn on_schema_change(config: &Config, found: &mut Vec<Diagnostic>) -> OnSchemaCha
         "ignore" => OnSchemaChange::Ignore,
         "fail" => OnSchemaChange::Fail,
         "append_new_columns" => OnSchemaChange::AppendNewColumns,
-        "sync_all_columns" => {
-            found.push(unsupported(
-                "`on_schema_change: sync_all_columns`",
-                "instead use `append_new_columns`, or build with --full-refresh when columns go away",
-                &setting.at,
-            ));
-            OnSchemaChange::AppendNewColumns
-        }
+        "sync_all_columns" => OnSchemaChange::SyncAllColumns,
         other => {
             found.push(wrong("on_schema_change", other, &setting.at, &SCHEMA_CHANGES, &[]));
             OnSchemaChange::Ignore
@@ -130,10 +244,4 @@ fn wrong(key: &str, value: &str, at: &Span, known: &[&str], not_yet: &[&str]) ->
         .at(at, "not known")
         .help(format!("use one of: {}", known.join(", ")))
         .maybe_help(did_you_mean(value, known.iter().copied()))
-}
-
-fn no_key(at: &Span) -> Diagnostic {
-    Diagnostic::error("elt::config", "a merge needs a `unique_key`, which says which rows are the same")
-        .at(at, "merge without a key")
-        .help("set `unique_key`, or use `incremental_strategy: append`")
 }

@@ -6,17 +6,21 @@
 //! 2. *resolve* finds the node behind every name, and checks the graph;
 //! 3. *render* renders again with the names answered: that is each [`Node`]'s SQL.
 //!
-//! All of it is pure. The lake is not read: what a template may know of it comes in as [`Facts`].
-//! Nor is a mistake the end: every one is collected, with its place in the user's file.
+//! All of it is pure. The lake is not read: what a template may know of it comes in as [`Facts`]. A template
+//! that asks for more makes its node late, and [`Late`] renders it when it is built. Nor is a mistake the end: every one is collected, with its place in the user's file.
 //!
 //! Not here: running anything (`build`), or whether the SQL itself is right (`query`).
 
 mod data_test;
+mod document;
 mod draft;
 mod ephemeral;
 mod fingerprint;
+mod freshness;
 mod graph;
+mod hook;
 mod jinja;
+mod lookup;
 mod manifest;
 mod materialization;
 mod node;
@@ -24,8 +28,11 @@ mod parse;
 mod render;
 mod resolve;
 mod select;
+mod snapshot;
 mod source_map;
 mod sql_name;
+mod state;
+mod unit_test;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,17 +44,30 @@ use crate::project::Project;
 
 pub use fingerprint::Fingerprint;
 pub use jinja::YamlRenderer;
-pub use manifest::Manifest;
+pub use lookup::{Answer, AnswerColumn, Lookup};
+pub use manifest::{DocumentNode, Late, MacroText, Manifest, RunHooks, Written};
 pub use node::{
-    Condition, Materialization, Node, NodeId, NodeKind, OnSchemaChange, SourceNode, Strategy, TestKind,
-    TestNode, TestSeverity,
+    Age, Condition, Freshness, HardDeletes, Hooks, IncrementalDetails, Materialization, Node, NodeId,
+    NodeKind, OnSchemaChange, SeedNode, SnapshotNames, SnapshotNode, SnapshotStrategy, SourceNode, Stored,
+    Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows, UnitTestNode, Window,
 };
-pub use select::{Selector, select};
+pub use select::{Earlier, Selector, select};
 
 use jinja::{Given, Jinja};
-use parse::{Parsed, Parser, model_template, test_template};
-use render::Renderer;
+use parse::{Parsed, Parser, analysis_template, model_template, snapshot_template, test_template};
+use render::{Answers, Pass, Templates};
 use resolve::{Names, Resolved};
+
+// `build` reads columns; what they are is the project's word.
+pub use crate::project::Column;
+
+/// The version of dbt that elt answers for in templates and artifacts.
+pub const DBT_VERSION: &str = jinja::DBT_VERSION;
+
+/// The MD5 of a text in hexadecimal, by which dbt makes names short.
+pub fn md5_hex(text: &str) -> String {
+    jinja::md5_hex(text)
+}
 
 /// What compiling may know of the world.
 #[derive(Clone, Debug)]
@@ -56,6 +76,14 @@ pub struct Facts {
     pub existing: BTreeSet<TableName>,
     /// `--full-refresh`.
     pub full_refresh: bool,
+    /// `--store-failures`.
+    pub store_failures: bool,
+    /// What was asked of elt, for `flags.WHICH`: `build`, `test`, `compile` …
+    pub command: String,
+    /// `--event-time-start`, for microbatches.
+    pub event_time_start: Option<DateTime<Utc>>,
+    /// `--event-time-end`, for microbatches.
+    pub event_time_end: Option<DateTime<Utc>>,
     /// The run's id: `invocation_id`.
     pub run_id: String,
     /// When the run started: `run_started_at`, and `now()` of templates.
@@ -75,7 +103,12 @@ pub fn compile(project: &Project, facts: &Facts) -> (Manifest, Vec<Diagnostic>) 
     let parsed = parser.parse();
     let names = Names::of(&parsed, &project.name);
     let resolved = resolve::resolve(&parsed, &names, &mut found);
-    let manifest = render(project, &jinja, &parsed, &names, resolved, &mut found);
+    let documents = document::read(project, &jinja, &names, &mut found);
+    jinja.set_graph(&document::graph(&parsed, &resolved.parents, &documents));
+    let answers = parsed.drafts.iter().map(|draft| (draft.id.clone(), Answers::of(draft, &names))).collect();
+    drop(names);
+    let mut manifest = render(project, jinja, parsed, answers, resolved, &mut found);
+    manifest.documents = documents;
     (manifest, without_repeats(found))
 }
 
@@ -91,7 +124,9 @@ fn templates(project: &Project, facts: &Facts, found: &mut Vec<Diagnostic>) -> J
     let given = Given {
         project: project.name.clone(),
         target: project.target.clone(),
-        vars: project.vars.clone(),
+        vars: project.packages.clone(),
+        command: facts.command.clone(),
+        graph: Arc::default(),
         env: facts.env.clone(),
         full_refresh: facts.full_refresh,
         run_id: facts.run_id.clone(),
@@ -104,37 +139,54 @@ fn templates(project: &Project, facts: &Facts, found: &mut Vec<Diagnostic>) -> J
     for test in &project.tests {
         jinja.add_sql(&test_template(test), &test.source_text, found);
     }
+    for analysis in &project.analyses {
+        jinja.add_sql(&analysis_template(analysis), &analysis.source_text, found);
+    }
+    for snapshot in &project.snapshots {
+        let (start, end) = (snapshot.starts_at, snapshot.starts_at + snapshot.template.len());
+        let in_file = snapshot.source_text.text.get(start..end) == Some(snapshot.template.as_str());
+        match in_file {
+            true => jinja.add_part(&snapshot_template(snapshot), &snapshot.source_text, start..end, found),
+            false => jinja.add_text(&snapshot_template(snapshot), &snapshot.template, &snapshot.at, found),
+        }
+    }
     jinja
 }
 
 fn render(
     project: &Project,
-    jinja: &Jinja,
-    parsed: &Parsed,
-    names: &Names<'_>,
+    jinja: Jinja,
+    parsed: Parsed,
+    answers: BTreeMap<NodeId, Answers>,
     resolved: Resolved,
     found: &mut Vec<Diagnostic>,
 ) -> Manifest {
     let Resolved { parents, unresolved } = resolved;
-    let mut renderer = Renderer {
-        jinja,
-        names,
-        parents: &parents,
-        drafts: parsed.drafts.iter().map(|draft| (&draft.id, draft)).collect(),
-        ephemeral: BTreeMap::new(),
-        messages: Vec::new(),
-        found,
-    };
+    let drafts = parsed.drafts.into_iter().map(|draft| (draft.id.clone(), draft)).collect();
+    let written = Arc::new(document::written(project, &jinja));
+    let run_hooks = document::run_hooks(project, &jinja, found);
+    let templates = Templates { jinja, drafts, answers, parents };
+    let mut pass = Pass::default();
     let mut nodes = BTreeMap::new();
-    for id in graph::order(&parents).into_iter().filter(|id| !unresolved.contains(id)) {
-        nodes.insert(id.clone(), renderer.node(&id));
+    for id in graph::order(&templates.parents).into_iter().filter(|id| !unresolved.contains(id)) {
+        nodes.insert(id.clone(), templates.node(&id, None, &mut pass));
     }
     // Nodes of a cycle, or with an unknown name: listed, without SQL.
-    for id in parents.keys() {
-        nodes.entry(id.clone()).or_insert_with(|| renderer.unrendered(id));
+    for id in templates.parents.keys() {
+        nodes.entry(id.clone()).or_insert_with(|| templates.unrendered(id));
     }
-    let messages = renderer.messages;
-    Manifest { project: project.name.clone(), nodes, messages, children: graph::children(&parents), parents }
+    found.append(&mut pass.found);
+    Manifest {
+        project: project.name.clone(),
+        nodes,
+        run_hooks,
+        documents: Vec::new(),
+        written,
+        messages: pass.messages,
+        children: graph::children(&templates.parents),
+        parents: templates.parents.clone(),
+        templates: Some(Arc::new(templates)),
+    }
 }
 
 #[cfg(test)]

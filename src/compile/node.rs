@@ -1,12 +1,14 @@
 //! What is a node of the graph?
 //!
-//! A [`Node`] is a source, a model or a test with everything that building it needs: its SQL, its
+//! A [`Node`] is a source, a model, a seed, a snapshot or a test with everything that building it needs: its SQL, its
 //! relation, how it is materialized, and the way from its SQL back to the user's file.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::base::{SourceText, Span, TableName};
@@ -65,9 +67,34 @@ pub struct Node {
     pub config: BTreeMap<String, Value>,
     /// Changes if and only if building it again could give something else from the same inputs.
     pub fingerprint: Fingerprint,
+    /// The package it belongs to.
+    pub package: String,
+    /// Whether its SQL is only known when it is built, because its template reads the lake.
+    pub is_late: bool,
+    /// What runs before it is made and after it, in order.
+    pub hooks: Hooks,
+    /// The template, as it is written.
+    pub raw: Arc<str>,
+    /// The macros that rendering it called, as `macro.package.name`.
+    pub macros: Vec<String>,
+    /// What it refers to, as written: package, if one is named, and name.
+    pub refs: Vec<(Option<String>, String)>,
+    /// The sources it reads, as written: source and table.
+    pub source_refs: Vec<(String, String)>,
     /// Where it is written: the file's beginning, or the entry of a properties file.
     pub at: Span,
     pub(super) map: SourceMap,
+}
+
+/// The statements around the making of a node, rendered: all of them only read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hooks {
+    /// Before.
+    pub before: Vec<String>,
+    /// After.
+    pub after: Vec<String>,
+    /// Whether one of them takes the node away again.
+    pub drops_it: bool,
 }
 
 /// What a node is.
@@ -77,8 +104,119 @@ pub enum NodeKind {
     Source(SourceNode),
     /// A table, view or CTE that elt builds.
     Model(Materialization),
+    /// A table that elt makes of a CSV file of the project.
+    Seed(SeedNode),
+    /// A table that remembers what a query gave before.
+    Snapshot(SnapshotNode),
     /// A promise about data.
     Test(TestNode),
+    /// A model on made-up rows.
+    UnitTest(UnitTestNode),
+    /// A query that is compiled and never run.
+    Analysis,
+}
+
+/// A CSV file that becomes a table.
+#[derive(Clone, Debug)]
+pub struct SeedNode {
+    /// The file on this machine.
+    pub file: PathBuf,
+    /// What stands between two values.
+    pub delimiter: char,
+    /// Whether columns are named exactly as the file has it; otherwise in lower case.
+    pub keep_names: bool,
+    /// Types that are not to be inferred, by column.
+    pub column_types: Vec<(String, String)>,
+}
+
+/// A table that keeps every version of every row, with the time it was valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SnapshotNode {
+    /// The columns that name a row.
+    pub unique_key: Vec<String>,
+    /// How a change is noticed.
+    pub strategy: SnapshotStrategy,
+    /// What happens to rows that the query no longer gives.
+    pub hard_deletes: HardDeletes,
+    /// What the snapshot's own columns are called.
+    pub names: SnapshotNames,
+    /// The SQL of `dbt_valid_to` of present rows; null if nothing is said.
+    pub valid_to_current: Option<String>,
+}
+
+/// How a snapshot notices that a row has changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SnapshotStrategy {
+    /// This column has moved on.
+    Timestamp {
+        /// The column, or an expression.
+        updated_at: String,
+    },
+    /// One of these columns differs; all of them if none is named.
+    Check {
+        /// The columns.
+        columns: Option<Vec<String>>,
+        /// The instant of the change; the run's start if nothing is said.
+        updated_at: Option<String>,
+    },
+}
+
+/// What a snapshot does about rows that are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HardDeletes {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// They stop being valid.
+    Invalidate,
+    /// They stop being valid, and a row says that they are deleted.
+    NewRecord,
+}
+
+/// What the columns that a snapshot adds are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotNames {
+    /// `dbt_scd_id`
+    pub scd_id: String,
+    /// `dbt_updated_at`
+    pub updated_at: String,
+    /// `dbt_valid_from`
+    pub valid_from: String,
+    /// `dbt_valid_to`
+    pub valid_to: String,
+    /// `dbt_is_deleted`
+    pub is_deleted: String,
+}
+
+/// A model on made-up rows, and what should come of it. The node's SQL is the model's.
+#[derive(Clone, Debug)]
+pub struct UnitTestNode {
+    /// The model.
+    pub model: NodeId,
+    /// What the model reads, each with the rows that it is to see.
+    pub inputs: Vec<UnitInput>,
+    /// The rows that should come of it.
+    pub expected: UnitRows,
+}
+
+/// One input of a unit test.
+#[derive(Clone, Debug)]
+pub struct UnitInput {
+    /// The name by which the model's SQL reads it.
+    pub relation: TableName,
+    /// The query that has its columns; nothing if they are those of the relation.
+    pub columns_of: Option<String>,
+    /// Its rows; columns that are not named are null.
+    pub rows: UnitRows,
+}
+
+/// The rows of an input.
+#[derive(Clone, Debug)]
+pub enum UnitRows {
+    /// As mappings of column to value.
+    Given(Vec<serde_json::Map<String, Value>>),
+    /// As a query.
+    Sql(String),
 }
 
 /// A table of a source.
@@ -90,6 +228,39 @@ pub struct SourceNode {
     pub table: String,
     /// How its files arrive, if elt lands them.
     pub landing: Option<SourceLanding>,
+    /// How old its rows may be.
+    pub freshness: Option<Freshness>,
+}
+
+/// How old the rows of a source may be, and how their age is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Freshness {
+    /// From which age on it is worth a warning.
+    pub warn_after: Option<Age>,
+    /// From which age on it is an error.
+    pub error_after: Option<Age>,
+    /// The column or expression that says when a row was loaded; elt's own time of landing if nothing is said.
+    pub loaded_at: Option<String>,
+    /// A query that gives the newest instant itself.
+    pub loaded_at_query: Option<String>,
+    /// Only rows of this condition count.
+    pub filter: Option<String>,
+}
+
+/// A number of minutes, hours or days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// How many.
+    pub count: u64,
+    /// Seconds of one.
+    pub period: u64,
+}
+
+impl Age {
+    /// The age in seconds.
+    pub fn seconds(self) -> u64 {
+        self.count * self.period
+    }
 }
 
 /// How a model becomes something that can be read.
@@ -109,9 +280,46 @@ pub enum Materialization {
         is_incremental_run: bool,
         /// What happens when the query's columns are not the table's.
         on_schema_change: OnSchemaChange,
+        /// What else the model says about how rows are put in.
+        details: Box<IncrementalDetails>,
     },
     /// A CTE in whatever reads it.
     Ephemeral,
+}
+
+/// What a model may say about how its rows are put in, beyond the strategy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IncrementalDetails {
+    /// The only columns that a merge updates; all of them if none is named.
+    pub update_columns: Vec<String>,
+    /// Columns that a merge leaves as they are.
+    pub exclude_columns: Vec<String>,
+    /// Conditions on the table's rows beyond the key.
+    pub predicates: Vec<String>,
+    /// The columns by whose values `insert_overwrite` replaces.
+    pub partition_by: Vec<String>,
+    /// The window of a microbatch.
+    pub window: Option<Window>,
+}
+
+/// A stretch of time: from its beginning up to, and without, its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// The column that says when a row happened.
+    pub event_time: String,
+    /// Its beginning.
+    pub start: DateTime<Utc>,
+    /// Its end.
+    pub end: DateTime<Utc>,
+}
+
+impl Window {
+    /// The condition on `column` that a row is in the window.
+    pub fn condition(&self, column: &str) -> String {
+        let instant = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S").to_string();
+        let (start, end) = (instant(&self.start), instant(&self.end));
+        format!("{column} >= timestamp '{start}' and {column} < timestamp '{end}'")
+    }
 }
 
 /// What an incremental build does with its rows.
@@ -121,6 +329,12 @@ pub enum Strategy {
     Append,
     /// Replaces rows of the same key, adds the rest.
     Merge,
+    /// Takes out all rows of the same keys, then adds. Keys need not be unique.
+    DeleteInsert,
+    /// Takes out the partitions that it has rows for, then adds.
+    InsertOverwrite,
+    /// Takes out the rows of a window of time, then adds.
+    Microbatch,
 }
 
 /// What an incremental build does when the query's columns are not the table's.
@@ -133,6 +347,8 @@ pub enum OnSchemaChange {
     Fail,
     /// Adds the new ones to the table.
     AppendNewColumns,
+    /// Adds the new ones and takes the missing ones out.
+    SyncAllColumns,
 }
 
 /// A test.
@@ -152,6 +368,17 @@ pub struct TestNode {
     pub fail_calc: String,
     /// The node it is about, if it is about one.
     pub attached: Option<NodeId>,
+    /// Where its failing rows are kept, if they are: as a table or as a view.
+    pub stored: Option<Stored>,
+}
+
+/// How a test keeps its failing rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// As a table.
+    Table,
+    /// As a view.
+    View,
 }
 
 /// How a test is written.
@@ -165,6 +392,10 @@ pub enum TestKind {
         column: Option<String>,
         /// The model, or `source.table`, it is on.
         model: String,
+        /// The package it is taken from, if one is named.
+        package: Option<String>,
+        /// Its arguments, as written.
+        arguments: serde_json::Map<String, Value>,
     },
     /// As a query of its own.
     Singular,
@@ -230,6 +461,33 @@ impl fmt::Display for Condition {
     }
 }
 
+impl Materialization {
+    /// dbt's word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Table => "table",
+            Self::Incremental { .. } => "incremental",
+            Self::Ephemeral => "ephemeral",
+        }
+    }
+}
+
+impl NodeKind {
+    /// dbt's word for it.
+    pub fn resource_type(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "source",
+            Self::Model(_) => "model",
+            Self::Seed(_) => "seed",
+            Self::Snapshot(_) => "snapshot",
+            Self::Test(_) => "test",
+            Self::UnitTest(_) => "unit_test",
+            Self::Analysis => "analysis",
+        }
+    }
+}
+
 impl Node {
     /// The place in the user's file that a place in the compiled SQL came from.
     ///
@@ -245,17 +503,28 @@ impl Node {
     pub fn materialization(&self) -> Option<&Materialization> {
         match &self.kind {
             NodeKind::Model(materialization) => Some(materialization),
-            NodeKind::Source(_) | NodeKind::Test(_) => None,
+            _ => None,
         }
     }
 
-    /// `model`, `source` or `test`.
+    /// dbt's word for what it is.
     pub fn resource_type(&self) -> &'static str {
-        match self.kind {
-            NodeKind::Source(_) => "source",
-            NodeKind::Model(_) => "model",
-            NodeKind::Test(_) => "test",
-        }
+        self.kind.resource_type()
+    }
+
+    /// Whether it becomes something that can be read: a model, a seed or a snapshot.
+    pub fn is_made(&self) -> bool {
+        matches!(self.kind, NodeKind::Model(_) | NodeKind::Seed(_) | NodeKind::Snapshot(_))
+    }
+
+    /// Whether it is a promise: a data test or a unit test.
+    pub fn is_test(&self) -> bool {
+        matches!(self.kind, NodeKind::Test(_) | NodeKind::UnitTest(_))
+    }
+
+    /// Whether it is a test that a properties file asks for, and no file of its own.
+    pub fn is_test_in_yaml(&self) -> bool {
+        matches!(&self.kind, NodeKind::Test(test) if test.kind != TestKind::Singular)
     }
 
     /// Whether it is a model that only lives in other queries.

@@ -1,28 +1,32 @@
 //! What does each template ask for?
 //!
-//! The parse phase: every model and singular test is rendered once with `execute` false, which
+//! The parse phase: every model, snapshot and singular test is rendered once with `execute` false, which
 //! records its `ref`s, `source`s and `config()`. With its settings complete, a model gets its
 //! relation and its materialization. Out come [`Draft`]s; nothing is resolved yet.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::base::{Diagnostic, Span, TableName};
 use crate::project::words::{self, Words};
-use crate::project::{Config, Model, Project, SingularTest, Source, as_flag};
+use crate::project::{
+    Analysis, Column, Config, DataTest, Model, Project, Seed, SingularTest, SnapshotFile, Source, as_flag,
+    plain,
+};
 
 use super::Facts;
 use super::data_test;
 use super::draft::{Draft, Maker, place_of_setting};
+use super::freshness;
 use super::jinja::{Argument, Jinja, Phase, Subject, recorded};
 use super::materialization;
-use super::node::{Materialization, NodeId, NodeKind, SourceNode, TestKind};
+use super::node::{Materialization, NodeId, NodeKind, SeedNode, SourceNode, TestKind};
+use super::snapshot;
 
 /// The drafts of a project.
 #[derive(Default)]
 pub(super) struct Parsed {
     pub(super) drafts: Vec<Draft>,
-    /// Models that are switched off, and where.
+    /// What is switched off, and where.
     pub(super) disabled: BTreeMap<String, Span>,
 }
 
@@ -45,48 +49,51 @@ pub(super) fn test_template(test: &SingularTest) -> String {
     format!("test {}", test.source_text.path)
 }
 
+/// The name of a snapshot's template.
+pub(super) fn snapshot_template(snapshot: &SnapshotFile) -> String {
+    format!("snapshot {} {}", snapshot.source_text.path, snapshot.name)
+}
+
+/// The name of an analysis's template.
+pub(super) fn analysis_template(analysis: &Analysis) -> String {
+    format!("analysis {}", analysis.source_text.path)
+}
+
 impl Parser<'_> {
-    /// Parses everything: sources, models with their tests, singular tests.
+    /// Parses everything: sources, seeds, models and snapshots with their tests, singular tests, analyses.
     pub(super) fn parse(mut self) -> Parsed {
-        for source in &self.project.sources {
-            self.source(source);
-        }
-        for model in &self.project.models {
-            self.model(model);
-        }
-        for test in &self.project.tests {
-            self.singular_test(test);
-        }
+        let project = self.project;
+        project.sources.iter().for_each(|source| self.source(source));
+        project.seeds.iter().for_each(|seed| self.seed(seed));
+        project.models.iter().for_each(|model| self.model(model));
+        project.snapshots.iter().for_each(|snapshot| self.snapshot(snapshot));
+        project.tests.iter().for_each(|test| self.singular_test(test));
+        project.analyses.iter().for_each(|analysis| self.analysis(analysis));
+        project.unit_tests.iter().for_each(|test| self.unit_test(test));
         self.parsed
     }
 
     fn source(&mut self, source: &Source) {
-        let id = NodeId::new(format!("source.{}.{}.{}", self.project.name, source.source, source.table));
+        let id = NodeId::new(format!("source.{}.{}.{}", source.package, source.source, source.table));
+        let name = format!("{}.{}", source.source, source.table);
+        let kind = NodeKind::Source(SourceNode {
+            source: source.source.clone(),
+            table: source.table.clone(),
+            landing: source.landing.clone(),
+            freshness: freshness::read(&source.config, self.found),
+        });
         self.parsed.drafts.push(Draft {
-            id: id.clone(),
-            name: format!("{}.{}", source.source, source.table),
-            kind: NodeKind::Source(SourceNode {
-                source: source.source.clone(),
-                table: source.table.clone(),
-                landing: source.landing.clone(),
-            }),
             relation: Some(source.name.clone()),
-            source_text: source.at.source.clone(),
             description: source.description.clone(),
             columns: source.columns.clone(),
-            fqn: source.fqn.clone(),
             config: source.config.clone(),
-            at: source.at.clone(),
-            maker: Maker::None,
-            refs: Vec::new(),
-            sources: Vec::new(),
-            attached: None,
             is_broken: false,
+            ..Draft::new(id.clone(), &name, kind, &source.at, &source.fqn)
         });
         let on = data_test::On {
             id,
             name: format!("{}_{}", source.source, source.table),
-            shown: format!("{}.{}", source.source, source.table),
+            shown: name,
             is_source: true,
             relation: Some(source.name.clone()),
             folder: source.fqn[..source.fqn.len() - 2].to_vec(),
@@ -94,26 +101,74 @@ impl Parser<'_> {
         self.generic_tests(&on, &source.tests, &source.columns);
     }
 
+    fn seed(&mut self, seed: &Seed) {
+        let id = NodeId::new(format!("seed.{}.{}", seed.package, seed.name));
+        let at = seed.source_text.span(0..0);
+        let config = seed.config.clone();
+        let kind = NodeKind::Seed(SeedNode {
+            file: seed.file.clone(),
+            delimiter: self.delimiter(&config),
+            keep_names: config.flag("quote_columns") == Some(true),
+            column_types: column_types(&config, &seed.columns),
+        });
+        let mut draft = Draft {
+            description: seed.description.clone(),
+            columns: seed.columns.clone(),
+            config,
+            is_broken: false,
+            ..Draft::new(id, &seed.name, kind, &at, &seed.fqn)
+        };
+        if !self.is_enabled(&draft.config.clone(), &draft) {
+            return;
+        }
+        self.check_column_types(&draft);
+        draft.relation = self.relation(&draft);
+        self.place(draft, &seed.tests);
+    }
+
+    fn delimiter(&mut self, config: &Config) -> char {
+        let Some(setting) = config.get("delimiter") else { return ',' };
+        let written = plain(&setting.value);
+        let mut chars = written.chars();
+        match (written.as_str(), chars.next(), chars.next()) {
+            ("\\t", ..) => '\t',
+            (_, Some(one), None) => one,
+            _ => {
+                let what = format!("compilation error: `{written}` cannot be a seed's delimiter");
+                self.found.push(
+                    Diagnostic::error("elt::config", what)
+                        .at(&setting.at, "not one character")
+                        .help("write one character, such as `|`, or `\\t`"),
+                );
+                ','
+            }
+        }
+    }
+
+    fn check_column_types(&mut self, draft: &Draft) {
+        let NodeKind::Seed(seed) = &draft.kind else { return };
+        let setting = draft.config.get("column_types").map_or(&draft.at, |setting| &setting.at).clone();
+        for (column, name) in &seed.column_types {
+            if crate::base::parse_data_type(name).is_none() {
+                self.found.push(
+                    Diagnostic::error("elt::data_type", format!("`{name}`, of the column `{column}`, is not a type elt knows"))
+                        .at(&setting, "not a type")
+                        .help("known are bigint, int, double, decimal(p,s), varchar, boolean, date, timestamp, timestamptz, binary"),
+                );
+            }
+        }
+    }
+
     fn model(&mut self, model: &Model) {
-        let id = NodeId::new(format!("model.{}.{}", self.project.name, model.name));
+        let id = NodeId::new(format!("model.{}.{}", model.package, model.name));
         let at = model.source_text.span(0..0);
         let mut config = model.config.clone();
         let mut draft = Draft {
-            id: id.clone(),
-            name: model.name.clone(),
-            kind: NodeKind::Model(Materialization::View),
-            relation: None,
-            source_text: model.source_text.clone(),
             description: model.description.clone(),
             columns: model.columns.clone(),
-            fqn: model.fqn.clone(),
             config: config.clone(),
-            at,
             maker: Maker::Template(model_template(model)),
-            refs: Vec::new(),
-            sources: Vec::new(),
-            attached: None,
-            is_broken: true,
+            ..Draft::new(id, &model.name, NodeKind::Model(Materialization::View), &at, &model.fqn)
         };
         // A model switched off in YAML is not even rendered, as its Jinja may not work.
         if !self.is_enabled(&config, &draft) {
@@ -134,41 +189,80 @@ impl Parser<'_> {
         draft.relation = self.relation(&draft);
         let materialization =
             materialization::read(&draft.config, draft.relation.as_ref(), self.facts, self.found);
+        draft.kind = NodeKind::Model(materialization);
+        self.place(draft, &model.tests);
+    }
+
+    fn snapshot(&mut self, snapshot: &SnapshotFile) {
+        let id = NodeId::new(format!("snapshot.{}.{}", snapshot.package, snapshot.name));
+        let mut config = snapshot.config.clone();
+        let mut draft = Draft {
+            description: snapshot.description.clone(),
+            columns: snapshot.columns.clone(),
+            config: config.clone(),
+            maker: Maker::Template(snapshot_template(snapshot)),
+            ..Draft::new(id, &snapshot.name, NodeKind::Analysis, &snapshot.at, &snapshot.fqn)
+        };
+        if !self.is_enabled(&config, &draft) {
+            return;
+        }
+        self.render(&mut draft, &mut config, words::SNAPSHOT_CONFIG);
+        if !self.is_enabled(&config, &draft) {
+            return;
+        }
+        draft.config = config;
+        draft.kind = NodeKind::Snapshot(snapshot::read(&draft, self.found));
+        draft.relation = self.relation(&draft);
+        self.place(draft, &snapshot.tests);
+    }
+
+    /// Adds a draft that becomes a table or view, with its hooks and its tests.
+    fn place(&mut self, mut draft: Draft, tests: &[DataTest]) {
         let on = data_test::On {
-            id,
-            name: model.name.clone(),
-            shown: model.name.clone(),
+            id: draft.id.clone(),
+            name: draft.name.clone(),
+            shown: draft.name.clone(),
             is_source: false,
             relation: draft.relation.clone(),
-            folder: model.fqn[..model.fqn.len() - 1].to_vec(),
+            folder: draft.fqn[..draft.fqn.len() - 1].to_vec(),
         };
-        if materialization == Materialization::Ephemeral {
+        if matches!(draft.kind, NodeKind::Model(Materialization::Ephemeral)) {
             draft.relation = None;
         }
-        draft.kind = NodeKind::Model(materialization);
+        for (key, after) in [("pre_hook", false), ("post_hook", true)] {
+            draft.hooks.extend(hooks(&draft.config, key).into_iter().map(|sql| (sql, after)));
+        }
+        self.record_hooks(&mut draft);
+        let columns = draft.columns.clone();
         self.parsed.drafts.push(draft);
-        self.generic_tests(&on, &model.tests, &model.columns);
+        self.generic_tests(&on, tests, &columns);
+    }
+
+    /// The names in a node's hooks are its own.
+    fn record_hooks(&mut self, draft: &mut Draft) {
+        for (sql, _) in draft.hooks.clone() {
+            let scope = self.jinja.scope(draft.subject(), Phase::Parse);
+            if let Err(diagnostic) = self.jinja.text(&sql.into(), &scope, &draft.at) {
+                self.found.push(diagnostic);
+            }
+            let seen = recorded(&scope);
+            draft.refs.extend(seen.refs);
+            draft.sources.extend(seen.sources);
+        }
     }
 
     fn singular_test(&mut self, test: &SingularTest) {
         let at = test.source_text.span(0..0);
         let mut config = test.config.clone();
+        let kind = |config: &Config, found: &mut Vec<Diagnostic>| {
+            NodeKind::Test(data_test::test_node(config, TestKind::Singular, None, found))
+        };
+        let id = NodeId::new(format!("test.{}.{}", test.package, test.name));
         let mut draft = Draft {
-            id: NodeId::new(format!("test.{}.{}", self.project.name, test.name)),
-            name: test.name.clone(),
-            kind: NodeKind::Test(data_test::test_node(&config, TestKind::Singular, None, &mut Vec::new())),
-            relation: None,
-            source_text: test.source_text.clone(),
             description: test.description.clone(),
-            columns: Arc::new([]),
-            fqn: test.fqn.clone(),
             config: config.clone(),
-            at,
             maker: Maker::Template(test_template(test)),
-            refs: Vec::new(),
-            sources: Vec::new(),
-            attached: None,
-            is_broken: true,
+            ..Draft::new(id, &test.name, kind(&config, &mut Vec::new()), &at, &test.fqn)
         };
         if config.flag("enabled") == Some(false) {
             return;
@@ -177,9 +271,25 @@ impl Parser<'_> {
         if config.flag("enabled") == Some(false) {
             return;
         }
-        draft.kind = NodeKind::Test(data_test::test_node(&config, TestKind::Singular, None, self.found));
+        draft.kind = kind(&config, self.found);
         draft.config = config;
+        self.store_failures(&mut draft);
         self.parsed.drafts.push(draft);
+    }
+
+    fn analysis(&mut self, analysis: &Analysis) {
+        let id = NodeId::new(format!("analysis.{}.{}", analysis.package, analysis.name));
+        let at = analysis.source_text.span(0..0);
+        let mut draft = Draft {
+            maker: Maker::Template(analysis_template(analysis)),
+            ..Draft::new(id, &analysis.name, NodeKind::Analysis, &at, &analysis.fqn)
+        };
+        let mut config = Config::default();
+        self.render(&mut draft, &mut config, words::MODEL_CONFIG);
+        if self.is_enabled(&config, &draft) {
+            draft.config = config;
+            self.parsed.drafts.push(draft);
+        }
     }
 
     /// Renders a template for what it asks for, and lays its `config()` over `config`.
@@ -189,10 +299,7 @@ impl Parser<'_> {
             return;
         }
         let scope = self.jinja.scope(draft.subject(), Phase::Parse);
-        match self.jinja.render(template, &scope, &draft.at) {
-            Ok(_) => draft.is_broken = false,
-            Err(diagnostic) => self.found.push(diagnostic),
-        }
+        let rendered = self.jinja.render(template, &scope, &draft.at);
         let seen = recorded(&scope);
         let mut own = Config::default();
         for (key, value) in seen.config {
@@ -203,6 +310,12 @@ impl Parser<'_> {
             own.set(&key, value, at);
         }
         config.lay(&own);
+        // A model that switches itself off may be unable to go on from there.
+        match rendered {
+            Ok(_) => draft.is_broken = false,
+            Err(_) if config.flag("enabled") == Some(false) => {}
+            Err(diagnostic) => self.found.push(diagnostic),
+        }
         draft.refs = seen.refs;
         draft.sources = seen.sources;
         self.warn(seen.warnings, &draft.at);
@@ -215,7 +328,7 @@ impl Parser<'_> {
         self.found.extend(told);
     }
 
-    fn is_enabled(&mut self, config: &Config, draft: &Draft) -> bool {
+    pub(super) fn is_enabled(&mut self, config: &Config, draft: &Draft) -> bool {
         let Some(setting) = config.get("enabled") else { return true };
         match as_flag(&setting.value) {
             Some(true) => true,
@@ -233,21 +346,27 @@ impl Parser<'_> {
         }
     }
 
-    /// Where the model goes: what `generate_schema_name` and `generate_alias_name` say.
-    fn relation(&mut self, draft: &Draft) -> Option<TableName> {
+    /// Where the node goes: what `generate_schema_name` and `generate_alias_name` say.
+    pub(super) fn relation(&mut self, draft: &Draft) -> Option<TableName> {
         let node: serde_json::Value = serde_json::json!({
-            "name": draft.name, "fqn": draft.fqn, "package_name": self.project.name, "resource_type": "model",
-            "unique_id": draft.id.as_str(), "path": &*draft.source_text.path, "config": draft.config.to_json(),
+            "name": draft.name, "fqn": draft.fqn, "package_name": draft.package,
+            "resource_type": draft.kind.resource_type(), "unique_id": draft.id.as_str(),
+            "path": &*draft.source_text.path, "config": draft.config.to_json(), "meta": draft.config.meta(),
             "original_file_path": &*draft.source_text.path, "tags": draft.config.texts("tags"), "version": null,
         });
-        let schema = self.name_by("generate_schema_name", "schema", draft, &node)?;
+        let is_snapshot = matches!(draft.kind, NodeKind::Snapshot(_));
+        let schema = match draft.config.text("target_schema").filter(|_| is_snapshot) {
+            Some(schema) => schema,
+            None => self.name_by("generate_schema_name", "schema", draft, &node)?,
+        };
         let alias = self.name_by("generate_alias_name", "alias", draft, &node)?;
         match TableName::new(&schema, &alias) {
             Ok(name) => Some(name),
             Err(why) => {
                 let wrong = ["alias", "schema"].into_iter().find_map(|key| draft.config.get(key));
                 let at = wrong.map_or(&draft.at, |setting| &setting.at);
-                self.found.push(Diagnostic::error("elt::name", why.to_string()).at(at, "of this model"));
+                let what = format!("of this {}", draft.kind.resource_type());
+                self.found.push(Diagnostic::error("elt::name", why.to_string()).at(at, what));
                 None
             }
         }
@@ -264,9 +383,11 @@ impl Parser<'_> {
         // By position, as dbt does: a project may name the parameters as it likes.
         let arguments =
             [(String::new(), Argument::Json(custom)), (String::new(), Argument::Json(node.clone()))];
-        let scope =
-            self.jinja.scope(Subject { name: draft.name.clone(), ..Subject::default() }, Phase::Parse);
-        match self.jinja.call(generator, &arguments, &scope, &draft.at) {
+        let subject =
+            Subject { name: draft.name.clone(), package: draft.package.clone(), ..Subject::default() };
+        let scope = self.jinja.scope(subject, Phase::Parse);
+        let package = self.jinja.naming_macro(generator);
+        match self.jinja.call(package.as_deref(), generator, &arguments, &scope, &draft.at) {
             Ok(name) => Some(name.trim().to_owned()),
             Err(diagnostic) => {
                 self.found.push(diagnostic);
@@ -274,6 +395,34 @@ impl Parser<'_> {
             }
         }
     }
+}
+
+/// The types of a seed's columns: those of `column_types`, and those that properties describe.
+fn column_types(config: &Config, columns: &[Column]) -> Vec<(String, String)> {
+    let setting = config.get("column_types").and_then(|setting| setting.value.as_object());
+    let set = setting.into_iter().flatten().map(|(column, name)| (column.clone(), plain(name)));
+    let mut types: Vec<(String, String)> = set.collect();
+    for column in columns {
+        let is_new = !types.iter().any(|(known, _)| known.eq_ignore_ascii_case(&column.name));
+        let known = column.data_type.clone().filter(|name| crate::base::parse_data_type(name).is_some());
+        types.extend(known.filter(|_| is_new).map(|name| (column.name.clone(), name)));
+    }
+    types
+}
+
+/// The texts of `pre_hook` or `post_hook`, which may be texts or mappings with `sql`.
+fn hooks(config: &Config, key: &str) -> Vec<String> {
+    let one = |value: &serde_json::Value| match value {
+        serde_json::Value::Object(entries) => entries.get("sql").map(plain),
+        serde_json::Value::Null => None,
+        value => Some(plain(value)),
+    };
+    let all = match config.get(key).map(|setting| &setting.value) {
+        Some(serde_json::Value::Array(items)) => items.iter().filter_map(one).collect(),
+        Some(value) => one(value).into_iter().collect(),
+        None => Vec::new(),
+    };
+    all.into_iter().filter(|sql: &String| !sql.trim().is_empty()).collect()
 }
 
 /// Whether a setting's value asks for nothing, so that a missing feature is not missed.

@@ -15,53 +15,73 @@ use super::parse::Parsed;
 
 /// What the names of a project mean.
 pub(super) struct Names<'a> {
-    package: &'a str,
-    models: BTreeMap<&'a str, &'a Draft>,
-    sources: BTreeMap<(&'a str, &'a str), &'a Draft>,
+    /// The project's own package.
+    root: &'a str,
+    /// What `ref` may mean, by name.
+    models: BTreeMap<&'a str, Vec<&'a Draft>>,
+    sources: BTreeMap<(&'a str, &'a str), Vec<&'a Draft>>,
     disabled: &'a BTreeMap<String, Span>,
 }
 
+/// The candidate that `from` means: the project's own first, then one of its own package, then any.
+fn choose<'a>(candidates: &[&'a Draft], root: &str, from: &str) -> Option<&'a Draft> {
+    let of = |package: &str| candidates.iter().find(|draft| draft.package == package);
+    of(from).or_else(|| of(root)).or(candidates.first()).copied()
+}
+
 impl<'a> Names<'a> {
-    pub(super) fn of(parsed: &'a Parsed, package: &'a str) -> Self {
-        let models = parsed.drafts.iter().filter(|draft| matches!(draft.kind, NodeKind::Model(_)));
-        let sources = parsed.drafts.iter().filter_map(|draft| match &draft.kind {
-            NodeKind::Source(source) => Some(((source.source.as_str(), source.table.as_str()), draft)),
-            _ => None,
-        });
-        Self {
-            package,
-            models: models.map(|draft| (draft.name.as_str(), draft)).collect(),
-            sources: sources.collect(),
-            disabled: &parsed.disabled,
+    pub(super) fn of(parsed: &'a Parsed, root: &'a str) -> Self {
+        let mut models: BTreeMap<&str, Vec<&Draft>> = BTreeMap::new();
+        let mut sources: BTreeMap<(&str, &str), Vec<&Draft>> = BTreeMap::new();
+        for draft in &parsed.drafts {
+            match &draft.kind {
+                NodeKind::Model(_) | NodeKind::Seed(_) | NodeKind::Snapshot(_) => {
+                    models.entry(&draft.name).or_default().push(draft);
+                }
+                NodeKind::Source(source) => {
+                    sources.entry((&source.source, &source.table)).or_default().push(draft);
+                }
+                _ => {}
+            }
+        }
+        Self { root, models, sources, disabled: &parsed.disabled }
+    }
+
+    /// The model, seed or snapshot that a `ref` of package `from` means.
+    pub(super) fn model(&self, call: &RefCall, from: &str) -> Option<&'a Draft> {
+        let candidates = self.models.get(call.name.as_str())?;
+        match &call.package {
+            Some(package) => candidates.iter().find(|draft| draft.package == *package).copied(),
+            None => choose(candidates, self.root, from),
         }
     }
 
-    /// The model a `ref` means.
-    pub(super) fn model(&self, call: &RefCall) -> Option<&'a Draft> {
-        let is_here = call.package.as_deref().is_none_or(|package| package == self.package);
-        self.models.get(call.name.as_str()).copied().filter(|_| is_here)
-    }
-
-    /// The table a `source` means.
-    pub(super) fn source(&self, call: &SourceCall) -> Option<&'a Draft> {
-        self.sources.get(&(call.source.as_str(), call.table.as_str())).copied()
+    /// The table that a `source` of package `from` means.
+    pub(super) fn source(&self, call: &SourceCall, from: &str) -> Option<&'a Draft> {
+        let candidates = self.sources.get(&(call.source.as_str(), call.table.as_str()))?;
+        choose(candidates, self.root, from)
     }
 
     /// The parents of a draft, each once, in the order it names them, and what is wrong with its names.
     fn parents(&self, draft: &Draft) -> (Vec<NodeId>, Vec<Diagnostic>) {
         let mut parents: Vec<NodeId> = draft.attached.iter().cloned().collect();
+        // A unit test hangs on its model; what the model reads is made up.
+        let model = if let NodeKind::UnitTest(test) = &draft.kind { Some(test.model.clone()) } else { None };
         let mut wrong = Vec::new();
         for call in &draft.refs {
-            match self.model(call) {
+            match self.model(call, &draft.package) {
                 Some(parent) => parents.push(parent.id.clone()),
                 None => wrong.push(self.ref_not_found(draft, call)),
             }
         }
         for call in &draft.sources {
-            match self.source(call) {
+            match self.source(call, &draft.package) {
                 Some(parent) => parents.push(parent.id.clone()),
                 None => wrong.push(self.source_not_found(draft, call)),
             }
+        }
+        if let Some(model) = model {
+            parents = vec![model];
         }
         let mut seen = BTreeSet::new();
         parents.retain(|parent| seen.insert(parent.clone()));
@@ -70,11 +90,10 @@ impl<'a> Names<'a> {
 
     /// The first disabled model that a test refers to: dbt drops such a test, and so does elt.
     fn dropped_for(&self, draft: &Draft) -> Option<Diagnostic> {
-        let is_test = matches!(draft.kind, NodeKind::Test(_));
-        let call = draft
-            .refs
-            .iter()
-            .find(|call| is_test && self.model(call).is_none() && self.disabled.contains_key(&call.name))?;
+        let is_test = matches!(draft.kind, NodeKind::Test(_) | NodeKind::UnitTest(_));
+        let call = draft.refs.iter().find(|call| {
+            is_test && self.model(call, &draft.package).is_none() && self.disabled.contains_key(&call.name)
+        })?;
         let message =
             format!("test `{}` is left out: it refers to `{}`, which is disabled", draft.name, call.name);
         Some(
@@ -86,13 +105,21 @@ impl<'a> Names<'a> {
     fn ref_not_found(&self, draft: &Draft, call: &RefCall) -> Diagnostic {
         let at = place_in(draft, "ref", &call.name);
         let what = describe(draft);
-        if let Some(package) = call.package.as_ref().filter(|package| *package != self.package) {
-            return Diagnostic::error(
-                "elt::ref_not_found",
-                format!("{what} refers to the package `{package}`"),
-            )
-            .at(&at, "of another package")
-            .help("packages are not supported yet; copy the model into this project");
+        if let Some(package) = &call.package {
+            let here: Vec<&str> = self
+                .models
+                .iter()
+                .filter(|(_, drafts)| drafts.iter().any(|draft| draft.package == *package))
+                .map(|(name, _)| *name)
+                .collect();
+            let message = match here.is_empty() {
+                true => format!("{what} refers to the package `{package}`, which has no models here"),
+                false => format!("{what} refers to `{}`, which is not in the package `{package}`", call.name),
+            };
+            return Diagnostic::error("elt::ref_not_found", message)
+                .at(&at, "not in that package")
+                .help("packages are found as `packages.yml` and the folder dbt_packages/ say")
+                .maybe_help(did_you_mean(&call.name, here));
         }
         if let Some(switched_off) = self.disabled.get(&call.name) {
             return Diagnostic::error(
@@ -104,7 +131,7 @@ impl<'a> Names<'a> {
         }
         let message = format!("{what} refers to `{}`, which is not in this project", call.name);
         let known = self.models.keys().copied();
-        let near = nearest(&call.name, known).and_then(|name| self.models.get(name));
+        let near = nearest(&call.name, known).and_then(|name| self.models.get(name)?.first());
         let help = near.map(|near| format!("did you mean `{}`? It is {}", near.name, near.source_text.path));
         let as_source = self.sources.keys().find(|(_, table)| *table == call.name);
         let as_source =
@@ -137,10 +164,7 @@ impl<'a> Names<'a> {
 }
 
 fn describe(draft: &Draft) -> String {
-    match draft.kind {
-        NodeKind::Test(_) => format!("test `{}`", draft.name),
-        _ => format!("model `{}`", draft.name),
-    }
+    format!("{} `{}`", draft.kind.resource_type().replace('_', " "), draft.name)
 }
 
 /// Where a draft names something: in its template, or at its entry of a properties file.
@@ -175,6 +199,7 @@ pub(super) fn resolve(parsed: &Parsed, names: &Names<'_>, found: &mut Vec<Diagno
         found.extend(wrong);
         resolved.parents.insert(draft.id.clone(), parents);
     }
+    seeds_before_sources(parsed, &mut resolved.parents);
     two_in_one_place(parsed, found);
     for cycle in graph::cycles(&resolved.parents) {
         found.push(cycle_found(parsed, &cycle));
@@ -182,12 +207,38 @@ pub(super) fn resolve(parsed: &Parsed, names: &Names<'_>, found: &mut Vec<Diagno
     resolved
 }
 
+/// A source whose table a seed makes comes after that seed.
+fn seeds_before_sources(parsed: &Parsed, parents: &mut BTreeMap<NodeId, Vec<NodeId>>) {
+    let is_seed = |draft: &&Draft| matches!(draft.kind, NodeKind::Seed(_));
+    let seeds: BTreeMap<&TableName, &NodeId> = parsed
+        .drafts
+        .iter()
+        .filter(is_seed)
+        .filter_map(|seed| Some((seed.relation.as_ref()?, &seed.id)))
+        .collect();
+    for source in parsed.drafts.iter().filter(|draft| matches!(draft.kind, NodeKind::Source(_))) {
+        let seed = source.relation.as_ref().and_then(|name| seeds.get(name));
+        if let (Some(seed), Some(of)) = (seed, parents.get_mut(&source.id)) {
+            of.push((*seed).clone());
+        }
+    }
+}
+
 fn two_in_one_place(parsed: &Parsed, found: &mut Vec<Diagnostic>) {
     let mut taken: BTreeMap<&TableName, &Draft> = BTreeMap::new();
     for draft in &parsed.drafts {
         let Some(name) = &draft.relation else { continue };
+        if matches!(draft.kind, NodeKind::Test(_) | NodeKind::UnitTest(_)) {
+            continue;
+        }
         let Some(first) = taken.insert(name, draft) else { continue };
-        if matches!((&first.kind, &draft.kind), (NodeKind::Source(_), NodeKind::Source(_))) {
+        // A source may be what a seed of the same project brings.
+        let is_source = |draft: &Draft| match &draft.kind {
+            NodeKind::Source(source) => source.landing.is_none(),
+            _ => false,
+        };
+        let both = matches!((&first.kind, &draft.kind), (NodeKind::Source(_), NodeKind::Source(_)));
+        if both || is_source(first) || is_source(draft) {
             continue;
         }
         found.push(

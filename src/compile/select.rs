@@ -50,9 +50,18 @@ enum Method {
     TestType,
     /// `config.materialized`, `config.meta.owner`.
     Config(Vec<String>),
+    Group,
+    Access,
+    UnitTest,
+    /// An exposure, metric, semantic model or saved query: what it stands on.
+    Document(&'static str),
+    /// `state:modified`, `state:modified.body`; compared with an earlier manifest.
+    State,
+    /// `result:error`, of an earlier run.
+    Result,
 }
 
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 19] = [
     "fqn",
     "tag",
     "path",
@@ -63,21 +72,26 @@ const METHODS: [&str; 10] = [
     "test_name",
     "test_type",
     "config.…",
-];
-const METHODS_NOT_YET: [&str; 12] = [
-    "state",
-    "result",
-    "source_status",
+    "group",
+    "access",
+    "unit_test",
     "exposure",
     "metric",
     "semantic_model",
     "saved_query",
-    "unit_test",
-    "group",
-    "access",
-    "version",
-    "selector",
+    "state",
+    "result",
 ];
+const METHODS_NOT_YET: [&str; 3] = ["source_status", "version", "selector"];
+
+/// What a selection may be compared with: an earlier state of the project, and an earlier run.
+#[derive(Clone, Debug, Default)]
+pub struct Earlier {
+    /// `manifest.json` of that state.
+    pub manifest: Option<Value>,
+    /// `run_results.json` of that run.
+    pub results: Option<Value>,
+}
 
 impl FromStr for Selector {
     type Err = Diagnostic;
@@ -125,9 +139,8 @@ impl Term {
     }
 
     /// The nodes the term means, with what its `+` and `@` add.
-    fn select(&self, manifest: &Manifest) -> Result<BTreeSet<NodeId>, Diagnostic> {
-        let named: BTreeSet<NodeId> =
-            manifest.nodes.values().filter(|node| self.matches(node)).map(|node| node.id.clone()).collect();
+    fn select(&self, manifest: &Manifest, earlier: &Earlier) -> Result<BTreeSet<NodeId>, Diagnostic> {
+        let named = self.named(manifest, earlier)?;
         if named.is_empty() && self.must_match() {
             return Err(self.not_found(manifest));
         }
@@ -144,11 +157,67 @@ impl Term {
         Ok(selected)
     }
 
+    /// The nodes that the value itself means.
+    fn named(&self, manifest: &Manifest, earlier: &Earlier) -> Result<BTreeSet<NodeId>, Diagnostic> {
+        let nodes = manifest.nodes.values();
+        let by = |is: &dyn Fn(&Node) -> bool| -> BTreeSet<NodeId> {
+            nodes.clone().filter(|node| is(node)).map(|node| node.id.clone()).collect()
+        };
+        match &self.method {
+            Method::Document(kind) => {
+                let those =
+                    manifest.documents.iter().filter(|d| d.kind == *kind && glob(&self.value, &d.name));
+                Ok(those
+                    .flat_map(|document| document.depends_on.iter())
+                    .filter(|id| manifest.nodes.contains_key(id))
+                    .cloned()
+                    .collect())
+            }
+            Method::State => {
+                let Some(before) = &earlier.manifest else {
+                    return Err(wrong(
+                        &format!("state:{}", self.value),
+                        "there is no earlier state to compare with",
+                    )
+                    .help("give the folder of an earlier manifest.json: `--state DIR`"));
+                };
+                if !super::state::KINDS.contains(&self.value.as_str()) {
+                    return Err(wrong(&format!("state:{}", self.value), "this is no state")
+                        .help(format!("use one of: {}", super::state::KINDS.join(", ")))
+                        .maybe_help(did_you_mean(&self.value, super::state::KINDS)));
+                }
+                Ok(by(&|node| super::state::is(&self.value, node, manifest, before)))
+            }
+            Method::Result => {
+                let Some(results) = &earlier.results else {
+                    return Err(wrong(
+                        &format!("result:{}", self.value),
+                        "there is no earlier run to look at",
+                    )
+                    .help("give the folder of an earlier run_results.json: `--state DIR`"));
+                };
+                let those = results.get("results").and_then(Value::as_array).into_iter().flatten();
+                let ids: BTreeSet<&str> = those
+                    .filter(|result| result.get("status").and_then(Value::as_str) == Some(&self.value))
+                    .filter_map(|result| result.get("unique_id")?.as_str())
+                    .collect();
+                Ok(by(&|node| ids.contains(node.id.as_str())))
+            }
+            _ => Ok(by(&|node| self.matches(node))),
+        }
+    }
+
     /// Whether a value that matches nothing is a slip rather than an empty set.
     fn must_match(&self) -> bool {
         let names_something = !matches!(
             self.method,
-            Method::Config(_) | Method::TestType | Method::ResourceType | Method::Package
+            Method::Config(_)
+                | Method::TestType
+                | Method::ResourceType
+                | Method::Package
+                | Method::State
+                | Method::Result
+                | Method::Access
         );
         names_something && !self.value.contains(['*', '?', '['])
     }
@@ -179,9 +248,19 @@ impl Term {
                     let is_generic = matches!(test.kind, TestKind::Generic { .. });
                     value == "data" || value == if is_generic { "generic" } else { "singular" }
                 }
+                NodeKind::UnitTest(_) => value == "unit",
                 _ => false,
             },
             Method::Config(path) => matches_config(path, value, node),
+            Method::Group => {
+                node.config.get("group").and_then(Value::as_str).is_some_and(|own| glob(value, own))
+            }
+            Method::Access => {
+                let own = node.config.get("access").and_then(Value::as_str).unwrap_or("protected");
+                node.materialization().is_some() && own == value
+            }
+            Method::UnitTest => matches!(node.kind, NodeKind::UnitTest(_)) && glob(value, &node.name),
+            Method::Document(_) | Method::State | Method::Result => false,
         }
     }
 
@@ -218,6 +297,15 @@ impl Method {
             ("resource_type", false) => Self::ResourceType,
             ("test_name", false) => Self::TestName,
             ("test_type", false) => Self::TestType,
+            ("group", false) => Self::Group,
+            ("access", false) => Self::Access,
+            ("unit_test", false) => Self::UnitTest,
+            ("exposure", false) => Self::Document("exposure"),
+            ("metric", false) => Self::Document("metric"),
+            ("semantic_model", false) => Self::Document("semantic_model"),
+            ("saved_query", false) => Self::Document("saved_query"),
+            ("state", false) => Self::State,
+            ("result", false) => Self::Result,
             (method, _) if METHODS_NOT_YET.contains(&method) => {
                 let why = format!("the method `{method}:` is not supported yet");
                 return Err(wrong(whole, &why).help(format!("instead use one of: {}", METHODS.join(", "))));
@@ -240,23 +328,28 @@ pub fn select(
     manifest: &Manifest,
     include: &[Selector],
     exclude: &[Selector],
+    earlier: &Earlier,
 ) -> Result<BTreeSet<NodeId>, Diagnostic> {
     let mut selected = match include {
         [] => manifest.nodes.keys().cloned().collect(),
-        some => union(manifest, some)?,
+        some => union(manifest, some, earlier)?,
     };
-    let excluded = union(manifest, exclude)?;
+    let excluded = union(manifest, exclude, earlier)?;
     selected.retain(|id| !excluded.contains(id));
     Ok(selected)
 }
 
-fn union(manifest: &Manifest, selectors: &[Selector]) -> Result<BTreeSet<NodeId>, Diagnostic> {
+fn union(
+    manifest: &Manifest,
+    selectors: &[Selector],
+    earlier: &Earlier,
+) -> Result<BTreeSet<NodeId>, Diagnostic> {
     let mut all = BTreeSet::new();
     for terms in selectors.iter().flat_map(|selector| &selector.union) {
         let mut both: Option<BTreeSet<NodeId>> = None;
         for term in terms {
             // Each term brings its tests before it is intersected, so that `orders,test_name:unique` works.
-            let selected = with_tests(manifest, term.select(manifest)?);
+            let selected = with_tests(manifest, term.select(manifest, earlier)?);
             both = Some(match both {
                 Some(before) => before.intersection(&selected).cloned().collect(),
                 None => selected,

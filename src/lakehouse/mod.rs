@@ -13,14 +13,17 @@ mod open;
 mod report;
 mod sources;
 mod statement;
+mod study;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Watch, World};
-use crate::build::{self, Inputs};
+use object_store::ObjectStoreExt;
+
+use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, TableName, Watch, World};
+use crate::build::{self, Inputs, Stamp};
 use crate::compile::{self, Facts, YamlRenderer};
 use crate::lake::{Lake, LakeError, LakeLock, layout};
 use crate::project::{self, LoadOptions, Project};
@@ -32,11 +35,12 @@ use open::Found;
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
-pub use report::{BuildRequest, Built, Compiled, Landed, step_json};
+pub use report::{BuildRequest, Built, Compiled, Landed, Purpose, step_json};
+pub use study::{Age, Studied};
 
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
-pub use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, Selector};
+pub use crate::compile::{Earlier, Manifest, Materialization, Node, NodeId, NodeKind, Selector};
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::query::dialect::{Piece, Split, split};
@@ -131,10 +135,24 @@ impl Lakehouse {
         &self,
         include: &[Selector],
         exclude: &[Selector],
+        earlier: &Earlier,
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let compiled = self.compile(false).await?;
-        let selected = compile::select(&compiled.manifest, include, exclude)?;
+        let selected = compile::select(&compiled.manifest, include, exclude, earlier)?;
         Ok((compiled, selected))
+    }
+
+    /// The packages that the project stands on, by name.
+    ///
+    /// # Errors
+    /// If one is not there.
+    pub fn packages(&self) -> Result<Vec<String>> {
+        let (project, mut found) = self.load()?;
+        found.retain(|one| one.stable_code() == "elt::package_not_found");
+        if !found.is_empty() {
+            return Err(Error::project(found));
+        }
+        Ok(project.packages.into_keys().filter(|package| *package != project.name).collect())
     }
 
     /// The commits of a table, newest first, up to the version that readers see.
@@ -151,12 +169,35 @@ impl Lakehouse {
         let _lock = self.begin_writing("build", watch).await?;
         let pins = self.pins().await?;
         let run = self.world.id();
-        let Compiled { project, manifest, warnings } = self.compile_for(&pins, request.full_refresh, &run)?;
-        let selected = compile::select(&manifest, &request.select, &request.exclude)?;
+        let facts = Facts {
+            full_refresh: request.full_refresh,
+            store_failures: request.store_failures,
+            command: request.purpose.word().to_owned(),
+            event_time_start: request.event_time.0,
+            event_time_end: request.event_time.1,
+            ..self.facts(&pins, &run)
+        };
+        let started = facts.run_started_at;
+        let stamp = Stamp {
+            run: run.clone(),
+            started,
+            at: started,
+            command: facts.command.clone(),
+            arguments: request.arguments(),
+        };
+        let Compiled { project, manifest, warnings } = self.compile_with(&facts)?;
+        let mut selected = compile::select(&manifest, &request.select, &request.exclude, &request.earlier)?;
+        selected.retain(|id| request.takes(manifest.node(id).resource_type()));
+        if let Some(only) = &request.only {
+            selected.retain(|id| only.contains(id.as_str()));
+        }
         if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
             watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
         }
-        let (scope, landed, reports) = self.land_sources(&pins, &manifest, &selected, watch).await?;
+        let (scope, landed, reports) = match request.purpose {
+            Purpose::Build | Purpose::Run => self.land_sources(&pins, &manifest, &selected, watch).await?,
+            _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
+        };
         let plan = build::plan(&manifest, &pins, &selected, request.full_refresh);
         let inputs = Inputs {
             manifest: &manifest,
@@ -166,8 +207,12 @@ impl Lakehouse {
             default_schema: &self.default_schema,
             threads: request.threads.unwrap_or_else(cores),
             publish: request.publish,
+            started,
+            fail_fast: request.fail_fast,
         };
-        let done = build::run(inputs, watch).await;
+        let all_or_nothing = request.publish == PublishMode::All;
+        let done = self.run_with_hooks(inputs, watch).await?;
+        let is_well = done.is_well();
         watch.on(Event::Publishing);
         let before = pins.release;
         let proposal = Proposal {
@@ -180,11 +225,28 @@ impl Lakehouse {
             goal: Goal::Keep,
         };
         let published = release::publish(&self.tables, &self.world, proposal).await?;
+        self.sweep(&done.scratch).await;
+        let mut stamp = Stamp { at: self.world.now(), ..stamp };
+        stamp.arguments.insert("published".into(), (!all_or_nothing || is_well).into());
+        let results = build::run_results(&done.steps, &manifest, &done.late, &stamp);
+        let artifacts = [
+            ("manifest.json", build::manifest_json(&manifest, &done.late, &stamp)),
+            ("run_results.json", results),
+        ];
+        let written = build::write_late(&project.target_path, &done.late).and_then(|()| {
+            artifacts
+                .iter()
+                .try_for_each(|(name, text)| build::write_artifact(&project.target_path, name, text))
+        });
+        if let Err(error) = written {
+            watch.on(Event::Note(format!("the artifacts were not written: {error}")));
+        }
         let release = released(published);
         if let Some(release) = &release {
             maintain::tell(&self.maintain_after(release).await, watch);
         }
         let built = Built {
+            purpose: request.purpose,
             run,
             warnings,
             landed: reports,
@@ -252,21 +314,64 @@ impl Lakehouse {
         }
     }
 
-    fn compile_for(&self, pins: &Pins, full_refresh: bool, run: &str) -> Result<Compiled> {
-        let (project, mut found) = self.load()?;
-        let facts = Facts {
+    fn facts(&self, pins: &Pins, run: &str) -> Facts {
+        Facts {
             existing: pins.tables.keys().cloned().collect(),
-            full_refresh,
+            full_refresh: false,
+            store_failures: false,
+            command: "compile".to_owned(),
+            event_time_start: None,
+            event_time_end: None,
             run_id: run.to_owned(),
             run_started_at: self.world.now(),
             env: Arc::clone(&self.world.env),
-        };
-        let (manifest, more) = compile::compile(&project, &facts);
+        }
+    }
+
+    fn compile_for(&self, pins: &Pins, full_refresh: bool, run: &str) -> Result<Compiled> {
+        self.compile_with(&Facts { full_refresh, ..self.facts(pins, run) })
+    }
+
+    fn compile_with(&self, facts: &Facts) -> Result<Compiled> {
+        let (project, mut found) = self.load()?;
+        // Without its packages nothing in a project is what it seems: one mistake is told, not its echoes.
+        if found.iter().any(|one| one.stable_code() == "elt::package_not_found") {
+            found.retain(Diagnostic::is_error);
+            return Err(Error::project(found));
+        }
+        let (manifest, more) = compile::compile(&project, facts);
         found.extend(more);
         if found.iter().any(Diagnostic::is_error) {
             return Err(Error::project(found));
         }
         Ok(Compiled { project, manifest, warnings: found })
+    }
+
+    /// Carries a plan out between the hooks of the project, which only read.
+    async fn run_with_hooks(&self, inputs: Inputs<'_>, watch: &dyn Watch) -> Result<build::BuildRun> {
+        let hooks = inputs.manifest.run_hooks.clone();
+        let session = Session::new(inputs.scope.clone(), &self.default_schema, Limits::default());
+        for sql in &hooks.start {
+            Box::pin(session.query(sql)).await?.collect().await?;
+        }
+        let done = Box::pin(build::run(inputs, watch)).await;
+        for sql in &hooks.end {
+            Box::pin(session.query(sql)).await?.collect().await?;
+        }
+        Ok(done)
+    }
+
+    /// Deletes rows that were staged for a moment. What stays, stays unseen, and goes with the next run.
+    async fn sweep(&self, scratch: &[TableName]) {
+        let lake = self.tables.lake();
+        for name in scratch {
+            let Ok(files) = lake.list(&layout::table(name)).await else { continue };
+            for file in files {
+                if let Err(error) = lake.store().delete(&file.location).await {
+                    tracing::debug!("{} stays: {error}", file.location);
+                }
+            }
+        }
     }
 
     /// Keeps the run's report in the lake. What readers see does not depend on it.

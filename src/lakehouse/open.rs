@@ -20,6 +20,8 @@ pub struct OpenOptions {
     pub lake: Option<String>,
     /// The target of the profile to use.
     pub target: Option<String>,
+    /// The profile to use, over what the project asks for.
+    pub profile: Option<String>,
     /// Where profiles.yml is.
     pub profiles_dir: Option<PathBuf>,
     /// `--vars`
@@ -59,6 +61,7 @@ impl Found {
         let load = root.clone().map(|root| LoadOptions {
             root,
             target: options.target.clone(),
+            profile: options.profile.clone(),
             profiles_dir: options.profiles_dir.clone(),
             vars: options.vars.clone(),
             env: Arc::clone(&world.env),

@@ -1,11 +1,11 @@
 //! What are the verbs asked, and what do they answer?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
+use super::{Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
 use crate::project::Project;
 
@@ -16,17 +16,95 @@ pub struct BuildRequest {
     pub select: Vec<Selector>,
     /// Not these.
     pub exclude: Vec<Selector>,
+    /// Which of the selected nodes; see [`Purpose`].
+    pub purpose: Purpose,
+    /// Only these nodes, by id, of the selected ones.
+    pub only: Option<BTreeSet<String>>,
+    /// What `state:` and `result:` compare with.
+    pub earlier: Earlier,
     /// Make incremental models from the beginning.
     pub full_refresh: bool,
+    /// Keep the failing rows of every test.
+    pub store_failures: bool,
+    /// Begin nothing new once something has failed.
+    pub fail_fast: bool,
+    /// Only these kinds of nodes, by dbt's words; all if empty.
+    pub resource_types: Vec<String>,
+    /// None of these kinds of nodes.
+    pub exclude_resource_types: Vec<String>,
+    /// Where microbatches begin, and where they end.
+    pub event_time: (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>),
     /// What to publish if not everything is well.
     pub publish: PublishMode,
     /// Steps at once; nothing means as many as there are cores, 2 at least.
     pub threads: Option<usize>,
 }
 
+impl BuildRequest {
+    /// What was asked, as `run_results.json` keeps it.
+    pub(super) fn arguments(&self) -> serde_json::Map<String, serde_json::Value> {
+        let texts = |all: &[Selector]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut arguments = serde_json::Map::new();
+        arguments.insert("select".into(), texts(&self.select).into());
+        arguments.insert("exclude".into(), texts(&self.exclude).into());
+        arguments.insert("full_refresh".into(), self.full_refresh.into());
+        arguments.insert("store_failures".into(), self.store_failures.into());
+        arguments
+    }
+
+    /// Whether nodes of this kind are asked for.
+    pub(super) fn takes(&self, resource_type: &str) -> bool {
+        let in_list = |list: &[String]| list.iter().any(|word| word == resource_type || word == "all");
+        let asked = self.resource_types.is_empty() || in_list(&self.resource_types);
+        self.purpose.takes(resource_type) && asked && !in_list(&self.exclude_resource_types)
+    }
+}
+
+/// What a build is for: dbt's verbs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everything: seeds, models, snapshots and tests.
+    #[default]
+    Build,
+    /// Models alone.
+    Run,
+    /// Seeds alone.
+    Seed,
+    /// Snapshots alone.
+    Snapshot,
+    /// Tests alone; nothing is made.
+    Test,
+}
+
+impl Purpose {
+    /// dbt's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Run => "run",
+            Self::Seed => "seed",
+            Self::Snapshot => "snapshot",
+            Self::Test => "test",
+        }
+    }
+
+    /// Whether nodes of this kind are part of it.
+    pub fn takes(self, resource_type: &str) -> bool {
+        match self {
+            Self::Build => true,
+            Self::Run => matches!(resource_type, "model" | "source"),
+            Self::Seed => resource_type == "seed",
+            Self::Snapshot => resource_type == "snapshot",
+            Self::Test => matches!(resource_type, "test" | "unit_test"),
+        }
+    }
+}
+
 /// What a build did.
 #[derive(Debug)]
 pub struct Built {
+    /// What it was for.
+    pub purpose: Purpose,
     /// The run's id.
     pub run: String,
     /// What was wrong with the project without stopping it.

@@ -3,7 +3,7 @@
 //! A [`Config`] maps keys to [`Setting`]s, each with the place that set it. Configs are laid over
 //! one another from weak to strong: the trees of `dbt_project.yml` ([`ConfigTree`]), the
 //! properties' `config:`, the `config()` in the file. The stronger value wins, except that
-//! `tags` add up and `meta` is merged key by key.
+//! `tags` and hooks add up, and `meta`, `column_types`, `docs` and `quoting` are merged key by key.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,8 @@ impl Config {
     pub fn set(&mut self, key: &str, value: Value, at: Span) {
         let value = match (key, self.0.get(key)) {
             ("tags", Some(old)) => add_up(&old.value, &value),
-            ("meta", Some(old)) => merged(&old.value, &value),
+            ("pre_hook" | "post_hook", Some(old)) => in_sequence(&old.value, &value),
+            ("meta" | "column_types" | "docs" | "quoting", Some(old)) => merged(&old.value, &value),
             _ => value,
         };
         self.0.insert(key.to_owned(), Setting { value, at });
@@ -111,8 +112,10 @@ pub fn canonical(key: &str) -> String {
 
 /// Whether a value of `key` asks for nothing, as `contract: {enforced: false}` does.
 fn asks_for_nothing(key: &str, value: &Yaml) -> bool {
-    let unenforced = key == "contract" && value.get("enforced").is_none_or(Yaml::is_blank);
-    value.is_blank() || unenforced
+    let is_no = |flag: &Yaml| flag.is_blank() || flag.text().as_deref() == Some("false");
+    let unenforced = key == "contract" && value.get("enforced").is_none_or(is_no);
+    let unpersisted = key == "persist_docs" && value.entries().iter().all(|entry| is_no(&entry.value));
+    value.is_blank() || unenforced || unpersisted
 }
 
 /// A scalar as the text a person would write.
@@ -155,6 +158,18 @@ fn add_up(old: &Value, new: &Value) -> Value {
     all.into_iter().collect()
 }
 
+/// The items of both, the old ones first.
+fn in_sequence(old: &Value, new: &Value) -> Value {
+    let items = |value: &Value| match value {
+        Value::Array(items) => items.clone(),
+        Value::Null => Vec::new(),
+        one => vec![one.clone()],
+    };
+    let mut all = items(old);
+    all.extend(items(new));
+    Value::Array(all)
+}
+
 fn merged(old: &Value, new: &Value) -> Value {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
@@ -171,9 +186,12 @@ fn not_a_mapping(place: &str, at: &Span) -> Diagnostic {
         .at(at, "this is no mapping")
 }
 
+/// Settings that are mappings: in old trees they stand without a `+`, and are no folders.
+const MAPPINGS: [&str; 6] = ["column_types", "docs", "persist_docs", "quoting", "meta", "contract"];
+
 /// The `models:`, `sources:` or `tests:` of `dbt_project.yml`: settings for folders.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ConfigTree {
+pub(crate) struct ConfigTree {
     config: Config,
     folders: BTreeMap<String, (Span, ConfigTree)>,
 }
@@ -184,7 +202,8 @@ impl ConfigTree {
         let mut tree = Self::default();
         for entry in yaml.entries() {
             let is_folder = matches!(entry.value.node, YamlNode::Map(_)) || entry.value.is_null();
-            if is_folder && !entry.key.starts_with('+') {
+            let is_setting = entry.key.starts_with('+') || MAPPINGS.contains(&entry.key.as_str());
+            if is_folder && !is_setting {
                 let folder = Self::read(&entry.value, words, place, found);
                 tree.folders.insert(entry.key.clone(), (entry.key_at.clone(), folder));
                 continue;
@@ -203,7 +222,7 @@ impl ConfigTree {
     }
 
     /// The settings for a thing of this path (`[package, folder…, name]`), the most specific on top.
-    pub(super) fn resolve(&self, fqn: &[String]) -> Config {
+    pub(crate) fn resolve(&self, fqn: &[String]) -> Config {
         let mut config = self.config.clone();
         if let Some((first, rest)) = fqn.split_first()
             && let Some((_, folder)) = self.folders.get(first)

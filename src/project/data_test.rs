@@ -38,6 +38,8 @@ pub struct DataTest {
 pub struct SingularTest {
     /// The file's name without `.sql`.
     pub name: String,
+    /// The package it belongs to.
+    pub package: String,
     /// The file.
     pub source_text: SourceText,
     /// `[package, folder…, name]`.

@@ -1,8 +1,8 @@
 //! What did the user write, all of it?
 //!
-//! [`load`] is the only code in the study that reads files. It reads `dbt_project.yml`, the
-//! profile, and every file under the project's paths, and returns a [`Project`] with all that is
-//! wrong in it, so that a person mends a project in one go.
+//! [`load`] and what it calls is the only code in the study that reads files. It reads
+//! `dbt_project.yml`, the profile, every file under the project's paths and those of its packages, and
+//! returns a [`Project`] with all that is wrong in it, so that a person mends a project in one go.
 //!
 //! Not here: rendering SQL, resolving `ref`s, or anything else that needs the whole (`compile`).
 
@@ -12,16 +12,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::base::{Diagnostic, SourceText, did_you_mean};
+use crate::base::Diagnostic;
 
-use super::doc_block;
+use super::Project;
+use super::describe::look_for_unused_settings;
 use super::files::{Files, slashed};
-use super::properties::{Described, Properties, Reader, twice};
-use super::settings::{Settings, judge_packages};
+use super::package::{Finder, Package};
+use super::reading::{self, Reading};
+use super::settings::Settings;
 use super::target;
-use super::words::unsupported;
 use super::yaml::{RenderScope, Yaml, YamlJinja};
-use super::{MacroFile, Model, Project, SingularTest};
 
 /// Where a project is, and what the command line says about it.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct LoadOptions {
     pub root: PathBuf,
     /// `--target`: the output of the profile to build into.
     pub target: Option<String>,
+    /// `--profile`: the profile to use, over what the project asks for.
+    pub profile: Option<String>,
     /// `--profiles-dir`: the folder of `profiles.yml`.
     pub profiles_dir: Option<PathBuf>,
     /// `--vars`: they win over those of `dbt_project.yml`.
@@ -65,7 +67,6 @@ struct Loading<'a> {
     jinja: &'a dyn YamlJinja,
     settings: Settings,
     files: Files,
-    docs: BTreeMap<String, String>,
     project: Project,
     found: &'a mut Vec<Diagnostic>,
 }
@@ -77,7 +78,7 @@ impl<'a> Loading<'a> {
         jinja: &'a dyn YamlJinja,
         found: &'a mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        let files = Files::new(&options.root);
+        let files = Files::new(&options.root, "");
         let folder = folder_name(&options.root);
         let yaml = match files.read("dbt_project.yml", found) {
             Some(text) => Some(Yaml::parse(&text).map_err(|diagnostic| found.push(diagnostic)).ok()?),
@@ -94,7 +95,7 @@ impl<'a> Loading<'a> {
             profile.text().unwrap_or_default()
         });
         let named = yaml.as_ref().and_then(|yaml| yaml.get("name")).and_then(Yaml::text);
-        let profile = asked.or(named).unwrap_or_else(|| folder.clone());
+        let profile = options.profile.clone().or(asked).or(named).unwrap_or_else(|| folder.clone());
         let wanted = target::Wanted {
             profiles_dir: options.profiles_dir.as_deref(),
             root: &options.root,
@@ -103,248 +104,121 @@ impl<'a> Loading<'a> {
         };
         let target = target::find(&wanted, jinja, &scope, found);
         scope.target = Some(&target);
-        let mut settings = match yaml {
+        let settings = match yaml {
             Some(mut yaml) => {
-                yaml.render(jinja, &scope, &["on-run-start", "on-run-end", "query-comment"], found);
+                yaml.render(jinja, &scope, super::settings::LATE, found);
                 Settings::read(&yaml, &folder, found)
             }
             None => Settings::default_for(&folder),
         };
-        settings.vars.extend(options.vars.clone());
         let project = Project {
             name: settings.name.clone(),
             root: options.root.clone(),
             target_path: options.root.join(&settings.target_path),
-            vars: settings.vars.clone(),
+            packages: BTreeMap::new(),
+            dispatch: settings.dispatch.clone(),
+            on_run_start: Vec::new(),
+            on_run_end: Vec::new(),
             target,
             models: Vec::new(),
+            seeds: Vec::new(),
+            snapshots: Vec::new(),
             sources: Vec::new(),
             tests: Vec::new(),
+            unit_tests: Vec::new(),
+            analyses: Vec::new(),
+            documents: Vec::new(),
+            docs: BTreeMap::new(),
             macros: Vec::new(),
+            test_trees: Vec::new(),
         };
-        Some(Self { options, jinja, settings, files, docs: BTreeMap::new(), project, found })
+        Some(Self { options, jinja, settings, files, project, found })
     }
 
-    /// Reads everything the settings lead to.
+    /// Reads everything the settings lead to: the project's own files, then those of its packages.
     fn finish(mut self) -> Project {
-        self.refuse_what_is_missing();
-        self.read_docs();
-        self.read_models();
-        self.read_macros();
-        self.read_singular_tests();
-        let properties = self.read_properties();
-        self.describe(properties);
-        self.look_for_unused_settings();
+        let packages = self.find_packages();
+        let mut docs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        let own = (&self.settings, &self.files);
+        for (settings, files) in std::iter::once(own).chain(packages.iter().map(|p| (&p.settings, &p.files)))
+        {
+            let blocks = docs.entry(settings.name.clone()).or_default();
+            reading::read_docs(settings, files, blocks, self.found);
+        }
+        self.one_package(None, &docs);
+        for package in &packages {
+            self.one_package(Some(package), &docs);
+        }
+        self.project.docs = docs;
+        let trees = packages.iter().map(|package| package.settings.tests.clone());
+        self.project.test_trees = trees.chain([self.settings.tests.clone()]).collect();
+        self.project.sources.sort_by(|a, b| (&a.source, &a.table).cmp(&(&b.source, &b.table)));
+        look_for_unused_settings(&self.settings, &self.project, self.found);
         self.project
     }
 
-    /// Seeds, snapshots, packages and Python models: dbt runs them, elt does not yet.
-    fn refuse_what_is_missing(&mut self) {
-        let paths = self.settings.paths.clone();
-        self.refuse(
-            &paths.seeds,
-            "csv",
-            "seeds",
-            "instead land the file: describe it as a source with `config: {location: …}`",
-        );
-        self.refuse(&paths.snapshots, "sql", "snapshots", "instead keep history with an incremental model");
-        self.refuse(&paths.models, "py", "Python models", "instead write the model in SQL");
-        for name in ["packages.yml", "dependencies.yml"] {
-            let Some(text) = self.files.read(name, self.found) else { continue };
-            match Yaml::parse(&text) {
-                Ok(yaml) => judge_packages(&yaml, self.found),
-                Err(diagnostic) => self.found.push(diagnostic),
-            }
-        }
-    }
-
-    fn refuse(&mut self, folders: &[String], extension: &str, what: &str, instead: &str) {
-        for file in self.files.list(folders, &[extension]) {
-            let text = SourceText::new(&file.path, "");
-            self.found.push(unsupported(&format!("{what}, as in {}", file.path), instead, &text.span(0..0)));
-        }
-    }
-
-    fn read_docs(&mut self) {
-        let paths = &self.settings.paths;
-        let folders: Vec<String> =
-            [&paths.models, &paths.macros, &paths.tests, &paths.analyses, &paths.seeds, &paths.snapshots]
-                .into_iter()
-                .flatten()
-                .cloned()
-                .collect();
-        for file in self.files.list(&folders, &["md"]) {
-            if let Some(text) = self.files.read(&file.path, self.found) {
-                doc_block::read_blocks(&text.text, &mut self.docs);
-            }
-        }
-    }
-
-    fn read_models(&mut self) {
-        let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
-        for file in self.files.list(&self.settings.paths.models, &["sql"]) {
-            let Some(source_text) = self.files.read(&file.path, self.found) else { continue };
-            let fqn = self.fqn(&file.folders, &file.stem);
-            if let Some(twin) = by_name.get(&file.stem) {
-                let first = &self.project.models[*twin].source_text;
-                self.found.push(
-                    Diagnostic::error("elt::duplicate", format!("two models are called `{}`", file.stem))
-                        .at(&source_text.span(0..0), "the second")
-                        .help(format!("the first is {}; rename one of the files", first.path)),
-                );
-                continue;
-            }
-            by_name.insert(file.stem.clone(), self.project.models.len());
-            self.project.models.push(Model {
-                config: self.settings.models.resolve(&fqn),
-                name: file.stem,
-                source_text,
-                fqn,
-                description: String::new(),
-                columns: Arc::new([]),
-                tests: Vec::new(),
-                described_at: None,
-            });
-        }
-    }
-
-    fn read_macros(&mut self) {
-        let generic = self.settings.paths.tests.iter().map(|folder| format!("{folder}/generic"));
-        let folders: Vec<String> = self.settings.paths.macros.iter().cloned().chain(generic).collect();
-        for file in self.files.list(&folders, &["sql"]) {
-            if let Some(source_text) = self.files.read(&file.path, self.found) {
-                self.project.macros.push(MacroFile { source_text });
-            }
-        }
-    }
-
-    fn read_singular_tests(&mut self) {
-        for file in self.files.list(&self.settings.paths.tests, &["sql"]) {
-            if file.folders.first().is_some_and(|folder| folder == "generic") {
-                continue;
-            }
-            let Some(source_text) = self.files.read(&file.path, self.found) else { continue };
-            let fqn = self.fqn(&file.folders, &file.stem);
-            let config = self.settings.tests.resolve(&fqn);
-            self.project.tests.push(SingularTest {
-                name: file.stem,
-                source_text,
-                fqn,
-                description: String::new(),
-                config,
-            });
-        }
-    }
-
-    fn fqn(&self, folders: &[String], name: &str) -> Vec<String> {
-        let package = std::iter::once(self.settings.name.clone());
-        package.chain(folders.iter().cloned()).chain([name.to_owned()]).collect()
-    }
-
-    fn read_properties(&mut self) -> Vec<Properties> {
-        let paths = &self.settings.paths;
-        let folders: Vec<String> = [&paths.models, &paths.macros, &paths.tests, &paths.analyses]
-            .into_iter()
-            .chain([&paths.seeds, &paths.snapshots])
-            .flatten()
-            .cloned()
-            .collect();
-        let mut all = Vec::new();
-        for file in self.files.list(&folders, &["yml", "yaml"]) {
-            let Some(text) = self.files.read(&file.path, self.found) else { continue };
-            let yaml = match Yaml::parse(&text) {
-                Ok(yaml) => yaml,
-                Err(diagnostic) => {
-                    self.found.push(diagnostic);
-                    continue;
-                }
-            };
-            let mut folder = vec![self.settings.name.clone()];
-            folder.extend(file.folders);
-            let scope = RenderScope {
-                vars: &self.settings.vars,
-                env: &self.options.env,
-                target: Some(&self.project.target),
-                docs: &self.docs,
-            };
-            let sources = &self.settings.sources;
-            let mut reader = Reader { jinja: self.jinja, scope, sources, folder, found: self.found };
-            all.push(reader.read(yaml));
-        }
-        all
-    }
-
-    /// Hangs what properties say on the things they speak of.
-    fn describe(&mut self, all: Vec<Properties>) {
-        for properties in all {
-            properties.models.into_iter().for_each(|described| self.describe_model(described));
-            properties.tests.into_iter().for_each(|described| self.describe_test(described));
-            for source in properties.sources {
-                let twin = self
-                    .project
-                    .sources
-                    .iter()
-                    .find(|other| (&other.source, &other.table) == (&source.source, &source.table));
-                match twin {
-                    Some(twin) => {
-                        let name = format!("{}.{}", source.source, source.table);
-                        self.found.push(twice("source table", &name, &source.at, &twin.at));
-                    }
-                    None => self.project.sources.push(source),
-                }
-            }
-        }
-        self.project.sources.sort_by(|a, b| (&a.source, &a.table).cmp(&(&b.source, &b.table)));
-    }
-
-    fn describe_model(&mut self, described: Described) {
-        let models = &mut self.project.models;
-        let Some(model) = models.iter_mut().find(|model| model.name == described.name) else {
-            let names = models.iter().map(|model| model.name.as_str());
-            self.found.push(
-                Diagnostic::warning(
-                    "elt::unused_properties",
-                    format!("there is no model `{}`", described.name),
-                )
-                .at(&described.at, "no file of this name")
-                .help("what is said of it here has no effect, its tests included")
-                .maybe_help(did_you_mean(&described.name, names)),
-            );
-            return;
+    fn find_packages(&mut self) -> Vec<Package> {
+        let no_docs = BTreeMap::new();
+        let scope = RenderScope {
+            vars: &self.options.vars,
+            env: &self.options.env,
+            target: Some(&self.project.target),
+            docs: &no_docs,
         };
-        if let Some(first) = &model.described_at {
-            self.found.push(twice("model", &described.name, &described.at, first));
-            return;
-        }
-        model.description = described.description;
-        model.config.lay(&described.config);
-        model.columns = described.columns.into();
-        model.tests = described.tests;
-        model.described_at = Some(described.at);
+        let finder = Finder {
+            jinja: self.jinja,
+            scope,
+            root: &self.options.root,
+            settings: &self.settings,
+            found: self.found,
+        };
+        finder.find()
     }
 
-    fn describe_test(&mut self, described: Described) {
-        match self.project.tests.iter_mut().find(|test| test.name == described.name) {
-            Some(test) => {
-                test.description = described.description;
-                test.config.lay(&described.config);
-            }
-            None => self.found.push(
-                Diagnostic::warning(
-                    "elt::unused_properties",
-                    format!("there is no test file `{}`", described.name),
-                )
-                .at(&described.at, "no file of this name"),
-            ),
+    /// Reads one package; the project itself if none is given.
+    fn one_package(&mut self, package: Option<&Package>, docs: &BTreeMap<String, BTreeMap<String, String>>) {
+        let (own, files, root) = match package {
+            Some(package) => (&package.settings, &package.files, package.root.as_path()),
+            None => (&self.settings, &self.files, self.options.root.as_path()),
+        };
+        // From weak to strong: the package's own vars, those that the project gives it, the command line's.
+        let mut vars = own.vars_of(&own.name);
+        vars.extend(self.settings.vars_of(&own.name));
+        vars.extend(self.options.vars.clone());
+        let docs = docs_of(&own.name, docs);
+        let target = self.project.target.clone();
+        let scope = RenderScope { vars: &vars, env: &self.options.env, target: Some(&target), docs: &docs };
+        let mut found = Vec::new();
+        let mut reading = Reading {
+            own,
+            over: package.map(|_| &self.settings),
+            files,
+            root,
+            project: &mut self.project,
+            found: &mut found,
+        };
+        reading.read();
+        let properties = reading.properties(self.jinja, scope);
+        reading.describe(properties);
+        // A package's warnings are not the user's to mend.
+        self.found.extend(found.into_iter().filter(|one| package.is_none() || one.is_error()));
+        self.project.on_run_start.extend(own.on_run_start.clone());
+        self.project.on_run_end.extend(own.on_run_end.clone());
+        self.project.packages.insert(own.name.clone(), vars);
+    }
+}
+
+/// The docs blocks that files of `package` may name: its own by name alone, everybody's by `package.name`.
+fn docs_of(package: &str, docs: &BTreeMap<String, BTreeMap<String, String>>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (owner, blocks) in docs {
+        for (name, text) in blocks {
+            all.insert(format!("{owner}.{name}"), text.clone());
+            all.entry(name.clone()).or_insert_with(|| text.clone());
         }
     }
-
-    fn look_for_unused_settings(&mut self) {
-        let of_models: Vec<_> = self.project.models.iter().map(|model| model.fqn.clone()).collect();
-        self.settings.models.unused(&of_models, self.found);
-        let of_sources: Vec<_> = self.project.sources.iter().map(|source| source.fqn.clone()).collect();
-        self.settings.sources.unused(&of_sources, self.found);
-    }
+    all.extend(docs.get(package).cloned().unwrap_or_default());
+    all
 }
 
 fn folder_name(root: &Path) -> String {

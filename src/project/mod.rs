@@ -12,13 +12,19 @@
 
 mod config;
 mod data_test;
+mod describe;
 mod doc_block;
+mod document;
 mod files;
 mod load;
 mod macro_file;
 mod model;
+mod package;
 mod properties;
+mod reading;
+mod seed;
 mod settings;
+mod snapshot;
 mod source;
 mod target;
 pub mod words;
@@ -31,9 +37,13 @@ use serde_json::Value;
 
 pub use config::{Config, Setting, as_flag, canonical, plain, texts};
 pub use data_test::{DataTest, SingularTest};
+pub use document::{Document, UnitTest};
 pub use load::{LoadOptions, find_root, load};
 pub use macro_file::MacroFile;
-pub use model::{Column, Model};
+pub use model::{Analysis, Column, Model};
+pub use seed::Seed;
+pub use settings::Hook;
+pub use snapshot::SnapshotFile;
 pub use source::{LandingOption, Source, SourceLanding};
 pub use target::Target;
 pub use yaml::{RenderScope, YamlJinja};
@@ -54,16 +64,45 @@ pub struct Project {
     pub target: Target,
     /// Where artifacts go.
     pub target_path: PathBuf,
-    /// `vars:` with those of the command line on top.
-    pub vars: BTreeMap<String, Value>,
+    /// The packages, the project itself among them, each with the vars it sees.
+    pub packages: BTreeMap<String, BTreeMap<String, Value>>,
+    /// For a namespace of macros, the packages in which `adapter.dispatch` searches, in order.
+    pub dispatch: BTreeMap<String, Vec<String>>,
+    /// What runs before everything else.
+    pub on_run_start: Vec<Hook>,
+    /// What runs after everything else.
+    pub on_run_end: Vec<Hook>,
     /// The models, by path.
     pub models: Vec<Model>,
+    /// The seeds, by path.
+    pub seeds: Vec<Seed>,
+    /// The snapshots, by path.
+    pub snapshots: Vec<SnapshotFile>,
     /// The tables of all sources, by name.
     pub sources: Vec<Source>,
     /// The singular tests, by path.
     pub tests: Vec<SingularTest>,
+    /// The unit tests, by place.
+    pub unit_tests: Vec<UnitTest>,
+    /// The analyses, by path.
+    pub analyses: Vec<Analysis>,
+    /// What is written down and builds nothing, by place.
+    pub documents: Vec<Document>,
+    /// The docs blocks, by package and name.
+    pub docs: BTreeMap<String, BTreeMap<String, String>>,
     /// The files of macros and generic tests, by path.
     pub macros: Vec<MacroFile>,
+    /// `data_tests:` of the packages and, last, of the project.
+    pub(crate) test_trees: Vec<config::ConfigTree>,
+}
+
+impl Project {
+    /// What `dbt_project.yml` says of a test at `fqn`: the packages' own, and over it the project's.
+    pub fn test_config(&self, fqn: &[String]) -> Config {
+        let mut config = Config::default();
+        self.test_trees.iter().for_each(|tree| config.lay(&tree.resolve(fqn)));
+        config
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +137,7 @@ mod tests {
         let options = LoadOptions {
             root: folder.path().to_path_buf(),
             target: None,
+            profile: None,
             profiles_dir: None,
             vars: BTreeMap::from([("a".into(), 7.into())]),
             env: Arc::default(),
@@ -147,7 +187,8 @@ sources:
         assert!(found.is_empty(), "{}", show_all(&found));
         let project = project.unwrap();
         assert_eq!((project.target.schema.as_str(), project.target.threads), ("sales", Some(4)));
-        assert_eq!((project.vars["a"].clone(), project.vars["b"].clone()), (7.into(), 2.into()));
+        let vars = &project.packages["shop"];
+        assert_eq!((vars["a"].clone(), vars["b"].clone()), (7.into(), 2.into()));
 
         let orders = &project.models[0];
         assert_eq!((orders.name.as_str(), orders.description.as_str()), ("orders", "All orders."));
@@ -206,21 +247,20 @@ sources:
             ),
             ("models/broken.yml", "models: [\n"),
         ]);
-        insta::assert_snapshot!(show_all(&found), @r"
-    dbt_project.yml:2:24: `materialised` is not a known key of `models:` of dbt_project.yml (did you mean `materialized`?)
-    seeds/country.csv:1:1: not supported yet: seeds, as in seeds/country.csv (instead land the file: describe it as a source with `config: {location: …}`)
-    models/x.py:1:1: not supported yet: Python models, as in models/x.py (instead write the model in SQL)
-    packages.yml:2:5: not supported yet: the package `dbt-labs/dbt_utils` (instead copy the macros and models you use into this project, and remove it here)
-    models/other/orders.sql:1:1: two models are called `orders` (the first is models/marts/orders.sql; rename one of the files)
-    models/broken.yml:1:9: models/broken.yml is not valid YAML: unclosed bracket '[' at line 1, column 9
-    models/s.yml:15:1: not supported yet: `unit_tests` in a properties file (instead write a data test, or remove them for now)
-    models/s.yml:7:9: `test` is not a known key of a column (did you mean `tests`?)
-    models/s.yml:6:20: `strnig` is not a type elt knows (known are bigint, int, double, decimal(p,s), varchar, boolean, date, timestamp, timestamptz, binary, and lists of them such as int[])
-    models/s.yml:8:5: a model has no name (every entry of this list begins with `- name: …`)
-    models/s.yml:14:9: not supported yet: `external` in a source's table (reading a source in place; instead give `config: {location: …}` so that elt lands its files)
-    models/s.yml:2:11: there is no model `order` (did you mean `orders`?)
-    models/s.yml:9:11: the model `orders` is described twice (it is already at models/s.yml:3:11; keep one of the two)
-    dbt_project.yml:2:17: nothing lies under `mart` (did you mean `marts`?)
-    ");
+        insta::assert_snapshot!(show_all(&found), @"
+        dbt_project.yml:2:24: `materialised` is not a known key of `models:` of dbt_project.yml (did you mean `materialized`?)
+        packages.yml:2:5: the package `dbt_utils` is not installed (copy or clone it to dbt_packages/dbt_utils/; elt downloads nothing)
+        models/x.py:1:1: not supported yet: Python models, as in models/x.py (instead write the model in SQL)
+        models/other/orders.sql:1:1: two models are called `orders` (the first is models/marts/orders.sql; rename one of the files)
+        models/broken.yml:1:9: models/broken.yml is not valid YAML: unclosed bracket '[' at line 1, column 9
+        models/s.yml:7:9: `test` is not a known key of a column (did you mean `tests`?)
+        models/s.yml:6:20: `strnig` is not a type elt knows (known are bigint, int, double, decimal(p,s), varchar, boolean, date, timestamp, timestamptz, binary, and lists of them such as int[])
+        models/s.yml:8:5: a model has no name (every entry of this list begins with `- name: …`)
+        models/s.yml:14:9: not supported yet: `external` in a source's table (reading a source in place; instead give `config: {location: …}` so that elt lands its files)
+        models/s.yml:15:21: the unit test `u` names no model (add `model: …`)
+        models/s.yml:2:11: there is no model `order` (did you mean `orders`?)
+        models/s.yml:9:11: the model `orders` is described twice (it is already at models/s.yml:3:11; keep one of the two)
+        dbt_project.yml:2:17: nothing lies under `mart` (did you mean `marts`?)
+        ");
     }
 }

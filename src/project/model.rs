@@ -12,6 +12,8 @@ use super::data_test::DataTest;
 pub struct Model {
     /// The file's name without `.sql`.
     pub name: String,
+    /// The package it belongs to.
+    pub package: String,
     /// The file.
     pub source_text: SourceText,
     /// `[package, folder…, name]`.
@@ -26,6 +28,19 @@ pub struct Model {
     pub tests: Vec<DataTest>,
     /// Where properties describe it.
     pub described_at: Option<Span>,
+}
+
+/// A `.sql` file under the analysis paths: compiled, never built.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// The file's name without `.sql`.
+    pub name: String,
+    /// The package it belongs to.
+    pub package: String,
+    /// The file.
+    pub source_text: SourceText,
+    /// `[package, folder…, name]`.
+    pub fqn: Vec<String>,
 }
 
 /// A column as properties describe it.

@@ -7,6 +7,7 @@ use crate::base::{Diagnostic, Span, TableName, parse_data_type};
 
 use super::config::{Config, ConfigTree, plain};
 use super::data_test::{DataTest, read_tests};
+use super::document::{Document, KINDS, UnitTest, fixtures};
 use super::model::Column;
 use super::settings::is_disabled;
 use super::source::{Source, SourceLanding};
@@ -14,14 +15,34 @@ use super::words::{self, Words};
 use super::yaml::{RenderScope, Yaml, YamlJinja, YamlNode};
 
 /// Below these keys Jinja is rendered later, or not at all.
-const LATE: &[&str] = &["description", "tests", "data_tests", "macros", "unit_tests", "exposures", "metrics"];
+const LATE: &[&str] = &[
+    "description",
+    "tests",
+    "data_tests",
+    "macros",
+    "unit_tests",
+    "exposures",
+    "metrics",
+    "semantic_models",
+    "saved_queries",
+    "pre_hook",
+    "post_hook",
+    "pre-hook",
+    "post-hook",
+    "relation",
+];
 
 /// One properties file taken apart.
 #[derive(Default)]
 pub(super) struct Properties {
     pub(super) models: Vec<Described>,
+    pub(super) seeds: Vec<Described>,
+    /// Those with a `relation:` are snapshots of their own, the others describe one of a file.
+    pub(super) snapshots: Vec<(Described, Option<String>)>,
     pub(super) tests: Vec<Described>,
     pub(super) sources: Vec<Source>,
+    pub(super) documents: Vec<Document>,
+    pub(super) unit_tests: Vec<UnitTest>,
 }
 
 /// What is said of a model or of a singular test.
@@ -38,8 +59,10 @@ pub(super) struct Described {
 pub(super) struct Reader<'a> {
     pub(super) jinja: &'a dyn YamlJinja,
     pub(super) scope: RenderScope<'a>,
-    /// `sources:` of `dbt_project.yml`.
-    pub(super) sources: &'a ConfigTree,
+    /// `sources:` of `dbt_project.yml`: of the package, and over it of the project.
+    pub(super) sources: Vec<&'a ConfigTree>,
+    /// The package's folder on this machine.
+    pub(super) root: &'a std::path::Path,
     /// `[package, folder…]` of the file.
     pub(super) folder: Vec<String>,
     pub(super) found: &'a mut Vec<Diagnostic>,
@@ -59,8 +82,24 @@ impl Reader<'_> {
             item.render(self.jinja, &self.scope, LATE, self.found);
             properties.tests.extend(self.described(&item, words::MODEL, words::TEST_CONFIG, "a data test"));
         }
+        for item in list(&yaml, "seeds") {
+            properties.seeds.extend(self.described(item, words::MODEL, words::SEED_CONFIG, "a seed"));
+        }
+        for item in list(&yaml, "snapshots") {
+            let relation = item.get("relation").and_then(Yaml::text);
+            let described = self.described(item, words::MODEL, words::SNAPSHOT_CONFIG, "a snapshot");
+            properties.snapshots.extend(described.map(|described| (described, relation)));
+        }
         for item in list(&yaml, "sources") {
             self.source(item, &mut properties.sources);
+        }
+        for (key, kind) in KINDS {
+            for item in list(&yaml, key) {
+                properties.documents.extend(self.document(item, kind));
+            }
+        }
+        for item in list(&yaml, "unit_tests") {
+            properties.unit_tests.extend(self.unit_test(item));
         }
         properties
     }
@@ -96,7 +135,7 @@ impl Reader<'_> {
     /// Reads `config:` with the `meta:` and `tags:` that may stand beside it below.
     fn config(&mut self, item: &Yaml, words: Words, what: &str) -> Config {
         let mut config = Config::default();
-        for key in ["tags", "meta"] {
+        for key in ["tags", "meta", "freshness", "loaded_at_field", "loaded_at_query", "group", "access"] {
             if let Some(value) = item.get(key) {
                 config.set(key, value.to_json(), value.at.clone());
             }
@@ -122,6 +161,41 @@ impl Reader<'_> {
             config: self.config(item, config, what),
             columns: self.columns(item),
             tests: self.tests(item, None),
+        })
+    }
+
+    fn document(&mut self, item: &Yaml, kind: &'static str) -> Option<Document> {
+        let (name, at) = self.name(item, &format!("a {}", kind.replace('_', " ")))?;
+        let mut item = item.clone();
+        item.render(self.jinja, &self.scope, &["depends_on", "filter", "expr"], self.found);
+        Some(Document {
+            kind,
+            package: self.folder.first().cloned().unwrap_or_default(),
+            fqn: self.folder.iter().cloned().chain([name.clone()]).collect(),
+            written: item.to_json(),
+            name,
+            at,
+        })
+    }
+
+    fn unit_test(&mut self, item: &Yaml) -> Option<UnitTest> {
+        let (name, at) = self.name(item, "a unit test")?;
+        let Some(model) = item.get("model").and_then(Yaml::text) else {
+            self.found.push(
+                Diagnostic::error("elt::unit_test", format!("the unit test `{name}` names no model"))
+                    .at(&at, "of which model?")
+                    .help("add `model: …`"),
+            );
+            return None;
+        };
+        Some(UnitTest {
+            package: self.folder.first().cloned().unwrap_or_default(),
+            fqn: self.folder.iter().cloned().chain([model.clone(), name.clone()]).collect(),
+            fixtures: fixtures(&item.to_json(), self.root),
+            written: item.to_json(),
+            name,
+            model,
+            at,
         })
     }
 
@@ -152,7 +226,7 @@ impl Reader<'_> {
         let name = written.text()?;
         if parse_data_type(&name).is_none() {
             self.found.push(
-                Diagnostic::error("elt::data_type", format!("`{name}` is not a type elt knows"))
+                Diagnostic::warning("elt::data_type", format!("`{name}` is not a type elt knows"))
                     .at(&written.at, "not a type")
                     .help("known are bigint, int, double, decimal(p,s), varchar, boolean, date, timestamp, timestamptz, binary, and lists of them such as int[]"),
             );
@@ -187,7 +261,8 @@ impl Reader<'_> {
             self.folder.iter().cloned().chain([source.to_owned(), table.clone()]).collect();
         let mut own = self.config(item, words::SOURCE_CONFIG, "a source's table");
         SourceLanding::promote(&mut own);
-        let mut config = self.sources.resolve(&fqn);
+        let mut config = Config::default();
+        self.sources.iter().for_each(|tree| config.lay(&tree.resolve(&fqn)));
         SourceLanding::promote(&mut config);
         config.lay(whole);
         config.lay(&own);
@@ -207,6 +282,7 @@ impl Reader<'_> {
             }
         };
         Some(Source {
+            package: self.folder.first().cloned().unwrap_or_default(),
             source: source.to_owned(),
             landing: SourceLanding::read(&config, &table, &identifier, self.found),
             name,

@@ -13,7 +13,22 @@ use crate::base::{Diagnostic, Span};
 
 use super::config::{ConfigTree, as_flag};
 use super::words;
-use super::yaml::{Yaml, YamlNode};
+use super::yaml::Yaml;
+
+/// Below these keys of `dbt_project.yml` Jinja is rendered when the statement is due, or never.
+pub(super) const LATE: &[&str] = &[
+    "on-run-start",
+    "on-run-end",
+    "query-comment",
+    "pre-hook",
+    "post-hook",
+    "pre_hook",
+    "post_hook",
+    "+pre-hook",
+    "+post-hook",
+    "+pre_hook",
+    "+post_hook",
+];
 
 /// The words of `dbt_project.yml` that say where the files are, each a list of folders.
 #[derive(Clone, Debug)]
@@ -24,12 +39,33 @@ pub(super) struct Paths {
     pub(super) macros: Vec<String>,
     /// Singular tests; generic ones in the folder `generic` inside.
     pub(super) tests: Vec<String>,
-    /// Analyses. elt reads the properties there and leaves the rest alone.
+    /// Analyses.
     pub(super) analyses: Vec<String>,
-    /// Seeds; a CSV file in one is an error until elt has seeds.
+    /// Seeds.
     pub(super) seeds: Vec<String>,
-    /// Snapshots; a file in one is an error until elt has snapshots.
+    /// Snapshots.
     pub(super) snapshots: Vec<String>,
+    /// Docs blocks; all the other folders if nothing is said.
+    pub(super) docs: Vec<String>,
+}
+
+impl Paths {
+    /// Every folder that may hold properties.
+    pub(super) fn all(&self) -> Vec<String> {
+        let lists = [&self.models, &self.macros, &self.tests, &self.analyses, &self.seeds, &self.snapshots];
+        lists.into_iter().flatten().cloned().collect()
+    }
+}
+
+/// A statement that runs before or after everything else: an entry of `on-run-start` or `on-run-end`.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// The package it belongs to.
+    pub package: String,
+    /// The statement, unrendered.
+    pub sql: String,
+    /// Where it is written.
+    pub at: Span,
 }
 
 /// `dbt_project.yml`.
@@ -43,10 +79,22 @@ pub(super) struct Settings {
     pub(super) paths: Paths,
     /// Where artifacts go, relative to the root.
     pub(super) target_path: String,
-    /// `vars:`, those scoped to this project on top.
-    pub(super) vars: BTreeMap<String, Value>,
+    /// Where packages are installed, relative to the root.
+    pub(super) packages_path: Option<String>,
+    /// `vars:`, as written.
+    pub(super) vars: Vec<(String, Value)>,
+    /// `dispatch:`: for a namespace of macros, the packages that are searched, in order.
+    pub(super) dispatch: BTreeMap<String, Vec<String>>,
+    /// `on-run-start:`
+    pub(super) on_run_start: Vec<Hook>,
+    /// `on-run-end:`
+    pub(super) on_run_end: Vec<Hook>,
     /// `models:`.
     pub(super) models: ConfigTree,
+    /// `seeds:`.
+    pub(super) seeds: ConfigTree,
+    /// `snapshots:`.
+    pub(super) snapshots: ConfigTree,
     /// `sources:`.
     pub(super) sources: ConfigTree,
     /// `data_tests:` (or `tests:`).
@@ -66,10 +114,17 @@ impl Settings {
                 analyses: vec!["analyses".into()],
                 seeds: vec!["seeds".into()],
                 snapshots: vec!["snapshots".into()],
+                docs: Vec::new(),
             },
             target_path: "target".into(),
-            vars: BTreeMap::new(),
+            packages_path: None,
+            vars: Vec::new(),
+            dispatch: BTreeMap::new(),
+            on_run_start: Vec::new(),
+            on_run_end: Vec::new(),
             models: ConfigTree::default(),
+            seeds: ConfigTree::default(),
+            snapshots: ConfigTree::default(),
             sources: ConfigTree::default(),
             tests: ConfigTree::default(),
         }
@@ -93,16 +148,32 @@ impl Settings {
             settings.target_path = path;
         }
         settings.paths = paths(yaml, settings.paths);
-        settings.vars = vars(yaml, &settings.name);
+        settings.packages_path = yaml.get("packages-install-path").and_then(Yaml::text);
+        let vars = yaml.get("vars").map(Yaml::entries).unwrap_or_default();
+        settings.vars = vars.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect();
+        settings.dispatch = dispatch(yaml);
+        settings.on_run_start = hooks(yaml, "on-run-start", &settings.name);
+        settings.on_run_end = hooks(yaml, "on-run-end", &settings.name);
         let mut tree = |keys: &[&str], words, place| {
             let mut trees = keys.iter().filter_map(|key| yaml.get(key));
             trees.next().map(|tree| ConfigTree::read(tree, words, place, found)).unwrap_or_default()
         };
         settings.models = tree(&["models"], words::MODEL_CONFIG, "`models:` of dbt_project.yml");
+        settings.seeds = tree(&["seeds"], words::SEED_CONFIG, "`seeds:` of dbt_project.yml");
+        settings.snapshots = tree(&["snapshots"], words::SNAPSHOT_CONFIG, "`snapshots:` of dbt_project.yml");
         settings.sources = tree(&["sources"], words::SOURCE_CONFIG, "`sources:` of dbt_project.yml");
         settings.tests =
             tree(&["data_tests", "tests"], words::TEST_CONFIG, "`data_tests:` of dbt_project.yml");
         settings
+    }
+
+    /// The vars that these settings give to `package`: those for everybody, and over them its own.
+    pub(super) fn vars_of(&self, package: &str) -> BTreeMap<String, Value> {
+        let own = self.vars.iter().filter(|(key, _)| key == package);
+        let own = own.filter_map(|(_, value)| value.as_object()).flatten();
+        let own = own.map(|(key, value)| (key.clone(), value.clone()));
+        let all = self.vars.iter().filter(|(key, _)| key != package).cloned();
+        all.chain(own).collect()
     }
 }
 
@@ -144,31 +215,26 @@ fn paths(yaml: &Yaml, default: Paths) -> Paths {
         analyses: folders(&["analysis-paths"], default.analyses),
         seeds: folders(&["seed-paths", "data-paths"], default.seeds),
         snapshots: folders(&["snapshot-paths"], default.snapshots),
+        docs: folders(&["docs-paths"], default.docs),
     }
 }
 
-fn vars(yaml: &Yaml, project: &str) -> BTreeMap<String, Value> {
-    let entries = yaml.get("vars").map(Yaml::entries).unwrap_or_default();
-    let scoped = entries.iter().filter(|entry| entry.key == project).flat_map(|entry| entry.value.entries());
-    let global = entries.iter().filter(|entry| entry.key != project);
-    global.chain(scoped).map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+fn dispatch(yaml: &Yaml) -> BTreeMap<String, Vec<String>> {
+    let entries = yaml.get("dispatch").map(Yaml::items).unwrap_or_default().iter();
+    let read = |entry: &Yaml| {
+        let order = entry.get("search_order").map(Yaml::items).unwrap_or_default();
+        Some((entry.get("macro_namespace")?.text()?, order.iter().filter_map(Yaml::text).collect()))
+    };
+    entries.filter_map(read).collect()
 }
 
-/// What a `packages.yml` or `dependencies.yml` asks for that elt cannot give: each package it names.
-pub(super) fn judge_packages(yaml: &Yaml, found: &mut Vec<Diagnostic>) {
-    let lists = ["packages", "projects"].into_iter().filter_map(|key| yaml.get(key));
-    for item in lists.flat_map(Yaml::items) {
-        let name = match &item.node {
-            YamlNode::Map(entries) => entries.first().and_then(|entry| entry.value.text()),
-            YamlNode::Scalar(_) | YamlNode::List(_) => item.text(),
-        };
-        let what = format!("the package `{}`", name.unwrap_or_default());
-        found.push(words::unsupported(
-            &what,
-            "instead copy the macros and models you use into this project, and remove it here",
-            &item.at,
-        ));
-    }
+fn hooks(yaml: &Yaml, key: &str, package: &str) -> Vec<Hook> {
+    let items = yaml.get(key).map(Yaml::items).unwrap_or_default().iter();
+    let read = |item: &Yaml| {
+        let sql = item.text().or_else(|| item.get("sql").and_then(Yaml::text))?;
+        (!sql.trim().is_empty()).then(|| Hook { package: package.to_owned(), sql, at: item.at.clone() })
+    };
+    items.filter_map(read).collect()
 }
 
 /// Whether `enabled` of a config says no; an `enabled` that is no boolean is a mistake.
@@ -200,19 +266,20 @@ mod tests {
         let (settings, found) =
             read("name: shop\nvars:\n  shop: {a: 2}\n  a: 1\n  b: [x]\nmodel-paths: [m]\ntarget-path: out\n");
         assert!(found.is_empty(), "{}", show_all(&found));
-        assert_eq!(settings.vars["a"], 2);
-        assert_eq!(settings.vars["b"][0], "x");
+        let vars = settings.vars_of("shop");
+        assert_eq!((&vars["a"], &vars["b"][0]), (&2.into(), &"x".into()));
+        assert_eq!(settings.vars_of("other")["a"], 1);
         assert_eq!(settings.paths.models, ["m"]);
         assert_eq!(settings.target_path, "out");
     }
 
     #[test]
-    fn hooks_are_errors_and_slips_are_named() {
-        let (settings, found) = read("model-path: [m]\non-run-end: ['drop table x']\nquery-comment: ''\n");
+    fn hooks_are_read_and_slips_are_named() {
+        let (settings, found) = read("model-path: [m]\non-run-end: ['select 1', '']\nquery-comment: ''\n");
         assert_eq!(settings.name, "folder");
+        assert_eq!((settings.on_run_end.len(), settings.on_run_end[0].sql.as_str()), (1, "select 1"));
         insta::assert_snapshot!(show_all(&found), @r"
     dbt_project.yml:1:1: `model-path` is not a known key of dbt_project.yml (did you mean `model-paths`?)
-    dbt_project.yml:2:1: not supported yet: `on-run-end` in dbt_project.yml (instead make the statement a model of its own)
     dbt_project.yml:1:1: dbt_project.yml gives the project no name (add `name: folder`; the folder's name is used until then)
     ");
     }

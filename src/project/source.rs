@@ -16,6 +16,8 @@ use super::model::Column;
 /// One table of a source.
 #[derive(Clone, Debug)]
 pub struct Source {
+    /// The package that describes it.
+    pub package: String,
     /// The source's name: the first argument of `source()`.
     pub source: String,
     /// The table's name: the second argument of `source()`.

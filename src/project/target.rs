@@ -1,8 +1,9 @@
 //! Which lake, and which schema, is this project built into?
 //!
 //! A [`Target`] is one output of a profile. `profiles.yml` is looked for where dbt looks for it;
-//! without one, or with a profile of another engine, the target is the default: schema `main`,
-//! and the lake that the caller chooses.
+//! without one the target is the default: schema `main`, and the lake that the caller chooses. A
+//! profile of another engine lends its schema; if that engine is near enough (DuckDB, Postgres), its name
+//! too, so that projects which ask for `target.type` find themselves at home.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,10 @@ pub struct Target {
     pub profile: String,
     /// The output's name: `dev`, `prod`.
     pub name: String,
-    /// The engine: `elt`.
+    /// The engine that templates are told they run on: `elt`, or the one whose SQL is claimed.
     pub engine: String,
+    /// Whose macros stand in where there is none for elt: `duckdb` or `postgres`.
+    pub dialect: String,
     /// The schema models go to, unless they say otherwise.
     pub schema: String,
     /// The lake, as written under `lake:` or `path:`.
@@ -40,6 +43,7 @@ impl Target {
             profile: profile.to_owned(),
             name,
             engine: "elt".into(),
+            dialect: "postgres".into(),
             schema: "main".into(),
             lake: None,
             threads: None,
@@ -114,7 +118,14 @@ pub(super) fn find(
         found.push(missing_output(&profile, wanted.profile, &name));
         return default;
     };
-    output.render(jinja, scope, &[], found);
+    // What connects to another engine is not needed here, so its variables need not be set.
+    let is_foreign = output.get("type").and_then(Yaml::text).is_some_and(|engine| engine != "elt");
+    let mut wrong = Vec::new();
+    output.render(jinja, scope, &[], &mut wrong);
+    if !is_foreign {
+        found.append(&mut wrong);
+    }
+    blank_unrendered(&mut output);
     read_output(&output, default, name, found)
 }
 
@@ -127,27 +138,84 @@ fn entry_mut<'a>(yaml: &'a mut Yaml, key: &str) -> Option<&'a mut Yaml> {
     }
 }
 
+/// Engines whose SQL is near enough to DataFusion's that their projects run as they are.
+const NEAR: [&str; 2] = ["duckdb", "postgres"];
+
 fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Diagnostic>) -> Target {
     let text = |key: &str| output.get(key).and_then(Yaml::text);
     let engine = text("type").unwrap_or_else(|| default.engine.clone());
+    let at = output.get("type").map_or(&output.at, |engine| &engine.at);
+    let schema = text("schema").or_else(|| text("dataset")).filter(|schema| !schema.trim().is_empty());
+    let schema = schema.unwrap_or_else(|| default.schema.clone());
+    let threads = text("threads").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+    let mut raw = output.to_json().as_object().cloned().unwrap_or_default();
     if engine != "elt" {
-        let at = output.get("type").map_or(&output.at, |engine| &engine.at);
+        let is_near = NEAR.contains(&engine.as_str());
+        let how = if is_near {
+            format!("templates see `target.type` as `{engine}` and dispatch finds `{engine}__` macros")
+        } else {
+            "templates see `target.type` as `elt`".to_owned()
+        };
         found.push(
             Diagnostic::warning("elt::profile", format!("the profile is for `{engine}`, not for elt"))
                 .at(at, "not `elt`")
-                .help("models go to schema `main` of the default lake; add an output with `type: elt`, `lake:` and `schema:`"),
+                .help(format!("models go to schema `{schema}` of the lake `./lake`, {how}; an output with `type: elt`, `lake:` and `schema:` says it your way")),
         );
-        return Target { name, ..default };
+        let (engine, dialect) = if is_near {
+            (engine.clone(), engine)
+        } else {
+            (default.engine.clone(), default.dialect.clone())
+        };
+        return Target { name, engine, dialect, schema, raw, ..default };
     }
-    let raw = output.to_json().as_object().cloned().unwrap_or_default();
+    judge_output(output, found);
+    let dialect = text("dialect").unwrap_or_else(|| default.dialect.clone());
+    if !NEAR.contains(&dialect.as_str()) {
+        let at = output.get("dialect").map_or(&output.at, |dialect| &dialect.at);
+        found.push(
+            Diagnostic::error("elt::profile", format!("`{dialect}` is no dialect that elt can stand in for"))
+                .at(at, "not known")
+                .help(format!("use one of: {}", NEAR.join(", "))),
+        );
+    }
+    let engine = if output.get("dialect").is_some() { dialect.clone() } else { engine };
+    raw.insert("type".into(), engine.as_str().into());
     Target {
         engine,
-        schema: text("schema").unwrap_or_else(|| default.schema.clone()),
+        dialect,
+        schema,
         lake: text("lake").or_else(|| text("path")),
-        threads: text("threads").and_then(|n| n.parse().ok()).filter(|n| *n > 0),
+        threads,
         raw,
         name,
         ..default
+    }
+}
+
+/// Warns of keys of an output that elt does not know.
+fn judge_output(output: &Yaml, found: &mut Vec<Diagnostic>) {
+    const KNOWN: [&str; 8] = ["type", "lake", "path", "schema", "threads", "dialect", "database", "user"];
+    for entry in output.entries().iter().filter(|entry| !KNOWN.contains(&entry.key.as_str())) {
+        found.push(
+            Diagnostic::warning(
+                "elt::unknown_key",
+                format!("`{}` is not a known key of an elt output", entry.key),
+            )
+            .at(&entry.key_at, "not known here")
+            .help("templates see it as `target.…`; elt itself does nothing with it")
+            .maybe_help(did_you_mean(&entry.key, KNOWN)),
+        );
+    }
+}
+
+/// Empties what could not be rendered, so that no tag is taken for a value.
+fn blank_unrendered(yaml: &mut Yaml) {
+    if let super::yaml::YamlNode::Map(entries) = &mut yaml.node {
+        for entry in
+            entries.iter_mut().filter(|entry| entry.value.text().is_some_and(|text| text.contains("{{")))
+        {
+            entry.value.node = super::yaml::YamlNode::Scalar(Value::Null);
+        }
     }
 }
 

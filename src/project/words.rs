@@ -13,6 +13,8 @@ use crate::base::{Diagnostic, Span, did_you_mean};
 pub enum Standing {
     /// It has dbt's meaning.
     Done,
+    /// It is accepted, and there is nothing for it to do in a lake: names need no quotes, docs no colours.
+    Quiet,
     /// It is accepted and has no effect; results stay the same. Worth a warning.
     Idle,
     /// It would change results and is not supported yet; the text says what to do instead.
@@ -22,13 +24,9 @@ pub enum Standing {
 /// A list of words that may stand in one place, with their standings.
 pub type Words = &'static [(&'static str, Standing)];
 
-use Standing::{Done, Idle, Missing};
+use Standing::{Done, Idle, Missing, Quiet};
 
-const HOOK: Standing = Missing("instead make the statement a model of its own");
-const MICROBATCH: Standing =
-    Missing("instead use `incremental_strategy: merge` or `append` and filter with `is_incremental()`");
-const MERGE_PART: Standing =
-    Missing("instead select the wanted columns and rows in the model; a merge updates whole rows");
+const HEADER: Standing = Missing("elt sends one statement at a time; instead write it into the query");
 
 /// `dbt_project.yml`, top level.
 pub const PROJECT: Words = &[
@@ -59,20 +57,20 @@ pub const PROJECT: Words = &[
     ("require-dbt-version", Done),
     ("seeds", Done),
     ("snapshots", Done),
-    ("flags", Idle),
-    ("query-comment", Idle),
-    ("dispatch", Idle),
-    ("quoting", Idle),
-    ("exposures", Idle),
-    ("metrics", Idle),
-    ("semantic-models", Idle),
-    ("saved-queries", Idle),
-    ("unit_tests", Idle),
-    ("functions", Idle),
-    ("dbt-cloud", Idle),
-    ("restrict-access", Idle),
-    ("on-run-start", HOOK),
-    ("on-run-end", HOOK),
+    ("flags", Done),
+    ("query-comment", Quiet),
+    ("dispatch", Done),
+    ("quoting", Quiet),
+    ("exposures", Done),
+    ("metrics", Done),
+    ("semantic-models", Done),
+    ("saved-queries", Done),
+    ("unit_tests", Done),
+    ("functions", Missing("DataFusion's own functions are there; instead write the expression in a macro")),
+    ("dbt-cloud", Quiet),
+    ("restrict-access", Quiet),
+    ("on-run-start", Done),
+    ("on-run-end", Done),
 ];
 
 /// A properties file, top level.
@@ -84,19 +82,16 @@ pub const PROPERTIES: Words = &[
     ("data_tests", Done),
     ("tests", Done),
     ("anchors", Done),
-    ("seeds", Idle),
-    ("analyses", Idle),
-    ("exposures", Idle),
-    ("metrics", Idle),
-    ("groups", Idle),
-    ("semantic_models", Idle),
-    ("saved_queries", Idle),
-    ("functions", Idle),
-    (
-        "snapshots",
-        Missing("instead keep history with an incremental model, or read an old version of the table"),
-    ),
-    ("unit_tests", Missing("instead write a data test, or remove them for now")),
+    ("seeds", Done),
+    ("analyses", Quiet),
+    ("exposures", Done),
+    ("metrics", Done),
+    ("groups", Done),
+    ("semantic_models", Done),
+    ("saved_queries", Done),
+    ("snapshots", Done),
+    ("unit_tests", Done),
+    ("functions", Missing("DataFusion's own functions are there; instead write the expression in a macro")),
 ];
 
 /// The properties of a model.
@@ -109,14 +104,19 @@ pub const MODEL: Words = &[
     ("data_tests", Done),
     ("meta", Done),
     ("tags", Done),
-    ("docs", Idle),
-    ("group", Idle),
-    ("access", Idle),
-    ("latest_version", Idle),
-    ("deprecation_date", Idle),
+    ("docs", Quiet),
+    ("group", Done),
+    ("access", Done),
+    ("latest_version", Done),
+    ("deprecation_date", Quiet),
     ("constraints", Idle),
-    ("time_spine", Idle),
-    ("semantic_model", Idle),
+    ("time_spine", Quiet),
+    ("semantic_model", Quiet),
+    ("derived_semantics", Quiet),
+    ("primary_entity", Quiet),
+    ("metrics", Quiet),
+    ("relation", Done),
+    ("agg_time_dimension", Quiet),
     ("versions", Missing("instead write each version as a model of its own name")),
 ];
 
@@ -130,12 +130,12 @@ pub const COLUMN: Words = &[
     ("meta", Done),
     ("tags", Done),
     ("config", Done),
-    ("quote", Idle),
+    ("quote", Quiet),
     ("constraints", Idle),
-    ("policy_tags", Idle),
-    ("granularity", Idle),
-    ("dimension", Idle),
-    ("entity", Idle),
+    ("policy_tags", Quiet),
+    ("granularity", Quiet),
+    ("dimension", Quiet),
+    ("entity", Quiet),
 ];
 
 /// The properties of a source.
@@ -149,13 +149,13 @@ pub const SOURCE: Words = &[
     ("tables", Done),
     ("tests", Done),
     ("data_tests", Done),
-    ("database", Idle),
-    ("loader", Idle),
-    ("quoting", Idle),
-    ("freshness", Idle),
-    ("loaded_at_field", Idle),
-    ("loaded_at_query", Idle),
-    ("overrides", Missing("packages are not supported yet; instead edit the source itself")),
+    ("database", Quiet),
+    ("loader", Quiet),
+    ("quoting", Quiet),
+    ("freshness", Done),
+    ("loaded_at_field", Done),
+    ("loaded_at_query", Done),
+    ("overrides", Missing("instead describe the tables again under a name of your own")),
 ];
 
 /// The properties of a source's table.
@@ -175,13 +175,13 @@ pub const SOURCE_TABLE: Words = &[
             "reading a source in place; instead give `config: {location: …}` so that elt lands its files",
         ),
     ),
-    ("loader", Idle),
-    ("quoting", Idle),
-    ("freshness", Idle),
-    ("loaded_at_field", Idle),
-    ("loaded_at_query", Idle),
-    ("database", Idle),
-    ("docs", Idle),
+    ("loader", Quiet),
+    ("quoting", Quiet),
+    ("freshness", Done),
+    ("loaded_at_field", Done),
+    ("loaded_at_query", Done),
+    ("database", Quiet),
+    ("docs", Quiet),
 ];
 
 /// The configuration of a source or of one of its tables.
@@ -216,11 +216,12 @@ pub const SOURCE_CONFIG: Words = &[
     ("provenance", Done),
     ("external", Done),
     ("schema", Done),
-    ("freshness", Idle),
-    ("loaded_at_field", Idle),
-    ("loaded_at_query", Idle),
-    ("event_time", Idle),
-    ("docs", Idle),
+    ("freshness", Done),
+    ("loaded_at_field", Done),
+    ("loaded_at_query", Done),
+    ("event_time", Done),
+    ("docs", Quiet),
+    ("loader", Quiet),
 ];
 
 /// The configuration of a model: in `dbt_project.yml`, in a properties file or in `config()`.
@@ -236,42 +237,120 @@ pub const MODEL_CONFIG: Words = &[
     ("on_schema_change", Done),
     ("full_refresh", Done),
     ("description", Done),
-    ("persist_docs", Idle),
+    ("sql_header", HEADER),
+    ("persist_docs", Quiet),
+    ("docs", Quiet),
+    ("group", Done),
+    ("access", Done),
+    ("database", Quiet),
+    ("quoting", Quiet),
+    ("copy_grants", Quiet),
+    ("secure", Quiet),
+    ("static_analysis", Quiet),
+    ("packages", Quiet),
+    ("freshness", Quiet),
+    ("concurrent_batches", Quiet),
+    ("deprecation_date", Quiet),
+    ("transient", Quiet),
+    ("unlogged", Quiet),
+    ("snowflake_warehouse", Quiet),
+    ("query_tag", Quiet),
+    ("bind", Quiet),
+    ("submission_method", Quiet),
     ("grants", Idle),
-    ("docs", Idle),
-    ("group", Idle),
-    ("access", Idle),
-    ("database", Idle),
-    ("quoting", Idle),
     ("quote_columns", Idle),
     ("column_types", Idle),
     ("indexes", Idle),
-    ("partition_by", Idle),
+    ("partition_by", Done),
     ("partitioned_by", Idle),
     ("cluster_by", Idle),
     ("sort", Idle),
+    ("sort_type", Idle),
     ("dist", Idle),
-    ("transient", Idle),
-    ("unlogged", Idle),
-    ("static_analysis", Idle),
-    ("packages", Idle),
     ("file_format", Idle),
-    ("freshness", Idle),
-    ("concurrent_batches", Idle),
-    ("deprecation_date", Idle),
-    ("pre_hook", HOOK),
-    ("post_hook", HOOK),
-    ("sql_header", HOOK),
-    ("contract", Missing("instead test the columns, or cast them in the model's SQL")),
+    ("auto_refresh", Idle),
+    ("backup", Idle),
+    ("labels", Idle),
+    ("hours_to_expiration", Idle),
+    ("partition_expiration_days", Idle),
+    ("require_partition_filter", Idle),
+    ("partitions", Idle),
+    ("buckets", Idle),
+    ("pre_hook", Done),
+    ("post_hook", Done),
+    ("contract", Done),
     ("location", Missing("writing a table outside the lake; instead leave it out")),
-    ("merge_update_columns", MERGE_PART),
-    ("merge_exclude_columns", MERGE_PART),
-    ("incremental_predicates", MERGE_PART),
-    ("predicates", MERGE_PART),
-    ("event_time", MICROBATCH),
-    ("batch_size", MICROBATCH),
-    ("lookback", MICROBATCH),
-    ("begin", MICROBATCH),
+    ("merge_update_columns", Done),
+    ("merge_exclude_columns", Done),
+    ("incremental_predicates", Done),
+    ("predicates", Done),
+    ("event_time", Done),
+    ("batch_size", Done),
+    ("lookback", Done),
+    ("begin", Done),
+];
+
+/// The configuration of a seed.
+pub const SEED_CONFIG: Words = &[
+    ("enabled", Done),
+    ("schema", Done),
+    ("alias", Done),
+    ("tags", Done),
+    ("meta", Done),
+    ("column_types", Done),
+    ("quote_columns", Done),
+    ("delimiter", Done),
+    ("full_refresh", Quiet),
+    ("description", Done),
+    ("pre_hook", Done),
+    ("post_hook", Done),
+    ("docs", Quiet),
+    ("persist_docs", Quiet),
+    ("database", Quiet),
+    ("quoting", Quiet),
+    ("group", Done),
+    ("access", Done),
+    ("event_time", Done),
+    ("materialized", Quiet),
+    ("transient", Quiet),
+    ("on_schema_change", Quiet),
+    ("grants", Idle),
+    ("contract", Idle),
+];
+
+/// The configuration of a snapshot.
+pub const SNAPSHOT_CONFIG: Words = &[
+    ("enabled", Done),
+    ("schema", Done),
+    ("target_schema", Done),
+    ("alias", Done),
+    ("tags", Done),
+    ("meta", Done),
+    ("unique_key", Done),
+    ("strategy", Done),
+    ("updated_at", Done),
+    ("check_cols", Done),
+    ("hard_deletes", Done),
+    ("invalidate_hard_deletes", Done),
+    ("snapshot_meta_column_names", Done),
+    ("dbt_valid_to_current", Done),
+    ("description", Done),
+    ("pre_hook", Done),
+    ("post_hook", Done),
+    ("materialized", Quiet),
+    ("target_database", Quiet),
+    ("database", Quiet),
+    ("docs", Quiet),
+    ("persist_docs", Quiet),
+    ("quoting", Quiet),
+    ("group", Done),
+    ("event_time", Done),
+    ("transient", Quiet),
+    ("grants", Idle),
+    ("file_format", Idle),
+    ("partition_by", Idle),
+    ("cluster_by", Idle),
+    ("contract", Idle),
 ];
 
 /// The configuration of a data test.
@@ -285,14 +364,15 @@ pub const TEST_CONFIG: Words = &[
     ("enabled", Done),
     ("tags", Done),
     ("meta", Done),
-    ("alias", Idle),
-    ("schema", Idle),
-    ("database", Idle),
-    ("group", Idle),
-    ("docs", Idle),
-    ("sql_header", HOOK),
-    ("store_failures", Missing("instead read the failing rows in the test's report")),
-    ("store_failures_as", Missing("instead read the failing rows in the test's report")),
+    ("alias", Done),
+    ("schema", Done),
+    ("database", Quiet),
+    ("group", Done),
+    ("docs", Quiet),
+    ("materialized", Quiet),
+    ("sql_header", HEADER),
+    ("store_failures", Done),
+    ("store_failures_as", Done),
 ];
 
 /// Says what there is to say about `key`, which stands in `place` ("a model's config").
@@ -303,7 +383,7 @@ pub const TEST_CONFIG: Words = &[
 pub fn judge(words: Words, place: &str, key: &str, at: &Span, is_blank: bool) -> Option<Diagnostic> {
     let known = words.iter().find(|(word, _)| *word == key).map(|(_, standing)| *standing);
     match known {
-        Some(Done) => None,
+        Some(Done | Quiet) => None,
         Some(Idle | Missing(_)) if is_blank => None,
         Some(Idle) => Some(
             Diagnostic::warning(
@@ -344,8 +424,9 @@ mod tests {
         let said = |key, is_blank| judge(MODEL_CONFIG, "a model's config", key, &at, is_blank);
         assert_eq!(said("materialized", false), None);
         assert!(said("grants", false).is_some_and(|d| !d.is_error()));
-        assert!(said("post_hook", false).is_some_and(|d| d.is_error()));
-        assert_eq!(said("post_hook", true), None);
+        assert!(said("sql_header", false).is_some_and(|d| d.is_error()));
+        assert_eq!(said("sql_header", true), None);
+        assert_eq!(said("docs", false), None);
         let slip = said("materialised", false).unwrap();
         assert_eq!(slip.help_text(), Some("did you mean `materialized`?"));
     }

@@ -1,4 +1,4 @@
-//! `elt build`
+//! `elt build`, and its parts: `run`, `test`, `seed`, `snapshot`
 
 use std::process::ExitCode;
 
@@ -10,19 +10,36 @@ use crate::cli::args::{BuildArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
 use crate::lakehouse::{
-    BuildRequest, Built, FileAccount, Lakehouse, Outcome, Sample, StepReport, Verdict, Visibility, step_json,
+    BuildRequest, Built, FileAccount, Lakehouse, Outcome, Purpose, Sample, StepReport, Verdict, Visibility,
+    step_json,
 };
 use crate::repl::{Format, ShowOptions, show};
 
-pub(crate) async fn run(args: BuildArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+pub(crate) async fn run(
+    args: BuildArgs,
+    purpose: Option<Purpose>,
+    place: &Place,
+    world: World,
+    ui: &Ui,
+) -> Result<ExitCode> {
+    let is_retry = purpose.is_none();
     let request = BuildRequest {
         select: args.selection.include()?,
         exclude: args.selection.exclude()?,
+        earlier: args.selection.earlier()?,
+        resource_types: args.selection.resource_types,
+        exclude_resource_types: args.selection.exclude_resource_types,
+        purpose: purpose.unwrap_or_default(),
+        only: None,
         full_refresh: args.full_refresh,
+        store_failures: args.store_failures,
+        fail_fast: args.fail_fast,
+        event_time: (args.event_time_start, args.event_time_end),
         publish: args.publish,
         threads: args.threads,
     };
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
+    let request = if is_retry { again(&lakehouse, request)? } else { request };
     let built = or_interrupted(lakehouse.build(&request, ui), ui).await?;
     ui.settle();
     built.warnings.iter().for_each(|warning| ui.diagnostic(warning));
@@ -36,6 +53,19 @@ pub(crate) async fn run(args: BuildArgs, place: &Place, world: World, ui: &Ui) -
     }
     summary(&built, ui);
     Ok(if built.is_well() { ExitCode::SUCCESS } else { ExitCode::from(exit_code(&built)) })
+}
+
+/// The request for what the last run left.
+fn again(lakehouse: &Lakehouse, request: BuildRequest) -> Result<BuildRequest> {
+    let (command, only) = lakehouse.unfinished()?;
+    let purpose = match command.as_str() {
+        "run" => Purpose::Run,
+        "test" => Purpose::Test,
+        "seed" => Purpose::Seed,
+        "snapshot" => Purpose::Snapshot,
+        _ => Purpose::Build,
+    };
+    Ok(BuildRequest { purpose, only: Some(only), ..request })
 }
 
 /// 1 if data broke a promise; 2 if the only thing wrong is the project.
@@ -99,8 +129,16 @@ fn summary(built: &Built, ui: &Ui) {
     let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
     let rows: u64 =
         built.landed.iter().flat_map(|report| report.accounts()).map(|account| account.read).sum();
-    let noun = if made == 1 { "model" } else { "models" };
-    let mut parts = vec![format!("{made} {noun} built")];
+    let noun = match built.purpose {
+        Purpose::Seed => "seed",
+        Purpose::Snapshot => "snapshot",
+        _ => "model",
+    };
+    let noun = if made == 1 { noun.to_owned() } else { format!("{noun}s") };
+    let mut parts = Vec::new();
+    if built.purpose != Purpose::Test {
+        parts.push(format!("{made} {noun} built"));
+    }
     let tests: Vec<String> =
         tests.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if !tests.is_empty() {

@@ -13,7 +13,13 @@ use crate::lakehouse::{Lakehouse, Node, NodeKind};
 pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
-    let (compiled, selected) = lakehouse.select(&include, &exclude).await?;
+    let earlier = args.selection.earlier()?;
+    let (compiled, mut selected) = lakehouse.select(&include, &exclude, &earlier).await?;
+    let (only, never) = (&args.selection.resource_types, &args.selection.exclude_resource_types);
+    selected.retain(|id| {
+        let word = compiled.manifest.node(id).resource_type().to_owned();
+        (only.is_empty() || only.contains(&word)) && !never.contains(&word)
+    });
     compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     let order = compiled.manifest.order();
     let nodes: Vec<&Node> =
@@ -55,6 +61,8 @@ fn materialized(node: &Node) -> &'static str {
         (_, Some(M::Incremental { .. })) => "incremental",
         (_, Some(M::Ephemeral)) => "ephemeral",
         (NodeKind::Source(source), None) if source.landing.is_some() => "landed",
+        (NodeKind::Seed(_), _) => "seed",
+        (NodeKind::Snapshot(_), _) => "snapshot",
         _ => "",
     }
 }

@@ -10,6 +10,7 @@ pub(super) mod maintain;
 pub(super) mod releases;
 pub(super) mod rollback;
 pub(super) mod sql;
+pub(super) mod study;
 
 use std::io::Write as _;
 

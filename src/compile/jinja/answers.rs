@@ -1,7 +1,7 @@
 //! What does a template get when it asks for a name, a setting or a macro?
 //!
 //! While parsing, names are written down and stand-ins given; after it, the resolved names are.
-//! What needs the lake is refused after parsing, by name and with a reason.
+//! What asks the lake is in [`lake`](super::lake).
 
 use std::sync::Arc;
 
@@ -17,17 +17,15 @@ use super::relation::Relation;
 use super::scope::{Phase, RefCall, Scope, SourceCall};
 use super::values;
 
+/// The name under which a template finds the package it is written in.
+pub(super) const HERE: &str = "__package";
+
 pub(super) fn reference(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
-    if ["v", "version"].iter().any(|name| call.named.get(*name).is_some_and(|v| !v.is_none())) {
-        return Err(Mistake::unsupported(
-            "versions of models",
-            "instead give each version a name of its own",
-        )
-        .into());
-    }
+    let version = ["v", "version"].iter().find_map(|name| call.named.get(*name)).filter(|v| !v.is_none());
+    let version = version.map(Value::to_string);
     let wanted = match call.positional.as_slice() {
-        [name] => RefCall { package: None, name: name.to_string() },
-        [package, name] => RefCall { package: Some(package.to_string()), name: name.to_string() },
+        [name] => RefCall { package: None, name: name.to_string(), version },
+        [package, name] => RefCall { package: Some(package.to_string()), name: name.to_string(), version },
         _ => {
             let mistake =
                 Mistake::new("elt::jinja", "ref() takes the name of a model, or a package and a name");
@@ -93,6 +91,9 @@ pub(super) fn this(scope: &Arc<Scope>) -> Value {
 }
 
 pub(super) fn is_incremental(scope: &Arc<Scope>, _: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    if let Some(value) = scope.replaced("is_incremental") {
+        return Ok(value);
+    }
     Ok(matches!(scope.phase, Phase::Compile { is_incremental: true, .. }).into())
 }
 pub(super) fn config(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
@@ -129,7 +130,7 @@ pub(super) fn config_require(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, 
 
 pub(super) fn var(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
     let name = call.text(0, "name")?;
-    let vars = &scope.given.vars;
+    let vars = scope.vars();
     match (vars.get(&name), call.get(1, "default")) {
         (Some(value), _) => Ok(values::from_json(value)),
         (None, Some(default)) => Ok(default.clone()),
@@ -148,6 +149,9 @@ pub(super) fn no_such_var<'a>(name: &str, known: impl IntoIterator<Item = &'a st
 
 pub(super) fn env_var(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
     let name = call.text(0, "name")?;
+    if let Some(value) = scope.subject.overrides.as_ref().and_then(|overrides| overrides.env.get(&name)) {
+        return Ok(values::from_json(value));
+    }
     match (scope.given.env.get(&name), call.get(1, "default")) {
         (Some(value), _) => Ok(value.as_str().into()),
         (None, Some(default)) => Ok(default.clone()),
@@ -176,7 +180,8 @@ pub(super) fn target_json(target: &crate::project::Target) -> Json {
         ("schema", target.schema.as_str().into()),
         ("type", target.engine.as_str().into()),
         ("threads", target.threads.unwrap_or(1).into()),
-        ("database", Json::Null),
+        ("database", super::relation::DATABASE.into()),
+        ("dbname", super::relation::DATABASE.into()),
     ];
     json.extend(facts.map(|(key, value): (&str, Json)| (key.to_owned(), value)));
     Json::Object(json)
@@ -189,19 +194,34 @@ pub(super) fn model(scope: &Arc<Scope>) -> Value {
         "unique_id": subject.id,
         "name": subject.name,
         "resource_type": subject.resource_type,
-        "package_name": scope.given.project,
+        "package_name": if subject.package.is_empty() { &scope.given.project } else { &subject.package },
         "path": subject.path,
         "original_file_path": subject.path,
         "fqn": subject.fqn,
         "alias": this.map_or(subject.name.as_str(), TableName::table),
         "schema": this.map_or(scope.given.target.schema.as_str(), TableName::schema),
+        "database": super::relation::DATABASE,
         "config": subject.config,
+        "depends_on": {"nodes": [], "macros": []},
+        "refs": [],
+        "columns": {},
+        "description": "",
+        "raw_code": "",
         "tags": subject.config.get("tags").cloned().unwrap_or_else(|| Json::Array(Vec::new())),
     }))
 }
-pub(super) fn dispatch(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+pub(super) fn dispatch(scope: &Arc<Scope>, call: &Call, state: &mut State<'_, '_>) -> Result<Value, Error> {
     let name = call.text(0, "macro_name")?;
-    match scope.macros.dispatch(&name) {
+    let namespace = call.get(1, "macro_namespace").filter(|value| value.as_str().is_some());
+    let namespace = namespace.map(Value::to_string);
+    let packages =
+        call.named.get("packages").or_else(|| call.positional.get(1).filter(|v| v.as_str().is_none()));
+    let packages: Vec<String> = match packages {
+        Some(list) if !list.is_none() => values::items(list)?.iter().map(Value::to_string).collect(),
+        _ => Vec::new(),
+    };
+    let here = state.lookup(HERE).map(|here| here.to_string()).unwrap_or_default();
+    match scope.macros.dispatch(&name, namespace.as_deref(), &packages, &here) {
         Some(block) => Ok(MacroValue::value(block, scope)),
         None => {
             Err(Mistake::new("elt::macro_not_found", format!("there is no macro `{name}` to dispatch to"))
@@ -209,18 +229,6 @@ pub(super) fn dispatch(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -
                 .into())
         }
     }
-}
-
-/// What asks the lake: nothing while parsing, an error after it.
-pub(super) fn after_parse(scope: &Arc<Scope>, what: &str, while_parsing: Value) -> Result<Value, Error> {
-    if !scope.is_execution() {
-        return Ok(while_parsing);
-    }
-    Err(Mistake::unsupported(
-        format!("{what} needs the lake while compiling"),
-        "compiling never reads the lake, so that a plan can be made without it; instead write the list in the template or in a var, or join the table in SQL",
-    )
-    .into())
 }
 
 pub(super) fn log(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {

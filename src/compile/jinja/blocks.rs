@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, SourceText};
-use crate::project::words::unsupported;
 
 use super::pieces::{Piece, PieceKind, inside, pieces, word};
 use super::prepare::{Prepared, equals_sign, top_commas};
@@ -26,14 +25,25 @@ pub(super) struct MacroBlock {
     pub(super) at: Range<usize>,
     /// The template that defines it and nothing else.
     pub(super) prepared: Prepared,
-    /// Whether it ships with elt.
-    pub(super) is_builtin: bool,
+    /// The package it belongs to.
+    pub(super) package: String,
+    /// The package whose macro it stands in for, if it is elt's own version of one.
+    pub(super) overrides: Option<String>,
+    /// What it is written as.
+    pub(super) written: String,
+}
+
+/// Whose macros a file holds.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    pub(super) package: String,
+    pub(super) overrides: Option<String>,
 }
 
 /// Takes a macro file apart, adding what is wrong with it to `found`.
 pub(super) fn read_macros(
     source: &SourceText,
-    is_builtin: bool,
+    owner: &Owner,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Arc<MacroBlock>> {
     let all = pieces(&source.text);
@@ -47,22 +57,10 @@ pub(super) fn read_macros(
         let closing: &[&str] = match word(&source.text, &piece.at) {
             "macro" => &["endmacro"],
             "test" | "data_test" => &["endtest", "enddata_test"],
-            "materialization" => {
-                found.push(unsupported(
-                    "a materialization of your own",
-                    "instead use view, table, incremental or ephemeral",
-                    &source.span(piece.at.clone()),
-                ));
-                &["endmaterialization"]
-            }
-            "snapshot" => {
-                found.push(unsupported(
-                    "snapshots",
-                    "instead keep history with an incremental model",
-                    &source.span(piece.at.clone()),
-                ));
-                &["endsnapshot"]
-            }
+            // One of the user's own is refused where a model asks for it.
+            "materialization" => &["endmaterialization"],
+            // Snapshots are read by the project.
+            "snapshot" => &["endsnapshot"],
             "docs" => &["enddocs"],
             _ => continue,
         };
@@ -77,7 +75,7 @@ pub(super) fn read_macros(
             continue;
         };
         if closing[0] == "endmacro" || closing[0] == "endtest" {
-            match read_macro(source, &piece.at, &all[end].at, is_builtin) {
+            match read_macro(source, &piece.at, &all[end].at, owner) {
                 Some(block) => macros.push(Arc::new(block)),
                 None => found.push(
                     Diagnostic::error("elt::jinja_syntax", "this header is not a macro's")
@@ -113,7 +111,7 @@ fn read_macro(
     source: &SourceText,
     open: &Range<usize>,
     close: &Range<usize>,
-    is_builtin: bool,
+    owner: &Owner,
 ) -> Option<MacroBlock> {
     let text = &*source.text;
     let header = inside(text, open);
@@ -152,7 +150,16 @@ fn read_macro(
         &format!("{} endmacro {}", &text[close.start..tail.start], &text[tail.end..close.end]),
         close.start,
     );
-    Some(MacroBlock { name, parameters, source: source.clone(), at: name_at, prepared, is_builtin })
+    Some(MacroBlock {
+        name,
+        parameters,
+        source: source.clone(),
+        at: name_at,
+        prepared,
+        package: owner.package.clone(),
+        overrides: owner.overrides.clone(),
+        written: text[open.start..close.end].to_owned(),
+    })
 }
 
 /// The parts of `range` between commas, blank ones left out.
@@ -198,7 +205,8 @@ mod tests {
             "junk {% macro a(x: string, y=[1, 2]) -%} {{ x }} {%- endmacro %}\n{% test small(model, column_name) %}select{% endtest %}{% docs d %}{% macro no() %}{% enddocs %}",
         );
         let mut found = Vec::new();
-        let macros = read_macros(&source, false, &mut found);
+        let owner = Owner { package: "shop".into(), overrides: None };
+        let macros = read_macros(&source, &owner, &mut found);
         assert!(found.is_empty());
         let seen: Vec<_> = macros.iter().map(|m| (m.name.as_str(), m.parameters.join(","))).collect();
         assert_eq!(seen, [("a", "x,y".into()), ("test_small", "model,column_name".into())]);
@@ -213,9 +221,8 @@ mod tests {
             "{% macro a() %}{% macro b %}{% endmacro %}{% materialization x, default %}{% endmaterialization %}",
         );
         let mut found = Vec::new();
-        read_macros(&source, false, &mut found);
+        read_macros(&source, &Owner { package: "shop".into(), overrides: None }, &mut found);
         let told: Vec<_> = found.iter().map(|diagnostic| diagnostic.place().unwrap()).collect();
-        assert_eq!(told, ["m.sql:1:1", "m.sql:1:16", "m.sql:1:43"]);
-        assert_eq!(found[2].stable_code(), "elt::not_supported");
+        assert_eq!(told, ["m.sql:1:1", "m.sql:1:16"]);
     }
 }

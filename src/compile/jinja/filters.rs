@@ -1,8 +1,10 @@
 //! Which filters and tests does dbt's Jinja have beyond the library's?
 
-use minijinja::value::ValueKind;
+use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
+use super::convert::python_json;
+use super::time::moved;
 use super::values;
 
 /// Adds them.
@@ -30,9 +32,58 @@ pub(super) fn add(env: &mut Environment<'static>) {
         value.as_object().is_some()
             && !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
     });
+    env.add_filter("__plus", |left: Value, right: Value| moved(&left, &right, 1));
+    env.add_filter("__minus", |left: Value, right: Value| moved(&left, &right, -1));
+    env.add_filter("__format", |format: String, args: Rest<Value>| printf(&format, &args));
+    env.add_filter("tojson", |value: Value| python_json(&values::to_json(&value)));
+    env.add_test("mapping", |value: Value| value.kind() == ValueKind::Map);
     env.add_function("__list", |value: Value| values::items(&value).map(values::list));
     env.add_function("__dict", |value: Value| values::dict(values::entries(&value)));
     env.add_function("__own", values::own);
+}
+
+/// Python's `format % args`, for the conversions that SQL is made with.
+fn printf(format: &str, args: &[Value]) -> Result<String, Error> {
+    let invalid = |why: &str| Error::new(ErrorKind::InvalidOperation, why.to_owned());
+    let mut args = args.iter();
+    let mut out = String::new();
+    let mut chars = format.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let mut spec = String::new();
+        let kind = loop {
+            match chars.next() {
+                Some(c) if c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | ' ') => spec.push(c),
+                Some(c) => break c,
+                None => return Err(invalid("the format ends in the middle of a conversion")),
+            }
+        };
+        if kind == '%' {
+            out.push('%');
+            continue;
+        }
+        let value = args.next().ok_or_else(|| invalid("there are fewer arguments than the format takes"))?;
+        let text = match kind {
+            'd' | 'i' => lenient_int(value).unwrap_or(0).to_string(),
+            'f' => {
+                let digits = spec.split_once('.').and_then(|(_, digits)| digits.parse().ok()).unwrap_or(6);
+                format!("{:.digits$}", value.to_string().parse::<f64>().unwrap_or(0.0))
+            }
+            _ => value.to_string(),
+        };
+        let width: usize =
+            spec.split('.').next().unwrap_or_default().trim_matches(['-', '+', ' ']).parse().unwrap_or(0);
+        let zeros = spec.starts_with('0');
+        out.push_str(&match (zeros, spec.starts_with('-')) {
+            (true, _) => format!("{text:0>width$}"),
+            (false, true) => format!("{text:<width$}"),
+            (false, false) => format!("{text:>width$}"),
+        });
+    }
+    Ok(out)
 }
 
 fn lenient_int(value: &Value) -> Option<i64> {

@@ -10,18 +10,30 @@ use std::sync::Arc;
 use minijinja::{Error, State, Value};
 
 use super::answers::{
-    after_parse, config, config_get, config_require, dispatch, env_var, is_incremental, log, model,
-    reference, source, target, this, var,
+    config, config_get, config_require, dispatch, env_var, is_incremental, log, model, reference, source,
+    target, this, var,
 };
 use super::call::Call;
-use super::convert::{from_json, from_yaml, make_dict, now, to_json, today, unique, zip};
+use super::column::ColumnClass;
+use super::convert::{
+    dict_difference, from_json, from_yaml, make_dict, md5_hex, to_json, to_yaml, unique, zip,
+};
+use super::lake::{
+    columns_in_query, columns_in_relation, drop_relation, execute, get_relation, list_relations,
+    load_relation, load_result, missing_columns, refuse, run_query, schema_exists, statement, store_result,
+};
 use super::macros;
 use super::mistake::Mistake;
-use super::objects::{Function, MacroNamespace, Part, Refused};
+use super::objects::{Context, Function, MacroNamespace, Part, Refused};
+use super::python::modules;
+use super::relation::{DATABASE, RelationClass};
 use super::scope::Scope;
-use super::time::Instant;
+use super::time::started;
 use super::values;
 use crate::compile::sql_name::quoted;
+
+/// The version of dbt that elt answers for.
+pub(in crate::compile) const DBT_VERSION: &str = "1.11.0";
 
 /// What runs when a function is called.
 pub(super) type Run = fn(&Arc<Scope>, &Call, &mut State<'_, '_>) -> Result<Value, Error>;
@@ -41,14 +53,45 @@ const FUNCTIONS: &[(&str, Run)] = &[
     ("tojson", |_, call, _| to_json(call)),
     ("fromjson", |_, call, _| from_json(call)),
     ("fromyaml", |_, call, _| from_yaml(call)),
+    ("toyaml", |_, call, _| to_yaml(call)),
     ("set", |_, call, _| unique(call)),
+    ("set_strict", |_, call, _| unique(call)),
+    ("try_or_compiler_error", |_, call, state| {
+        let (Some(function), arguments) = (call.positional.get(1), call.positional.get(2..)) else {
+            return Ok(empty());
+        };
+        function.call(state, arguments.unwrap_or_default())
+    }),
     ("zip", |_, call, _| zip(call)),
+    ("zip_strict", |_, call, _| zip(call)),
     ("dict", |_, call, _| make_dict(call)),
-    ("run_query", |scope, _, _| after_parse(scope, "run_query()", Value::from(()))),
-    ("statement", |scope, _, _| after_parse(scope, "`{% call statement() %}`", empty())),
-    ("load_result", |scope, _, _| after_parse(scope, "load_result()", Value::from(()))),
-    ("store_result", |scope, _, _| after_parse(scope, "store_result()", empty())),
-    ("local_md5", |_, _, _| Err(Mistake::unsupported("local_md5()", "instead use md5() in SQL").into())),
+    ("diff_of_two_dicts", |_, call, _| dict_difference(call)),
+    ("run_query", run_query),
+    ("statement", statement),
+    ("load_result", load_result),
+    ("store_result", store_result),
+    ("store_raw_result", store_result),
+    ("load_relation", load_relation),
+    ("get_columns_in_query", |scope, call, state| {
+        let columns = columns_in_query(scope, call, state)?;
+        let names: Result<Vec<Value>, Error> =
+            values::items(&columns)?.iter().map(|column| column.get_attr("name")).collect();
+        Ok(values::list(names?))
+    }),
+    ("get_column_schema_from_query", columns_in_query),
+    ("local_md5", |_, call, _| Ok(md5_hex(&call.text(0, "value")?).into())),
+    ("render", |_, call, state| {
+        let text = call.text(0, "string")?;
+        if !text.contains("{{") && !text.contains("{%") {
+            return Ok(text.into());
+        }
+        let prepared = super::prepare::Prepared::template(&text, false).text;
+        let root = state.lookup("__root").unwrap_or_default();
+        Ok(state.env().render_str(&prepared, root)?.into())
+    }),
+    ("submit_python_job", |_, _, _| {
+        Err(Mistake::unsupported("Python models", "instead write the model in SQL").into())
+    }),
     ("doc", |_, _, _| {
         Err(Mistake::new("elt::jinja", "doc() belongs in descriptions").help("write the text itself").into())
     }),
@@ -70,13 +113,26 @@ const PARTS: &[PartSpec] = &[
             ("require", config_require),
             ("persist_relation_docs", |_, _, _| Ok(false.into())),
             ("persist_column_docs", |_, _, _| Ok(false.into())),
+            ("set", |scope, call, _| {
+                let entry = (
+                    call.text(0, "name")?,
+                    values::to_json(call.get(1, "value").unwrap_or(&Value::UNDEFINED)),
+                );
+                scope.recorded().config.push(entry);
+                Ok(empty())
+            }),
+            ("meta_get", |scope, call, _| {
+                let meta = scope.subject.config.get("meta").cloned().unwrap_or_default();
+                let found = meta.get(call.text(0, "name")?).map(values::from_json);
+                Ok(found.or_else(|| call.get(1, "default").cloned()).unwrap_or(Value::from(())))
+            }),
         ],
     },
     PartSpec {
         name: "var",
         run: Some(var),
         methods: &[("has_var", |scope, call, _| {
-            Ok(scope.given.vars.contains_key(&call.text(0, "name")?).into())
+            Ok(scope.vars().contains_key(&call.text(0, "name")?).into())
         })],
     },
     PartSpec {
@@ -90,6 +146,19 @@ const PARTS: &[PartSpec] = &[
         methods: &[
             ("raise_compiler_error", |_, call, _| {
                 Err(Mistake::new("elt::raised", call.text(0, "msg")?).into())
+            }),
+            ("raise_parsing_error", |_, call, _| {
+                Err(Mistake::new("elt::raised", call.text(0, "msg")?).into())
+            }),
+            ("raise_database_error", |_, call, _| {
+                Err(Mistake::new("elt::raised", call.text(0, "msg")?).into())
+            }),
+            ("column_type_missing", |_, _, _| {
+                Err(Mistake::new("elt::contract", "a contract needs the `data_type` of every column").into())
+            }),
+            ("warn_once", |scope, call, _| {
+                scope.recorded().warnings.push(call.text(0, "msg")?);
+                Ok(empty())
             }),
             ("raise_not_implemented", |_, call, _| {
                 Err(Mistake::new("elt::raised", call.text(0, "msg")?).into())
@@ -106,27 +175,35 @@ const PARTS: &[PartSpec] = &[
         methods: &[
             ("dispatch", dispatch),
             ("quote", |_, call, _| Ok(quoted(&call.text(0, "identifier")?).into())),
+            ("quote_as_configured", |_, call, _| Ok(quoted(&call.text(0, "identifier")?).into())),
+            ("quote_seed_column", |_, call, _| Ok(quoted(&call.text(0, "column")?).into())),
             ("type", |scope, _, _| Ok(scope.given.target.engine.as_str().into())),
-            ("get_columns_in_relation", |scope, _, _| {
-                after_parse(scope, "adapter.get_columns_in_relation()", values::list([]))
+            ("get_columns_in_relation", columns_in_relation),
+            ("get_column_schema_from_query", columns_in_query),
+            ("get_relation", get_relation),
+            ("load_relation", load_relation),
+            ("get_missing_columns", missing_columns),
+            ("list_relations_without_caching", list_relations),
+            ("list_relations", list_relations),
+            ("check_schema_exists", schema_exists),
+            ("execute", execute),
+            ("expand_target_column_types", |_, _, _| Ok(empty())),
+            ("commit", |_, _, _| Ok(empty())),
+            ("commit_if_has_connection", |_, _, _| Ok(empty())),
+            ("cache_added", |_, _, _| Ok(empty())),
+            ("verify_database", |_, _, _| Ok(empty())),
+            // A schema is there as soon as something is in it.
+            ("create_schema", |_, _, _| Ok(empty())),
+            ("standardize_grants_dict", |_, call, _| {
+                Ok(call.positional.first().cloned().unwrap_or_default())
             }),
-            ("get_relation", |scope, _, _| after_parse(scope, "adapter.get_relation()", Value::from(()))),
-            ("load_relation", |scope, _, _| after_parse(scope, "adapter.load_relation()", Value::from(()))),
-            ("get_missing_columns", |scope, _, _| {
-                after_parse(scope, "adapter.get_missing_columns()", values::list([]))
-            }),
-            ("list_relations_without_caching", |scope, _, _| {
-                after_parse(scope, "adapter.list_relations_without_caching()", values::list([]))
-            }),
-            ("check_schema_exists", |scope, _, _| {
-                after_parse(scope, "adapter.check_schema_exists()", true.into())
-            }),
-            ("create_schema", |scope, _, _| after_parse(scope, "adapter.create_schema()", empty())),
-            ("drop_relation", |scope, _, _| after_parse(scope, "adapter.drop_relation()", empty())),
-            ("execute", |scope, _, _| after_parse(scope, "adapter.execute()", Value::from(()))),
+            ("drop_schema", |scope, _, _| refuse(scope, "adapter.drop_schema()")),
+            ("drop_relation", drop_relation),
+            ("rename_relation", |scope, _, _| refuse(scope, "adapter.rename_relation()")),
+            ("truncate_relation", |scope, _, _| refuse(scope, "adapter.truncate_relation()")),
+            ("load_dataframe", |scope, _, _| refuse(scope, "adapter.load_dataframe()")),
         ],
     },
-    PartSpec { name: "datetime", run: None, methods: &[("now", now), ("utcnow", now), ("today", today)] },
 ];
 
 /// The names a template may call.
@@ -139,9 +216,7 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
     if let Some((name, run)) = FUNCTIONS.iter().find(|(known, _)| *known == name) {
         return Some(Value::from_object(Function { name, run: *run, scope: scope.clone() }));
     }
-    if name != "datetime"
-        && let Some(part) = part(scope, name)
-    {
+    if let Some(part) = part(scope, name) {
         return Some(part);
     }
     let given = &scope.given;
@@ -151,24 +226,52 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
         "model" | "node" => model(scope),
         "execute" => scope.is_execution().into(),
         "flags" => values::from_json(&serde_json::json!({
-            "FULL_REFRESH": given.full_refresh, "WHICH": "build", "STORE_FAILURES": false, "EMPTY": false,
+            "FULL_REFRESH": given.full_refresh, "WHICH": given.command, "STORE_FAILURES": false, "EMPTY": false,
+            "INDIRECT_SELECTION": "eager", "FAIL_FAST": false, "USE_COLORS": false, "DEBUG": false,
+            "WARN_ERROR": false, "PRINT": true, "PARTIAL_PARSE": false, "INTROSPECT": true,
         })),
-        "run_started_at" => Value::from_object(Instant { at: given.run_started_at, date_only: false }),
+        "invocation_args_dict" => values::from_json(&serde_json::json!({
+            "which": given.command, "full_refresh": given.full_refresh,
+        })),
+        "run_started_at" => started(given.run_started_at),
         "invocation_id" => given.run_id.as_str().into(),
+        "thread_id" => "Thread-1".into(),
         "project_name" => given.project.as_str().into(),
-        "schema" => given.target.schema.as_str().into(),
-        "database" => Value::from(()),
-        "dbt_version" => "1.10.0".into(),
-        "modules" => modules(scope),
-        "dbt" => Value::from_object(MacroNamespace { scope: scope.clone(), is_builtin: true }),
-        name if name == given.project => {
-            Value::from_object(MacroNamespace { scope: scope.clone(), is_builtin: false })
+        "schema" => {
+            scope.subject.this.as_ref().map_or(given.target.schema.as_str(), |name| name.schema()).into()
         }
-        "graph" | "api" | "selected_resources" | "database_schemas" | "schemas" | "results" => {
+        "database" => DATABASE.into(),
+        "dbt_version" => DBT_VERSION.into(),
+        "modules" => modules(scope),
+        "api" => values::dict([
+            ("Relation".into(), Value::from_object(RelationClass)),
+            ("Column".into(), Value::from_object(ColumnClass)),
+        ]),
+        "graph" => given.graph.get().cloned().unwrap_or_else(|| {
+            let kinds = ["nodes", "sources", "exposures", "metrics", "groups", "semantic_models"];
+            values::dict(kinds.map(|kind| (kind.into(), values::dict([]))))
+        }),
+        "context" => Value::from_object(Context { scope: scope.clone() }),
+        "dbt_metadata_envs" => {
+            let envs = given.env.iter().filter(|(name, _)| name.starts_with("DBT_ENV_CUSTOM_ENV_"));
+            values::dict(envs.map(|(name, value)| (name.as_str().into(), value.as_str().into())))
+        }
+        "selected_resources" | "database_schemas" | "schemas" | "results" if !scope.is_execution() => {
+            values::list([])
+        }
+        "pre_hooks" | "post_hooks" => values::list([]),
+        "sql" | "compiled_code" if scope.subject.resource_type == "operation" => empty(),
+        "selected_resources" | "database_schemas" | "schemas" | "results" => {
             Value::from_object(Refused { name: name.to_owned() })
         }
         _ => return None,
     })
+}
+
+/// `dbt` and the names of packages: their macros.
+pub(super) fn namespace(scope: &Arc<Scope>, name: &str) -> Option<Value> {
+    let is_package = name == macros::INTERNAL || scope.given.vars.contains_key(name);
+    is_package.then(|| Value::from_object(MacroNamespace { scope: scope.clone(), package: name.to_owned() }))
 }
 
 fn empty() -> Value {
@@ -178,17 +281,4 @@ fn empty() -> Value {
 fn part(scope: &Arc<Scope>, name: &str) -> Option<Value> {
     let spec = PARTS.iter().find(|part| part.name == name)?;
     Some(Value::from_object(Part { spec, scope: scope.clone() }))
-}
-
-/// `modules.datetime.datetime.now()` and the like; other Python modules are refused when they are used.
-fn modules(scope: &Arc<Scope>) -> Value {
-    let clock = part(scope, "datetime").unwrap_or_default();
-    let refused = |name: &str| Value::from_object(Refused { name: format!("modules.{name}") });
-    let datetime = values::dict([
-        ("datetime".into(), clock.clone()),
-        ("date".into(), clock),
-        ("timedelta".into(), refused("datetime.timedelta")),
-    ]);
-    let others = ["re", "pytz", "itertools"].map(|name| (name.into(), refused(name)));
-    values::dict([("datetime".into(), datetime)].into_iter().chain(others))
 }

@@ -1,4 +1,8 @@
-//! How is a macro called?
+//! How is a macro found and called?
+//!
+//! A name means a macro of the package it is written in, then one of the project, then one that ships with
+//! elt; `package.name` means that package's. `adapter.dispatch` adds dbt's search: package by package, in
+//! each by prefix (`elt__`, then the dialect's, then `default__`).
 //!
 //! Each macro is a template of its own, compiled once. A call renders that template in the scope
 //! of the node that calls, takes the macro out of it and runs it. That gives what the library's
@@ -14,21 +18,47 @@ use minijinja::{Error, ErrorKind, State, Value};
 
 use super::blocks::MacroBlock;
 use super::call::Call;
+use super::lake::NeedsLake;
 use super::mistake::{Mistake, cause, displaced};
 use super::scope::{Root, Scope};
 use super::values;
 
-/// All macros of a project, and those that ship with elt.
+/// The package of the macros that ship with elt, by the name that templates call it.
+pub(super) const INTERNAL: &str = "dbt";
+
+/// Macros by name.
+type Macros = BTreeMap<String, Arc<MacroBlock>>;
+
+/// All macros of a project and its packages, and those that ship with elt.
 #[derive(Debug, Default)]
 pub(super) struct MacroLibrary {
-    project: BTreeMap<String, Arc<MacroBlock>>,
-    builtin: BTreeMap<String, Arc<MacroBlock>>,
+    root: String,
+    packages: BTreeMap<String, Macros>,
+    /// elt's own versions of macros of well-known packages, by package.
+    overrides: BTreeMap<String, Macros>,
+    /// `dispatch:` of the project.
+    search: BTreeMap<String, Vec<String>>,
+    /// `elt__`, the dialect's prefix, `default__`.
+    prefixes: Vec<String>,
 }
 
 impl MacroLibrary {
+    pub(super) fn new(root: &str, search: BTreeMap<String, Vec<String>>, dialect: &str) -> Self {
+        let prefixes = ["elt".to_owned(), dialect.to_owned(), "default".to_owned()];
+        Self {
+            root: root.to_owned(),
+            search,
+            prefixes: prefixes.iter().map(|prefix| format!("{prefix}__")).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Adds a macro; returns the one that already has its name, if there is one.
     pub(super) fn add(&mut self, block: Arc<MacroBlock>) -> Option<Arc<MacroBlock>> {
-        let of = if block.is_builtin { &mut self.builtin } else { &mut self.project };
+        let of = match &block.overrides {
+            Some(package) => self.overrides.entry(package.clone()).or_default(),
+            None => self.packages.entry(block.package.clone()).or_default(),
+        };
         if let Some(twin) = of.get(&block.name) {
             return Some(twin.clone());
         }
@@ -36,47 +66,82 @@ impl MacroLibrary {
         None
     }
 
-    pub(super) fn of_project(&self, name: &str) -> Option<&Arc<MacroBlock>> {
-        self.project.get(name)
+    /// The macros of one package, by name.
+    pub(super) fn package(&self, package: &str) -> Option<&Macros> {
+        self.packages.get(package)
     }
 
+    /// The macro of this name in one package.
+    pub(super) fn of(&self, package: &str, name: &str) -> Option<&Arc<MacroBlock>> {
+        self.packages.get(package)?.get(name)
+    }
+
+    /// What `name` means in a template of `package`, if that is a macro of the user's.
+    pub(super) fn users(&self, package: &str, name: &str) -> Option<&Arc<MacroBlock>> {
+        self.of(package, name).or_else(|| self.of(&self.root, name))
+    }
+
+    /// A macro that ships with elt, or the project's own version of it.
     pub(super) fn builtin(&self, name: &str) -> Option<&Arc<MacroBlock>> {
-        self.builtin.get(name)
+        let builtin = self.of(INTERNAL, name)?;
+        let prefixed =
+            self.prefixes.iter().find_map(|prefix| self.of(&self.root, &format!("{prefix}{name}")));
+        Some(prefixed.unwrap_or(builtin))
     }
 
-    /// The macro `name`; the project's own wins.
+    /// The macro `name`, as the project sees it.
     pub(super) fn find(&self, name: &str) -> Option<&Arc<MacroBlock>> {
-        self.of_project(name).or_else(|| self.builtin(name))
+        self.of(&self.root, name).or_else(|| self.builtin(name))
+    }
+
+    /// The macro `name` anywhere: the project's, then any package's, then elt's.
+    pub(super) fn anywhere(&self, name: &str) -> Option<&Arc<MacroBlock>> {
+        let packages = || self.packages.iter().filter(|(package, _)| *package != INTERNAL);
+        let of_package = || packages().find_map(|(_, macros)| macros.get(name));
+        self.of(&self.root, name).or_else(of_package).or_else(|| self.builtin(name))
+    }
+
+    /// Every macro, once.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<MacroBlock>> {
+        self.packages.values().flat_map(BTreeMap::values)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.project.keys().chain(self.builtin.keys()).map(String::as_str)
+        self.all().map(|block| block.name.as_str())
     }
 
-    /// What `adapter.dispatch(name, namespace)` finds: `elt__name`, then `default__name`, first in
-    /// the project and then in elt; for the namespace `dbt` also elt's own `name`.
-    pub(super) fn dispatch(&self, name: &str) -> Option<&Arc<MacroBlock>> {
-        let prefixed = |of: &'_ Self, builtin: bool| {
-            ["elt__", "default__"].iter().find_map(|prefix| {
-                let full = format!("{prefix}{name}");
-                if builtin { of.builtin.get_key_value(&full) } else { of.project.get_key_value(&full) }
-                    .map(|(key, _)| key.clone())
-            })
+    /// What `adapter.dispatch(name, namespace)` finds, called in a template of `package`.
+    ///
+    /// For the namespace `dbt` that may be elt's own `name` without a prefix.
+    pub(super) fn dispatch(
+        &self,
+        name: &str,
+        namespace: Option<&str>,
+        packages: &[String],
+        package: &str,
+    ) -> Option<&Arc<MacroBlock>> {
+        let order: Vec<&str> = match namespace {
+            _ if !packages.is_empty() => packages.iter().map(String::as_str).collect(),
+            Some(namespace) => match self.search.get(namespace) {
+                Some(order) => order.iter().map(String::as_str).collect(),
+                None => vec![&self.root, namespace],
+            },
+            None => vec![package, &self.root],
         };
-        let key =
-            prefixed(self, false).map(|key| (key, false)).or_else(|| prefixed(self, true).map(|k| (k, true)));
-        match key {
-            Some((key, false)) => self.project.get(&key),
-            Some((key, true)) => self.builtin.get(&key),
-            None => self.builtin(name),
-        }
+        let in_package = |of: &str| {
+            let ours = self.overrides.get(of).and_then(|ours| ours.get(&format!("elt__{name}")));
+            let theirs = || self.prefixes.iter().find_map(|prefix| self.of(of, &format!("{prefix}{name}")));
+            ours.or_else(theirs)
+        };
+        let found = order.into_iter().chain([INTERNAL]).find_map(in_package);
+        found.or_else(|| self.of(INTERNAL, name))
     }
 }
 
 /// The name of a macro's template.
 pub(super) fn template_name(block: &MacroBlock) -> String {
-    let owner = if block.is_builtin { "elt" } else { "project" };
-    format!("macro {owner}.{}", block.name)
+    let over = block.overrides.as_deref().unwrap_or_default();
+    format!("macro {}{over}.{}", block.package, block.name)
 }
 
 /// The value that `return(value)` throws and the macro that is being called catches.
@@ -109,8 +174,16 @@ impl MacroValue {
     }
 
     fn run(&self, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        if let Some(value) = self.scope.replaced(&self.block.name) {
+            return Ok(value);
+        }
+        self.scope.called(&self.block);
         let mut arguments = Arguments::sort(&self.block.parameters, args, state)?;
-        let root = Root { scope: self.scope.clone(), added: std::mem::take(&mut arguments.root) };
+        let root = Root {
+            scope: self.scope.clone(),
+            package: self.block.package.clone(),
+            added: std::mem::take(&mut arguments.root),
+        };
         let template = state.env().get_template(&template_name(&self.block))?;
         let mut rendered = template.render_captured(Value::from_object(root))?;
         rendered.with_state_mut(|inner| {
@@ -172,8 +245,9 @@ impl Object for MacroValue {
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         self.run(state, args).or_else(|error| match cause::<Returned>(&error) {
             Some(Returned(value)) => Ok(value.clone()),
+            None if cause::<NeedsLake>(&error).is_some() => Err(error),
             // What goes wrong inside elt's own macros is shown where the user calls them.
-            None if self.block.is_builtin => Err(displaced(&error)),
+            None if self.block.package == INTERNAL => Err(displaced(&error)),
             None => Err(error),
         })
     }

@@ -124,7 +124,7 @@ impl Origins {
                 let name = undefined(error).filter(|name| !name.is_empty()).unwrap_or(written);
                 Diagnostic::error("elt::jinja_undefined", format!("`{name}` is not defined"))
                     .at(&at, "needs it")
-                    .help("set it with `{% set %}`, or define the macro; macros of packages are not supported yet")
+                    .help("set it with `{% set %}`, define the macro, or install the package that has it")
             }
             _ => Diagnostic::error("elt::jinja", sentence(error)).at(&at, "here"),
         }

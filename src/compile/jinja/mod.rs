@@ -8,17 +8,21 @@
 //! rewriting tags ([`prepare`]), by values that change in place ([`values`]) and by calling macros
 //! ourselves ([`macros`]).
 
+mod agate;
 mod answers;
 mod blocks;
 mod call;
+mod column;
 mod convert;
 mod filters;
 mod functions;
+mod lake;
 mod macros;
 mod mistake;
 mod objects;
 mod pieces;
 pub(super) mod prepare;
+mod python;
 pub(super) mod relation;
 pub(super) mod scope;
 mod time;
@@ -32,13 +36,16 @@ use minijinja::{AutoEscape, Environment, Value};
 use crate::base::{Diagnostic, SourceText, Span};
 use crate::project::Project;
 
-use blocks::{MacroBlock, read_macros};
-use macros::{MacroLibrary, MacroValue, template_name};
+use blocks::{MacroBlock, Owner, read_macros};
+pub(super) use convert::md5_hex;
+pub(super) use functions::DBT_VERSION;
+use lake::NeedsLake;
+use macros::{INTERNAL, MacroLibrary, MacroValue, template_name};
 use mistake::Origins;
 use prepare::Prepared;
 pub(super) use relation::Relation;
 use scope::Root;
-pub(super) use scope::{Given, Phase, RefCall, Scope, SourceCall, Subject};
+pub(super) use scope::{Given, Overrides, Phase, RefCall, Scope, SourceCall, Subject};
 pub use yaml::YamlRenderer;
 
 /// The macros and generic tests that ship with elt: plain files, so that who knows SQL can read and change them.
@@ -47,7 +54,14 @@ const BUILTIN: &[(&str, &str)] = &[
     ("sql/macros/types.sql", include_str!("../../../sql/macros/types.sql")),
     ("sql/macros/dates.sql", include_str!("../../../sql/macros/dates.sql")),
     ("sql/macros/expressions.sql", include_str!("../../../sql/macros/expressions.sql")),
+    ("sql/macros/adapter.sql", include_str!("../../../sql/macros/adapter.sql")),
     ("sql/tests/generic.sql", include_str!("../../../sql/tests/generic.sql")),
+];
+
+/// elt's own versions of macros of well-known packages, where the package's SQL is not DataFusion's.
+const OVERRIDES: &[(&str, &str, &str)] = &[
+    ("dbt_utils", "sql/packages/dbt_utils.sql", include_str!("../../../sql/packages/dbt_utils.sql")),
+    ("dbt_date", "sql/packages/dbt_date.sql", include_str!("../../../sql/packages/dbt_date.sql")),
 ];
 
 /// Every template of a project.
@@ -68,11 +82,19 @@ impl Jinja {
         filters::add(&mut env);
         let mut jinja =
             Self { env, macros: Arc::default(), origins: Origins::default(), given: Arc::new(given) };
-        let mut library = MacroLibrary::default();
-        let builtin = BUILTIN.iter().map(|(path, text)| (SourceText::new(path, text), true));
-        let own = project.macros.iter().map(|file| (file.source_text.clone(), false));
-        for (source, is_builtin) in builtin.chain(own) {
-            for block in read_macros(&source, is_builtin, found) {
+        let dialect = project.target.dialect.as_str();
+        let mut library = MacroLibrary::new(&project.name, project.dispatch.clone(), dialect);
+        let owner = |package: &str, overrides: Option<&str>| Owner {
+            package: package.to_owned(),
+            overrides: overrides.map(str::to_owned),
+        };
+        let builtin = BUILTIN.iter().map(|(path, text)| (SourceText::new(path, text), owner(INTERNAL, None)));
+        let over = OVERRIDES
+            .iter()
+            .map(|(package, path, text)| (SourceText::new(path, text), owner(INTERNAL, Some(package))));
+        let own = project.macros.iter().map(|file| (file.source_text.clone(), owner(&file.package, None)));
+        for (source, owner) in builtin.chain(over).chain(own) {
+            for block in read_macros(&source, &owner, found) {
                 jinja.add_macro(block, &mut library, found);
             }
         }
@@ -101,6 +123,26 @@ impl Jinja {
         self.add(name, source, prepared, &source.span(0..0), found);
     }
 
+    /// Compiles the part `range` of a file as a template whose output is SQL.
+    pub(super) fn add_part(
+        &mut self,
+        name: &str,
+        source: &SourceText,
+        range: std::ops::Range<usize>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let mut prepared = Prepared::default();
+        prepared.body(&source.text, range.clone(), true);
+        self.add(name, source, prepared, &source.span(range.start..range.start), found);
+    }
+
+    /// Compiles a text that was made for what stands at `at`.
+    pub(super) fn add_text(&mut self, name: &str, text: &str, at: &Span, found: &mut Vec<Diagnostic>) {
+        let made = SourceText::new(&at.source.path, text);
+        let prepared = Prepared::template(text, false);
+        self.add(name, &made, prepared, at, found);
+    }
+
     fn add(
         &mut self,
         name: &str,
@@ -122,11 +164,37 @@ impl Jinja {
     }
 
     /// Whether there is a macro of this name, and its closest neighbour's name if not.
-    pub(super) fn find_macro(&self, name: &str) -> Result<(), Option<String>> {
-        match self.macros.find(name) {
+    pub(super) fn find_macro(&self, package: Option<&str>, name: &str) -> Result<(), Option<String>> {
+        match self.macro_of(package, name) {
             Some(_) => Ok(()),
             None => Err(crate::base::nearest(name, self.macros.names()).map(str::to_owned)),
         }
+    }
+
+    fn macro_of(&self, package: Option<&str>, name: &str) -> Option<&Arc<MacroBlock>> {
+        match package {
+            Some(package) => self.macros.of(package, name),
+            None => self.macros.find(name),
+        }
+    }
+
+    /// The macro that decides about names: the project's, a package's, or elt's.
+    pub(super) fn naming_macro(&self, name: &str) -> Option<String> {
+        self.macros.anywhere(name).map(|block| block.package.clone())
+    }
+
+    /// Every macro: its id, its package, its name, its file and its text.
+    pub(super) fn all_macros(&self) -> impl Iterator<Item = (String, &str, &str, &SourceText, &str)> {
+        self.macros.all().map(|block| {
+            let id = format!("macro.{}.{}", block.package, block.name);
+            (id, block.package.as_str(), block.name.as_str(), &block.source, block.written.as_str())
+        })
+    }
+
+    /// Lets templates see the graph.
+    pub(super) fn set_graph(&self, graph: &serde_json::Value) {
+        // A second compile of the same templates does not happen.
+        let _ = self.given.graph.set(values::from_json(graph));
     }
 
     /// The world of one node in one phase.
@@ -144,9 +212,8 @@ impl Jinja {
         scope: &Arc<Scope>,
         fallback: &Span,
     ) -> Result<String, Diagnostic> {
-        let root = Value::from_object(Root { scope: scope.clone(), added: Vec::new() });
-        let rendered = self.env.get_template(name).and_then(|template| template.render(root));
-        rendered.map_err(|error| self.origins.diagnose(&error, fallback))
+        let rendered = self.env.get_template(name).and_then(|template| template.render(root(scope)));
+        rendered.map_err(|error| self.diagnose(&error, fallback))
     }
 
     /// Calls the macro `name` and returns its text. An argument without a name goes by its position.
@@ -156,18 +223,19 @@ impl Jinja {
     /// What is wrong, in its place; `fallback` where it has none.
     pub(super) fn call(
         &self,
+        package: Option<&str>,
         name: &str,
         arguments: &[(String, Argument)],
         scope: &Arc<Scope>,
         fallback: &Span,
     ) -> Result<String, Diagnostic> {
-        let diagnose = |error: &minijinja::Error| self.origins.diagnose(error, fallback);
+        let diagnose = |error: &minijinja::Error| self.diagnose(error, fallback);
         let (mut positional, mut named) = (Vec::new(), Vec::new());
         for (key, argument) in arguments {
             let value = self.argument(argument, scope).map_err(|error| diagnose(&error))?;
             if key.is_empty() { positional.push(value) } else { named.push((key.clone(), value)) }
         }
-        let Some(block) = self.macros.find(name) else {
+        let Some(block) = self.macro_of(package, name) else {
             return Err(Diagnostic::error("elt::macro_not_found", format!("there is no macro `{name}`"))
                 .at(fallback, "here"));
         };
@@ -188,7 +256,14 @@ impl Jinja {
         place: &Span,
     ) -> Result<String, Diagnostic> {
         let value = self.rendered(json, scope);
-        value.map(|value| value.to_string()).map_err(|error| self.origins.diagnose(&error, place))
+        value.map(|value| value.to_string()).map_err(|error| self.diagnose(&error, place))
+    }
+
+    fn diagnose(&self, error: &minijinja::Error, fallback: &Span) -> Diagnostic {
+        match mistake::cause::<NeedsLake>(error) {
+            Some(needs) => Diagnostic::error(NEEDS_LAKE, needs.to_string()).at(fallback, "reads the lake"),
+            None => self.origins.diagnose(error, fallback),
+        }
     }
 
     fn argument(&self, argument: &Argument, scope: &Arc<Scope>) -> Result<Value, minijinja::Error> {
@@ -200,7 +275,7 @@ impl Jinja {
 
     /// Renders the Jinja in an argument: a string that is one expression becomes its value.
     fn rendered(&self, json: &serde_json::Value, scope: &Arc<Scope>) -> Result<Value, minijinja::Error> {
-        let root = || Value::from_object(Root { scope: scope.clone(), added: Vec::new() });
+        let root = || root(scope);
         match json {
             serde_json::Value::String(text) => match expression(text) {
                 Some(expression) => {
@@ -230,6 +305,16 @@ impl Jinja {
             scalar => Ok(values::from_json(scalar)),
         }
     }
+}
+
+/// The code of the diagnostic that says: this is rendered when it is built.
+pub(super) const NEEDS_LAKE: &str = "elt::needs_lake";
+
+/// What a node's own template sees.
+fn root(scope: &Arc<Scope>) -> Value {
+    let package =
+        if scope.subject.package.is_empty() { &scope.given.project } else { &scope.subject.package };
+    Value::from_object(Root { scope: scope.clone(), package: package.clone(), added: Vec::new() })
 }
 
 /// An argument of a macro called from outside a template.

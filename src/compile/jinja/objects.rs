@@ -9,8 +9,8 @@ use minijinja::{Error, ErrorKind, State, Value};
 use crate::base::did_you_mean;
 
 use super::call::Call;
-use super::functions::{PartSpec, Run};
-use super::macros::MacroValue;
+use super::functions::{self, PartSpec, Run};
+use super::macros::{INTERNAL, MacroValue};
 use super::mistake::Mistake;
 use super::scope::Scope;
 
@@ -80,11 +80,23 @@ impl Object for Part {
     }
 }
 
-/// `dbt.…` and `<project>.…`: the macros of one package.
+/// `dbt.…`, `dbt_utils.…` and `<project>.…`: the macros of one package.
 #[derive(Debug)]
 pub(super) struct MacroNamespace {
     pub(super) scope: Arc<Scope>,
-    pub(super) is_builtin: bool,
+    pub(super) package: String,
+}
+
+impl MacroNamespace {
+    fn find(&self, name: &str) -> Option<Value> {
+        let macros = &self.scope.macros;
+        let block = match self.package.as_str() {
+            INTERNAL => macros.dispatch(name, Some(INTERNAL), &[], INTERNAL),
+            package => macros.of(package, name),
+        };
+        let functions = || (self.package == INTERNAL).then(|| functions::value(&self.scope, name)).flatten();
+        block.map(|block| MacroValue::value(block, &self.scope)).or_else(functions)
+    }
 }
 
 impl Object for MacroNamespace {
@@ -93,10 +105,59 @@ impl Object for MacroNamespace {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let macros = &self.scope.macros;
-        let name = key.as_str()?;
-        let block = if self.is_builtin { macros.dispatch(name) } else { macros.of_project(name) };
-        block.map(|block| MacroValue::value(block, &self.scope))
+        self.find(key.as_str()?)
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        state: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        if method == "get" && self.find("get").is_none() {
+            let found = args.first().and_then(|key| self.find(key.as_str()?));
+            return Ok(found.or_else(|| args.get(1).cloned()).unwrap_or(Value::from(())));
+        }
+        if let Some(found) = self.find(method) {
+            return found.call(state, args);
+        }
+        let macros = self.scope.macros.package(&self.package);
+        let known = macros.map(|macros| macros.keys().map(String::as_str).collect::<Vec<_>>());
+        let package = &self.package;
+        Err(Mistake::new("elt::macro_not_found", format!("the package `{package}` has no macro `{method}`"))
+            .help(format!("look it up in the macros of the installed version of `{package}`"))
+            .maybe_help(did_you_mean(method, known.unwrap_or_default()))
+            .into())
+    }
+}
+
+/// `context`: every name that a template sees, by the text of it.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) scope: Arc<Scope>,
+}
+
+impl Object for Context {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.scope.lookup(&self.scope.given.project, key.as_str()?)
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        match (method, args) {
+            ("get", [key, rest @ ..]) => {
+                Ok(self.get_value(key).or_else(|| rest.first().cloned()).unwrap_or(Value::from(())))
+            }
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
     }
 }
 

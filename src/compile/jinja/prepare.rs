@@ -154,7 +154,10 @@ impl Prepared {
     /// Rewrites one expression: list and dict literals, no-break spaces, unary plus.
     pub(super) fn expression(&mut self, source: &str, range: Range<usize>) {
         let mut closers: Vec<&'static str> = Vec::new();
-        let mut after_value = false;
+        let (mut after_value, mut after_string) = (false, false);
+        // Brackets that rewriting opened: until when each stays open.
+        let mut closes_after: Vec<(usize, usize)> = Vec::new();
+        let mut close_at: Option<usize> = None;
         let (mut at, mut copied) = (range.start, range.start);
         while at < range.end {
             let rest = &source[at..range.end];
@@ -193,17 +196,75 @@ impl Prepared {
                     after_value = true;
                 }
                 '+' if !after_value => replacement = Some(" "),
+                // The library adds no objects: `x + modules.datetime.timedelta(…)` becomes a filter.
+                '+' | '-' if after_value && rest[1..].trim_start().starts_with(TIMEDELTA) => {
+                    replacement = Some(if c == '+' { "|__plus(" } else { "|__minus(" });
+                    let bracket = rest.find('(').map_or(range.end, |found| at + found);
+                    closes_after.push((bracket, closers.len()));
+                    after_value = false;
+                }
+                '%' if after_string => {
+                    replacement = Some("|__format");
+                    after_value = true;
+                    let next = source[end..range.end].trim_start();
+                    if !next.starts_with('(') {
+                        replacement = Some("|__format(");
+                        let blanks = source[end..range.end].len() - next.len();
+                        close_at = Some(end + blanks + operand_length(next));
+                    }
+                }
                 _ => after_value = false,
             }
+            after_string = matches!(c, '"' | '\'') || (after_string && c.is_whitespace());
             if let Some(text) = replacement {
                 self.copy(source, copied..at);
                 self.insert(text, at);
+                copied = end;
+            }
+            if c == ')'
+                && closes_after
+                    .last()
+                    .is_some_and(|(bracket, depth)| closers.len() == *depth && at > *bracket)
+            {
+                closes_after.pop();
+                self.copy(source, copied..end);
+                self.insert(")", end);
+                copied = end;
+            }
+            if close_at.is_some_and(|close| end >= close) {
+                close_at = None;
+                self.copy(source, copied..end);
+                self.insert(")", end);
                 copied = end;
             }
             at = end;
         }
         self.copy(source, copied..range.end.max(copied));
     }
+}
+
+/// What may be added to an instant.
+const TIMEDELTA: &str = "modules.datetime.timedelta(";
+
+/// Length of the operand that `text` begins with: a name with its attributes, calls and indexes, or a literal.
+fn operand_length(text: &str) -> usize {
+    let mut depth = 0usize;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        match c {
+            '"' | '\'' => {
+                at += string_length(&text[at..]);
+                continue;
+            }
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' if depth == 0 => break,
+            ')' | ']' | '}' => depth -= 1,
+            c if depth == 0 && !(c.is_alphanumeric() || matches!(c, '_' | '.')) => break,
+            _ => {}
+        }
+        at += c.len_utf8();
+    }
+    at.max(1).min(text.len())
 }
 
 /// Words after which `[` begins a list and not an index.
@@ -323,6 +384,12 @@ mod tests {
             ("{% set a, b = 1, 2 %}", "{% set a, b = 1, 2 %}"),
             ("{% set x %}[1]{% endset %}", "{% set x %}[1]{% endset %}"),
             ("{{ f(+1, a=[2])[1:] }}", "{{ f( 1, a=__list([2]))[1:] }}"),
+            (
+                "{{ (a + modules.datetime.timedelta(days=(1))).date() }}",
+                "{{ (a |__plus( modules.datetime.timedelta(days=(1)))).date() }}",
+            ),
+            ("{{ '%s-%s' % (a, b) }}", "{{ '%s-%s' |__format (a, b) }}"),
+            ("{{ '%s' % a.b ~ 'x' }}", "{{ '%s' |__format( a.b) ~ 'x' }}"),
         ] {
             assert_eq!(Prepared::template(written, false).text, prepared);
         }

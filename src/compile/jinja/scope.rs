@@ -5,7 +5,7 @@
 //! in the compile phase they are answered from what `resolve` found.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
 use minijinja::Value;
@@ -15,16 +15,25 @@ use serde_json::Value as Json;
 use crate::base::TableName;
 use crate::project::Target;
 
+use super::answers::HERE;
+use super::blocks::MacroBlock;
 use super::functions;
-use super::macros::{MacroLibrary, MacroValue};
+use super::macros::{INTERNAL, MacroLibrary, MacroValue};
 use super::relation::Relation;
+use super::values;
+use crate::compile::lookup::Lookup;
 
 /// What every template of a project is given.
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) project: String,
     pub(crate) target: Target,
-    pub(crate) vars: BTreeMap<String, Json>,
+    /// The vars that each package sees.
+    pub(crate) vars: BTreeMap<String, BTreeMap<String, Json>>,
+    /// What was asked of elt: `build`, `test`, `compile` …
+    pub(crate) command: String,
+    /// `graph`, once the names are resolved.
+    pub(crate) graph: Arc<OnceLock<Value>>,
     pub(crate) env: Arc<BTreeMap<String, String>>,
     pub(crate) full_refresh: bool,
     pub(crate) run_id: String,
@@ -35,6 +44,7 @@ pub(crate) struct Given {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     pub(crate) id: String,
+    pub(crate) package: String,
     pub(crate) name: String,
     pub(crate) resource_type: &'static str,
     pub(crate) path: String,
@@ -42,6 +52,16 @@ pub(crate) struct Subject {
     /// What `this` is.
     pub(crate) this: Option<TableName>,
     pub(crate) config: BTreeMap<String, Json>,
+    /// What is put in the place of macros and vars, in a unit test.
+    pub(crate) overrides: Option<Arc<Overrides>>,
+}
+
+/// What a unit test puts in the place of macros, vars and environment variables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) macros: BTreeMap<String, Json>,
+    pub(crate) vars: BTreeMap<String, Json>,
+    pub(crate) env: BTreeMap<String, Json>,
 }
 
 /// `ref('model')` or `ref('package', 'model')`.
@@ -49,6 +69,7 @@ pub(crate) struct Subject {
 pub(crate) struct RefCall {
     pub(crate) package: Option<String>,
     pub(crate) name: String,
+    pub(crate) version: Option<String>,
 }
 
 /// `source('source', 'table')`.
@@ -69,6 +90,12 @@ pub(crate) struct Recorded {
     pub(crate) warnings: Vec<String>,
     /// What `log(…, info=true)` and `print` said.
     pub(crate) messages: Vec<String>,
+    /// The macros that were called, as `macro.package.name`.
+    pub(crate) macros: BTreeSet<String>,
+    /// What `statement` and `run_query` brought, by name.
+    pub(crate) results: BTreeMap<String, Value>,
+    /// Whether a hook takes the node away that it belongs to.
+    pub(crate) drops_itself: bool,
 }
 
 /// Which of the two renders this is.
@@ -81,6 +108,8 @@ pub(crate) enum Phase {
         refs: BTreeMap<RefCall, Relation>,
         sources: BTreeMap<SourceCall, Relation>,
         is_incremental: bool,
+        /// Answers what is asked of the lake; nothing while a project is only compiled.
+        lake: Option<Arc<dyn Lookup>>,
     },
 }
 
@@ -114,12 +143,42 @@ impl Scope {
         matches!(self.phase, Phase::Compile { .. })
     }
 
-    /// What `name` means: a macro of the project, a function of elt, a macro that ships with elt.
-    pub(super) fn lookup(self: &Arc<Self>, name: &str) -> Option<Value> {
-        let of_project = self.macros.of_project(name).map(|block| MacroValue::value(block, self));
-        of_project
-            .or_else(|| functions::value(self, name))
-            .or_else(|| self.macros.builtin(name).map(|block| MacroValue::value(block, self)))
+    /// What `name` means in a template of `package`: a macro of that package or of the project, a function
+    /// of elt, a macro that ships with elt, a package.
+    pub(super) fn lookup(self: &Arc<Self>, package: &str, name: &str) -> Option<Value> {
+        let macros = &self.macros;
+        let value = |block| MacroValue::value(block, self);
+        let own = macros.users(package, name).map(value);
+        let builtin = || match package {
+            INTERNAL => macros.of(INTERNAL, name),
+            _ => macros.builtin(name),
+        };
+        own.or_else(|| functions::value(self, name))
+            .or_else(|| builtin().map(value))
+            .or_else(|| functions::namespace(self, name))
+    }
+
+    /// The value that a unit test puts in the place of a macro.
+    pub(super) fn replaced(&self, name: &str) -> Option<Value> {
+        let value = self.subject.overrides.as_ref()?.macros.get(name)?;
+        Some(values::from_json(value))
+    }
+
+    /// Writes down that a macro was called.
+    pub(super) fn called(&self, block: &MacroBlock) {
+        let id = format!("macro.{}.{}", block.package, block.name);
+        self.recorded().macros.insert(id);
+    }
+
+    /// The vars that the node's package sees.
+    pub(super) fn vars(&self) -> BTreeMap<String, Json> {
+        let package =
+            if self.subject.package.is_empty() { &self.given.project } else { &self.subject.package };
+        let mut vars = self.given.vars.get(package).cloned().unwrap_or_default();
+        if let Some(overrides) = &self.subject.overrides {
+            vars.extend(overrides.vars.clone());
+        }
+        vars
     }
 }
 
@@ -127,13 +186,21 @@ impl Scope {
 #[derive(Debug)]
 pub(super) struct Root {
     pub(super) scope: Arc<Scope>,
+    /// The package that the template is written in.
+    pub(super) package: String,
     pub(super) added: Vec<(&'static str, Value)>,
 }
 
 impl Object for Root {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         let added = self.added.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
-        added.or_else(|| self.scope.lookup(key))
+        if key == HERE {
+            return Some(self.package.as_str().into());
+        }
+        if key == "__root" {
+            return Some(Value::from_dyn_object(self.clone()));
+        }
+        added.or_else(|| self.scope.lookup(&self.package, key))
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {

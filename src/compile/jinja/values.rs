@@ -165,6 +165,27 @@ impl Object for List {
             "reverse" => locked(&self.0).reverse(),
             "clear" => locked(&self.0).clear(),
             "copy" => return Ok(list(locked(&self.0).clone())),
+            // What `set()` gives is a list too.
+            "add" => {
+                let item = first()?.clone();
+                let mut items = locked(&self.0);
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+            "union" | "intersection" | "difference" | "issubset" => {
+                let (own, other) = (locked(&self.0).clone(), items(first()?)?);
+                let common = |wanted: bool| own.iter().filter(move |i| other.contains(i) == wanted).cloned();
+                return Ok(match method {
+                    "intersection" => list(common(true)),
+                    "difference" => list(common(false)),
+                    "issubset" => (common(false).count() == 0).into(),
+                    _ => {
+                        let more = items(first()?)?.into_iter().filter(|item| !own.contains(item));
+                        list(own.iter().cloned().chain(more))
+                    }
+                });
+            }
             "index" => {
                 let at = locked(&self.0).iter().position(|item| Some(item) == args.first());
                 return at.map(Value::from).ok_or_else(|| invalid("list.index(x): x is not in the list"));

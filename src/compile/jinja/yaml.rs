@@ -8,6 +8,7 @@ use crate::project::{RenderScope, YamlJinja};
 
 use super::answers::{no_such_env_var, no_such_var, target_json};
 use super::call::Call;
+use super::convert::{from_json, from_yaml, to_json};
 use super::filters;
 use super::mistake::{Mistake, sentence};
 use super::prepare::Prepared;
@@ -52,6 +53,9 @@ impl YamlJinja for YamlRenderer {
                 "__list",
                 "__dict",
                 "__own",
+                "fromjson",
+                "tojson",
+                "fromyaml",
             ];
             !known.contains(&name.as_str())
         });
@@ -80,7 +84,7 @@ fn root(scope: &RenderScope<'_>) -> Value {
         found.ok_or_else(|| no_such_env_var(&name).into())
     };
     let doc = move |args: minijinja::value::Rest<Value>| -> Result<Value, Error> {
-        let name = args.last().map(Value::to_string).unwrap_or_default();
+        let name = args.iter().map(Value::to_string).collect::<Vec<_>>().join(".");
         let found = docs.get(&name).map(|text| text.as_str().into());
         found.ok_or_else(|| {
             Mistake::new("elt::doc_not_found", format!("there is no docs block `{name}`")).into()
@@ -90,6 +94,15 @@ fn root(scope: &RenderScope<'_>) -> Value {
         ("var", Value::from_function(var)),
         ("env_var", Value::from_function(env_var)),
         ("doc", Value::from_function(doc)),
+        (
+            "fromjson",
+            Value::from_function(|args: minijinja::value::Rest<Value>| from_json(&Call::read(&args))),
+        ),
+        (
+            "fromyaml",
+            Value::from_function(|args: minijinja::value::Rest<Value>| from_yaml(&Call::read(&args))),
+        ),
+        ("tojson", Value::from_function(|args: minijinja::value::Rest<Value>| to_json(&Call::read(&args)))),
     ];
     if let Some(target) = scope.target {
         entries.push(("target", values::from_json(&target_json(target))));

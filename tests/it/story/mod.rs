@@ -4,8 +4,11 @@ mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod edits;
 mod first_day; // a broken row, and what does not happen then
+mod history; // snapshots, and the ways in which rows are put in
 mod incremental; // tables that each build adds to
 mod landing; // files that arrive, and files that should not
 mod nasty; // files as the world makes them
 mod other_writers; // other programs, other processes, and power cuts
 mod project; // what is wrong with a project, all at once
+mod promises;
+mod seeds_and_packages; // a dbt project as it is cloned // unit tests, contracts, kept failures

@@ -21,8 +21,8 @@ async fn a_wrong_project_is_told_all_its_mistakes() {
         format!("{d}{help}\n")
     });
     assert_snapshot!(told.collect::<String>(), @"
-    there is no function or macro `undefined_macro` (define it in a file under macros/)
     `materialised` is not a known key of config() (did you mean `materialized`?)
+    there is no function or macro `undefined_macro` (define it in a file under macros/)
     model `a` refers to `stg_order`, which is not in this project (did you mean `stg_orders`? It is models/stg_orders.sql)
     model `b` reads the source `shop`, which is not described (describe it under `sources:` in a properties file below models/)
     ");

@@ -1,0 +1,102 @@
+//! What does a build leave beside the lake?
+//!
+//! The compiled SQL of every node, under the project's target path, for people and tools that want to
+//! read it. elt marks the folder as its own, and cleans nothing that does not bear the mark: a
+//! project's target path may be some other tool's too.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::compile::{Manifest, Node, NodeId, NodeKind, md5_hex};
+
+/// The file that marks a folder as made by elt.
+const MARK: &str = ".made-by-elt";
+/// The folder of compiled SQL under the target path.
+const COMPILED: &str = "compiled";
+
+/// Writes every model's and test's compiled SQL to `<target>/compiled/<project>/<path>`.
+///
+/// The folder is made anew, so nothing of an earlier project state stays in it.
+pub fn write_compiled(target: &Path, manifest: &Manifest) -> io::Result<()> {
+    let folder = target.join(COMPILED);
+    if folder.exists() && !folder.join(MARK).exists() {
+        return Err(io::Error::other(format!("{} was not made by elt", folder.display())));
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(MARK), "elt makes this folder anew with each build\n")?;
+    for node in manifest.nodes.values().filter(|node| !node.sql.is_empty()) {
+        write_one(&folder, node)?;
+    }
+    Ok(())
+}
+
+/// Writes the SQL of nodes that were compiled only while they were built.
+pub fn write_late(target: &Path, late: &BTreeMap<NodeId, Node>) -> io::Result<()> {
+    let folder = target.join(COMPILED);
+    late.values().try_for_each(|node| write_one(&folder, node))
+}
+
+fn write_one(folder: &Path, node: &Node) -> io::Result<()> {
+    // A package's files may lie above the project; they are kept inside by their own names.
+    let inside = node.path.trim_start_matches("../").trim_start_matches('/');
+    let is_own_file = inside.ends_with(".sql")
+        && !node.is_test_in_yaml()
+        && !matches!(node.kind, NodeKind::Snapshot(_) | NodeKind::UnitTest(_));
+    let relative = match is_own_file {
+        true => PathBuf::from(inside),
+        false => Path::new(inside).join(format!("{}.sql", short(&node.name))),
+    };
+    let path = folder.join(&node.package).join(relative);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(path, &node.sql)
+}
+
+/// A name that fits a file system: dbt's way with long names of tests.
+fn short(name: &str) -> String {
+    if name.chars().count() < 64 {
+        return name.to_owned();
+    }
+    let head: String = name.chars().take(30).collect();
+    format!("{head}_{}", md5_hex(name))
+}
+
+/// Deletes what [`write_compiled`] made, and says what that was. The lake is not touched.
+pub fn clean(target: &Path) -> io::Result<Vec<PathBuf>> {
+    let folder = target.join(COMPILED);
+    if !folder.join(MARK).exists() {
+        return Ok(Vec::new());
+    }
+    fs::remove_dir_all(&folder)?;
+    for name in ["manifest.json", "run_results.json", "catalog.json", "sources.json", "graph_summary.json"] {
+        let _ = fs::remove_file(target.join(name));
+    }
+    // The target path goes too if nothing else is in it; otherwise it belongs to others as well.
+    let _ = fs::remove_dir(target);
+    Ok(vec![folder])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_marked_folder_is_cleaned() {
+        let target = tempfile::tempdir().unwrap();
+        let compiled = target.path().join(COMPILED);
+        fs::create_dir_all(&compiled).unwrap();
+        fs::write(compiled.join("cargo-made-this"), "").unwrap();
+        assert_eq!(clean(target.path()).unwrap(), Vec::<PathBuf>::new());
+
+        fs::write(compiled.join(MARK), "").unwrap();
+        fs::write(target.path().join("debug"), "").unwrap();
+        assert_eq!(clean(target.path()).unwrap(), vec![compiled.clone()]);
+        assert!(!compiled.exists() && target.path().join("debug").exists());
+    }
+}

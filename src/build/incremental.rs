@@ -1,0 +1,229 @@
+//! How do new rows change a table, where a merge by key is not what is asked?
+//!
+//! `delete+insert`, `insert_overwrite`, `microbatch`, merges of some columns or under conditions, and
+//! `sync_all_columns` are each one query over the old rows and the new: what the table holds afterwards.
+//! The new rows are staged first, so that the model's query runs once.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+
+use super::sql_text::{cast, quoted, table};
+use crate::base::{TableName, sql_type_name};
+use crate::compile::{IncrementalDetails, OnSchemaChange, Strategy};
+
+/// What an incremental build is to do.
+pub(super) struct Plan<'a> {
+    pub(super) strategy: Strategy,
+    pub(super) key: &'a [String],
+    pub(super) on_schema_change: OnSchemaChange,
+    pub(super) details: &'a IncrementalDetails,
+    /// The table and its columns.
+    pub(super) old: (&'a TableName, &'a Schema),
+    /// The staged rows and their columns.
+    pub(super) new: (&'a TableName, &'a Schema),
+}
+
+/// Whether a table room's own append or merge does it.
+pub(super) fn is_plain(strategy: Strategy, details: &IncrementalDetails, change: OnSchemaChange) -> bool {
+    let plain_merge = details.update_columns.is_empty()
+        && details.exclude_columns.is_empty()
+        && details.predicates.is_empty();
+    match strategy {
+        Strategy::Append => change != OnSchemaChange::SyncAllColumns,
+        Strategy::Merge => plain_merge && change != OnSchemaChange::SyncAllColumns,
+        _ => false,
+    }
+}
+
+fn has(schema: &Schema, name: &str) -> bool {
+    schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name))
+}
+
+fn type_of<'a>(schema: &'a Schema, name: &str) -> Option<&'a DataType> {
+    let field = schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name))?;
+    Some(field.data_type())
+}
+
+impl Plan<'_> {
+    /// The columns of the table afterwards, with their types.
+    ///
+    /// # Errors
+    /// A sentence, if the columns changed in a way that the model does not allow.
+    fn columns(&self) -> Result<Vec<(String, DataType)>, String> {
+        let (old, new) = (self.old.1, self.new.1);
+        let pair = |field: &Arc<arrow::datatypes::Field>| (field.name().clone(), field.data_type().clone());
+        let added: Vec<_> = new.fields().iter().filter(|field| !has(old, field.name())).map(pair).collect();
+        let missing: Vec<&str> =
+            old.fields().iter().map(|field| field.name().as_str()).filter(|name| !has(new, name)).collect();
+        let names = |all: &[(String, DataType)]| {
+            all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        match self.on_schema_change {
+            OnSchemaChange::Ignore if !missing.is_empty() => Err(format!(
+                "the rows lack columns that the table has: {}; select them again, or run with --full-refresh",
+                missing.join(", ")
+            )),
+            OnSchemaChange::Fail if !(missing.is_empty() && added.is_empty()) => Err(format!(
+                "Compilation Error: the source and target schemas are out of sync; new: {}; missing: {}",
+                names(&added),
+                missing.join(", ")
+            )),
+            OnSchemaChange::Ignore | OnSchemaChange::Fail => Ok(old.fields().iter().map(pair).collect()),
+            OnSchemaChange::AppendNewColumns => Ok(old.fields().iter().map(pair).chain(added).collect()),
+            OnSchemaChange::SyncAllColumns => {
+                let kept = old.fields().iter().filter(|field| has(new, field.name()));
+                let kept = kept.map(|field| {
+                    let now = type_of(new, field.name()).unwrap_or(field.data_type());
+                    (field.name().clone(), now.clone())
+                });
+                Ok(kept.chain(added).collect())
+            }
+        }
+    }
+
+    /// The select list that brings rows of one side, known by `alias`, to the columns afterwards.
+    fn list(columns: &[(String, DataType)], side: &Schema, alias: &str) -> String {
+        let one = |(name, data_type): &(String, DataType)| {
+            let quoted_name = quoted(name);
+            let of_side = side.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
+            match of_side {
+                Some(field) if field.data_type() == data_type => {
+                    format!("{alias}.{} as {quoted_name}", quoted(field.name()))
+                }
+                Some(field) => {
+                    let from = format!("{alias}.{}", quoted(field.name()));
+                    format!("{} as {quoted_name}", cast(&from, data_type))
+                }
+                None => format!("{} as {quoted_name}", cast("null", data_type)),
+            }
+        };
+        columns.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The query for what the table holds afterwards.
+    ///
+    /// # Errors
+    /// A sentence that says what the model asks in vain.
+    pub(super) fn query(&self) -> Result<String, String> {
+        let columns = self.columns()?;
+        let (old, new) = (table(self.old.0), table(self.new.0));
+        const DEST: &str = "DBT_INTERNAL_DEST";
+        const SOURCE: &str = "DBT_INTERNAL_SOURCE";
+        let of_old = Self::list(&columns, self.old.1, DEST);
+        let of_new = Self::list(&columns, self.new.1, SOURCE);
+        let all_new = format!("select {of_new} from {new} as {SOURCE}");
+        for name in self.key.iter().chain(&self.details.partition_by) {
+            for (side, schema) in [("table", self.old.1), ("query", self.new.1)] {
+                if !has(schema, name) {
+                    return Err(format!("the column `{name}` is not in the model's {side}"));
+                }
+            }
+        }
+        let on = |columns: &[String], equals: &str| {
+            let one =
+                |name: &String| format!("{DEST}.{0} {equals} {SOURCE}.{0}", quoted(&name.to_lowercase()));
+            columns.iter().map(one).collect::<Vec<_>>().join(" and ")
+        };
+        let predicates =
+            self.details.predicates.iter().map(|p| format!("({p})")).collect::<Vec<_>>().join(" and ");
+        Ok(match self.strategy {
+            Strategy::Append => format!("select {of_old} from {old} as {DEST} union all {all_new}"),
+            Strategy::DeleteInsert => {
+                let on = on(self.key, "=");
+                let spared = match predicates.is_empty() {
+                    true => String::new(),
+                    false => format!(
+                        " union all select {of_old} from (select * from {old} as {DEST} where not coalesce({predicates}, false)) as {DEST} left semi join {new} as {SOURCE} on {on}"
+                    ),
+                };
+                format!(
+                    "select {of_old} from {old} as {DEST} left anti join {new} as {SOURCE} on {on}{spared} union all {all_new}"
+                )
+            }
+            Strategy::InsertOverwrite => {
+                let on = on(&self.details.partition_by, "is not distinct from");
+                format!(
+                    "select {of_old} from {old} as {DEST} left anti join {new} as {SOURCE} on {on} union all {all_new}"
+                )
+            }
+            Strategy::Microbatch => {
+                let Some(window) = &self.details.window else { return Err("the model has no window".into()) };
+                let outside =
+                    window.condition(&format!("{DEST}.{}", quoted(&window.event_time.to_lowercase())));
+                format!(
+                    "select {of_old} from {old} as {DEST} where not coalesce({outside}, false) union all {all_new}"
+                )
+            }
+            Strategy::Merge => {
+                let on = match predicates.is_empty() {
+                    true => on(self.key, "="),
+                    false => format!("{} and {predicates}", on(self.key, "=")),
+                };
+                let updates = |name: &str| {
+                    let names = |list: &[String]| list.iter().any(|n| n.eq_ignore_ascii_case(name));
+                    has(self.new.1, name)
+                        && (self.details.update_columns.is_empty() || names(&self.details.update_columns))
+                        && !names(&self.details.exclude_columns)
+                };
+                let merged = columns.iter().map(|column| {
+                    let (side, alias) =
+                        if updates(&column.0) { (self.new.1, SOURCE) } else { (self.old.1, DEST) };
+                    Self::list(std::slice::from_ref(column), side, alias)
+                });
+                let merged = merged.collect::<Vec<_>>().join(", ");
+                format!(
+                    "select {of_old} from {old} as {DEST} left anti join {new} as {SOURCE} on {on} \
+                     union all select {merged} from {old} as {DEST} join {new} as {SOURCE} on {on} \
+                     union all select {of_new} from {new} as {SOURCE} left anti join {old} as {DEST} on {on}"
+                )
+            }
+        })
+    }
+
+    /// The query for a key that two new rows share, for strategies that must not have one.
+    pub(super) fn duplicates(&self) -> Option<String> {
+        (self.strategy == Strategy::Merge).then(|| duplicates(self.key, &table(self.new.0)))
+    }
+}
+
+/// The query for the first key that two rows of `from` share.
+pub(super) fn duplicates(key: &[String], from: &str) -> String {
+    let keys = key.iter().map(|name| quoted(&name.to_lowercase())).collect::<Vec<_>>().join(", ");
+    format!("select {keys} from {from} group by {keys} having count(*) > 1 limit 1")
+}
+
+/// Compares what a contract promises with what the query gives.
+///
+/// # Errors
+/// A table of the columns that differ: dbt's, with both types.
+pub(super) fn check_contract(promised: &[(String, Option<String>)], given: &Schema) -> Result<(), String> {
+    let mut rows: Vec<[String; 4]> = Vec::new();
+    for (name, data_type) in promised {
+        let contract = data_type.clone().unwrap_or_default();
+        let promised_type = crate::base::parse_data_type(&contract);
+        let Some(field) = given.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name)) else {
+            rows.push([name.clone(), String::new(), contract, "missing in definition".into()]);
+            continue;
+        };
+        let (is, should) =
+            (sql_type_name(field.data_type()), promised_type.as_ref().map(sql_type_name).unwrap_or_default());
+        if is != should {
+            rows.push([name.clone(), is, contract, "data type mismatch".into()]);
+        }
+    }
+    for field in given.fields() {
+        if !promised.iter().any(|(name, _)| name.eq_ignore_ascii_case(field.name())) {
+            let is = sql_type_name(field.data_type());
+            rows.push([field.name().clone(), is, String::new(), "missing in contract".into()]);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut text = "This model has an enforced contract that failed.\n\n| column_name | definition_type | contract_type | mismatch_reason |".to_owned();
+    for row in rows {
+        text.push_str(&format!("\n| {} |", row.join(" | ")));
+    }
+    Err(text)
+}

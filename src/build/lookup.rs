@@ -1,0 +1,112 @@
+//! What do templates see of the lake while a build goes on?
+//!
+//! The release, with all that the build has made so far on top. Templates are rendered on a thread where a
+//! wait holds nobody up; each question is answered there, one after the other.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::{array::AsArray, error::ArrowError};
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use crate::base::{TableName, sql_type_name};
+use crate::compile::{Answer, AnswerColumn, Lookup};
+use crate::query::{QueryError, Session};
+
+/// A session, for templates.
+pub struct SessionLookup {
+    session: Session,
+    runtime: Handle,
+}
+
+impl SessionLookup {
+    /// Answers from `session`, by the runtime that this is called on.
+    pub fn new(session: Session) -> Self {
+        Self { session, runtime: Handle::current() }
+    }
+}
+
+impl std::fmt::Debug for SessionLookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionLookup").finish_non_exhaustive()
+    }
+}
+
+fn told(error: QueryError) -> String {
+    error.to_string()
+}
+
+impl Lookup for SessionLookup {
+    fn rows(&self, sql: &str) -> Result<Answer, String> {
+        let sql = sql.trim().trim_end_matches(';');
+        let asked = async {
+            let outcome = Box::pin(self.session.query(sql)).await?;
+            let schema = outcome.schema().clone();
+            Ok::<_, QueryError>((schema, outcome.collect().await?))
+        };
+        let (schema, batches) = self.runtime.block_on(asked).map_err(told)?;
+        let columns = schema.fields().iter().map(|field| AnswerColumn {
+            name: field.name().clone(),
+            data_type: sql_type_name(field.data_type()),
+        });
+        let mut answer = Answer { columns: columns.collect(), rows: Vec::new() };
+        for batch in &batches {
+            answer.rows.extend(rows_of(batch).map_err(|error| error.to_string())?);
+        }
+        Ok(answer)
+    }
+
+    fn columns(&self, sql: &str) -> Result<Vec<AnswerColumn>, String> {
+        let schema = self.runtime.block_on(Box::pin(self.session.check(sql))).map_err(told)?;
+        let column = |field: &arrow::datatypes::FieldRef| AnswerColumn {
+            name: field.name().clone(),
+            data_type: sql_type_name(field.data_type()),
+        };
+        Ok(schema.fields().iter().map(column).collect())
+    }
+
+    fn names(&self) -> Vec<(TableName, bool)> {
+        self.session.scope().names()
+    }
+}
+
+/// The rows of a batch as plain values: numbers, truths, texts and nulls.
+pub(super) fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<Value>>, ArrowError> {
+    let mut rows: Vec<Vec<Value>> = vec![Vec::with_capacity(batch.num_columns()); batch.num_rows()];
+    for column in batch.columns() {
+        let values = column_values(column.as_ref())?;
+        rows.iter_mut().zip(values).for_each(|(row, value)| row.push(value));
+    }
+    Ok(rows)
+}
+
+fn column_values(column: &dyn Array) -> Result<Vec<Value>, ArrowError> {
+    let data_type = column.data_type();
+    let whole = data_type.is_integer() && *data_type != DataType::UInt64;
+    let values: Vec<Value> = if whole || matches!(data_type, DataType::Decimal128(18..=20, 0)) {
+        let numbers = cast(column, &DataType::Int64)?;
+        numbers.as_primitive::<Int64Type>().iter().map(Value::from).collect()
+    } else if data_type.is_numeric() {
+        let numbers = cast(column, &DataType::Float64)?;
+        numbers.as_primitive::<Float64Type>().iter().map(Value::from).collect()
+    } else if *data_type == DataType::Boolean {
+        column.as_boolean().iter().map(Value::from).collect()
+    } else {
+        let column = match data_type {
+            DataType::Timestamp(_, zone) => {
+                cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?
+            }
+            _ => arrow::array::make_array(column.to_data()),
+        };
+        let options = FormatOptions::default().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+        let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
+        let text = |row: usize| match column.is_null(row) {
+            true => Value::Null,
+            false => Value::String(formatter.value(row).to_string()),
+        };
+        (0..column.len()).map(text).collect()
+    };
+    Ok(values)
+}

@@ -1,0 +1,236 @@
+//! How does a CSV file of the project become a table?
+//!
+//! The whole file is read and typed as dbt types it: a column is whole numbers if all its values are, else
+//! numbers, dates, instants, truths, and else text; empty fields are null. `column_types` says otherwise.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+
+use crate::base::parse_data_type;
+use crate::compile::SeedNode;
+
+/// The rows of a seed.
+///
+/// # Errors
+/// A sentence that says what is wrong with the file, and where.
+pub(super) fn read(seed: &SeedNode) -> Result<RecordBatch, String> {
+    let shown = shown(&seed.file);
+    let bytes = std::fs::read(&seed.file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8 text"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut records = records(text, seed.delimiter).into_iter();
+    let Some((_, header)) = records.next() else { return Err(format!("{shown} is empty")) };
+    let names: Vec<String> = header
+        .iter()
+        .map(|cell| cell.trim())
+        .map(|name| if seed.keep_names { name.to_owned() } else { name.to_lowercase() })
+        .collect();
+    if let Some(at) = names.iter().position(String::is_empty) {
+        return Err(format!("{shown}: column {} has no name", at + 1));
+    }
+    let mut columns: Vec<Vec<Option<String>>> = vec![Vec::new(); names.len()];
+    let mut lines = Vec::new();
+    for (line, record) in records {
+        if record.len() > names.len() {
+            let (has, wanted) = (record.len(), names.len());
+            return Err(format!("{shown}:{line} has {has} fields, and the header has {wanted}"));
+        }
+        lines.push(line);
+        // Fields that a short record leaves out at its end are null, as in dbt.
+        let missing = std::iter::repeat(String::new());
+        for (column, cell) in columns.iter_mut().zip(record.into_iter().chain(missing)) {
+            column.push(Some(cell).filter(|cell| !cell.is_empty()));
+        }
+    }
+    let mut fields = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for (name, values) in names.iter().zip(&columns) {
+        let declared = seed.column_types.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
+        let declared = declared.and_then(|(_, type_name)| parse_data_type(type_name));
+        let data_type = declared.clone().unwrap_or_else(|| infer(values));
+        let array = typed(values, &data_type, declared.is_some());
+        let array = array.map_err(|row| {
+            let value = values.get(row).cloned().flatten().unwrap_or_default();
+            let line = lines.get(row).copied().unwrap_or_default();
+            format!(
+                "{shown}:{line}: `{value}`, in the column `{name}`, is not a {}",
+                crate::base::sql_type_name(&data_type)
+            )
+        })?;
+        fields.push(Field::new(name, data_type, true));
+        arrays.push(array);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|error| format!("{shown}: {error}"))
+}
+
+fn shown(file: &Path) -> String {
+    file.display().to_string()
+}
+
+/// The records of a CSV text with the line that each begins on, blank lines left out.
+fn records(text: &str, delimiter: char) -> Vec<(usize, Vec<String>)> {
+    let mut all = Vec::new();
+    let mut chars = text.chars().peekable();
+    let (mut line, mut begun) = (1usize, 1usize);
+    let (mut record, mut cell) = (Vec::new(), String::new());
+    let mut quoted = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            '"' if quoted => quoted = false,
+            '"' if cell.is_empty() => quoted = true,
+            '\r' if !quoted && chars.peek() == Some(&'\n') => {}
+            '\n' if !quoted => {
+                record.push(std::mem::take(&mut cell));
+                if record.len() > 1 || !record[0].is_empty() {
+                    all.push((begun, std::mem::take(&mut record)));
+                }
+                record.clear();
+                line += 1;
+                begun = line;
+            }
+            c if c == delimiter && !quoted => record.push(std::mem::take(&mut cell)),
+            c => {
+                line += usize::from(c == '\n');
+                cell.push(c);
+            }
+        }
+    }
+    if !record.is_empty() || !cell.is_empty() {
+        record.push(cell);
+        all.push((begun, record));
+    }
+    all
+}
+
+/// What means null in a column that is not text.
+fn is_null(value: &str) -> bool {
+    let value = value.trim();
+    value.is_empty() || value.eq_ignore_ascii_case("null")
+}
+
+/// The type of a column whose type nobody says.
+fn infer(values: &[Option<String>]) -> DataType {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let all =
+        |fits: fn(&str) -> bool| values.iter().flatten().filter(|v| !is_null(v)).all(|v| fits(v.trim()));
+    if values.iter().flatten().all(|value| is_null(value)) {
+        return DataType::Utf8;
+    }
+    if all(|v| v.parse::<i64>().is_ok() && !v.starts_with('+')) {
+        DataType::Int64
+    } else if all(is_number) {
+        DataType::Float64
+    } else if all(|v| chrono::NaiveDate::parse_from_str(v, "%Y-%m-%d").is_ok()) {
+        DataType::Date32
+    } else if all(|v| instant(v).is_some()) {
+        micros
+    } else if all(|v| v.eq_ignore_ascii_case("true") || v.eq_ignore_ascii_case("false")) {
+        DataType::Boolean
+    } else {
+        DataType::Utf8
+    }
+}
+
+fn is_number(value: &str) -> bool {
+    let digits = value.chars().any(|c| c.is_ascii_digit());
+    digits
+        && value.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E'))
+        && value.parse::<f64>().is_ok()
+}
+
+fn instant(value: &str) -> Option<chrono::NaiveDateTime> {
+    let value = value.strip_suffix('Z').unwrap_or(value);
+    let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"];
+    let zoned = || chrono::DateTime::parse_from_rfc3339(&value.replacen(' ', "T", 1)).ok();
+    let naive = formats.iter().find_map(|format| chrono::NaiveDateTime::parse_from_str(value, format).ok());
+    naive.or_else(|| zoned().map(|instant| instant.naive_utc()))
+}
+
+/// The values as an array of `data_type`; the row of the first value that is none, if there is one.
+fn typed(values: &[Option<String>], data_type: &DataType, declared: bool) -> Result<ArrayRef, usize> {
+    let is_text = *data_type == DataType::Utf8;
+    let is_date = *data_type == DataType::Date32;
+    let clean = |value: &Option<String>| -> Option<String> {
+        let value = value.as_deref()?;
+        if is_text {
+            return Some(value.to_owned());
+        }
+        let value = value.trim();
+        if is_null(value) {
+            return None;
+        }
+        // Instants in the ways that dbt reads them, and dates that carry a time.
+        match (instant(value), is_date) {
+            (Some(at), true) => Some(at.format("%Y-%m-%d").to_string()),
+            (Some(at), false) => Some(at.format("%Y-%m-%dT%H:%M:%S%.f").to_string()),
+            // A number with a fraction that is none fits a whole type.
+            (None, _) if data_type.is_integer() && declared => {
+                Some(value.strip_suffix(".0").unwrap_or(value).to_owned())
+            }
+            (None, _) => Some(value.to_owned()),
+        }
+    };
+    let cleaned: Vec<Option<String>> = values.iter().map(clean).collect();
+    let texts: ArrayRef = Arc::new(cleaned.iter().map(Option::as_deref).collect::<StringArray>());
+    let options = CastOptions { safe: true, ..CastOptions::default() };
+    let array = cast_with_options(&texts, data_type, &options).map_err(|_| 0_usize)?;
+    let lost = (0..texts.len()).find(|row| texts.is_valid(*row) && array.is_null(*row));
+    match lost {
+        Some(row) => Err(row),
+        None => Ok(array),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed(text: &str, types: &[(&str, &str)]) -> Result<RecordBatch, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.csv");
+        std::fs::write(&file, text).unwrap();
+        let column_types = types.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let read = read(&SeedNode { file, delimiter: ',', keep_names: false, column_types });
+        read.map_err(|why| why.rsplit('/').next().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn columns_are_typed_as_dbt_types_them() {
+        let batch = seed(
+            "Id,price,day,at,ok,name\n1,1.5,2026-01-02,2026-01-02 03:04:05,true,\"a, \"\"b\"\"\nc\"\n2,2,,,false,\n\n",
+            &[],
+        )
+        .unwrap();
+        let types: Vec<String> = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| format!("{} {}", f.name(), crate::base::sql_type_name(f.data_type())))
+            .collect();
+        assert_eq!(
+            types,
+            ["id bigint", "price double", "day date", "at timestamp", "ok boolean", "name varchar"]
+        );
+        assert_eq!((batch.num_rows(), batch.column(2).null_count()), (2, 1));
+    }
+
+    #[test]
+    fn what_is_declared_is_not_inferred_and_must_fit() {
+        let batch = seed("zip\n00123\n", &[("zip", "varchar(5)")]).unwrap();
+        assert_eq!(batch.schema().field(0).data_type(), &DataType::Utf8);
+        assert_eq!(
+            seed("n\n1\nx\n", &[("n", "int")]).unwrap_err(),
+            "s.csv:3: `x`, in the column `n`, is not a int"
+        );
+        assert_eq!(seed("a,b\n1,2,3\n", &[]).unwrap_err(), "s.csv:2 has 3 fields, and the header has 2");
+        assert_eq!(seed("a,b\n1\n", &[]).unwrap().column(1).null_count(), 1);
+    }
+}

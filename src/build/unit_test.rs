@@ -1,0 +1,148 @@
+//! Does a model make of made-up rows what it should?
+//!
+//! Each input of the model is put in its place as a view of the given rows, typed as the input is; then the
+//! model's own SQL is asked, and what comes is compared with what was expected, rows counted and order not.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::{DataType, Schema};
+use serde_json::{Map, Value};
+
+use super::data_test::first_rows;
+use super::report::{Sample, Verdict};
+use super::sql_text::{cast, literal, quoted, table, value};
+use crate::base::TableName;
+use crate::compile::{Node, UnitRows, UnitTestNode};
+use crate::query::{Limits, QueryError, Scope, Session};
+use crate::release::View;
+
+/// Why a unit test could not be asked.
+pub(super) enum Trouble {
+    /// The engine says so.
+    Query(QueryError),
+    /// The test itself is wrong.
+    Wrong(String),
+}
+
+impl From<QueryError> for Trouble {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+/// Runs a unit test.
+pub(super) async fn ask(
+    session: &Session,
+    schema: &str,
+    node: &Node,
+    test: &UnitTestNode,
+) -> Result<Verdict, Trouble> {
+    let mut scope: Scope = session.scope().clone();
+    for input in &test.inputs {
+        let like = match &input.columns_of {
+            Some(sql) => sql.clone(),
+            None => format!("select * from {}", table(&input.relation)),
+        };
+        let columns = session.check(&like).await.map_err(|_| {
+            Trouble::Wrong(format!(
+                "`{}` is not built yet, so the types of its columns are not known; build it first",
+                input.relation
+            ))
+        })?;
+        let sql = match &input.rows {
+            UnitRows::Given(rows) => {
+                given(rows, &columns, &input.relation.to_string()).map_err(Trouble::Wrong)?
+            }
+            UnitRows::Sql(sql) => {
+                let own = session.check(sql).await?;
+                filled(sql, &own, &columns)
+            }
+        };
+        scope = scope.with_view(&input.relation, View { sql, description: String::new() });
+    }
+    let session = Session::new(scope, schema, Limits::default());
+    let made = session.check(&node.sql).await?;
+    let (names, expected) = match &test.expected {
+        UnitRows::Given(rows) => {
+            let named: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
+            for name in &named {
+                if !made.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name)) {
+                    return Err(Trouble::Wrong(format!(
+                        "the model has no column `{name}`, which is expected"
+                    )));
+                }
+            }
+            let wanted = |name: &str| named.is_empty() || named.iter().any(|n| n.eq_ignore_ascii_case(name));
+            let fields: Vec<_> = made.fields().iter().filter(|field| wanted(field.name())).cloned().collect();
+            let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+            let expected = given(rows, &Schema::new(fields), "expect").map_err(Trouble::Wrong)?;
+            (names, expected)
+        }
+        UnitRows::Sql(sql) => {
+            let own = session.check(sql).await?;
+            let of_made = |name: &str| made.fields().iter().find(|f| f.name().eq_ignore_ascii_case(name));
+            let fields: Vec<_> = own.fields().iter().filter_map(|f| of_made(f.name())).cloned().collect();
+            let names = fields.iter().map(|field| field.name().clone()).collect();
+            (names, filled(sql, &own, &Schema::new(fields)))
+        }
+    };
+    let names = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let actual = View { sql: node.sql.clone(), description: String::new() };
+    let actual_name = TableName::new("dbt_unit_test", "actual").expect("a plain name");
+    let expected_name = TableName::new("dbt_unit_test", "expected").expect("a plain name");
+    let scope = session.scope().clone().with_view(&actual_name, actual);
+    let scope = scope.with_view(&expected_name, View { sql: expected, description: String::new() });
+    let session = Session::new(scope, schema, Limits::default());
+    let (actual, expected) = (table(&actual_name), table(&expected_name));
+    let difference = format!(
+        "select 'missing' as difference, * from (select {names} from {expected} except all select {names} from {actual}) \
+         union all select 'unexpected' as difference, * from (select {names} from {actual} except all select {names} from {expected})"
+    );
+    let rows = session.query(&difference).await?.collect().await?;
+    let count: usize = rows.iter().map(arrow::array::RecordBatch::num_rows).sum();
+    if count == 0 {
+        return Ok(Verdict::Passed);
+    }
+    let rows = first_rows(&rows)?;
+    Ok(Verdict::Failed(Sample { failures: count as f64, rows, origins: Vec::new() }))
+}
+
+/// The query for given rows, typed as `columns`; what a row does not name is null.
+fn given(rows: &[Map<String, Value>], columns: &Schema, whose: &str) -> Result<String, String> {
+    for name in rows.iter().flat_map(Map::keys) {
+        if !columns.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name)) {
+            return Err(format!("`{whose}` has no column `{name}`"));
+        }
+    }
+    let line = |row: Option<&Map<String, Value>>| {
+        let cells = columns.fields().iter().map(|field| {
+            let named =
+                row.and_then(|row| row.iter().find(|(name, _)| name.eq_ignore_ascii_case(field.name())));
+            let written = named.map_or("null".to_owned(), |(_, cell)| literal_of(cell, field.data_type()));
+            format!("{} as {}", cast(&written, field.data_type()), quoted(field.name()))
+        });
+        format!("select {}", cells.collect::<Vec<_>>().join(", "))
+    };
+    if rows.is_empty() {
+        return Ok(format!("{} where false", line(None)));
+    }
+    Ok(rows.iter().map(|row| line(Some(row))).collect::<Vec<_>>().join(" union all "))
+}
+
+/// Numbers and truths of text columns are texts.
+fn literal_of(cell: &Value, data_type: &DataType) -> String {
+    match (cell, data_type) {
+        (Value::Number(_) | Value::Bool(_), DataType::Utf8) => literal(&cell.to_string()),
+        _ => value(cell),
+    }
+}
+
+/// A query of rows, brought to `columns`.
+fn filled(sql: &str, own: &Schema, columns: &Schema) -> String {
+    let cells = columns.fields().iter().map(|field| {
+        let there = own.fields().iter().find(|own| own.name().eq_ignore_ascii_case(field.name()));
+        let from = there.map_or("null".to_owned(), |own| quoted(own.name()));
+        format!("{} as {}", cast(&from, field.data_type()), quoted(field.name()))
+    });
+    format!("select {} from (\n{sql}\n) as given", cells.collect::<Vec<_>>().join(", "))
+}

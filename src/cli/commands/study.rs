@@ -1,0 +1,132 @@
+//! `elt compile`, `elt show`, `elt docs generate`, `elt source freshness`, `elt deps`, `elt debug`
+
+use std::process::ExitCode;
+
+use super::{columns, print_text};
+use crate::base::{Result, World};
+use crate::cli::args::{CompileArgs, Place, ShowArgs};
+use crate::cli::ui::Ui;
+use crate::lakehouse::{Earlier, Lakehouse, NodeKind};
+use crate::repl::{ShowOptions, show as show_rows, terminal_width};
+
+/// Compiles; the SQL of what was asked for goes to standard output.
+pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
+    let earlier = args.selection.earlier()?;
+    let studied = Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref())).await?;
+    studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
+    let shown = !include.is_empty() || args.inline.is_some();
+    for id in studied.picked.iter().filter(|_| shown) {
+        let node = studied.node(id);
+        if !node.sql.is_empty() && !node.is_test() {
+            ui.line(&format!("compiled node `{}`:", node.name));
+            print_text(node.sql.trim())?;
+        }
+    }
+    let nodes = studied.compiled.manifest.nodes.len();
+    let target = studied.compiled.project.target_path.display();
+    ui.line(&format!("{nodes} nodes compiled; manifest.json and compiled/ are in {target}"));
+    Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Shows the first rows of what was asked for.
+pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
+    let earlier = args.selection.earlier()?;
+    if include.is_empty() && args.inline.is_none() {
+        return Err(crate::base::Error::user(
+            "elt::show",
+            "what should be shown?",
+            "name a node, `elt show --select orders`, or a query, `elt show --inline \"select 1\"`",
+        ));
+    }
+    let studied = Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref())).await?;
+    studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
+    for id in &studied.picked {
+        let node = studied.node(id);
+        let is_shown = node.is_made() || matches!(node.kind, NodeKind::Analysis | NodeKind::Source(_));
+        if !is_shown {
+            continue;
+        }
+        let (outcome, _) = lakehouse.show(node, args.limit).await?;
+        ui.line(&format!("the first {} rows of `{}`:", args.limit, node.name));
+        let options = ShowOptions::terminal(terminal_width(), false);
+        let mut text = Vec::new();
+        let _ =
+            show_rows(outcome, args.format, &options, &mut text).await.map_err(crate::base::Error::from)?;
+        print_text(String::from_utf8_lossy(&text).trim_end())?;
+    }
+    Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Writes the catalog.
+pub(crate) async fn docs(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let count = Box::pin(lakehouse.document()).await?;
+    ui.line(&format!("catalog.json tells of {count} tables and views; manifest.json is beside it"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Compares the age of sources with what is allowed. Exit code 1 if one is too old.
+pub(crate) async fn freshness(args: CompileArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
+    let ages = Box::pin(lakehouse.freshness(&include, &exclude)).await?;
+    if ages.is_empty() {
+        ui.line("no source says how old it may be: add `freshness:` to one");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let hours =
+        |seconds: Option<f64>| seconds.map_or("no rows".to_owned(), |s| format!("{:.1} h", s / 3600.0));
+    let rows: Vec<[String; 4]> = ages
+        .iter()
+        .map(|age| {
+            [
+                age.name.clone(),
+                age.status.to_owned(),
+                hours(age.seconds),
+                age.because.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    print_text(&columns(["source", "status", "age", "because"], &rows))?;
+    let is_bad = ages.iter().any(|age| matches!(age.status, "error" | "runtime error"));
+    Ok(if is_bad { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Checks that packages are there. Nothing is downloaded.
+pub(crate) async fn deps(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let packages = lakehouse.packages()?;
+    match packages.is_empty() {
+        true => ui.line("the project stands on no packages"),
+        false => ui.line(&format!("all packages are there: {}", packages.join(", "))),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what elt would work with.
+pub(crate) async fn debug(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let studied = Box::pin(lakehouse.study(&[], &[], &Earlier::default(), None)).await?;
+    studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    let (project, releases) = (&studied.compiled.project, lakehouse.releases(1).await?);
+    let newest = releases.first().map_or("none yet".to_owned(), |release| release.number.to_string());
+    let rows = [
+        ["project".to_owned(), format!("{} in {}", project.name, project.root.display())],
+        ["profile".to_owned(), format!("{}, target {}", project.target.profile, project.target.name)],
+        [
+            "templates see".to_owned(),
+            format!("target.type {}, macros of {}", project.target.engine, project.target.dialect),
+        ],
+        ["schema".to_owned(), project.target.schema.clone()],
+        ["newest release".to_owned(), newest],
+        ["nodes".to_owned(), studied.compiled.manifest.nodes.len().to_string()],
+    ];
+    print_text(&columns(["what", "is"], &rows))?;
+    ui.line("all checks passed");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,285 @@
+//! What does a query's answer look like to a template?
+//!
+//! Like the table of Python's agate, of which dbt's templates use a handful of ways: `.columns[0].values()`,
+//! `.rows[0]['name']`, `.column_names`, `{% for row in table.rows %}`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, ObjectRepr, Tuple};
+use minijinja::{Error, ErrorKind, State, Value};
+
+use crate::compile::lookup::{Answer, AnswerColumn};
+
+use super::call::Call;
+use super::values;
+
+/// A table of values.
+#[derive(Debug)]
+pub(super) struct Table {
+    columns: Arc<[AnswerColumn]>,
+    rows: Vec<Arc<[Value]>>,
+}
+
+/// One row: its values by position or by the name of their column.
+#[derive(Debug)]
+struct Row {
+    columns: Arc<[AnswerColumn]>,
+    values: Arc<[Value]>,
+}
+
+/// One column: its values by row.
+#[derive(Debug)]
+struct ColumnValues {
+    name: String,
+    data_type: String,
+    values: Vec<Value>,
+}
+
+/// The columns of a table, by position or by name.
+#[derive(Debug)]
+struct Columns(Arc<Table>);
+
+impl Table {
+    pub(super) fn value(answer: Answer) -> Value {
+        let rows = answer.rows.iter().map(|row| row.iter().map(values::from_json).collect()).collect();
+        Value::from_object(Self { columns: answer.columns.into(), rows })
+    }
+
+    fn row(&self, at: usize) -> Option<Value> {
+        let values = Arc::clone(self.rows.get(at)?);
+        Some(Value::from_object(Row { columns: Arc::clone(&self.columns), values }))
+    }
+
+    fn all_rows(&self) -> Value {
+        values::list((0..self.rows.len()).filter_map(|at| self.row(at)))
+    }
+
+    fn names(&self) -> Value {
+        values::list(self.columns.iter().map(|column| column.name.as_str().into()))
+    }
+
+    fn column(&self, at: usize) -> Option<Value> {
+        let column = self.columns.get(at)?;
+        Some(Value::from_object(ColumnValues {
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+            values: self.rows.iter().map(|row| row[at].clone()).collect(),
+        }))
+    }
+}
+
+/// The position that a key means: a number, from the end if negative, or the name of a column.
+fn position(columns: &[AnswerColumn], key: &Value) -> Option<usize> {
+    if let Some(at) = key.as_i64() {
+        let at = if at < 0 { at + i64::try_from(columns.len()).ok()? } else { at };
+        return usize::try_from(at).ok();
+    }
+    let name = key.as_str()?;
+    let exact = columns.iter().position(|column| column.name == name);
+    exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
+}
+
+impl Object for Table {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        // A table is walked row by row.
+        ObjectRepr::Seq
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values((0..self.rows.len()).filter_map(|at| self.row(at)).collect())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.rows.len())
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        if let Some(at) = key.as_usize() {
+            return self.row(at);
+        }
+        match key.as_str()? {
+            "rows" => Some(self.all_rows()),
+            "columns" => Some(Value::from_object(Columns(Arc::clone(self)))),
+            "column_names" => Some(self.names()),
+            "column_types" => {
+                Some(values::list(self.columns.iter().map(|column| column.data_type.as_str().into())))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        true
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let call = Call::read(args);
+        match method {
+            "print_table" | "print_csv" | "print_json" => Ok(self.to_string().into()),
+            "rename" => {
+                let names = call.get(0, "column_names").map(values::items).transpose()?.unwrap_or_default();
+                let columns = self.columns.iter().enumerate().map(|(at, column)| AnswerColumn {
+                    name: names.get(at).map_or_else(|| column.name.clone(), Value::to_string),
+                    data_type: column.data_type.clone(),
+                });
+                Ok(Value::from_object(Self { columns: columns.collect(), rows: self.rows.clone() }))
+            }
+            "select" => {
+                let wanted = values::items(call.positional.first().unwrap_or(&Value::UNDEFINED))?;
+                let at: Vec<usize> = wanted.iter().filter_map(|name| position(&self.columns, name)).collect();
+                let columns = at.iter().map(|at| self.columns[*at].clone()).collect();
+                let pick = |row: &Arc<[Value]>| at.iter().map(|at| row[*at].clone()).collect();
+                Ok(Value::from_object(Self { columns, rows: self.rows.iter().map(pick).collect() }))
+            }
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        writeln!(f, "| {} |", names.join(" | "))?;
+        for row in &self.rows {
+            let cells: Vec<String> = row.iter().map(Value::to_string).collect();
+            writeln!(f, "| {} |", cells.join(" | "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Object for Row {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.values.get(position(&self.columns, key)?).cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.values.to_vec())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.values.len())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let names = || self.columns.iter().map(|column| Value::from(column.name.as_str()));
+        let pairs = || names().zip(self.values.iter().cloned());
+        match method {
+            "values" => Ok(values::list(self.values.iter().cloned())),
+            "keys" => Ok(values::list(names())),
+            "items" => Ok(values::list(pairs().map(|(key, value)| Value::from(Tuple::from([key, value]))))),
+            "dict" => Ok(values::dict(pairs())),
+            "get" => {
+                let found = args.first().and_then(|key| self.get_value(key));
+                Ok(found.or_else(|| args.get(1).cloned()).unwrap_or(Value::from(())))
+            }
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+}
+
+impl Object for ColumnValues {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str() {
+            Some("name") => Some(self.name.as_str().into()),
+            Some("data_type") => Some(self.data_type.as_str().into()),
+            Some(_) => None,
+            None => {
+                let at = key.as_i64()?;
+                let at = if at < 0 { at + i64::try_from(self.values.len()).ok()? } else { at };
+                self.values.get(usize::try_from(at).ok()?).cloned()
+            }
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.values.clone())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.values.len())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        _: &[Value],
+    ) -> Result<Value, Error> {
+        match method {
+            "values" => Ok(values::list(self.values.iter().cloned())),
+            "values_distinct" => {
+                let mut seen: Vec<Value> = Vec::new();
+                self.values.iter().for_each(|value| {
+                    if !seen.contains(value) {
+                        seen.push(value.clone());
+                    }
+                });
+                Ok(values::list(seen))
+            }
+            "values_without_nulls" => {
+                Ok(values::list(self.values.iter().filter(|value| !value.is_none()).cloned()))
+            }
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+}
+
+impl Object for Columns {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.column(position(&self.0.columns, key)?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values((0..self.0.columns.len()).filter_map(|at| self.0.column(at)).collect())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.0.columns.len())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let table = &self.0;
+        let all = || (0..table.columns.len()).filter_map(|at| table.column(at));
+        let names = || table.columns.iter().map(|column| Value::from(column.name.as_str()));
+        match method {
+            "keys" => Ok(values::list(names())),
+            "values" => Ok(values::list(all())),
+            "items" => Ok(values::list(names().zip(all()).map(|(k, v)| Value::from(Tuple::from([k, v]))))),
+            "get" => Ok(args.first().and_then(|key| self.get_value(key)).unwrap_or(Value::from(()))),
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The verbs that make nothing: compile, show, document, ask for the age of sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Compiled, Earlier, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
+use crate::base::{Diagnostic, Error, Result, SourceText, sql_type_name};
+use crate::build::{self, Stamp};
+use crate::compile::{self, Freshness};
+use crate::project::Analysis;
+use crate::query::{Limits, Scope};
+
+/// The name of a query that is given on the command line.
+const INLINE: &str = "inline_query";
+
+/// How old the rows of one source are.
+#[derive(Clone, Debug)]
+pub struct Age {
+    /// The source's table.
+    pub node: NodeId,
+    /// `source.table`
+    pub name: String,
+    /// `pass`, `warn`, `error`, or `runtime error` if it could not be asked.
+    pub status: &'static str,
+    /// Seconds since the newest row, if there is one.
+    pub seconds: Option<f64>,
+    /// What went wrong.
+    pub because: Option<String>,
+}
+
+/// A compiled project, with the nodes that were picked and the SQL of those that read the lake.
+#[derive(Debug)]
+pub struct Studied {
+    /// The project.
+    pub compiled: Compiled,
+    /// The nodes that were picked, in an order in which parents come first.
+    pub picked: Vec<NodeId>,
+    /// Nodes whose templates read the lake, compiled for what readers see now.
+    pub late: BTreeMap<NodeId, Node>,
+    /// Nodes whose templates read the lake and could not be compiled, with why.
+    pub not_compiled: Vec<(String, Diagnostic)>,
+}
+
+impl Studied {
+    /// A node, with its SQL if that is known.
+    pub fn node(&self, id: &NodeId) -> &Node {
+        self.late.get(id).unwrap_or_else(|| self.compiled.manifest.node(id))
+    }
+}
+
+impl Lakehouse {
+    /// Compiles the project, picks nodes, and writes `manifest.json` and the SQL of every node.
+    ///
+    /// `inline` is a query with Jinja that is compiled with it, and then is the only node picked. Templates
+    /// that read the lake see the newest release.
+    ///
+    /// # Errors
+    /// All mistakes of the project at once.
+    pub async fn study(
+        &self,
+        include: &[Selector],
+        exclude: &[Selector],
+        earlier: &Earlier,
+        inline: Option<&str>,
+    ) -> Result<Studied> {
+        let (pins, run) = (self.pins().await?, self.world.id());
+        let facts = self.facts(&pins, &run);
+        let (mut project, mut found) = self.load()?;
+        if let Some(sql) = inline {
+            project.analyses.push(Analysis {
+                name: INLINE.to_owned(),
+                package: project.name.clone(),
+                source_text: SourceText::new("inline", sql),
+                fqn: vec![project.name.clone(), INLINE.to_owned()],
+            });
+        }
+        let (manifest, more) = compile::compile(&project, &facts);
+        found.extend(more);
+        if found.iter().any(Diagnostic::is_error) {
+            return Err(Error::project(found));
+        }
+        let selected = match inline {
+            Some(_) => manifest.nodes.values().filter(|n| n.name == INLINE).map(|n| n.id.clone()).collect(),
+            None => compile::select(&manifest, include, exclude, earlier)?,
+        };
+        let session =
+            Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default());
+        let (mut late, mut not_compiled) = (BTreeMap::new(), Vec::new());
+        for node in manifest.nodes.values().filter(|node| node.is_late && selected.contains(&node.id)) {
+            match build::compile_late(&manifest, node, &session).await {
+                Ok((node, _)) => drop(late.insert(node.id.clone(), node)),
+                Err(error) => {
+                    let why = Diagnostic::error("elt::not_compiled", error.to_string()).at(&node.at, "here");
+                    not_compiled.push((node.name.clone(), why));
+                }
+            }
+        }
+        let stamp = self.stamp(&run, "compile");
+        let target = &project.target_path;
+        let written = build::write_compiled(target, &manifest)
+            .and_then(|()| build::write_late(target, &late))
+            .and_then(|()| {
+                build::write_artifact(
+                    target,
+                    "manifest.json",
+                    &build::manifest_json(&manifest, &late, &stamp),
+                )
+            });
+        written.map_err(|error| self.not_written(&error))?;
+        let picked = manifest.order().into_iter().filter(|id| selected.contains(id)).collect();
+        let compiled = Compiled { project, manifest, warnings: found };
+        Ok(Studied { compiled, picked, late, not_compiled })
+    }
+
+    fn not_written(&self, error: &std::io::Error) -> Error {
+        Error::user(
+            "elt::artifacts",
+            format!("the artifacts cannot be written: {error}"),
+            "make the target path writable",
+        )
+    }
+
+    fn stamp(&self, run: &str, command: &str) -> Stamp {
+        let now = self.world.now();
+        Stamp {
+            run: run.to_owned(),
+            started: now,
+            at: now,
+            command: command.to_owned(),
+            arguments: serde_json::Map::new(),
+        }
+    }
+
+    /// The first rows of what a node would give, and the statement that asks for them.
+    ///
+    /// # Errors
+    /// If the node has no query, or its query is wrong.
+    pub async fn show(&self, node: &Node, limit: u64) -> Result<(Outcome, String)> {
+        let sql = match (&node.kind, &node.relation) {
+            (NodeKind::Seed(_) | NodeKind::Source(_), Some(name)) => format!("select * from {name}"),
+            _ => node.sql.clone(),
+        };
+        if sql.trim().is_empty() {
+            let what = format!("`{}` has no query to show", node.name);
+            return Err(Diagnostic::error("elt::show", what).at(&node.at, "here").into());
+        }
+        let asked = format!("select * from (\n{sql}\n) as shown limit {limit}");
+        let session = self.session().await?;
+        let outcome = Box::pin(session.query(&asked)).await?;
+        Ok((outcome, asked))
+    }
+
+    /// Writes `catalog.json`: the columns that everything readable really has. Says how many there are.
+    pub async fn document(&self) -> Result<usize> {
+        let studied = self.study(&[], &[], &Earlier::default(), None).await?;
+        let session = self.session().await?;
+        let names: BTreeMap<_, _> = session.scope().names().into_iter().collect();
+        let mut found = BTreeMap::new();
+        for node in studied.compiled.manifest.nodes.values() {
+            let Some((name, is_view)) =
+                node.relation.as_ref().and_then(|name| Some((name, *names.get(name)?)))
+            else {
+                continue;
+            };
+            let schema =
+                session.check(&format!("select * from \"{}\".\"{}\"", name.schema(), name.table())).await?;
+            let column =
+                |field: &arrow::datatypes::FieldRef| (field.name().clone(), sql_type_name(field.data_type()));
+            found.insert(node.id.clone(), (is_view, schema.fields().iter().map(column).collect()));
+        }
+        let stamp = self.stamp(&self.world.id(), "generate");
+        let catalog = build::catalog(&studied.compiled.manifest, &found, &stamp);
+        build::write_artifact(&studied.compiled.project.target_path, "catalog.json", &catalog)
+            .map_err(|error| self.not_written(&error))?;
+        Ok(found.len())
+    }
+
+    /// How old the rows of sources are, compared with what the project allows; also as `sources.json`.
+    pub async fn freshness(&self, include: &[Selector], exclude: &[Selector]) -> Result<Vec<Age>> {
+        let studied = self.study(include, exclude, &Earlier::default(), None).await?;
+        let session = self.session().await?;
+        let (mut ages, mut results) = (Vec::new(), Vec::new());
+        let now = self.world.now();
+        for id in &studied.picked {
+            let node = studied.node(id);
+            let NodeKind::Source(source) = &node.kind else { continue };
+            let Some(freshness) = &source.freshness else { continue };
+            let asked = newest(&session, node, freshness).await;
+            let age = match &asked {
+                Err(why) => Age {
+                    node: id.clone(),
+                    name: node.name.clone(),
+                    status: "runtime error",
+                    seconds: None,
+                    because: Some(why.to_string()),
+                },
+                Ok(newest) => {
+                    let seconds = newest.map(|at| (now - at).num_milliseconds() as f64 / 1000.0);
+                    let is_past = |age: &Option<compile::Age>| {
+                        age.is_some_and(|age| seconds.is_none_or(|seconds| seconds > age.seconds() as f64))
+                    };
+                    let status = match (is_past(&freshness.error_after), is_past(&freshness.warn_after)) {
+                        (true, _) => "error",
+                        (false, true) => "warn",
+                        (false, false) => "pass",
+                    };
+                    Age { node: id.clone(), name: node.name.clone(), status, seconds, because: None }
+                }
+            };
+            results.push(serde_json::json!({
+                "unique_id": id.as_str(), "status": age.status, "max_loaded_at_time_ago_in_s": age.seconds,
+                "max_loaded_at": asked.as_ref().ok().copied().flatten().map(|at| at.to_rfc3339()),
+                "snapshotted_at": now.to_rfc3339(), "criteria": node.config.get("freshness"),
+                "error": age.because, "adapter_response": {}, "timing": [], "thread_id": "Thread-1",
+                "execution_time": 0.0,
+            }));
+            ages.push(age);
+        }
+        let stamp = self.stamp(&self.world.id(), "freshness");
+        let sources = build::freshness_results(results, &stamp);
+        build::write_artifact(&studied.compiled.project.target_path, "sources.json", &sources)
+            .map_err(|error| self.not_written(&error))?;
+        Ok(ages)
+    }
+
+    /// The nodes to run again: what the last run left failed or skipped, all of it if it published nothing.
+    ///
+    /// # Errors
+    /// If there is no last run, or it left nothing.
+    pub fn unfinished(&self) -> Result<(String, BTreeSet<String>)> {
+        let target = self.load()?.0.target_path;
+        let path = target.join("run_results.json");
+        let read = std::fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        let Some(results) = read else {
+            return Err(Error::user(
+                "elt::retry",
+                format!("there is no run to go on with: {} is not there", path.display()),
+                "run `elt build` first",
+            ));
+        };
+        let published = results["args"]["published"].as_bool().unwrap_or(false);
+        let bad = |status: &str| matches!(status, "error" | "fail" | "skipped");
+        let all: Vec<(&str, &str)> = results["results"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|one| Some((one["unique_id"].as_str()?, one["status"].as_str()?)))
+            .collect();
+        if !all.iter().any(|(_, status)| bad(status)) {
+            return Err(Error::user(
+                "elt::retry",
+                "the last run left nothing to do",
+                "run `elt build` for a new one",
+            ));
+        }
+        let again = all.iter().filter(|(_, status)| bad(status) || !published);
+        let command = results["args"]["which"].as_str().unwrap_or("build").to_owned();
+        Ok((command, again.map(|(id, _)| (*id).to_owned()).collect()))
+    }
+}
+
+/// The newest instant at which a row of the source was loaded.
+async fn newest(
+    session: &Session,
+    node: &Node,
+    freshness: &Freshness,
+) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
+    let name = node.relation.as_ref().expect("a source has a table");
+    let filter = freshness.filter.as_ref().map(|filter| format!(" where {filter}")).unwrap_or_default();
+    // A landed table knows when its files were last written.
+    let loaded_at = freshness.loaded_at.as_deref().unwrap_or("_file_modification_time");
+    let newest = match &freshness.loaded_at_query {
+        Some(query) => format!("({query})"),
+        None => format!("(select max({loaded_at}) from \"{}\".\"{}\"{filter})", name.schema(), name.table()),
+    };
+    let sql = format!("select cast({newest} as timestamp) as newest");
+    let rows = Box::pin(session.query(&sql)).await?.collect().await?;
+    let Some(batch) = rows.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
+    let micros =
+        arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Int64).map_err(|error| {
+            Error::user("elt::freshness", error.to_string(), "make `loaded_at_field` an instant")
+        })?;
+    let micros = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&micros);
+    let is_there = arrow::array::Array::is_valid(micros, 0);
+    Ok(is_there.then(|| micros.value(0)).and_then(chrono::DateTime::from_timestamp_micros))
+}

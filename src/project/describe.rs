@@ -1,0 +1,173 @@
+//! Which thing does an entry of a properties file speak of?
+//!
+//! Hangs what properties say on models, seeds, snapshots and singular tests of the same package. What
+//! speaks of nothing is a warning, with the name that was probably meant.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{Diagnostic, Span, did_you_mean};
+
+use super::config::Config;
+use super::data_test::DataTest;
+use super::model::Column;
+use super::properties::{Described, Properties, twice};
+use super::reading::Reading;
+use super::{Project, SnapshotFile};
+
+/// What properties can be hung on.
+struct Peg<'a> {
+    name: &'a str,
+    description: &'a mut String,
+    config: &'a mut Config,
+    columns: &'a mut Arc<[Column]>,
+    tests: &'a mut Vec<DataTest>,
+    described_at: &'a mut Option<Span>,
+}
+
+macro_rules! pegs {
+    ($things:expr, $package:expr) => {
+        $things
+            .iter_mut()
+            .filter(|thing| thing.package == $package)
+            .map(|thing| Peg {
+                name: &thing.name,
+                description: &mut thing.description,
+                config: &mut thing.config,
+                columns: &mut thing.columns,
+                tests: &mut thing.tests,
+                described_at: &mut thing.described_at,
+            })
+            .collect::<Vec<_>>()
+    };
+}
+
+impl Reading<'_> {
+    /// Hangs what properties say on the things they speak of.
+    pub(super) fn describe(&mut self, all: Vec<Properties>) {
+        let package = self.own.name.clone();
+        let mut models = Vec::new();
+        let mut seeds = Vec::new();
+        let mut snapshots = Vec::new();
+        for mut properties in all {
+            models.append(&mut properties.models);
+            seeds.append(&mut properties.seeds);
+            for (described, relation) in properties.snapshots {
+                if let Some(relation) = relation {
+                    self.snapshot_in_yaml(&described, &relation);
+                }
+                snapshots.push(described);
+            }
+            properties.tests.into_iter().for_each(|described| self.describe_test(described));
+            properties.sources.into_iter().for_each(|source| self.add_source(source));
+            self.project.documents.append(&mut properties.documents);
+            self.project.unit_tests.append(&mut properties.unit_tests);
+        }
+        hang(models, pegs!(self.project.models, package), "model", self.found);
+        hang(seeds, pegs!(self.project.seeds, package), "seed", self.found);
+        hang(snapshots, pegs!(self.project.snapshots, package), "snapshot", self.found);
+    }
+
+    /// A snapshot that is written in YAML alone: everything of a relation.
+    fn snapshot_in_yaml(&mut self, described: &Described, relation: &str) {
+        let relation = relation.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
+        let fqn: Vec<String> = vec![self.own.name.clone(), described.name.clone()];
+        self.project.snapshots.push(SnapshotFile {
+            config: self.config(|s| &s.snapshots, &fqn),
+            name: described.name.clone(),
+            package: self.own.name.clone(),
+            source_text: described.at.source.clone(),
+            template: format!("select * from {{{{ {relation} }}}}"),
+            starts_at: described.at.bytes.start,
+            at: described.at.clone(),
+            fqn,
+            description: String::new(),
+            columns: Arc::new([]),
+            tests: Vec::new(),
+            described_at: None,
+        });
+    }
+
+    fn add_source(&mut self, source: super::Source) {
+        let key =
+            |source: &super::Source| (source.package.clone(), source.source.clone(), source.table.clone());
+        let twin = self.project.sources.iter().find(|other| key(other) == key(&source));
+        match twin {
+            Some(twin) => {
+                let name = format!("{}.{}", source.source, source.table);
+                self.found.push(twice("source table", &name, &source.at, &twin.at));
+            }
+            None => self.project.sources.push(source),
+        }
+    }
+
+    fn describe_test(&mut self, described: Described) {
+        let package = &self.own.name;
+        let mut tests = self.project.tests.iter_mut().filter(|test| test.package == *package);
+        match tests.find(|test| test.name == described.name) {
+            Some(test) => {
+                test.description = described.description;
+                test.config.lay(&described.config);
+            }
+            // A generic test may be described too; its macro needs nothing of it.
+            None if described.config.iter().next().is_none() => {}
+            None => self.found.push(
+                Diagnostic::warning(
+                    "elt::unused_properties",
+                    format!("there is no test file `{}`", described.name),
+                )
+                .at(&described.at, "no file of this name"),
+            ),
+        }
+    }
+}
+
+fn hang(all: Vec<Described>, pegs: Vec<Peg<'_>>, what: &str, found: &mut Vec<Diagnostic>) {
+    let mut by_name: BTreeMap<&str, Peg<'_>> = BTreeMap::new();
+    for peg in pegs {
+        // Of two files with one name only one is enabled; that one is spoken of.
+        if peg.config.flag("enabled") != Some(false) || !by_name.contains_key(peg.name) {
+            by_name.insert(peg.name, peg);
+        }
+    }
+    let names: Vec<String> = by_name.keys().map(|name| (*name).to_owned()).collect();
+    for described in all {
+        let Some(peg) = by_name.get_mut(described.name.as_str()) else {
+            found.push(
+                Diagnostic::warning(
+                    "elt::unused_properties",
+                    format!("there is no {what} `{}`", described.name),
+                )
+                .at(&described.at, "no file of this name")
+                .help("what is said of it here has no effect, its tests included")
+                .maybe_help(did_you_mean(&described.name, names.iter().map(String::as_str))),
+            );
+            continue;
+        };
+        if let Some(first) = &*peg.described_at {
+            found.push(twice(what, &described.name, &described.at, first));
+            continue;
+        }
+        *peg.description = described.description;
+        peg.config.lay(&described.config);
+        *peg.columns = described.columns.into();
+        *peg.tests = described.tests;
+        *peg.described_at = Some(described.at);
+    }
+}
+
+/// Warns of every folder in the project's trees that holds nothing.
+pub(super) fn look_for_unused_settings(
+    settings: &super::settings::Settings,
+    project: &Project,
+    found: &mut Vec<Diagnostic>,
+) {
+    let models: Vec<_> = project.models.iter().map(|model| model.fqn.clone()).collect();
+    let seeds: Vec<_> = project.seeds.iter().map(|seed| seed.fqn.clone()).collect();
+    let snapshots: Vec<_> = project.snapshots.iter().map(|snapshot| snapshot.fqn.clone()).collect();
+    let sources: Vec<_> = project.sources.iter().map(|source| source.fqn.clone()).collect();
+    settings.models.unused(&models, found);
+    settings.seeds.unused(&seeds, found);
+    settings.snapshots.unused(&snapshots, found);
+    settings.sources.unused(&sources, found);
+}
