@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use datafusion::execution::SendableRecordBatchStream;
 
 use super::incremental::{self, check_contract, is_plain};
+use super::layout::Layout;
 use super::lookup::rows_of;
 use super::sql_text;
 use super::{Action, BuildError, seed, snapshot};
@@ -15,7 +16,7 @@ use crate::base::TableName;
 use crate::compile::{Materialization, Node, NodeKind, OnSchemaChange, SeedNode, SnapshotNode, Stored};
 use crate::query::{Limits, Outcome, QueryError, Scope, Session};
 use crate::release::View;
-use crate::table::write::{NewColumns, append, merge, overwrite};
+use crate::table::write::{NewColumns, append, merge, overwrite, overwrite_as};
 use crate::table::{Change, Snapshot, TableError};
 
 /// A node, made and not yet seen by anyone.
@@ -108,12 +109,15 @@ impl Making<'_> {
         let rows = self.rows(&node.sql).await?;
         let tables = self.session.scope().tables();
         let (key, new_columns) = incremental(node);
+        let layout = Layout::of(node).map_err(|why| self.wrong(why))?;
         let change = match (self.action, base) {
             (Action::MergeRows, Some(base)) => merge(tables, base, key, rows, new_columns).await,
-            (Action::AppendRows, base) => append(tables, self.name(), base, rows, new_columns).await,
-            (_, base) => overwrite(tables, self.name(), base, rows).await,
+            (Action::AppendRows, Some(base)) => {
+                append(tables, self.name(), Some(base), rows, new_columns).await
+            }
+            (_, base) => overwrite_as(tables, self.name(), base, rows, |design| layout.anew(design)).await,
         };
-        self.made(change)
+        self.made(change.map(|change| layout.kept(change)))
     }
 
     async fn rows(&self, sql: &str) -> Result<SendableRecordBatchStream, BuildError> {
@@ -171,7 +175,9 @@ impl Making<'_> {
         }
         let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
         let tables = self.session.scope().tables();
-        self.made(overwrite(tables, self.name(), Some(Arc::clone(base)), rows).await)
+        let layout = Layout::of(self.node).map_err(|why| self.wrong(why))?;
+        let anew = |design| layout.anew(design);
+        self.made(overwrite_as(tables, self.name(), Some(Arc::clone(base)), rows, anew).await)
     }
 
     async fn refuse_duplicates(

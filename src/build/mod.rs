@@ -12,6 +12,7 @@ mod data_test;
 mod error;
 mod graph;
 mod incremental;
+mod layout;
 mod lookup;
 mod materialize;
 mod plan;

@@ -137,6 +137,16 @@ impl Change {
             && matches!(self.definition, Definition::Same)
     }
 
+    /// The same change, and the table's design after it.
+    #[must_use]
+    pub fn redesigned(mut self, design: Design) -> Self {
+        if design != self.design {
+            self.design = design;
+            self.definition = Definition::Made;
+        }
+        self
+    }
+
     /// Records that application `app` has come from `before` to `now`, in the same commit as the rows.
     ///
     /// If the commit is taken back, so is this. Versions are never negative.

@@ -168,6 +168,29 @@ impl Design {
         self.with_needs()
     }
 
+    /// The same table with its rows in a folder for each value of these columns, if they can be.
+    ///
+    /// # Errors
+    /// [`TableError::SchemaMismatch`] for a column that is not there, or if no other is left.
+    pub fn partitioned_by(self, columns: Vec<String>) -> Result<Self, TableError> {
+        let wrong = |because: String| TableError::BadLayout { because };
+        for column in &columns {
+            match self.field(column) {
+                None => return Err(wrong(format!("there is no column `{column}` to partition by"))),
+                Some(field) if field["type"].is_object() => {
+                    return Err(wrong(format!(
+                        "`{column}` is nested; partition by a number, a text or a date"
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+        if self.schema["fields"].as_array().is_some_and(|fields| fields.len() <= columns.len()) {
+            return Err(wrong("partitioning by every column leaves none for the files".to_owned()));
+        }
+        Ok(self.with_partition_columns(columns))
+    }
+
     /// The same table with its rows in a folder for each value of these columns. For new tables.
     #[must_use]
     pub fn with_partition_columns(mut self, columns: Vec<String>) -> Self {
@@ -240,6 +263,8 @@ impl Design {
             }
         }
         self.schema = schema;
+        let stay = std::mem::take(&mut self.partition_columns);
+        self.partition_columns = stay.into_iter().filter(|name| self.field(name).is_some()).collect();
         Ok(self.with_needs())
     }
 

@@ -107,6 +107,16 @@ pub enum TableError {
         /// What to do.
         help: String,
     },
+    /// A table cannot be laid out as it was asked for.
+    #[error("{because}")]
+    #[diagnostic(
+        code(elt::table::layout),
+        help("name columns of the table after PARTITIONED BY, or in `partition_by`")
+    )]
+    BadLayout {
+        /// Why not.
+        because: String,
+    },
     /// Two incoming rows have the same key.
     #[error("two incoming rows for `{table}` have the same key: {key}")]
     #[diagnostic(
@@ -230,6 +240,7 @@ impl TableError {
             | Self::BeforeFirst { .. }
             | Self::UnsupportedFeature { .. }
             | Self::BadConstraint { .. }
+            | Self::BadLayout { .. }
             | Self::AppendOnly { .. }
             | Self::NotStorable { .. }
             | Self::SchemaMismatch { .. } => ErrorKind::User,

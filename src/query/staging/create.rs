@@ -85,7 +85,6 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
             )?;
             let rows = session.rows_of(*query).await?;
             let columns = Arc::clone(rows.schema());
-            declared.check(&name, &columns)?;
             write::overwrite_as(tables, &name, base, rows.into_stream(), |design| {
                 declared.design(&name, design, &columns)
             })
@@ -93,7 +92,6 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         }
         None => {
             let columns = columns(session, &create.columns).await?;
-            declared.check(&name, &columns)?;
             write::create(&name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
@@ -153,28 +151,6 @@ impl Declared {
         Ok(())
     }
 
-    /// Refuses columns that are declared and not there.
-    fn check(&self, table: &TableName, columns: &Schema) -> Result<(), QueryError> {
-        for column in &self.partition_by {
-            let Ok(field) = columns.field_with_name(column) else {
-                let message = format!("`{table}` has no column `{column}` to be partitioned by");
-                return Err(SqlMistake::new("elt::sql::no_such_column", message)
-                    .help("name one of its columns")
-                    .into());
-            };
-            refuse_if(
-                field.data_type().is_nested(),
-                &format!("partitioning by `{column}`, which is nested,"),
-                "partition by a number, a text or a date",
-            )?;
-        }
-        refuse_if(
-            !self.partition_by.is_empty() && self.partition_by.len() == columns.fields().len(),
-            "partitioning by every column",
-            "leave at least one column for the files",
-        )
-    }
-
     fn design(&self, table: &TableName, design: Design, columns: &Schema) -> Result<Design, TableError> {
         let mut design = design.anew(table, storable(table, columns)?.as_ref())?;
         for column in &self.not_null {
@@ -184,7 +160,7 @@ impl Declared {
             design = design.with_comment(column, comment);
         }
         Ok(design
-            .with_partition_columns(self.partition_by.clone())
+            .partitioned_by(self.partition_by.clone())?
             .with_properties(self.properties.clone())
             .with_description(self.description.clone()))
     }

@@ -131,3 +131,34 @@ async fn a_new_column_is_left_out_refused_or_added_as_the_model_says() {
     sql: 1 a - | 2 b 2026-01-01
     ");
 }
+
+#[tokio::test]
+async fn a_model_says_how_its_table_is_kept() {
+    let lake = TestLake::new();
+    lake.write(
+        "models/kept.sql",
+        "
+        {{ config(materialized='incremental', unique_key='id', write_mode='merge-on-read', partition_by='city',
+                  tblproperties={'owner': 'me'}) }}
+        select * from (values (1, 'Oslo'), (2, 'Rome')) as v (id, city)
+        {% if is_incremental() %} where id = 2 union all select 3, 'Oslo' {% endif %}
+        ",
+    );
+    lake.build().await;
+    lake.build().await;
+    lake.sql("select * from kept order by id").await;
+    assert!(lake.table_folder("main.kept").join("city=Rome").is_dir());
+    let hidden = std::fs::read_dir(lake.table_folder("main.kept")).unwrap();
+    let hidden =
+        hidden.flatten().filter(|entry| entry.file_name().to_string_lossy().ends_with(".bin")).count();
+    assert_eq!(hidden, 0, "a file whose rows all go is not kept for their sake");
+    let log = lake.table_folder("main.kept").join("_delta_log/00000000000000000000.json");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("\"elt.writeMode\":\"merge-on-read\"") && log.contains("\"owner\":\"me\""), "{log}");
+    lake.write(
+        "models/kept.sql",
+        "{{ config(materialized='table', write_mode='sometimes') }} select 1 as id, 2 as city",
+    );
+    lake.build().await;
+    assert_snapshot!(lake.story(), @"");
+}
