@@ -374,14 +374,13 @@ pub fn run_results(
     })
 }
 
+/// What can be read of a node: whether it is a view, and its columns with their types.
+type Readable = (bool, Vec<(String, String)>);
+
 /// `catalog.json`: the columns that tables and views really have.
 ///
 /// `found` has, for each node that can be read, whether it is a view and its columns with their types.
-pub fn catalog(
-    manifest: &Manifest,
-    found: &BTreeMap<NodeId, (bool, Vec<(String, String)>)>,
-    stamp: &Stamp,
-) -> Value {
+pub fn catalog(manifest: &Manifest, found: &BTreeMap<NodeId, Readable>, stamp: &Stamp) -> Value {
     let (mut nodes, mut sources) = (Map::new(), Map::new());
     for (id, (is_view, columns)) in found {
         let Some(node) = manifest.nodes.get(id) else { continue };

@@ -175,10 +175,7 @@ mod tests {
         let contents = terminal.contents();
         let words = |line: &str| {
             let words = line.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic));
-            words
-                .filter(|word| !word.ends_with(|c: char| c == 's') || word.len() > 2)
-                .collect::<Vec<_>>()
-                .join(" ")
+            words.filter(|word| !word.ends_with('s') || word.len() > 2).collect::<Vec<_>>().join(" ")
         };
         contents.lines().map(words).collect()
     }

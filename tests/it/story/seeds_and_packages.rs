@@ -124,7 +124,14 @@ async fn a_template_reads_what_the_build_has_made_so_far() {
     lake.build().await;
     lake.sql("select * from pivot").await;
     lake.sql("select * from counted").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    build: kinds loaded (2 added)
+    build: pivot view (no rows)
+    build: counted view (no rows)
+    build: release 1
+    sql: 1 2 2
+    sql: 1 true
+    ");
 }
 
 #[tokio::test]
