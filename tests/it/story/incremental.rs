@@ -160,5 +160,13 @@ async fn a_model_says_how_its_table_is_kept() {
         "{{ config(materialized='table', write_mode='sometimes') }} select 1 as id, 2 as city",
     );
     lake.build().await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    build: kept created (2 added)
+    build: release 1
+    build: kept merged (1 added, 1 updated)
+    build: release 2
+    sql: 1 Oslo | 2 Rome | 3 Oslo
+    build: kept ERROR model `kept`: `sometimes` is not a write mode: write copy-on-write, merge-on-read or auto  NOT PUBLISHED: it could not be built
+    build: no release
+    ");
 }
