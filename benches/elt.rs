@@ -237,6 +237,7 @@ async fn one_row_each(lakehouse: &Lakehouse, count: u32) -> Proposal {
     }
     Proposal {
         base,
+        read: BTreeMap::new(),
         accepted: BTreeMap::new(),
         kind: ReleaseKind::Land,
         run: lakehouse.world().id(),

@@ -69,6 +69,16 @@ impl<'a> Names<'a> {
         let model = if let NodeKind::UnitTest(test) = &draft.kind { Some(test.model.clone()) } else { None };
         let mut wrong = Vec::new();
         for call in &draft.refs {
+            if let Some(version) = &call.version {
+                wrong.push(
+                    Diagnostic::error(
+                        "elt::not_supported",
+                        format!("model versions are not supported: `v={version}`"),
+                    )
+                    .at(&place_in(draft, "ref", &call.name), "this version")
+                    .help("name the model of that version by its own name, and leave `v` out"),
+                );
+            }
             match self.model(call, &draft.package) {
                 Some(parent) => parents.push(parent.id.clone()),
                 None => wrong.push(self.ref_not_found(draft, call)),

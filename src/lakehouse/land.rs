@@ -61,6 +61,7 @@ impl Lakehouse {
         watch.on(Event::Publishing);
         let proposal = Proposal {
             base: pins,
+            read: BTreeMap::new(),
             accepted: BTreeMap::new(),
             kind: ReleaseKind::Land,
             run: landing.report.load.clone(),

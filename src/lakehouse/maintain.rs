@@ -165,7 +165,7 @@ impl Lakehouse {
         dry_run: bool,
     ) -> Result<Vec<Unneeded>> {
         let lake = self.tables.lake();
-        let since = self.world.now() - retain;
+        let Some(since) = self.world.now().checked_sub_signed(retain) else { return Ok(Vec::new()) };
         let Some(oldest) = release::current_at(lake, since).await? else { return Ok(Vec::new()) };
         let oldest = oldest.pins.head(table).unwrap_or(TableVersion(0));
         let files = unneeded(&self.tables, table, oldest, retain).await?;
@@ -238,6 +238,7 @@ impl Lakehouse {
         }
         let proposal = Proposal {
             base,
+            read: BTreeMap::new(),
             accepted: BTreeMap::new(),
             kind: ReleaseKind::Maintain,
             run: self.world.id(),

@@ -199,6 +199,7 @@ impl Lakehouse {
             _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
         };
         let plan = build::plan(&manifest, &pins, &selected, request.full_refresh);
+        let watched = scope.clone();
         let inputs = Inputs {
             manifest: &manifest,
             plan: &plan,
@@ -217,6 +218,7 @@ impl Lakehouse {
         let before = pins.release;
         let proposal = Proposal {
             base: pins,
+            read: watched.read_so_far(),
             accepted: BTreeMap::new(),
             kind: ReleaseKind::Build,
             run: run.clone(),

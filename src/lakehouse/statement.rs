@@ -45,6 +45,7 @@ impl Lakehouse {
             let pause = jitter(&run, attempt);
             let proposal = Proposal {
                 base: session.scope().pins().clone(),
+                read: session.scope().read_so_far(),
                 accepted: BTreeMap::new(),
                 kind: ReleaseKind::Sql { statement: staged.statement.to_owned() },
                 run,

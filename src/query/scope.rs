@@ -1,7 +1,7 @@
 //! What can a session see?
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use datafusion::catalog::TableProvider;
 
@@ -19,6 +19,8 @@ pub struct Scope {
     tables: Tables,
     pins: Pins,
     changes: BTreeMap<TableName, Arc<Change>>,
+    /// What was read through this scope and its clones.
+    read: Arc<Mutex<BTreeMap<TableName, TableVersion>>>,
 }
 
 /// What a name stands for.
@@ -32,7 +34,7 @@ pub(super) enum Meaning {
 impl Scope {
     /// A release, as it was published.
     pub fn of(tables: Tables, pins: Pins) -> Self {
-        Self { tables, pins, changes: BTreeMap::new() }
+        Self { tables, pins, changes: BTreeMap::new(), read: Arc::default() }
     }
 
     /// The same, and `change` as if it were published.
@@ -49,6 +51,17 @@ impl Scope {
         self.pins.pin_view(name, view);
         self.changes.remove(name);
         self
+    }
+
+    /// The tables that were read so far through this scope and its clones, at the versions that it pins.
+    ///
+    /// Who publishes what came of it asks for nobody to have moved them since.
+    pub fn read_so_far(&self) -> BTreeMap<TableName, TableVersion> {
+        self.read.lock().expect("no holder panics").clone()
+    }
+
+    fn reads(&self, name: &TableName, version: TableVersion) {
+        self.read.lock().expect("no holder panics").insert(name.clone(), version);
     }
 
     /// The lake's tables.
@@ -112,6 +125,9 @@ impl Scope {
             return Ok(Some(Meaning::Table(Arc::new(change.scan()))));
         }
         let Some(pinned) = self.pins.tables.get(name).copied() else { return Ok(None) };
+        if as_of.is_none() {
+            self.reads(name, pinned);
+        }
         let version = match as_of {
             None | Some(AsOf::Release(_)) => pinned,
             Some(AsOf::Version(version)) if *version > pinned => {
@@ -135,6 +151,7 @@ impl Scope {
         name: &TableName,
     ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
         let Some(version) = self.pins.tables.get(name).copied() else { return Ok(None) };
+        self.reads(name, version);
         let snapshot = self.tables.snapshot(name, version).await?;
         Ok(Some(Arc::new(Scan::of(&snapshot)?.with_places())))
     }

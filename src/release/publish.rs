@@ -16,6 +16,8 @@ use super::{Outcome, Pins, Release, ReleaseError, ReleaseKind, TableSummary, Vie
 pub struct Proposal {
     /// What it was made on top of.
     pub base: Pins,
+    /// The tables that it was worked out from, which must not have moved since.
+    pub read: BTreeMap<TableName, TableVersion>,
     /// Versions that another program made and that the changes go on from knowingly.
     pub accepted: BTreeMap<TableName, TableVersion>,
     /// What makes it.
@@ -66,8 +68,8 @@ const ATTEMPTS: usize = 64;
 
 /// Publishes a proposal as the next release: all of it, or nothing.
 ///
-/// If others published since `base` and moved none of the tables and names that the proposal is about, it
-/// goes on top of theirs; and rows that are only added go on top of a newer version of their table. Safe to
+/// If others published since `base` and moved none of the tables and names that the proposal is about or was
+/// worked out from, it goes on top of theirs; and rows that are only added go on top of a newer version of their table. Safe to
 /// interrupt at any point: whoever writes to the lake next finishes or abandons it.
 ///
 /// # Errors
@@ -132,7 +134,8 @@ async fn on_top_of_newest(tables: &Tables, proposal: Proposal) -> Result<Proposa
         Goal::Names { hide, show } => hide.iter().chain(show.keys()).all(stays),
         Goal::Exactly { .. } => false,
     };
-    if !names_stay || !proposal.accepted.is_empty() || !proposal.views.keys().all(stays) {
+    let reads_stay = proposal.read.iter().all(|(table, version)| now.tables.get(table) == Some(version));
+    if !reads_stay || !names_stay || !proposal.accepted.is_empty() || !proposal.views.keys().all(stays) {
         return Err(lost);
     }
     let mut changes = Vec::with_capacity(proposal.changes.len());
@@ -185,7 +188,7 @@ fn prepare(
     proposal: Proposal,
     number: ReleaseNumber,
 ) -> Result<Option<Prepared>, ReleaseError> {
-    let Proposal { base, accepted, kind, run, mut changes, views, goal } = proposal;
+    let Proposal { base, read: _, accepted, kind, run, mut changes, views, goal } = proposal;
     changes.retain(|change| !change.is_empty());
     changes.sort_by(|a, b| a.table().cmp(b.table()));
     let at = world.now();

@@ -45,7 +45,16 @@ pub async fn roll_back(
     publish(
         tables,
         world,
-        Proposal { base: current, accepted, kind, run, changes, views: BTreeMap::new(), goal },
+        Proposal {
+            base: current,
+            read: BTreeMap::new(),
+            accepted,
+            kind,
+            run,
+            changes,
+            views: BTreeMap::new(),
+            goal,
+        },
     )
     .await
 }

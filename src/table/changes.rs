@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate::expr_fn::sum;
@@ -82,6 +82,8 @@ pub async fn changes(
 struct Moved {
     came: Vec<DataFile>,
     went: Vec<DataFile>,
+    /// The partition columns of the files that came, and of those that went.
+    parted: (Vec<String>, Vec<String>),
     /// Files that stay, of which these rows come or go.
     shown: Vec<(DataFile, Positions)>,
     hidden: Vec<(DataFile, Positions)>,
@@ -115,7 +117,10 @@ impl Moved {
                 _ => {}
             }
         }
-        let mut moved = Self::default();
+        let parted = |snapshot: &Snapshot| snapshot.partition_columns().to_vec();
+        let after = tables.snapshot(table, version).await?;
+        let parted = (parted(&after), before.as_deref().map(parted).unwrap_or_default());
+        let mut moved = Self { parted, ..Self::default() };
         let (store, root) = (tables.lake().store(), layout::table(table));
         for new in came {
             let Some(at) = went.iter().position(|old: &DataFile| old.path() == new.path()) else {
@@ -135,8 +140,10 @@ impl Moved {
     /// The rows, each once for every time that it came or went.
     fn rows(self, tables: &Tables, newest: &Snapshot) -> Result<DataFrame, TableError> {
         let cancels = !self.came.is_empty() && !self.went.is_empty();
-        let came = read(tables, newest, self.came, self.shown)?.with_column("_elt_sign", lit(1_i64))?;
-        let went = read(tables, newest, self.went, self.hidden)?.with_column("_elt_sign", lit(-1_i64))?;
+        let came = read(tables, newest, &self.parted.0, self.came, self.shown)?
+            .with_column("_elt_sign", lit(1_i64))?;
+        let went = read(tables, newest, &self.parted.1, self.went, self.hidden)?
+            .with_column("_elt_sign", lit(-1_i64))?;
         let both = came.union(went)?;
         let insert = || -> Result<Expr, TableError> {
             Ok(when(ident("_elt_sign").gt(lit(0_i64)), lit("insert"))
@@ -163,10 +170,14 @@ impl Moved {
 fn read(
     tables: &Tables,
     newest: &Snapshot,
+    partition_columns: &[String],
     whole: Vec<DataFile>,
     parts: Vec<(DataFile, Positions)>,
 ) -> Result<DataFrame, TableError> {
-    let scan = |files| Scan::new(newest.table(), newest.schema(), newest.partition_columns(), files);
+    // A column may have been null before it was declared not to be.
+    let fields = newest.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let scan = |files| Scan::new(newest.table(), &schema, partition_columns, files);
     let context = tables.context();
     let rows = context.read_table(Arc::new(scan(whole)))?;
     if parts.iter().all(|(_, positions)| positions.is_empty()) {

@@ -177,6 +177,11 @@ impl Design {
         for column in &columns {
             match self.field(column) {
                 None => return Err(wrong(format!("there is no column `{column}` to partition by"))),
+                Some(field) if field["type"] == "binary" => {
+                    return Err(wrong(format!(
+                        "`{column}` is binary; partition by a number, a text or a date"
+                    )));
+                }
                 Some(field) if field["type"].is_object() => {
                     return Err(wrong(format!(
                         "`{column}` is nested; partition by a number, a text or a date"

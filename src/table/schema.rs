@@ -13,6 +13,9 @@ use datafusion::error::DataFusionError;
 use super::TableError;
 use crate::base::{TableName, sql_type_name};
 
+/// How the columns begin that elt adds to rows while it works on them.
+pub(super) const RESERVED: &str = "_elt_";
+
 /// Returns the schema under which rows of `schema` are kept in `table`.
 ///
 /// Every column may be null; strings, binaries and lists take their plain form; timestamps have
@@ -25,6 +28,15 @@ pub fn storable(table: &TableName, schema: &Schema) -> Result<SchemaRef, TableEr
     let mut seen = HashSet::new();
     let mut fields = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
+        if field.name().starts_with(RESERVED) || field.name().is_empty() {
+            return Err(TableError::SchemaMismatch {
+                table: table.clone(),
+                because: format!("a column cannot be named `{}`", field.name()),
+                help: format!(
+                    "give it another name with `as`; names that begin with `{RESERVED}` are elt's own"
+                ),
+            });
+        }
         if !seen.insert(field.name().to_lowercase()) {
             return Err(TableError::SchemaMismatch {
                 table: table.clone(),

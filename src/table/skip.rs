@@ -96,7 +96,8 @@ impl PruningStatistics for Known<'_> {
 
     fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         let field = self.columns.field_with_name(column.name()).ok()?;
-        if !self.is_partition(field) {
+        // Zero and minus zero are equal to SQL and not to a set.
+        if !self.is_partition(field) || field.data_type().is_floating() {
             return None;
         }
         let contained = |file: &DataFile| Some(values.contains(&self.partition_value(file, field)?));

@@ -30,7 +30,7 @@ fn row(release: &Release) -> [String; 5] {
         release.tables.iter().map(|summary| format!("{} ({})", summary.table, summary.effect)).collect();
     let what = match release.abandoned_because() {
         Some(because) => format!("abandoned: {because}"),
-        None if changed.is_empty() => "views only".to_owned(),
+        None if changed.is_empty() => "names and views only".to_owned(),
         None => changed.join(", "),
     };
     [

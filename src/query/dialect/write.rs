@@ -79,7 +79,7 @@ impl Vacuum {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             rest = match words.as_slice() {
                 ["RETAIN", hours, "HOURS"] => {
-                    let number = hours.parse().map_err(|_| {
+                    let number = hours.parse::<u32>().map(i64::from).map_err(|_| {
                         SqlMistake::new("elt::sql::syntax", format!("`{hours}` is not a number of hours"))
                             .help(help)
                     })?;

@@ -25,7 +25,7 @@ pub(super) async fn alter(session: &Session, alter: AlterTable) -> Result<Staged
     for operation in alter.operations {
         (schema, design) = altered(session, &target, (schema, design), operation).await?;
     }
-    let change = write::redesign(target.base, Arc::new(schema), design)?;
+    let change = write::redesign(session.scope().tables(), target.base, Arc::new(schema), design)?;
     Ok(Staged::change("ALTER TABLE", change))
 }
 
@@ -58,7 +58,11 @@ async fn altered(
                 sqlparser::ast::ColumnOption::Comment(text) => Some(text.clone()),
                 _ => None,
             });
-            let others = column_def.options.len() - usize::from(comment.is_some());
+            let says_nothing = |option: &&sqlparser::ast::ColumnOptionDef| {
+                use sqlparser::ast::ColumnOption as O;
+                !matches!(option.option, O::Null | O::Comment(_))
+            };
+            let others = column_def.options.iter().filter(says_nothing).count();
             refuse_if(
                 others > 0,
                 "a new column with a default or a rule",
@@ -78,7 +82,11 @@ async fn altered(
             (schema, design.with_properties(properties?))
         }
         A::AddConstraint { constraint, .. } => {
-            let (key, condition) = check_constraint(&constraint, design.constraints().count())?;
+            let free = |number: &usize| {
+                !design.properties().contains_key(&format!("delta.constraints.check_{}", number + 1))
+            };
+            let number = (0..).find(free).unwrap_or_default();
+            let (key, condition) = check_constraint(&constraint, number)?;
             if design.properties().contains_key(&key) {
                 let message = format!("`{}` has a constraint of this name", target.name);
                 return Err(SqlMistake::new("elt::sql::constraint_exists", message)
@@ -180,7 +188,7 @@ pub(super) async fn comment(
         None => design.with_description(comment),
     };
     let schema = Arc::clone(target.base.schema());
-    Ok(Staged::change("COMMENT", write::redesign(target.base, schema, design)?))
+    Ok(Staged::change("COMMENT", write::redesign(session.scope().tables(), target.base, schema, design)?))
 }
 
 /// `OPTIMIZE t [WHERE p] [ZORDER BY (columns)]`

@@ -92,7 +92,7 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         }
         None => {
             let columns = columns(session, &create.columns).await?;
-            write::create(&name, base, &columns, |design| declared.design(&name, design, &columns))?
+            write::create(tables, &name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
     Ok(Staged::change("CREATE TABLE", change))
@@ -118,7 +118,18 @@ impl Declared {
     }
 
     fn constraint(&mut self, constraint: &TableConstraint) -> Result<(), QueryError> {
-        self.properties.push(check_constraint(constraint, self.properties.len())?);
+        let (key, condition) = check_constraint(constraint, self.properties.len())?;
+        self.rule(key, condition)
+    }
+
+    fn rule(&mut self, key: String, condition: String) -> Result<(), QueryError> {
+        if self.properties.iter().any(|(known, _)| *known == key) {
+            let name = key.trim_start_matches("delta.constraints.");
+            let mistake =
+                SqlMistake::new("elt::sql::constraint_exists", format!("two constraints are named `{name}`"));
+            return Err(mistake.help("give one of them another name").into());
+        }
+        self.properties.push((key, condition));
         Ok(())
     }
 
@@ -132,7 +143,7 @@ impl Declared {
                 ColumnOption::Check(check) => {
                     let number = self.properties.len() + 1;
                     let label = check.name.as_ref().map_or_else(|| format!("{name}_check_{number}"), folded);
-                    self.properties.push((format!("delta.constraints.{label}"), check.expr.to_string()));
+                    self.rule(format!("delta.constraints.{label}"), check.expr.to_string())?;
                 }
                 ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_) | ColumnOption::ForeignKey(_) => {
                     return Err(not_supported(

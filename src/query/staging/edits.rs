@@ -58,8 +58,7 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
         };
         let column = target.known_column(column)?;
         if values.iter().any(|(known, _)| *known == column) {
-            let mistake = SqlMistake::new("elt::sql::assigned_twice", format!("`{column}` is set twice"));
-            return Err(mistake.help("leave one of them out").into());
+            return Err(assigned_twice(&column));
         }
         values.push((column, assignment.value));
     }
@@ -68,7 +67,10 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
     select.projection = target.places(number(UPDATE));
     for field in target.base.schema().fields() {
         let assigned = values.iter().find(|(column, _)| column == field.name());
-        let value = assigned.map_or_else(|| target.column(field.name()), |(_, value)| value.clone());
+        let value = assigned.map_or_else(
+            || target.column(field.name()),
+            |(_, value)| target.assigned(field.name(), value.clone()),
+        );
         select.projection.push(item(value, field.name()));
     }
     select.from = vec![alone(target.factor())];
@@ -77,6 +79,12 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
     }
     select.selection = update.selection;
     carry_out(session, target, query, Operation::Update, "UPDATE").await
+}
+
+/// A column is given two values.
+pub(super) fn assigned_twice(column: &str) -> QueryError {
+    let mistake = SqlMistake::new("elt::sql::assigned_twice", format!("`{column}` is set twice"));
+    mistake.help("leave one of them out").into()
 }
 
 /// `TRUNCATE TABLE t`

@@ -92,19 +92,20 @@ async fn rows(session: &Session, insert: Insert) -> Result<(Target, Outcome), Qu
         let mistake = SqlMistake::new("elt::sql::values_and_columns", message);
         return Err(mistake.help("name the columns that you give: `INSERT INTO t (a, b) VALUES (…)`").into());
     }
-    let rows = session.rows_of(shaped(*source, &columns)).await?;
+    let rows = session.rows_of(shaped(*source, &columns, &target)).await?;
     Ok((target, rows))
 }
 
 /// `SELECT … FROM (query) AS _elt_rows (columns)`
-fn shaped(source: Query, columns: &[String]) -> Query {
+fn shaped(source: Query, columns: &[String], target: &Target) -> Query {
     let mut query = template("select 1 from (select 1) as t");
     let select = select_of(&mut query);
     let own = |name: &String| {
         let name = Ident::with_quote('"', name.as_str());
         Expr::CompoundIdentifier(vec![Ident::with_quote('"', ROWS), name])
     };
-    select.projection = columns.iter().map(|name| item(own(name), name)).collect::<Vec<SelectItem>>();
+    select.projection =
+        columns.iter().map(|name| item(target.assigned(name, own(name)), name)).collect::<Vec<SelectItem>>();
     if let Some(TableFactor::Derived { subquery, alias, .. }) =
         select.from.first_mut().map(|from| &mut from.relation)
     {

@@ -171,14 +171,18 @@ impl Clause {
                     "WHERE after UPDATE SET",
                     "put the condition before THEN: `WHEN MATCHED AND … THEN UPDATE SET …`",
                 )?;
-                let mut assigned = Vec::new();
+                let mut assigned: Vec<(String, Expr)> = Vec::new();
                 for assignment in update.assignments.into_iter().filter(|_| !all) {
                     let AssignmentTarget::ColumnName(name) = &assignment.target else {
                         return Err(not_supported("SET (a, b) = …", "assign each column by itself"));
                     };
                     let mut value = assignment.value;
                     seen(&mut value);
-                    assigned.push((target.known_column(name)?, value));
+                    let column = target.known_column(name)?;
+                    if assigned.iter().any(|(known, _)| *known == column) {
+                        return Err(super::edits::assigned_twice(&column));
+                    }
+                    assigned.push((column, value));
                 }
                 let value = |name: &String| match assigned.iter().find(|(column, _)| column == name) {
                     Some((_, value)) => value.clone(),
@@ -336,7 +340,7 @@ fn edits(
     };
     select.projection = target.places(first(&|clause| number(clause.action)));
     let value = |(at, name): (usize, &String)| -> SelectItem {
-        item(first(&|clause| clause.values[at].clone()), name)
+        item(target.assigned(name, first(&|clause| clause.values[at].clone())), name)
     };
     select.projection.extend(columns.iter().enumerate().map(value));
     select.from = vec![from];
@@ -353,12 +357,23 @@ fn null() -> Expr {
 
 /// Puts `alias` before every bare name of a column in `columns`.
 fn qualify(expr: &mut Expr, alias: &Ident, columns: &BTreeSet<String>) {
-    struct Qualifier<'a>(&'a Ident, &'a BTreeSet<String>);
+    struct Qualifier<'a>(&'a Ident, &'a BTreeSet<String>, usize);
     impl VisitorMut for Qualifier<'_> {
         type Break = ();
 
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.2 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.2 -= 1;
+            ControlFlow::Continue(())
+        }
+
         fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if let Expr::Identifier(name) = expr
+            // A subquery has names of its own.
+            if let (0, Expr::Identifier(name)) = (self.2, &*expr)
                 && self.1.iter().any(|column| column.eq_ignore_ascii_case(&name.value))
             {
                 *expr = Expr::CompoundIdentifier(vec![self.0.clone(), name.clone()]);
@@ -366,5 +381,5 @@ fn qualify(expr: &mut Expr, alias: &Ident, columns: &BTreeSet<String>) {
             ControlFlow::Continue(())
         }
     }
-    let _ = expr.visit(&mut Qualifier(alias, columns));
+    let _ = expr.visit(&mut Qualifier(alias, columns, 0));
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
+    self, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
     TableFactor, TableWithJoins,
 };
 
@@ -62,6 +63,20 @@ impl Target {
     /// A column of the table, as the statement would name it.
     pub(super) fn column(&self, name: &str) -> Expr {
         Expr::CompoundIdentifier(vec![self.alias.clone(), Ident::with_quote('"', name)])
+    }
+
+    /// A value on its way into a column. As in SQL, fractions are rounded to what the column holds.
+    pub(super) fn assigned(&self, column: &str, value: Expr) -> Expr {
+        let Ok(field) = self.base.schema().field_with_name(column) else { return value };
+        let data_type = match field.data_type() {
+            DataType::Decimal128(precision, scale) => ast::DataType::Decimal(
+                ast::ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)),
+            ),
+            DataType::Float32 => ast::DataType::Real,
+            DataType::Float64 => ast::DataType::DoublePrecision,
+            _ => return value,
+        };
+        Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
     }
 
     /// The table with its rows' places, for a `FROM`.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
+use super::rules::Rules;
 use crate::base::TableName;
-use crate::table::{Change, Design, Operation, Snapshot, TableError, storable};
+use crate::table::{Change, Design, Operation, Snapshot, TableError, Tables, storable};
 
 /// Makes `table` with these columns and no rows, in place of `base` if there is one.
 pub fn create(
+    tables: &Tables,
     table: &TableName,
     base: Option<Arc<Snapshot>>,
     columns: &Schema,
@@ -18,12 +20,14 @@ pub fn create(
     let design = match &base {
         Some(base) => {
             base.check_writable()?;
+            base.refuse_if_append_only()?;
             base.design().clone().with_schema(table, &schema)?
         }
         None => Design::new(table, &schema)?,
     };
     let design = designed(design)?;
     let schema = design.columns_of(&schema);
+    Rules::of(tables, table, &schema, &design)?;
     let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
     let mut change = Change::blank(table, base, schema, design);
     change.retire = retire;
@@ -33,8 +37,16 @@ pub fn create(
 }
 
 /// Gives `base` other columns and rules. Rows that are there are not looked at.
-pub fn redesign(base: Arc<Snapshot>, schema: SchemaRef, design: Design) -> Result<Change, TableError> {
+pub fn redesign(
+    tables: &Tables,
+    base: Arc<Snapshot>,
+    schema: SchemaRef,
+    design: Design,
+) -> Result<Change, TableError> {
     base.check_writable()?;
+    if design.constraints().count() > base.design().constraints().count() {
+        Rules::of(tables, base.table(), &schema, &design)?;
+    }
     let mut change = Change::blank(&base.table().clone(), Some(base), schema, design);
     change.operation = Operation::Alter;
     change.count_rows_after();

@@ -165,6 +165,13 @@ impl<'a> RowsWriter<'a> {
                 text.filter(|text| !text.is_empty())
             };
             let partition: Partition = columns.iter().zip(&shown).map(value).collect();
+            // The log says nothing for an empty text, as it does for a null.
+            let must = |at: &usize| !self.schema.field(*at).is_nullable();
+            let lacks =
+                self.partition_columns.iter().zip(&partition).find(|(at, value)| value.is_none() && must(at));
+            if let Some((at, _)) = lacks {
+                return Err(self.rules.null_at(self.schema.field(*at).name(), batch, row));
+            }
             rows.entry(partition).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
         }
         let stored: Vec<usize> =

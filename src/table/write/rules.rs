@@ -5,13 +5,18 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::prelude::SessionContext;
 
 use crate::base::TableName;
+use crate::table::schema::RESERVED;
 use crate::table::{Design, TableError, Tables};
 
 /// A table's rules, ready to be asked.
@@ -43,7 +48,9 @@ impl Rules {
             for (name, condition) in named {
                 let planned = context
                     .parse_sql_expr(condition, &columns)
-                    .and_then(|expr| context.create_physical_expr(expr, &columns));
+                    .and_then(|expr| simplified(&context, expr, &columns))
+                    .and_then(|expr| context.create_physical_expr(expr, &columns))
+                    .and_then(|expr| is_condition(expr, schema));
                 let holds = planned.map_err(|error| TableError::BadConstraint {
                     table: table.clone(),
                     name: name.to_owned(),
@@ -84,14 +91,19 @@ impl Rules {
         Ok(())
     }
 
+    /// The error of a row that has nothing in `column`.
+    pub(super) fn null_at(&self, column: &str, rows: &RecordBatch, row: usize) -> TableError {
+        TableError::NullNotAllowed {
+            table: self.table.clone(),
+            column: column.to_owned(),
+            row: show(rows, row).unwrap_or_default(),
+        }
+    }
+
     /// Refuses a null where there may be none. Asked before columns take the table's types, which would fail.
     pub(super) fn check_nulls(&self, rows: &RecordBatch) -> Result<(), TableError> {
         for field in self.schema.fields().iter().filter(|field| !field.is_nullable()) {
-            let null = |row: usize| TableError::NullNotAllowed {
-                table: self.table.clone(),
-                column: field.name().clone(),
-                row: show(rows, row).unwrap_or_default(),
-            };
+            let null = |row: usize| self.null_at(field.name(), rows, row);
             let found = rows
                 .schema_ref()
                 .fields()
@@ -113,19 +125,42 @@ impl Rules {
     }
 }
 
+/// Functions such as `coalesce` and `now` have to be taken apart before they can be asked.
+fn simplified(context: &SessionContext, expr: Expr, columns: &DFSchema) -> Result<Expr, DataFusionError> {
+    let state = context.state();
+    let facts = SimplifyContext::builder()
+        .with_schema(Arc::new(columns.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(facts);
+    simplifier.simplify(simplifier.coerce(expr, columns)?)
+}
+
+/// Refuses what cannot be asked of a row, or is no question.
+fn is_condition(
+    expr: Arc<dyn PhysicalExpr>,
+    schema: &SchemaRef,
+) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let none = RecordBatch::new_empty(Arc::clone(schema));
+    match expr.evaluate(&none)?.data_type() {
+        DataType::Boolean => Ok(expr),
+        other => Err(DataFusionError::Plan(format!("it is not a condition but a value of type {other}"))),
+    }
+}
+
 /// The columns of an edit that are the row's own, as `column = value, …`.
 pub(super) fn show_edit(edits: &RecordBatch, row: usize) -> Result<String, DataFusionError> {
-    let own = |name: &str| !name.starts_with("_elt_");
-    let columns: Vec<usize> =
-        (0..edits.num_columns()).filter(|at| own(edits.schema_ref().field(*at).name())).collect();
-    show(&edits.project(&columns)?, row)
+    show(edits, row)
 }
 
 /// A row as `column = value, …`, the first few columns of it.
 fn show(rows: &RecordBatch, row: usize) -> Result<String, DataFusionError> {
     const SHOWN: usize = 6;
     let options = FormatOptions::default().with_null("null");
-    let fields = rows.schema_ref().fields().iter().zip(rows.columns()).take(SHOWN);
+    let own = |name: &str| !name.starts_with(RESERVED);
+    let fields = rows.schema_ref().fields().iter().zip(rows.columns());
+    let fields = fields.filter(|(field, _)| own(field.name())).take(SHOWN);
     let parts = fields.map(|(field, column)| {
         let value = ArrayFormatter::try_new(column, &options)?.value(row).to_string();
         Ok::<_, arrow::error::ArrowError>(format!("{} = {value}", field.name()))

@@ -512,3 +512,85 @@ async fn what_changed_is_told_of_any_table_however_it_was_written() {
     sql: there is no table `main.nothing`
     ");
 }
+
+/// What a statement read is part of it: two that would each do nothing after the other do not both do something.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_not_added_on_the_strength_of_what_is_no_longer_so() {
+    let lake = TestLake::new();
+    lake.sql("create table t (id bigint)").await;
+    lake.sql("create table s as select value as id from generate_series(1, 20)").await;
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let lakehouse = lake.open();
+        writers.spawn(async move {
+            let session = lakehouse.session().await.unwrap();
+            let sql = "insert into t select id from s where id not in (select id from t)";
+            Box::pin(lakehouse.execute(&session, sql)).await.unwrap();
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(lake.rows("select count(*), count(distinct id) from t").await, "20 20");
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_refused_before_it_is_promised() {
+    let lake = TestLake::new();
+    lake.sql("create table p (a int, k varchar not null) partitioned by (k)").await;
+    lake.sql("insert into p values (1, '')").await;
+    lake.sql("create table c (a int, check (zz > 0))").await;
+    lake.sql("create table c (a int, check (a + 1))").await;
+    lake.sql("create table c (a int, b int, constraint k check (a > 0), constraint k check (b > 0))").await;
+    lake.sql("create table c (a int, at timestamp, check (coalesce(a, 1) > 0), check (at < now()))").await;
+    lake.sql("insert into c values (null, timestamp '2024-01-01 00:00:00')").await;
+    lake.sql("insert into c values (-1, timestamp '2024-01-01 00:00:00')").await;
+    lake.sql("create table b (a int, k bytea) partitioned by (k)").await;
+    lake.sql("create table e (_elt_file int)").await;
+    lake.sql("vacuum p retain 99999999999999 hours").await;
+    lake.sql(
+        "merge into c using (select 1 as a) as s on c.a = s.a when matched then update set a = 1, a = 2",
+    )
+    .await;
+    lake.sql("create table n (id int, v bigint, price decimal(10, 2), r real)").await;
+    lake.sql("insert into n values (1, 1, 10.33, 0.1)").await;
+    lake.sql("update n set price = price * 1.1").await;
+    lake.sql("merge into n using (select 3 as id) as s on n.id = s.id when not matched then insert (id, v) values (s.id, (select count(*) from n where id = 1))").await;
+    lake.sql("select * from n order by id").await;
+    lake.sql("create table z (a int, f double) partitioned by (f)").await;
+    lake.sql("insert into z values (1, -0.0), (2, 0.0)").await;
+    lake.sql("select count(*) from z where f = 0.0").await;
+    lake.sql("create table g (id int, k varchar) partitioned by (k)").await;
+    lake.sql("insert into g values (1, 'a')").await;
+    lake.sql("create or replace table g as select id, k from g").await;
+    lake.sql("alter table g alter column k set not null").await;
+    lake.sql("select * from table_changes('g', 1) order by _commit_version").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: a row for `main.p` has no `k`, which is NOT NULL: a = 1, k = 
+    sql: the constraint `check_1` of `main.c`, CHECK (zz > 0), cannot be checked: Schema error: No field named zz.
+    Valid fields are a.
+    sql: the constraint `check_1` of `main.c`, CHECK (a + 1), cannot be checked: Error during planning: it is not a condition but a value of type Int64
+    sql: two constraints are named `k`
+    sql: CREATE TABLE 0 0 0 2
+    sql: INSERT 1 0 0 3
+    sql: a row for `main.c` breaks the constraint `check_1`, CHECK (coalesce(a, 1) > 0): a = -1, at = 2024-01-01T00:00:00
+    sql: `k` is binary; partition by a number, a text or a date
+    sql: the rows for `main.e` do not fit: a column cannot be named `_elt_file`
+    sql: `99999999999999` is not a number of hours
+    sql: `a` is set twice
+    sql: CREATE TABLE 0 0 0 4
+    sql: INSERT 1 0 0 5
+    sql: UPDATE 0 1 0 6
+    sql: MERGE 1 0 0 7
+    sql: 1 1 11.36 0.1 | 3 1 - -
+    sql: CREATE TABLE 0 0 0 8
+    sql: INSERT 2 0 0 9
+    sql: 2
+    sql: CREATE TABLE 0 0 0 10
+    sql: INSERT 1 0 0 11
+    sql: CREATE TABLE 1 0 0 12
+    sql: ALTER TABLE 0 0 0 13
+    sql: 1 a insert 1 2026-01-01T00:00:19Z
+    ");
+}

@@ -66,3 +66,12 @@ async fn a_mistake_in_sql_is_shown_in_the_file_that_was_written() {
     build: no release
     ");
 }
+
+#[tokio::test]
+async fn a_version_of_a_model_is_not_taken_for_the_model() {
+    let lake = TestLake::new();
+    lake.write("models/a.sql", "select 1 as id");
+    lake.write("models/b.sql", "select * from {{ ref('a', v=2) }}");
+    let error = lake.try_build(&BuildRequest::default()).await.unwrap_err();
+    assert!(error.to_string().contains("model versions are not supported: `v=2`"), "{error}");
+}
