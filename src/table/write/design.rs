@@ -16,8 +16,25 @@ pub fn create(
     columns: &Schema,
     designed: impl FnOnce(Design) -> Result<Design, TableError>,
 ) -> Result<Change, TableError> {
+    let (schema, design) = replaced(table, base.as_deref(), columns, designed)?;
+    Rules::of(tables, table, &schema, &design)?;
+    let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
+    let mut change = Change::blank(table, base, schema, design);
+    change.retire = retire;
+    change.operation = Operation::Create;
+    change.count_rows_after();
+    Ok(change)
+}
+
+/// What a table is whose rows are all to be replaced by rows of `columns`, or that is new.
+pub(super) fn replaced(
+    table: &TableName,
+    base: Option<&Snapshot>,
+    columns: &Schema,
+    designed: impl FnOnce(Design) -> Result<Design, TableError>,
+) -> Result<(SchemaRef, Design), TableError> {
     let schema = storable(table, columns)?;
-    let design = match &base {
+    let design = match base {
         Some(base) => {
             base.check_writable()?;
             base.refuse_if_append_only()?;
@@ -26,14 +43,7 @@ pub fn create(
         None => Design::new(table, &schema)?,
     };
     let design = designed(design)?;
-    let schema = design.columns_of(&schema);
-    Rules::of(tables, table, &schema, &design)?;
-    let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
-    let mut change = Change::blank(table, base, schema, design);
-    change.retire = retire;
-    change.operation = Operation::Create;
-    change.count_rows_after();
-    Ok(change)
+    Ok((design.columns_of(&schema), design))
 }
 
 /// Gives `base` other columns and rules. Rows that are there are not looked at.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
 
+use super::design::replaced;
 use super::files::write_rows;
 use crate::base::TableName;
-use crate::table::{Change, Design, Effect, Operation, Snapshot, TableError, Tables, storable};
+use crate::table::{Change, Design, Effect, Operation, Snapshot, TableError, Tables};
 
 /// Makes `rows` the whole content of `table`, and their columns its columns.
 ///
@@ -29,17 +30,7 @@ pub async fn overwrite_as(
     rows: SendableRecordBatchStream,
     designed: impl FnOnce(Design) -> Result<Design, TableError>,
 ) -> Result<Change, TableError> {
-    let schema = storable(table, &rows.schema())?;
-    let design = match &base {
-        Some(base) => {
-            base.check_writable()?;
-            base.refuse_if_append_only()?;
-            base.design().clone().with_schema(table, &schema)?
-        }
-        None => Design::new(table, &schema)?,
-    };
-    let design = designed(design)?;
-    let schema = design.columns_of(&schema);
+    let (schema, design) = replaced(table, base.as_deref(), &rows.schema(), designed)?;
     let (add, added) = write_rows(tables, table, &schema, &design, rows).await?;
     let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
     let mut change = Change::blank(table, base, schema, design);
