@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue, Statistics, project_schema, stats::Precision};
 use datafusion::datasource::TableType;
-use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::utils::conjunction;
@@ -318,6 +318,10 @@ impl TableProvider for Scan {
             return Ok(Arc::new(EmptyExec::new(project_schema(&shown, projection)?)));
         }
         let store = session.runtime_env().object_store(store_url())?;
+        // Data files never change under their name, so a footer is read once for all queries.
+        let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
+        let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store), footers);
+        let source = source.with_parquet_file_reader_factory(Arc::new(reader));
         let logged: Vec<FieldRef> = schema.table_partition_cols().iter().cloned().collect();
         let mut files = Vec::with_capacity(scan.files.len());
         for file in &scan.files {
