@@ -15,7 +15,7 @@ use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use serde_json::{Value, json};
 
-use super::{Snapshot, TableError, WriteMode};
+use super::{TableError, WriteMode};
 use crate::base::TableName;
 
 /// The property under which a `CHECK` constraint is kept, its name following.
@@ -420,61 +420,6 @@ fn plain_field(field: &Field) -> Field {
         DataType::Utf8View => field.clone().with_data_type(DataType::Utf8),
         DataType::BinaryView => field.clone().with_data_type(DataType::Binary),
         _ => field.clone(),
-    }
-}
-
-impl Snapshot {
-    /// Refuses a table whose rows our scan would read wrongly.
-    pub(super) fn check_readable(&self) -> Result<(), TableError> {
-        const KNOWN: &[&str] = &["deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"];
-        let mut features = self.design().features(Role::Reader);
-        if self.design().properties.get("delta.columnMapping.mode").is_none_or(|mode| mode == "none") {
-            features.remove("columnMapping");
-        }
-        match features.iter().find(|feature| !KNOWN.contains(&feature.as_str())) {
-            Some(feature) => Err(self.unsupported(feature)),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses a table whose promises our writers would break.
-    pub(super) fn check_writable(&self) -> Result<(), TableError> {
-        const KNOWN: &[&str] = &[
-            "appendOnly",
-            "changeDataFeed",
-            "checkConstraints",
-            "deletionVectors",
-            "invariants",
-            "timestampNtz",
-            "v2Checkpoint",
-            "vacuumProtocolCheck",
-        ];
-        const UNUSED_UNLESS_IN_COLUMNS: &[&str] = &["generatedColumns", "identityColumns", "columnMapping"];
-        self.check_readable()?;
-        let design = self.design();
-        if let Some(feature) = design.column_feature() {
-            return Err(self.unsupported(feature));
-        }
-        let features = design.features(Role::Writer);
-        let known = |feature: &&String| {
-            KNOWN.contains(&feature.as_str()) || UNUSED_UNLESS_IN_COLUMNS.contains(&feature.as_str())
-        };
-        match features.iter().find(|feature| !known(feature)) {
-            Some(feature) => Err(self.unsupported(feature)),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses to take rows out of a table that says that none may go.
-    pub(super) fn refuse_if_append_only(&self) -> Result<(), TableError> {
-        match self.design().properties.get("delta.appendOnly") {
-            Some(value) if value == "true" => Err(TableError::AppendOnly { table: self.table().clone() }),
-            _ => Ok(()),
-        }
-    }
-
-    fn unsupported(&self, feature: &str) -> TableError {
-        TableError::UnsupportedFeature { table: self.table().clone(), feature: feature.to_owned() }
     }
 }
 

@@ -21,6 +21,7 @@ mod scan;
 mod schema;
 mod skip;
 mod snapshot;
+mod supported;
 mod tables;
 mod vacuum;
 pub mod write;
