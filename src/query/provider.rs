@@ -46,7 +46,11 @@ impl CatalogProvider for LakeCatalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if let Some(reader) = Reader::read(name) {
-            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state), reader }));
+            return Some(Arc::new(FileSchema {
+                state: Arc::clone(&self.state),
+                tables: self.scope.tables().clone(),
+                reader,
+            }));
         }
         let known = self.schema_names().iter().any(|known| known == name);
         known.then(|| {
