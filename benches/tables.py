@@ -3,7 +3,7 @@
 
     ~/.cache/elt/interop-venv/bin/python benches/tables.py ELT [--rows 10000000] [--runs 3]
 
-Needs the Python packages deltalake and duckdb. Programs take turns, each statement in a fresh process; printed are
+Needs GNU time and the Python packages deltalake and duckdb. Programs take turns, each statement in a fresh process; printed are
 medians of wall seconds, CPU seconds, peak memory in MB, bytes that the change added to the disk, and the ratio of
 wall seconds to the best peer's.
 
@@ -14,14 +14,12 @@ wall seconds to the best peer's.
 """
 
 import argparse
-import os
 import random
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import duckdb
@@ -47,14 +45,14 @@ def main() -> None:
 
 
 def cost(command: list, folder: Path) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak megabytes of one process."""
-    begun = time.monotonic()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{command} failed: {said.decode()[-500:]}")
-    return time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    """Wall seconds, CPU seconds and peak megabytes of one process, by GNU time: this one's own peak would count too."""
+    with tempfile.NamedTemporaryFile("r") as told_by_time:
+        timed = ["time", "-f", "%e %U %S %M", "-o", told_by_time.name, *command]
+        done = subprocess.run(timed, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            sys.exit(f"{command} failed: {done.stderr.decode()[-500:]}")
+        wall, user, system, peak = map(float, told_by_time.read().split())
+    return wall, user + system, peak / 1024
 
 
 def size(folder: Path) -> int:
