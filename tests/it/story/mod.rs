@@ -5,6 +5,7 @@ mod arriving; // files that come in through other doors, or come later
 mod columns; // columns get other names, and go
 mod edits;
 mod first_day; // a broken row, and what does not happen then
+mod generated; // columns that are worked out from others
 mod history; // snapshots, and the ways in which rows are put in
 mod incremental; // tables that each build adds to
 mod landing; // files that arrive, and files that should not
