@@ -120,6 +120,17 @@ impl Design {
         self.description.as_deref()
     }
 
+    /// The columns' names, in order.
+    pub fn column_names(&self) -> Vec<String> {
+        let fields = self.schema["fields"].as_array().into_iter().flatten();
+        fields.filter_map(|field| field["name"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// Whether a column may be null.
+    pub fn is_nullable(&self, column: &str) -> bool {
+        self.field(column).is_none_or(|field| field["nullable"] != false)
+    }
+
     /// The comment of a column.
     pub fn comment(&self, column: &str) -> Option<&str> {
         self.field(column)?["metadata"]["comment"].as_str()

@@ -8,7 +8,8 @@ use sqlparser::ast::{
     HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value,
 };
 
-use super::target::{folded, item, select_of, table_name, template};
+use super::edits::by_name;
+use super::target::{alone, folded, item, select_of, table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName};
 use crate::table::write;
@@ -38,7 +39,6 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         "CREATE TABLE … LIKE",
         "write `create table a as select * from b limit 0`",
     )?;
-    refuse_if(create.clone.is_some(), "CREATE TABLE … CLONE", "write `create table a as select * from b`")?;
     refuse_if(
         create.cluster_by.is_some() || create.clustered_by.is_some(),
         "CLUSTER BY",
@@ -72,6 +72,14 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
     for column in &create.columns {
         declared.column(column)?;
     }
+    let mut create = create;
+    if let Some(original) = &create.clone {
+        let target = by_name(session, original).await?;
+        declared.like(target.base.design());
+        let mut query = template("select * from t");
+        select_of(&mut query).from = vec![alone(target.plain_factor())];
+        create.query = Some(Box::new(query));
+    }
     if let HiveDistributionStyle::PARTITIONED { columns } = &create.hive_distribution {
         declared.partition_by = columns.iter().map(|column| folded(&column.name)).collect();
     }
@@ -100,6 +108,23 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
 }
 
 impl Declared {
+    /// Takes over what another table declares; what the statement says itself goes before it.
+    fn like(&mut self, design: &Design) {
+        for column in design.column_names() {
+            if !design.is_nullable(&column) {
+                self.not_null.push(column.clone());
+            }
+            self.comments.extend(design.comment(&column).map(|text| (column.clone(), text.to_owned())));
+            self.generated.extend(design.generation(&column).map(|text| (column.clone(), text.to_owned())));
+        }
+        self.partition_by = design.partition_columns().to_vec();
+        let own = std::mem::take(&mut self.properties);
+        // The numbers of its columns are given anew.
+        let taken = design.properties().iter().filter(|(key, _)| *key != "delta.columnMapping.maxColumnId");
+        self.properties = taken.map(|(key, value)| (key.clone(), value.clone())).chain(own).collect();
+        self.description = self.description.take().or_else(|| design.description().map(str::to_owned));
+    }
+
     fn options(&mut self, options: &CreateTableOptions) -> Result<(), QueryError> {
         let options = match options {
             CreateTableOptions::None => return Ok(()),

@@ -85,6 +85,11 @@ impl Target {
         Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
     }
 
+    /// The table, for a `FROM`.
+    pub(super) fn plain_factor(&self) -> TableFactor {
+        first_factor(&format!("select 1 from \"{}\".\"{}\"", self.name.schema(), self.name.table()))
+    }
+
     /// The table with its rows' places, for a `FROM`.
     pub(super) fn factor(&self) -> TableFactor {
         let mut factor = first_factor(&format!(
