@@ -144,9 +144,10 @@ pub struct Compiled {
 }
 
 impl Built {
-    /// Whether every step ended well.
+    /// Whether every step ended well, and every file that was to be landed could be read.
     pub fn is_well(&self) -> bool {
-        !self.steps.iter().any(|step| step.verdict.is_bad())
+        let unread = self.landed.iter().any(|report| report.failed().next().is_some());
+        !unread && !self.steps.iter().any(|step| step.verdict.is_bad())
     }
 }
 

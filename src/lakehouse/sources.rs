@@ -10,10 +10,10 @@ use crate::base::{
     Diagnostic, Ending, Error, Event, Result, Span, Step, TableName, Watch, grouped, parse_data_type,
 };
 use crate::compile::SourceNode;
-use crate::landing::{self, LandOptions, LandRequest, Landing, LandingError};
+use crate::landing::{self, Before, LandOptions, LandRequest, Landing, LandingError};
 use crate::query::Scope;
 use crate::release::Pins;
-use crate::table::{Change, Snapshot};
+use crate::table::Change;
 
 impl Lakehouse {
     /// Lands the declared files of every source that a selected node needs.
@@ -71,11 +71,10 @@ impl Lakehouse {
     }
 
     /// A table as elt left it, whether readers see it or not.
-    async fn head(&self, pins: &Pins, table: &TableName) -> Result<Option<Arc<Snapshot>>> {
-        match pins.head(table) {
-            Some(version) => Ok(Some(self.tables.snapshot(table, version).await?)),
-            None => Ok(None),
-        }
+    async fn head(&self, pins: &Pins, table: &TableName) -> Result<Option<Before>> {
+        let Some(version) = pins.head(table) else { return Ok(None) };
+        let snapshot = self.tables.snapshot(table, version).await?;
+        Ok(Some(Before { snapshot, is_seen: pins.tables.contains_key(table) }))
     }
 
     pub(super) fn land_request(
@@ -137,6 +136,7 @@ impl Lakehouse {
             settle: None,
             options: LandOptions::default(),
             dry_run: false,
+            first_rows: None,
         })
     }
 }
@@ -184,6 +184,7 @@ fn declared_request(
         settle: None,
         options,
         dry_run: false,
+        first_rows: None,
     })
 }
 
@@ -238,6 +239,9 @@ fn land_words(report: &LandReport) -> (Ending, String) {
         let files = copies.join(", ");
         words.push(format!("same bytes as a loaded file, left out (`on_copy: load` would take it): {files}"));
     }
+    for (path, error) in report.failed() {
+        words.push(format!("{path} could not be read and was left out: {error}"));
+    }
     for column in &report.added {
         words.push(format!("new column `{}` {}", column.name, column.data_type));
     }
@@ -248,7 +252,10 @@ fn land_words(report: &LandReport) -> (Ending, String) {
         words.push("no files".to_owned());
     }
     let bad = |account: &FileAccount| account.rescued + account.rejected + account.discarded > 0;
-    let warn =
-        !changed.is_empty() || !copies.is_empty() || report.accounts().any(bad) || report.files.is_empty();
+    let warn = report.failed().next().is_some()
+        || !changed.is_empty()
+        || !copies.is_empty()
+        || report.accounts().any(bad)
+        || report.files.is_empty();
     (if warn { Ending::Warned } else { Ending::Done }, words.join("; "))
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -15,11 +15,16 @@ use crate::table::Tables;
 
 /// Bytes read at a time.
 const PIECE: usize = 1024 * 1024;
+/// Files up to this size are kept in one request.
+const WHOLE: u64 = 4 * 1024 * 1024;
 
 /// Copies a file unchanged into the raw zone of `table`, under its load.
 ///
-/// Returns the hash of the bytes that were copied. Constant memory. The
-/// load's id is new, so nothing is ever overwritten.
+/// Returns the hash of the bytes that were copied. Constant memory. The load's id is new, so nothing is there yet; if
+/// there is, it stays.
+///
+/// # Errors
+/// [`LakeError::Store`] if something is there or the store fails, [`LandingError::Unreadable`] if the file does.
 pub(super) async fn keep(
     tables: &Tables,
     table: &TableName,
@@ -28,7 +33,17 @@ pub(super) async fn keep(
 ) -> Result<ContentHash, LandingError> {
     let path = layout::raw(table, load, file.path.replace("://", "/").trim_start_matches('/'));
     let failed = |source| LandingError::from(LakeError::Store { path: path.to_string(), source });
-    let upload = tables.lake().store().put_multipart(&path).await.map_err(failed)?;
+    let store = tables.lake().store();
+    if file.size <= WHOLE {
+        return keep_whole(&*store, &path, file).await;
+    }
+    if store.head(&path).await.is_ok() {
+        return Err(failed(object_store::Error::AlreadyExists {
+            path: path.to_string(),
+            source: "another file of this load has the same name".into(),
+        }));
+    }
+    let upload = store.put_multipart(&path).await.map_err(failed)?;
     let mut upload = WriteMultipart::new(upload);
     let mut hasher = Sha256::new();
     let mut pieces = pieces_of(file.clone());
@@ -46,6 +61,27 @@ pub(super) async fn keep(
         }
     }
     upload.finish().await.map_err(failed)?;
+    Ok(ContentHash::of(hasher))
+}
+
+/// Copies a small file in one request, which fails if something is there.
+async fn keep_whole(
+    store: &dyn ObjectStore,
+    path: &Path,
+    file: &FileStamp,
+) -> Result<ContentHash, LandingError> {
+    let (mut bytes, mut hasher) = (Vec::new(), Sha256::new());
+    let mut pieces = pieces_of(file.clone());
+    while let Some(piece) = pieces.recv().await {
+        let piece = piece.map_err(|source| LandingError::Unreadable { path: file.path.clone(), source })?;
+        hasher.update(&piece);
+        bytes.extend(piece);
+    }
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    store
+        .put_opts(path, bytes.into(), options)
+        .await
+        .map_err(|source| LandingError::from(LakeError::Store { path: path.to_string(), source }))?;
     Ok(ContentHash::of(hasher))
 }
 

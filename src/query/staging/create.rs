@@ -95,7 +95,8 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
             write::create(tables, &name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
-    Ok(Staged::change("CREATE TABLE", change))
+    let was_dropped = session.scope().pins().retired.contains_key(&name);
+    Ok(Staged::change("CREATE TABLE", if was_dropped { change.with_new_ledger() } else { change }))
 }
 
 impl Declared {
