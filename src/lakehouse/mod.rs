@@ -6,6 +6,7 @@
 //! Here: the verbs. Beside it: how a lakehouse is found ([`OpenOptions`]), what the verbs are asked and
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
+mod copy;
 mod errors;
 mod land;
 mod maintain;
