@@ -259,7 +259,7 @@ impl Lakehouse {
             before,
             took: begun.elapsed(),
         };
-        self.record(&built).await;
+        self.record(&built, &stamp).await;
         Ok(built)
     }
 
@@ -378,10 +378,13 @@ impl Lakehouse {
     }
 
     /// Keeps the run's report in the lake. What readers see does not depend on it.
-    async fn record(&self, built: &Built) {
+    async fn record(&self, built: &Built, stamp: &Stamp) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
         let document = serde_json::json!({
             "run": built.run,
+            "command": stamp.command,
+            "started_at": stamp.started,
+            "user": self.world.user,
             "release": built.release.as_ref().map(|release| release.number),
             "landed": built.landed,
             "results": steps,

@@ -31,8 +31,22 @@ pub fn within(from: &str, files: &[String], pattern: Option<&str>) -> Result<Vec
         format!("{}/{name}", place.trim_end_matches('/'))
     };
     match pattern {
-        Some(pattern) => Ok(alternatives(pattern)?.iter().map(|name| joined(literal, name)).collect()),
+        Some(pattern) => {
+            let names = alternatives(pattern)?;
+            let several = names.len() > 1;
+            let name = |name: &String| if several { as_wildcard(name) } else { name.clone() };
+            Ok(names.iter().map(|one| joined(literal, &name(one))).collect())
+        }
         None => Ok(files.iter().map(|name| joined(false, name)).collect()),
+    }
+}
+
+/// The same name as a pattern, so that it need not be there: one of several is enough.
+fn as_wildcard(name: &str) -> String {
+    let first = name.find(|letter: char| letter.is_ascii_alphanumeric());
+    match first.filter(|_| !name.contains(['*', '?', '['])) {
+        Some(at) => format!("{}[{}]{}", &name[..at], &name[at..=at], &name[at + 1..]),
+        None => name.to_owned(),
     }
 }
 
@@ -84,6 +98,7 @@ mod tests {
         assert_eq!(meant("/in", &[], None), "/in");
         assert_eq!(meant("s3://b/in/", &["a.csv", "b.csv"], None), "s3://b/in/a.csv s3://b/in/b.csv");
         assert_eq!(meant("/in/*", &[], Some("*.{csv,t{s,x}v}")), "/in/*/*.csv /in/*/*.tsv /in/*/*.txv");
+        assert_eq!(meant("/in", &[], Some("{a,b}.csv")), "/in/[a].csv /in/[b].csv");
         let dir = tempfile::tempdir().unwrap();
         let odd = dir.path().join("a[1]");
         std::fs::create_dir(&odd).unwrap();

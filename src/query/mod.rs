@@ -24,6 +24,7 @@ mod scope;
 mod session;
 mod staging;
 mod summarize;
+mod system;
 mod words;
 
 pub use error::{QueryError, SqlMistake, VALUE};

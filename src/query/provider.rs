@@ -14,6 +14,7 @@ use super::dialect::{self, Reader, Reference};
 use super::expand::expand;
 use super::files::FileSchema;
 use super::scope::Meaning;
+use super::system::{self, SystemSchema};
 use super::{QueryError, Scope};
 use crate::base::{ReleaseNumber, TableName};
 use crate::release::View;
@@ -38,8 +39,10 @@ impl std::fmt::Debug for LakeCatalog {
 impl CatalogProvider for LakeCatalog {
     fn schema_names(&self) -> Vec<String> {
         let mut names = self.scope.schemas();
-        if !names.contains(&self.default_schema) {
-            names.push(self.default_schema.clone());
+        for more in [self.default_schema.as_str(), system::SCHEMA] {
+            if !names.iter().any(|known| known == more) {
+                names.push(more.to_owned());
+            }
         }
         names
     }
@@ -48,10 +51,14 @@ impl CatalogProvider for LakeCatalog {
         if let Some(reader) = Reader::read(name) {
             return Some(Arc::new(FileSchema { state: Arc::clone(&self.state), reader }));
         }
-        let known = self.schema_names().iter().any(|known| known == name);
-        known.then(|| {
+        let known = self.scope.schemas().iter().any(|known| known == name) || *name == self.default_schema;
+        let own = known.then(|| {
             Arc::new(LakeSchema { catalog: self.clone(), schema: name.to_owned() }) as Arc<dyn SchemaProvider>
-        })
+        });
+        if name == system::SCHEMA {
+            return Some(Arc::new(SystemSchema { catalog: self.clone(), beside: own }));
+        }
+        own
     }
 }
 
@@ -108,7 +115,7 @@ impl SchemaProvider for LakeSchema {
 }
 
 impl LakeCatalog {
-    async fn plan_view(
+    pub(super) async fn plan_view(
         &self,
         name: &TableName,
         view: &View,

@@ -11,6 +11,7 @@ use sqlparser::ast::{
 use super::target::{folded, item, select_of, table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName};
+use crate::query::system;
 use crate::table::write;
 use crate::table::{Design, Snapshot, TableError, WriteMode, storable, version_at};
 
@@ -53,6 +54,11 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
     )?;
     let name = table_name(session, &create.name)?;
+    refuse_if(
+        system::holds(&name),
+        &format!("a table of the name `{name}`, which is elt's own,"),
+        "put it in another schema",
+    )?;
     let exists = session.scope().has(&name);
     if exists && create.if_not_exists {
         return Ok(Staged::nothing("CREATE TABLE"));

@@ -1,5 +1,6 @@
 //! What users do, as they would tell it.
 
+mod about_itself; // the tables of the schema `elt`
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
