@@ -6,6 +6,7 @@
 //! _elt/prepared/<n>.json              what release n is going to be, written before any table moves
 //! _elt/releases/<n>.json              release n, sealed: what readers see
 //! _elt/runs/<run>.json                what a build did
+//! _elt/probe                          shows that the store keeps the first of two writers (not on a local disk)
 //! _elt/lock                           who is writing (on a local disk)
 //! ```
 
@@ -19,6 +20,9 @@ pub const RELEASES: &str = "_elt/releases";
 pub const PREPARED: &str = "_elt/prepared";
 /// The file that a writer locks, on a local disk.
 pub const LOCK: &str = "_elt/lock";
+
+/// The document that is written to see whether a store keeps the first of two writers.
+pub const PROBE: &str = "_elt/probe";
 
 /// The root of a Delta table.
 pub fn table(name: &TableName) -> Path {

@@ -16,7 +16,7 @@ impl Lakehouse {
     pub(super) async fn copy_into(&self, session: &Session, copy: &CopyInto) -> Result<Outcome> {
         let order = order(copy, session.default_schema())?;
         if !order.dry_run {
-            self.tables().lake().check_writable().map_err(TableError::from)?;
+            self.tables().lake().check_writable().await.map_err(TableError::from)?;
         }
         let landed = Box::pin(self.land_files(&order, &Unwatched)).await?;
         Ok(if order.dry_run { validated(&landed) } else { copied(&landed) })

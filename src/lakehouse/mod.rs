@@ -31,7 +31,7 @@ use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
 use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKind};
 use crate::table::Tables;
-use open::Found;
+use open::{Found, Place};
 
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
@@ -76,8 +76,11 @@ impl Lakehouse {
         open: impl Fn(&Path) -> Result<Lake, LakeError>,
     ) -> Result<Self> {
         let found = Found::from(options, &world)?;
-        let folder = found.lake_folder(options)?;
-        Ok(found.with(world, open(&folder)?))
+        let lake = match found.place(options) {
+            Place::Folder(folder) => open(&folder)?,
+            Place::Url(url) => Lake::at(&url, &world.env)?,
+        };
+        Ok(found.with(world, lake))
     }
 
     /// The project of a folder on a given lake, wherever the project says its lake is.
@@ -291,6 +294,7 @@ impl Lakehouse {
 
     /// Takes the writer's place and finishes what a writer before may have left.
     async fn begin_writing(&self, what: &str, watch: &dyn Watch) -> Result<LakeLock> {
+        self.tables.lake().check_writable().await?;
         let lock = self.tables.lake().lock(&self.world, what)?;
         if let Some(Recovered { release }) = release::recover(self.tables.lake()).await? {
             let how = if release.is_published() { "finished" } else { "abandoned" };

@@ -37,6 +37,7 @@ impl Lakehouse {
         if !session.writes(sql)? {
             return Ok((session.execute(sql).await?, session.clone()));
         }
+        self.tables().lake().check_writable().await.map_err(TableError::from)?;
         release::recover(self.tables().lake()).await?;
         let mut session = session.clone();
         for attempt in 0.. {
@@ -44,7 +45,6 @@ impl Lakehouse {
             if staged.is_empty() {
                 return Ok((told(&staged, None), session));
             }
-            self.tables().lake().check_writable().map_err(TableError::from)?;
             let run = self.world().id();
             let pause = jitter(&run, attempt);
             let proposal = Proposal {

@@ -32,7 +32,7 @@ pub(super) async fn keep(
     file: &FileStamp,
 ) -> Result<ContentHash, LandingError> {
     let path = layout::raw(table, load, file.path.replace("://", "/").trim_start_matches('/'));
-    let failed = |source| LandingError::from(LakeError::Store { path: path.to_string(), source });
+    let failed = |failure| LandingError::from(LakeError::Store { path: path.to_string(), failure });
     let store = tables.lake().store();
     if file.size <= WHOLE {
         return keep_whole(&*store, &path, file).await;
@@ -81,7 +81,7 @@ async fn keep_whole(
     store
         .put_opts(path, bytes.into(), options)
         .await
-        .map_err(|source| LandingError::from(LakeError::Store { path: path.to_string(), source }))?;
+        .map_err(|failure| LandingError::from(LakeError::Store { path: path.to_string(), failure }))?;
     Ok(ContentHash::of(hasher))
 }
 

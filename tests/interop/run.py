@@ -41,19 +41,24 @@ def packages(venv: Path) -> Path:
 
     What must be there ends the run if it cannot be installed; DuckDB is said loudly and done without.
     """
-    python = venv / "bin" / "python"
-    if not is_installed(venv, "requirements.txt"):
-        print(f"making a virtual environment in {venv}", flush=True)
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=False)
-        if made.returncode != 0:
-            sys.exit("cannot make a virtual environment; on Debian: apt-get install python3-venv")
-        if not install(venv, "requirements.txt"):
-            sys.exit("cannot install the packages of tests/interop/requirements.txt; see above")
+    python = packages_of(venv, "requirements.txt")
     if not is_installed(venv, "requirements-duckdb.txt") and not install(venv, "requirements-duckdb.txt"):
         print("=" * 80)
         print("DuckDB's delta extension cannot be installed here: ITS CHECKS ARE SKIPPED")
         print("=" * 80, flush=True)
     return python
+
+
+def packages_of(venv: Path, requirements: str) -> Path:
+    """Makes the virtual environment with what one requirements file pins, unless it is there, and returns its Python."""
+    if not is_installed(venv, requirements):
+        print(f"making a virtual environment in {venv}", flush=True)
+        made = subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=False)
+        if made.returncode != 0:
+            sys.exit("cannot make a virtual environment; on Debian: apt-get install python3-venv")
+        if not install(venv, requirements):
+            sys.exit(f"cannot install the packages of tests/interop/{requirements}; see above")
+    return venv / "bin" / "python"
 
 
 def install(venv: Path, requirements: str) -> bool:

@@ -153,7 +153,7 @@ async fn rules_hold_whichever_way_a_row_comes() {
 
 #[tokio::test]
 async fn rows_are_kept_in_a_folder_for_each_value_of_a_partition_column() {
-    let lake = TestLake::new();
+    let lake = TestLake::on_disk();
     lake.sql("create table days (id int, d date, note string) using delta partitioned by (d, note)").await;
     lake.sql("insert into days select i, date '2024-01-01' + cast(i % 2 as int), case when i = 3 then null when i = 4 then 'a b/c' else 'x' end from generate_series(1, 6) as t (i)").await;
     lake.sql("select * from days order by id").await;
@@ -430,7 +430,7 @@ async fn many_writers_at_once_lose_nothing_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn maintenance_changes_no_row_and_takes_nothing_that_can_be_asked_for() {
-    let lake = TestLake::new();
+    let lake = TestLake::on_disk();
     lake.sql("create table t (n bigint) tblproperties ('delta.enableDeletionVectors' = 'true', 'elt.writeMode' = 'merge-on-read')").await;
     for n in 0..10 {
         lake.sql(&format!("insert into t values ({n}), ({n} + 100)")).await;
