@@ -56,5 +56,15 @@ async fn files_of_a_bucket_are_loaded_once_by_folder_glob_and_copy_into() {
     lake.sql("select id, city, year from crm.people order by id").await;
     lake.land_as("crm.people", &[&format!("{}/none.csv", inbox.url)], &[]).await;
     let story = lake.story().replace(&inbox.url, "@");
-    assert_snapshot!(story, @"");
+    assert_snapshot!(story, @"
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0, read 1 loaded 1 rescued 0 rejected 0  release 1
+    land: crm.people  known, known  nothing new
+    land: crm.people  known, read 1 loaded 1 rescued 0 rejected 0, known  release 2
+    land: crm.people  changed: @/a.csv, known  nothing new
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0, known  release 3
+    sql: @/d.csv.gz is damaged: it cannot be read to its end as gzip
+    sql: 1 1 0 0 0 1 1 0 4
+    sql: 1 Bergen - | 2 Rome 2013 | 5 Deep - | 6 Lima -
+    land: there is no file or folder: @/none.csv
+    ");
 }
