@@ -55,6 +55,7 @@ impl Lakehouse {
         }
         request.at_hand.clone_from(&order.at_hand);
         request.settle = order.settle;
+        request.may_be_nothing = order.settle.is_some();
         request.dry_run = order.dry_run;
         request.first_rows = order.first_rows;
         let landing = self.land_one(&pins, request, watch).await?;

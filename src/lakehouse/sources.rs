@@ -35,7 +35,8 @@ impl Lakehouse {
             if source.landing.is_none() || !needed(&node.id) {
                 continue;
             }
-            let request = declared_request(&self.root, node, source, Some(&[]))?;
+            let mut request = declared_request(&self.root, node, source, Some(&[]))?;
+            request.may_be_nothing = true;
             let landing = self.land_one(pins, request, watch).await?;
             let changes: Vec<Arc<Change>> = landing.changes.into_iter().map(Arc::new).collect();
             for change in &changes {
@@ -134,6 +135,7 @@ impl Lakehouse {
             patterns: patterns.to_vec(),
             at_hand: Vec::new(),
             settle: None,
+            may_be_nothing: false,
             options: LandOptions::default(),
             dry_run: false,
             first_rows: None,
@@ -182,6 +184,7 @@ fn declared_request(
         patterns,
         at_hand: Vec::new(),
         settle: None,
+        may_be_nothing: false,
         options,
         dry_run: false,
         first_rows: None,

@@ -121,7 +121,7 @@ impl Attempt<'_> {
         let files: Vec<FileStamp> = taken.iter().map(|file| file.stamp.clone()).collect();
         let known = self.known.clone();
         let failing = blocking(move || Ok(failing(&files, &options, &known, schema.as_ref()))).await?;
-        let all = failing.len() == taken.len() && self.request.settle.is_none();
+        let all = failing.len() == taken.len() && !self.request.may_be_nothing;
         if failing.is_empty() || all {
             return Err(error);
         }

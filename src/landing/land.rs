@@ -35,6 +35,8 @@ pub struct LandRequest {
     pub options: LandOptions,
     /// How long a file has to be left alone before it is taken. Files that are said to be of the future are taken.
     pub settle: Option<Duration>,
+    /// Whether it is no error if not one file can be read that was to be loaded.
+    pub may_be_nothing: bool,
     /// Whether nothing is to be written: no change, no copies, only the report of what would be.
     pub dry_run: bool,
     /// How many rows a dry run looks at, and those that come with them; nothing means all.

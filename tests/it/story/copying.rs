@@ -1,5 +1,7 @@
 //! COPY INTO and COPY TO: files in and out by SQL.
 
+use elt::base::ErrorKind;
+use elt::lakehouse::BuildRequest;
 use insta::assert_snapshot;
 
 use crate::test_lake::TestLake;
@@ -121,6 +123,30 @@ async fn a_file_that_cannot_be_read_fails_alone() {
     copy into: 50000 50000 1 0 0 1 1 0 2
     sql: 50002 99
     ");
+}
+
+#[tokio::test]
+async fn a_build_goes_on_without_a_damaged_file_and_does_not_call_that_well() {
+    for policy in ["skip", "fail"] {
+        let lake = TestLake::new();
+        lake.write(
+            "models/s.yml",
+            &format!("sources: [{{name: crm, tables: [{{name: people, config: {{location: 'inbox/*', on_damaged: {policy}}}}}]}}]"),
+        );
+        lake.write("models/n.sql", "select count(*) as n from {{ source('crm', 'people') }}");
+        lake.write("inbox/a.csv", "id\n1\n2");
+        lake.write_bytes("inbox/b.parquet", b"PAR1 and no more");
+        let built = lake.try_build(&BuildRequest::default()).await;
+        lake.sql("select * from n").await;
+        match (policy, built) {
+            ("skip", Ok(built)) => assert!(!built.is_well()),
+            ("fail", Err(error)) => assert_eq!(error.kind(), ErrorKind::Data),
+            (policy, other) => panic!("{policy}: {other:?}"),
+        }
+        let told = lake.story();
+        let last = if policy == "skip" { "sql: 2\n" } else { "sql: there is no table `n`\n" };
+        assert!(told.ends_with(last), "{told}");
+    }
 }
 
 #[tokio::test]
