@@ -166,7 +166,8 @@ async fn keep_raw(
     taken: &[Taken],
 ) -> Result<(), LandingError> {
     for file in taken {
-        if raw::keep(tables, &request.table, load, &file.stamp).await? != file.content {
+        let kept = raw::keep(tables, &request.table, load, &file.stamp).await?;
+        if kept.is_some_and(|kept| kept != file.content) {
             return Err(LandingError::Moving { path: file.stamp.path.clone() });
         }
     }

@@ -1,6 +1,7 @@
 //! Where are the bytes kept as they came?
 
 use std::io::Read;
+use std::path::Path as FsPath;
 
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart};
@@ -20,22 +21,30 @@ const WHOLE: u64 = 4 * 1024 * 1024;
 
 /// Copies a file unchanged into the raw zone of `table`, under its load.
 ///
-/// Returns the hash of the bytes that were copied. Constant memory. The load's id is new, so nothing is there yet; if
-/// there is, it stays.
+/// Constant memory. The load's id is new, so nothing is there yet; if there is, it stays. From a folder to a folder the
+/// system copies by itself, and shares the bytes where it can; otherwise they go through us, and the hash of what was
+/// copied is returned.
 ///
 /// # Errors
-/// [`LakeError::Store`] if something is there or the store fails, [`LandingError::Unreadable`] if the file does.
+/// [`LakeError::Store`] if something is there or the store fails, [`LandingError::Unreadable`] if the file does,
+/// [`LandingError::Moving`] if it is not as long as it was.
 pub(super) async fn keep(
     tables: &Tables,
     table: &TableName,
     load: &str,
     file: &FileStamp,
-) -> Result<ContentHash, LandingError> {
+) -> Result<Option<ContentHash>, LandingError> {
     let path = layout::raw(table, load, file.path.replace("://", "/").trim_start_matches('/'));
     let failed = |failure| LandingError::from(LakeError::Store { path: path.to_string(), failure });
+    if let Some(folder) = tables.lake().folder() {
+        let (folder, path, file) = (folder.to_owned(), path.clone(), file.clone());
+        let copied = tokio::task::spawn_blocking(move || keep_here(&folder, &path, &file));
+        copied.await.expect("copying does not panic, and the runtime is not shutting down")?;
+        return Ok(None);
+    }
     let store = tables.lake().store();
     if file.size <= WHOLE {
-        return keep_whole(&*store, &path, file).await;
+        return keep_whole(&*store, &path, file).await.map(Some);
     }
     if store.head(&path).await.is_ok() {
         return Err(failed(object_store::Error::AlreadyExists {
@@ -61,7 +70,37 @@ pub(super) async fn keep(
         }
     }
     upload.finish().await.map_err(failed)?;
-    Ok(ContentHash::of(hasher))
+    Ok(Some(ContentHash::of(hasher)))
+}
+
+/// Copies a file to a lake in a folder; it has its name when it is whole and on the disk.
+fn keep_here(lake: &FsPath, path: &Path, file: &FileStamp) -> Result<(), LandingError> {
+    let failed = |source: std::io::Error| {
+        let failure = object_store::Error::Generic { store: "LocalFileSystem", source: source.into() };
+        LandingError::from(LakeError::Store { path: path.to_string(), failure })
+    };
+    let unreadable = |source| LandingError::Unreadable { path: file.path.clone(), source };
+    let target = lake.join(path.as_ref());
+    let folder = target.parent().unwrap_or(lake);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut unnamed = tempfile::Builder::new();
+    #[cfg(unix)]
+    unnamed.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let copy = unnamed.tempfile_in(folder).map_err(failed)?;
+    let mut from = std::fs::File::open(&file.on_disk).map_err(unreadable)?;
+    // Between two files the system copies, without a detour through our memory.
+    let length = std::io::copy(&mut from, &mut copy.as_file()).map_err(failed)?;
+    if length != file.size {
+        return Err(LandingError::Moving { path: file.path.clone() });
+    }
+    copy.as_file().sync_all().map_err(failed)?;
+    copy.persist_noclobber(&target).map_err(|error| failed(error.error))?;
+    // The name, and those of folders that may be new.
+    #[cfg(unix)]
+    for above in folder.ancestors().take_while(|above| above.starts_with(lake)) {
+        std::fs::File::open(above).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Copies a small file in one request, which fails if something is there.

@@ -42,10 +42,13 @@ pub(super) struct SystemTable {
     rows: Rows,
 }
 
+/// Reads the rows of a table from what a session can see.
+type ReadRows = for<'a> fn(&'a LakeCatalog) -> BoxFuture<'a, Result<Vec<Row>, QueryError>>;
+
 /// Where a table's rows come from.
 enum Rows {
     /// From the lake's documents, when they are asked for.
-    Read(for<'a> fn(&'a LakeCatalog) -> BoxFuture<'a, Result<Vec<Row>, QueryError>>),
+    Read(ReadRows),
     /// From other tables.
     Query(fn(&Scope) -> String),
 }
