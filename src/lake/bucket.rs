@@ -67,13 +67,14 @@ fn profile(env: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, Stri
             "AWS_PROFILE is `{name}`, and neither ~/.aws/config nor ~/.aws/credentials has it"
         ));
     }
-    if !has_keys && !said.contains_key("aws_access_key_id") {
-        if let Some(from) = KEYS_FROM.iter().find(|key| said.contains_key(**key)) {
-            return Err(format!(
-                "the profile `{wanted}` gets its keys by `{from}`, which elt does not follow; set them by \
-                 `eval \"$(aws configure export-credentials --profile {wanted} --format env)\"`"
-            ));
-        }
+    if !has_keys
+        && !said.contains_key("aws_access_key_id")
+        && let Some(from) = KEYS_FROM.iter().find(|key| said.contains_key(**key))
+    {
+        return Err(format!(
+            "the profile `{wanted}` gets its keys by `{from}`, which elt does not follow; set them by \
+             `eval \"$(aws configure export-credentials --profile {wanted} --format env)\"`"
+        ));
     }
     let known = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region", "endpoint_url"];
     let known = said.into_iter().filter(|(key, _)| known.contains(&key.as_str()));

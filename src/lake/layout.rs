@@ -24,8 +24,11 @@ pub const LOCK: &str = "_elt/lock";
 /// The document that is written to see whether a store keeps the first of two writers.
 pub const PROBE: &str = "_elt/probe";
 
-/// The root of a Delta table.
+/// The root of a Delta table. One outside the lake is opened as if it were all of a lake.
 pub fn table(name: &TableName) -> Path {
+    if name.is_outside() {
+        return Path::default();
+    }
     Path::from(format!("tables/{}/{}", name.schema(), name.table()))
 }
 
@@ -67,6 +70,13 @@ pub fn release(number: ReleaseNumber) -> Path {
 /// The report of a run.
 pub fn run(id: &str) -> Path {
     Path::from(format!("_elt/runs/{id}.json"))
+}
+
+/// The version that a Delta log's file, an entry or a checkpoint of any kind, belongs to.
+pub fn version_of(path: &Path) -> Option<u64> {
+    let (digits, rest) = path.filename()?.split_at_checked(20)?;
+    let is_known = rest == ".json" || rest.starts_with(".checkpoint.");
+    is_known.then(|| digits.parse().ok()).flatten()
 }
 
 /// The number in the name of a release, prepared release or log entry.

@@ -25,6 +25,7 @@ mod session;
 mod staging;
 mod summarize;
 mod system;
+mod thrift;
 mod words;
 
 pub use error::{QueryError, SqlMistake, VALUE};

@@ -49,7 +49,11 @@ impl CatalogProvider for LakeCatalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if let Some(reader) = Reader::read(name) {
-            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state), reader }));
+            return Some(Arc::new(FileSchema {
+                state: Arc::clone(&self.state),
+                tables: self.scope.tables().clone(),
+                reader,
+            }));
         }
         let known = self.scope.schemas().iter().any(|known| known == name) || *name == self.default_schema;
         let own = known.then(|| {

@@ -14,7 +14,7 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, describe, export, mend, words};
+use super::{Outcome, QueryError, Scope, SqlMistake, describe, export, mend, thrift, words};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -170,7 +170,7 @@ impl Session {
     pub(super) async fn rows_of_plan(&self, plan: LogicalPlan) -> Result<Outcome, QueryError> {
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
         let frame = frame.map_err(|error| self.with_suggestion(error.into()))?;
-        let rows = Box::pin(frame.execute_stream()).await;
+        let rows = Box::pin(thrift::rows(frame)).await;
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }
 
