@@ -144,7 +144,7 @@ async fn a_build_goes_on_without_a_damaged_file_and_does_not_call_that_well() {
             (policy, other) => panic!("{policy}: {other:?}"),
         }
         let told = lake.story();
-        let last = if policy == "skip" { "sql: 2\n" } else { "sql: there is no table `n`\n" };
+        let last = if policy == "skip" { "sql: 2\n" } else { "sql: there is no table `main.n`\n" };
         assert!(told.ends_with(last), "{told}");
     }
 }
