@@ -110,7 +110,7 @@ pub enum QueryError {
     /// A table could not be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Table(#[from] TableError),
+    Table(TableError),
     /// A release could not be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -156,6 +156,19 @@ impl QueryError {
                 DataFusionError::Internal(_) => ErrorKind::Internal,
                 _ => ErrorKind::Data,
             },
+        }
+    }
+}
+
+impl From<TableError> for QueryError {
+    /// Rows that a query could not give are the query's mistake.
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Rows(inner) => match mistake(&inner) {
+                Some(mistake) => Self::Sql(mistake),
+                None => Self::Table(TableError::Rows(inner)),
+            },
+            other => Self::Table(other),
         }
     }
 }

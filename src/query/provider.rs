@@ -55,11 +55,12 @@ impl CatalogProvider for LakeCatalog {
                 reader,
             }));
         }
-        let known = self.scope.schemas().iter().any(|known| known == name) || *name == self.default_schema;
-        let own = known.then(|| {
-            Arc::new(LakeSchema { catalog: self.clone(), schema: name.to_owned() }) as Arc<dyn SchemaProvider>
-        });
-        if name == system::SCHEMA {
+        // Names of tables and schemas have no case, quoted or not.
+        let own = [self.scope.schemas(), vec![self.default_schema.clone()]].concat();
+        let known = own.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+        let own = known
+            .map(|schema| Arc::new(LakeSchema { catalog: self.clone(), schema }) as Arc<dyn SchemaProvider>);
+        if name.eq_ignore_ascii_case(system::SCHEMA) {
             return Some(Arc::new(SystemSchema { catalog: self.clone(), beside: own }));
         }
         own
@@ -87,9 +88,6 @@ impl SchemaProvider for LakeSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let reference = Reference::read(name);
         let Ok(name) = TableName::new(&self.schema, &reference.table) else { return Ok(None) };
-        if reference.table != name.table() {
-            return Ok(None);
-        }
         if reference.places {
             return Ok(self.catalog.scope.places(&name).await?);
         }

@@ -28,7 +28,7 @@ use place::{Place, Written};
 /// # Errors
 /// The query fails, an option is wrong, or the file cannot be written. Then what was there before is there still.
 pub(super) async fn copy_to(session: &Session, copy: CopyTo) -> Result<Outcome, QueryError> {
-    let options = Options::read(&copy.file, &copy.options)?;
+    let mut options = Options::read(&copy.file, &copy.options)?;
     let mut plan = Box::pin(session.plan(*copy.query)).await?;
     let schema = std::sync::Arc::new(plan.schema().as_arrow().clone());
     options.check(&schema)?;

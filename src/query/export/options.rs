@@ -195,12 +195,18 @@ impl Options {
         Ok(())
     }
 
-    /// Checks the options against the columns that are to be written.
+    /// Checks the options against the columns that are to be written, and finds those whose names were written in
+    /// another case.
     ///
     /// # Errors
     /// A column to partition by that is not there or has no plain values, or no column that is left.
-    pub(super) fn check(&self, schema: &Schema) -> Result<(), SqlMistake> {
-        for column in &self.partition_by {
+    pub(super) fn check(&mut self, schema: &Schema) -> Result<(), SqlMistake> {
+        for column in &mut self.partition_by {
+            if schema.field_with_name(column).is_err()
+                && schema.field_with_name(&column.to_lowercase()).is_ok()
+            {
+                *column = column.to_lowercase();
+            }
             let Ok(field) = schema.field_with_name(column) else {
                 let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
                 let help = did_you_mean(column, names.iter().copied());

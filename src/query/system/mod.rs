@@ -73,7 +73,7 @@ pub(super) fn holds(name: &TableName) -> bool {
 }
 
 fn find(name: &str) -> Option<&'static SystemTable> {
-    TABLES.iter().find(|table| table.name == name)
+    TABLES.iter().find(|table| table.name.eq_ignore_ascii_case(name))
 }
 
 /// The schema `elt` of a session, with tables of the lake's own that are in a schema of that name.

@@ -322,7 +322,7 @@ async fn copy_to_folders_named_by_values() {
         .await;
     found = glob(&lake, "out");
     lake.note(&found.join(" "));
-    copy(&lake, "copy (select 5 as a, 2 as part) to '@/out' (format csv, partition_by part, overwrite_or_ignore, write_partition_columns)").await;
+    copy(&lake, "copy (select 5 as a, 2 as part) to '@/out' (format csv, partition_by Part, overwrite_or_ignore, write_partition_columns)").await;
     lake.note(&text(&lake, "out/part=2/data_0.csv"));
     lake.write("out/mine.txt", "mine");
     copy(&lake, "copy (select 5 as a, 2 as part) to '@/out' (format csv, partition_by part, overwrite)")

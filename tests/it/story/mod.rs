@@ -4,8 +4,8 @@ mod about_itself; // the tables of the schema `elt`
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
-mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod columns; // columns get other names, and go
+mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod edits;
 mod first_day; // a broken row, and what does not happen then
 mod history; // snapshots, and the ways in which rows are put in
@@ -15,4 +15,5 @@ mod nasty; // files as the world makes them
 mod other_writers; // other programs, other processes, and power cuts
 mod project; // what is wrong with a project, all at once
 mod promises;
+mod races; // two writers at one table
 mod seeds_and_packages; // a dbt project as it is cloned // unit tests, contracts, kept failures
