@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use sqlparser::ast::{
-    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr,
+    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr, GeneratedAs,
     HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value,
 };
 
@@ -20,6 +20,7 @@ use crate::table::{Design, Snapshot, TableError, WriteMode, storable, version_at
 struct Declared {
     not_null: Vec<String>,
     comments: Vec<(String, String)>,
+    generated: Vec<(String, String)>,
     partition_by: Vec<String>,
     properties: Vec<(String, String)>,
     description: Option<String>,
@@ -158,10 +159,18 @@ impl Declared {
                         "no lakehouse enforces keys: state it as a data test, `unique` or `relationships`, in a schema.yml",
                     ));
                 }
+                ColumnOption::Generated {
+                    generated_as: GeneratedAs::Always | GeneratedAs::ExpStored,
+                    generation_expr: Some(expression),
+                    sequence_options: _,
+                    generation_expr_mode: _, // VIRTUAL or STORED: Delta's are stored
+                    generated_keyword: _,
+                } => self.generated.push((name.clone(), expression.to_string())),
                 other => {
                     return Err(not_supported(
                         &format!("`{other}` for the column `{name}`"),
-                        "NOT NULL, CHECK and COMMENT are what there is; give values in the query that writes",
+                        "NOT NULL, CHECK, COMMENT and GENERATED ALWAYS AS (…) are what there is; give values in the query \
+                         that writes",
                     ));
                 }
             }
@@ -176,6 +185,9 @@ impl Declared {
         }
         for (column, comment) in &self.comments {
             design = design.with_comment(column, comment);
+        }
+        for (column, expression) in &self.generated {
+            design = design.with_generation(column, expression);
         }
         Ok(design
             .partitioned_by(self.partition_by.clone())?

@@ -65,6 +65,12 @@ impl Target {
         Expr::CompoundIdentifier(vec![self.alias.clone(), Ident::with_quote('"', name)])
     }
 
+    /// What a column holds after the row was changed in others: what it held, or, if it is worked out from others, what
+    /// comes of them now.
+    pub(super) fn kept(&self, name: &str) -> Expr {
+        if self.base.design().generation(name).is_some() { null() } else { self.column(name) }
+    }
+
     /// A value on its way into a column. As in SQL, fractions are rounded to what the column holds.
     pub(super) fn assigned(&self, column: &str, value: Expr) -> Expr {
         let Ok(field) = self.base.schema().field_with_name(column) else { return value };

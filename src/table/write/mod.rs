@@ -10,6 +10,7 @@ mod compact;
 mod design;
 mod edit;
 mod files;
+mod generated;
 mod merge;
 mod mode;
 mod overwrite;
@@ -18,6 +19,7 @@ mod restore;
 mod rules;
 mod statistics;
 mod touch;
+mod zorder;
 
 pub use append::{NewColumns, append};
 pub use compact::{Compaction, compact, worth_compacting};

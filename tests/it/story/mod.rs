@@ -8,6 +8,7 @@ mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod edits;
 mod first_day; // a broken row, and what does not happen then
+mod generated; // columns that are worked out from others
 mod history; // snapshots, and the ways in which rows are put in
 mod incremental; // tables that each build adds to
 mod landing; // files that arrive, and files that should not
