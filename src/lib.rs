@@ -62,7 +62,9 @@
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |
 //! | read another file format | [`landing::format`], [`landing::read`] |
-//! | add an option of landing | [`landing::options`] |
+//! | add an option of landing | [`landing::options`]; what COPY INTO calls it, `lakehouse/copy.rs` |
+//! | add a format that COPY … TO writes | `query/export/` |
+//! | add a table of the schema `elt` | `query/system/` |
 //! | understand a crash | [`release`], `tests/it/fault.rs` |
 //!
 //! Rooms that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it

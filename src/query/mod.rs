@@ -7,7 +7,7 @@
 //! A statement that still carries a version clause never reaches DataFusion's planner, which would
 //! drop the clause and answer from the newest version.
 //!
-//! A statement that writes gives a [`Staged`]: changes, not yet published.
+//! A statement that writes gives a [`Staged`]: changes, not yet published. `COPY … TO` writes files outside the lake.
 //!
 //! Not here: making anything visible (`release`).
 
@@ -15,6 +15,7 @@ mod describe;
 pub mod dialect;
 mod error;
 mod expand;
+mod export;
 mod files;
 mod mend;
 mod outcome;
@@ -23,6 +24,7 @@ mod scope;
 mod session;
 mod staging;
 mod summarize;
+mod system;
 mod thrift;
 mod words;
 

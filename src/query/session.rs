@@ -14,7 +14,7 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, describe, mend, thrift, words};
+use super::{Outcome, QueryError, Scope, SqlMistake, describe, export, mend, thrift, words};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -94,7 +94,7 @@ impl Session {
     pub fn writes(&self, sql: &str) -> Result<bool, QueryError> {
         Ok(matches!(
             dialect::parse(sql)?,
-            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_)
+            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_)
         ))
     }
 
@@ -102,6 +102,14 @@ impl Session {
     pub fn vacuum(&self, sql: &str) -> Result<Option<dialect::Vacuum>, QueryError> {
         match dialect::parse(sql)? {
             Statement::Vacuum(vacuum) => Ok(Some(vacuum)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Which files a statement would have landed; nothing if it is another statement.
+    pub fn copy_into(&self, sql: &str) -> Result<Option<dialect::CopyInto>, QueryError> {
+        match dialect::parse(sql)? {
+            Statement::CopyInto(copy) => Ok(Some(copy)),
             _ => Ok(None),
         }
     }
@@ -121,7 +129,8 @@ impl Session {
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
-            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) => {
+            Statement::CopyTo(copy) => Box::pin(export::copy_to(self, copy)).await,
+            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_) => {
                 let mistake = SqlMistake::new("elt::sql::read_only", "this session only reads");
                 Err(mistake.help("run the statement with `elt sql`, or through `Lakehouse::execute`").into())
             }
@@ -150,11 +159,17 @@ impl Session {
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
         let setting = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
         let plan = Box::pin(self.plan(statement)).await?;
+        let Some(setting) = setting else { return self.rows_of_plan(plan).await };
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
-        let frame = frame.map_err(|error| match &setting {
-            Some(setting) => words::setting_mistake(setting, &error).into(),
-            None => self.with_suggestion(error.into()),
-        })?;
+        let frame = frame.map_err(|error| words::setting_mistake(&setting, &error))?;
+        let rows = Box::pin(frame.execute_stream()).await;
+        Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
+    }
+
+    /// The rows of a query that was planned.
+    pub(super) async fn rows_of_plan(&self, plan: LogicalPlan) -> Result<Outcome, QueryError> {
+        let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
+        let frame = frame.map_err(|error| self.with_suggestion(error.into()))?;
         let rows = Box::pin(thrift::rows(frame)).await;
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }

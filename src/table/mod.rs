@@ -30,7 +30,7 @@ mod vacuum;
 pub mod write;
 
 pub use as_of::version_at;
-pub use change::{Change, Effect, Operation};
+pub use change::{Change, Effect, LEDGER, Operation};
 pub use changes::changes;
 pub use checkpoint::{CHECKPOINT_EVERY, last_checkpoint, write_checkpoint};
 pub use design::Design;

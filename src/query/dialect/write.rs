@@ -167,7 +167,7 @@ fn are(tokens: &[TokenWithSpan], words: &[&str]) -> bool {
 }
 
 /// Tokens in place of those at `like`, where the statement has them.
-fn spelled(sql: &str, like: &TokenWithSpan) -> Vec<TokenWithSpan> {
+pub(super) fn spelled(sql: &str, like: &TokenWithSpan) -> Vec<TokenWithSpan> {
     let tokens = tokenize(sql).expect("our own words are correct");
     let solid = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     solid.map(|token| TokenWithSpan { span: like.span, ..token }).collect()

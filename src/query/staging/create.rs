@@ -12,6 +12,7 @@ use super::edits::by_name;
 use super::target::{alone, folded, item, select_of, table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName};
+use crate::query::system;
 use crate::table::write;
 use crate::table::{Design, Snapshot, TableError, WriteMode, storable, version_at};
 
@@ -54,6 +55,11 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
     )?;
     let name = table_name(session, &create.name)?;
+    refuse_if(
+        system::holds(&name),
+        &format!("a table of the name `{name}`, which is elt's own,"),
+        "put it in another schema",
+    )?;
     let exists = session.scope().has(&name);
     if exists && create.if_not_exists {
         return Ok(Staged::nothing("CREATE TABLE"));
@@ -104,7 +110,8 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
             write::create(tables, &name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
-    Ok(Staged::change("CREATE TABLE", change))
+    let was_dropped = session.scope().pins().retired.contains_key(&name);
+    Ok(Staged::change("CREATE TABLE", if was_dropped { change.with_new_ledger() } else { change }))
 }
 
 impl Declared {
