@@ -18,12 +18,13 @@ pub struct SqlMistake {
     message: String,
     place: Option<(usize, usize)>,
     help: Option<String>,
+    meant: Option<String>,
 }
 
 impl SqlMistake {
     /// A mistake with a stable code.
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), place: None, help: None }
+        Self { code, message: message.into(), place: None, help: None, meant: None }
     }
 
     /// There is no statement.
@@ -50,6 +51,17 @@ impl SqlMistake {
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// It is a column's name, and this is the only column that differs in no more than the case of its letters.
+    pub(super) fn meaning(mut self, column: &str) -> Self {
+        self.meant = Some(column.to_owned());
+        self
+    }
+
+    /// The column that was meant beyond doubt.
+    pub(super) fn meant(&self) -> Option<&str> {
+        self.meant.as_deref()
     }
 
     /// The same, unless it says already what to do next.

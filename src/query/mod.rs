@@ -11,6 +11,7 @@
 //!
 //! Not here: making anything visible (`release`).
 
+mod cases;
 mod describe;
 pub mod dialect;
 mod error;

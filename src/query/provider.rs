@@ -15,7 +15,7 @@ use super::expand::expand;
 use super::files::FileSchema;
 use super::scope::Meaning;
 use super::system::{self, SystemSchema};
-use super::{QueryError, Scope};
+use super::{QueryError, Scope, cases};
 use crate::base::{ReleaseNumber, TableName};
 use crate::release::View;
 
@@ -129,8 +129,18 @@ impl LakeCatalog {
         dialect::honour(&mut statement).map_err(|mistake| in_view(mistake.into()))?;
         let state = self.state.get().and_then(|state| state());
         let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
-        Box::pin(expand(&state, &mut statement, release)).await.map_err(in_view)?;
-        dialect::prepare(&mut statement, release).map_err(|mistake| in_view(mistake.into()))?;
-        Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await
+        loop {
+            let mut spelt = statement.clone();
+            let planned = async {
+                Box::pin(expand(&state, &mut spelt, release)).await?;
+                dialect::prepare(&mut spelt, release)?;
+                let spelt = EngineStatement::Statement(Box::new(spelt));
+                Ok::<_, QueryError>(Box::pin(state.statement_to_plan(spelt)).await?)
+            };
+            match Box::pin(planned).await {
+                Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
+                planned => return planned.map_err(in_view),
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, describe, export, mend, thrift, words};
+use super::{Outcome, QueryError, Scope, SqlMistake, cases, describe, export, mend, thrift, words};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -175,6 +175,15 @@ impl Session {
     }
 
     pub(super) async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+        loop {
+            match Box::pin(self.plan_as_spelt(statement.clone())).await {
+                Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
+                planned => return planned,
+            }
+        }
+    }
+
+    async fn plan_as_spelt(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
         dialect::honour(&mut statement)?;
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;

@@ -132,7 +132,16 @@ fn no_such_column(field: &Column, valid: &[Column]) -> SqlMistake {
         });
     }
     let known: Vec<String> = valid.iter().map(|field| field.name().to_owned()).collect();
-    let mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"));
+    let mut mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"));
+    let is_alike = |column: &&Column| {
+        let same_table = field.relation.is_none() || field.relation == column.relation;
+        same_table && column.name().eq_ignore_ascii_case(name)
+    };
+    let mut alike: Vec<&str> = valid.iter().filter(is_alike).map(Column::name).collect();
+    alike.dedup();
+    if let [meant] = alike[..] {
+        mistake = mistake.meaning(meant);
+    }
     match did_you_mean(name, known.iter().map(String::as_str)) {
         Some(help) => mistake.help(help),
         None if known.is_empty() => mistake,

@@ -147,3 +147,34 @@ async fn a_clone_has_the_rows_and_the_rules_of_its_original() {
     sql: CONVERT TO DELTA is not supported, because a table's files are in the lake, each written with its statistics
     ");
 }
+
+#[tokio::test]
+async fn a_column_is_found_in_whatever_letters_it_is_written() {
+    let lake = TestLake::new();
+    lake.sql("create table t (\"Id\" int, \"Full Name\" varchar, n int)").await;
+    lake.sql("insert into t values (1, 'Ann', 5), (2, 'Bob', 6)").await;
+    lake.sql("select ID, N, \"Full Name\" from t where t.id > 1 order by iD").await;
+    lake.sql("select a.id, b.n from t as a join t as b on a.ID = b.id order by 1").await;
+    lake.sql("select sum(ID) over (order by n) as total from t order by total").await;
+    lake.sql("update t set n = Id * 10 where ID = 1").await;
+    lake.sql("create table v as select id + 1 as more, \"Id\" from t").await;
+    lake.sql("select MORE, id from v order by 1").await;
+    lake.sql("select \"ID\" from t").await;
+    lake.sql("create table u as select 1 as id, 2 as \"Id\"").await;
+    lake.sql("create table u as select 1 as \"ID\"").await;
+    lake.sql("select id from u").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 2 0 0 2
+    sql: 2 6 Bob
+    sql: 1 5 | 2 6
+    sql: 1 | 3
+    sql: UPDATE 0 1 0 3
+    sql: CREATE TABLE 2 0 0 4
+    sql: 2 1 | 3 2
+    sql: there is no column `ID`
+    sql: the rows for `main.u` do not fit: two columns are named `Id`
+    sql: CREATE TABLE 1 0 0 5
+    sql: 1
+    ");
+}

@@ -1,0 +1,61 @@
+//! What if a column is written in other letters than it has, `id` for `Id`?
+//!
+//! The engine folds names without quotes to lower case and finds only columns that are so. A name that it does not find
+//! and that fits one column in all but the case of its letters means that column: it is written as it is, in quotes.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Ident, Statement, VisitMut, VisitorMut};
+
+use super::SqlMistake;
+
+/// Spells the column that the mistake is about as it is, and says whether there was one to spell.
+pub(super) fn corrected(statement: &mut Statement, mistake: &SqlMistake) -> bool {
+    let Some(meant) = mistake.meant() else { return false };
+    let mut speller = Speller { meant, place: mistake.place(), found: false };
+    let _: ControlFlow<()> = statement.visit(&mut speller);
+    speller.found
+}
+
+struct Speller<'a> {
+    meant: &'a str,
+    /// Line and column of the name, or of the whole that it is the end of.
+    place: Option<(usize, usize)>,
+    found: bool,
+}
+
+impl Speller<'_> {
+    fn spell(&mut self, whole: Option<(u64, u64)>, name: &mut Ident) {
+        let at = |(line, column): (u64, u64)| (usize::try_from(line).ok(), usize::try_from(column).ok());
+        let is_there = |(line, column): (usize, usize)| {
+            let own = (name.span.start.line, name.span.start.column);
+            [Some(own), whole].into_iter().flatten().any(|place| at(place) == (Some(line), Some(column)))
+        };
+        let is_it = name.quote_style.is_none()
+            && name.value.eq_ignore_ascii_case(self.meant)
+            && self.place.is_none_or(is_there);
+        if is_it {
+            self.meant.clone_into(&mut name.value);
+            name.quote_style = Some('"');
+            self.found = true;
+        }
+    }
+}
+
+impl VisitorMut for Speller<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(name) => self.spell(None, name),
+            Expr::CompoundIdentifier(parts) => {
+                let whole = parts.first().map(|first| (first.span.start.line, first.span.start.column));
+                if let Some(name) = parts.last_mut() {
+                    self.spell(whole, name);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
