@@ -3,8 +3,8 @@
 //! # The house
 //!
 //! ```text
-//!              cli        repl                       doors     translate, print
-//!                 \         |
+//!              cli        repl        serve          doors     translate, print, authenticate
+//!                 \         |         /
 //!                      lakehouse                     hall      one verb per thing a user can ask
 //!                 /         |         \
 //!           landing       build        |             work      raw files in · models to tables
@@ -61,12 +61,13 @@
 //! | change how a word of SQL is understood | [`query::dialect`] |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |
+//! | change what a driver is told over Flight SQL | [`serve`]; which drivers ask what: `tests/interop/flight.py` |
 //! | read another file format | [`landing::format`], [`landing::read`] |
 //! | add an option of landing | [`landing::options`] |
 //! | understand a crash | [`release`], `tests/it/fault.rs` |
 //!
-//! Rooms that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it
-//! will index are written already) and `serve` (Arrow Flight SQL).
+//! A room that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it
+//! will index are written already).
 
 pub mod base;
 
@@ -89,5 +90,7 @@ pub mod build;
 pub mod lakehouse;
 
 pub mod repl;
+
+pub mod serve;
 
 pub mod cli;

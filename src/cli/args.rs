@@ -1,5 +1,6 @@
 //! What can be typed?
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -111,6 +112,8 @@ pub(super) enum Command {
     Land(LandArgs),
     /// Query the lake, or open the SQL shell
     Sql(SqlArgs),
+    /// Answer programs over Arrow Flight SQL: ADBC, JDBC and ODBC drivers
+    Serve(ServeArgs),
     /// List sources, models and tests
     #[command(visible_alias = "list")]
     Ls(LsArgs),
@@ -316,6 +319,28 @@ pub(super) struct SqlArgs {
     /// table, line, csv, tsv, json, jsonl, markdown, html or insert
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ServeArgs {
+    /// Address to listen at; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:32010")]
+    pub(super) listen: SocketAddr,
+    /// Let clients change tables
+    #[arg(long)]
+    pub(super) writable: bool,
+    /// Certificate to encrypt with, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// Key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// Statements that run at once; others wait [default: 4 per core, 8 at least]
+    #[arg(long, value_name = "N")]
+    pub(super) max_queries: Option<usize>,
+    /// Seconds that a statement may take, until its last row was fetched
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) query_timeout: u64,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -7,6 +7,8 @@
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
 mod errors;
+mod ingest;
+mod known;
 mod land;
 mod maintain;
 mod open;
@@ -32,6 +34,8 @@ use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKi
 use crate::table::Tables;
 use open::Found;
 
+pub use ingest::Rows;
+pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
@@ -44,7 +48,10 @@ pub use crate::compile::{Earlier, Manifest, Materialization, Node, NodeId, NodeK
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::query::dialect::{Piece, Split, split};
-pub use crate::query::{Outcome, QueryError, Session, SqlMistake};
+pub use crate::query::{
+    Files, IfAbsent, IfThere, Outcome, Prepared, QueryError, Session, SqlMistake, StatementKind, bound, bound_rows,
+    is_time_zone,
+};
 pub use crate::release::Release;
 pub use crate::table::Commit;
 
@@ -56,6 +63,19 @@ pub struct Lakehouse {
     project: Option<LoadOptions>,
     root: PathBuf,
     default_schema: String,
+}
+
+/// How a session sees the lake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// The release; the newest if nothing.
+    pub release: Option<ReleaseNumber>,
+    /// The schema of names without one; the lakehouse's own if nothing.
+    pub schema: Option<String>,
+    /// The time zone that instants are told in, one that [`is_time_zone`] knows.
+    pub time_zone: Option<String>,
+    /// Whether files outside the lake can be read by name.
+    pub files: Files,
 }
 
 impl Lakehouse {
@@ -114,6 +134,26 @@ impl Lakehouse {
     pub async fn session_at(&self, number: ReleaseNumber) -> Result<Session> {
         let pins = release::release(self.tables.lake(), number).await?.pinned();
         Ok(Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default()))
+    }
+
+    /// A session that is as its user wants it, of the newest release or of one that was asked for.
+    pub async fn session_as(&self, manner: &Manner) -> Result<Session> {
+        let pins = match manner.release {
+            Some(number) => release::release(self.tables.lake(), number).await?.pinned(),
+            None => self.pins().await?,
+        };
+        let schema = manner.schema.as_deref().unwrap_or(&self.default_schema);
+        let limits = Limits { files: manner.files, ..Limits::default() };
+        let session = Session::new(Scope::of(self.tables.clone(), pins), schema, limits);
+        Ok(match &manner.time_zone {
+            Some(zone) => session.in_zone(zone),
+            None => session,
+        })
+    }
+
+    /// The schema of names that are written without one.
+    pub fn default_schema(&self) -> &str {
+        &self.default_schema
     }
 
     /// The sealed releases, newest first.

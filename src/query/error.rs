@@ -145,6 +145,20 @@ impl QueryError {
     }
 }
 
+impl QueryError {
+    /// Why the engine failed, in its own words, if it was the engine.
+    pub fn cause_words(&self) -> Option<String> {
+        let Self::Engine(error) = self else { return None };
+        let words = error.find_root().strip_backtrace();
+        Some(words.split("\nThis issue was likely caused by a bug").next().unwrap_or_default().trim().to_owned())
+    }
+
+    /// Whether there was not enough memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Engine(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
+    }
+}
+
 impl From<DataFusionError> for QueryError {
     /// Finds our own errors inside DataFusion's, and a mistake of the user's where it is one.
     fn from(error: DataFusionError) -> Self {

@@ -16,7 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::dialect::Reader;
 use super::provider::StateOf;
-use super::{QueryError, SqlMistake};
+use super::{Files, QueryError, SqlMistake};
 use crate::base::did_you_mean;
 
 /// The schema in which a quoted name is a file's.
@@ -24,6 +24,8 @@ pub(super) struct FileSchema {
     pub(super) state: StateOf,
     /// How they are read.
     pub(super) reader: Reader,
+    /// Whether they are read at all.
+    pub(super) files: Files,
 }
 
 impl std::fmt::Debug for FileSchema {
@@ -43,6 +45,11 @@ impl SchemaProvider for FileSchema {
     }
 
     async fn table(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if self.files == Files::OutOfReach {
+            let mistake = SqlMistake::new("elt::sql::no_files", "files cannot be read by name here");
+            let help = "only the tables of the lake are served; land the file: `elt land source.table FILE`";
+            return Err(QueryError::Sql(mistake.help(help)).into());
+        }
         let state = self.state.get().and_then(|state| state());
         let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
         let exists = match is_glob(path) && !path.contains("://") {

@@ -14,7 +14,7 @@ use super::dialect::{self, Reader, Reference};
 use super::expand::expand;
 use super::files::FileSchema;
 use super::scope::Meaning;
-use super::{QueryError, Scope};
+use super::{Files, QueryError, Scope};
 use crate::base::{ReleaseNumber, TableName};
 use crate::release::View;
 
@@ -26,6 +26,8 @@ pub(super) type StateOf = Arc<OnceLock<Box<dyn Fn() -> Option<SessionState> + Se
 pub(super) struct LakeCatalog {
     pub(super) scope: Arc<Scope>,
     pub(super) default_schema: String,
+    /// Whether files by name are part of it.
+    pub(super) files: Files,
     pub(super) state: StateOf,
 }
 
@@ -46,7 +48,8 @@ impl CatalogProvider for LakeCatalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if let Some(reader) = Reader::read(name) {
-            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state), reader }));
+            let files = self.files;
+            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state), reader, files }));
         }
         let known = self.schema_names().iter().any(|known| known == name);
         known.then(|| {

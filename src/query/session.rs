@@ -22,14 +22,27 @@ use crate::base::did_you_mean;
 pub struct Limits {
     /// Parts of a query that run at once; nothing means one per core.
     pub threads: Option<usize>,
+    /// Whether files outside the lake can be read by their names.
+    pub files: Files,
+}
+
+/// Whether a statement may read files of this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Files {
+    /// As whoever runs the program may.
+    #[default]
+    Readable,
+    /// None: whoever asks is somewhere else.
+    OutOfReach,
 }
 
 /// A query's world: one scope, from the first statement to the last.
 #[derive(Clone)]
 pub struct Session {
-    context: SessionContext,
+    pub(super) context: SessionContext,
     scope: Arc<Scope>,
     default_schema: String,
+    time_zone: Option<String>,
     limits: Limits,
 }
 
@@ -65,13 +78,14 @@ impl Session {
         let catalog = LakeCatalog {
             scope: Arc::clone(&scope),
             default_schema: default_schema.to_owned(),
+            files: limits.files,
             state: Arc::new(OnceLock::new()),
         };
         let weak = context.state_weak_ref();
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
         context.register_catalog("elt", Arc::new(catalog));
-        Self { context, scope, default_schema: default_schema.to_owned(), limits }
+        Self { context, scope, default_schema: default_schema.to_owned(), time_zone: None, limits }
     }
 
     /// What the session sees.
@@ -87,7 +101,20 @@ impl Session {
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
-        Self::new(Scope::of(self.scope.tables().clone(), pins), &self.default_schema, self.limits)
+        let same = Self::new(Scope::of(self.scope.tables().clone(), pins), &self.default_schema, self.limits);
+        match &self.time_zone {
+            Some(zone) => same.in_zone(zone),
+            None => same,
+        }
+    }
+
+    /// The same session, with instants told in this time zone. `zone` is one that [`is_time_zone`] knows.
+    #[must_use]
+    pub fn in_zone(mut self, zone: &str) -> Self {
+        let state = self.context.state_ref();
+        state.write().config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
+        self.time_zone = Some(zone.to_owned());
+        self
     }
 
     /// Whether a statement changes tables.
@@ -140,7 +167,14 @@ impl Session {
 
     /// Finds every mistake of a query that can be found without reading a row.
     pub async fn check(&self, sql: &str) -> Result<arrow::datatypes::SchemaRef, QueryError> {
-        let plan = Box::pin(self.plan(dialect::parse_query(sql)?)).await?;
+        self.columns_given(Box::pin(self.plan(dialect::parse_query(sql)?)).await?)
+    }
+
+    /// The columns that a plan gives, once its types are settled.
+    pub(super) fn columns_given(
+        &self,
+        plan: LogicalPlan,
+    ) -> Result<arrow::datatypes::SchemaRef, QueryError> {
         let state = self.context.state();
         let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
         let analyzed = analyzed.map_err(|error| self.with_suggestion(error.into()))?;
@@ -150,8 +184,17 @@ impl Session {
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
         let setting = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
         let plan = Box::pin(self.plan(statement)).await?;
+        self.run_plan(plan, setting.as_deref()).await
+    }
+
+    /// Runs what was planned; `setting` is the statement, if it sets something.
+    pub(super) async fn run_plan(
+        &self,
+        plan: LogicalPlan,
+        setting: Option<&str>,
+    ) -> Result<Outcome, QueryError> {
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
-        let frame = frame.map_err(|error| match &setting {
+        let frame = frame.map_err(|error| match setting {
             Some(setting) => words::setting_mistake(setting, &error).into(),
             None => self.with_suggestion(error.into()),
         })?;
@@ -170,7 +213,7 @@ impl Session {
     }
 
     /// Adds the name that was probably meant to "there is no table", or no function.
-    fn with_suggestion(&self, error: QueryError) -> QueryError {
+    pub(super) fn with_suggestion(&self, error: QueryError) -> QueryError {
         let QueryError::Sql(mistake) = error else { return error };
         let named = |kind: &str| {
             let rest = mistake.message().strip_prefix("there is no ")?.strip_prefix(kind)?;
@@ -203,6 +246,11 @@ impl Session {
         let (scalar, aggregate) = (state.scalar_functions().keys(), state.aggregate_functions().keys());
         scalar.chain(aggregate).chain(state.window_functions().keys()).cloned().collect()
     }
+}
+
+/// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.
+pub fn is_time_zone(text: &str) -> bool {
+    text.parse::<arrow::array::timezone::Tz>().is_ok()
 }
 
 /// SQL's type names, where a lake differs from DataFusion: timestamps have microseconds, as in Delta.

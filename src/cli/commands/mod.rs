@@ -9,6 +9,7 @@ pub(super) mod ls;
 pub(super) mod maintain;
 pub(super) mod releases;
 pub(super) mod rollback;
+pub(super) mod serve;
 pub(super) mod sql;
 pub(super) mod study;
 

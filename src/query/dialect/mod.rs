@@ -14,8 +14,9 @@ mod write;
 
 pub(super) use clauses::select_all_from;
 pub(super) use files::Reader;
+pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};
-pub(super) use statement::empty_query;
+pub(super) use statement::{empty_query, tokenize};
 pub use statement::{Statement, parse, parse_query};
 pub(super) use time_travel::{FILES, Reference};
 pub(super) use write::{ALL_COLUMNS, PLACES};

@@ -9,9 +9,12 @@
 mod alter;
 mod create;
 mod edits;
+mod ingest;
 mod insert;
 mod merge;
 mod target;
+
+pub use ingest::{IfAbsent, IfThere};
 
 use std::collections::BTreeMap;
 
