@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::error::Result as EngineResult;
-use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -111,8 +111,17 @@ impl Session {
     /// The same session, with instants told in this time zone. `zone` is one that [`is_time_zone`] knows.
     #[must_use]
     pub fn in_zone(mut self, zone: &str) -> Self {
-        let state = self.context.state_ref();
-        state.write().config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
+        let shared = self.context.state_ref();
+        let mut state = shared.write();
+        state.config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
+        // Functions that depend on a setting keep what it was when they were registered.
+        let options = state.config().options();
+        let functions = state.scalar_functions().values();
+        let changed: Vec<_> = functions.filter_map(|udf| udf.inner().with_updated_config(options)).collect();
+        for function in changed {
+            drop(state.register_udf(Arc::new(function))); // returns the one that it replaces; never fails
+        }
+        drop(state);
         self.time_zone = Some(zone.to_owned());
         self
     }

@@ -139,7 +139,7 @@ impl Endpoint {
         let agreed = client.agreed();
         let session = self.session(&agreed).await?;
         let turn = self.workers.turn().await?;
-        let (lakehouse, sql, limit) = (self.lakehouse.clone(), sql.to_owned(), self.workers.limits.time);
+        let (lakehouse, sql) = (self.lakehouse.clone(), sql.to_owned());
         let work = async move {
             let _turn = turn;
             let (outcome, _) = Box::pin(lakehouse.execute(&session, &sql)).await.map_err(query_status)?;
@@ -147,9 +147,7 @@ impl Endpoint {
             let told = outcome.collect().await.map_err(query_status)?;
             Ok(Done { rows: rows_changed(&told), told, told_schema })
         };
-        self.workers
-            .run(async move { tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(too_long(limit))) })
-            .await
+        self.workers.run_in_time(work).await
     }
 }
 
@@ -166,13 +164,6 @@ pub(super) fn may_write(client: &Client) -> Result<(), Status> {
         ))),
         None => Ok(()),
     }
-}
-
-pub(super) fn too_long(limit: std::time::Duration) -> Status {
-    Status::deadline_exceeded(format!(
-        "the statement took longer than {} s\nhelp: ask for less, or start the server with a higher `--query-timeout`",
-        limit.as_secs()
-    ))
 }
 
 /// The statement with values in its places, if there are any.

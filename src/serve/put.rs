@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use tonic::{Status, Streaming};
 
 use super::clients::Client;
-use super::endpoint::{Endpoint, may_write, too_long};
+use super::endpoint::{Endpoint, may_write};
 use super::error::{malformed, not_supported, query_status};
 use super::settings::CATALOG;
 use crate::base::TableName;
@@ -108,7 +108,7 @@ impl Endpoint {
         let (table, if_absent, if_there) = self.target(&order, agreed.manner.schema.as_deref())?;
         let session = self.session(&agreed).await?;
         let turn = self.workers.turn().await?;
-        let (lakehouse, limit) = (self.lakehouse.clone(), self.workers.limits.time);
+        let lakehouse = self.lakehouse.clone();
         let work = async move {
             let _turn = turn;
             let (schema, rows) = rows(sent).await?;
@@ -116,9 +116,7 @@ impl Endpoint {
             let (count, _) = Box::pin(ingested).await.map_err(query_status)?;
             Ok(i64::try_from(count).unwrap_or(i64::MAX))
         };
-        self.workers
-            .run(async move { tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(too_long(limit))) })
-            .await
+        self.workers.run_in_time(work).await
     }
 
     /// Which table is meant, and what to do if it is there or not.

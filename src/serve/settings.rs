@@ -99,9 +99,8 @@ impl Endpoint {
         value: Option<&str>,
     ) -> Result<Agreed, NotSet> {
         let Some(setting) = Setting::named(name) else {
-            let known = SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
             let all: Vec<&str> = SETTINGS.iter().map(|(_, names)| names[0]).collect();
-            let help = did_you_mean(name, known).unwrap_or_else(|| format!("there are: {}", all.join(", ")));
+            let help = did_you_mean(name, all.iter().copied()).unwrap_or_else(|| format!("there are: {}", all.join(", ")));
             return Err(NotSet::Name(format!("`{name}` cannot be set here\nhelp: {help}")));
         };
         let value = value.filter(|value| !value.is_empty());

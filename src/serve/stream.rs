@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::clients::Client;
-use super::endpoint::{Endpoint, too_long};
+use super::endpoint::Endpoint;
 use super::error::query_status;
 use super::statements::{Answer, Promised};
 use super::wire::{fit, pieces};
-use super::workers::broken;
+use super::workers::{broken, too_long};
 
 /// What `DoGet` answers with.
 pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
@@ -41,9 +41,10 @@ impl Endpoint {
         let mut sending = self.statements.sending(handle, &promised);
         let (sender, receiver) = mpsc::channel(AHEAD);
         let endpoint = Arc::clone(self);
-        self.workers.begin(async move {
+        tokio::spawn(async move {
             let (mut cancelled, mut stopped) = (promised.cancelled.subscribe(), endpoint.stopped.subscribe());
             let limit = endpoint.workers.limits.time;
+            let rows = endpoint.workers.run(Arc::clone(&endpoint).rows(promised, sender.clone()));
             let ended = tokio::select! {
                 biased;
                 // The reader has gone: nobody is left to tell.
@@ -51,7 +52,7 @@ impl Endpoint {
                 _ = cancelled.wait_for(|now| *now) => Err(Status::cancelled("the statement was cancelled")),
                 _ = stopped.wait_for(|now| *now) => Err(Status::unavailable("the server is stopping")),
                 () = tokio::time::sleep(limit) => Err(too_long(limit)),
-                ended = endpoint.rows(&promised, &sender) => ended,
+                ended = rows => ended,
             };
             let last = match ended {
                 Ok(()) => {
@@ -76,11 +77,7 @@ impl Endpoint {
     }
 
     /// Runs a query and sends its rows.
-    async fn rows(
-        &self,
-        promised: &Promised,
-        sender: &mpsc::Sender<Sent>,
-    ) -> Result<(), Status> {
+    async fn rows(self: Arc<Self>, promised: Arc<Promised>, sender: mpsc::Sender<Sent>) -> Result<(), Status> {
         let Answer::Query(prepared) = &promised.answer else { return Ok(()) };
         let _turn = self.workers.turn().await?;
         let outcome = prepared.run().await.map_err(query_status)?;

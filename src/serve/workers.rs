@@ -50,9 +50,16 @@ pub(super) struct Workers {
 
 impl Workers {
     pub(super) fn new(limits: ServeLimits) -> std::io::Result<Self> {
-        // Planning a deep statement takes more stack than a thread has by default.
-        let runtime =
-            Builder::new_multi_thread().enable_all().thread_name("query").thread_stack_size(8 << 20).build()?;
+        // A join of everything with everything computes for minutes without a pause, and keeps its thread although it
+        // was cancelled. So that others need not wait for it, each statement has a thread, however few the cores.
+        let threads = limits.running.clamp(2, 128);
+        let runtime = Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(threads)
+            .thread_name("query")
+            // Planning a deep statement takes more stack than a thread has by default.
+            .thread_stack_size(8 << 20)
+            .build()?;
         let turns = Arc::new(Semaphore::new(limits.running.max(1)));
         Ok(Self { runtime: Some(runtime), turns, waiting: AtomicUsize::new(0), limits })
     }
@@ -94,9 +101,13 @@ impl Workers {
         }
     }
 
-    /// Computes something that nobody waits for.
-    pub(super) fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.handle().spawn(work);
+    /// Computes something that may take as long as a statement.
+    pub(super) async fn run_in_time<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let limit = self.limits.time;
+        tokio::time::timeout(limit, self.run(work)).await.unwrap_or_else(|_| Err(too_long(limit)))
     }
 
     fn handle(&self) -> Handle {
@@ -133,6 +144,13 @@ impl Drop for Queued<'_> {
 fn busy(because: &str) -> Status {
     Status::resource_exhausted(format!(
         "the server is busy: {because}\nhelp: try again, or start it with a higher `--max-queries`"
+    ))
+}
+
+pub(super) fn too_long(limit: Duration) -> Status {
+    Status::deadline_exceeded(format!(
+        "the statement took longer than {} s\nhelp: ask for less, or start the server with a higher `--query-timeout`",
+        limit.as_secs_f64()
     ))
 }
 
