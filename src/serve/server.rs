@@ -129,6 +129,8 @@ impl Server {
             .http2_max_header_list_size(64 << 10)
             .max_concurrent_streams(1024);
         if let Some(identity) = identity {
+            // Two providers are in the tree, and rustls does not choose. If the program has chosen already, that holds.
+            drop(rustls::crypto::ring::default_provider().install_default());
             transport = transport.tls_config(ServerTlsConfig::new().identity(identity)).map_err(failed)?;
         }
         let incoming = TcpIncoming::from(listener)
