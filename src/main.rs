@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     let env: std::collections::BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let filter = env.get("ELT_LOG").map_or("error", String::as_str);
+    // What a library logs on its way to an error, the error says too.
+    let filter = env.get("ELT_LOG").map_or("off,elt=error", String::as_str);
     tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr).init();
     let first =
         |keys: &[&str]| keys.iter().find_map(|key| env.get(*key).filter(|value| !value.is_empty()).cloned());

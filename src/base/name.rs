@@ -45,6 +45,16 @@ impl TableName {
         }
     }
 
+    /// What a table outside the lake is called: by its folder or URL. It has no schema.
+    pub fn outside(place: &str) -> Self {
+        Self { schema: String::new(), table: place.to_owned() }
+    }
+
+    /// Whether it is one outside the lake.
+    pub fn is_outside(&self) -> bool {
+        self.schema.is_empty()
+    }
+
     /// The schema part.
     pub fn schema(&self) -> &str {
         &self.schema
@@ -74,7 +84,10 @@ fn part(text: &str) -> Result<String, NameError> {
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.schema, self.table)
+        match self.is_outside() {
+            true => f.write_str(&self.table),
+            false => write!(f, "{}.{}", self.schema, self.table),
+        }
     }
 }
 

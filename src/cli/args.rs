@@ -37,11 +37,11 @@ pub(super) struct Place {
         help_heading = "Place"
     )]
     project_dir: Option<PathBuf>,
-    /// Folder of the lake [default: as the profile says, or `lake` in the project]
+    /// Folder or URL of the lake: `./lake`, `s3://bucket/lake` [default: as the profile says, or `lake` in the project]
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = "PLACE",
         env = "ELT_LAKE",
         hide_env = true,
         help_heading = "Place"

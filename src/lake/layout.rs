@@ -6,6 +6,7 @@
 //! _elt/prepared/<n>.json              what release n is going to be, written before any table moves
 //! _elt/releases/<n>.json              release n, sealed: what readers see
 //! _elt/runs/<run>.json                what a build did
+//! _elt/probe                          shows that the store keeps the first of two writers (not on a local disk)
 //! _elt/lock                           who is writing (on a local disk)
 //! ```
 
@@ -20,8 +21,14 @@ pub const PREPARED: &str = "_elt/prepared";
 /// The file that a writer locks, on a local disk.
 pub const LOCK: &str = "_elt/lock";
 
-/// The root of a Delta table.
+/// The document that is written to see whether a store keeps the first of two writers.
+pub const PROBE: &str = "_elt/probe";
+
+/// The root of a Delta table. One outside the lake is opened as if it were all of a lake.
 pub fn table(name: &TableName) -> Path {
+    if name.is_outside() {
+        return Path::default();
+    }
     Path::from(format!("tables/{}/{}", name.schema(), name.table()))
 }
 
@@ -63,6 +70,13 @@ pub fn release(number: ReleaseNumber) -> Path {
 /// The report of a run.
 pub fn run(id: &str) -> Path {
     Path::from(format!("_elt/runs/{id}.json"))
+}
+
+/// The version that a Delta log's file, an entry or a checkpoint of any kind, belongs to.
+pub fn version_of(path: &Path) -> Option<u64> {
+    let (digits, rest) = path.filename()?.split_at_checked(20)?;
+    let is_known = rest == ".json" || rest.starts_with(".checkpoint.");
+    is_known.then(|| digits.parse().ok()).flatten()
 }
 
 /// The number in the name of a release, prepared release or log entry.

@@ -7,12 +7,14 @@
 //!
 //! Not here: what the documents and the files mean.
 
+mod bucket;
 mod durable;
 mod error;
 pub mod layout;
 mod lock;
 mod store;
 
+pub use bucket::connect;
 pub use error::LakeError;
 pub use lock::{Holder, LakeLock};
 pub(crate) use store::json;

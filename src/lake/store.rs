@@ -1,21 +1,28 @@
 //! What is a lake, to the rooms above?
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+use url::Url;
 
 use super::durable::DurableLocal;
 use super::{LakeError, LakeLock, layout, lock};
 use crate::base::World;
+
+/// How long to wait for another writer of the same document.
+const BESIDE_ANOTHER: Duration = Duration::from_millis(100);
 
 /// A root folder, or any object store, and what lies under it. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +31,7 @@ pub struct Lake {
     absent: bool,
     folder: Option<PathBuf>,
     shown: Arc<str>,
+    keeps_first: Arc<OnceCell<()>>,
 }
 
 /// What came of an attempt to write a document that may be written once.
@@ -56,21 +64,58 @@ impl Lake {
             shown: folder.display().to_string().into(),
             folder: Some(root),
             absent: false,
+            keeps_first: Arc::new(OnceCell::new_with(Some(()))),
         })
     }
 
-    /// Whether it can be written to.
+    /// Whether it can be written to. A store is asked once whether, of two writers of one document, it refuses the
+    /// second: everything is decided by that.
     ///
     /// # Errors
-    /// [`LakeError::CannotOpen`] if it was opened to be read and its folder is not there.
-    pub fn check_writable(&self) -> Result<(), LakeError> {
-        match self.absent {
-            false => Ok(()),
-            true => Err(LakeError::CannotOpen {
+    /// [`LakeError::CannotOpen`] if it was opened to be read and its folder is not there,
+    /// [`LakeError::KeepsLast`] if the store would keep the second.
+    pub async fn check_writable(&self) -> Result<(), LakeError> {
+        if self.absent {
+            return Err(LakeError::CannotOpen {
                 url: self.shown.to_string(),
                 because: "there is no such folder; `elt build` and `elt land` make it".to_owned(),
-            }),
+            });
         }
+        self.keeps_first.get_or_try_init(|| self.probe()).await.map(|_| ())
+    }
+
+    /// Writes the probe document until the store says that it is there already; twice must be enough.
+    async fn probe(&self) -> Result<(), LakeError> {
+        let path = Path::from(layout::PROBE);
+        for _ in 0..2 {
+            match self.store.put_opts(&path, "who comes first stays".into(), PutMode::Create.into()).await {
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
+                Err(
+                    object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. },
+                ) => break,
+                Err(failure) => return Err(unavailable(&path, failure)),
+            }
+        }
+        Err(LakeError::KeepsLast { url: self.shown.to_string() })
+    }
+
+    /// Opens the lake in an object store, as `connect` understands the URL. Nothing is asked of the store yet.
+    ///
+    /// # Errors
+    /// [`LakeError::CannotOpen`] if it is no URL of a store that a lake can be in.
+    pub fn at(url: &str, env: &BTreeMap<String, String>) -> Result<Self, LakeError> {
+        let cannot = |because: String| LakeError::CannotOpen { url: url.to_owned(), because };
+        let parsed = Url::parse(url).map_err(|error| cannot(error.to_string()))?;
+        const STORES: [&str; 7] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss"];
+        if !STORES.contains(&parsed.scheme()) {
+            let because = format!("a lake is a folder, or under one of {}://", STORES.join("://, "));
+            return Err(cannot(because));
+        }
+        let (store, path) = super::connect(&parsed, env).map_err(cannot)?;
+        let store: Arc<dyn ObjectStore> =
+            if path.as_ref().is_empty() { store } else { Arc::new(PrefixStore::new(store, path)) };
+        Ok(Self::on(store, url.trim_end_matches('/')))
     }
 
     /// Opens the lake in a local folder to read it. A folder that is not there is an empty lake,
@@ -84,13 +129,14 @@ impl Lake {
             folder: None,
             shown: folder.display().to_string().into(),
             absent: true,
+            keeps_first: Arc::default(),
         })
     }
 
     /// A lake on any object store, for tests and embedders. Two writers are kept apart by
     /// [`create_once`](Self::create_once) alone; there is no lock to wait at.
     pub fn on(store: Arc<dyn ObjectStore>, shown: &str) -> Self {
-        Self { store, folder: None, shown: shown.into(), absent: false }
+        Self { store, folder: None, shown: shown.into(), absent: false, keeps_first: Arc::default() }
     }
 
     /// The object store, rooted at the lake's root.
@@ -127,14 +173,17 @@ impl Lake {
     /// answers [`Created::Yes`].
     pub async fn create_once(&self, path: &Path, bytes: impl Into<Bytes>) -> Result<Created, LakeError> {
         let bytes = bytes.into();
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(path, bytes.clone().into(), options).await {
-            Ok(_) => Ok(Created::Yes),
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                let there = self.read(path).await?.unwrap_or_default();
-                Ok(if there == bytes { Created::Yes } else { Created::TakenBy(there) })
+        loop {
+            match self.store.put_opts(path, bytes.clone().into(), PutMode::Create.into()).await {
+                Ok(_) => return Ok(Created::Yes),
+                Err(object_store::Error::AlreadyExists { .. }) => match self.read(path).await? {
+                    Some(there) if there == bytes => return Ok(Created::Yes),
+                    Some(there) => return Ok(Created::TakenBy(there)),
+                    // S3 says 409 while another writer is at it, who may yet fail.
+                    None => tokio::time::sleep(BESIDE_ANOTHER).await,
+                },
+                Err(failure) => return Err(unavailable(path, failure)),
             }
-            Err(source) => Err(unavailable(path, source)),
         }
     }
 
@@ -181,8 +230,8 @@ pub(crate) fn json(document: &impl Serialize) -> Bytes {
     serde_json::to_vec_pretty(document).expect("our documents hold nothing that JSON cannot").into()
 }
 
-fn unavailable(path: &Path, source: object_store::Error) -> LakeError {
-    LakeError::Store { path: path.to_string(), source }
+fn unavailable(path: &Path, failure: object_store::Error) -> LakeError {
+    LakeError::Store { path: path.to_string(), failure }
 }
 
 impl fmt::Display for Lake {
@@ -194,5 +243,87 @@ impl fmt::Display for Lake {
 impl fmt::Debug for Lake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lake({})", self.shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, PutMultipartOptions, PutOptions,
+        PutPayload, PutResult, Result,
+    };
+
+    use super::*;
+
+    /// A store that takes no notice of conditions on a put, as old ones do.
+    #[derive(Debug)]
+    struct KeepsLast(InMemory);
+
+    impl fmt::Display for KeepsLast {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a store that keeps the last")
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for KeepsLast {
+        async fn put_opts(&self, path: &Path, payload: PutPayload, _: PutOptions) -> Result<PutResult> {
+            self.0.put_opts(path, payload, PutOptions::default()).await
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            path: &Path,
+            options: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
+            self.0.put_multipart_opts(path, options).await
+        }
+
+        async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+            self.0.get_opts(path, options).await
+        }
+
+        async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+            self.0.get_ranges(path, ranges).await
+        }
+
+        fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.0.delete_stream(paths)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.0.list(prefix)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.0.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            self.0.copy_opts(from, to, options).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_keeps_the_last_of_two_writers_is_refused_before_anything_is_written() {
+        let good = Lake::on(Arc::new(InMemory::new()), "good");
+        good.check_writable().await.unwrap();
+        good.check_writable().await.unwrap();
+
+        let bad = Lake::on(Arc::new(KeepsLast(InMemory::new())), "bad");
+        assert!(matches!(bad.check_writable().await, Err(LakeError::KeepsLast { .. })));
+    }
+
+    #[test]
+    fn a_url_that_no_lake_can_be_in_is_refused() {
+        let none = BTreeMap::new();
+        for url in ["https://example.org/lake", "ftp://host/lake", "s3:/typo"] {
+            assert!(matches!(Lake::at(url, &none), Err(LakeError::CannotOpen { .. })), "{url}");
+        }
+        assert_eq!(Lake::at("s3://bucket/lake/", &none).unwrap().to_string(), "s3://bucket/lake");
     }
 }

@@ -11,6 +11,7 @@ use super::{IfAbsent, IfThere, Lakehouse};
 use crate::base::TableName;
 use crate::query::{QueryError, Session};
 use crate::release::{self, Release};
+use crate::table::TableError;
 
 /// Rows on their way into a table. An error among them stops them all.
 pub type Rows = BoxStream<'static, Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>>>;
@@ -32,6 +33,7 @@ impl Lakehouse {
         schema: SchemaRef,
         rows: Rows,
     ) -> Result<(u64, Option<Release>), QueryError> {
+        self.tables().lake().check_writable().await.map_err(TableError::from)?;
         release::recover(self.tables().lake()).await?;
         let rows = rows.map_err(DataFusionError::External).boxed();
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));

@@ -32,7 +32,7 @@ use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
 use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKind};
 use crate::table::Tables;
-use open::Found;
+use open::{Found, Place};
 
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
@@ -49,8 +49,8 @@ pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
-    Files, IfAbsent, IfThere, Outcome, Prepared, QueryError, Session, SqlMistake, StatementKind, bound, bound_rows,
-    is_time_zone,
+    Files, IfAbsent, IfThere, Outcome, Prepared, QueryError, Session, SqlMistake, StatementKind, bound,
+    bound_rows, is_time_zone,
 };
 pub use crate::release::Release;
 pub use crate::table::Commit;
@@ -95,8 +95,11 @@ impl Lakehouse {
         open: impl Fn(&Path) -> Result<Lake, LakeError>,
     ) -> Result<Self> {
         let found = Found::from(options, &world)?;
-        let folder = found.lake_folder(options)?;
-        Ok(found.with(world, open(&folder)?))
+        let lake = match found.place(options) {
+            Place::Folder(folder) => open(&folder)?,
+            Place::Url(url) => Lake::at(&url, &world.env)?,
+        };
+        Ok(found.with(world, lake))
     }
 
     /// The project of a folder on a given lake, wherever the project says its lake is.
@@ -330,6 +333,7 @@ impl Lakehouse {
 
     /// Takes the writer's place and finishes what a writer before may have left.
     async fn begin_writing(&self, what: &str, watch: &dyn Watch) -> Result<LakeLock> {
+        self.tables.lake().check_writable().await?;
         let lock = self.tables.lake().lock(&self.world, what)?;
         if let Some(Recovered { release }) = release::recover(self.tables.lake()).await? {
             let how = if release.is_published() { "finished" } else { "abandoned" };

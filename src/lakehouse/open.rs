@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Lakehouse;
 use crate::base::{Error, Result, World};
 use crate::compile::YamlRenderer;
-use crate::lake::{Lake, LakeError};
+use crate::lake::Lake;
 use crate::project::{self, LoadOptions, Project};
 use crate::table::Tables;
 
@@ -16,7 +16,7 @@ use crate::table::Tables;
 pub struct OpenOptions {
     /// The folder to start from; the project is its nearest parent that is one.
     pub folder: PathBuf,
-    /// The lake's folder, over what the project says.
+    /// The lake's folder or URL, over what the project says.
     pub lake: Option<String>,
     /// The target of the profile to use.
     pub target: Option<String>,
@@ -48,6 +48,14 @@ pub(super) struct Found {
     root: PathBuf,
 }
 
+/// Where a lake is.
+pub(super) enum Place {
+    /// On this machine.
+    Folder(PathBuf),
+    /// In an object store.
+    Url(String),
+}
+
 impl Found {
     pub(super) fn from(options: &OpenOptions, world: &World) -> Result<Self> {
         let folder = std::path::absolute(&options.folder).map_err(|error| {
@@ -70,20 +78,19 @@ impl Found {
         Ok(Self { project: load, loaded, root: root.unwrap_or(folder) })
     }
 
-    /// The lake's folder: as asked for, as the profile says, or `lake` in the root.
-    pub(super) fn lake_folder(&self, options: &OpenOptions) -> Result<PathBuf> {
+    /// Where the lake is: as asked for, as the profile says, or `lake` in the root.
+    pub(super) fn place(&self, options: &OpenOptions) -> Place {
         let declared = self.loaded.as_ref().and_then(|project| project.target.lake.clone());
         let (lake, from) = match (&options.lake, declared) {
-            (Some(lake), _) => (lake.clone(), options.folder.clone()),
-            (None, Some(lake)) => (lake, self.root.clone()),
-            (None, None) => ("lake".to_owned(), self.root.clone()),
+            (Some(lake), _) => (lake.clone(), &options.folder),
+            (None, Some(lake)) => (lake, &self.root),
+            (None, None) => ("lake".to_owned(), &self.root),
         };
-        let path = lake.strip_prefix("file://").unwrap_or(&lake);
-        if path.contains("://") {
-            let because = "object stores are not supported yet; a lake is a folder".to_owned();
-            return Err(LakeError::CannotOpen { url: lake, because }.into());
+        match lake.strip_prefix("file://") {
+            Some(path) => Place::Folder(from.join(path)),
+            None if lake.contains("://") => Place::Url(lake),
+            None => Place::Folder(from.join(lake)),
         }
-        Ok(from.join(path))
     }
 
     pub(super) fn with(self, world: World, lake: Lake) -> Lakehouse {

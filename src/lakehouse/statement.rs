@@ -33,6 +33,7 @@ impl Lakehouse {
         if !session.writes(sql)? {
             return Ok((session.execute(sql).await?, session.clone()));
         }
+        self.tables().lake().check_writable().await.map_err(TableError::from)?;
         release::recover(self.tables().lake()).await?;
         let mut session = session.clone();
         for attempt in 0.. {
@@ -61,7 +62,6 @@ impl Lakehouse {
         session: &Session,
         staged: &Staged,
     ) -> Result<Option<Release>, ReleaseError> {
-        self.tables().lake().check_writable().map_err(TableError::from)?;
         let proposal = Proposal {
             base: session.scope().pins().clone(),
             read: session.scope().read_so_far(),

@@ -27,7 +27,7 @@ pub(super) async fn keep(
     file: &FileStamp,
 ) -> Result<ContentHash, LandingError> {
     let path = layout::raw(table, load, file.path.replace("://", "/").trim_start_matches('/'));
-    let failed = |source| LandingError::from(LakeError::Store { path: path.to_string(), source });
+    let failed = |failure| LandingError::from(LakeError::Store { path: path.to_string(), failure });
     let upload = tables.lake().store().put_multipart(&path).await.map_err(failed)?;
     let mut upload = WriteMultipart::new(upload);
     let mut hasher = Sha256::new();

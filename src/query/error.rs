@@ -150,7 +150,14 @@ impl QueryError {
     pub fn cause_words(&self) -> Option<String> {
         let Self::Engine(error) = self else { return None };
         let words = error.find_root().strip_backtrace();
-        Some(words.split("\nThis issue was likely caused by a bug").next().unwrap_or_default().trim().to_owned())
+        Some(
+            words
+                .split("\nThis issue was likely caused by a bug")
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        )
     }
 
     /// Whether there was not enough memory.

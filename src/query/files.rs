@@ -1,6 +1,7 @@
 //! How is a file queried before it is a table?
 //!
-//! `select * from 'sales.csv'`: CSV, TSV, Parquet and JSON lines, compressed or not, by name, glob or folder.
+//! `select * from 'sales.csv'`: CSV, TSV, Parquet and JSON lines, compressed or not, by name, glob or folder; and Delta
+//! tables that are not in the lake, by folder or URL.
 
 use std::sync::Arc;
 
@@ -17,11 +18,14 @@ use datafusion::error::{DataFusionError, Result};
 use super::dialect::Reader;
 use super::provider::StateOf;
 use super::{Files, QueryError, SqlMistake};
-use crate::base::did_you_mean;
+use crate::base::{TableVersion, did_you_mean};
+use crate::table::Tables;
 
 /// The schema in which a quoted name is a file's.
 pub(super) struct FileSchema {
     pub(super) state: StateOf,
+    /// How Delta tables are read.
+    pub(super) tables: Tables,
     /// How they are read.
     pub(super) reader: Reader,
     /// Whether they are read at all.
@@ -50,6 +54,12 @@ impl SchemaProvider for FileSchema {
             let help = "only the tables of the lake are served; land the file: `elt land source.table FILE`";
             return Err(QueryError::Sql(mistake.help(help)).into());
         }
+        let log = std::path::Path::new(path.strip_prefix("file://").unwrap_or(path)).join("_delta_log");
+        match self.reader {
+            Reader::Delta { version } => return self.delta(path, version).await.map(Some),
+            Reader::Ending if log.is_dir() => return self.delta(path, None).await.map(Some),
+            _ => {}
+        }
         let state = self.state.get().and_then(|state| state());
         let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
         let exists = match is_glob(path) && !path.contains("://") {
@@ -72,11 +82,25 @@ impl SchemaProvider for FileSchema {
 }
 
 impl FileSchema {
+    /// A Delta table that is not in the lake, at a version or its newest.
+    async fn delta(&self, place: &str, version: Option<u64>) -> Result<Arc<dyn TableProvider>> {
+        let read = async {
+            let (tables, name) = self.tables.outside(place)?;
+            let version = match version {
+                Some(version) => TableVersion(version),
+                None => tables.head(&name).await?.ok_or_else(|| missing(place))?,
+            };
+            let snapshot = tables.snapshot(&name, version).await?;
+            Ok::<_, QueryError>(tables.scan(&snapshot)?)
+        };
+        Ok(Arc::new(read.await?))
+    }
+
     /// The format to read, and the ending of the files that belong together.
     fn format(&self, path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), SqlMistake> {
         let packed = compression(&path.to_lowercase());
         Ok(match self.reader {
-            Reader::Ending => return format_of(path),
+            Reader::Ending | Reader::Delta { .. } => return format_of(path),
             Reader::Csv { delimiter, header } => {
                 let csv = CsvFormat::default().with_has_header(header).with_delimiter(delimiter);
                 (Arc::new(csv.with_file_compression_type(packed.1)), String::new())

@@ -27,6 +27,7 @@ mod scope;
 mod session;
 mod staging;
 mod summarize;
+mod thrift;
 mod words;
 
 pub use error::{QueryError, SqlMistake, VALUE};

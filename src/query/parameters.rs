@@ -46,8 +46,10 @@ fn places_of(sql: &str, tokens: &[TokenWithSpan]) -> Result<Vec<Place>, SqlMista
             number => match number.parse::<usize>() {
                 Ok(number) if (1..=MOST).contains(&number) => number - 1,
                 _ => {
-                    let mistake =
-                        SqlMistake::new("elt::sql::parameters", format!("`{text}` is not a place for a value"));
+                    let mistake = SqlMistake::new(
+                        "elt::sql::parameters",
+                        format!("`{text}` is not a place for a value"),
+                    );
                     return Err(mistake.at(line, column).help("write `?`, or `$1`, `$2`, … up to `$65535`"));
                 }
             },
@@ -149,7 +151,8 @@ fn literals(places: &[Place], values: &RecordBatch, row: usize) -> Result<Vec<St
     let given = values.num_columns();
     if given < asked {
         let has = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-        let message = format!("the statement has {} and was given {}", has(asked, "place"), has(given, "value"));
+        let message =
+            format!("the statement has {} and was given {}", has(asked, "place"), has(given, "value"));
         let mistake = SqlMistake::new("elt::sql::parameters", message);
         return Err(mistake.help("give a value for each `?`"));
     }
@@ -234,7 +237,8 @@ fn shown(column: &ArrayRef, row: usize) -> Result<String, SqlMistake> {
 
 fn no_literal(data_type: &DataType) -> SqlMistake {
     let what = format!("a value of type {} cannot be given to a statement", sql_type_name(data_type));
-    SqlMistake::new("elt::sql::parameters", what).help("give it as a text, and cast it in the statement: `?::date`")
+    SqlMistake::new("elt::sql::parameters", what)
+        .help("give it as a text, and cast it in the statement: `?::date`")
 }
 
 #[cfg(test)]
@@ -246,7 +250,8 @@ mod tests {
     use super::*;
 
     fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
-        RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(at, c)| (format!("c{at}"), c))).unwrap()
+        RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(at, c)| (format!("c{at}"), c)))
+            .unwrap()
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl Session {
                 prepared(StatementKind::Write, nothing(), vec![None; count], None)
             }
             Statement::DescribeQuery { .. } | Statement::Summarize { .. } if count > 0 => {
-                let mistake = SqlMistake::new("elt::sql::parameters", "values cannot be given to this statement");
+                let mistake =
+                    SqlMistake::new("elt::sql::parameters", "values cannot be given to this statement");
                 return Err(mistake.help("write the values into the query").into());
             }
             report => {

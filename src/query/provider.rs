@@ -48,8 +48,12 @@ impl CatalogProvider for LakeCatalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if let Some(reader) = Reader::read(name) {
-            let files = self.files;
-            return Some(Arc::new(FileSchema { state: Arc::clone(&self.state), reader, files }));
+            return Some(Arc::new(FileSchema {
+                state: Arc::clone(&self.state),
+                tables: self.scope.tables().clone(),
+                reader,
+                files: self.files,
+            }));
         }
         let known = self.schema_names().iter().any(|known| known == name);
         known.then(|| {

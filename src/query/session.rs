@@ -14,7 +14,7 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, describe, mend, words};
+use super::{Outcome, QueryError, Scope, SqlMistake, describe, mend, thrift, words};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -180,10 +180,7 @@ impl Session {
     }
 
     /// The columns that a plan gives, once its types are settled.
-    pub(super) fn columns_given(
-        &self,
-        plan: LogicalPlan,
-    ) -> Result<arrow::datatypes::SchemaRef, QueryError> {
+    pub(super) fn columns_given(&self, plan: LogicalPlan) -> Result<arrow::datatypes::SchemaRef, QueryError> {
         let state = self.context.state();
         let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
         let analyzed = analyzed.map_err(|error| self.with_suggestion(error.into()))?;
@@ -207,7 +204,7 @@ impl Session {
             Some(setting) => words::setting_mistake(setting, &error).into(),
             None => self.with_suggestion(error.into()),
         })?;
-        let rows = Box::pin(frame.execute_stream()).await;
+        let rows = Box::pin(thrift::rows(frame)).await;
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }
 

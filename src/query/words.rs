@@ -51,6 +51,7 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
             SqlMistake::new("elt::sql::arguments", message.clone())
         }
         DataFusionError::Execution(message) => SqlMistake::new(VALUE, message.clone()),
+        DataFusionError::ParquetError(error) => return gone(&error.to_string()),
         DataFusionError::ResourcesExhausted(message) => SqlMistake::new("elt::sql::memory", message.clone())
             .help("raise the limit, or select fewer columns or rows"),
         _ => return None,
@@ -64,6 +65,18 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
         }
     }
     Some(mistake)
+}
+
+/// A data file that the log names and that is not there.
+fn gone(message: &str) -> Option<SqlMistake> {
+    let (_, rest) = message.split_once("Failed to fetch metadata for file ")?;
+    let (path, why) = rest.split_once(": ")?;
+    why.contains("not found").then(|| {
+        SqlMistake::new("elt::table::files_gone", format!("the data file `{path}` is gone")).help(
+            "a vacuum deletes what no release of the last week can reach: ask for a later version; a file that the \
+             newest version needs has to be restored from a backup",
+        )
+    })
 }
 
 /// The first diagnostic with a place on the way in, and the error at the bottom.

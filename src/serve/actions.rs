@@ -9,7 +9,9 @@ use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, Command, ProstMessageExt,
 };
-use arrow_flight::{Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo};
+use arrow_flight::{
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
+};
 use prost::Message;
 use prost::bytes::Bytes;
 use tonic::Status;
@@ -34,7 +36,10 @@ const ACTIONS: [(&str, &str); 7] = [
     ("ClosePreparedStatement", "Forgets a prepared statement"),
     ("CancelQuery", "Stops a statement (the older way)"),
     ("CancelFlightInfo", "Stops a statement"),
-    ("SetSessionOptions", "Sets the catalog, the schema, the release, the time zone or the types of a session"),
+    (
+        "SetSessionOptions",
+        "Sets the catalog, the schema, the release, the time zone or the types of a session",
+    ),
     ("GetSessionOptions", "Tells what is set"),
     ("CloseSession", "Ends a session"),
 ];
@@ -53,7 +58,10 @@ impl Acted {
 
 /// The list of actions.
 pub(super) fn actions() -> Vec<ActionType> {
-    let action = |(name, does): &(&str, &str)| ActionType { r#type: (*name).to_owned(), description: (*does).to_owned() };
+    let action = |(name, does): &(&str, &str)| ActionType {
+        r#type: (*name).to_owned(),
+        description: (*does).to_owned(),
+    };
     ACTIONS.iter().map(action).collect()
 }
 
@@ -69,15 +77,24 @@ impl Endpoint {
             }
             "CancelQuery" => {
                 let request: ActionCancelQueryRequest = unpack(action)?;
-                let info = FlightInfo::decode(&*request.info).map_err(|_| malformed("the statement to cancel"))?;
-                let result = if self.cancel(client, &info) { CancelStatus::Cancelled } else { CancelStatus::NotCancellable };
+                let info =
+                    FlightInfo::decode(&*request.info).map_err(|_| malformed("the statement to cancel"))?;
+                let result = if self.cancel(client, &info) {
+                    CancelStatus::Cancelled
+                } else {
+                    CancelStatus::NotCancellable
+                };
                 Ok(Acted::with(&ActionCancelQueryResult { result: result as i32 }.as_any()))
             }
             "CancelFlightInfo" => {
                 let request = CancelFlightInfoRequest::decode(&*action.body);
                 let info = request.ok().and_then(|request| request.info);
                 let info = info.ok_or_else(|| malformed("the statement to cancel"))?;
-                let status = if self.cancel(client, &info) { CancelStatus::Cancelled } else { CancelStatus::NotCancellable };
+                let status = if self.cancel(client, &info) {
+                    CancelStatus::Cancelled
+                } else {
+                    CancelStatus::NotCancellable
+                };
                 Ok(Acted::with(&CancelFlightInfoResult { status: status as i32 }))
             }
             "SetSessionOptions" => {
@@ -95,10 +112,15 @@ impl Endpoint {
                 self.clients.forget(client);
                 Ok(Acted::with(&CloseSessionResult { status: Closing::Closed as i32 }))
             }
-            "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => Err(no_transactions()),
+            "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
+                Err(no_transactions())
+            }
             other => {
                 let known: Vec<&str> = ACTIONS.iter().map(|(name, _)| *name).collect();
-                Err(not_supported(&format!("the action `{other}`"), &format!("there are: {}", known.join(", "))))
+                Err(not_supported(
+                    &format!("the action `{other}`"),
+                    &format!("there are: {}", known.join(", ")),
+                ))
             }
         }
     }

@@ -51,7 +51,8 @@ type Key = [u8; 32];
 
 impl Client {
     fn new(user: &str, role: Role, shared: bool, key: Key) -> Arc<Self> {
-        let agreed = Agreed { manner: Manner { files: Files::OutOfReach, ..Manner::default() }, wire: Wire::Plain };
+        let agreed =
+            Agreed { manner: Manner { files: Files::OutOfReach, ..Manner::default() }, wire: Wire::Plain };
         let (agreed, last_seen) = (Mutex::new(agreed), Mutex::new(Instant::now()));
         Arc::new(Self { user: user.to_owned(), role, shared, agreed, last_seen, key })
     }
@@ -159,7 +160,8 @@ impl Clients {
     fn remember(&self, client: Arc<Client>) -> Arc<Client> {
         let mut known = locked(&self.known);
         if known.len() >= MOST {
-            let longest = known.values().min_by_key(|client| *locked(&client.last_seen)).map(|client| client.key);
+            let longest =
+                known.values().min_by_key(|client| *locked(&client.last_seen)).map(|client| client.key);
             longest.and_then(|key| known.remove(&key));
         }
         Arc::clone(known.entry(client.key).or_insert(client))

@@ -115,9 +115,11 @@ impl Endpoint {
             let prepared = self.prepare(&client.agreed(), sql).await?;
             let done = match &prepared.kind {
                 StatementKind::Write => self.write(client, sql).await.map(|done| rows += done.rows),
-                StatementKind::Setting { name, value } => {
-                    self.set(client, name, value.as_deref()).await.map(|fresh| token = fresh).map_err(Status::from)
-                }
+                StatementKind::Setting { name, value } => self
+                    .set(client, name, value.as_deref())
+                    .await
+                    .map(|fresh| token = fresh)
+                    .map_err(Status::from),
                 StatementKind::Query | StatementKind::Report => Err(Status::invalid_argument(
                     "the statement gives rows and changes nothing\nhelp: execute it as a query",
                 )),
@@ -126,7 +128,11 @@ impl Endpoint {
                 0 => status,
                 _ => Status::new(
                     status.code(),
-                    format!("{}\n{at} of {} statements were published before", status.message(), statements.len()),
+                    format!(
+                        "{}\n{at} of {} statements were published before",
+                        status.message(),
+                        statements.len()
+                    ),
                 ),
             })?;
         }
@@ -183,7 +189,8 @@ fn with_values(sql: &str, values: Option<&RecordBatch>) -> Result<String, Status
 fn rows_changed(told: &[RecordBatch]) -> i64 {
     let counts = ["rows_inserted", "rows_updated", "rows_deleted"];
     let count = |batch: &RecordBatch, name: &str| -> i64 {
-        let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>().cloned());
+        let column =
+            batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>().cloned());
         column.map_or(0, |column| column.iter().flatten().sum())
     };
     told.iter().map(|batch| counts.iter().map(|name| count(batch, name)).sum::<i64>()).sum()

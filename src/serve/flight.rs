@@ -12,8 +12,9 @@ use arrow_flight::sql::{
     Any, Command, DoPutPreparedStatementResult, DoPutUpdateResult, ProstMessageExt, TicketStatementQuery,
 };
 use arrow_flight::{
-    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest,
-    HandshakeResponse, IpcMessage, PollInfo, PutResult, Result as ActionResult, SchemaAsIpc, SchemaResult, Ticket,
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
+    HandshakeRequest, HandshakeResponse, IpcMessage, PollInfo, PutResult, Result as ActionResult,
+    SchemaAsIpc, SchemaResult, Ticket,
 };
 use arrow_ipc::writer::IpcWriteOptions;
 use futures::{Stream, StreamExt};
@@ -59,7 +60,10 @@ impl FlightService for Flight {
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
-        Err(not_supported("ListFlights", "ask for the tables (CommandGetTables) or query `information_schema.tables`"))
+        Err(not_supported(
+            "ListFlights",
+            "ask for the tables (CommandGetTables) or query `information_schema.tables`",
+        ))
     }
 
     async fn get_flight_info(
@@ -87,10 +91,7 @@ impl FlightService for Flight {
         Ok(response)
     }
 
-    async fn get_schema(
-        &self,
-        request: Request<FlightDescriptor>,
-    ) -> Result<Response<SchemaResult>, Status> {
+    async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
         let client = self.0.clients.of(request.metadata())?;
         let sql = match command(&request.get_ref().cmd)? {
             Command::CommandStatementQuery(query) => query.query,
@@ -174,7 +175,10 @@ impl FlightService for Flight {
         Ok(response)
     }
 
-    async fn list_actions(&self, request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
+    async fn list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
         self.0.clients.of(request.metadata())?;
         Ok(Response::new(futures::stream::iter(actions().into_iter().map(Ok)).boxed()))
     }

@@ -88,7 +88,8 @@ impl Endpoint {
             schemas.push(self.lakehouse.default_schema().to_owned());
             schemas.sort();
             schemas.dedup();
-            for schema in schemas.iter().filter(|name| fits(asked.db_schema_filter_pattern.as_deref(), name)) {
+            for schema in schemas.iter().filter(|name| fits(asked.db_schema_filter_pattern.as_deref(), name))
+            {
                 builder.append(CATALOG, schema);
             }
         }
@@ -102,7 +103,8 @@ impl Endpoint {
         columns_only: bool,
     ) -> Result<RecordBatch, Status> {
         let (none, no_types) = (None::<String>, Vec::<String>::new());
-        let mut builder = GetTablesBuilder::new(none.clone(), none.clone(), none, no_types, asked.include_schema);
+        let mut builder =
+            GetTablesBuilder::new(none.clone(), none.clone(), none, no_types, asked.include_schema);
         if !columns_only && is_ours(asked.catalog.as_deref()) {
             let agreed = client.agreed();
             let session = self.session(&agreed).await?;
@@ -132,9 +134,9 @@ impl Endpoint {
                     |columns| placed(&wire_schema(&columns, agreed.wire), &known),
                 );
                 let kind = if known.is_view { VIEW } else { TABLE };
-                builder
-                    .append(CATALOG, known.name.schema(), known.name.table(), kind, &columns)
-                    .map_err(|_| Status::internal(format!("the columns of `{}` cannot be told", known.name)))?;
+                builder.append(CATALOG, known.name.schema(), known.name.table(), kind, &columns).map_err(
+                    |_| Status::internal(format!("the columns of `{}` cannot be told", known.name)),
+                )?;
             }
         }
         builder.build().map_err(|_| Status::internal("the tables cannot be told"))
@@ -145,9 +147,11 @@ impl Endpoint {
 fn placed(columns: &Schema, known: &Known) -> SchemaRef {
     let fields = columns.fields().iter().map(|field| {
         let mut metadata = field.metadata().clone();
-        for (key, value) in
-            [("CATALOG_NAME", CATALOG), ("SCHEMA_NAME", known.name.schema()), ("TABLE_NAME", known.name.table())]
-        {
+        for (key, value) in [
+            ("CATALOG_NAME", CATALOG),
+            ("SCHEMA_NAME", known.name.schema()),
+            ("TABLE_NAME", known.name.table()),
+        ] {
             metadata.insert(format!("ARROW:FLIGHT:SQL:{key}"), value.to_owned());
         }
         field.as_ref().clone().with_metadata(metadata)
@@ -243,10 +247,20 @@ mod tests {
 
     #[test]
     fn patterns_are_those_of_like() {
-        for (pattern, name) in [("%", ""), ("a%", "abc"), ("%c", "abc"), ("a_c", "abc"), ("a\\_c", "a_c"), ("%b%", "abc"), ("", "")] {
+        for (pattern, name) in [
+            ("%", ""),
+            ("a%", "abc"),
+            ("%c", "abc"),
+            ("a_c", "abc"),
+            ("a\\_c", "a_c"),
+            ("%b%", "abc"),
+            ("", ""),
+        ] {
             assert!(fits(Some(pattern), name), "{pattern} {name}");
         }
-        for (pattern, name) in [("a", "abc"), ("a\\_c", "abc"), ("_", ""), ("%d", "abc"), ("", "a"), ("abc_", "abc")] {
+        for (pattern, name) in
+            [("a", "abc"), ("a\\_c", "abc"), ("_", ""), ("%d", "abc"), ("", "a"), ("abc_", "abc")]
+        {
             assert!(!fits(Some(pattern), name), "{pattern} {name}");
         }
         assert!(fits(None, "x"));

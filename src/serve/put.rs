@@ -126,7 +126,10 @@ impl Endpoint {
         schema: Option<&str>,
     ) -> Result<(TableName, IfAbsent, IfThere), Status> {
         if order.temporary {
-            return Err(not_supported("a temporary table", "write to a table, and drop it when it has served"));
+            return Err(not_supported(
+                "a temporary table",
+                "write to a table, and drop it when it has served",
+            ));
         }
         if order.transaction_id.as_ref().is_some_and(|id| !id.is_empty()) {
             return Err(no_transactions());
@@ -141,10 +144,12 @@ impl Endpoint {
         }
         let schema = order.schema.as_deref().filter(|name| !name.is_empty()).or(schema);
         let schema = schema.unwrap_or(self.lakehouse.default_schema());
-        let table =
-            TableName::new(schema, &order.table).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let table = TableName::new(schema, &order.table)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let options = order.table_definition_options.unwrap_or_default();
-        let unclear = |what: &str| Status::invalid_argument(format!("the rows do not say what to do if the table {what}"));
+        let unclear = |what: &str| {
+            Status::invalid_argument(format!("the rows do not say what to do if the table {what}"))
+        };
         let if_absent = match options.if_not_exist() {
             TableNotExistOption::Create => IfAbsent::Create,
             TableNotExistOption::Fail => IfAbsent::Fail,

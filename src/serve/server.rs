@@ -76,7 +76,11 @@ impl Server {
         let world = lakehouse.world().clone();
         let token = options.token.clone().unwrap_or_else(|| new_token(&world));
         let workers = Workers::new(options.limits).map_err(|error| {
-            Error::user("elt::serve::threads", format!("cannot start: {error}"), "free some memory or threads")
+            Error::user(
+                "elt::serve::threads",
+                format!("cannot start: {error}"),
+                "free some memory or threads",
+            )
         })?;
         let (stopped, _) = watch::channel(false);
         let endpoint = Endpoint {

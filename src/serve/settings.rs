@@ -100,7 +100,8 @@ impl Endpoint {
     ) -> Result<Agreed, NotSet> {
         let Some(setting) = Setting::named(name) else {
             let all: Vec<&str> = SETTINGS.iter().map(|(_, names)| names[0]).collect();
-            let help = did_you_mean(name, all.iter().copied()).unwrap_or_else(|| format!("there are: {}", all.join(", ")));
+            let help = did_you_mean(name, all.iter().copied())
+                .unwrap_or_else(|| format!("there are: {}", all.join(", ")));
             return Err(NotSet::Name(format!("`{name}` cannot be set here\nhelp: {help}")));
         };
         let value = value.filter(|value| !value.is_empty());
@@ -109,7 +110,10 @@ impl Endpoint {
             (Setting::Catalog, None) => {}
             (Setting::Catalog, Some(catalog)) if catalog.eq_ignore_ascii_case(CATALOG) => {}
             (Setting::Catalog, Some(catalog)) => {
-                return wrong(format!("there is no catalog `{catalog}`"), "every table is in the catalog `elt`");
+                return wrong(
+                    format!("there is no catalog `{catalog}`"),
+                    "every table is in the catalog `elt`",
+                );
             }
             (Setting::Schema, None) => agreed.manner.schema = None,
             (Setting::Schema, Some(schema)) => {
@@ -132,7 +136,10 @@ impl Endpoint {
             }
             (Setting::Release, Some(number)) => {
                 let Ok(number) = number.parse::<u64>() else {
-                    return wrong(format!("`{number}` is not a release"), "write `set elt.release = 3`, or `default`");
+                    return wrong(
+                        format!("`{number}` is not a release"),
+                        "write `set elt.release = 3`, or `default`",
+                    );
                 };
                 agreed.manner.release = Some(ReleaseNumber(number));
                 self.session(&agreed).await.map_err(NotSet::Other)?;
@@ -142,7 +149,10 @@ impl Endpoint {
                 agreed.manner.time_zone = Some(zone.to_owned());
             }
             (Setting::TimeZone, Some(zone)) => {
-                return wrong(format!("there is no time zone `{zone}`"), "write `Europe/Berlin`, `UTC` or `+02:00`");
+                return wrong(
+                    format!("there is no time zone `{zone}`"),
+                    "write `Europe/Berlin`, `UTC` or `+02:00`",
+                );
             }
             (Setting::ArrowNative, None) => agreed.wire = Wire::Plain,
             (Setting::ArrowNative, Some(value)) => match value.to_lowercase().as_str() {

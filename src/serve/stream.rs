@@ -77,7 +77,11 @@ impl Endpoint {
     }
 
     /// Runs a query and sends its rows.
-    async fn rows(self: Arc<Self>, promised: Arc<Promised>, sender: mpsc::Sender<Sent>) -> Result<(), Status> {
+    async fn rows(
+        self: Arc<Self>,
+        promised: Arc<Promised>,
+        sender: mpsc::Sender<Sent>,
+    ) -> Result<(), Status> {
         let Answer::Query(prepared) = &promised.answer else { return Ok(()) };
         let _turn = self.workers.turn().await?;
         let outcome = prepared.run().await.map_err(query_status)?;
@@ -90,7 +94,9 @@ impl Endpoint {
             }
         });
         let fitting = batches
-            .and_then(move |batch| futures::future::ready(fit(&batch, &schema).map_err(|error| unfit(&error))))
+            .and_then(move |batch| {
+                futures::future::ready(fit(&batch, &schema).map_err(|error| unfit(&error)))
+            })
             .map_ok(|batch| futures::stream::iter(pieces(&batch).map(Ok)))
             .try_flatten();
         let mut messages = Box::pin(encoded(Arc::clone(&promised.schema), fitting));
@@ -127,5 +133,7 @@ fn encoded(
 }
 
 fn unfit(error: &arrow::error::ArrowError) -> Status {
-    Status::internal(format!("the rows are not what was planned: {error}\nhelp: report the statement; it met a bug in elt"))
+    Status::internal(format!(
+        "the rows are not what was planned: {error}\nhelp: report the statement; it met a bug in elt"
+    ))
 }

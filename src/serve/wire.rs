@@ -74,9 +74,10 @@ fn wire_type(data_type: &DataType, wire: Wire) -> DataType {
 /// A map's keys are never null, nor are its entries.
 fn wire_entries(entries: &FieldRef, wire: Wire) -> FieldRef {
     let DataType::Struct(fields) = entries.data_type() else { return Arc::clone(entries) };
-    let fields = fields.iter().enumerate().map(|(at, field)| {
-        Arc::new(wire_field(field, wire).with_nullable(at > 0 && field.is_nullable()))
-    });
+    let fields = fields
+        .iter()
+        .enumerate()
+        .map(|(at, field)| Arc::new(wire_field(field, wire).with_nullable(at > 0 && field.is_nullable())));
     Arc::new(Field::new(entries.name(), DataType::Struct(fields.collect()), false))
 }
 

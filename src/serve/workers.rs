@@ -74,7 +74,10 @@ impl Workers {
         }
         let queue = Queued::enter(&self.waiting);
         if queue.before > self.limits.waiting {
-            return Err(busy(&format!("{} statements run and {} wait", self.limits.running, self.limits.waiting)));
+            return Err(busy(&format!(
+                "{} statements run and {} wait",
+                self.limits.running, self.limits.waiting
+            )));
         }
         match tokio::time::timeout(self.limits.patience, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),

@@ -177,7 +177,7 @@ impl Change {
 
     /// Reads the table as it would be afterwards.
     pub fn scan(&self) -> Scan {
-        Scan::new(&self.table, &self.schema, self.design.partition_columns(), self.files())
+        Scan::new(&self.table, &self.schema, self.design.layout(), self.files())
     }
 
     /// What the table is afterwards, besides its rows.

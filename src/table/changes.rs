@@ -19,6 +19,7 @@ use datafusion::prelude::DataFrame;
 use deltalake::kernel::Action;
 
 use super::hidden::Positions;
+use super::names::Layout;
 use super::{DataFile, Scan, Snapshot, TableError, Tables, history};
 use crate::base::{TableName, TableVersion};
 use crate::lake::layout;
@@ -82,7 +83,7 @@ pub async fn changes(
 struct Moved {
     came: Vec<DataFile>,
     went: Vec<DataFile>,
-    /// The partition columns of the files that came, and of those that went.
+    /// The partition columns of the files that came, and of those that went, by their names in the log.
     parted: (Vec<String>, Vec<String>),
     /// Files that stay, of which these rows come or go.
     shown: Vec<(DataFile, Positions)>,
@@ -117,7 +118,10 @@ impl Moved {
                 _ => {}
             }
         }
-        let parted = |snapshot: &Snapshot| snapshot.partition_columns().to_vec();
+        let parted = |snapshot: &Snapshot| -> Vec<String> {
+            let Layout { partition_columns, names } = snapshot.design().layout();
+            partition_columns.iter().map(|column| names.in_files(column).to_owned()).collect()
+        };
         let after = tables.snapshot(table, version).await?;
         let parted = (parted(&after), before.as_deref().map(parted).unwrap_or_default());
         let mut moved = Self { parted, ..Self::default() };
@@ -140,9 +144,9 @@ impl Moved {
     /// The rows, each once for every time that it came or went.
     fn rows(self, tables: &Tables, newest: &Snapshot) -> Result<DataFrame, TableError> {
         let cancels = !self.came.is_empty() && !self.went.is_empty();
-        let came = read(tables, newest, &self.parted.0, self.came, self.shown)?
+        let came = read(tables, newest, self.parted.0, self.came, self.shown)?
             .with_column("_elt_sign", lit(1_i64))?;
-        let went = read(tables, newest, &self.parted.1, self.went, self.hidden)?
+        let went = read(tables, newest, self.parted.1, self.went, self.hidden)?
             .with_column("_elt_sign", lit(-1_i64))?;
         let both = came.union(went)?;
         let insert = || -> Result<Expr, TableError> {
@@ -170,14 +174,19 @@ impl Moved {
 fn read(
     tables: &Tables,
     newest: &Snapshot,
-    partition_columns: &[String],
+    partition_columns: Vec<String>,
     whole: Vec<DataFile>,
     parts: Vec<(DataFile, Positions)>,
 ) -> Result<DataFrame, TableError> {
     // A column may have been null before it was declared not to be.
     let fields = newest.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
     let schema = Schema::new(fields.collect::<Vec<_>>());
-    let scan = |files| Scan::new(newest.table(), &schema, partition_columns, files);
+    let Layout { names, .. } = newest.design().layout();
+    let is_parted = |column: &&String| partition_columns.iter().any(|own| own == names.in_files(column));
+    let partition_columns =
+        schema.fields().iter().map(|field| field.name()).filter(is_parted).cloned().collect();
+    let layout = Layout { partition_columns, names };
+    let scan = |files| Scan::new(newest.table(), &schema, layout.clone(), files);
     let context = tables.context();
     let rows = context.read_table(Arc::new(scan(whole)))?;
     if parts.iter().all(|(_, positions)| positions.is_empty()) {

@@ -25,9 +25,9 @@ pub(super) const CONSTRAINT: &str = "delta.constraints.";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Design {
     /// The columns as Delta's schema JSON has them.
-    schema: Value,
-    partition_columns: Vec<String>,
-    properties: BTreeMap<String, String>,
+    pub(super) schema: Value,
+    pub(super) partition_columns: Vec<String>,
+    pub(super) properties: BTreeMap<String, String>,
     description: Option<String>,
     protocol: Protocol,
 }
@@ -349,10 +349,14 @@ impl Design {
     }
 
     /// Raises the protocol to what columns and properties need. It is never lowered.
-    fn with_needs(mut self) -> Self {
-        let is_on = |key: &str| self.properties.get(key).is_some_and(|value| value == "true");
+    fn with_needs(self) -> Self {
+        let mut design = self.with_column_numbers();
+        let is_on = |key: &str| design.properties.get(key).is_some_and(|value| value == "true");
         let mut needed = BTreeSet::new();
-        if self.schema.to_string().contains("\"timestamp_ntz\"") {
+        if design.maps_columns() {
+            needed.insert("columnMapping");
+        }
+        if design.schema.to_string().contains("\"timestamp_ntz\"") {
             needed.insert("timestampNtz");
         }
         if is_on("delta.enableDeletionVectors") {
@@ -361,32 +365,32 @@ impl Design {
         if is_on("delta.enableChangeDataFeed") {
             needed.insert("changeDataFeed");
         }
-        if self.properties.keys().any(|key| key.starts_with(CONSTRAINT)) {
+        if design.properties.keys().any(|key| key.starts_with(CONSTRAINT)) {
             needed.insert("checkConstraints");
         }
-        let known = self.features(Role::Writer);
+        let known = design.features(Role::Writer);
         if needed.iter().all(|feature| known.contains(*feature)) {
-            return self;
+            return design;
         }
         let for_readers = |feature: &str| READER_FEATURES.contains(&feature);
-        let mut reader = self.features(Role::Reader);
+        let mut reader = design.features(Role::Reader);
         let mut writer = known;
         writer.extend(needed.iter().map(|feature| (*feature).to_owned()));
         reader.extend(writer.iter().filter(|feature| for_readers(feature)).cloned());
-        self.protocol.writer = 7;
-        self.protocol.writer_features = writer;
+        design.protocol.writer = 7;
+        design.protocol.writer_features = writer;
         if !reader.is_empty() {
-            self.protocol.reader = 3;
-            self.protocol.reader_features = reader;
+            design.protocol.reader = 3;
+            design.protocol.reader_features = reader;
         }
-        self
+        design
     }
 
     fn field(&self, column: &str) -> Option<&Value> {
         self.schema["fields"].as_array()?.iter().find(|field| field["name"] == column)
     }
 
-    fn field_mut(&mut self, column: &str) -> Option<&mut Value> {
+    pub(super) fn field_mut(&mut self, column: &str) -> Option<&mut Value> {
         self.schema["fields"].as_array_mut()?.iter_mut().find(|field| field["name"] == column)
     }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::hidden::{self, Positions};
+use super::names::Names;
 
 /// A Parquet file that belongs to a table at some version, with the rows of it that are hidden.
 ///
@@ -38,6 +39,22 @@ impl DataFile {
         &self.0.add.path
     }
 
+    /// Where it is in the store, the table's root being at `root`.
+    ///
+    /// # Errors
+    /// If it is not below the root: shallow clones of other engines name files that way.
+    pub(super) fn location(&self, root: &Path) -> Result<Path, DataFusionError> {
+        let path = self.path();
+        let elsewhere = path.contains("://") || path.starts_with('/') || path.starts_with("file:");
+        let below = (!elsewhere).then(|| Path::parse(path).ok()).flatten();
+        let below = below.ok_or_else(|| {
+            let because =
+                format!("the data file `{path}` is not in the table's own folder; elt reads no such tables");
+            DataFusionError::Plan(because)
+        })?;
+        Ok(Path::from_iter(root.parts().chain(below.parts())))
+    }
+
     /// Bytes on disk.
     pub fn size(&self) -> u64 {
         u64::try_from(self.0.add.size).unwrap_or(0)
@@ -58,7 +75,7 @@ impl DataFile {
         self.vector().map_or(0, |vector| u64::try_from(vector.cardinality).unwrap_or(0))
     }
 
-    /// The value that all its rows have in a partition column, as the log spells it.
+    /// The value that all its rows have in a partition column, as the log spells it and names the column.
     pub(super) fn partition_value(&self, column: &str) -> Option<&str> {
         self.0.add.partition_values.get(column)?.as_deref().filter(|value| !value.is_empty())
     }
@@ -131,7 +148,7 @@ impl DataFile {
 
     /// What the optimizer may know: the row count exactly; null counts and bounds of whole numbers and dates
     /// exactly as long as no row is hidden. Other bounds are cut or rounded in the log and are not told here.
-    pub(super) fn statistics(&self, schema: &Schema) -> Statistics {
+    pub(super) fn statistics(&self, schema: &Schema, names: &Names) -> Statistics {
         let mut statistics = Statistics::new_unknown(schema);
         let rows = self.rows().and_then(|rows| usize::try_from(rows).ok());
         statistics.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
@@ -140,8 +157,10 @@ impl DataFile {
             let known = |value| {
                 if self.vector().is_some() { Precision::Inexact(value) } else { Precision::Exact(value) }
             };
-            let bound = |side| self.bound(field, side).filter(|bound| bound.is_met).map(|bound| bound.value);
-            let nulls = self.nulls(field.name()).map(|nulls| match self.vector() {
+            let in_log = names.in_files(field.name());
+            let bound =
+                |side| self.bound(field, in_log, side).filter(|bound| bound.is_met).map(|bound| bound.value);
+            let nulls = self.nulls(in_log).map(|nulls| match self.vector() {
                 Some(_) => Precision::Inexact(nulls),
                 None => Precision::Exact(nulls),
             });
@@ -155,19 +174,19 @@ impl DataFile {
         statistics
     }
 
-    /// Nulls in a column, hidden rows counted too.
+    /// Nulls in a column by its name in the log, hidden rows counted too.
     pub(super) fn nulls(&self, column: &str) -> Option<usize> {
         let count = self.stats().get("nullCount")?.get(column)?.as_u64()?;
         usize::try_from(count).ok()
     }
 
-    /// A value that no value of the column is beyond; nothing if the log does not say.
-    pub(super) fn bound(&self, field: &Field, side: Side) -> Option<Bound> {
+    /// A value that no value of a column is beyond; nothing if the log, where it is named so, does not say.
+    pub(super) fn bound(&self, field: &Field, in_log: &str, side: Side) -> Option<Bound> {
         let values = self.stats().get(match side {
             Side::Min => "minValues",
             Side::Max => "maxValues",
         })?;
-        bound(values.get(field.name())?, field.data_type(), side)
+        bound(values.get(in_log)?, field.data_type(), side)
     }
 }
 
@@ -262,7 +281,7 @@ mod tests {
             r#"{"numRecords":3,"minValues":{"price":1.0,"id":4},"maxValues":{"price":9.0,"id":6},"nullCount":{"id":1}}"#,
         );
 
-        let statistics = file.statistics(&schema);
+        let statistics = file.statistics(&schema, &Names::default());
 
         assert_eq!(statistics.num_rows, Precision::Exact(3));
         assert_eq!(statistics.column_statistics[0].max_value, Precision::Absent);
@@ -276,7 +295,7 @@ mod tests {
             size_in_bytes: 0,
             cardinality: 2,
         };
-        let fewer = file.with_hidden(vector, 0).statistics(&schema);
+        let fewer = file.with_hidden(vector, 0).statistics(&schema, &Names::default());
         assert_eq!(fewer.num_rows, Precision::Exact(1));
         assert_eq!(fewer.column_statistics[1].max_value, Precision::Inexact(ScalarValue::Int64(Some(6))));
     }

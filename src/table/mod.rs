@@ -17,6 +17,8 @@ mod file;
 mod hidden;
 mod history;
 mod memory;
+mod names;
+mod renaming;
 mod scan;
 mod schema;
 mod skip;

@@ -20,9 +20,12 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue, Statistics, project_schema, stats::Precision};
 use datafusion::datasource::TableType;
-use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, DefaultParquetFileReaderFactory, ParquetRowSelection,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
@@ -35,6 +38,7 @@ use parquet::arrow::RowNumber;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::hidden::Positions;
+use super::names::Layout;
 use super::skip::needed;
 use super::{DataFile, Snapshot, TableError, tables::store_url};
 use crate::base::TableName;
@@ -51,7 +55,8 @@ pub const POSITION_COLUMN: &str = "_elt_position";
 pub struct Scan {
     root: Path,
     columns: SchemaRef,
-    partition_columns: Vec<String>,
+    layout: Layout,
+    store: ObjectStoreUrl,
     files: Vec<DataFile>,
     picked: Option<Arc<BTreeMap<String, Positions>>>,
     passed_over: Option<Arc<BTreeMap<String, Positions>>>,
@@ -59,17 +64,13 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Reads `files` of `table` as rows of `columns`. The values of partition columns are in the log.
-    pub(super) fn new(
-        table: &TableName,
-        columns: &Schema,
-        partition_columns: &[String],
-        files: Vec<DataFile>,
-    ) -> Self {
+    /// Reads `files` of `table` as rows of `columns`.
+    pub(super) fn new(table: &TableName, columns: &Schema, layout: Layout, files: Vec<DataFile>) -> Self {
         Self {
             root: layout::table(table),
             columns: viewed(columns),
-            partition_columns: partition_columns.to_vec(),
+            layout,
+            store: store_url(),
             files,
             picked: None,
             passed_over: None,
@@ -84,7 +85,14 @@ impl Scan {
     pub fn of(snapshot: &Snapshot) -> Result<Self, TableError> {
         snapshot.check_readable()?;
         let files = snapshot.files().to_vec();
-        Ok(Self::new(snapshot.table(), snapshot.schema(), snapshot.partition_columns(), files))
+        Ok(Self::new(snapshot.table(), snapshot.schema(), snapshot.design().layout(), files))
+    }
+
+    /// Reads the files from another store than the lake's.
+    #[must_use]
+    pub(super) fn in_store(mut self, url: &ObjectStoreUrl) -> Self {
+        self.store = url.clone();
+        self
     }
 
     /// Shows the columns [`FILE_COLUMN`] and [`POSITION_COLUMN`] after the others.
@@ -116,7 +124,8 @@ impl Scan {
 
     /// The columns that are in the files, those that are in the log, and those that say where a row is.
     fn table_schema(&self) -> TableSchema {
-        let is_partition = |field: &FieldRef| self.partition_columns.iter().any(|name| name == field.name());
+        let is_partition =
+            |field: &FieldRef| self.layout.partition_columns.iter().any(|name| name == field.name());
         let (logged, stored): (Vec<FieldRef>, Vec<FieldRef>) =
             self.columns.fields().iter().cloned().partition(is_partition);
         let mut logged = logged;
@@ -138,7 +147,7 @@ impl Scan {
         store: &dyn ObjectStore,
     ) -> Result<PartitionedFile> {
         let mut part = PartitionedFile::new_from_meta(ObjectMeta {
-            location: Path::from_iter(self.root.parts().chain(Path::from(file.path()).parts())),
+            location: file.location(&self.root)?,
             last_modified: DateTime::<Utc>::UNIX_EPOCH,
             size: file.size(),
             e_tag: None,
@@ -149,17 +158,20 @@ impl Scan {
                 let name = ScalarValue::Utf8(Some(file.path().to_owned()));
                 Ok(ScalarValue::Dictionary(Box::new(DataType::UInt16), Box::new(name)))
             }
-            name => partition_scalar(file.partition_value(name), field.data_type()),
+            name => {
+                partition_scalar(file.partition_value(self.layout.names.in_files(name)), field.data_type())
+            }
         });
         part.partition_values = values.collect::<Result<_>>()?;
         if let Some(selection) = self.selection(file, store).await? {
             part = part.with_extension(ParquetRowSelection::new(selection));
         }
-        Ok(part.with_statistics(Arc::new(file.statistics(&self.stored_columns()))))
+        Ok(part.with_statistics(Arc::new(file.statistics(&self.stored_columns(), &self.layout.names))))
     }
 
     fn stored_columns(&self) -> Schema {
-        let stored = |field: &&FieldRef| !self.partition_columns.iter().any(|name| name == field.name());
+        let stored =
+            |field: &&FieldRef| !self.layout.partition_columns.iter().any(|name| name == field.name());
         Schema::new(self.columns.fields().iter().filter(stored).cloned().collect::<Vec<_>>())
     }
 
@@ -191,7 +203,8 @@ impl Scan {
     fn whole_statistics(&self) -> Statistics {
         let shown = self.schema();
         let mut whole = Statistics::new_unknown(&shown);
-        let each: Vec<Statistics> = self.files.iter().map(|file| file.statistics(&self.columns)).collect();
+        let each: Vec<Statistics> =
+            self.files.iter().map(|file| file.statistics(&self.columns, &self.layout.names)).collect();
         let sum = |of: &dyn Fn(&Statistics) -> Precision<usize>| {
             each.iter().map(of).reduce(|a, b| a.add(&b)).unwrap_or(Precision::Exact(0))
         };
@@ -303,25 +316,34 @@ impl TableProvider for Scan {
         let shown = self.schema();
         let schema = self.table_schema();
         let inner = Arc::clone(schema.table_schema());
-        let options = session.config_options().execution.parquet.clone();
+        let mut options = session.config_options().execution.parquet.clone();
+        options.pushdown_filters &= !self.layout.names.reach_inside();
         let source = ParquetSource::new(schema.clone()).with_table_parquet_options(
             datafusion::config::TableParquetOptions { global: options, ..Default::default() },
         );
         let mut scan = self.clone();
         if let Some(filter) = conjunction(filters.to_vec()) {
             let filter = session.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&inner))?)?;
-            scan.files = needed(&self.files, &self.columns, &self.partition_columns, &filter)?;
+            scan.files = needed(&self.files, &self.columns, &self.layout, &filter)?;
         } else if let Some(limit) = limit {
             scan.files = first_files(&self.files, limit);
         }
         if scan.files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&shown, projection)?)));
         }
-        let store = session.runtime_env().object_store(store_url())?;
+        let store = session.runtime_env().object_store(&self.store)?;
         // Data files never change under their name, so a footer is read once for all queries.
-        let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
-        let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store), footers);
-        let source = source.with_parquet_file_reader_factory(Arc::new(reader));
+        let source = match self.store == store_url() {
+            true => {
+                let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
+                let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store), footers);
+                source.with_parquet_file_reader_factory(Arc::new(reader))
+            }
+            // Footers are remembered by path alone, and another store may have the same paths.
+            false => source.with_parquet_file_reader_factory(Arc::new(DefaultParquetFileReaderFactory::new(
+                Arc::clone(&store),
+            ))),
+        };
         let logged: Vec<FieldRef> = schema.table_partition_cols().iter().cloned().collect();
         let mut files = Vec::with_capacity(scan.files.len());
         for file in &scan.files {
@@ -332,12 +354,15 @@ impl TableProvider for Scan {
             Some(columns) => columns.iter().map(|at| inner_index(*at)).collect::<Result<_, _>>()?,
             None => (0..shown.fields().len()).map(inner_index).collect::<Result<_, _>>()?,
         };
-        let config = FileScanConfigBuilder::new(store_url(), Arc::new(source))
+        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(FileGroup::new(files).split_files(session.config().target_partitions()))
             .with_statistics(in_order_of(&inner, &shown, scan.whole_statistics()))
             .with_projection_indices(Some(wanted))?
-            .with_limit(limit)
-            .build();
+            .with_limit(limit);
+        let config = match self.layout.names.are_plain() {
+            true => config.build(),
+            false => config.with_expr_adapter(Some(Arc::new(self.layout.names.clone()))).build(),
+        };
         Ok(DataSourceExec::from_data_source(config))
     }
 }

@@ -108,8 +108,18 @@ fn stored_field(field: &FieldRef) -> Option<FieldRef> {
 
 /// The Arrow form of a Delta schema, as our scan gives it: without column metadata.
 pub(super) fn from_delta(schema: &Schema) -> SchemaRef {
-    let plain = |field: &FieldRef| field.as_ref().clone().with_metadata(Default::default());
     Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>()))
+}
+
+/// A field without metadata, nested ones without theirs.
+fn plain(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
+        DataType::List(item) => DataType::List(plain(item)),
+        DataType::Map(entries, sorted) => DataType::Map(plain(entries), *sorted),
+        other => other.clone(),
+    };
+    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
 }
 
 /// Brings a batch to `schema`, columns matched by name: casts what differs, fills what is missing

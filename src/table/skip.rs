@@ -16,12 +16,13 @@ use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use super::DataFile;
 use super::file::Side;
+use super::names::Layout;
 
 /// Returns the files that may hold a row for which `predicate` is true, in their order.
 pub(super) fn needed(
     files: &[DataFile],
     columns: &SchemaRef,
-    partition_columns: &[String],
+    layout: &Layout,
     predicate: &Arc<dyn PhysicalExpr>,
 ) -> Result<Vec<DataFile>> {
     let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(columns));
@@ -30,7 +31,7 @@ pub(super) fn needed(
     if predicate.always_true() {
         return Ok(files.to_vec());
     }
-    let keep = predicate.prune(&Known { files, columns, partition_columns })?;
+    let keep = predicate.prune(&Known { files, columns, layout })?;
     Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
 }
 
@@ -38,7 +39,7 @@ pub(super) fn needed(
 struct Known<'a> {
     files: &'a [DataFile],
     columns: &'a SchemaRef,
-    partition_columns: &'a [String],
+    layout: &'a Layout,
 }
 
 impl Known<'_> {
@@ -47,17 +48,22 @@ impl Known<'_> {
         let unknown = ScalarValue::try_from(field.data_type()).ok()?;
         let bounds = self.files.iter().map(|file| match self.is_partition(field) {
             true => self.partition_value(file, field),
-            false => file.bound(field, side).map(|bound| bound.value),
+            false => file.bound(field, self.in_log(field), side).map(|bound| bound.value),
         });
         ScalarValue::iter_to_array(bounds.map(|bound| bound.unwrap_or_else(|| unknown.clone()))).ok()
     }
 
+    /// The name that the log has for a column.
+    fn in_log<'b>(&'b self, field: &'b Field) -> &'b str {
+        self.layout.names.in_files(field.name())
+    }
+
     fn is_partition(&self, field: &Field) -> bool {
-        self.partition_columns.iter().any(|name| name == field.name())
+        self.layout.partition_columns.iter().any(|name| name == field.name())
     }
 
     fn partition_value(&self, file: &DataFile, field: &Field) -> Option<ScalarValue> {
-        let text = file.partition_value(field.name())?;
+        let text = file.partition_value(self.in_log(field))?;
         match field.data_type() {
             DataType::Utf8View => Some(ScalarValue::Utf8View(Some(text.to_owned()))),
             other => ScalarValue::Utf8(Some(text.to_owned())).cast_to(other).ok(),
@@ -83,9 +89,9 @@ impl PruningStatistics for Known<'_> {
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
         let field = self.columns.field_with_name(column.name()).ok()?;
         let counts = self.files.iter().map(|file| match self.is_partition(field) {
-            true if file.partition_value(field.name()).is_none() => file.rows_in_file(),
+            true if file.partition_value(self.in_log(field)).is_none() => file.rows_in_file(),
             true => Some(0),
-            false => file.nulls(column.name()).map(|nulls| nulls as u64),
+            false => file.nulls(self.in_log(field)).map(|nulls| nulls as u64),
         });
         Some(Arc::new(counts.collect::<UInt64Array>()))
     }

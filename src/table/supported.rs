@@ -9,11 +9,16 @@ use super::{Snapshot, TableError};
 impl Snapshot {
     /// Refuses a table whose rows our scan would read wrongly.
     pub(super) fn check_readable(&self) -> Result<(), TableError> {
-        const KNOWN: &[&str] = &["deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"];
-        let mut features = self.design().features(Role::Reader);
-        if self.design().properties().get("delta.columnMapping.mode").is_none_or(|mode| mode == "none") {
-            features.remove("columnMapping");
-        }
+        const KNOWN: &[&str] = &[
+            "columnMapping",
+            "deletionVectors",
+            "timestampNtz",
+            "typeWidening",
+            "typeWidening-preview",
+            "v2Checkpoint",
+            "vacuumProtocolCheck",
+        ];
+        let features = self.design().features(Role::Reader);
         match features.iter().find(|feature| !KNOWN.contains(&feature.as_str())) {
             Some(feature) => Err(self.unsupported(feature)),
             None => Ok(()),
@@ -26,13 +31,16 @@ impl Snapshot {
             "appendOnly",
             "changeDataFeed",
             "checkConstraints",
+            "columnMapping",
             "deletionVectors",
             "invariants",
             "timestampNtz",
+            "typeWidening",
+            "typeWidening-preview",
             "v2Checkpoint",
             "vacuumProtocolCheck",
         ];
-        const UNUSED_UNLESS_IN_COLUMNS: &[&str] = &["generatedColumns", "identityColumns", "columnMapping"];
+        const UNUSED_UNLESS_IN_COLUMNS: &[&str] = &["generatedColumns", "identityColumns"];
         self.check_readable()?;
         let design = self.design();
         if let Some(feature) = design.column_feature() {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -11,7 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use url::Url;
 
-use super::{Snapshot, TableError};
+use super::{Scan, Snapshot, TableError};
 use crate::base::{TableName, TableVersion, World};
 use crate::lake::{Lake, layout};
 
@@ -25,6 +26,8 @@ pub struct Tables {
     world: World,
     runtime: Arc<RuntimeEnv>,
     snapshots: Arc<Mutex<Known>>,
+    /// Under which name the runtime knows the lake's object store.
+    url: ObjectStoreUrl,
 }
 
 impl Tables {
@@ -36,7 +39,33 @@ impl Tables {
         };
         let runtime = runtime.build_arc().expect("the default runtime needs nothing");
         runtime.register_object_store(store_url().as_ref(), lake.store());
-        Self { lake, world, runtime, snapshots: Arc::default() }
+        Self { lake, world, runtime, snapshots: Arc::default(), url: store_url() }
+    }
+
+    /// The Delta table in a folder or under a URL, as the only one of a lake of its own, and what it is called there.
+    ///
+    /// # Errors
+    /// [`TableError::Lake`] if it cannot be opened.
+    pub fn outside(&self, place: &str) -> Result<(Self, TableName), TableError> {
+        let place = place.strip_prefix("file://").unwrap_or(place);
+        let lake = match place.contains("://") {
+            true => Lake::at(place, &self.world.env)?,
+            false => Lake::open(std::path::Path::new(place))?,
+        };
+        let mut hasher = DefaultHasher::new();
+        place.hash(&mut hasher);
+        let url = ObjectStoreUrl::parse(format!("lake://outside-{:016x}", hasher.finish()))?;
+        self.runtime.register_object_store(url.as_ref(), lake.store());
+        let (world, runtime) = (self.world.clone(), self.runtime());
+        Ok((Self { lake, world, runtime, snapshots: Arc::default(), url }, TableName::outside(place)))
+    }
+
+    /// The rows of a table at one version.
+    ///
+    /// # Errors
+    /// [`TableError::UnsupportedFeature`] if they cannot be told from its files alone.
+    pub fn scan(&self, snapshot: &Snapshot) -> Result<Scan, TableError> {
+        Ok(Scan::of(snapshot)?.in_store(&self.url))
     }
 
     /// The lake.
@@ -78,8 +107,11 @@ impl Tables {
     pub async fn head(&self, table: &TableName) -> Result<Option<TableVersion>, TableError> {
         let mut newest: Option<(TableVersion, u64)> = None;
         for object in self.lake.list(&layout::log(table)).await? {
-            if let Some(number) = layout::number_of(&object.location) {
-                newest = newest.max(Some((TableVersion(number), object.size)));
+            // Of a version's files the entry is listed last.
+            if let Some(number) = layout::version_of(&object.location)
+                && newest.is_none_or(|(version, _)| version.0 <= number)
+            {
+                newest = Some((TableVersion(number), object.size));
             }
         }
         match newest {
@@ -115,6 +147,10 @@ impl Tables {
     /// Refuses a commit with no content or with a torn line, which deltalake would read as less.
     async fn check_commit(&self, table: &TableName, version: TableVersion) -> Result<(), TableError> {
         let Some(bytes) = self.lake.read(&layout::log_entry(table, version)).await? else {
+            let log = self.lake.list(&layout::log(table)).await?;
+            if log.iter().any(|object| layout::version_of(&object.location) == Some(version.0)) {
+                return Ok(());
+            }
             let help = match self.head(table).await? {
                 Some(head) => format!("its newest version is {head}; `elt history {table}` lists them"),
                 None => "the table has no versions at all".to_owned(),
@@ -138,7 +174,8 @@ impl Tables {
         let root = layout::table(table);
         // Every request goes to the store given here. The scheme tells the kernel that listings are
         // in order, which every lake's store keeps.
-        let url = Url::parse(&format!("memory:///{root}/")).expect("table names are safe in URLs");
+        let folder = if table.is_outside() { String::new() } else { format!("{root}/") };
+        let url = Url::parse(&format!("memory:///{folder}")).expect("table names are safe in URLs");
         default_logstore(self.lake.store_at(&root), self.lake.store(), &url, &StorageConfig::default())
     }
 }

@@ -68,7 +68,7 @@ pub async fn delete(tables: &Tables, files: &[Unneeded]) -> Result<(), TableErro
         match store.delete(&file.path.as_str().into()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(source) => {
-                return Err(TableError::Lake(LakeError::Store { path: file.path.clone(), source }));
+                return Err(TableError::Lake(LakeError::Store { path: file.path.clone(), failure: source }));
             }
         }
     }

@@ -27,3 +27,14 @@ create table checked (id bigint not null comment 'whose', n int check (n > 0));
 insert into checked values (1, 1), (2, 2), (3, 3);
 update checked set n = n * 10 where id > 1;
 restore table checked to version as of 1;
+
+-- Without partitions: DuckDB's extension shows partition values of a table with column mapping as nulls, whoever wrote it.
+create table renamed tblproperties ('delta.enableDeletionVectors' = 'true', 'elt.writeMode' = 'merge-on-read')
+as select * from interop_types;
+alter table renamed set tblproperties ('delta.columnMapping.mode' = 'name');
+alter table renamed rename column id to number;
+alter table renamed add column note string;
+update renamed set note = 'odd' where number % 2 = 1;
+alter table renamed drop column note;
+alter table renamed add column note int;
+insert into renamed (number, note) values (1000, 7);

@@ -16,10 +16,19 @@ from deltalake import DeltaTable, QueryBuilder
 from rows import as_text
 
 
+def features(table: DeltaTable) -> set[str]:
+    """What a reader must know."""
+    return set(table.protocol().reader_features or [])
+
+
 class Reader(Protocol):
     """One program that reads Delta tables."""
 
     name: str
+
+    def knows(self, folder: Path, version: int | None = None) -> bool:
+        """Whether it has all the table's features. One that has not refuses the table, which is no difference."""
+        return True
 
     def rows(self, folder: Path, version: int | None = None) -> pa.Table:
         """All rows of the table at a version."""
@@ -28,15 +37,15 @@ class Reader(Protocol):
         """How many rows have this value, found with the help of the files' statistics."""
 
 
-class DeltaLake:
+class DeltaLake(Reader):
     """delta-rs for the log; Arrow C++ for the files, or its own engine where rows are hidden."""
 
     name = "deltalake"
 
     def rows(self, folder: Path, version: int | None = None) -> pa.Table:
         table = DeltaTable(folder, version=version)
-        if "deletionVectors" in (table.protocol().reader_features or []):
-            # Arrow's own reader knows none; delta-rs's query engine does.
+        if {"deletionVectors", "columnMapping"} & features(table):
+            # Arrow's own reader knows neither; delta-rs's query engine does.
             return pa.table(QueryBuilder().register("t", table).execute("select * from t").read_all())
         return table.to_pyarrow_table()
 
@@ -44,10 +53,13 @@ class DeltaLake:
         return DeltaTable(folder).to_pyarrow_dataset().count_rows(filter=pc.field(column) == value)
 
 
-class Polars:
+class Polars(Reader):
     """delta-rs for the log, Polars' own Parquet."""
 
     name = "polars"
+
+    def knows(self, folder: Path, version: int | None = None) -> bool:
+        return "columnMapping" not in features(DeltaTable(folder, version=version))
 
     def rows(self, folder: Path, version: int | None = None) -> pa.Table:
         return polars.read_delta(str(folder), version=version).to_arrow()
@@ -58,7 +70,7 @@ class Polars:
         return frame.filter(polars.col(column) == wanted).select(polars.len()).collect().item()
 
 
-class DuckDb:
+class DuckDb(Reader):
     """The Delta kernel for the log, DuckDB's own Parquet."""
 
     name = "duckdb"

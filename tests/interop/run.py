@@ -4,7 +4,7 @@
     python3 tests/interop/run.py --elt target/release/elt
 
 This file only sees to the packages: it makes a virtual environment (once; it is used again until a
-requirements file changes) and runs the checks in it. The checks are in `checks.py`.
+requirements file changes) and runs the checks in it. The checks are in `checks.py` and `flight.py`.
 """
 
 import argparse
@@ -32,8 +32,9 @@ def main() -> int:
         parser.error(f"{elt} is not a program; build it with `cargo build --release`")
 
     python = packages(arguments.venv.resolve())
-    command = [python, "-B", HERE / "checks.py", elt, arguments.project.resolve(), *(["--keep"] if arguments.keep else [])]
-    return subprocess.run(command, check=False).returncode
+    project, keep = arguments.project.resolve(), ["--keep"] if arguments.keep else []
+    checked = subprocess.run([python, "-B", HERE / "checks.py", elt, project, *keep], check=False).returncode
+    return checked or subprocess.run([python, "-B", HERE / "flight.py", elt, project], check=False).returncode
 
 
 def packages(venv: Path) -> Path:
@@ -41,19 +42,24 @@ def packages(venv: Path) -> Path:
 
     What must be there ends the run if it cannot be installed; DuckDB is said loudly and done without.
     """
-    python = venv / "bin" / "python"
-    if not is_installed(venv, "requirements.txt"):
-        print(f"making a virtual environment in {venv}", flush=True)
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=False)
-        if made.returncode != 0:
-            sys.exit("cannot make a virtual environment; on Debian: apt-get install python3-venv")
-        if not install(venv, "requirements.txt"):
-            sys.exit("cannot install the packages of tests/interop/requirements.txt; see above")
+    python = packages_of(venv, "requirements.txt")
     if not is_installed(venv, "requirements-duckdb.txt") and not install(venv, "requirements-duckdb.txt"):
         print("=" * 80)
         print("DuckDB's delta extension cannot be installed here: ITS CHECKS ARE SKIPPED")
         print("=" * 80, flush=True)
     return python
+
+
+def packages_of(venv: Path, requirements: str) -> Path:
+    """Makes the virtual environment with what one requirements file pins, unless it is there, and returns its Python."""
+    if not is_installed(venv, requirements):
+        print(f"making a virtual environment in {venv}", flush=True)
+        made = subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=False)
+        if made.returncode != 0:
+            sys.exit("cannot make a virtual environment; on Debian: apt-get install python3-venv")
+        if not install(venv, requirements):
+            sys.exit(f"cannot install the packages of tests/interop/{requirements}; see above")
+    return venv / "bin" / "python"
 
 
 def install(venv: Path, requirements: str) -> bool:

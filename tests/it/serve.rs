@@ -12,12 +12,13 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{
-    Any, Command, CommandGetDbSchemas, CommandGetTables, CommandGetXdbcTypeInfo, CommandStatementIngest, CommandStatementQuery,
-    ProstMessageExt, SqlInfo, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
+    Any, Command, CommandGetDbSchemas, CommandGetTables, CommandGetXdbcTypeInfo, CommandStatementIngest,
+    CommandStatementQuery, ProstMessageExt, SqlInfo, TableDefinitionOptions, TableExistsOption,
+    TableNotExistOption,
 };
 use arrow_flight::{
-    Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightData, FlightDescriptor, FlightInfo,
-    HandshakeRequest, Ticket,
+    Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightData, FlightDescriptor,
+    FlightInfo, HandshakeRequest, Ticket,
 };
 use elt::lakehouse::{BuildRequest, Lakehouse};
 use elt::serve::{Role, ServeLimits, ServeOptions, Server};
@@ -208,8 +209,14 @@ async fn who_may_only_read_changes_nothing_through_any_door() {
         assert!(prepared.execute_update().await.is_err(), "{sql}");
         prepared.close().await.unwrap();
     }
-    let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
-    assert!(client.execute_ingest(ingest("people", TableExistsOption::Append), stream(vec![batch])).await.is_err());
+    let batch =
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+    assert!(
+        client
+            .execute_ingest(ingest("people", TableExistsOption::Append), stream(vec![batch]))
+            .await
+            .is_err()
+    );
     for sql in [
         "copy people to '/tmp/people.csv'",
         "create external table t stored as csv location '/etc/passwd'",
@@ -236,7 +243,10 @@ async fn a_statement_that_writes_is_executed_once_and_is_one_release() {
     assert_eq!(rows(&mut client, "select count(*) from people").await, "4", "whether it is fetched or not");
     assert_eq!(shown(&fetch(&mut client, info).await.unwrap()), "INSERT 1 0 0 2");
     assert_eq!(client.execute_update("delete from people where id < 3".to_owned(), None).await.unwrap(), 2);
-    assert_eq!(client.execute_update("create table t (a bigint, b varchar)".to_owned(), None).await.unwrap(), 0);
+    assert_eq!(
+        client.execute_update("create table t (a bigint, b varchar)".to_owned(), None).await.unwrap(),
+        0
+    );
     let error = client.execute_update("select 1".to_owned(), None).await.unwrap_err().to_string();
     assert!(error.contains("execute it as a query"), "{error}");
 
@@ -249,7 +259,8 @@ async fn a_statement_that_writes_is_executed_once_and_is_one_release() {
     assert_eq!(insert.execute_update().await.unwrap(), 2);
     insert.close().await.unwrap();
     assert_eq!(rows(&mut client, "select * from t order by a").await, "1 it's | 2 -");
-    let kinds: Vec<String> = lake.open().releases(9).await.unwrap().iter().map(|release| release.kind_words()).collect();
+    let kinds: Vec<String> =
+        lake.open().releases(9).await.unwrap().iter().map(|release| release.kind_words()).collect();
     assert_eq!(kinds, ["INSERT", "CREATE TABLE", "DELETE", "INSERT", "build"], "two rows are one release");
     let error = client.begin_transaction().await.unwrap_err().to_string();
     assert!(error.contains("published as one release"), "{error}");
@@ -260,7 +271,10 @@ async fn a_statement_that_writes_is_executed_once_and_is_one_release() {
 async fn prepared_statements_know_their_columns_and_their_places() {
     let (_lake, served) = served(Role::Writes).await;
     let mut client = served.client().await;
-    let mut by_id = client.prepare("select name, id from people where id = ? or name = ?".to_owned(), None).await.unwrap();
+    let mut by_id = client
+        .prepare("select name, id from people where id = ? or name = ?".to_owned(), None)
+        .await
+        .unwrap();
     let types = |schema: &Schema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
     assert_eq!(types(by_id.dataset_schema().unwrap()), [DataType::Utf8, DataType::Int64]);
     assert_eq!(types(by_id.parameter_schema().unwrap()), [DataType::Int64, DataType::Utf8]);
@@ -289,7 +303,9 @@ async fn prepared_statements_know_their_columns_and_their_places() {
 async fn rows_are_taken_in_whole_as_one_release() {
     let (lake, served) = served(Role::Writes).await;
     let mut client = served.client().await;
-    let batch = |ids: Vec<i64>| RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(ids)) as ArrayRef)]).unwrap();
+    let batch = |ids: Vec<i64>| {
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(ids)) as ArrayRef)]).unwrap()
+    };
     let order = |exists| ingest("raw.events", exists);
     let two = || stream(vec![batch(vec![1, 2]), batch(vec![3])]);
     assert_eq!(client.execute_ingest(order(TableExistsOption::Fail), two()).await.unwrap(), 3);
@@ -299,15 +315,21 @@ async fn rows_are_taken_in_whole_as_one_release() {
     assert_eq!(rows(&mut client, "select count(*), sum(id) from raw.events").await, "6 12");
     assert_eq!(client.execute_ingest(order(TableExistsOption::Replace), two()).await.unwrap(), 3);
     assert_eq!(rows(&mut client, "select count(*) from raw.events").await, "3");
-    let other = RecordBatch::try_from_iter([("other", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
-    let error = client.execute_ingest(order(TableExistsOption::Append), stream(vec![other])).await.unwrap_err().to_string();
+    let other =
+        RecordBatch::try_from_iter([("other", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+    let error = client
+        .execute_ingest(order(TableExistsOption::Append), stream(vec![other]))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("`raw.events` has no column `other`"), "{error}");
     assert_eq!(lake.open().releases(99).await.unwrap().len(), 4, "a build and three releases");
     served.stop().await;
 }
 
 fn ingest(table: &str, exists: TableExistsOption) -> CommandStatementIngest {
-    let options = TableDefinitionOptions { if_not_exist: TableNotExistOption::Create.into(), if_exists: exists.into() };
+    let options =
+        TableDefinitionOptions { if_not_exist: TableNotExistOption::Create.into(), if_exists: exists.into() };
     let (schema, table) = table.split_once('.').unwrap_or(("main", table));
     CommandStatementIngest {
         table_definition_options: Some(options),
@@ -317,7 +339,9 @@ fn ingest(table: &str, exists: TableExistsOption) -> CommandStatementIngest {
     }
 }
 
-fn stream(batches: Vec<RecordBatch>) -> impl futures::Stream<Item = arrow_flight::error::Result<RecordBatch>> + Send {
+fn stream(
+    batches: Vec<RecordBatch>,
+) -> impl futures::Stream<Item = arrow_flight::error::Result<RecordBatch>> + Send {
     futures::stream::iter(batches.into_iter().map(Ok))
 }
 
@@ -354,7 +378,8 @@ async fn what_a_client_sets_is_its_own_and_lasts() {
     let wish = CommandStatementQuery { query: "set elt.release = 1".to_owned(), transaction_id: None };
     let wish = FlightDescriptor::new_cmd(wish.as_any().encode_to_vec());
     let answer = bare.get_flight_info(with_token(TOKEN, wish)).await.unwrap();
-    let token = answer.metadata().get("authorization").unwrap().to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let token =
+        answer.metadata().get("authorization").unwrap().to_str().unwrap().strip_prefix("Bearer ").unwrap();
     let mut apart = FlightSqlServiceClient::new(served.channel().await);
     apart.set_token(token.to_owned());
     assert_eq!(rows(&mut apart, "select count(*) from people").await, "3");
@@ -396,7 +421,10 @@ async fn tools_find_what_there_is() {
     let promised = info.try_decode_schema().unwrap();
     for (told, promised) in columns.fields().iter().zip(promised.fields()) {
         assert_eq!((told.name(), told.data_type()), (promised.name(), promised.data_type()));
-        assert_eq!(told.metadata()["ARROW:FLIGHT:SQL:TYPE_NAME"], promised.metadata()["ARROW:FLIGHT:SQL:TYPE_NAME"]);
+        assert_eq!(
+            told.metadata()["ARROW:FLIGHT:SQL:TYPE_NAME"],
+            promised.metadata()["ARROW:FLIGHT:SQL:TYPE_NAME"]
+        );
     }
     let info = client.get_sql_info(vec![SqlInfo::FlightSqlServerTransaction]).await.unwrap();
     assert_eq!(shown(&fetch(&mut client, info).await.unwrap()), "8 {int32_bitmask=0}");
@@ -454,7 +482,12 @@ async fn thirty_two_clients_see_one_release_each_while_others_are_published() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_ends_with_its_reader_and_when_it_is_told_to() {
     let lake = TestLake::new();
-    let limits = ServeLimits { running: 1, waiting: 1, patience: Duration::from_millis(300), ..ServeLimits::default() };
+    let limits = ServeLimits {
+        running: 1,
+        waiting: 1,
+        patience: Duration::from_millis(300),
+        ..ServeLimits::default()
+    };
     let served = Served::of(lake.open(), Role::Reads, limits).await;
     let mut client = served.client().await;
     let endless = "select a.value from range(100000000) a cross join range(1000) b";
@@ -477,7 +510,8 @@ async fn a_query_ends_with_its_reader_and_when_it_is_told_to() {
     assert!(reader.next().await.unwrap().is_ok());
     let request = CancelFlightInfoRequest::new(info);
     let action = Action::new("CancelFlightInfo", request.encode_to_vec());
-    let mut answers = served.bare().await.do_action(with_token(TOKEN, action.clone())).await.unwrap().into_inner();
+    let mut answers =
+        served.bare().await.do_action(with_token(TOKEN, action.clone())).await.unwrap().into_inner();
     let answer = CancelFlightInfoResult::decode(answers.message().await.unwrap().unwrap().body).unwrap();
     assert_eq!(answer.status(), CancelStatus::NotCancellable, "it is somebody else's");
     let mut answers = client.do_action(Request::new(action)).await.unwrap();
@@ -512,7 +546,11 @@ async fn a_statement_that_takes_too_long_is_told_so() {
     let limits = ServeLimits { time: Duration::from_millis(400), ..ServeLimits::default() };
     let served = Served::of(lake.open(), Role::Reads, limits).await;
     let mut client = served.client().await;
-    let said = rows(&mut client, "select count(*) from range(30000) a cross join range(10000) b where a.value + b.value < 0").await;
+    let said = rows(
+        &mut client,
+        "select count(*) from range(30000) a cross join range(10000) b where a.value + b.value < 0",
+    )
+    .await;
     assert!(said.contains("took longer than"), "{said}");
     served.stop().await;
 }
@@ -545,17 +583,31 @@ async fn nonsense_is_an_error_and_never_the_end() {
         if let Ok(answer) = bare.do_get(with_token(TOKEN, Ticket::new(bytes.clone()))).await {
             drop(answer.into_inner().try_collect::<Vec<_>>().await);
         }
-        for name in ["CreatePreparedStatement", "CancelFlightInfo", "SetSessionOptions", "CancelQuery", "Nothing"] {
+        for name in
+            ["CreatePreparedStatement", "CancelFlightInfo", "SetSessionOptions", "CancelQuery", "Nothing"]
+        {
             drop(bare.do_action(with_token(TOKEN, Action::new(name, bytes.clone()))).await);
         }
         let mut rows = vec![0_u8; usize::try_from(chance(64)).unwrap()];
         rows.iter_mut().for_each(|byte| *byte = u8::try_from(chance(256)).unwrap());
-        let data = FlightData { data_header: rows.clone().into(), data_body: rows.into(), ..FlightData::default() };
+        let data =
+            FlightData { data_header: rows.clone().into(), data_body: rows.into(), ..FlightData::default() };
         let first = FlightData { flight_descriptor: Some(descriptor), ..data.clone() };
         drop(bare.do_put(with_token(TOKEN, futures::stream::iter([first, data]))).await);
     }
     let mut client = served.client().await;
-    for sql in ["", ";", "select", "select '", "\u{0}", "select 1; select 2", "((((((((", "select * from \"", "set", "set a"] {
+    for sql in [
+        "",
+        ";",
+        "select",
+        "select '",
+        "\u{0}",
+        "select 1; select 2",
+        "((((((((",
+        "select * from \"",
+        "set",
+        "set a",
+    ] {
         assert_eq!(ask(&mut client, sql).await.expect_err(sql).code(), Code::InvalidArgument, "{sql}");
     }
     let deep = format!("select {}1{}", "(".repeat(3000), ")".repeat(3000));

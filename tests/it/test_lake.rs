@@ -45,6 +45,9 @@ pub(crate) fn test_world(start: u32) -> World {
     }
 }
 
+/// Where lakes are instead of beside their project, if it is set: `s3://bucket`.
+const BUCKET: &str = "ELT_TEST_BUCKET";
+
 /// A project in a temporary folder, its lake, and a transcript of what was done.
 pub(crate) struct TestLake {
     folder: Arc<tempfile::TempDir>,
@@ -54,8 +57,20 @@ pub(crate) struct TestLake {
 }
 
 impl TestLake {
-    /// An empty folder.
+    /// An empty folder, and a lake in it or in the bucket that the environment names.
+    #[expect(clippy::disallowed_methods, reason = "tests have no other door to the environment")]
     pub(crate) fn new() -> Self {
+        let mut lake = Self::on_disk();
+        if let Ok(bucket) = std::env::var(BUCKET) {
+            let own = lake.path().file_name().expect("a temporary folder has a name").display();
+            lake.options.lake = Some(format!("{bucket}/{own}"));
+            lake.world.env = Arc::new(std::env::vars().filter(|(key, _)| key.starts_with("AWS_")).collect());
+        }
+        lake
+    }
+
+    /// An empty folder for a lake whose files are looked at.
+    pub(crate) fn on_disk() -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
         let options = OpenOptions { folder: folder.path().to_owned(), ..OpenOptions::default() };
         let lake = Self { folder, options, world: test_world(0), transcript: Mutex::default() };

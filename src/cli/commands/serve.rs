@@ -60,9 +60,7 @@ fn help(server: &Server, made: bool) -> Vec<String> {
             url(server)
         ),
         "JDBC (DBeaver, Tableau, Metabase):".to_owned(),
-        format!(
-            "  jdbc:arrow-flight-sql://{address}/?useEncryption={encryption}&user=elt&password={token}"
-        ),
+        format!("  jdbc:arrow-flight-sql://{address}/?useEncryption={encryption}&user=elt&password={token}"),
         "Ctrl-C stops it.".to_owned(),
     ]
 }

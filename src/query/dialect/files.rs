@@ -26,6 +26,11 @@ pub(in crate::query) enum Reader {
     /// One object a line.
     Json,
     Parquet,
+    /// A Delta table outside the lake.
+    Delta {
+        /// Its newest version, if none is asked for.
+        version: Option<u64>,
+    },
 }
 
 impl Reader {
@@ -37,6 +42,7 @@ impl Reader {
             None => Some(Self::Ending),
             Some("json") => Some(Self::Json),
             Some("parquet") => Some(Self::Parquet),
+            Some("delta") => Some(Self::Delta { version: words.next().and_then(|word| word.parse().ok()) }),
             Some("csv") => {
                 let delimiter = words.next()?.parse().ok()?;
                 Some(Self::Csv { delimiter, header: words.next()? == "true" })
@@ -50,6 +56,8 @@ impl Reader {
             Self::Ending => FILES.to_owned(),
             Self::Json => format!("{FILES}:json"),
             Self::Parquet => format!("{FILES}:parquet"),
+            Self::Delta { version: None } => format!("{FILES}:delta"),
+            Self::Delta { version: Some(version) } => format!("{FILES}:delta:{version}"),
             Self::Csv { delimiter, header } => format!("{FILES}:csv:{delimiter}:{header}"),
         }
     }
@@ -67,6 +75,7 @@ pub(super) fn file_function(factor: &TableFactor) -> Option<Result<TableFactor, 
         "read_csv" | "read_csv_auto" => Reader::Csv { delimiter: b',', header: true },
         "read_json" | "read_json_auto" | "read_ndjson" => Reader::Json,
         "read_parquet" | "parquet_scan" => Reader::Parquet,
+        "delta_scan" | "read_delta" => Reader::Delta { version: None },
         _ => return None,
     };
     Some(file(&function, reader, args, alias))
@@ -100,9 +109,13 @@ fn file(
                 *delimiter = *byte;
             }
             (Reader::Csv { header, .. }, "header", "true" | "false") => *header = value == "true",
+            (Reader::Delta { version }, "version", text) => match text.parse() {
+                Ok(number) => *version = Some(number),
+                Err(_) => return Err(wrong(format!("`{text}` is not a version: it is a number from 0 on"))),
+            },
             _ => {
                 return Err(wrong(format!("`{name}` is not an option of `{function}`"))
-                    .help("`read_csv` knows `delim` and `header`; land the file for more: `elt land`"));
+                    .help("`read_csv` knows `delim` and `header`, `delta_scan` knows `version`; land a file for more: `elt land`"));
             }
         }
     }
@@ -153,9 +166,14 @@ mod tests {
 
     #[test]
     fn readers_go_there_and_back() {
-        for reader in
-            [Reader::Ending, Reader::Json, Reader::Parquet, Reader::Csv { delimiter: b':', header: false }]
-        {
+        for reader in [
+            Reader::Ending,
+            Reader::Json,
+            Reader::Parquet,
+            Reader::Csv { delimiter: b':', header: false },
+            Reader::Delta { version: None },
+            Reader::Delta { version: Some(3) },
+        ] {
             assert_eq!(Reader::read(&reader.schema()), Some(reader));
         }
         assert_eq!(Reader::read("main"), None);

@@ -8,7 +8,7 @@ use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, Expr, Ident, ObjectName,
 };
 
-use super::create::{check_constraint, columns, property};
+use super::create::{COLUMN_MAPPING, check_constraint, columns, property};
 use super::edits::by_name;
 use super::target::{Target, folded, item, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
@@ -79,7 +79,17 @@ async fn altered(
         }
         A::SetTblProperties { table_properties } => {
             let properties: Result<Vec<_>, _> = table_properties.iter().map(property).collect();
-            (schema, design.with_properties(properties?))
+            let properties = properties?;
+            for (key, mode) in &properties {
+                let now = design.properties().get(key).map_or("none", String::as_str);
+                let is_new_way = key == COLUMN_MAPPING && mode != now;
+                refuse_if(
+                    is_new_way && (now, mode.as_str()) != ("none", "name"),
+                    &format!("column mapping by `{mode}` in place of `{now}`"),
+                    "a table that has files can only begin to map its columns, by 'name'",
+                )?;
+            }
+            (schema, design.with_properties(properties))
         }
         A::AddConstraint { constraint, .. } => {
             let free = |number: &usize| {
@@ -126,17 +136,24 @@ async fn altered(
             });
             (Schema::new(fields.collect::<Vec<_>>()), design.with_nullable(&column, nullable))
         }
-        A::DropColumn { .. } => {
-            return Err(not_supported(
-                "DROP COLUMN",
-                "make the table anew: `create or replace table t as select * exclude (column) from t`",
-            ));
+        A::DropColumn { column_names, if_exists, drop_behavior, has_column_keyword: _ } => {
+            refuse_if(
+                drop_behavior.is_some(),
+                "CASCADE and RESTRICT",
+                "views are planned when they are read",
+            )?;
+            let (mut schema, mut design) = (schema, design);
+            for name in column_names {
+                match target.known_column(&ObjectName::from(vec![name])) {
+                    Err(_) if if_exists => {}
+                    column => (schema, design) = without_column(target, schema, design, &column?)?,
+                }
+            }
+            (schema, design)
         }
-        A::RenameColumn { .. } => {
-            return Err(not_supported(
-                "RENAME COLUMN",
-                "make the table anew: `create or replace table t as select old as new, … from t`",
-            ));
+        A::RenameColumn { old_column_name, new_column_name } => {
+            let column = target.known_column(&ObjectName::from(vec![old_column_name]))?;
+            renamed(target, schema, design, &column, &folded(&new_column_name))?
         }
         A::RenameTable { .. } => {
             return Err(not_supported(
@@ -146,6 +163,67 @@ async fn altered(
         }
         other => return Err(not_supported(&format!("ALTER TABLE … {other}"), REWRITE)),
     })
+}
+
+/// The table with another name for a column, under which its files do not change.
+fn renamed(
+    target: &Target,
+    schema: Schema,
+    design: Design,
+    column: &str,
+    name: &str,
+) -> Result<(Schema, Design), QueryError> {
+    check_mapped(target, &design, "RENAME COLUMN", "select old as new, … from t")?;
+    let others = schema.fields().iter().filter(|field| field.name() != column);
+    if others.into_iter().any(|field| field.name().eq_ignore_ascii_case(name)) {
+        let message = format!("`{}` has a column `{name}` already", target.name);
+        return Err(SqlMistake::new("elt::sql::column_exists", message).help("choose another name").into());
+    }
+    let fields = schema.fields().iter().map(|field| match field.name() == column {
+        true => Arc::new(field.as_ref().clone().with_name(name)),
+        false => Arc::clone(field),
+    });
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    crate::table::storable(&target.name, &schema)?;
+    Ok((schema, design.with_renamed(column, name)))
+}
+
+/// The table without a column, whose values stay in its files.
+fn without_column(
+    target: &Target,
+    schema: Schema,
+    design: Design,
+    column: &str,
+) -> Result<(Schema, Design), QueryError> {
+    check_mapped(target, &design, "DROP COLUMN", "select * exclude (column) from t")?;
+    refuse_if(
+        design.partition_columns().iter().any(|own| own == column),
+        &format!("dropping `{column}`, by which the table is partitioned,"),
+        "make the table anew: `create or replace table t partitioned by (…) as select … from t`",
+    )?;
+    let fields = schema.fields().iter().filter(|field| field.name() != column).cloned();
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    refuse_if(
+        schema.fields().len() == design.partition_columns().len(),
+        "dropping the last column",
+        "DROP TABLE",
+    )?;
+    Ok((schema, design.without_column(column)))
+}
+
+fn check_mapped(target: &Target, design: &Design, what: &str, anew: &str) -> Result<(), QueryError> {
+    if design.maps_columns() {
+        return Ok(());
+    }
+    let message = format!("{what} needs column mapping, which `{}` does not have", target.name);
+    Err(SqlMistake::new("elt::sql::column_mapping", message)
+        .help(format!(
+            "`alter table {} set tblproperties ('{COLUMN_MAPPING}' = 'name')` turns it on for good (Spark, Databricks, \
+             DuckDB and Trino read such tables, Polars does not); or make the table anew: \
+             `create or replace table t as {anew}`",
+            target.name
+        ))
+        .into())
 }
 
 /// Refuses a rule that a row breaks already.

@@ -193,8 +193,13 @@ pub(super) fn property(option: &SqlOption) -> Result<(String, String), QueryErro
     if name == "elt.writeMode" {
         value.parse::<WriteMode>().map_err(|because| SqlMistake::new("elt::sql::property", because))?;
     }
+    refuse_if(
+        name == COLUMN_MAPPING && !["name", "id", "none"].contains(&value.as_str()),
+        &format!("column mapping by `{value}`"),
+        "the modes are 'name' and 'id'",
+    )?;
     let serves_others =
-        ["delta.columnMapping.mode", "delta.enableRowTracking", "delta.enableInCommitTimestamps"];
+        ["delta.columnMapping.maxColumnId", "delta.enableRowTracking", "delta.enableInCommitTimestamps"];
     refuse_if(
         serves_others.contains(&name.as_str()),
         &format!("the property `{name}`"),
@@ -207,6 +212,9 @@ pub(super) fn property(option: &SqlOption) -> Result<(String, String), QueryErro
     )?;
     Ok((name, value))
 }
+
+/// The property that lets columns be renamed and dropped.
+pub(super) const COLUMN_MAPPING: &str = "delta.columnMapping.mode";
 
 /// The property that a `CHECK` constraint is kept as.
 pub(super) fn check_constraint(

@@ -56,19 +56,20 @@ impl Session {
                 return Err(crate::query::describe::no_such_table(self, &table.to_string(), mistake).into());
             }
             (true, _, IfThere::Fail) => {
-                let mistake =
-                    SqlMistake::new("elt::sql::table_exists", format!("`{table}` exists already"));
+                let mistake = SqlMistake::new("elt::sql::table_exists", format!("`{table}` exists already"));
                 return Err(mistake.help("append to it, or replace it").into());
             }
             (true, _, IfThere::Append) => {
                 let known = base.as_ref().map(|base| Arc::clone(base.schema()));
                 let is_new = |name: &&String| known.iter().all(|known| known.index_of(name).is_err());
                 let schema = rows.schema();
-                let new: Vec<&String> = schema.fields().iter().map(|field| field.name()).filter(is_new).collect();
+                let new: Vec<&String> =
+                    schema.fields().iter().map(|field| field.name()).filter(is_new).collect();
                 if let Some(name) = new.first() {
                     let message = format!("`{table}` has no column `{name}`");
                     let mistake = SqlMistake::new("elt::sql::no_such_column", message);
-                    let help = format!("`alter table {table} add column` adds one; `describe {table}` lists them");
+                    let help =
+                        format!("`alter table {table} add column` adds one; `describe {table}` lists them");
                     return Err(mistake.help(help).into());
                 }
                 write::append(tables, table, base, rows, NewColumns::Append).await?

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::writer::{JsonFormat, LineDelimited, Writer, WriterBuilder};
 
@@ -46,7 +47,12 @@ impl<F: JsonFormat> Json<F> {
 
 impl<F: JsonFormat> Renderer for Json<F> {
     fn rows(&mut self, batch: &RecordBatch, page: &mut String) -> Result<(), ArrowError> {
-        let renamed = RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())?;
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast(column, field.data_type()),
+        });
+        let renamed = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?)?;
         self.writer.write(&renamed)?;
         self.take(page);
         Ok(())
@@ -82,7 +88,8 @@ fn with_names_that_differ(schema: &SchemaRef) -> SchemaRef {
     let mut seen = BTreeSet::new();
     let fields = schema.fields().iter().map(|field| {
         // Nullable, because a schema may promise more than its rows keep, and nothing here depends on it.
-        let field = Field::clone(field).with_nullable(true);
+        let data_type = with_text_keys(field.data_type());
+        let field = Field::clone(field).with_nullable(true).with_data_type(data_type);
         if seen.insert(field.name().clone()) {
             return field;
         }
@@ -94,6 +101,28 @@ fn with_names_that_differ(schema: &SchemaRef) -> SchemaRef {
     });
     let fields: Vec<Field> = fields.collect();
     Arc::new(Schema::new(fields))
+}
+
+/// A type whose maps have texts for keys, as JSON's objects do.
+fn with_text_keys(data_type: &DataType) -> DataType {
+    let inside =
+        |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(with_text_keys(field.data_type())));
+    match data_type {
+        DataType::Map(entries, sorted) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                let key = match fields[0].data_type() {
+                    DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Arc::clone(&fields[0]),
+                    _ => Arc::new(fields[0].as_ref().clone().with_data_type(DataType::Utf8)),
+                };
+                let fields = DataType::Struct(vec![key, inside(&fields[1])].into());
+                DataType::Map(Arc::new(entries.as_ref().clone().with_data_type(fields)), *sorted)
+            }
+            _ => data_type.clone(),
+        },
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
+        DataType::List(item) => DataType::List(inside(item)),
+        other => other.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub async fn compact(
     if retire.is_empty() {
         return Ok(None);
     }
-    let scan = Scan::new(base.table(), base.schema(), base.partition_columns(), retire.clone());
+    let scan = Scan::new(base.table(), base.schema(), base.design().layout(), retire.clone());
     let mut rows = tables.context().read_table(Arc::new(scan))?;
     if !wanted.order_by.is_empty() {
         let order = base.partition_columns().iter().chain(&wanted.order_by);
@@ -71,10 +71,14 @@ fn by_partition<'a>(
     base: &'a Snapshot,
     wanted: &Compaction,
 ) -> BTreeMap<Vec<Option<&'a str>>, Vec<&'a DataFile>> {
+    let layout = base.design().layout();
     let mut partitions: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for file in base.files() {
         if wanted.only.as_ref().is_none_or(|only| only.contains(file.path())) {
-            let values = base.partition_columns().iter().map(|column| file.partition_value(column));
+            let values = layout
+                .partition_columns
+                .iter()
+                .map(|column| file.partition_value(layout.names.in_files(column)));
             partitions.entry(values.collect()).or_default().push(file);
         }
     }

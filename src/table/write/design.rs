@@ -54,7 +54,9 @@ pub fn redesign(
     design: Design,
 ) -> Result<Change, TableError> {
     base.check_writable()?;
-    if design.constraints().count() > base.design().constraints().count() {
+    let is_asked_anew =
+        base.schema().fields().iter().any(|field| schema.field_with_name(field.name()).is_err());
+    if is_asked_anew || design.constraints().count() > base.design().constraints().count() {
         Rules::of(tables, base.table(), &schema, &design)?;
     }
     let mut change = Change::blank(&base.table().clone(), Some(base), schema, design);

@@ -26,6 +26,7 @@ use super::rules::Rules;
 use super::statistics::statistics_json;
 use crate::base::TableName;
 use crate::lake::layout;
+use crate::table::names::Names;
 use crate::table::schema::conform;
 use crate::table::{DataFile, Design, TableError, Tables};
 
@@ -58,8 +59,9 @@ pub(super) struct RowsWriter<'a> {
     tables: &'a Tables,
     store: Arc<dyn ObjectStore>,
     schema: SchemaRef,
-    /// The columns that are in the files.
+    /// The columns that are in the files, as they are named there.
     stored: SchemaRef,
+    names: Names,
     partition_columns: Vec<usize>,
     rules: Rules,
     open: BTreeMap<Partition, OpenFile>,
@@ -81,11 +83,13 @@ impl<'a> RowsWriter<'a> {
             design.partition_columns().iter().filter_map(|name| schema.index_of(name).ok()).collect();
         let fields = schema.fields().iter().enumerate().filter(|(at, _)| !partition_columns.contains(at));
         let stored = Arc::new(Schema::new(fields.map(|(_, field)| Arc::clone(field)).collect::<Vec<_>>()));
+        let names = design.layout().names;
         Ok(Self {
             tables,
             store: tables.lake().store_at(&layout::table(table)),
             schema: Arc::clone(schema),
-            stored,
+            stored: names.stored(&stored),
+            names,
             partition_columns,
             rules: Rules::of(tables, table, schema, design)?,
             open: BTreeMap::new(),
@@ -124,6 +128,7 @@ impl<'a> RowsWriter<'a> {
             let file = OpenFile::begin(self.tables, &self.store, &self.stored, &folder)?;
             self.open.insert(partition.clone(), file);
         }
+        let batch = self.names.store(&batch, &self.stored).map_err(DataFusionError::from)?;
         let file = self.open.get_mut(&partition).expect("it was just opened");
         file.writer.write(&batch).await.map_err(failed)?;
         if file.bytes() >= FILE_BYTES {
@@ -134,7 +139,8 @@ impl<'a> RowsWriter<'a> {
 
     async fn close(&mut self, partition: &Partition) -> Result<(), TableError> {
         let Some(file) = self.open.remove(partition) else { return Ok(()) };
-        let names = self.partition_columns.iter().map(|at| self.schema.field(*at).name().clone());
+        let names = self.partition_columns.iter();
+        let names = names.map(|at| self.names.in_files(self.schema.field(*at).name()).to_owned());
         let values: HashMap<String, Option<String>> = names.zip(partition.iter().cloned()).collect();
         self.files.push(file.finish(self.tables, &self.stored, values).await?);
         Ok(())
@@ -189,7 +195,7 @@ impl<'a> RowsWriter<'a> {
     fn folder(&self, partition: &Partition) -> String {
         let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
         let named = self.partition_columns.iter().zip(partition).map(|(at, value)| {
-            let name = self.schema.field(*at).name();
+            let name = self.names.in_files(self.schema.field(*at).name());
             let value = value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__");
             (plain(name) && plain(value)).then(|| format!("{name}={value}/"))
         });

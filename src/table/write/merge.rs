@@ -40,8 +40,7 @@ pub async fn merge(
         return Err(missing(&base, &lacking));
     }
     let mut change = append(tables, base.table(), Some(Arc::clone(&base)), rows, new_columns).await?;
-    let incoming =
-        Scan::new(base.table(), change.schema(), change.design.partition_columns(), change.add.clone());
+    let incoming = Scan::new(base.table(), change.schema(), change.design.layout(), change.add.clone());
     let incoming = tables.context().read_table(Arc::new(incoming))?;
     refuse_duplicates(base.table(), key, incoming.clone()).await?;
 

@@ -45,7 +45,8 @@ async fn refuse_if_gone(tables: &Tables, base: &Snapshot, target: &Snapshot) -> 
     let there: BTreeSet<String> =
         tables.lake().list(&root).await?.into_iter().map(|object| object.location.to_string()).collect();
     let is_there = |path: &str| {
-        let path = Path::from_iter(root.parts().chain(Path::from(path).parts()));
+        let path =
+            Path::from_iter(root.parts().chain(Path::parse(path).unwrap_or_else(|_| path.into()).parts()));
         there.contains(path.as_ref())
     };
     let vectors = target.files().iter().filter_map(|file| relative_file(file.vector()?));

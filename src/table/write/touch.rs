@@ -123,7 +123,7 @@ pub(super) async fn settle(
     let now = tables.now_millis();
     settled.add.extend(files.into_iter().zip(vectors).map(|(file, vector)| file.with_hidden(vector, now)));
     if !rewrite.is_empty() {
-        let scan = Scan::new(base.table(), base.schema(), base.partition_columns(), rewrite)
+        let scan = Scan::new(base.table(), base.schema(), base.design().layout(), rewrite)
             .passing_over(Arc::new(touched.by_file));
         let rows = tables.context().read_table(Arc::new(scan))?.execute_stream().await?;
         let (files, _) = write_rows(tables, base.table(), base.schema(), base.design(), rows).await?;

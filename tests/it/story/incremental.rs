@@ -134,7 +134,7 @@ async fn a_new_column_is_left_out_refused_or_added_as_the_model_says() {
 
 #[tokio::test]
 async fn a_model_says_how_its_table_is_kept() {
-    let lake = TestLake::new();
+    let lake = TestLake::on_disk();
     lake.write(
         "models/kept.sql",
         "

@@ -250,7 +250,7 @@ async fn too_many_rejected_records_fail_the_load_and_leave_nothing() {
 
 #[tokio::test]
 async fn a_dry_run_tells_what_would_happen_and_writes_nothing() {
-    let lake = TestLake::new();
+    let lake = TestLake::on_disk();
     lake.land("crm.people", "a.csv", "id,city\n1,Oslo").await;
     lake.write("inbox/b.csv", "id,city,age\n2,Rome,7\nx,Lima,8\n3\n");
     let before = lake.all_files();

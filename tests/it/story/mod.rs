@@ -2,6 +2,7 @@
 
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
+mod columns; // columns get other names, and go
 mod edits;
 mod first_day; // a broken row, and what does not happen then
 mod history; // snapshots, and the ways in which rows are put in

@@ -305,7 +305,7 @@ async fn a_field_of_ten_megabytes_arrives_whole() {
 
 #[tokio::test]
 async fn columns_may_come_in_any_order_and_many_files_become_one() {
-    let lake = TestLake::new();
+    let lake = TestLake::on_disk();
     for n in 0..200 {
         let text = if n % 2 == 0 { format!("id,city\n{n},Oslo\n") } else { format!("City,ID\nRome,{n}\n") };
         lake.write_bytes(&format!("inbox/{n}.csv"), text.as_bytes());

@@ -11,7 +11,7 @@ use elt::base::Unwatched;
 use crate::test_lake::TestLake;
 
 fn one_table() -> TestLake {
-    let lake = TestLake::new();
+    let lake = TestLake::on_disk();
     lake.write("models/n.sql", "{{ config(materialized='table') }} select 1 as n");
     lake
 }
@@ -101,7 +101,7 @@ async fn a_second_writer_is_told_who_the_first_one_is() {
 
 #[test]
 fn a_process_that_is_killed_leaves_the_old_release_or_the_new_one() {
-    let lake = TestLake::new();
+    let lake = TestLake::on_disk();
     for model in 0..6 {
         let sql =
             "{{ config(materialized='table') }} select value, value % 7 as m from generate_series(1, 20000)";

@@ -1,0 +1,111 @@
+//! What if a join's table of keys does not fit into memory?
+//!
+//! A hash join keeps one side in memory and cannot put it on disk. When that fails before a row was given, the
+//! query is planned once more with joins of sorted rows, which spill.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::dataframe::DataFrame;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{StreamExt, TryStreamExt, stream};
+
+/// What each sort sets aside for merging what it spilled, in bytes. The engine's own 10 MB leave nothing of a small limit.
+const MERGE_RESERVE: usize = 1024 * 1024;
+
+/// Rows that are handed on at a time. Each of the many sorts must be able to hold some batches.
+const BATCH: usize = 1024;
+
+/// The rows of a query, found in the fastest way that memory allows.
+pub(super) async fn rows(frame: DataFrame) -> Result<SendableRecordBatchStream> {
+    let plan = frame.clone().create_physical_plan().await?;
+    let mut fast = execute_stream(Arc::clone(&plan), Arc::new(frame.task_ctx()))?;
+    if !joins_by_hash(&plan)? {
+        return Ok(fast);
+    }
+    let schema = fast.schema();
+    let begun = async move {
+        match fast.next().await {
+            Some(Err(error)) if is_short_of_memory(&error) => {
+                tracing::debug!("a hash join did not fit into memory, joining sorted rows: {error}");
+                drop((fast, plan));
+                let mut slow = sorted(frame).await?;
+                match slow.next().await {
+                    // The engine's joins of sorted rows know fewer cases than those by hash.
+                    Some(Err(other)) if !is_short_of_memory(&other) => Err(error),
+                    first => Ok(rejoined(first, slow)),
+                }
+            }
+            first => Ok(rejoined(first, fast)),
+        }
+    };
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(Box::pin(begun)).try_flatten())))
+}
+
+/// A stream of which the first batch was taken, whole again.
+fn rejoined(
+    first: Option<Result<RecordBatch>>,
+    rest: SendableRecordBatchStream,
+) -> SendableRecordBatchStream {
+    let schema = rest.schema();
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rest)))
+}
+
+/// The same rows by joins that can spill.
+async fn sorted(frame: DataFrame) -> Result<SendableRecordBatchStream> {
+    let (mut state, plan) = frame.into_parts();
+    let config = std::mem::take(state.config_mut());
+    *state.config_mut() = config.with_batch_size(BATCH);
+    let options = state.config_mut().options_mut();
+    options.optimizer.prefer_hash_join = false;
+    options.execution.sort_spill_reservation_bytes = MERGE_RESERVE;
+    DataFrame::new(state, plan).execute_stream().await
+}
+
+fn joins_by_hash(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let mut found = false;
+    plan.apply(|node| {
+        found |= node.is::<HashJoinExec>();
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
+
+fn is_short_of_memory(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use datafusion::execution::memory_pool::FairSpillPool;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_join_that_does_not_fit_is_done_on_disk() {
+        let pool = Arc::new(FairSpillPool::new(40 * 1024 * 1024));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().unwrap();
+        let config = SessionConfig::new().with_target_partitions(2);
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        let sql = "select count(*), sum(a.k) from
+            (select value as k, nullif(repeat('x', 150) || value, '') as t from range(0, 300000)) a
+            left join (select value * 2 as k, nullif(repeat('y', 150) || value, '') as t from range(0, 300000)) b
+            on a.k = b.k and a.t <> b.t";
+        let frame = context.sql(sql).await.unwrap();
+        let error = frame.clone().collect().await.unwrap_err();
+        assert!(is_short_of_memory(&error), "the test asks for too little: {error}");
+
+        let found: Vec<RecordBatch> = rows(frame).await.unwrap().try_collect().await.unwrap();
+        let cell = |column: usize| found[0].column(column).as_primitive::<Int64Type>().value(0);
+        assert_eq!((cell(0), cell(1)), (300_000, 299_999 * 150_000));
+    }
+}

@@ -1,0 +1,116 @@
+//! Columns get other names, come and go, and no file is written for it.
+
+use insta::assert_snapshot;
+
+use crate::test_lake::TestLake;
+
+#[tokio::test]
+async fn a_column_is_renamed_and_dropped_and_its_files_stay() {
+    let lake = TestLake::new();
+    lake.sql("create table people (id bigint, home struct<city: string, zip: bigint>, tags string[], name string, since date) partitioned by (since)").await;
+    lake.sql("insert into people values (1, named_struct('city', 'Oslo', 'zip', 150), ['a'], 'Ann', date '2026-01-01'), (2, named_struct('city', 'Rome', 'zip', 118), [], 'Bob', date '2026-01-02')").await;
+    lake.sql("alter table people rename column name to first_name").await;
+    lake.sql("alter table people set tblproperties ('delta.columnMapping.mode' = 'id')").await;
+    lake.sql("alter table people set tblproperties ('delta.columnMapping.mode' = 'name')").await;
+    lake.sql("alter table people rename column name to first_name").await;
+    lake.sql("alter table people rename column since to joined").await;
+    lake.sql("alter table people add column name string").await;
+    lake.sql("insert into people values (3, named_struct('city', 'Bonn', 'zip', 531), ['b', 'c'], 'Cid', date '2026-01-02', 'new')").await;
+    lake.sql("select * from people order by id").await;
+    lake.sql("select first_name from people where joined = date '2026-01-02' and home['city'] = 'Rome'")
+        .await;
+    lake.sql("select min(first_name), max(name), count(*) from people where first_name > 'Ann'").await;
+    lake.sql("update people set first_name = upper(first_name) where id = 2").await;
+    lake.sql("merge into people using (values (3, 'Cy'), (4, 'Dan')) as s (id, first_name) on people.id = s.id when matched then update set first_name = s.first_name when not matched then insert (id, first_name) values (s.id, s.first_name)").await;
+    lake.sql("alter table people drop column name, drop column tags").await;
+    lake.sql("alter table people add column name string").await;
+    lake.sql("select * from people order by id").await;
+    lake.sql("select id, name from people version as of 1 order by id").await;
+    lake.sql("select id, first_name, joined, _change_type from table_changes('people', 5) order by _commit_version, id, _change_type").await;
+    lake.sql("optimize people").await;
+    lake.sql("delete from people where first_name = 'Ann'").await;
+    lake.sql("select first_name from people order by 1").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 2 0 0 2
+    sql: RENAME COLUMN needs column mapping, which `main.people` does not have
+    sql: column mapping by `id` in place of `none` is not supported
+    sql: ALTER TABLE 0 0 0 3
+    sql: ALTER TABLE 0 0 0 4
+    sql: ALTER TABLE 0 0 0 5
+    sql: ALTER TABLE 0 0 0 6
+    sql: INSERT 1 0 0 7
+    sql: 1 {city: Oslo, zip: 150} [a] Ann 2026-01-01 - | 2 {city: Rome, zip: 118} [] Bob 2026-01-02 - | 3 {city: Bonn, zip: 531} [b, c] Cid 2026-01-02 new
+    sql: Bob
+    sql: Bob new 2
+    sql: UPDATE 0 1 0 8
+    sql: MERGE 1 1 0 9
+    sql: ALTER TABLE 0 0 0 10
+    sql: ALTER TABLE 0 0 0 11
+    sql: 1 {city: Oslo, zip: 150} Ann 2026-01-01 - | 2 {city: Rome, zip: 118} BOB 2026-01-02 - | 3 {city: Bonn, zip: 531} Cy 2026-01-02 - | 4 - Dan - -
+    sql: 1 Ann | 2 Bob
+    sql: 3 Cid 2026-01-02 insert | 2 Bob 2026-01-02 delete | 2 BOB 2026-01-02 insert | 3 Cid 2026-01-02 delete | 3 Cy 2026-01-02 insert | 4 Dan - insert
+    sql: OPTIMIZE 0 0 0 12
+    sql: DELETE 0 0 1 13
+    sql: BOB | Cy | Dan
+    ");
+}
+
+#[tokio::test]
+async fn what_cannot_be_renamed_or_dropped_says_why() {
+    let lake = TestLake::new();
+    lake.sql("create table t (a bigint check (a > 0), b bigint, day date) partitioned by (day) tblproperties ('delta.columnMapping.mode' = 'name')").await;
+    lake.sql("alter table t rename column a to c").await;
+    lake.sql("alter table t rename column b to A").await;
+    lake.sql("alter table t rename column nope to c").await;
+    lake.sql("alter table t rename column b to _elt_file").await;
+    lake.sql("alter table t drop column a").await;
+    lake.sql("alter table t drop column day").await;
+    lake.sql("alter table t drop column if exists nope").await;
+    lake.sql("alter table t drop column b cascade").await;
+    lake.sql("alter table t drop constraint check_1").await;
+    lake.sql("alter table t drop column a, b").await;
+    lake.sql("alter table t set tblproperties ('delta.columnMapping.mode' = 'none')").await;
+    lake.sql("alter table t set tblproperties ('delta.columnMapping.maxColumnId' = '0')").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: the constraint `a_check_2` of `main.t`, CHECK (a > 0), cannot be checked: Schema error: No field named a.
+    Valid fields are c, b, day.
+    sql: `main.t` has a column `a` already
+    sql: `main.t` has no column `nope`
+    sql: the rows for `main.t` do not fit: a column cannot be named `_elt_file`
+    sql: the constraint `a_check_2` of `main.t`, CHECK (a > 0), cannot be checked: Schema error: No field named a.
+    Valid fields are b, day.
+    sql: dropping `day`, by which the table is partitioned, is not supported
+    sql: ALTER TABLE 0 0 0 -
+    sql: CASCADE and RESTRICT is not supported
+    sql: `main.t` has no constraint `check_1`
+    sql: Expected: ADD, RENAME, PARTITION, SWAP, DROP, REPLICA IDENTITY, SET, or SET TBLPROPERTIES after ALTER TABLE, found: b
+    sql: column mapping by `none` in place of `name` is not supported
+    sql: the property `delta.columnMapping.maxColumnId` is not supported
+    ");
+}
+
+#[tokio::test]
+async fn a_delta_table_outside_the_lake_is_read_by_its_folder() {
+    let lake = TestLake::on_disk();
+    lake.sql("create table t as select 1 as a").await;
+    lake.sql("insert into t values (2)").await;
+    let folder = lake.table_folder("main.t");
+    let folder = folder.display();
+    assert_eq!(lake.rows(&format!("select count(*) from delta_scan('{folder}')")).await, "2");
+    assert_eq!(lake.rows(&format!("select a from delta_scan('{folder}', version => 0)")).await, "1");
+    assert_eq!(lake.rows(&format!("select sum(a) from '{folder}' where a > 1")).await, "2");
+    std::fs::remove_dir_all(format!("{folder}/_delta_log")).unwrap();
+    lake.sql(&format!("select * from delta_scan('{folder}')")).await;
+    lake.sql("select * from delta_scan('t', version => 'x')").await;
+    lake.sql("select * from delta_scan('t', header => true)").await;
+    let story = lake.story().replace(&folder.to_string(), "[folder]");
+    assert_snapshot!(story, @"
+    sql: CREATE TABLE 1 0 0 1
+    sql: INSERT 1 0 0 2
+    sql: no file matches `[folder]`, or it holds no rows
+    sql: `x` is not a version: it is a number from 0 on
+    sql: `header` is not an option of `delta_scan`
+    ");
+}
