@@ -114,6 +114,11 @@ pub(super) enum Command {
     Sql(SqlArgs),
     /// Answer programs over Arrow Flight SQL: ADBC, JDBC and ODBC drivers
     Serve(ServeArgs),
+    /// Say who may ask over the wire
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
     /// List sources, models and tests
     #[command(visible_alias = "list")]
     Ls(LsArgs),
@@ -326,7 +331,7 @@ pub(super) struct ServeArgs {
     /// Address to listen at; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:32010")]
     pub(super) listen: SocketAddr,
-    /// Let clients change tables
+    /// Let whoever has the token change tables
     #[arg(long)]
     pub(super) writable: bool,
     /// Certificate to encrypt with, as PEM
@@ -341,6 +346,24 @@ pub(super) struct ServeArgs {
     /// Seconds that a statement may take, until its last row was fetched
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) query_timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Write a user into elt.yml, with the hash of a password
+    Add(UserAddArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserAddArgs {
+    /// Name of the user
+    pub(super) name: String,
+    /// Let the user change tables [default: reads only]
+    #[arg(long)]
+    pub(super) writes: bool,
+    /// Read the password from standard input [default: one is made and printed]
+    #[arg(long)]
+    pub(super) password_stdin: bool,
 }
 
 #[derive(Debug, ClapArgs)]

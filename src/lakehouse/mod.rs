@@ -16,6 +16,7 @@ mod report;
 mod sources;
 mod statement;
 mod study;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,12 +42,14 @@ pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
 pub use report::{BuildRequest, Built, Compiled, Landed, Purpose, step_json};
 pub use study::{Age, Studied};
+pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
 pub use crate::compile::{Earlier, Manifest, Materialization, Node, NodeId, NodeKind, Selector};
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
+pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
     Files, IfAbsent, IfThere, Outcome, Prepared, QueryError, Session, SqlMistake, StatementKind, bound,

@@ -15,10 +15,10 @@ use sha2::{Digest as _, Sha256};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::users::{Role, Users};
+use super::users::Users;
 use super::wire::Wire;
 use crate::base::World;
-use crate::lakehouse::{Files, Manner};
+use crate::lakehouse::{Files, Manner, Role};
 
 /// After so long without a call a client is forgotten.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -91,29 +91,34 @@ impl Clients {
     ///
     /// # Errors
     /// `UNAUTHENTICATED`: nothing was shown, or nothing that is known.
-    pub(super) fn of(&self, metadata: &MetadataMap) -> Result<Arc<Client>, Status> {
+    pub(super) async fn of(&self, metadata: &MetadataMap) -> Result<Arc<Client>, Status> {
         match credentials(metadata)? {
             Some(Credentials::Bearer(token)) => self.with_token(&token),
             Some(Credentials::Basic { user, password }) => {
-                let role = self.users.check(&user, &password)?;
-                Ok(self.remember(Client::new(&user, role, true, key(&format!("{user}\0{password}")))))
+                // Whoever shows a password on every call is not made to wait for its hash on every call.
+                let key = key(&format!("{user}\0{password}"));
+                if let Some(client) = self.seen(&key)? {
+                    return Ok(client);
+                }
+                let role = self.users.check(&user, &password).await?;
+                Ok(self.remember(Client::new(&user, role, true, key)))
             }
             None => Err(unknown("no token and no password was shown")),
         }
     }
 
     /// Lets somebody in, and gives them a token; nothing if the token that they show is as good.
-    pub(super) fn let_in(&self, metadata: &MetadataMap) -> Result<Option<String>, Status> {
+    pub(super) async fn let_in(&self, metadata: &MetadataMap) -> Result<Option<String>, Status> {
         match credentials(metadata)? {
-            Some(Credentials::Basic { user, password }) => self.greet(&user, &password).map(Some),
+            Some(Credentials::Basic { user, password }) => self.greet(&user, &password).await.map(Some),
             Some(Credentials::Bearer(token)) => self.with_token(&token).map(|_| None),
             None => Err(unknown("no token and no password was shown")),
         }
     }
 
     /// Gives a token for a name and its password.
-    pub(super) fn greet(&self, user: &str, password: &str) -> Result<String, Status> {
-        let role = self.users.check(user, password)?;
+    async fn greet(&self, user: &str, password: &str) -> Result<String, Status> {
+        let role = self.users.check(user, password).await?;
         Ok(self.new_client(user, role, None))
     }
 
@@ -139,22 +144,27 @@ impl Clients {
 
     fn with_token(&self, token: &str) -> Result<Arc<Client>, Status> {
         let key = key(token);
-        let found = locked(&self.known).get(&key).cloned();
-        if let Some(client) = found {
-            let mut last_seen = locked(&client.last_seen);
-            if last_seen.elapsed() < IDLE {
-                *last_seen = Instant::now();
-                drop(last_seen);
-                return Ok(client);
-            }
-            drop(last_seen);
-            locked(&self.known).remove(&key);
-            return Err(unknown("the session has ended; it was silent for a day"));
+        if let Some(client) = self.seen(&key)? {
+            return Ok(client);
         }
         match self.users.with_token(token) {
             Some((user, role)) => Ok(self.remember(Client::new(user, role, true, key))),
             None => Err(unknown("the token is not known here")),
         }
+    }
+
+    /// The client of a key, if it is known.
+    fn seen(&self, key: &Key) -> Result<Option<Arc<Client>>, Status> {
+        let Some(client) = locked(&self.known).get(key).cloned() else { return Ok(None) };
+        let mut last_seen = locked(&client.last_seen);
+        if last_seen.elapsed() < IDLE {
+            *last_seen = Instant::now();
+            drop(last_seen);
+            return Ok(Some(client));
+        }
+        drop(last_seen);
+        locked(&self.known).remove(key);
+        Err(unknown("the session has ended; it was silent for a day"))
     }
 
     fn remember(&self, client: Arc<Client>) -> Arc<Client> {
@@ -179,7 +189,7 @@ fn key(token: &str) -> Key {
 
 pub(super) fn unknown(because: &str) -> Status {
     Status::unauthenticated(format!(
-        "{because}\nhelp: connect with the token that `elt serve` prints, as a bearer token or as the password of any user"
+        "{because}\nhelp: connect as a user of elt.yml, or with the token of `elt serve`, as a bearer token or as the password of any user"
     ))
 }
 

@@ -16,10 +16,9 @@ use tonic::{Code, Status};
 use super::clients::{Agreed, Client, Clients};
 use super::error::{error_status, query_status};
 use super::statements::{Answer, Statements};
-use super::users::Role;
 use super::wire::wire_schema;
 use super::workers::Workers;
-use crate::lakehouse::{Lakehouse, Prepared, Session, StatementKind, bound};
+use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, bound};
 
 /// A lakehouse that programs ask over the wire.
 pub(super) struct Endpoint {
@@ -145,7 +144,7 @@ impl Endpoint {
         let agreed = client.agreed();
         let session = self.session(&agreed).await?;
         let turn = self.workers.turn().await?;
-        let (lakehouse, sql) = (self.lakehouse.clone(), sql.to_owned());
+        let (lakehouse, sql) = (self.lakehouse.used_by(&client.user), sql.to_owned());
         let work = async move {
             let _turn = turn;
             let (outcome, _) = Box::pin(lakehouse.execute(&session, &sql)).await.map_err(query_status)?;
@@ -161,7 +160,7 @@ impl Endpoint {
 pub(super) fn may_write(client: &Client) -> Result<(), Status> {
     if client.role != Role::Writes {
         return Err(Status::permission_denied(
-            "this statement writes, and this server only reads\nhelp: start it with `elt serve --writable`",
+            "this changes tables, and you may only read\nhelp: `elt serve --writable` lets whoever has its token write; a user of elt.yml needs `role: writes`",
         ));
     }
     match client.agreed().manner.release {

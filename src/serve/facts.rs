@@ -13,7 +13,7 @@ use arrow_flight::sql::{
 };
 
 use super::endpoint::Endpoint;
-use super::users::Role;
+use crate::lakehouse::Role;
 
 /// SQL's words that no tool would think of as names.
 const KEYWORDS: &[&str] = &[

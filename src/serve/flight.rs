@@ -50,7 +50,7 @@ impl FlightService for Flight {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let token = self.0.clients.let_in(request.metadata())?;
+        let token = self.0.clients.let_in(request.metadata()).await?;
         let payload = Bytes::from(token.clone().unwrap_or_default());
         let answer = HandshakeResponse { protocol_version: 0, payload };
         // A client that shows a token closes the stream without a message, and waits for ours.
@@ -70,7 +70,7 @@ impl FlightService for Flight {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let client = self.0.clients.of(request.metadata())?;
+        let client = self.0.clients.of(request.metadata()).await?;
         let descriptor = request.into_inner();
         let (info, token) = self.info(&client, descriptor).await?;
         let mut response = Response::new(info);
@@ -83,7 +83,7 @@ impl FlightService for Flight {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        let client = self.0.clients.of(request.metadata())?;
+        let client = self.0.clients.of(request.metadata()).await?;
         let (info, token) = self.info(&client, request.into_inner()).await?;
         let poll = PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() };
         let mut response = Response::new(poll);
@@ -92,7 +92,7 @@ impl FlightService for Flight {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        let client = self.0.clients.of(request.metadata())?;
+        let client = self.0.clients.of(request.metadata()).await?;
         let sql = match command(&request.get_ref().cmd)? {
             Command::CommandStatementQuery(query) => query.query,
             Command::CommandPreparedStatementQuery(query) => {
@@ -111,7 +111,7 @@ impl FlightService for Flight {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let client = self.0.clients.of(request.metadata())?;
+        let client = self.0.clients.of(request.metadata()).await?;
         let messages = match command(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => self.0.send(&client, &ticket.statement_handle)?,
             // A few clients fetch a prepared statement by its own handle.
@@ -132,7 +132,7 @@ impl FlightService for Flight {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let client = self.0.clients.of(request.metadata())?;
+        let client = self.0.clients.of(request.metadata()).await?;
         let sent = Sent::begin(request.into_inner()).await?;
         let endpoint = &self.0;
         let (count, token) = match command(&sent.descriptor.cmd)? {
@@ -167,7 +167,7 @@ impl FlightService for Flight {
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        let client = self.0.clients.of(request.metadata())?;
+        let client = self.0.clients.of(request.metadata()).await?;
         let acted = self.0.act(&client, request.get_ref()).await?;
         let results = acted.body.map(|body| Ok(ActionResult { body }));
         let mut response = Response::new(futures::stream::iter(results).boxed());
@@ -179,7 +179,7 @@ impl FlightService for Flight {
         &self,
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
-        self.0.clients.of(request.metadata())?;
+        self.0.clients.of(request.metadata()).await?;
         Ok(Response::new(futures::stream::iter(actions().into_iter().map(Ok)).boxed()))
     }
 }

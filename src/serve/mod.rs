@@ -27,6 +27,5 @@ mod users;
 mod wire;
 mod workers;
 
-pub use server::{ServeOptions, Server, Tls};
-pub use users::Role;
+pub use server::{ServeOptions, Server, Tls, Token};
 pub use workers::ServeLimits;

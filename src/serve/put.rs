@@ -108,7 +108,7 @@ impl Endpoint {
         let (table, if_absent, if_there) = self.target(&order, agreed.manner.schema.as_deref())?;
         let session = self.session(&agreed).await?;
         let turn = self.workers.turn().await?;
-        let lakehouse = self.lakehouse.clone();
+        let lakehouse = self.lakehouse.used_by(&client.user);
         let work = async move {
             let _turn = turn;
             let (schema, rows) = rows(sent).await?;

@@ -16,10 +16,10 @@ use super::clients::{Clients, new_token};
 use super::endpoint::Endpoint;
 use super::flight::Flight;
 use super::statements::Statements;
-use super::users::{Role, Users};
+use super::users::Users;
 use super::workers::{ServeLimits, Workers};
 use crate::base::{Error, ErrorKind, Result};
-use crate::lakehouse::Lakehouse;
+use crate::lakehouse::{Lakehouse, Role};
 
 /// Bytes of a message that a client may send: some drivers send a table in one.
 const LARGEST_MESSAGE: usize = 256 << 20;
@@ -29,14 +29,25 @@ const LARGEST_MESSAGE: usize = 256 << 20;
 pub struct ServeOptions {
     /// The address; with port 0 the system picks one.
     pub listen: SocketAddr,
-    /// The token that lets in; a new one if nothing.
-    pub token: Option<String>,
+    /// The token that lets in.
+    pub token: Token,
     /// What whoever has the token may do.
     pub role: Role,
     /// The certificate, if what is sent is to be encrypted.
     pub tls: Option<Tls>,
     /// How much at once, and how long.
     pub limits: ServeLimits,
+}
+
+/// The token that lets in whoever shows it, under any name.
+#[derive(Clone, Debug)]
+pub enum Token {
+    /// This one.
+    Given(String),
+    /// A new one.
+    New,
+    /// There is none: users have passwords.
+    None,
 }
 
 /// The files of a certificate, both in PEM.
@@ -53,7 +64,7 @@ pub struct Server {
     endpoint: Arc<Endpoint>,
     listener: TcpListener,
     address: SocketAddr,
-    token: String,
+    token: Option<String>,
     identity: Option<Identity>,
 }
 
@@ -74,7 +85,11 @@ impl Server {
         let listener = TcpListener::bind(options.listen).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let world = lakehouse.world().clone();
-        let token = options.token.clone().unwrap_or_else(|| new_token(&world));
+        let token = match options.token {
+            Token::Given(token) => Some(token),
+            Token::New => Some(new_token(&world)),
+            Token::None => None,
+        };
         let workers = Workers::new(options.limits).map_err(|error| {
             Error::user(
                 "elt::serve::threads",
@@ -84,7 +99,7 @@ impl Server {
         })?;
         let (stopped, _) = watch::channel(false);
         let endpoint = Endpoint {
-            clients: Clients::new(Users::with(&token, options.role), world),
+            clients: Clients::new(Users::with(lakehouse.clone(), token.as_deref(), options.role), world),
             lakehouse,
             statements: Arc::new(Statements::new()),
             workers,
@@ -99,9 +114,9 @@ impl Server {
         self.address
     }
 
-    /// The token that lets in.
-    pub fn token(&self) -> &str {
-        &self.token
+    /// The token that lets in, if there is one.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// Whether what is sent is encrypted.

@@ -220,12 +220,12 @@ def mistakes(server: Server, connection) -> None:
 def reading_only(lakehouse: Lakehouse) -> None:
     """Without `--writable` nothing is changed."""
     with serving(lakehouse) as server, server.connect() as connection, connection.cursor() as cursor:
-        refused(cursor, "create table t as select 1 as a", dbapi.Error, "this server only reads")
+        refused(cursor, "create table t as select 1 as a", dbapi.Error, "you may only read")
         try:
             cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="create")
             check("rows are not taken in", False)
         except dbapi.Error as error:
-            check("rows are not taken in", "only reads" in str(error) or "PERMISSION" in str(error), error)
+            check("rows are not taken in", "only read" in str(error) or "PERMISSION" in str(error), error)
         check("but it answers", rows(cursor, "select count(*) > 0 from carrier_months") == [(True,)])
         check("it says so to tools", server.said[0].find("reading only") > 0)
 

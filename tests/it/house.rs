@@ -30,6 +30,7 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("minijinja::", "compile"),
     ("rustyline::", "repl"),
     ("indicatif::", "cli"),
+    ("argon2::", "lakehouse"),
     ("arrow_flight::", "serve"),
     ("tonic::", "serve"),
     ("prost::", "serve"),

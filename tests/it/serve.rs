@@ -20,8 +20,8 @@ use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightData, FlightDescriptor,
     FlightInfo, HandshakeRequest, Ticket,
 };
-use elt::lakehouse::{BuildRequest, Lakehouse};
-use elt::serve::{Role, ServeLimits, ServeOptions, Server};
+use elt::lakehouse::{BuildRequest, Lakehouse, Role};
+use elt::serve::{ServeLimits, ServeOptions, Server, Token};
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use tokio::sync::oneshot;
@@ -45,7 +45,7 @@ struct Served {
 impl Served {
     async fn of(lakehouse: Lakehouse, role: Role, limits: ServeLimits) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
-        let options = ServeOptions { listen, token: Some(TOKEN.to_owned()), role, tls: None, limits };
+        let options = ServeOptions { listen, token: Token::Given(TOKEN.to_owned()), role, tls: None, limits };
         let server = Server::bind(lakehouse, options).await.unwrap();
         let address = server.address();
         let (stop, told) = oneshot::channel::<()>();
@@ -185,6 +185,29 @@ async fn whoever_shows_no_token_is_let_into_nothing() {
 }
 
 #[tokio::test]
+async fn users_have_a_password_and_a_role_and_releases_their_names() {
+    let (lake, served) = served(Role::Reads).await;
+    lake.open().add_user("ann", Role::Writes, "ann's own").unwrap();
+    lake.open().add_user("bob", Role::Reads, "bob's own").unwrap();
+    assert!(lake.open().add_user("bob", Role::Reads, "another").is_err());
+    assert!(lake.open().add_user("a: b", Role::Reads, "another").is_err());
+    let client = async |user: &str, password: &str| {
+        let mut client = FlightSqlServiceClient::new(served.channel().await);
+        client.handshake(user, password).await.map(|_| client)
+    };
+    for (user, password) in [("ann", "bob's own"), ("ann", ""), ("eve", "ann's own"), ("", "")] {
+        assert!(client(user, password).await.is_err(), "{user}");
+    }
+    let mut bob = client("bob", "bob's own").await.unwrap();
+    assert_eq!(rows(&mut bob, "select count(*) from people").await, "3");
+    assert!(bob.execute_update("delete from people".to_owned(), None).await.is_err());
+    let mut ann = client("ann", "ann's own").await.unwrap();
+    assert_eq!(ann.execute_update("delete from people where id = 1".to_owned(), None).await.unwrap(), 1);
+    assert_eq!(lake.open().releases(1).await.unwrap()[0].user, "ann");
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn who_may_only_read_changes_nothing_through_any_door() {
     let (lake, served) = served(Role::Reads).await;
     let mut client = served.client().await;
@@ -202,7 +225,7 @@ async fn who_may_only_read_changes_nothing_through_any_door() {
             client.execute_update(sql.to_owned(), None).await.map_err(status).unwrap_err(),
         ] {
             assert_eq!(said.code(), Code::PermissionDenied, "{sql}");
-            assert!(said.message().contains("this server only reads"), "{sql}");
+            assert!(said.message().contains("you may only read"), "{sql}");
         }
         let mut prepared = client.prepare(sql.to_owned(), None).await.unwrap();
         assert!(prepared.execute().await.is_err(), "{sql}");

@@ -12,6 +12,7 @@ pub(super) mod rollback;
 pub(super) mod serve;
 pub(super) mod sql;
 pub(super) mod study;
+pub(super) mod user;
 
 use std::io::Write as _;
 
