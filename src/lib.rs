@@ -61,7 +61,8 @@
 //! | change how a word of SQL is understood | [`query::dialect`] |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |
-//! | change what a driver is told over Flight SQL | [`serve`]; which drivers ask what: `tests/interop/flight.py` |
+//! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |
+//! | change what `elt.yml` can hold | `project/users.rs` |
 //! | read another file format | [`landing::format`], [`landing::read`] |
 //! | add an option of landing | [`landing::options`] |
 //! | understand a crash | [`release`], `tests/it/fault.rs` |

@@ -165,7 +165,8 @@ impl Endpoint {
                 _ => None,
             }
         });
-        handles.fold(false, |any, handle| self.statements.cancel(&handle, client) || any)
+        handles.map(|handle| self.statements.cancel(&handle, client)).filter(|was_there| *was_there).count()
+            > 0
     }
 
     /// Sets all options that can be set, and says of the others why not.

@@ -184,8 +184,9 @@ fn fits(pattern: Option<&str>, name: &str) -> bool {
     while at < pattern.len() {
         let (wanted, is_any) = match pattern[at] {
             '%' => {
-                let first = ends.iter().position(|end| *end);
-                first.map(|first| ends[first..].fill(true));
+                if let Some(first) = ends.iter().position(|end| *end) {
+                    ends[first..].fill(true);
+                }
                 at += 1;
                 continue;
             }

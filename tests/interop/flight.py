@@ -54,7 +54,8 @@ class Server:
                 break
         said = "\n".join(self.said)
         self.url = re.search(r" at (grpc\S*)", said)[1]
-        self.token = re.search(r"token.*: (\w+)$", said, re.MULTILINE)[1]
+        token = re.search(r"token.*: (\w+)$", said, re.MULTILINE)
+        self.token = token and token[1]
 
     def connect(self, **options: str) -> dbapi.Connection:
         """A connection, as the README makes one."""
@@ -327,6 +328,33 @@ os.kill(os.getpid(), 9)
         check("readers that were killed leave their turns", rows(cursor, "select 3") == [(3,)])
 
 
+def users(lakehouse: Lakehouse) -> None:
+    """Users have passwords and roles; with users no token is made."""
+    def added(*arguments: str) -> str:
+        return re.search(r": (\w+)$", lakehouse.run("user", "add", *arguments).stderr.strip(), re.MULTILINE)[1]
+
+    passwords = {"ann": added("ann", "--writes"), "bob": added("bob")}
+    check("of a password only its hash is kept", not any(word in (lakehouse.root / "elt.yml").read_text() for word in passwords.values()))
+    with serving(lakehouse) as server:
+        def connect(user: str, password: str):
+            return flight.connect(server.url, {"username": user, "password": password}, autocommit=True)
+
+        check("with users there is no token", server.token is None and any("users of elt.yml: bob, ann" in line for line in server.said), server.said)
+        with connect("ann", passwords["ann"]) as connection, connection.cursor() as cursor:
+            cursor.execute("create table anns as select 1 as a")
+            check("a user who writes is recorded", rows(cursor, "show releases")[0][2] == "ann")
+            cursor.execute("drop table anns")
+        with connect("bob", passwords["bob"]) as connection, connection.cursor() as cursor:
+            refused(cursor, "create table bobs as select 1 as a", dbapi.Error, "you may only read")
+        for user, password in [("ann", passwords["bob"]), ("eve", passwords["ann"]), ("ann", "")]:
+            try:
+                connect(user, password)
+                check(f"{user} is not let in by another's password", False)
+            except dbapi.Error as error:
+                check(f"{user} is not let in by another's password", "UNAUTHENTICATED" in str(error), error)
+    (lakehouse.root / "elt.yml").unlink()
+
+
 def encrypted(lakehouse: Lakehouse, folder: Path) -> None:
     """With a certificate nothing is told in the open."""
     if not shutil.which("openssl"):
@@ -377,6 +405,7 @@ def main() -> int:
             bounded(server)
             check("it stops when it is told to, and well", server.stop() == 0)
         reading_only(lakehouse)
+        users(lakehouse)
         encrypted(lakehouse, Path(folder))
     print(f"flight: {len(PASSED)} checks passed in {time.monotonic() - begun:.0f} s")
     return 0
