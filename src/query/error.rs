@@ -110,7 +110,7 @@ pub enum QueryError {
     /// A table could not be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Table(#[from] TableError),
+    Table(TableError),
     /// A release could not be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -163,6 +163,19 @@ impl QueryError {
     /// Whether there was not enough memory.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::Engine(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
+    }
+}
+
+impl From<TableError> for QueryError {
+    /// Rows that a query could not give are the query's mistake.
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Rows(inner) => match mistake(&inner) {
+                Some(mistake) => Self::Sql(mistake),
+                None => Self::Table(TableError::Rows(inner)),
+            },
+            other => Self::Table(other),
+        }
     }
 }
 

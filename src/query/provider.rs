@@ -55,10 +55,9 @@ impl CatalogProvider for LakeCatalog {
                 files: self.files,
             }));
         }
-        let known = self.schema_names().iter().any(|known| known == name);
-        known.then(|| {
-            Arc::new(LakeSchema { catalog: self.clone(), schema: name.to_owned() }) as Arc<dyn SchemaProvider>
-        })
+        // Names of tables and schemas have no case, quoted or not.
+        let known = self.schema_names().into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
+        Some(Arc::new(LakeSchema { catalog: self.clone(), schema: known }))
     }
 }
 
@@ -83,9 +82,6 @@ impl SchemaProvider for LakeSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let reference = Reference::read(name);
         let Ok(name) = TableName::new(&self.schema, &reference.table) else { return Ok(None) };
-        if reference.table != name.table() {
-            return Ok(None);
-        }
         if reference.places {
             return Ok(self.catalog.scope.places(&name).await?);
         }

@@ -86,6 +86,7 @@ impl VisitorMut for Clauses {
             }
         }
         fetch_to_limit(fetch, limit_clause)?;
+        super::values::as_selects(body);
         if let SetExpr::Select(select) = &mut **body {
             top_to_limit(select, limit_clause)?;
         }

@@ -10,6 +10,7 @@ mod literals;
 mod split;
 mod statement;
 mod time_travel;
+mod values;
 mod write;
 
 pub(super) use clauses::select_all_from;

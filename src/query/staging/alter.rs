@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, Expr, Ident, ObjectName,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, Expr, Ident, ObjectName, Statement,
 };
 
 use super::create::{COLUMN_MAPPING, check_constraint, columns, property};
 use super::edits::by_name;
 use super::target::{Target, folded, item, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::query::dialect::parse_query;
 use crate::table::{Design, FILE_COLUMN, write};
 
 /// `ALTER TABLE t …`
@@ -88,6 +89,13 @@ async fn altered(
                     &format!("column mapping by `{mode}` in place of `{now}`"),
                     "a table that has files can only begin to map its columns, by 'name'",
                 )?;
+            }
+            for (key, condition) in &properties {
+                let is_new = design.properties().get(key) != Some(condition);
+                if is_new && key.starts_with("delta.constraints.") {
+                    let holds = condition_of(condition)?;
+                    refuse_rows(session, target, holds, &format!("CHECK ({condition})")).await?;
+                }
             }
             (schema, design.with_properties(properties))
         }
@@ -224,6 +232,16 @@ fn check_mapped(target: &Target, design: &Design, what: &str, anew: &str) -> Res
             target.name
         ))
         .into())
+}
+
+/// A condition that is given as text.
+fn condition_of(text: &str) -> Result<Expr, QueryError> {
+    if let Statement::Query(mut query) = parse_query(&format!("select 1 where {text}"))?
+        && let Some(condition) = select_of(&mut query).selection.take()
+    {
+        return Ok(condition);
+    }
+    Err(SqlMistake::new("elt::sql::syntax", format!("`{text}` is not a condition")).into())
 }
 
 /// Refuses a rule that a row breaks already.

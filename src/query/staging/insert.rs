@@ -1,27 +1,34 @@
 //! INSERT INTO, INSERT OVERWRITE and INSERT … REPLACE WHERE.
 
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::StreamExt;
 use sqlparser::ast::{Expr, Ident, Insert, Query, SelectItem, TableAliasColumnDef, TableFactor, TableObject};
 
-use super::target::{Target, alone, item, known_as, number, select_of, template};
-use super::{Outcome, QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use super::target::{Target, alone, item, known_as, null, number, select_of, template};
+use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::table::Operation;
 use crate::table::write::{self, DELETE, NewColumns};
 
 /// The name of the inserted rows in the query that shapes them.
 const ROWS: &str = "_elt_rows";
+/// The column that says whether a row meets the predicate of REPLACE WHERE.
+const MEETS: &str = "_elt_meets";
 
 /// `INSERT [INTO | OVERWRITE] t [(columns)] query`
 pub(super) async fn insert(session: &Session, insert: Insert) -> Result<Staged, QueryError> {
     let overwrite = insert.overwrite;
-    let (target, rows) = rows(session, insert).await?;
+    let (target, rows) = rows(session, insert, None).await?;
     let (tables, table) = (session.scope().tables(), &target.name);
     if overwrite {
-        let change = write::replace_all(tables, target.base, rows.into_stream()).await?;
+        let change = write::replace_all(tables, target.base, rows).await?;
         return Ok(Staged::change("INSERT OVERWRITE", change));
     }
-    let change =
-        write::append(tables, table, Some(target.base.clone()), rows.into_stream(), NewColumns::Append)
-            .await?;
+    let change = write::append(tables, table, Some(target.base.clone()), rows, NewColumns::Append).await?;
     Ok(Staged::change("INSERT", change))
 }
 
@@ -31,27 +38,25 @@ pub(super) async fn replace_where(
     insert: Insert,
     predicate: Expr,
 ) -> Result<Staged, QueryError> {
-    let (target, rows) = rows(session, insert).await?;
+    let (target, rows) = rows(session, insert, Some(&predicate)).await?;
     let mut query = template("select 1 from t where true");
     let select = select_of(&mut query);
     select.projection = target.places(number(DELETE));
     select.from = vec![alone(target.factor())];
     select.selection = Some(predicate);
     let gone = session.rows_of(query).await?.into_stream();
-    let change = write::replace_rows(
-        session.scope().tables(),
-        target.base,
-        gone,
-        rows.into_stream(),
-        NewColumns::Append,
-    )
-    .await?;
+    let change =
+        write::replace_rows(session.scope().tables(), target.base, gone, rows, NewColumns::Append).await?;
     debug_assert_eq!(change.operation(), Operation::ReplaceWhere);
     Ok(Staged::change("INSERT … REPLACE WHERE", change))
 }
 
-/// The rows to insert, with the names of the table's columns.
-async fn rows(session: &Session, insert: Insert) -> Result<(Target, Outcome), QueryError> {
+/// The rows to insert, with the names of the table's columns. All of them must meet the predicate, if there is one.
+async fn rows(
+    session: &Session,
+    insert: Insert,
+    predicate: Option<&Expr>,
+) -> Result<(Target, SendableRecordBatchStream), QueryError> {
     refuse_if(
         insert.on.is_some(),
         "ON CONFLICT",
@@ -92,8 +97,53 @@ async fn rows(session: &Session, insert: Insert) -> Result<(Target, Outcome), Qu
         let mistake = SqlMistake::new("elt::sql::values_and_columns", message);
         return Err(mistake.help("name the columns that you give: `INSERT INTO t (a, b) VALUES (…)`").into());
     }
-    let rows = session.rows_of(shaped(*source, &columns, &target)).await?;
+    let query = shaped(*source, &columns, &target);
+    if let Some(predicate) = predicate {
+        let rows = session.rows_of(judged(query, &columns, &target, predicate)).await?.into_stream();
+        return Ok((target, met(rows, predicate)));
+    }
+    let rows = session.rows_of(query).await?.into_stream();
     Ok((target, rows))
+}
+
+/// The same rows, with whether each meets the predicate, which is asked with the names of the table.
+fn judged(mut rows: Query, columns: &[String], target: &Target, predicate: &Expr) -> Query {
+    let given = select_of(&mut rows);
+    for field in target.base.schema().fields() {
+        if !columns.contains(field.name()) {
+            given.projection.push(item(null(), field.name()));
+        }
+    }
+    let mut query = template("select 1 from (select 1) as t");
+    let select = select_of(&mut query);
+    select.projection = columns.iter().map(|name| item(target.column(name), name)).collect();
+    select.projection.push(item(Expr::Nested(Box::new(predicate.clone())), MEETS));
+    if let Some(TableFactor::Derived { subquery, alias, .. }) =
+        select.from.first_mut().map(|from| &mut from.relation)
+    {
+        **subquery = rows;
+        *alias = Some(known_as(target.alias.clone()));
+    }
+    query
+}
+
+/// The rows without their judgement, or an error for one that does not meet the predicate. Unknown is not enough.
+fn met(rows: SendableRecordBatchStream, predicate: &Expr) -> SendableRecordBatchStream {
+    let wrong = format!(
+        "a row does not meet REPLACE WHERE {predicate}, so it would not be replaced the next time; correct the row or the \
+         condition"
+    );
+    let last = rows.schema().fields().len() - 1;
+    let kept: Vec<usize> = (0..last).collect();
+    let schema = Arc::new(rows.schema().project(&kept).expect("all columns but the last are there"));
+    let checked = rows.map(move |batch| {
+        let batch = batch?;
+        match batch.column(last).as_boolean_opt() {
+            Some(meets) if meets.true_count() == meets.len() => Ok(batch.project(&kept)?),
+            _ => Err(DataFusionError::Execution(wrong.clone())),
+        }
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, checked))
 }
 
 /// `SELECT … FROM (query) AS _elt_rows (columns)`

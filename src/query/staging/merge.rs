@@ -13,7 +13,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, VisitMut, VisitorMut, helpers::attached_token::AttachedToken,
 };
 
-use super::target::{Target, alone, first_factor, folded, item, known_as, number, select_of, template};
+use super::target::{Target, alone, first_factor, folded, item, known_as, null, number, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::query::dialect::ALL_COLUMNS;
 use crate::table::write::{self, DELETE, INSERT, UPDATE};
@@ -27,6 +27,13 @@ pub(super) async fn merge(session: &Session, merge: Merge, evolve: bool) -> Resu
     refuse_if(merge.output.is_some(), "OUTPUT", "select the rows after the merge")?;
     let target = Target::of(session, &merge.table, "MERGE").await?;
     let source_alias = source_name(&merge.source)?;
+    if folded(&source_alias) == folded(&target.alias) {
+        let message =
+            format!("the table and what is merged into it are both called `{}`", folded(&target.alias));
+        let mistake = SqlMistake::new("elt::sql::same_name", message)
+            .at(source_alias.span.start.line, source_alias.span.start.column);
+        return Err(mistake.help("give one of them another name: `USING … AS s`").into());
+    }
     let mut probe = template("select * from t limit 0");
     select_of(&mut probe).from = vec![alone(merge.source.clone())];
     let source_columns = session.columns_of(probe).await?;
@@ -349,10 +356,6 @@ fn edits(
 
 fn and(left: Expr, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op: sqlparser::ast::BinaryOperator::And, right: Box::new(right) }
-}
-
-fn null() -> Expr {
-    Expr::Value(sqlparser::ast::Value::Null.into())
 }
 
 /// Puts `alias` before every bare name of a column in `columns`.

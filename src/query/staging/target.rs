@@ -188,6 +188,11 @@ pub(super) fn number(value: i64) -> Expr {
     }
 }
 
+/// No value.
+pub(super) fn null() -> Expr {
+    Expr::Value(ast::Value::Null.into())
+}
+
 /// A relation without joins.
 pub(super) fn alone(relation: TableFactor) -> TableWithJoins {
     TableWithJoins { relation, joins: Vec::new() }

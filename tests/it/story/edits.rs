@@ -135,8 +135,8 @@ async fn rules_hold_whichever_way_a_row_comes() {
     sql: a row for `main.orders` breaks the constraint `n_check_1`, CHECK (n > 0): id = 4, city = x, n = -1
     sql: 2 values for 3 columns of `main.orders`: id, city, n
     sql: `main.orders` has no column `town`
-    sql: Arrow error: Cast error: a value of column `n` does not fit: it is double in the rows and int in the table; round or cast it in the query, or run with --full-refresh
-    sql: Arrow error: Cast error: Cannot cast string 'many' to value of Int32 type
+    sql: a value of column `n` does not fit: it is double in the rows and int in the table; round or cast it in the query, or run with --full-refresh
+    sql: Cannot cast string 'many' to value of Int32 type
     sql: `main.orders` has no column `nn`
     sql: rows of `main.orders` break it already: CHECK (n < 6)
     sql: ALTER TABLE 0 0 0 3
@@ -608,5 +608,30 @@ async fn what_cannot_be_kept_is_refused_before_it_is_promised() {
     sql: CREATE TABLE 1 0 0 12
     sql: ALTER TABLE 0 0 0 13
     sql: 1 a insert 1 2026-01-01T00:00:19Z
+    ");
+}
+
+#[tokio::test]
+async fn what_replaces_rows_is_what_would_be_replaced_the_next_time() {
+    let lake = TestLake::new();
+    lake.sql("create table t (day int, n int)").await;
+    lake.sql("insert into t values (1, (select 5)), (2, (select count(*) from t))").await;
+    lake.sql("insert into t replace where day >= 2 values (2, 7), (3, 8)").await;
+    lake.sql("insert into t replace where day >= 2 values (1, 9)").await;
+    lake.sql("insert into t (n) replace where day >= 2 values (9)").await;
+    lake.sql("merge into t using t on t.day = t.day when matched then delete").await;
+    lake.sql("alter table t set tblproperties ('delta.constraints.late' = 'day > 2')").await;
+    lake.sql("alter table t set tblproperties ('delta.constraints.late' = 'day >')").await;
+    lake.sql("select * from \"T\" order by day").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 2 0 0 2
+    sql: INSERT … REPLACE WHERE 2 0 1 3
+    sql: a row does not meet REPLACE WHERE day >= 2, so it would not be replaced the next time; correct the row or the condition
+    sql: a row does not meet REPLACE WHERE day >= 2, so it would not be replaced the next time; correct the row or the condition
+    sql: the table and what is merged into it are both called `t`
+    sql: rows of `main.t` break it already: CHECK (day > 2)
+    sql: Expected: an expression, found: EOF
+    sql: 1 5 | 2 7 | 3 8
     ");
 }
