@@ -1,6 +1,6 @@
 //! What can be typed?
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -305,6 +305,13 @@ pub(super) struct LandArgs {
     pub(super) format: ReportFormat,
 }
 
+fn address(text: &str) -> std::result::Result<SocketAddr, String> {
+    let wrong =
+        || "write an address and a port: `127.0.0.1:32010`, `localhost:32010`, `0.0.0.0:32010`".to_owned();
+    let found: Vec<SocketAddr> = text.to_socket_addrs().map_err(|_| wrong())?.collect();
+    found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(wrong)
+}
+
 fn option(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write `name=value`")?;
     Ok((name.trim().to_owned(), value.to_owned()))
@@ -329,7 +336,7 @@ pub(super) struct SqlArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
     /// Address to listen at; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:32010")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:32010", value_parser = address)]
     pub(super) listen: SocketAddr,
     /// Let whoever has the token change tables
     #[arg(long)]

@@ -164,7 +164,8 @@ impl Clients {
         }
         drop(last_seen);
         locked(&self.known).remove(key);
-        Err(unknown("the session has ended; it was silent for a day"))
+        // What others share is begun anew by whoever is still let in.
+        if client.shared { Ok(None) } else { Err(unknown("the session has ended; it was silent for a day")) }
     }
 
     fn remember(&self, client: Arc<Client>) -> Arc<Client> {
