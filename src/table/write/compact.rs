@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datafusion::logical_expr::{SortExpr, ident};
+use datafusion::logical_expr::{Expr, SortExpr, ident};
+use futures::StreamExt;
 
-use super::files::write_rows;
+use super::files::RowsWriter;
+use super::zorder;
 use crate::table::{Change, DataFile, Operation, Scan, Snapshot, TableError, Tables};
 
 /// Which files to write again, and how.
@@ -13,7 +15,7 @@ use crate::table::{Change, DataFile, Operation, Scan, Snapshot, TableError, Tabl
 pub struct Compaction {
     /// Only these files; nothing means any.
     pub only: Option<BTreeSet<String>>,
-    /// Order rows so that near values of these columns are in near rows. Every picked file is written again.
+    /// Order rows so that near values of these columns are in near rows. Files that lie so already stay.
     pub order_by: Vec<String>,
     /// A file with fewer bytes of rows that count is small.
     pub small: u64,
@@ -46,11 +48,23 @@ pub async fn compact(
     let scan = Scan::new(base.table(), base.schema(), base.design().layout(), retire.clone());
     let mut rows = tables.context().read_table(Arc::new(scan))?;
     if !wanted.order_by.is_empty() {
-        let order = base.partition_columns().iter().chain(&wanted.order_by);
-        rows = rows.sort(order.map(|column| SortExpr::new(ident(column), true, false)).collect())?;
+        let columns: Vec<Expr> = wanted.order_by.iter().map(ident).collect();
+        let place = match &columns[..] {
+            [column] => column.clone(),
+            several => zorder::place(rows.clone(), several).await?,
+        };
+        let order = base.partition_columns().iter().map(ident).chain([place]);
+        rows = rows.sort(order.map(|by| SortExpr::new(by, true, true)).collect())?;
     }
-    let rows = rows.execute_stream().await?;
-    let (add, _) = write_rows(tables, base.table(), base.schema(), base.design(), rows).await?;
+    let mut rows = rows.execute_stream().await?;
+    let mut writer = RowsWriter::new(tables, base.table(), base.schema(), base.design())?;
+    if let Some(label) = label_of(&wanted.order_by) {
+        writer = writer.labelled(label);
+    }
+    while let Some(batch) = rows.next().await {
+        writer.push(&batch?).await?;
+    }
+    let (add, _) = writer.finish().await?;
     let (schema, design) = (Arc::clone(base.schema()), base.design().clone());
     let mut change = Change::blank(&base.table().clone(), Some(base), schema, design);
     change.operation = Operation::Optimize;
@@ -85,10 +99,17 @@ fn by_partition<'a>(
     partitions
 }
 
-fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction) -> Vec<DataFile> {
-    if !wanted.order_by.is_empty() {
-        return files.into_iter().cloned().collect();
+/// What the names of files say whose rows lie in this order; nothing if they lie in none.
+fn label_of(order_by: &[String]) -> Option<String> {
+    let mut hasher = crc32fast::Hasher::new();
+    for column in order_by {
+        hasher.update(column.as_bytes());
+        hasher.update(&[0]);
     }
+    (!order_by.is_empty()).then(|| format!("-z{:08x}", hasher.finalize()))
+}
+
+fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction) -> Vec<DataFile> {
     let live = |file: &DataFile| match file.rows_in_file() {
         Some(rows) if rows > 0 => file.size().saturating_mul(file.rows().unwrap_or(rows)) / rows,
         _ => file.size(),
@@ -97,6 +118,14 @@ fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction) -> Vec<DataFi
         file.hidden_rows().saturating_mul(wanted.hidden_one_in) >= file.rows_in_file().unwrap_or(u64::MAX)
     };
     let is_small = |file: &DataFile| live(file) < wanted.small;
+    if let Some(label) = label_of(&wanted.order_by) {
+        // What lies in this order already stays, unless it is in pieces.
+        let is_ordered = |file: &DataFile| file.path().contains(&label);
+        let settled = |file: &DataFile| is_ordered(file) && !is_small(file) && !is_hollow(file);
+        let anew: Vec<DataFile> = files.into_iter().filter(|file| !settled(file)).cloned().collect();
+        let is_one_piece = matches!(&anew[..], [one] if is_ordered(one) && !is_hollow(one));
+        return if is_one_piece { Vec::new() } else { anew };
+    }
     let small = files.iter().filter(|file| is_small(file)).count();
     let many = small >= wanted.at_least.max(2);
     let worth = |file: &&DataFile| is_hollow(file) || (many && is_small(file));

@@ -64,6 +64,8 @@ pub(super) struct RowsWriter<'a> {
     names: Names,
     partition_columns: Vec<usize>,
     rules: Rules,
+    /// Stands in the names of the files.
+    label: String,
     open: BTreeMap<Partition, OpenFile>,
     files: Vec<DataFile>,
     rows: u64,
@@ -92,10 +94,17 @@ impl<'a> RowsWriter<'a> {
             names,
             partition_columns,
             rules: Rules::of(tables, table, schema, design)?,
+            label: String::new(),
             open: BTreeMap::new(),
             files: Vec::new(),
             rows: 0,
         })
+    }
+
+    /// Puts a label into the names of the files.
+    pub(super) fn labelled(mut self, label: String) -> Self {
+        self.label = label;
+        self
     }
 
     /// Writes some rows; columns are matched by name.
@@ -125,7 +134,8 @@ impl<'a> RowsWriter<'a> {
                 }
             }
             let folder = self.folder(&partition);
-            let file = OpenFile::begin(self.tables, &self.store, &self.stored, &folder)?;
+            let name = format!("{folder}part-{}{}.zstd.parquet", self.tables.id(), self.label);
+            let file = OpenFile::begin(&self.store, &self.stored, name)?;
             self.open.insert(partition.clone(), file);
         }
         let batch = self.names.store(&batch, &self.stored).map_err(DataFusionError::from)?;
@@ -210,13 +220,7 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn begin(
-        tables: &Tables,
-        store: &Arc<dyn ObjectStore>,
-        schema: &SchemaRef,
-        folder: &str,
-    ) -> Result<Self, TableError> {
-        let name = format!("{folder}part-{}.zstd.parquet", tables.id());
+    fn begin(store: &Arc<dyn ObjectStore>, schema: &SchemaRef, name: String) -> Result<Self, TableError> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level")))
             .set_created_by(crate::table::commit::ENGINE.to_owned())

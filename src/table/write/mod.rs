@@ -18,6 +18,7 @@ mod restore;
 mod rules;
 mod statistics;
 mod touch;
+mod zorder;
 
 pub use append::{NewColumns, append};
 pub use compact::{Compaction, compact, worth_compacting};

@@ -635,3 +635,26 @@ async fn what_replaces_rows_is_what_would_be_replaced_the_next_time() {
     sql: 1 5 | 2 7 | 3 8
     ");
 }
+
+#[tokio::test]
+async fn rows_that_lie_in_the_order_asked_for_stay_there() {
+    let lake = TestLake::new();
+    lake.sql("create table t as select value as a, value % 7 as b from range(0, 100)").await;
+    lake.sql("insert into t values (1000, 1)").await;
+    lake.sql("optimize t zorder by (a, b)").await;
+    lake.sql("optimize t zorder by (a, b)").await;
+    lake.sql("optimize t zorder by (b)").await;
+    lake.sql("insert into t values (1001, null)").await;
+    lake.sql("optimize t zorder by (b)").await;
+    lake.sql("select count(*), sum(a), count(b) from t").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 100 0 0 1
+    sql: INSERT 1 0 0 2
+    sql: OPTIMIZE 0 0 0 3
+    sql: OPTIMIZE 0 0 0 -
+    sql: OPTIMIZE 0 0 0 4
+    sql: INSERT 1 0 0 5
+    sql: OPTIMIZE 0 0 0 6
+    sql: 102 6951 101
+    ");
+}

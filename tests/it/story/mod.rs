@@ -12,4 +12,5 @@ mod nasty; // files as the world makes them
 mod other_writers; // other programs, other processes, and power cuts
 mod project; // what is wrong with a project, all at once
 mod promises;
+mod races; // two writers at one table
 mod seeds_and_packages; // a dbt project as it is cloned // unit tests, contracts, kept failures
