@@ -151,7 +151,7 @@ mod tests {
         };
         let (ann, bob) = (user("ann", Role::Writes), user("bob", Role::Reads));
         let one = with_user("", &ann);
-        assert_eq!(read(&one).unwrap(), [ann.clone()]);
+        assert_eq!(read(&one).unwrap(), std::slice::from_ref(&ann));
         let two = with_user(&format!("# ours\n{}", one.replace("  ", "    ")), &bob);
         assert_eq!(read(&two).unwrap(), [bob, ann]);
         assert!(two.starts_with("# ours\n"));
