@@ -64,7 +64,9 @@
 //! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |
 //! | change what `elt.yml` can hold | `project/users.rs` |
 //! | read another file format | [`landing::format`], [`landing::read`] |
-//! | add an option of landing | [`landing::options`] |
+//! | add an option of landing | [`landing::options`]; what COPY INTO calls it, `lakehouse/copy.rs` |
+//! | add a format that COPY … TO writes | `query/export/` |
+//! | add a table of the schema `elt` | `query/system/` |
 //! | understand a crash | [`release`], `tests/it/fault.rs` |
 //!
 //! A room that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it

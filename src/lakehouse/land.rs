@@ -28,6 +28,8 @@ pub struct LandOrder {
     pub settle: Option<Duration>,
     /// Whether to report what would happen, and write nothing.
     pub dry_run: bool,
+    /// How many rows a dry run looks at; nothing means all.
+    pub first_rows: Option<u64>,
 }
 
 impl Lakehouse {
@@ -53,7 +55,9 @@ impl Lakehouse {
         }
         request.at_hand.clone_from(&order.at_hand);
         request.settle = order.settle;
+        request.may_be_nothing = order.settle.is_some();
         request.dry_run = order.dry_run;
+        request.first_rows = order.first_rows;
         let landing = self.land_one(&pins, request, watch).await?;
         if order.dry_run {
             return Ok(Landed { report: landing.report, release: None });

@@ -1,7 +1,8 @@
 //! What keeps a lake quick and small?
 //!
 //! Many small files become few, files with many hidden rows are written again, long logs get checkpoints,
-//! and files that no release of the last week can reach are deleted. None of it changes a row.
+//! and files that no release of the last week can reach are deleted, and the beginnings of logs that no release of the
+//! last month can. None of it changes a row.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,8 @@ use crate::base::{Error, Event, Result, TableName, TableVersion, Watch};
 use crate::release::{self, Goal, Pins, Proposal, Release, ReleaseKind};
 use crate::table::write::{Compaction, compact, worth_compacting};
 use crate::table::{
-    CHECKPOINT_EVERY, Change, Unneeded, default_retention, delete, last_checkpoint, unneeded,
-    write_checkpoint,
+    CHECKPOINT_EVERY, Change, Unneeded, default_retention, delete, expired, last_checkpoint, log_retention,
+    unneeded, write_checkpoint,
 };
 
 /// A partition with so many small files is worth a compaction of its own.
@@ -27,7 +28,7 @@ const BUILD_BUDGET: u64 = 256 * 1024 * 1024;
 pub struct Maintained {
     /// The table.
     pub table: TableName,
-    /// `compact`, `checkpoint` or `vacuum`.
+    /// `compact`, `checkpoint`, `vacuum` or `log cleanup`.
     pub action: &'static str,
     /// In a few words: `12 files become 1`.
     pub detail: String,
@@ -43,7 +44,7 @@ pub struct Maintenance {
 }
 
 impl Lakehouse {
-    /// Does what is due for one table, or for all: compaction, checkpoint, vacuum.
+    /// Does what is due for one table, or for all: compaction, checkpoint, vacuum, log cleanup.
     ///
     /// With `dry_run` it only says what is due.
     pub async fn maintain(
@@ -85,6 +86,11 @@ impl Lakehouse {
                 let bytes: u64 = files.iter().map(|file| file.bytes).sum();
                 let detail = format!("{} files, {bytes} bytes", files.len());
                 done.done.push(Maintained { table: table.clone(), action: "vacuum", detail });
+            }
+            let entries = self.clean_log(table, version, dry_run).await?;
+            if !entries.is_empty() {
+                let detail = format!("{} files of the log", entries.len());
+                done.done.push(Maintained { table: table.clone(), action: "log cleanup", detail });
             }
         }
         Ok(done)
@@ -173,6 +179,27 @@ impl Lakehouse {
             delete(&self.tables, &files).await?;
         }
         Ok(files)
+    }
+
+    /// Deletes the beginning of a log that is long past, and says what.
+    async fn clean_log(
+        &self,
+        table: &TableName,
+        version: TableVersion,
+        dry_run: bool,
+    ) -> Result<Vec<Unneeded>> {
+        let snapshot = self.tables.snapshot(table, version).await?;
+        let retain = log_retention(&snapshot);
+        let Some(since) = self.world.now().checked_sub_signed(retain) else { return Ok(Vec::new()) };
+        let Some(oldest) = release::current_at(self.tables.lake(), since).await? else {
+            return Ok(Vec::new());
+        };
+        let oldest = oldest.pins.head(table).unwrap_or(TableVersion(0));
+        let entries = expired(&self.tables, &snapshot, oldest, retain).await?;
+        if !dry_run {
+            delete(&self.tables, &entries).await?;
+        }
+        Ok(entries)
     }
 
     fn pinned_table(&self, pins: &Pins, table: &str) -> Result<TableName> {

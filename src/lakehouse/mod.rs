@@ -6,6 +6,7 @@
 //! Here: the verbs. Beside it: how a lakehouse is found ([`OpenOptions`]), what the verbs are asked and
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
+mod copy;
 mod errors;
 mod ingest;
 mod known;
@@ -304,7 +305,7 @@ impl Lakehouse {
             before,
             took: begun.elapsed(),
         };
-        self.record(&built).await;
+        self.record(&built, &stamp).await;
         Ok(built)
     }
 
@@ -424,10 +425,13 @@ impl Lakehouse {
     }
 
     /// Keeps the run's report in the lake. What readers see does not depend on it.
-    async fn record(&self, built: &Built) {
+    async fn record(&self, built: &Built, stamp: &Stamp) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
         let document = serde_json::json!({
             "run": built.run,
+            "command": stamp.command,
+            "started_at": stamp.started,
+            "user": self.world.user,
             "release": built.release.as_ref().map(|release| release.number),
             "landed": built.landed,
             "results": steps,

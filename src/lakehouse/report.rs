@@ -144,9 +144,19 @@ pub struct Compiled {
 }
 
 impl Built {
-    /// Whether every step ended well.
+    /// Whether every step ended well, and every file that was to be landed could be read.
     pub fn is_well(&self) -> bool {
+        self.built_well() && self.unread_files() == 0
+    }
+
+    /// Whether every step ended well.
+    pub fn built_well(&self) -> bool {
         !self.steps.iter().any(|step| step.verdict.is_bad())
+    }
+
+    /// How many files could not be read, and were left out.
+    pub fn unread_files(&self) -> usize {
+        self.landed.iter().map(|report| report.failed().count()).sum()
     }
 }
 

@@ -10,10 +10,10 @@ use crate::base::{
     Diagnostic, Ending, Error, Event, Result, Span, Step, TableName, Watch, grouped, parse_data_type,
 };
 use crate::compile::SourceNode;
-use crate::landing::{self, LandOptions, LandRequest, Landing, LandingError};
+use crate::landing::{self, Before, LandOptions, LandRequest, Landing, LandingError};
 use crate::query::Scope;
 use crate::release::Pins;
-use crate::table::{Change, Snapshot};
+use crate::table::Change;
 
 impl Lakehouse {
     /// Lands the declared files of every source that a selected node needs.
@@ -35,7 +35,8 @@ impl Lakehouse {
             if source.landing.is_none() || !needed(&node.id) {
                 continue;
             }
-            let request = declared_request(&self.root, node, source, Some(&[]))?;
+            let mut request = declared_request(&self.root, node, source, Some(&[]))?;
+            request.may_be_nothing = true;
             let landing = self.land_one(pins, request, watch).await?;
             let changes: Vec<Arc<Change>> = landing.changes.into_iter().map(Arc::new).collect();
             for change in &changes {
@@ -71,11 +72,10 @@ impl Lakehouse {
     }
 
     /// A table as elt left it, whether readers see it or not.
-    async fn head(&self, pins: &Pins, table: &TableName) -> Result<Option<Arc<Snapshot>>> {
-        match pins.head(table) {
-            Some(version) => Ok(Some(self.tables.snapshot(table, version).await?)),
-            None => Ok(None),
-        }
+    async fn head(&self, pins: &Pins, table: &TableName) -> Result<Option<Before>> {
+        let Some(version) = pins.head(table) else { return Ok(None) };
+        let snapshot = self.tables.snapshot(table, version).await?;
+        Ok(Some(Before { snapshot, is_seen: pins.tables.contains_key(table) }))
     }
 
     pub(super) fn land_request(
@@ -135,8 +135,10 @@ impl Lakehouse {
             patterns: patterns.to_vec(),
             at_hand: Vec::new(),
             settle: None,
+            may_be_nothing: false,
             options: LandOptions::default(),
             dry_run: false,
+            first_rows: None,
         })
     }
 }
@@ -182,8 +184,10 @@ fn declared_request(
         patterns,
         at_hand: Vec::new(),
         settle: None,
+        may_be_nothing: false,
         options,
         dry_run: false,
+        first_rows: None,
     })
 }
 
@@ -238,6 +242,9 @@ fn land_words(report: &LandReport) -> (Ending, String) {
         let files = copies.join(", ");
         words.push(format!("same bytes as a loaded file, left out (`on_copy: load` would take it): {files}"));
     }
+    for (path, error) in report.failed() {
+        words.push(format!("{path} could not be read and was left out: {error}"));
+    }
     for column in &report.added {
         words.push(format!("new column `{}` {}", column.name, column.data_type));
     }
@@ -248,7 +255,10 @@ fn land_words(report: &LandReport) -> (Ending, String) {
         words.push("no files".to_owned());
     }
     let bad = |account: &FileAccount| account.rescued + account.rejected + account.discarded > 0;
-    let warn =
-        !changed.is_empty() || !copies.is_empty() || report.accounts().any(bad) || report.files.is_empty();
+    let warn = report.failed().next().is_some()
+        || !changed.is_empty()
+        || !copies.is_empty()
+        || report.accounts().any(bad)
+        || report.files.is_empty();
     (if warn { Ending::Warned } else { Ending::Done }, words.join("; "))
 }

@@ -30,6 +30,10 @@ impl Lakehouse {
             let files = self.vacuum(&table, retain, dry_run, &Unwatched).await.map_err(Box::new)?;
             return Ok((deleted(&files), session.clone()));
         }
+        if let Some(copy) = session.copy_into(sql)? {
+            let told = self.copy_into(session, &copy).await.map_err(Box::new)?;
+            return Ok((told, self.newest(session).await?));
+        }
         if !session.writes(sql)? {
             return Ok((session.execute(sql).await?, session.clone()));
         }

@@ -25,6 +25,12 @@ pub struct FileAccount {
     /// Values, not rows, that were left out because the options say so.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub discarded: u64,
+    /// What is wrong with the first rejected record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_error: Option<String>,
+    /// The line on which it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_error_line: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it asks about by reference")]
@@ -46,6 +52,10 @@ impl FileAccount {
         self.rescued += parsed.rescued;
         self.rejected += parsed.rejected.len() as u64;
         self.discarded += parsed.discarded;
+        if let (None, Some(first)) = (&self.first_error, parsed.rejected.first()) {
+            self.first_error = Some(first.message.clone());
+            self.first_error_line = Some(first.line);
+        }
     }
 
     /// Checks that what was read is what was loaded, rescued or rejected. Call it when the file is at its end.
@@ -53,7 +63,7 @@ impl FileAccount {
     /// # Errors
     /// [`LandingError::Unbalanced`] with all four counts; nothing of the file should then be loaded.
     pub fn check(&self) -> Result<(), LandingError> {
-        let Self { path, read, loaded, rescued, rejected, discarded: _ } = self.clone();
+        let Self { path, read, loaded, rescued, rejected, .. } = self.clone();
         if loaded + rescued + rejected == read {
             Ok(())
         } else {
@@ -69,12 +79,24 @@ mod tests {
     #[test]
     fn a_lost_row_and_an_invented_row_are_both_noticed() {
         for (read, balanced) in [(11, false), (12, true), (13, false)] {
-            let account =
-                FileAccount { path: "a.csv".into(), read, loaded: 9, rescued: 2, rejected: 1, discarded: 0 };
+            let account = FileAccount {
+                path: "a.csv".into(),
+                read,
+                loaded: 9,
+                rescued: 2,
+                rejected: 1,
+                ..FileAccount::default()
+            };
             assert_eq!(account.check().is_ok(), balanced, "{account:?}");
         }
-        let lost =
-            FileAccount { path: "a.csv".into(), read: 13, loaded: 9, rescued: 2, rejected: 1, discarded: 0 };
+        let lost = FileAccount {
+            path: "a.csv".into(),
+            read: 13,
+            loaded: 9,
+            rescued: 2,
+            rejected: 1,
+            ..FileAccount::default()
+        };
         assert_eq!(
             lost.check().unwrap_err().to_string(),
             "a.csv does not add up: read 13, but loaded 9 + rescued 2 + rejected 1 = 12"

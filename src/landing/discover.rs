@@ -221,7 +221,8 @@ pub(super) fn partitions(path: &str) -> Vec<(String, Option<String>)> {
 /// What writers of Hive's folders put in place of a null.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
-fn partition(folder: &str) -> Option<(String, Option<String>)> {
+/// What a folder's name says of a column, if it does.
+pub(super) fn partition(folder: &str) -> Option<(String, Option<String>)> {
     let (name, value) = folder.split_once('=')?;
     let plain =
         !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || "_- ".contains(letter));

@@ -45,6 +45,19 @@ pub enum LandingError {
         source: glob::PatternError,
     },
 
+    /// A pattern whose braces do not match, or mean too much.
+    #[error("the braces of `{pattern}` do not match")]
+    #[diagnostic(
+        code(elt::landing::bad_braces),
+        help(
+            "write `{{a,b}}` for either of two; braces in a file's own name cannot be matched, name such files one by one"
+        )
+    )]
+    BadBraces {
+        /// As the user wrote it.
+        pattern: String,
+    },
+
     /// A file name that no table could record.
     #[error("the name of a file is not valid UTF-8: {path}")]
     #[diagnostic(code(elt::landing::file_name), help("rename the file"))]
@@ -462,6 +475,32 @@ impl From<TableError> for LandingError {
 }
 
 impl LandingError {
+    /// Whether it is a fault of one file, so that the others can do without it.
+    pub(super) fn is_of_one_file(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::UnknownFormat { .. }
+                | Self::UnnamedColumns { .. }
+                | Self::SameName { .. }
+                | Self::ReservedName { .. }
+                | Self::BadHeader { .. }
+                | Self::Delimiter { .. }
+                | Self::Encoding { .. }
+                | Self::NotJson { .. }
+                | Self::WrongFormat { .. }
+                | Self::TwoReadings { .. }
+        )
+    }
+
+    /// The error and its cause in one line.
+    pub(super) fn with_cause(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {

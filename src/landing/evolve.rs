@@ -103,7 +103,13 @@ mod tests {
     fn told(base: &str, files: &str, options: &LandOptions) -> String {
         let files = schema(files);
         let has_values = vec![true; files.fields().len()];
-        let inferred = Inferred { schema: files, has_values, orders: Vec::new(), decimal_comma: false };
+        let inferred = Inferred {
+            schema: files,
+            has_values,
+            orders: Vec::new(),
+            decimal_comma: false,
+            is_a_guess: false,
+        };
         let plan = plan(Some(&schema(base)), &inferred, options);
         let columns = plan.schema.fields().iter();
         let columns: Vec<String> =

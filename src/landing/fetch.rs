@@ -14,8 +14,9 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::discover::{ContentHash, FileStamp, partitions};
+use super::discover::{ContentHash, FileStamp, partition, partitions};
 use super::error::LandingError;
+use crate::lake::connect;
 
 /// Where a file is that is not here.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ pub fn is_url(pattern: &str) -> bool {
 
 /// Returns the files that a URL means: a file, a folder or a glob; of web servers only a file.
 ///
-/// `env` has the credentials and settings, by the names that the stores' own tools use: `AWS_REGION`,
-/// `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_NAME` and so on.
+/// A folder of a store means its own files, and those of folders inside it that are named `column=value`, as here.
+/// `env` has the credentials and settings, as [`connect`] reads them.
 ///
 /// # Errors
 /// [`LandingError::BadUrl`], [`LandingError::NotFound`], [`LandingError::BadPattern`] and [`LandingError::Elsewhere`].
@@ -46,18 +47,10 @@ pub(super) async fn list(
     // `?` is a wildcard to whoever writes a pattern, and the beginning of a query to web servers.
     let escaped = if pattern.starts_with("http") { pattern.to_owned() } else { pattern.replace('?', "%3F") };
     let url = Url::parse(&escaped).map_err(|error| bad(error.to_string()))?;
-    let known = env
-        .iter()
-        .filter(|(key, _)| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| key.starts_with(prefix)));
-    let options = known.map(|(key, value)| (key.to_lowercase(), value.clone()));
     let web = matches!(url.scheme(), "http" | "https");
-    let insecure = [("allow_http".to_owned(), "true".to_owned())];
-    let options = options.chain(insecure.into_iter().filter(|_| url.scheme() == "http"));
-    let (store, path) =
-        object_store::parse_url_opts(&url, options).map_err(|error| bad(error.to_string()))?;
-    let store: Arc<dyn ObjectStore> = Arc::from(store);
+    let (store, path) = connect(&url, env).map_err(bad)?;
     let failed = |source| LandingError::Elsewhere { url: pattern.to_owned(), source };
-    let origin = origin(&url, &path);
+    let origin = origin(&url);
     let stamp = |meta: ObjectMeta| FileStamp {
         path: if web { url.to_string() } else { format!("{origin}{}", meta.location) },
         found_as: meta.location.to_string(),
@@ -74,32 +67,49 @@ pub(super) async fn list(
         let shape = glob::Pattern::new(text)
             .map_err(|source| LandingError::BadPattern { pattern: pattern.to_owned(), source })?;
         let folder = text[..wild].rsplit_once('/').map(|(folder, _)| Path::from(folder));
-        let exactly = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
+        let exactly = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
         let metas: Vec<ObjectMeta> = store.list(folder.as_ref()).try_collect().await.map_err(failed)?;
         let fits = |meta: &ObjectMeta| shape.matches_with(meta.location.as_ref(), exactly);
         return Ok(metas.into_iter().filter(fits).map(stamp).collect());
     }
-    match store.head(&path).await {
-        Ok(meta) => return Ok(vec![stamp(meta)]),
-        Err(object_store::Error::NotFound { .. }) if !web => {}
-        Err(object_store::Error::NotFound { .. }) => {
-            return Err(LandingError::NotFound { path: pattern.to_owned(), help: None });
+    // A bucket as a whole is no file, though some stores answer as if it were.
+    if !path.as_ref().is_empty() {
+        match store.head(&path).await {
+            Ok(meta) => return Ok(vec![stamp(meta)]),
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(failed(error)),
         }
-        Err(error) => return Err(failed(error)),
     }
-    let listed = store.list_with_delimiter(Some(&path)).await.map_err(failed)?;
-    if listed.objects.is_empty() {
+    if web {
         return Err(LandingError::NotFound { path: pattern.to_owned(), help: None });
     }
-    let visible = |meta: &ObjectMeta| !meta.location.filename().unwrap_or_default().starts_with('.');
-    Ok(listed.objects.into_iter().filter(visible).map(stamp).collect())
+    let found = files_in(&*store, path).await.map_err(failed)?;
+    if found.is_empty() {
+        return Err(LandingError::NotFound { path: pattern.to_owned(), help: None });
+    }
+    Ok(found.into_iter().map(stamp).collect())
+}
+
+/// The files of a folder, and of folders inside it that are named `column=value`, but for those that begin with a dot.
+async fn files_in(store: &dyn ObjectStore, folder: Path) -> object_store::Result<Vec<ObjectMeta>> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder]);
+    while let Some(folder) = folders.pop() {
+        let listed = store.list_with_delimiter(Some(&folder)).await?;
+        let visible = |meta: &ObjectMeta| !meta.location.filename().unwrap_or_default().starts_with('.');
+        found.extend(listed.objects.into_iter().filter(visible));
+        let names_a_column = |path: &Path| path.filename().is_some_and(|name| partition(name).is_some());
+        folders.extend(listed.common_prefixes.into_iter().filter(names_a_column));
+    }
+    Ok(found)
 }
 
 /// What stands before the path in a URL: `s3://bucket/`.
-fn origin(url: &Url, path: &Path) -> String {
-    let whole = url.as_str();
-    let decoded = percent_encoding::percent_decode_str(whole).decode_utf8_lossy();
-    decoded.strip_suffix(path.as_ref()).map_or_else(|| format!("{whole}/"), str::to_owned)
+fn origin(url: &Url) -> String {
+    format!("{}/", &url[..url::Position::BeforePath])
 }
 
 /// Copies a file here that is elsewhere; of others nothing is to be done.

@@ -168,6 +168,17 @@ pub fn of(path: &Path, options: &ReadOptions) -> Result<(Format, Compression), L
     Ok((format, compression))
 }
 
+/// Checks the options that a file's format is told with, before there is a file.
+///
+/// # Errors
+/// [`LandingError::BadOption`]
+pub(super) fn check(options: &ReadOptions) -> Result<(), LandingError> {
+    match of(Path::new("any"), options) {
+        Err(error @ LandingError::BadOption { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 impl Format {
     /// Whether it is anything but text.
     pub fn is_binary(self) -> bool {

@@ -1,6 +1,7 @@
 //! Which columns of which types do these files hold?
 //!
-//! [`infer`] reads all of every file, so a type is never refuted by a row further down. A `Guess` remembers
+//! [`infer`] reads all of every file, so a type is never refuted by a row further down; or only the beginnings of large
+//! ones, and then says so, for whoever reads the rows to notice if it is. A `Guess` remembers
 //! what kinds of values a column had, and takes the narrowest type that holds all of them wholly:
 //!
 //! | seen | type |
@@ -47,18 +48,54 @@ pub struct Inferred {
     pub orders: Vec<(String, DateOrder)>,
     /// Whether numbers are written `1.234,5` in any of the files.
     pub decimal_comma: bool,
+    /// Whether a file was not looked at to its end.
+    pub is_a_guess: bool,
+}
+
+impl Inferred {
+    /// The columns without a value and a declared type, by their places.
+    pub(super) fn without_values(&self, options: &LandOptions) -> Vec<usize> {
+        let is_declared = |name: &String| options.read.declared.contains(name);
+        let columns = self.schema.fields().iter().zip(&self.has_values).enumerate();
+        let empty = columns.filter(|(_, (field, has_value))| !**has_value && !is_declared(field.name()));
+        empty.map(|(at, _)| at).collect()
+    }
+}
+
+/// How much of each file to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// All of it.
+    All,
+    /// The beginning, if the file is large.
+    Beginning,
+}
+
+impl Look {
+    /// Pieces of a few hundred kilobytes, or of thousands of records, to look at.
+    fn pieces(self) -> usize {
+        match self {
+            Self::All => usize::MAX,
+            Self::Beginning => 16,
+        }
+    }
 }
 
 /// Returns the columns of all `files` together.
 ///
-/// Reads each file to its end, on all cores and with constant memory; rows that would be rejected have no say. The types
+/// Reads each file to its end, or as far as `look` says, on all cores and with constant memory; rows that would be rejected have no say. The types
 /// that the options' hints declare win. In files without a header, declared names are those of the first columns.
 /// `known` are the table's columns, if it exists: a CSV file that has no others is not read beyond its header.
 ///
 /// # Errors
 /// What keeps a file from being read ([`read`](super::read::read)), [`LandingError::NotJson`] and
 /// [`LandingError::TwoReadings`].
-pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Result<Inferred, LandingError> {
+pub fn infer(
+    files: &[FileStamp],
+    options: &LandOptions,
+    known: &[String],
+    look: Look,
+) -> Result<Inferred, LandingError> {
     let declared: Vec<(String, &DataType)> =
         options.hints.iter().map(|(name, of)| (column_name(name), of)).collect();
     let positional: Vec<String> = if known.is_empty() {
@@ -66,9 +103,11 @@ pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Re
     } else {
         known.to_vec()
     };
-    let look = |file: &FileStamp, cores: Cores| {
+    let small = |file: &FileStamp| file.is_small(&options.read);
+    let see = |file: &FileStamp, cores: Cores| {
+        let pieces = if small(file) { usize::MAX } else { look.pieces() };
         let mut columns = Columns::default();
-        let comma = columns.see_file(file, options, &positional, known, cores)?;
+        let comma = columns.see_file(file, options, &positional, known, Effort { cores, pieces })?;
         Ok((columns, comma))
     };
     let mut columns = Columns::default();
@@ -85,13 +124,12 @@ pub fn infer(files: &[FileStamp], options: &LandOptions, known: &[String]) -> Re
             false
         }
     };
-    let small = |file: &FileStamp| file.is_small(&options.read);
     for files in files.chunk_by(|one, next| small(one) == small(next)) {
         // Small files side by side, large ones one after the other, each on all cores.
         if small(&files[0]) {
-            in_order(files.iter(), |file| look(file, Cores::One), &mut add);
+            in_order(files.iter(), |file| see(file, Cores::One), &mut add);
         } else {
-            let _ = files.iter().all(|file| add(look(file, Cores::All)));
+            let _ = files.iter().all(|file| add(see(file, Cores::All)));
         }
     }
     if let Some(error) = failed {
@@ -111,19 +149,31 @@ enum Cores {
     All,
 }
 
-impl Cores {
+/// How to look at one file: with which cores, at how many pieces at most.
+#[derive(Clone, Copy)]
+struct Effort {
+    cores: Cores,
+    pieces: usize,
+}
+
+impl Effort {
+    /// Does `work` to every item, or to the first ones. Returns whether there may have been more.
     fn spread<T: Send, R: Send>(
         self,
-        mut items: impl Iterator<Item = T>,
+        items: impl Iterator<Item = T>,
         work: impl Fn(T) -> R + Sync,
         mut each: impl FnMut(R) -> bool,
-    ) {
-        match self {
-            Self::All => in_order(items, work, each),
-            Self::One => {
+    ) -> bool {
+        let mut taken = 0;
+        let mut items = items.take(self.pieces).inspect(|_| taken += 1);
+        match self.cores {
+            Cores::All => in_order(&mut items, work, each),
+            Cores::One => {
                 let _ = items.all(|item| each(work(item)));
             }
         }
+        drop(items);
+        taken == self.pieces
     }
 }
 
@@ -133,6 +183,8 @@ struct Columns {
     names: Vec<String>,
     guesses: Vec<Guess>,
     places: HashMap<String, usize>,
+    /// Whether there may be more in the files than was looked at.
+    cut: bool,
 }
 
 impl Columns {
@@ -156,6 +208,7 @@ impl Columns {
         for (name, guess) in later.names.iter().zip(later.guesses) {
             self.of(name).merge(guess);
         }
+        self.cut |= later.cut;
     }
 
     /// Looks at a file, and returns whether its numbers have a decimal comma.
@@ -165,16 +218,16 @@ impl Columns {
         options: &LandOptions,
         positional: &[String],
         known: &[String],
-        cores: Cores,
+        effort: Effort,
     ) -> Result<bool, LandingError> {
         let (format, compression) = file.format(&options.read)?;
         let open = || Source::open(file, format, compression, &options.read);
         let mut comma = false;
         match format {
             Format::Csv { delimiter } => {
-                comma = self.see_csv((open()?, delimiter), options, positional, known, cores)?;
+                comma = self.see_csv((open()?, delimiter), options, positional, known, effort)?;
             }
-            Format::JsonLines | Format::Json => self.see_json(open()?, format, cores)?,
+            Format::JsonLines | Format::Json => self.see_json(open()?, format, effort)?,
             Format::Parquet | Format::Avro | Format::Arrow => {
                 let stored = stored::open(file, format)?.schema;
                 let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
@@ -202,7 +255,7 @@ impl Columns {
         options: &LandOptions,
         positional: &[String],
         known: &[String],
-        cores: Cores,
+        effort: Effort,
     ) -> Result<bool, LandingError> {
         let told = source.told();
         let mut opened = header::open_csv(source, delimiter, &options.read, positional)?;
@@ -225,7 +278,7 @@ impl Columns {
             })
         };
         let mut failed = None;
-        cores.spread(pieces, look, |guesses| match guesses {
+        let cut = effort.spread(pieces, look, |guesses| match guesses {
             Ok(guesses) => {
                 for (place, guess) in places.iter().zip(guesses) {
                     self.guesses[*place].merge(guess);
@@ -237,10 +290,11 @@ impl Columns {
                 false
             }
         });
+        self.cut |= cut;
         failed.map_or(Ok(comma), Err)
     }
 
-    fn see_json(&mut self, source: Source, format: Format, cores: Cores) -> Result<(), LandingError> {
+    fn see_json(&mut self, source: Source, format: Format, effort: Effort) -> Result<(), LandingError> {
         let told = source.told();
         let mut texts = Texts::open(source, format)?;
         let (mut read, mut objects) = (0, 0);
@@ -252,7 +306,7 @@ impl Columns {
             let objects = columns.see_texts(&gathered, &told.path)?;
             Ok((columns, gathered.read(), objects))
         };
-        cores.spread(pieces, look, |seen| match seen {
+        let cut = effort.spread(pieces, look, |seen| match seen {
             Ok((columns, more, more_objects)) => {
                 read += more;
                 objects += more_objects;
@@ -267,6 +321,7 @@ impl Columns {
         if let Some(error) = failed {
             return Err(error);
         }
+        self.cut |= cut;
         if read > 0 && objects == 0 {
             return Err(LandingError::NotJson { path: told.path, records: read });
         }
@@ -322,7 +377,8 @@ impl Columns {
             has_values.push(guess.has_values());
             fields.push(Field::new(name, data_type, true));
         }
-        Ok(Inferred { schema: Arc::new(Schema::new(fields)), has_values, orders, decimal_comma })
+        let schema = Arc::new(Schema::new(fields));
+        Ok(Inferred { schema, has_values, orders, decimal_comma, is_a_guess: self.cut })
     }
 }
 
@@ -355,7 +411,7 @@ mod tests {
         let declared: Vec<(String, DataType)> =
             declared.iter().map(|(name, of)| ((*name).to_owned(), parse_data_type(of).unwrap())).collect();
         let options = LandOptions { read: options.clone(), hints: declared, ..LandOptions::default() };
-        match infer(&files, &options, &[]) {
+        match infer(&files, &options, &[], Look::All) {
             Ok(Inferred { schema, .. }) => {
                 assert!(schema.fields().iter().all(|field| field.is_nullable()));
                 let fields = schema.fields().iter();

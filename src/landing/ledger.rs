@@ -10,6 +10,8 @@
 //! | `elt/order/<column>`, `elt/decimal_comma` | what the first files told about dates and numbers |
 //!
 //! They live as long as the table, survive checkpoints, are taken back with a rollback, and no other engine takes them away.
+//! A table that was dropped and is made anew begins with an empty ledger, though its log goes on: from then on the
+//! entries begin with `elt@<n>/`, where `n` is the version that made it anew, and [`LEDGER`] says so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use sha2::{Digest, Sha256};
 use super::LandingError;
 use super::discover::{ContentHash, FileStamp};
 use super::read::literal::DateOrder;
-use crate::table::{Change, Snapshot, Tables};
+use crate::table::{Change, LEDGER, Snapshot, Tables};
 
 /// What the ledger says of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +38,13 @@ pub enum Known {
 
 /// The entries of some files, at one version of a table.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger(HashMap<String, i64>);
+pub struct Ledger {
+    known: HashMap<String, i64>,
+    /// The version since which it counts; nothing if it is as old as the table.
+    since: Option<i64>,
+    /// Whether the next change begins it, and how it was before.
+    begins: Option<Option<i64>>,
+}
 
 impl Ledger {
     /// Reads what `table` knows of the paths of `files` and of how `columns` are written; a table that does not exist
@@ -47,11 +55,30 @@ impl Ledger {
         files: &[FileStamp],
         columns: &[String],
     ) -> Result<Self, LandingError> {
-        let apps = files.iter().flat_map(|file| [file_app(&file.path), stamp_app(&file.path)]);
-        let habits = columns.iter().map(|column| order_app(column)).chain([DECIMAL_COMMA.to_owned()]);
         let mut ledger = Self::default();
-        ledger.read_apps(tables, table, apps.chain(habits).collect()).await?;
+        let mut apps = ledger.apps(files, columns);
+        apps.push(LEDGER.to_owned());
+        ledger.read_apps(tables, table, apps).await?;
+        ledger.since = ledger.known.remove(LEDGER);
+        if ledger.since.is_some() {
+            ledger.known.clear();
+            let apps = ledger.apps(files, columns);
+            ledger.read_apps(tables, table, apps).await?;
+        }
         Ok(ledger)
+    }
+
+    /// The empty ledger of a table that was dropped, after version `table`, and is to be made anew.
+    pub(super) async fn anew(tables: &Tables, table: &Arc<Snapshot>) -> Result<Self, LandingError> {
+        let before = table.transactions(tables, [LEDGER.to_owned()]).await?.remove(LEDGER);
+        let since = i64::try_from(table.version().next().0).unwrap_or(i64::MAX);
+        Ok(Self { since: Some(since), begins: Some(before), ..Self::default() })
+    }
+
+    fn apps(&self, files: &[FileStamp], columns: &[String]) -> Vec<String> {
+        let of_files = files.iter().flat_map(|file| [self.file_app(&file.path), self.stamp_app(&file.path)]);
+        let habits = columns.iter().map(|column| self.order_app(column)).chain([self.app("decimal_comma")]);
+        of_files.chain(habits).collect()
     }
 
     /// Reads what `table` knows of some contents, whatever they are called.
@@ -61,20 +88,20 @@ impl Ledger {
         table: Option<&Arc<Snapshot>>,
         contents: impl Iterator<Item = ContentHash>,
     ) -> Result<(), LandingError> {
-        let apps = contents.map(|content| content_app(content.as_i63())).collect();
+        let apps = contents.map(|content| self.content_app(content.as_i63())).collect();
         self.read_apps(tables, table, apps).await
     }
 
     /// What earlier files told about the dates of `columns` and about decimals.
     pub(super) fn habits(&self, columns: &[String]) -> Habits {
-        let order = |column: &String| match self.0.get(&order_app(column)) {
+        let order = |column: &String| match self.known.get(&self.order_app(column)) {
             Some(1) => Some((column.clone(), DateOrder::Dmy)),
             Some(2) => Some((column.clone(), DateOrder::Mdy)),
             _ => None,
         };
         Habits {
             orders: columns.iter().filter_map(order).collect(),
-            decimal_comma: self.0.get(DECIMAL_COMMA) == Some(&1),
+            decimal_comma: self.known.get(&self.app("decimal_comma")) == Some(&1),
         }
     }
 
@@ -87,23 +114,26 @@ impl Ledger {
         if let Some(table) = table
             && !apps.is_empty()
         {
-            self.0.extend(table.transactions(tables, apps).await?);
+            self.known.extend(table.transactions(tables, apps).await?);
         }
         Ok(())
     }
 
     /// Writes a file's entries into the change that brings its rows.
-    pub(super) fn enter(&self, change: Change, file: &FileStamp, content: ContentHash) -> Change {
+    pub(super) fn enter(&self, mut change: Change, file: &FileStamp, content: ContentHash) -> Change {
         let version = i64::try_from(change.version().0).unwrap_or(i64::MAX - 1);
+        if let (Some(before), Some(since)) = (self.begins, self.since) {
+            change = change.with_transaction(LEDGER.to_owned(), before, since);
+        }
         // The rows of the content before are gone with this change, and so is what was known of it.
-        let gone = self.0.get(&file_app(&file.path)).filter(|before| **before != content.as_i63());
+        let gone = self.known.get(&self.file_app(&file.path)).filter(|before| **before != content.as_i63());
         let change = match gone {
-            Some(before) => self.note(change, content_app(*before), GONE),
+            Some(before) => self.note(change, self.content_app(*before), GONE),
             None => change,
         };
-        let change = self.note(change, file_app(&file.path), content.as_i63());
-        let change = self.note(change, stamp_app(&file.path), stamp_of(file));
-        self.note(change, content_app(content.as_i63()), version + 1)
+        let change = self.note(change, self.file_app(&file.path), content.as_i63());
+        let change = self.note(change, self.stamp_app(&file.path), stamp_of(file));
+        self.note(change, self.content_app(content.as_i63()), version + 1)
     }
 
     /// Writes down what files told about dates and decimals, if it was not known.
@@ -114,37 +144,61 @@ impl Ledger {
                 DateOrder::Dmy => 1,
                 DateOrder::Mdy => 2,
             };
-            if !self.0.contains_key(&order_app(column)) {
-                change = self.note(change, order_app(column), number);
+            if !self.known.contains_key(&self.order_app(column)) {
+                change = self.note(change, self.order_app(column), number);
             }
         }
-        if habits.decimal_comma && !self.0.contains_key(DECIMAL_COMMA) {
-            change = self.note(change, DECIMAL_COMMA.to_owned(), 1);
+        if habits.decimal_comma && !self.known.contains_key(&self.app("decimal_comma")) {
+            change = self.note(change, self.app("decimal_comma"), 1);
         }
         change
     }
 
+    /// The name of an entry.
+    fn app(&self, name: &str) -> String {
+        match self.since {
+            None => format!("elt/{name}"),
+            Some(since) => format!("elt@{since}/{name}"),
+        }
+    }
+
+    fn file_app(&self, path: &str) -> String {
+        self.app(&format!("file/{path}"))
+    }
+
+    fn stamp_app(&self, path: &str) -> String {
+        self.app(&format!("stamp/{path}"))
+    }
+
+    fn content_app(&self, content: i64) -> String {
+        self.app(&format!("content/{content:016x}"))
+    }
+
+    fn order_app(&self, column: &str) -> String {
+        self.app(&format!("order/{column}"))
+    }
+
     fn note(&self, change: Change, app: String, number: i64) -> Change {
-        let before = self.0.get(&app).copied();
+        let before = self.known.get(&app).copied();
         change.with_transaction(app, before, number)
     }
 
     /// Whether `file` is as it was when it was loaded, by its size, time and ETag alone.
     pub(super) fn is_untouched(&self, file: &FileStamp) -> bool {
-        self.0.get(&stamp_app(&file.path)) == Some(&stamp_of(file))
+        self.known.get(&self.stamp_app(&file.path)) == Some(&stamp_of(file))
     }
 
     /// Whether anything was loaded from this path.
     pub(super) fn has_path(&self, path: &str) -> bool {
-        self.0.contains_key(&file_app(path))
+        self.known.contains_key(&self.file_app(path))
     }
 
     /// Whether `file`, which holds `content`, is new, the same, changed or a copy.
     pub(super) fn look_up(&self, file: &FileStamp, content: ContentHash) -> Known {
-        match self.0.get(&file_app(&file.path)) {
+        match self.known.get(&self.file_app(&file.path)) {
             Some(known) if *known == content.as_i63() => Known::Same,
             Some(_) => Known::Changed,
-            None => match self.0.get(&content_app(content.as_i63())) {
+            None => match self.known.get(&self.content_app(content.as_i63())) {
                 Some(version) if *version != GONE && file.size > 0 => Known::Copy(*version - 1),
                 _ => Known::New,
             },
@@ -163,24 +217,6 @@ pub(super) struct Habits {
 
 /// In place of a content's version: its rows were replaced.
 const GONE: i64 = 0;
-const DECIMAL_COMMA: &str = "elt/decimal_comma";
-
-fn file_app(path: &str) -> String {
-    format!("elt/file/{path}")
-}
-
-fn stamp_app(path: &str) -> String {
-    format!("elt/stamp/{path}")
-}
-
-fn content_app(content: i64) -> String {
-    format!("elt/content/{content:016x}")
-}
-
-fn order_app(column: &str) -> String {
-    format!("elt/order/{column}")
-}
-
 fn stamp_of(file: &FileStamp) -> i64 {
     let mut hasher = Sha256::new();
     hasher.update(file.size.to_le_bytes());

@@ -11,6 +11,9 @@
 //! that a load and the memory of it become visible together, or not at all.
 
 pub mod account;
+#[cfg(test)]
+mod any_bytes;
+mod attempt;
 mod dialect;
 pub mod discover;
 mod error;
@@ -31,10 +34,12 @@ mod report;
 mod rescue;
 mod rewrite;
 mod widen;
+mod within;
 
 pub use account::FileAccount;
 pub use error::LandingError;
 pub use evolve::{NewColumn, WiderColumn};
-pub use land::{LandRequest, Landing, land};
+pub use land::{Before, LandRequest, Landing, land};
 pub use options::LandOptions;
 pub use report::{FileOutcome, LandReport};
+pub use within::within;

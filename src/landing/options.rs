@@ -22,6 +22,8 @@ pub struct LandOptions {
     pub on_change: OnKnown,
     /// What to do with a file whose bytes were loaded under another name.
     pub on_copy: OnKnown,
+    /// What to do with a file that cannot be read.
+    pub on_damaged: OnDamaged,
     /// Whether a table that does not exist may be made. (`tables` of a contract.)
     pub new_tables: bool,
     /// What to do with columns that the table lacks.
@@ -50,6 +52,16 @@ pub enum OnKnown {
     Report,
     /// Load it; if it has changed, in place of the rows it had before. Written `reload` or `load`.
     Reload,
+    /// Refuse the load.
+    Fail,
+}
+
+/// What to do with a file that cannot be read, if others can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDamaged {
+    /// Leave it out, load the others, and say so. Written `report` or `skip`.
+    #[default]
+    Report,
     /// Refuse the load.
     Fail,
 }
@@ -92,6 +104,7 @@ impl Default for LandOptions {
             read: ReadOptions::default(),
             on_change: OnKnown::default(),
             on_copy: OnKnown::default(),
+            on_damaged: OnDamaged::default(),
             new_tables: true,
             columns: OnNewColumn::default(),
             types: OnMisfit::default(),
@@ -121,6 +134,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("schema_hints", &[]),
     ("on_change", &[]),
     ("on_copy", &[]),
+    ("on_damaged", &[]),
     ("schema_evolution_mode", &["schema_evolution"]),
     ("contract_tables", &[]),
     ("contract_columns", &[]),
@@ -185,6 +199,13 @@ impl LandOptions {
             "schema_hints" => self.hints.extend(hints(value)?),
             "on_change" => self.on_change = on_known(name, value, &word)?,
             "on_copy" => self.on_copy = on_known(name, value, &word)?,
+            "on_damaged" => {
+                self.on_damaged = match word.as_str() {
+                    "report" | "skip" => OnDamaged::Report,
+                    "fail" => OnDamaged::Fail,
+                    _ => return Err(bad(name, value, "skip or fail")),
+                };
+            }
             "contract_tables" => {
                 self.new_tables = match word.as_str() {
                     "evolve" => true,

@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use super::discover::FileStamp;
 use super::options::LandOptions;
 use super::parallel::in_order;
-use super::read::{Parsed, Piece, Pieces, ROW_NUMBER, landed_schema, read};
+use super::read::{Parsed, Piece, Pieces, ROW_NUMBER, Rejected, landed_schema, read};
 use super::rejects::Reject;
 use super::{FileAccount, LandingError};
 use crate::base::grouped;
@@ -35,6 +35,9 @@ pub(super) struct Reading {
     pub(super) schema: SchemaRef,
     pub(super) options: LandOptions,
     pub(super) load: String,
+    /// If the columns are a guess: those that had no value where it was looked. The guess is wrong if they have one,
+    /// or if anything does not fit.
+    pub(super) doubtful: Option<Vec<usize>>,
 }
 
 /// What is written down while files are read.
@@ -44,6 +47,8 @@ pub(super) struct Books {
     pub(super) rejected: u64,
     /// The first rejects, for messages.
     pub(super) first_rejects: Vec<String>,
+    /// Whether a row showed that the columns were guessed wrongly; then nothing else here counts.
+    pub(super) misfit: bool,
 }
 
 /// One thing to do on any core.
@@ -74,7 +79,7 @@ impl Reading {
 
     /// Reads all files, and gives each batch to `take` and rejects to `refuse`. Blocks.
     ///
-    /// Stops early and without an error if one of them returns false.
+    /// Stops early and without an error if one of them returns false, and if a row refutes what was guessed.
     ///
     /// # Errors
     /// The first file that cannot be read; [`LandingError::TooManyRejected`]; [`LandingError::Unbalanced`].
@@ -105,6 +110,10 @@ impl Reading {
             };
             for parsed in batches {
                 let file = &self.files[at];
+                if self.refutes(&parsed) {
+                    (books.misfit, stopped) = (true, true);
+                    return false;
+                }
                 books.accounts[at].add(&parsed);
                 let batch = match self.placed(&parsed, &schema, file) {
                     Ok(batch) => batch,
@@ -138,6 +147,17 @@ impl Reading {
             books.check(&self.options, true)?;
         }
         Ok(books)
+    }
+
+    /// Whether a batch shows that the columns were guessed wrongly.
+    fn refutes(&self, parsed: &Parsed) -> bool {
+        let Some(doubtful) = &self.doubtful else { return false };
+        let has_value = |column: &usize| parsed.batch.column(*column).null_count() < parsed.batch.num_rows();
+        let of_columns = |reject: &Rejected| ["type_mismatch", "new_column"].contains(&reject.error_type);
+        parsed.rescued > 0
+            || parsed.discarded > 0
+            || parsed.rejected.iter().any(of_columns)
+            || doubtful.iter().any(has_value)
     }
 
     fn jobs(&self) -> impl Iterator<Item = Job> {

@@ -55,6 +55,13 @@ pub enum FileOutcome {
         /// The file.
         path: String,
     },
+    /// It cannot be read, and nothing of it was loaded. The next load tries again.
+    Failed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        error: String,
+    },
 }
 
 impl LandReport {
@@ -91,6 +98,14 @@ impl LandReport {
         })
     }
 
+    /// The files that cannot be read, with what is wrong with each.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().filter_map(|file| match file {
+            FileOutcome::Failed { path, error } => Some((path.as_str(), error.as_str())),
+            _ => None,
+        })
+    }
+
     /// The files whose bytes were loaded under another name, and were left out.
     pub fn copies(&self) -> impl Iterator<Item = &str> {
         self.files.iter().filter_map(|file| match file {
@@ -108,7 +123,21 @@ impl FileOutcome {
             Self::Skipped { path }
             | Self::Changed { path }
             | Self::Copy { path, .. }
-            | Self::Empty { path } => path,
+            | Self::Empty { path }
+            | Self::Failed { path, .. } => path,
+        }
+    }
+
+    /// What became of it, in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Loaded(_) => "loaded",
+            Self::Reloaded(_) => "reloaded",
+            Self::Skipped { .. } => "known",
+            Self::Changed { .. } => "changed",
+            Self::Copy { .. } => "copy",
+            Self::Empty { .. } => "empty",
+            Self::Failed { .. } => "failed",
         }
     }
 }

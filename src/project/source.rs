@@ -66,7 +66,7 @@ pub struct LandingOption {
 const PLACES: [&str; 3] = ["location", "external_location", "schema_contract"];
 
 /// The options of landing, all of which may stand under `meta:` as well as under `config:`.
-const OPTIONS: [&str; 23] = [
+const OPTIONS: [&str; 24] = [
     "format",
     "compression",
     "encoding",
@@ -82,6 +82,7 @@ const OPTIONS: [&str; 23] = [
     "schema_hints",
     "on_change",
     "on_copy",
+    "on_damaged",
     "schema_evolution_mode",
     "contract_tables",
     "contract_columns",

@@ -206,6 +206,7 @@ pub const SOURCE_CONFIG: Words = &[
     ("infer_types", Done),
     ("schema_hints", Done),
     ("on_copy", Done),
+    ("on_damaged", Done),
     ("schema_evolution_mode", Done),
     ("schema_contract", Done),
     ("contract_tables", Done),

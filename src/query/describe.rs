@@ -1,6 +1,6 @@
 //! What is there to query?
 
-use super::{Outcome, QueryError, Session, SqlMistake, summarize};
+use super::{Outcome, QueryError, Session, SqlMistake, summarize, system};
 use crate::base::{TableName, did_you_mean, sql_type_name};
 use crate::release;
 use crate::table::{self, Commit};
@@ -11,6 +11,12 @@ const TIME: &str = "%Y-%m-%d %H:%M:%S%.3f";
 pub(super) async fn tables(session: &Session, schema: Option<&str>) -> Outcome {
     let scope = session.scope();
     let mut rows = Vec::new();
+    if schema == Some(system::SCHEMA) {
+        let row = |name: &str| {
+            [Some(system::SCHEMA.to_owned()), Some(name.to_owned()), Some("system".to_owned()), None, None]
+        };
+        rows.extend(system::TABLES.iter().map(|table| row(table.name)));
+    }
     for (name, is_view) in scope.names() {
         if schema.is_some_and(|schema| schema != name.schema()) {
             continue;
@@ -208,14 +214,24 @@ fn quote(session: &Session, text: &str) -> Result<String, QueryError> {
     if text.starts_with("information_schema.") {
         return Ok(text.to_owned());
     }
-    let name = resolve(session, text)?;
-    Ok(format!("\"{}\".\"{}\"", name.schema(), name.table()))
+    let quoted = |name: &TableName| format!("\"{}\".\"{}\"", name.schema(), name.table());
+    if let Ok(name) = TableName::parse(text, session.default_schema())
+        && system::holds(&name)
+    {
+        return Ok(quoted(&name));
+    }
+    Ok(quoted(&resolve(session, text)?))
 }
 
 /// Says which name was probably meant, or which names there are.
 pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake) -> SqlMistake {
     if looks_like_a_file(wanted) {
         return mistake.help("a file's name stands in single quotes: `from 'folder/file.csv'`");
+    }
+    if let Some(name) = wanted.strip_prefix("elt.") {
+        let known: Vec<&str> = system::TABLES.iter().map(|table| table.name).collect();
+        let close = did_you_mean(name, known.iter().copied());
+        return mistake.help(close.unwrap_or_else(|| format!("the schema `elt` has {}", known.join(", "))));
     }
     let names = session.scope().names();
     if names.is_empty() {

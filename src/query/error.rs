@@ -115,6 +115,20 @@ pub enum QueryError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Release(#[from] ReleaseError),
+    /// A file that a COPY writes could not be written to its end.
+    #[error("cannot write {path}")]
+    #[diagnostic(
+        code(elt::sql::copy),
+        help(
+            "what was there before is there still; the cause is below: make room, choose another place, or cast the column that the format does not have"
+        )
+    )]
+    Export {
+        /// The file or folder.
+        path: String,
+        /// What the disk or the format says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Something that the statement asked for besides rows failed.
     #[error(transparent)]
     #[diagnostic(code(elt::sql::failed))]
@@ -135,6 +149,7 @@ impl QueryError {
             Self::Sql(mistake) => mistake.kind(),
             Self::Table(error) => error.kind(),
             Self::Release(error) => error.kind(),
+            Self::Export { .. } => ErrorKind::Data,
             Self::Other(error) => error.kind(),
             Self::Engine(error) => match error.find_root() {
                 DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Unavailable,

@@ -9,7 +9,7 @@
 //!
 //! A statement can be read and planned before it is run ([`Prepared`]), with places for values in it ([`bound`]).
 //!
-//! A statement that writes gives a [`Staged`]: changes, not yet published.
+//! A statement that writes gives a [`Staged`]: changes, not yet published. `COPY … TO` writes files outside the lake.
 //!
 //! Not here: making anything visible (`release`).
 
@@ -17,6 +17,7 @@ mod describe;
 pub mod dialect;
 mod error;
 mod expand;
+mod export;
 mod files;
 mod mend;
 mod outcome;
@@ -27,6 +28,7 @@ mod scope;
 mod session;
 mod staging;
 mod summarize;
+mod system;
 mod thrift;
 mod words;
 

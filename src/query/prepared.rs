@@ -53,7 +53,7 @@ impl Prepared {
     /// The statement writes, or it needs values.
     pub async fn run(&self) -> Result<Outcome, QueryError> {
         match &self.plan {
-            Some(plan) => Box::pin(self.session.run_plan(plan.clone(), None)).await,
+            Some(plan) => Box::pin(self.session.rows_of_plan(plan.clone())).await,
             None => Box::pin(self.session.execute(&self.sql)).await,
         }
     }
@@ -77,7 +77,7 @@ impl Session {
             sql: sql.to_owned(),
         };
         let nothing = || Arc::new(Schema::empty());
-        Ok(match dialect::parse(&numbered)? {
+        Ok(match self.read(&numbered)? {
             Statement::Query(statement) => match setting(&statement)? {
                 Some(kind) => prepared(kind, nothing(), vec![None; count], None),
                 None if count == 0 => {
@@ -103,9 +103,11 @@ impl Session {
                 let types = self.types_written(*statement, count).await;
                 prepared(StatementKind::Write, nothing(), types, None)
             }
-            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) => {
-                prepared(StatementKind::Write, nothing(), vec![None; count], None)
-            }
+            Statement::Write(_)
+            | Statement::OwnWrite(_)
+            | Statement::Vacuum(_)
+            | Statement::CopyInto(_)
+            | Statement::CopyTo(_) => prepared(StatementKind::Write, nothing(), vec![None; count], None),
             Statement::DescribeQuery { .. } | Statement::Summarize { .. } if count > 0 => {
                 let mistake =
                     SqlMistake::new("elt::sql::parameters", "values cannot be given to this statement");

@@ -14,6 +14,7 @@ use super::dialect::{self, Reader, Reference};
 use super::expand::expand;
 use super::files::FileSchema;
 use super::scope::Meaning;
+use super::system::{self, SystemSchema};
 use super::{Files, QueryError, Scope};
 use crate::base::{ReleaseNumber, TableName};
 use crate::release::View;
@@ -40,8 +41,10 @@ impl std::fmt::Debug for LakeCatalog {
 impl CatalogProvider for LakeCatalog {
     fn schema_names(&self) -> Vec<String> {
         let mut names = self.scope.schemas();
-        if !names.contains(&self.default_schema) {
-            names.push(self.default_schema.clone());
+        for more in [self.default_schema.as_str(), system::SCHEMA] {
+            if !names.iter().any(|known| known == more) {
+                names.push(more.to_owned());
+            }
         }
         names
     }
@@ -56,8 +59,14 @@ impl CatalogProvider for LakeCatalog {
             }));
         }
         // Names of tables and schemas have no case, quoted or not.
-        let known = self.schema_names().into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
-        Some(Arc::new(LakeSchema { catalog: self.clone(), schema: known }))
+        let own = [self.scope.schemas(), vec![self.default_schema.clone()]].concat();
+        let known = own.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+        let own = known
+            .map(|schema| Arc::new(LakeSchema { catalog: self.clone(), schema }) as Arc<dyn SchemaProvider>);
+        if name.eq_ignore_ascii_case(system::SCHEMA) {
+            return Some(Arc::new(SystemSchema { catalog: self.clone(), beside: own }));
+        }
+        own
     }
 }
 
@@ -111,7 +120,7 @@ impl SchemaProvider for LakeSchema {
 }
 
 impl LakeCatalog {
-    async fn plan_view(
+    pub(super) async fn plan_view(
         &self,
         name: &TableName,
         view: &View,

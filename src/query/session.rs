@@ -14,7 +14,7 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, describe, mend, thrift, words};
+use super::{Outcome, QueryError, Scope, SqlMistake, describe, export, mend, thrift, words};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -126,25 +126,49 @@ impl Session {
         self
     }
 
+    /// Reads one statement.
+    ///
+    /// # Errors
+    /// What is wrong with it; and copies from and to files, where files are out of reach.
+    pub(super) fn read(&self, sql: &str) -> Result<Statement, SqlMistake> {
+        let statement = dialect::parse(sql)?;
+        let copies = matches!(statement, Statement::CopyInto(_) | Statement::CopyTo(_));
+        if copies && self.limits.files == Files::OutOfReach {
+            let mistake = SqlMistake::new("elt::sql::no_files", "files cannot be copied here");
+            return Err(
+                mistake.help("fetch the rows with a query; rows come in by `INSERT` and by bulk ingestion")
+            );
+        }
+        Ok(statement)
+    }
+
     /// Whether a statement changes tables.
     pub fn writes(&self, sql: &str) -> Result<bool, QueryError> {
         Ok(matches!(
-            dialect::parse(sql)?,
-            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_)
+            self.read(sql)?,
+            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_)
         ))
     }
 
     /// What files a statement would have deleted; nothing if it is another statement.
     pub fn vacuum(&self, sql: &str) -> Result<Option<dialect::Vacuum>, QueryError> {
-        match dialect::parse(sql)? {
+        match self.read(sql)? {
             Statement::Vacuum(vacuum) => Ok(Some(vacuum)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Which files a statement would have landed; nothing if it is another statement.
+    pub fn copy_into(&self, sql: &str) -> Result<Option<dialect::CopyInto>, QueryError> {
+        match self.read(sql)? {
+            Statement::CopyInto(copy) => Ok(Some(copy)),
             _ => Ok(None),
         }
     }
 
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
-        match dialect::parse(sql)? {
+        match self.read(sql)? {
             Statement::Query(statement) => Box::pin(self.run(*statement)).await,
             Statement::ShowTables { schema } => Ok(describe::tables(self, schema.as_deref()).await),
             Statement::ShowReleases => describe::releases(self).await,
@@ -157,7 +181,8 @@ impl Session {
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
-            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) => {
+            Statement::CopyTo(copy) => Box::pin(export::copy_to(self, copy)).await,
+            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_) => {
                 let mistake = SqlMistake::new("elt::sql::read_only", "this session only reads");
                 Err(mistake.help("run the statement with `elt sql`, or through `Lakehouse::execute`").into())
             }
@@ -190,20 +215,17 @@ impl Session {
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
         let setting = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
         let plan = Box::pin(self.plan(statement)).await?;
-        self.run_plan(plan, setting.as_deref()).await
+        let Some(setting) = setting else { return self.rows_of_plan(plan).await };
+        let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
+        let frame = frame.map_err(|error| words::setting_mistake(&setting, &error))?;
+        let rows = Box::pin(frame.execute_stream()).await;
+        Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }
 
-    /// Runs what was planned; `setting` is the statement, if it sets something.
-    pub(super) async fn run_plan(
-        &self,
-        plan: LogicalPlan,
-        setting: Option<&str>,
-    ) -> Result<Outcome, QueryError> {
+    /// The rows of a query that was planned.
+    pub(super) async fn rows_of_plan(&self, plan: LogicalPlan) -> Result<Outcome, QueryError> {
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
-        let frame = frame.map_err(|error| match setting {
-            Some(setting) => words::setting_mistake(setting, &error).into(),
-            None => self.with_suggestion(error.into()),
-        })?;
+        let frame = frame.map_err(|error| self.with_suggestion(error.into()))?;
         let rows = Box::pin(thrift::rows(frame)).await;
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::render::Format;
+use super::sql_help::sql_help;
 use crate::base::{Diagnostic, ReleaseNumber, did_you_mean};
 
 /// What a command asks for.
@@ -109,9 +110,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         names: &["\\h"],
-        arguments: "",
-        help: "what elt adds to SQL",
-        read: |_| say(SQL_HELP.to_owned()),
+        arguments: "[TOPIC]",
+        help: "what elt adds to SQL; `\\h copy` is about files",
+        read: |topic| say(sql_help(topic)?),
     },
     Command {
         names: &["\\d", ".schema"],
@@ -224,6 +225,15 @@ const COMMANDS: &[Command] = &[
         read: rows,
     },
     Command {
+        names: &["\\copy"],
+        arguments: "… TO 'FILE'",
+        help: "rows to a file: the statement COPY",
+        read: |rest| match rest {
+            "" => Err(mistake("which rows, and where to?".to_owned())),
+            rest => answer(&format!("copy {rest}")),
+        },
+    },
+    Command {
         names: &["\\timing", ".timer"],
         arguments: "[on|off]",
         help: "tell how long each answer took",
@@ -242,19 +252,6 @@ const COMMANDS: &[Command] = &[
         read: output,
     },
 ];
-
-const SQL_HELP: &str = "\
-A statement ends with `;`. elt answers the SQL of DataFusion, and besides:
-
-  select * from orders version as of 3;               a table as it was at version 3
-  select * from orders timestamp as of '2026-01-31';  … at that instant (UTC)
-  select * from orders as of release 2;               … in release 2, views too
-  describe history orders limit 5;                    its versions, newest first
-  describe orders;  show tables;  show releases;      what there is
-  summarize orders;  from orders where amount > 10;   at a glance; `select *` may be missing
-  select * exclude (a) rename (b as c) from t;        all columns but …; columns('^x') too
-  select * from 'inbox/*.csv';                        files: CSV, JSON, Parquet
-  explain select …;  explain analyze select …;        how it is, or was, answered";
 
 /// Says what a command asks for. `line` begins with its name.
 ///
@@ -458,6 +455,7 @@ mod tests {
             ("\\i 'my file.sql'", Action::Include("my file.sql".into())),
             ("\\o it's.csv", Action::Output(Some("it's.csv".into()))),
             ("\\o", Action::Output(None)),
+            ("\\copy t to 'x.csv' (header);", Action::Answer("copy t to 'x.csv' (header)".into())),
             ("\\release 3", Action::Release(Wanted::Number(ReleaseNumber(3)))),
             ("\\release latest", Action::Release(Wanted::Newest)),
         ] {

@@ -21,6 +21,7 @@ mod scan;
 mod script;
 mod shell;
 mod sitting;
+mod sql_help;
 mod threads;
 mod variables;
 

@@ -98,6 +98,11 @@ pub struct Effect {
     pub bytes: u64,
 }
 
+/// The application whose number is the version since which a table's ledger of landed files counts.
+///
+/// A table that was dropped and is made anew has none of the files that were landed before.
+pub const LEDGER: &str = "elt/ledger";
+
 impl Change {
     /// Which table.
     pub fn table(&self) -> &TableName {
@@ -154,6 +159,13 @@ impl Change {
     pub fn with_transaction(mut self, app: String, before: Option<i64>, now: i64) -> Self {
         self.transactions.insert(app, Progress { before, now: Some(now) });
         self
+    }
+
+    /// Makes it the beginning of the table's ledger: what was landed before is not known any more.
+    #[must_use]
+    pub fn with_new_ledger(self) -> Self {
+        let since = i64::try_from(self.version().0).unwrap_or(i64::MAX);
+        self.with_transaction(LEDGER.to_owned(), None, since)
     }
 
     /// Records a fact about where the rows came from, to be kept in the commit.

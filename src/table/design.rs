@@ -21,6 +21,9 @@ use crate::base::TableName;
 /// The property under which a `CHECK` constraint is kept, its name following.
 pub(super) const CONSTRAINT: &str = "delta.constraints.";
 
+/// Where the expression of a generated column is kept.
+const GENERATION: &str = "delta.generationExpression";
+
 /// A table's columns and rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Design {
@@ -117,9 +120,34 @@ impl Design {
         self.description.as_deref()
     }
 
+    /// The columns' names, in order.
+    pub fn column_names(&self) -> Vec<String> {
+        let fields = self.schema["fields"].as_array().into_iter().flatten();
+        fields.filter_map(|field| field["name"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// Whether a column may be null.
+    pub fn is_nullable(&self, column: &str) -> bool {
+        self.field(column).is_none_or(|field| field["nullable"] != false)
+    }
+
     /// The comment of a column.
     pub fn comment(&self, column: &str) -> Option<&str> {
         self.field(column)?["metadata"]["comment"].as_str()
+    }
+
+    /// The expression that a column's values are worked out by, if it is a generated one.
+    pub fn generation(&self, column: &str) -> Option<&str> {
+        self.field(column)?["metadata"][GENERATION].as_str()
+    }
+
+    /// The same table with a column that is worked out from others.
+    #[must_use]
+    pub fn with_generation(mut self, column: &str, expression: &str) -> Self {
+        if let Some(field) = self.field_mut(column) {
+            field["metadata"][GENERATION] = expression.into();
+        }
+        self.with_needs()
     }
 
     /// The conditions that every row must meet, by name.
@@ -276,9 +304,7 @@ impl Design {
     /// A feature that the columns carry and that has no place in the table's properties.
     pub(super) fn column_feature(&self) -> Option<&'static str> {
         let carries = |key: &str| self.schema.to_string().contains(&format!("\"{key}\""));
-        if carries("delta.generationExpression") {
-            Some("generatedColumns")
-        } else if carries("delta.identity.start") {
+        if carries("delta.identity.start") {
             Some("identityColumns")
         } else if carries("delta.invariants") {
             Some("invariants")
@@ -355,6 +381,9 @@ impl Design {
         let mut needed = BTreeSet::new();
         if design.maps_columns() {
             needed.insert("columnMapping");
+        }
+        if design.schema.to_string().contains(&format!("\"{GENERATION}\"")) {
+            needed.insert("generatedColumns");
         }
         if design.schema.to_string().contains("\"timestamp_ntz\"") {
             needed.insert("timestampNtz");

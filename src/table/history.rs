@@ -30,6 +30,9 @@ pub struct Commit {
     pub engine: Option<String>,
     /// The release of elt that it belongs to, if it does.
     pub release: Option<u64>,
+    /// Where its rows came from, as landing and builds have noted it.
+    #[serde(skip)]
+    pub provenance: BTreeMap<String, Value>,
 }
 
 /// Returns the commits of a table, newest first, from `upto` down, at most `limit`.
@@ -65,6 +68,8 @@ fn commit(version: TableVersion, modified: DateTime<Utc>, entry: &str) -> Commit
         let object = info.get(key).and_then(Value::as_object).into_iter().flatten();
         object.map(|(key, value)| (key.clone(), value.clone())).collect()
     };
+    let noted = info.as_object().into_iter().flatten();
+    let noted = noted.filter_map(|(key, value)| Some((key.strip_prefix("elt.")?.to_owned(), value.clone())));
     let own_time = info.get("timestamp").and_then(Value::as_i64).and_then(DateTime::from_timestamp_millis);
     Commit {
         version,
@@ -75,5 +80,6 @@ fn commit(version: TableVersion, modified: DateTime<Utc>, entry: &str) -> Commit
         metrics: map("operationMetrics"),
         engine: text("engineInfo"),
         release: info.get("elt.release").and_then(Value::as_u64),
+        provenance: noted.collect(),
     }
 }

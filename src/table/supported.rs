@@ -33,6 +33,7 @@ impl Snapshot {
             "checkConstraints",
             "columnMapping",
             "deletionVectors",
+            "generatedColumns",
             "invariants",
             "timestampNtz",
             "typeWidening",
@@ -40,7 +41,7 @@ impl Snapshot {
             "v2Checkpoint",
             "vacuumProtocolCheck",
         ];
-        const UNUSED_UNLESS_IN_COLUMNS: &[&str] = &["generatedColumns", "identityColumns"];
+        const UNUSED_UNLESS_IN_COLUMNS: &[&str] = &["identityColumns"];
         self.check_readable()?;
         let design = self.design();
         if let Some(feature) = design.column_feature() {

@@ -208,7 +208,7 @@ def mistakes(server: Server, connection) -> None:
         refused(cursor, "selec 1", dbapi.ProgrammingError, "line 1, column 1")
         refused(cursor, "select 1 / 0 from carrier_months where carrier = 'VX'", dbapi.Error, "")
         refused(cursor, "select * from '/etc/passwd'", dbapi.Error, "files cannot be read by name here")
-        refused(cursor, "copy carrier_months to '/tmp/x.csv'", dbapi.Error, "COPY is not supported")
+        refused(cursor, "copy carrier_months to '/tmp/x.csv'", dbapi.Error, "files cannot be copied here")
         refused(cursor, "set datafusion.execution.target_partitions = 500", dbapi.Error, "cannot be set here")
         check("after mistakes it goes on", rows(cursor, "select 1") == [(1,)])
     try:

@@ -242,6 +242,8 @@ async fn who_may_only_read_changes_nothing_through_any_door() {
     );
     for sql in [
         "copy people to '/tmp/people.csv'",
+        "copy (select 1) to '/tmp/one.parquet'",
+        "copy into people from '/etc/passwd'",
         "create external table t stored as csv location '/etc/passwd'",
         "select * from '/etc/passwd'",
         "select * from read_csv('/etc/passwd')",

@@ -330,6 +330,7 @@ fn files_told(files: &[FileOutcome]) -> String {
         FileOutcome::Changed { path } => format!("changed: {path}"),
         FileOutcome::Copy { of, .. } => format!("copy of {of}"),
         FileOutcome::Empty { .. } => "empty".to_owned(),
+        FileOutcome::Failed { error, .. } => format!("failed: {error}"),
     });
     told.collect::<Vec<_>>().join(", ")
 }

@@ -153,9 +153,12 @@ fn summary(built: &Built, ui: &Ui) {
     let (rescued, rejected) = (odd(|account| account.rescued), odd(|account| account.rejected));
     parts.extend((rescued > 0).then(|| format!("{} rescued (in `_rescued_data`)", grouped(rescued))));
     parts.extend((rejected > 0).then(|| format!("{} rejected (in `…__rejected`)", grouped(rejected))));
+    let unread = built.unread_files();
+    let files = if unread == 1 { "file" } else { "files" };
+    parts.extend((unread > 0).then(|| format!("{unread} {files} could not be read, and left out")));
     let parts = parts.join(" · ");
     let took = time_words(built.took);
-    match (&built.release, built.is_well()) {
+    match (&built.release, built.built_well()) {
         (Some(release), true) => {
             let head = ui.paint(&format!("published release {}", release.number), Ending::Done);
             ui.line(&format!("{head}  {parts}  {took}"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{columns, print_json};
-use crate::base::{ErrorKind, Event, Result, Watch, World, grouped};
+use crate::base::{Ending, ErrorKind, Event, Result, Watch, World, grouped};
 use crate::cli::args::{LandArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
@@ -25,6 +25,7 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
         options: args.option.clone(),
         settle: None,
         dry_run: args.dry_run,
+        first_rows: None,
     };
     if !input.is_empty() {
         order.at_hand.push(lakehouse.take_in(&mut std::io::stdin().lock())?);
@@ -47,7 +48,9 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
         None if args.dry_run => ui.line("dry run: nothing was written"),
         None => ui.line("nothing new to publish"),
     }
-    Ok(ExitCode::SUCCESS)
+    // What could be read is landed; a scheduler has to hear of the rest.
+    let unread = landed.report.failed().next().is_some();
+    Ok(if unread { ExitCode::from(ErrorKind::Data.exit_code()) } else { ExitCode::SUCCESS })
 }
 
 /// Lands what arrives until Ctrl-C. What goes by itself is tried again; what does not, ends it.
@@ -119,6 +122,9 @@ fn show(landed: &Landed, format: ReportFormat, ui: &Ui) -> Result<()> {
     for column in &report.widened {
         ui.line(&format!("wider column {}: {} to {}", column.name, column.from, column.to));
     }
+    for (_, error) in report.failed() {
+        ui.line(&ui.paint(&format!("failed: {error}"), Ending::Failed));
+    }
     for reject in &report.first_rejects {
         ui.line(&format!("rejected {reject}"));
     }
@@ -147,6 +153,7 @@ fn row(file: &FileOutcome, dry_run: bool) -> [String; 6] {
         FileOutcome::Changed { path } => return bare(path, "changed, left as it is"),
         FileOutcome::Copy { path, of } => return bare(path, &format!("same bytes as {of}, left out")),
         FileOutcome::Empty { path } => return bare(path, "empty"),
+        FileOutcome::Failed { path, .. } => return bare(path, "failed, left out"),
     };
     let counts = [account.read, account.loaded, account.rescued, account.rejected].map(grouped);
     let [read, loaded, rescued, rejected] = counts;

@@ -277,7 +277,7 @@ impl Iterator for Rows {
 mod tests {
     use super::super::trial::{Inbox, schema, told};
     use super::*;
-    use crate::landing::infer::infer;
+    use crate::landing::infer::{Look, infer};
     use crate::landing::options::LandOptions;
 
     #[test]
@@ -328,7 +328,8 @@ mod tests {
         let inbox = Inbox::new();
         let first =
             inbox.file("a.jsonl", b"{\"o\":{\"x\":1,\"d\":{\"y\":true}},\"l\":[1,2],\"m\":[{\"k\":1}]}");
-        let columns = infer(std::slice::from_ref(&first), &LandOptions::default(), &[]).unwrap().schema;
+        let columns =
+            infer(std::slice::from_ref(&first), &LandOptions::default(), &[], Look::All).unwrap().schema;
         let later = inbox.file("b.jsonl", b"{\"o\":{\"x\":\"one\",\"z\":0,\"d\":{\"y\":false,\"w\":[]}},\"l\":[3,null]}\n{\"o\":5,\"l\":[1,\"two\"],\"m\":[{\"k\":2},{\"k\":2,\"j\":3}]}\n");
         assert_eq!(
             told(&first, &columns, &ReadOptions::default()),

@@ -3,6 +3,7 @@
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
 mod clauses;
+mod copy;
 mod files;
 mod from_first;
 mod headings;
@@ -14,6 +15,7 @@ mod values;
 mod write;
 
 pub(super) use clauses::select_all_from;
+pub use copy::{CopyInto, CopyTo, Validate};
 pub(super) use files::Reader;
 pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};

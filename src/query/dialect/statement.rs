@@ -6,6 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use super::EltDialect;
+use super::copy::{Copy, CopyInto, CopyTo, copy};
 use super::from_first::select_all;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, own_write, without_using_delta};
@@ -22,6 +23,10 @@ pub enum Statement {
     OwnWrite(OwnWrite),
     /// Files that nobody needs are to be deleted.
     Vacuum(Vacuum),
+    /// Files are to be landed.
+    CopyInto(CopyInto),
+    /// Rows are to be written to a file.
+    CopyTo(CopyTo),
     /// `DESCRIBE DETAIL t`
     Detail {
         /// The table, as written.
@@ -75,6 +80,11 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     }
     if let Some(own) = own_write(&tokens)? {
         return Ok(Statement::OwnWrite(own));
+    }
+    match copy(&tokens)? {
+        Some(Copy::Into(copy)) => return Ok(Statement::CopyInto(copy)),
+        Some(Copy::To(copy)) => return Ok(Statement::CopyTo(copy)),
+        None => {}
     }
     let statement = parse_tokens(without_using_delta(tokens))?;
     if writes(&statement) {
@@ -309,9 +319,6 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             return Ok(());
         }
         S::CreateView { .. } => ("CREATE VIEW", "put the query in a file under models/ and run `elt build`"),
-        S::Copy { .. } => {
-            ("COPY", "land files with `elt land`; write results with `elt sql -c … --format csv > file`")
-        }
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
             "every session reads one release throughout; `elt rollback` goes back to an earlier release",

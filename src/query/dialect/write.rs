@@ -122,11 +122,26 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
         }
         ["RESTORE", ..] => restore(&tokens).map(Some),
         ["OPTIMIZE", ..] => optimize(tokens).map(Some),
+        ["CONVERT", "TO", "DELTA"] => Err(SqlMistake::new(
+            "elt::sql::not_supported",
+            "CONVERT TO DELTA is not supported, because a table's files are in the lake, each written with its statistics",
+        )
+        .help("`create table t as select * from 'folder/*.parquet'` copies them once, `elt land` copies new ones too")),
+        ["CREATE", ..] if tokens.windows(2).any(|pair| is(&pair[0], "SHALLOW") && is(&pair[1], "CLONE")) => {
+            Err(SqlMistake::new(
+                "elt::sql::not_supported",
+                "SHALLOW CLONE is not supported, because a vacuum of one table would take the files of the other",
+            )
+            .help(
+                "`create table a deep clone b` copies the rows; to look at an earlier state nothing has to be copied: \
+                 `t version as of 3`, `t as of release 7`",
+            ))
+        }
         _ => Ok(None),
     }
 }
 
-/// Takes `USING DELTA` out of a `CREATE TABLE`: there is no other format.
+/// Takes `USING DELTA` and the `DEEP` of `DEEP CLONE` out of a `CREATE TABLE`: there is no other format and no other clone.
 pub(super) fn without_using_delta(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
     let first: Vec<String> =
@@ -135,10 +150,11 @@ pub(super) fn without_using_delta(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSp
         return tokens;
     }
     let words: Vec<TokenWithSpan> = tokens.iter().filter(solid).cloned().collect();
-    let at = words.windows(2).position(|pair| is(&pair[0], "USING") && is(&pair[1], "DELTA"));
-    match at {
-        Some(at) => words[..at].iter().chain(&words[at + 2..]).cloned().collect(),
-        None => tokens,
+    let pair = |first, second| words.windows(2).position(|pair| is(&pair[0], first) && is(&pair[1], second));
+    match (pair("USING", "DELTA"), pair("DEEP", "CLONE")) {
+        (Some(at), _) => words[..at].iter().chain(&words[at + 2..]).cloned().collect(),
+        (None, Some(at)) => words[..at].iter().chain(&words[at + 1..]).cloned().collect(),
+        (None, None) => tokens,
     }
 }
 
@@ -151,7 +167,7 @@ fn are(tokens: &[TokenWithSpan], words: &[&str]) -> bool {
 }
 
 /// Tokens in place of those at `like`, where the statement has them.
-fn spelled(sql: &str, like: &TokenWithSpan) -> Vec<TokenWithSpan> {
+pub(super) fn spelled(sql: &str, like: &TokenWithSpan) -> Vec<TokenWithSpan> {
     let tokens = tokenize(sql).expect("our own words are correct");
     let solid = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     solid.map(|token| TokenWithSpan { span: like.span, ..token }).collect()

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use sqlparser::ast::{
-    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr,
+    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr, GeneratedAs,
     HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value,
 };
 
-use super::target::{folded, item, select_of, table_name, template};
+use super::edits::by_name;
+use super::target::{alone, folded, item, select_of, table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName};
+use crate::query::system;
 use crate::table::write;
 use crate::table::{Design, Snapshot, TableError, WriteMode, storable, version_at};
 
@@ -19,6 +21,7 @@ use crate::table::{Design, Snapshot, TableError, WriteMode, storable, version_at
 struct Declared {
     not_null: Vec<String>,
     comments: Vec<(String, String)>,
+    generated: Vec<(String, String)>,
     partition_by: Vec<String>,
     properties: Vec<(String, String)>,
     description: Option<String>,
@@ -37,7 +40,6 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         "CREATE TABLE … LIKE",
         "write `create table a as select * from b limit 0`",
     )?;
-    refuse_if(create.clone.is_some(), "CREATE TABLE … CLONE", "write `create table a as select * from b`")?;
     refuse_if(
         create.cluster_by.is_some() || create.clustered_by.is_some(),
         "CLUSTER BY",
@@ -53,6 +55,11 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
     )?;
     let name = table_name(session, &create.name)?;
+    refuse_if(
+        system::holds(&name),
+        &format!("a table of the name `{name}`, which is elt's own,"),
+        "put it in another schema",
+    )?;
     let exists = session.scope().has(&name);
     if exists && create.if_not_exists {
         return Ok(Staged::nothing("CREATE TABLE"));
@@ -70,6 +77,14 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
     }
     for column in &create.columns {
         declared.column(column)?;
+    }
+    let mut create = create;
+    if let Some(original) = &create.clone {
+        let target = by_name(session, original).await?;
+        declared.like(target.base.design());
+        let mut query = template("select * from t");
+        select_of(&mut query).from = vec![alone(target.plain_factor())];
+        create.query = Some(Box::new(query));
     }
     if let HiveDistributionStyle::PARTITIONED { columns } = &create.hive_distribution {
         declared.partition_by = columns.iter().map(|column| folded(&column.name)).collect();
@@ -95,10 +110,28 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
             write::create(tables, &name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
-    Ok(Staged::change("CREATE TABLE", change))
+    let was_dropped = session.scope().pins().retired.contains_key(&name);
+    Ok(Staged::change("CREATE TABLE", if was_dropped { change.with_new_ledger() } else { change }))
 }
 
 impl Declared {
+    /// Takes over what another table declares; what the statement says itself goes before it.
+    fn like(&mut self, design: &Design) {
+        for column in design.column_names() {
+            if !design.is_nullable(&column) {
+                self.not_null.push(column.clone());
+            }
+            self.comments.extend(design.comment(&column).map(|text| (column.clone(), text.to_owned())));
+            self.generated.extend(design.generation(&column).map(|text| (column.clone(), text.to_owned())));
+        }
+        self.partition_by = design.partition_columns().to_vec();
+        let own = std::mem::take(&mut self.properties);
+        // The numbers of its columns are given anew.
+        let taken = design.properties().iter().filter(|(key, _)| *key != "delta.columnMapping.maxColumnId");
+        self.properties = taken.map(|(key, value)| (key.clone(), value.clone())).chain(own).collect();
+        self.description = self.description.take().or_else(|| design.description().map(str::to_owned));
+    }
+
     fn options(&mut self, options: &CreateTableOptions) -> Result<(), QueryError> {
         let options = match options {
             CreateTableOptions::None => return Ok(()),
@@ -151,10 +184,18 @@ impl Declared {
                         "no lakehouse enforces keys: state it as a data test, `unique` or `relationships`, in a schema.yml",
                     ));
                 }
+                ColumnOption::Generated {
+                    generated_as: GeneratedAs::Always | GeneratedAs::ExpStored,
+                    generation_expr: Some(expression),
+                    sequence_options: _,
+                    generation_expr_mode: _, // VIRTUAL or STORED: Delta's are stored
+                    generated_keyword: _,
+                } => self.generated.push((name.clone(), expression.to_string())),
                 other => {
                     return Err(not_supported(
                         &format!("`{other}` for the column `{name}`"),
-                        "NOT NULL, CHECK and COMMENT are what there is; give values in the query that writes",
+                        "NOT NULL, CHECK, COMMENT and GENERATED ALWAYS AS (…) are what there is; give values in the query \
+                         that writes",
                     ));
                 }
             }
@@ -169,6 +210,9 @@ impl Declared {
         }
         for (column, comment) in &self.comments {
             design = design.with_comment(column, comment);
+        }
+        for (column, expression) in &self.generated {
+            design = design.with_generation(column, expression);
         }
         Ok(design
             .partitioned_by(self.partition_by.clone())?

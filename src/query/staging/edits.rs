@@ -68,7 +68,7 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
     for field in target.base.schema().fields() {
         let assigned = values.iter().find(|(column, _)| column == field.name());
         let value = assigned.map_or_else(
-            || target.column(field.name()),
+            || target.kept(field.name()),
             |(_, value)| target.assigned(field.name(), value.clone()),
         );
         select.projection.push(item(value, field.name()));

@@ -143,7 +143,7 @@ impl Clause {
         let mut predicate = clause.predicate;
         predicate.iter_mut().for_each(&mut seen);
         let stays = |name: &String| match target.base.schema().column_with_name(name) {
-            Some(_) => target.column(name),
+            Some(_) => target.kept(name),
             None => null(),
         };
         let (action, values) = match clause.action {

@@ -65,6 +65,12 @@ impl Target {
         Expr::CompoundIdentifier(vec![self.alias.clone(), Ident::with_quote('"', name)])
     }
 
+    /// What a column holds after the row was changed in others: what it held, or, if it is worked out from others, what
+    /// comes of them now.
+    pub(super) fn kept(&self, name: &str) -> Expr {
+        if self.base.design().generation(name).is_some() { null() } else { self.column(name) }
+    }
+
     /// A value on its way into a column. As in SQL, fractions are rounded to what the column holds.
     pub(super) fn assigned(&self, column: &str, value: Expr) -> Expr {
         let Ok(field) = self.base.schema().field_with_name(column) else { return value };
@@ -77,6 +83,11 @@ impl Target {
             _ => return value,
         };
         Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
+    }
+
+    /// The table, for a `FROM`.
+    pub(super) fn plain_factor(&self) -> TableFactor {
+        first_factor(&format!("select 1 from \"{}\".\"{}\"", self.name.schema(), self.name.table()))
     }
 
     /// The table with its rows' places, for a `FROM`.

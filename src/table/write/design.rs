@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
+use super::generated::Generated;
 use super::rules::Rules;
 use crate::base::TableName;
 use crate::table::{Change, Design, Operation, Snapshot, TableError, Tables, storable};
@@ -18,6 +19,7 @@ pub fn create(
 ) -> Result<Change, TableError> {
     let (schema, design) = replaced(table, base.as_deref(), columns, designed)?;
     Rules::of(tables, table, &schema, &design)?;
+    Generated::of(tables, table, &schema, &design)?;
     let retire = base.as_ref().map(|base| base.files().to_vec()).unwrap_or_default();
     let mut change = Change::blank(table, base, schema, design);
     change.retire = retire;
@@ -58,6 +60,7 @@ pub fn redesign(
         base.schema().fields().iter().any(|field| schema.field_with_name(field.name()).is_err());
     if is_asked_anew || design.constraints().count() > base.design().constraints().count() {
         Rules::of(tables, base.table(), &schema, &design)?;
+        Generated::of(tables, base.table(), &schema, &design)?;
     }
     let mut change = Change::blank(&base.table().clone(), Some(base), schema, design);
     change.operation = Operation::Alter;

@@ -22,6 +22,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use super::generated::Generated;
 use super::rules::Rules;
 use super::statistics::statistics_json;
 use crate::base::TableName;
@@ -64,6 +65,7 @@ pub(super) struct RowsWriter<'a> {
     names: Names,
     partition_columns: Vec<usize>,
     rules: Rules,
+    generated: Generated,
     /// Stands in the names of the files.
     label: String,
     open: BTreeMap<Partition, OpenFile>,
@@ -94,6 +96,7 @@ impl<'a> RowsWriter<'a> {
             names,
             partition_columns,
             rules: Rules::of(tables, table, schema, design)?,
+            generated: Generated::of(tables, table, schema, design)?,
             label: String::new(),
             open: BTreeMap::new(),
             files: Vec::new(),
@@ -113,7 +116,7 @@ impl<'a> RowsWriter<'a> {
             return Ok(());
         }
         self.rules.check_nulls(batch)?;
-        let batch = conform(batch, &self.schema)?;
+        let batch = self.generated.fill(conform(batch, &self.schema)?)?;
         self.rules.check(&batch)?;
         self.rows += batch.num_rows() as u64;
         if self.partition_columns.is_empty() {

@@ -10,6 +10,7 @@ mod compact;
 mod design;
 mod edit;
 mod files;
+mod generated;
 mod merge;
 mod mode;
 mod overwrite;

@@ -126,7 +126,11 @@ impl Rules {
 }
 
 /// Functions such as `coalesce` and `now` have to be taken apart before they can be asked.
-fn simplified(context: &SessionContext, expr: Expr, columns: &DFSchema) -> Result<Expr, DataFusionError> {
+pub(super) fn simplified(
+    context: &SessionContext,
+    expr: Expr,
+    columns: &DFSchema,
+) -> Result<Expr, DataFusionError> {
     let state = context.state();
     let facts = SimplifyContext::builder()
         .with_schema(Arc::new(columns.clone()))
@@ -155,7 +159,7 @@ pub(super) fn show_edit(edits: &RecordBatch, row: usize) -> Result<String, DataF
 }
 
 /// A row as `column = value, …`, the first few columns of it.
-fn show(rows: &RecordBatch, row: usize) -> Result<String, DataFusionError> {
+pub(super) fn show(rows: &RecordBatch, row: usize) -> Result<String, DataFusionError> {
     const SHOWN: usize = 6;
     let options = FormatOptions::default().with_null("null");
     let own = |name: &str| !name.starts_with(RESERVED);

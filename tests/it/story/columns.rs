@@ -114,3 +114,36 @@ async fn a_delta_table_outside_the_lake_is_read_by_its_folder() {
     sql: `header` is not an option of `delta_scan`
     ");
 }
+
+#[tokio::test]
+async fn a_clone_has_the_rows_and_the_rules_of_its_original() {
+    let lake = TestLake::new();
+    lake.sql("create table t (id bigint not null comment 'who', n int check (n > 0), m int generated always as (n * 2)) partitioned by (n) tblproperties ('delta.columnMapping.mode' = 'name')").await;
+    lake.sql("insert into t (id, n) values (1, 1), (2, 2)").await;
+    lake.sql("alter table t rename column id to key").await;
+    lake.sql("create table c deep clone t").await;
+    lake.sql("create or replace table c clone t").await;
+    lake.sql("insert into c (key, n) values (3, 3)").await;
+    lake.sql("insert into c (key, n) values (4, -1)").await;
+    lake.sql("insert into c (key, n) values (null, 1)").await;
+    lake.sql("alter table c rename column key to id").await;
+    lake.sql("select * from c order by id").await;
+    lake.sql("select count(*) from t").await;
+    lake.sql("create table s shallow clone t").await;
+    lake.sql("convert to delta parquet.`/data`").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 2 0 0 2
+    sql: ALTER TABLE 0 0 0 3
+    sql: CREATE TABLE 2 0 0 4
+    sql: CREATE TABLE 2 0 0 5
+    sql: INSERT 1 0 0 6
+    sql: a row for `main.c` breaks the constraint `n_check_2`, CHECK (n > 0): key = 4, n = -1, m = -2
+    sql: a row for `main.c` has no `key`, which is NOT NULL: key = null, n = 1
+    sql: ALTER TABLE 0 0 0 7
+    sql: 1 1 2 | 2 2 4 | 3 3 6
+    sql: 2
+    sql: SHALLOW CLONE is not supported, because a vacuum of one table would take the files of the other
+    sql: CONVERT TO DELTA is not supported, because a table's files are in the lake, each written with its statistics
+    ");
+}

@@ -658,3 +658,51 @@ async fn rows_that_lie_in_the_order_asked_for_stay_there() {
     sql: 102 6951 101
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_of_a_log_goes_when_nobody_can_ask_for_it() {
+    let lake = TestLake::on_disk();
+    lake.sql("create table t (n bigint)").await;
+    for n in 0..60 {
+        assert!(lake.rows(&format!("insert into t values ({n})")).await.starts_with("INSERT 1"));
+    }
+    let entries = || {
+        let log = lake.table_folder("main.t").join("_delta_log");
+        let names =
+            std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(".json")).collect();
+        names.sort();
+        names
+    };
+    lake.maintain(false).await;
+    assert_eq!(entries()[0], "00000000000000000000.json", "a month is not over");
+    lake.sql("alter table t set tblproperties ('delta.logRetentionDuration' = 'interval 0 days')").await;
+    lake.story();
+    lake.maintain(true).await;
+    lake.maintain(false).await;
+    assert_eq!(entries()[0], "00000000000000000050.json");
+    lake.sql("select count(*), sum(n) from t").await;
+    lake.sql("select count(*) from t version as of 55").await;
+    lake.sql("select count(*) from t version as of 49").await;
+    lake.sql("insert into t values (60)").await;
+    lake.sql("delete from t where n < 60").await;
+    lake.sql("select count(*) from table_changes('t', 62)").await;
+    lake.sql("select count(*) from table_changes('t', 10)").await;
+    lake.roll_back(Some(55)).await;
+    lake.sql("select count(*), sum(n) from t").await;
+    lake.roll_back(Some(5)).await;
+    assert_snapshot!(lake.story(), @"
+    maintain: log cleanup main.t 50 files of the log
+    maintain: log cleanup main.t 50 files of the log
+    sql: 60 1770
+    sql: 55
+    sql: `main.t` has no version 49
+    sql: INSERT 1 0 0 64
+    sql: DELETE 0 0 60 65
+    sql: 61
+    sql: `main.t` has no version 10
+    rollback: release 66 (rollback to 55)
+    sql: 54 1431
+    rollback: `main.t` has no version 4
+    ");
+}

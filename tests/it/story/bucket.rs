@@ -1,0 +1,71 @@
+//! Files in an object store. Without `ELT_TEST_BUCKET` there is none, and nothing is tested:
+//! `python3 tests/interop/bucket.py cargo test --test it bucket`.
+
+use std::collections::BTreeMap;
+
+use elt::lake::connect;
+use insta::assert_snapshot;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::test_lake::TestLake;
+
+/// An inbox in the bucket, and its URL.
+struct Inbox {
+    store: std::sync::Arc<dyn object_store::ObjectStore>,
+    folder: Path,
+    url: String,
+}
+
+impl Inbox {
+    #[expect(clippy::disallowed_methods, reason = "where the bucket is, only the environment knows")]
+    fn open(name: &str) -> Option<Self> {
+        let bucket = std::env::var("ELT_TEST_BUCKET").ok()?;
+        let env: BTreeMap<String, String> = std::env::vars().collect();
+        let url = format!("{bucket}/inbox-{name}-{}", std::process::id());
+        let (store, folder) = connect(&url::Url::parse(&url).unwrap(), &env).unwrap();
+        Some(Self { store, folder, url })
+    }
+
+    async fn put(&self, file: &str, text: &str) {
+        // Path::from would escape what folders of Hive have escaped already.
+        let path = Path::parse(format!("{}/{file}", self.folder)).unwrap();
+        self.store.put(&path, text.to_owned().into()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn files_of_a_bucket_are_loaded_once_by_folder_glob_and_copy_into() {
+    let Some(inbox) = Inbox::open("once") else { return };
+    let lake = TestLake::new();
+    inbox.put("a.csv", "id,city\n1,Oslo\n").await;
+    inbox.put(".hidden.csv", "id,city\n9,Nowhere\n").await;
+    inbox.put("deep/e.csv", "id,city\n5,Deep\n").await;
+    inbox.put("year=2013/b.csv", "id,city\n2,Rome\n").await;
+    lake.land_as("crm.people", &[&inbox.url], &[]).await;
+    lake.land_as("crm.people", &[&format!("{}/", inbox.url)], &[]).await;
+    lake.land_as("crm.people", &[&format!("{}/**/*.csv", inbox.url)], &[]).await;
+    inbox.put("a.csv", "id,city\n1,Bergen\n").await;
+    lake.land_as("crm.people", &[&inbox.url], &[]).await;
+    lake.land_as("crm.people", &[&inbox.url], &[("on_change", "reload")]).await;
+    inbox.put("c.csv", "id,city\n1,Bergen\n").await;
+    inbox.put("d.csv.gz", "this is not packed").await;
+    let into = format!("copy into crm.people from '{}' fileformat = csv", inbox.url);
+    lake.sql(&format!("{into} pattern = '{{c,d}}.csv*'")).await;
+    inbox.put("f.csv", "id,city\n6,Lima\n").await;
+    lake.sql(&format!("{into} files = ('a.csv', 'f.csv')")).await;
+    lake.sql("select id, city, year from crm.people order by id").await;
+    lake.land_as("crm.people", &[&format!("{}/none.csv", inbox.url)], &[]).await;
+    let story = lake.story().replace(&inbox.url, "@");
+    assert_snapshot!(story, @"
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0, read 1 loaded 1 rescued 0 rejected 0  release 1
+    land: crm.people  known, known  nothing new
+    land: crm.people  known, read 1 loaded 1 rescued 0 rejected 0, known  release 2
+    land: crm.people  changed: @/a.csv, known  nothing new
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0, known  release 3
+    sql: @/d.csv.gz is damaged: it cannot be read to its end as gzip
+    sql: 1 1 0 0 0 1 1 0 4
+    sql: 1 Bergen - | 2 Rome 2013 | 5 Deep - | 6 Lima -
+    land: there is no file or folder: @/none.csv
+    ");
+}
