@@ -3,8 +3,8 @@
 //! # The house
 //!
 //! ```text
-//!              cli        repl                       doors     translate, print
-//!                 \         |
+//!              cli        repl        serve          doors     translate, print, authenticate
+//!                 \         |         /
 //!                      lakehouse                     hall      one verb per thing a user can ask
 //!                 /         |         \
 //!           landing       build        |             work      raw files in · models to tables
@@ -61,14 +61,16 @@
 //! | change how a word of SQL is understood | [`query::dialect`] |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |
+//! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |
+//! | change what `elt.yml` can hold | `project/users.rs` |
 //! | read another file format | [`landing::format`], [`landing::read`] |
 //! | add an option of landing | [`landing::options`]; what COPY INTO calls it, `lakehouse/copy.rs` |
 //! | add a format that COPY … TO writes | `query/export/` |
 //! | add a table of the schema `elt` | `query/system/` |
 //! | understand a crash | [`release`], `tests/it/fault.rs` |
 //!
-//! Rooms that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it
-//! will index are written already) and `serve` (Arrow Flight SQL).
+//! A room that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it
+//! will index are written already).
 
 pub mod base;
 
@@ -91,5 +93,7 @@ pub mod build;
 pub mod lakehouse;
 
 pub mod repl;
+
+pub mod serve;
 
 pub mod cli;

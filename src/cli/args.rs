@@ -1,5 +1,6 @@
 //! What can be typed?
 
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -111,6 +112,13 @@ pub(super) enum Command {
     Land(LandArgs),
     /// Query the lake, or open the SQL shell
     Sql(SqlArgs),
+    /// Answer programs over Arrow Flight SQL: ADBC, JDBC and ODBC drivers
+    Serve(ServeArgs),
+    /// Say who may ask over the wire
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
     /// List sources, models and tests
     #[command(visible_alias = "list")]
     Ls(LsArgs),
@@ -297,6 +305,13 @@ pub(super) struct LandArgs {
     pub(super) format: ReportFormat,
 }
 
+fn address(text: &str) -> std::result::Result<SocketAddr, String> {
+    let wrong =
+        || "write an address and a port: `127.0.0.1:32010`, `localhost:32010`, `0.0.0.0:32010`".to_owned();
+    let found: Vec<SocketAddr> = text.to_socket_addrs().map_err(|_| wrong())?.collect();
+    found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(wrong)
+}
+
 fn option(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write `name=value`")?;
     Ok((name.trim().to_owned(), value.to_owned()))
@@ -316,6 +331,46 @@ pub(super) struct SqlArgs {
     /// table, line, csv, tsv, json, jsonl, markdown, html or insert
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ServeArgs {
+    /// Address to listen at; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:32010", value_parser = address)]
+    pub(super) listen: SocketAddr,
+    /// Let whoever has the token change tables
+    #[arg(long)]
+    pub(super) writable: bool,
+    /// Certificate to encrypt with, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// Key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// Statements that run at once; others wait [default: 4 per core, 8 at least]
+    #[arg(long, value_name = "N")]
+    pub(super) max_queries: Option<usize>,
+    /// Seconds that a statement may take, until its last row was fetched
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) query_timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Write a user into elt.yml, with the hash of a password
+    Add(UserAddArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserAddArgs {
+    /// Name of the user
+    pub(super) name: String,
+    /// Let the user change tables [default: reads only]
+    #[arg(long)]
+    pub(super) writes: bool,
+    /// Read the password from standard input [default: one is made and printed]
+    #[arg(long)]
+    pub(super) password_stdin: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,7 +14,7 @@ use clap::Parser as _;
 
 use crate::base::{Error, ErrorKind, Result, World};
 use crate::lakehouse::Purpose;
-use args::{Args, Command, DocsCommand, SourceCommand};
+use args::{Args, Command, DocsCommand, SourceCommand, UserCommand};
 use ui::Ui;
 
 /// Reads the command line, does what it says, and returns the process's exit code.
@@ -83,6 +83,10 @@ async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Debug) => Box::pin(commands::study::debug(&place, world, ui)).await,
         Some(Command::Land(args)) => Box::pin(commands::land::run(args, &place, world, ui)).await,
         Some(Command::Sql(args)) => Box::pin(commands::sql::run(args, &place, world, ui)).await,
+        Some(Command::Serve(args)) => Box::pin(commands::serve::run(args, &place, world, ui)).await,
+        Some(Command::User { command: UserCommand::Add(args) }) => {
+            commands::user::add(&args, &place, world, ui)
+        }
         Some(Command::Ls(args)) => Box::pin(commands::ls::run(args, &place, world, ui)).await,
         Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world)).await,
         Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world)).await,

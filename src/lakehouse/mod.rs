@@ -8,6 +8,8 @@
 
 mod copy;
 mod errors;
+mod ingest;
+mod known;
 mod land;
 mod maintain;
 mod open;
@@ -15,6 +17,7 @@ mod report;
 mod sources;
 mod statement;
 mod study;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -33,19 +36,26 @@ use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKi
 use crate::table::Tables;
 use open::{Found, Place};
 
+pub use ingest::Rows;
+pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
 pub use report::{BuildRequest, Built, Compiled, Landed, Purpose, step_json};
 pub use study::{Age, Studied};
+pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
 pub use crate::compile::{Earlier, Manifest, Materialization, Node, NodeId, NodeKind, Selector};
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
+pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
-pub use crate::query::{Outcome, QueryError, Session, SqlMistake};
+pub use crate::query::{
+    Files, IfAbsent, IfThere, Outcome, Prepared, QueryError, Session, SqlMistake, StatementKind, bound,
+    bound_rows, is_time_zone,
+};
 pub use crate::release::Release;
 pub use crate::table::Commit;
 
@@ -57,6 +67,19 @@ pub struct Lakehouse {
     project: Option<LoadOptions>,
     root: PathBuf,
     default_schema: String,
+}
+
+/// How a session sees the lake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// The release; the newest if nothing.
+    pub release: Option<ReleaseNumber>,
+    /// The schema of names without one; the lakehouse's own if nothing.
+    pub schema: Option<String>,
+    /// The time zone that instants are told in, one that [`is_time_zone`] knows.
+    pub time_zone: Option<String>,
+    /// Whether files outside the lake can be read by name.
+    pub files: Files,
 }
 
 impl Lakehouse {
@@ -118,6 +141,26 @@ impl Lakehouse {
     pub async fn session_at(&self, number: ReleaseNumber) -> Result<Session> {
         let pins = release::release(self.tables.lake(), number).await?.pinned();
         Ok(Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default()))
+    }
+
+    /// A session that is as its user wants it, of the newest release or of one that was asked for.
+    pub async fn session_as(&self, manner: &Manner) -> Result<Session> {
+        let pins = match manner.release {
+            Some(number) => release::release(self.tables.lake(), number).await?.pinned(),
+            None => self.pins().await?,
+        };
+        let schema = manner.schema.as_deref().unwrap_or(&self.default_schema);
+        let limits = Limits { files: manner.files, ..Limits::default() };
+        let session = Session::new(Scope::of(self.tables.clone(), pins), schema, limits);
+        Ok(match &manner.time_zone {
+            Some(zone) => session.in_zone(zone),
+            None => session,
+        })
+    }
+
+    /// The schema of names that are written without one.
+    pub fn default_schema(&self) -> &str {
+        &self.default_schema
     }
 
     /// The sealed releases, newest first.

@@ -45,35 +45,42 @@ impl Lakehouse {
             if staged.is_empty() {
                 return Ok((told(&staged, None), session));
             }
-            let run = self.world().id();
-            let pause = jitter(&run, attempt);
-            let proposal = Proposal {
-                base: session.scope().pins().clone(),
-                read: session.scope().read_so_far(),
-                accepted: BTreeMap::new(),
-                kind: ReleaseKind::Sql { statement: staged.statement.to_owned() },
-                run,
-                changes: staged.changes.clone(),
-                views: staged.views.clone(),
-                goal: Goal::Names { hide: staged.hide.clone(), show: staged.show.clone() },
-            };
-            match release::publish(self.tables(), self.world(), proposal).await {
-                Ok(published) => {
-                    let release = released(published);
-                    for summary in release.iter().flat_map(|release| &release.tables) {
-                        self.checkpoint_if_due(&summary.table, summary.version).await;
-                    }
+            match self.publish_staged(&session, &staged).await {
+                Ok(release) => {
                     let session = self.newest(&session).await?;
                     return Ok((told(&staged, release.as_ref()), session));
                 }
                 Err(ReleaseError::LostRace { .. }) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(jitter(&self.world().id(), attempt)).await;
                     session = self.newest(&session).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(SqlMistake::empty().into())
+    }
+
+    /// Publishes what was staged, as one release.
+    pub(super) async fn publish_staged(
+        &self,
+        session: &Session,
+        staged: &Staged,
+    ) -> Result<Option<Release>, ReleaseError> {
+        let proposal = Proposal {
+            base: session.scope().pins().clone(),
+            read: session.scope().read_so_far(),
+            accepted: BTreeMap::new(),
+            kind: ReleaseKind::Sql { statement: staged.statement.to_owned() },
+            run: self.world().id(),
+            changes: staged.changes.clone(),
+            views: staged.views.clone(),
+            goal: Goal::Names { hide: staged.hide.clone(), show: staged.show.clone() },
+        };
+        let release = released(release::publish(self.tables(), self.world(), proposal).await?);
+        for summary in release.iter().flat_map(|release| &release.tables) {
+            self.checkpoint_if_due(&summary.table, summary.version).await;
+        }
+        Ok(release)
     }
 
     /// The same session, of the newest release.

@@ -27,6 +27,7 @@ mod settings;
 mod snapshot;
 mod source;
 mod target;
+mod users;
 pub mod words;
 mod yaml;
 
@@ -46,6 +47,7 @@ pub use settings::Hook;
 pub use snapshot::SnapshotFile;
 pub use source::{LandingOption, Source, SourceLanding};
 pub use target::Target;
+pub use users::{Role, USERS_FILE, User, read_users, with_user};
 pub use yaml::{RenderScope, YamlJinja};
 
 /// Reads a map of vars, as a command line gives it, in YAML or JSON.

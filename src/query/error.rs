@@ -172,6 +172,27 @@ impl QueryError {
     }
 }
 
+impl QueryError {
+    /// Why the engine failed, in its own words, if it was the engine.
+    pub fn cause_words(&self) -> Option<String> {
+        let Self::Engine(error) = self else { return None };
+        let words = error.find_root().strip_backtrace();
+        Some(
+            words
+                .split("\nThis issue was likely caused by a bug")
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        )
+    }
+
+    /// Whether there was not enough memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Engine(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
+    }
+}
+
 impl From<TableError> for QueryError {
     /// Rows that a query could not give are the query's mistake.
     fn from(error: TableError) -> Self {

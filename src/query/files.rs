@@ -17,7 +17,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::dialect::Reader;
 use super::provider::StateOf;
-use super::{QueryError, SqlMistake};
+use super::{Files, QueryError, SqlMistake};
 use crate::base::{TableVersion, did_you_mean};
 use crate::table::Tables;
 
@@ -28,6 +28,8 @@ pub(super) struct FileSchema {
     pub(super) tables: Tables,
     /// How they are read.
     pub(super) reader: Reader,
+    /// Whether they are read at all.
+    pub(super) files: Files,
 }
 
 impl std::fmt::Debug for FileSchema {
@@ -47,6 +49,11 @@ impl SchemaProvider for FileSchema {
     }
 
     async fn table(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if self.files == Files::OutOfReach {
+            let mistake = SqlMistake::new("elt::sql::no_files", "files cannot be read by name here");
+            let help = "only the tables of the lake are served; land the file: `elt land source.table FILE`";
+            return Err(QueryError::Sql(mistake.help(help)).into());
+        }
         let log = std::path::Path::new(path.strip_prefix("file://").unwrap_or(path)).join("_delta_log");
         match self.reader {
             Reader::Delta { version } => return self.delta(path, version).await.map(Some),

@@ -7,6 +7,8 @@
 //! A statement that still carries a version clause never reaches DataFusion's planner, which would
 //! drop the clause and answer from the newest version.
 //!
+//! A statement can be read and planned before it is run ([`Prepared`]), with places for values in it ([`bound`]).
+//!
 //! A statement that writes gives a [`Staged`]: changes, not yet published. `COPY … TO` writes files outside the lake.
 //!
 //! Not here: making anything visible (`release`).
@@ -20,6 +22,8 @@ mod export;
 mod files;
 mod mend;
 mod outcome;
+mod parameters;
+mod prepared;
 mod provider;
 mod scope;
 mod session;
@@ -31,6 +35,8 @@ mod words;
 
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;
+pub use parameters::{bound, bound_rows};
+pub use prepared::{Prepared, StatementKind};
 pub use scope::Scope;
-pub use session::{Limits, Session};
-pub use staging::Staged;
+pub use session::{Files, Limits, Session, is_time_zone};
+pub use staging::{IfAbsent, IfThere, Staged};

@@ -15,7 +15,8 @@ use super::expand::expand;
 use super::files::FileSchema;
 use super::scope::Meaning;
 use super::system::{self, SystemSchema};
-use super::{QueryError, Scope, cases};
+
+use super::{Files, QueryError, Scope, cases};
 use crate::base::{ReleaseNumber, TableName};
 use crate::release::View;
 
@@ -27,6 +28,8 @@ pub(super) type StateOf = Arc<OnceLock<Box<dyn Fn() -> Option<SessionState> + Se
 pub(super) struct LakeCatalog {
     pub(super) scope: Arc<Scope>,
     pub(super) default_schema: String,
+    /// Whether files by name are part of it.
+    pub(super) files: Files,
     pub(super) state: StateOf,
 }
 
@@ -53,6 +56,7 @@ impl CatalogProvider for LakeCatalog {
                 state: Arc::clone(&self.state),
                 tables: self.scope.tables().clone(),
                 reader,
+                files: self.files,
             }));
         }
         // Names of tables and schemas have no case, quoted or not.

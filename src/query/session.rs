@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::error::Result as EngineResult;
-use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -22,14 +22,27 @@ use crate::base::did_you_mean;
 pub struct Limits {
     /// Parts of a query that run at once; nothing means one per core.
     pub threads: Option<usize>,
+    /// Whether files outside the lake can be read by their names.
+    pub files: Files,
+}
+
+/// Whether a statement may read files of this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Files {
+    /// As whoever runs the program may.
+    #[default]
+    Readable,
+    /// None: whoever asks is somewhere else.
+    OutOfReach,
 }
 
 /// A query's world: one scope, from the first statement to the last.
 #[derive(Clone)]
 pub struct Session {
-    context: SessionContext,
+    pub(super) context: SessionContext,
     scope: Arc<Scope>,
     default_schema: String,
+    time_zone: Option<String>,
     limits: Limits,
 }
 
@@ -65,13 +78,14 @@ impl Session {
         let catalog = LakeCatalog {
             scope: Arc::clone(&scope),
             default_schema: default_schema.to_owned(),
+            files: limits.files,
             state: Arc::new(OnceLock::new()),
         };
         let weak = context.state_weak_ref();
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
         context.register_catalog("elt", Arc::new(catalog));
-        Self { context, scope, default_schema: default_schema.to_owned(), limits }
+        Self { context, scope, default_schema: default_schema.to_owned(), time_zone: None, limits }
     }
 
     /// What the session sees.
@@ -87,20 +101,58 @@ impl Session {
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
-        Self::new(Scope::of(self.scope.tables().clone(), pins), &self.default_schema, self.limits)
+        let same = Self::new(Scope::of(self.scope.tables().clone(), pins), &self.default_schema, self.limits);
+        match &self.time_zone {
+            Some(zone) => same.in_zone(zone),
+            None => same,
+        }
+    }
+
+    /// The same session, with instants told in this time zone. `zone` is one that [`is_time_zone`] knows.
+    #[must_use]
+    pub fn in_zone(mut self, zone: &str) -> Self {
+        let shared = self.context.state_ref();
+        let mut state = shared.write();
+        state.config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
+        // Functions that depend on a setting keep what it was when they were registered.
+        let options = state.config().options();
+        let functions = state.scalar_functions().values();
+        let changed: Vec<_> = functions.filter_map(|udf| udf.inner().with_updated_config(options)).collect();
+        for function in changed {
+            drop(state.register_udf(Arc::new(function))); // returns the one that it replaces; never fails
+        }
+        drop(state);
+        self.time_zone = Some(zone.to_owned());
+        self
+    }
+
+    /// Reads one statement.
+    ///
+    /// # Errors
+    /// What is wrong with it; and copies from and to files, where files are out of reach.
+    pub(super) fn read(&self, sql: &str) -> Result<Statement, SqlMistake> {
+        let statement = dialect::parse(sql)?;
+        let copies = matches!(statement, Statement::CopyInto(_) | Statement::CopyTo(_));
+        if copies && self.limits.files == Files::OutOfReach {
+            let mistake = SqlMistake::new("elt::sql::no_files", "files cannot be copied here");
+            return Err(
+                mistake.help("fetch the rows with a query; rows come in by `INSERT` and by bulk ingestion")
+            );
+        }
+        Ok(statement)
     }
 
     /// Whether a statement changes tables.
     pub fn writes(&self, sql: &str) -> Result<bool, QueryError> {
         Ok(matches!(
-            dialect::parse(sql)?,
+            self.read(sql)?,
             Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_)
         ))
     }
 
     /// What files a statement would have deleted; nothing if it is another statement.
     pub fn vacuum(&self, sql: &str) -> Result<Option<dialect::Vacuum>, QueryError> {
-        match dialect::parse(sql)? {
+        match self.read(sql)? {
             Statement::Vacuum(vacuum) => Ok(Some(vacuum)),
             _ => Ok(None),
         }
@@ -108,7 +160,7 @@ impl Session {
 
     /// Which files a statement would have landed; nothing if it is another statement.
     pub fn copy_into(&self, sql: &str) -> Result<Option<dialect::CopyInto>, QueryError> {
-        match dialect::parse(sql)? {
+        match self.read(sql)? {
             Statement::CopyInto(copy) => Ok(Some(copy)),
             _ => Ok(None),
         }
@@ -116,7 +168,7 @@ impl Session {
 
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
-        match dialect::parse(sql)? {
+        match self.read(sql)? {
             Statement::Query(statement) => Box::pin(self.run(*statement)).await,
             Statement::ShowTables { schema } => Ok(describe::tables(self, schema.as_deref()).await),
             Statement::ShowReleases => describe::releases(self).await,
@@ -149,7 +201,11 @@ impl Session {
 
     /// Finds every mistake of a query that can be found without reading a row.
     pub async fn check(&self, sql: &str) -> Result<arrow::datatypes::SchemaRef, QueryError> {
-        let plan = Box::pin(self.plan(dialect::parse_query(sql)?)).await?;
+        self.columns_given(Box::pin(self.plan(dialect::parse_query(sql)?)).await?)
+    }
+
+    /// The columns that a plan gives, once its types are settled.
+    pub(super) fn columns_given(&self, plan: LogicalPlan) -> Result<arrow::datatypes::SchemaRef, QueryError> {
         let state = self.context.state();
         let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
         let analyzed = analyzed.map_err(|error| self.with_suggestion(error.into()))?;
@@ -194,7 +250,7 @@ impl Session {
     }
 
     /// Adds the name that was probably meant to "there is no table", or no function.
-    fn with_suggestion(&self, error: QueryError) -> QueryError {
+    pub(super) fn with_suggestion(&self, error: QueryError) -> QueryError {
         let QueryError::Sql(mistake) = error else { return error };
         let named = |kind: &str| {
             let rest = mistake.message().strip_prefix("there is no ")?.strip_prefix(kind)?;
@@ -227,6 +283,11 @@ impl Session {
         let (scalar, aggregate) = (state.scalar_functions().keys(), state.aggregate_functions().keys());
         scalar.chain(aggregate).chain(state.window_functions().keys()).cloned().collect()
     }
+}
+
+/// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.
+pub fn is_time_zone(text: &str) -> bool {
+    text.parse::<arrow::array::timezone::Tz>().is_ok()
 }
 
 /// SQL's type names, where a lake differs from DataFusion: timestamps have microseconds, as in Delta.

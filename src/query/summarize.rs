@@ -3,8 +3,10 @@
 //! `SUMMARIZE` asks one query over all columns and turns its only row on its side: a line for each column, with its
 //! least and greatest value, how many different ones there are, about, and how many are missing.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{Outcome, QueryError, Session};
 use crate::base::sql_type_name;
@@ -21,6 +23,23 @@ const MEASURES: [(&str, &str, Of); 9] = [
     ("q75", "approx_percentile_cont({c}::double, 0.75)", Of::Numbers),
     ("known", "count({c})", Of::All),
 ];
+
+/// The columns of a summary, and those of them that are whole numbers.
+const COLUMNS: [&str; 12] = [
+    "column_name",
+    "column_type",
+    "min",
+    "max",
+    "approx_unique",
+    "avg",
+    "std",
+    "q25",
+    "q50",
+    "q75",
+    "count",
+    "null_percentage",
+];
+const NUMBERS: &[&str] = &["approx_unique", "count"];
 
 /// The columns that a measure makes sense for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,21 +93,12 @@ pub(super) async fn summary(session: &Session, sql: &str) -> Result<Outcome, Que
         let (name, data_type) = (Some(field.name().clone()), Some(sql_type_name(field.data_type())));
         [name, data_type, min, max, unique, avg, std, q25, q50, q75, Some(rows.to_string()), missing]
     });
-    let names = [
-        "column_name",
-        "column_type",
-        "min",
-        "max",
-        "approx_unique",
-        "avg",
-        "std",
-        "q25",
-        "q50",
-        "q75",
-        "count",
-        "null_percentage",
-    ];
-    Ok(Outcome::table(names, &["approx_unique", "count"], lines.collect()))
+    Ok(Outcome::table(COLUMNS, NUMBERS, lines.collect()))
+}
+
+/// The columns of every summary.
+pub(super) fn columns() -> SchemaRef {
+    Arc::clone(Outcome::table(COLUMNS, NUMBERS, Vec::new()).schema())
 }
 
 /// `12.5 %` of the whole, with one digit after the point, rounded.

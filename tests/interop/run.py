@@ -4,7 +4,7 @@
     python3 tests/interop/run.py --elt target/release/elt
 
 This file only sees to the packages: it makes a virtual environment (once; it is used again until a
-requirements file changes) and runs the checks in it. The checks are in `checks.py`.
+requirements file changes) and runs the checks in it. The checks are in `checks.py` and `flight.py`.
 """
 
 import argparse
@@ -32,8 +32,9 @@ def main() -> int:
         parser.error(f"{elt} is not a program; build it with `cargo build --release`")
 
     python = packages(arguments.venv.resolve())
-    command = [python, "-B", HERE / "checks.py", elt, arguments.project.resolve(), *(["--keep"] if arguments.keep else [])]
-    return subprocess.run(command, check=False).returncode
+    project, keep = arguments.project.resolve(), ["--keep"] if arguments.keep else []
+    checked = subprocess.run([python, "-B", HERE / "checks.py", elt, project, *keep], check=False).returncode
+    return checked or subprocess.run([python, "-B", HERE / "flight.py", elt, project], check=False).returncode
 
 
 def packages(venv: Path) -> Path:

@@ -19,7 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("build", &["base", "compile", "table", "release", "query"]),
     ("lakehouse", &["base", "project", "compile", "lake", "table", "release", "query", "landing", "build"]),
     ("repl", &["base", "lakehouse"]),
-    ("cli", &["base", "lakehouse", "repl"]),
+    ("serve", &["base", "lakehouse"]),
+    ("cli", &["base", "lakehouse", "repl", "serve"]),
 ];
 
 /// Libraries that one room only may name, so that an upgrade is one room's work.
@@ -29,6 +30,10 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("minijinja::", "compile"),
     ("rustyline::", "repl"),
     ("indicatif::", "cli"),
+    ("argon2::", "lakehouse"),
+    ("arrow_flight::", "serve"),
+    ("tonic::", "serve"),
+    ("prost::", "serve"),
     ("clap::", "cli"),
 ];
 

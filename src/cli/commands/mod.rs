@@ -9,8 +9,10 @@ pub(super) mod ls;
 pub(super) mod maintain;
 pub(super) mod releases;
 pub(super) mod rollback;
+pub(super) mod serve;
 pub(super) mod sql;
 pub(super) mod study;
+pub(super) mod user;
 
 use std::io::Write as _;
 

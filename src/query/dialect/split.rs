@@ -68,14 +68,14 @@ fn piece(text: &str, bytes: Range<usize>) -> Piece {
 }
 
 /// Turns the tokenizer's lines and columns, counted in characters, into bytes.
-struct LineStarts(Vec<usize>);
+pub(in crate::query) struct LineStarts(Vec<usize>);
 
 impl LineStarts {
-    fn of(text: &str) -> Self {
+    pub(in crate::query) fn of(text: &str) -> Self {
         Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
     }
 
-    fn byte(&self, text: &str, location: Location) -> usize {
+    pub(in crate::query) fn byte(&self, text: &str, location: Location) -> usize {
         let line = usize::try_from(location.line).unwrap_or(1).max(1) - 1;
         let column = usize::try_from(location.column).unwrap_or(1).max(1) - 1;
         let start = self.0.get(line).copied().unwrap_or(text.len());

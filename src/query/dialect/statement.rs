@@ -102,7 +102,7 @@ pub fn parse_query(sql: &str) -> Result<ast::Statement, SqlMistake> {
     }
 }
 
-pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
+pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMistake> {
     Tokenizer::new(&EltDialect::default(), sql).tokenize_with_location().map_err(|error| {
         SqlMistake::new("elt::sql::syntax", error.message.trim())
             .at(error.location.line, error.location.column)

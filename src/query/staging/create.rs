@@ -312,7 +312,7 @@ pub(super) async fn columns(session: &Session, columns: &[ColumnDef]) -> Result<
 }
 
 /// The version that a table of this name goes on from, whether readers see it or not.
-async fn base(session: &Session, name: &TableName) -> Result<Option<Arc<Snapshot>>, QueryError> {
+pub(super) async fn base(session: &Session, name: &TableName) -> Result<Option<Arc<Snapshot>>, QueryError> {
     let scope = session.scope();
     match scope.pins().head(name) {
         Some(version) => Ok(Some(scope.tables().snapshot(name, version).await?)),

@@ -9,15 +9,18 @@
 mod alter;
 mod create;
 mod edits;
+mod ingest;
 mod insert;
 mod merge;
 mod target;
+
+pub use ingest::{IfAbsent, IfThere};
 
 use std::collections::BTreeMap;
 
 use sqlparser::ast;
 
-use super::dialect::{self, OwnWrite, Statement};
+use super::dialect::{OwnWrite, Statement};
 use super::{Outcome, QueryError, Session, SqlMistake};
 use crate::base::{TableName, TableVersion};
 use crate::release::View;
@@ -73,7 +76,7 @@ impl Session {
     /// New data files are written beside the tables' own; no table has moved when it returns, nor when it
     /// fails or is dropped half-way.
     pub async fn stage(&self, sql: &str) -> Result<Option<Staged>, QueryError> {
-        match dialect::parse(sql)? {
+        match self.read(sql)? {
             Statement::Write(statement) => Box::pin(self.stage_sql(*statement)).await.map(Some),
             Statement::OwnWrite(own) => Box::pin(self.stage_own(own)).await.map(Some),
             _ => Ok(None),

@@ -1,0 +1,104 @@
+//! `elt serve`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::base::{Result, World};
+use crate::cli::args::{Place, ServeArgs};
+use crate::cli::ui::Ui;
+use crate::lakehouse::{Lakehouse, Role, USERS_FILE};
+use crate::serve::{ServeLimits, ServeOptions, Server, Tls, Token};
+
+/// The environment variable with the token to let in with.
+const TOKEN: &str = "ELT_TOKEN";
+
+pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let given = world.env.get(TOKEN).filter(|token| !token.is_empty()).cloned();
+    let options = place.options()?;
+    let lakehouse = Lakehouse::open(&options, world.clone())?;
+    let users = lakehouse.users()?;
+    let writes = args.writable || users.iter().any(|user| user.role == Role::Writes);
+    let lakehouse = if writes { Lakehouse::create(&options, world)? } else { lakehouse };
+    let release = lakehouse.session().await?.scope().pins().release;
+    let defaults = ServeLimits::default();
+    let limits = ServeLimits {
+        running: args.max_queries.unwrap_or(defaults.running),
+        time: Duration::from_secs(args.query_timeout),
+        ..defaults
+    };
+    let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Tls { certificate, key });
+    let role = if args.writable { Role::Writes } else { Role::Reads };
+    let (token, password) = match given {
+        Some(token) => (Token::Given(token), Some(format!("${TOKEN}"))),
+        None if users.is_empty() => (Token::New, None),
+        None => (Token::None, Some("PASSWORD".to_owned())),
+    };
+    let is_new = matches!(token, Token::New);
+    let options = ServeOptions { listen: args.listen, token, role, tls, limits };
+    let server = Server::bind(lakehouse, options).await?;
+
+    let doing = if writes { "reading and writing" } else { "reading only" };
+    let what = release.map_or_else(|| "an empty lake".to_owned(), |release| format!("release {release}"));
+    ui.line(&format!("serving {what}, {doing}, at {}", url(&server)));
+    if !args.listen.ip().is_loopback() && !server.is_encrypted() {
+        ui.line("warning: tokens and rows travel unencrypted; `--tls-cert` and `--tls-key` encrypt them");
+    }
+    if let Some(token) = server.token().filter(|_| is_new) {
+        ui.line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
+    }
+    let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+    if !names.is_empty() {
+        ui.line(&format!("users of {USERS_FILE}: {}", names.join(", ")));
+    }
+    let password = password.or_else(|| server.token().map(str::to_owned)).unwrap_or_default();
+    help(&server, names.first().unwrap_or(&"elt"), &password).iter().for_each(|line| ui.line(line));
+    server.run(told_to_stop()).await?;
+    ui.line("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How each kind of client connects, to be copied.
+fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
+    let address = reachable(server.address());
+    let encryption = if server.is_encrypted() { "true" } else { "false" };
+    vec![
+        "Python (pip install adbc-driver-flightsql adbc-driver-manager pyarrow):".to_owned(),
+        "  import adbc_driver_flightsql.dbapi as flight".to_owned(),
+        format!(
+            "  connection = flight.connect(\"{}\", {{\"username\": \"{user}\", \"password\": \"{password}\"}}, autocommit=True)",
+            url(server)
+        ),
+        "JDBC (DBeaver, Tableau, Metabase):".to_owned(),
+        format!(
+            "  jdbc:arrow-flight-sql://{address}/?useEncryption={encryption}&user={user}&password={password}"
+        ),
+        "Ctrl-C stops it.".to_owned(),
+    ]
+}
+
+fn url(server: &Server) -> String {
+    let scheme = if server.is_encrypted() { "grpc+tls" } else { "grpc" };
+    format!("{scheme}://{}", reachable(server.address()))
+}
+
+/// An address that a client on this machine can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address }
+}
+
+/// Waits for Ctrl-C, or for the system to say that it is enough.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                () = crate::repl::interrupted() => {}
+            }
+            return;
+        }
+    }
+    crate::repl::interrupted().await;
+}

@@ -1,0 +1,39 @@
+//! `elt user add`
+
+use std::io::Read as _;
+use std::process::ExitCode;
+
+use crate::base::{Error, Result, World};
+use crate::cli::args::{Place, UserAddArgs};
+use crate::cli::ui::Ui;
+use crate::lakehouse::{Lakehouse, Role};
+
+pub(crate) fn add(args: &UserAddArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let made = format!("{}{}", world.id(), world.id()).replace('-', "");
+    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let password = match args.password_stdin {
+        true => Some(given()?),
+        false => None,
+    };
+    let role = if args.writes { Role::Writes } else { Role::Reads };
+    let path = lakehouse.add_user(&args.name, role, password.as_deref().unwrap_or(&made))?;
+    ui.line(&format!("added {}, who {}, to {}", args.name, role.word(), path.display()));
+    if password.is_none() {
+        ui.line(&format!("password, which is kept nowhere else: {made}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The password on standard input, without the end of its line.
+fn given() -> Result<String> {
+    let mut text = String::new();
+    let wrong = |what: String| Error::user("elt::users::password", what, "write it to standard input");
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| wrong(format!("cannot read the password: {error}")))?;
+    let password = text.trim_end_matches(['\n', '\r']).to_owned();
+    if password.len() < 8 {
+        return Err(wrong("the password has less than eight characters".to_owned()));
+    }
+    Ok(password)
+}

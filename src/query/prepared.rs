@@ -1,0 +1,184 @@
+//! What would a statement give, and what does it need, before anything is run?
+//!
+//! Whoever sends answers somewhere else has to promise their columns first. A [`Prepared`] knows them, and the
+//! types of the values that the statement leaves places for; a query among them is planned once and run as planned.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as EngineStatement;
+use sqlparser::ast;
+
+use super::dialect::{self, Statement};
+use super::parameters::{asked_for, filled, places};
+use super::{Outcome, QueryError, Session, SqlMistake};
+
+/// What a statement asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatementKind {
+    /// Rows, or how they would be found. Nothing happens before it is run.
+    Query,
+    /// What there is: `SHOW TABLES`, `DESCRIBE t`, `SUMMARIZE t`.
+    Report,
+    /// Something is agreed on for the session: `SET name = value`.
+    Setting {
+        /// In lower case.
+        name: String,
+        /// Without quotes; nothing for `DEFAULT` and `RESET`.
+        value: Option<String>,
+    },
+    /// Tables change.
+    Write,
+}
+
+/// A statement that was read, and not run.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What it asks for.
+    pub kind: StatementKind,
+    /// The columns that it gives; none for a statement that writes or sets something.
+    pub schema: SchemaRef,
+    /// The values that it needs, in order.
+    pub parameters: SchemaRef,
+    session: Session,
+    plan: Option<LogicalPlan>,
+    sql: String,
+}
+
+impl Prepared {
+    /// Runs a query as it was planned, or tells what was asked. Each time anew.
+    ///
+    /// # Errors
+    /// The statement writes, or it needs values.
+    pub async fn run(&self) -> Result<Outcome, QueryError> {
+        match &self.plan {
+            Some(plan) => Box::pin(self.session.rows_of_plan(plan.clone())).await,
+            None => Box::pin(self.session.execute(&self.sql)).await,
+        }
+    }
+}
+
+impl Session {
+    /// Reads a statement, and plans it if it is a query.
+    ///
+    /// # Errors
+    /// What is wrong with it, as far as that can be seen without reading a row or knowing the values.
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
+        let places = places(sql)?;
+        let count = asked_for(&places);
+        let numbered = filled(sql, &places, |value| format!("${}", value + 1));
+        let prepared = |kind, schema: SchemaRef, parameters: Vec<Option<DataType>>, plan| Prepared {
+            kind,
+            schema,
+            parameters: named(&parameters),
+            session: self.clone(),
+            plan,
+            sql: sql.to_owned(),
+        };
+        let nothing = || Arc::new(Schema::empty());
+        Ok(match self.read(&numbered)? {
+            Statement::Query(statement) => match setting(&statement)? {
+                Some(kind) => prepared(kind, nothing(), vec![None; count], None),
+                None if count == 0 => {
+                    let plan = Box::pin(self.plan(*statement)).await?;
+                    prepared(StatementKind::Query, self.columns_given(plan.clone())?, Vec::new(), Some(plan))
+                }
+                None => {
+                    let (schema, types) = match self.with_places(*statement, count).await {
+                        Ok(known) => known,
+                        // A place whose type nothing tells: the columns are those of an answer without values.
+                        Err(_) => {
+                            let sql = filled(sql, &places, |_| "NULL".to_owned());
+                            let Statement::Query(statement) = dialect::parse(&sql)? else {
+                                return Err(SqlMistake::empty().into());
+                            };
+                            (self.columns_given(Box::pin(self.plan(*statement)).await?)?, vec![None; count])
+                        }
+                    };
+                    prepared(StatementKind::Query, schema, types, None)
+                }
+            },
+            Statement::Write(statement) if count > 0 => {
+                let types = self.types_written(*statement, count).await;
+                prepared(StatementKind::Write, nothing(), types, None)
+            }
+            Statement::Write(_)
+            | Statement::OwnWrite(_)
+            | Statement::Vacuum(_)
+            | Statement::CopyInto(_)
+            | Statement::CopyTo(_) => prepared(StatementKind::Write, nothing(), vec![None; count], None),
+            Statement::DescribeQuery { .. } | Statement::Summarize { .. } if count > 0 => {
+                let mistake =
+                    SqlMistake::new("elt::sql::parameters", "values cannot be given to this statement");
+                return Err(mistake.help("write the values into the query").into());
+            }
+            report => {
+                let schema = match report {
+                    // Its columns are known, and to find its rows all others would have to be read.
+                    Statement::Summarize { .. } => super::summarize::columns(),
+                    _ => Arc::clone(Box::pin(self.execute(sql)).await?.schema()),
+                };
+                prepared(StatementKind::Report, schema, vec![None; count], None)
+            }
+        })
+    }
+
+    /// The columns of a query with places, and the types that it gives them.
+    async fn with_places(
+        &self,
+        statement: ast::Statement,
+        count: usize,
+    ) -> Result<(SchemaRef, Vec<Option<DataType>>), QueryError> {
+        let plan = Box::pin(self.plan(statement)).await?;
+        let types = types(&plan, count)?;
+        Ok((self.columns_given(plan)?, types))
+    }
+
+    /// The types of the places of a statement that writes, as far as the engine can tell them.
+    async fn types_written(&self, statement: ast::Statement, count: usize) -> Vec<Option<DataType>> {
+        let statement = EngineStatement::Statement(Box::new(statement));
+        let plan = Box::pin(self.context.state().statement_to_plan(statement)).await;
+        let types = plan.map_err(QueryError::from).and_then(|plan| types(&plan, count));
+        types.unwrap_or_else(|_| vec![None; count])
+    }
+}
+
+fn types(plan: &LogicalPlan, count: usize) -> Result<Vec<Option<DataType>>, QueryError> {
+    let known = plan.get_parameter_types()?;
+    Ok((1..=count).map(|number| known.get(&format!("${number}")).cloned().flatten()).collect())
+}
+
+/// The values by number. What nothing is known of is a text.
+fn named(types: &[Option<DataType>]) -> SchemaRef {
+    let field = |(at, data_type): (usize, &Option<DataType>)| {
+        let known = data_type.clone().filter(|data_type| *data_type != DataType::Null);
+        Field::new(format!("parameter_{}", at + 1), known.unwrap_or(DataType::Utf8), true)
+    };
+    Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()))
+}
+
+/// What a `SET` sets; nothing for other statements.
+fn setting(statement: &ast::Statement) -> Result<Option<StatementKind>, SqlMistake> {
+    let ast::Statement::Set(set) = statement else { return Ok(None) };
+    let (name, value) = match set {
+        ast::Set::SingleAssignment { variable, values, .. } if values.len() == 1 => {
+            (variable.to_string(), &values[0])
+        }
+        ast::Set::SetTimeZone { value, .. } => ("timezone".to_owned(), value),
+        _ => {
+            let mistake = SqlMistake::new("elt::sql::setting", format!("cannot `{set}`"));
+            return Err(mistake.help("write `set name = value`, one at a time"));
+        }
+    };
+    let value = match value {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::SingleQuotedString(text) | ast::Value::DoubleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    };
+    let is_default = value.eq_ignore_ascii_case("default");
+    let name = name.to_lowercase().replace('"', "");
+    Ok(Some(StatementKind::Setting { name, value: (!is_default).then_some(value) }))
+}

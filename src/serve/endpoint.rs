@@ -1,0 +1,196 @@
+//! How is a statement answered?
+//!
+//! In two steps, as the protocol has it: first its columns are promised and a ticket is given, then the ticket is
+//! exchanged for the rows. A query is planned in the first step, on one release, and run in the second, as it was planned.
+//! What writes is executed in the first step, once, and its ticket stands for what it told: a client that
+//! never fetches has written all the same, and one that fetches twice has not written twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use tokio::sync::watch;
+use tonic::{Code, Status};
+
+use super::clients::{Agreed, Client, Clients};
+use super::error::{error_status, query_status};
+use super::statements::{Answer, Statements};
+use super::wire::wire_schema;
+use super::workers::Workers;
+use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, bound};
+
+/// A lakehouse that programs ask over the wire.
+pub(super) struct Endpoint {
+    pub(super) lakehouse: Lakehouse,
+    pub(super) clients: Clients,
+    pub(super) statements: Arc<Statements>,
+    pub(super) workers: Workers,
+    /// Whether new statements are refused.
+    pub(super) closing: AtomicBool,
+    /// Turns true when statements at work are to stop.
+    pub(super) stopped: watch::Sender<bool>,
+}
+
+/// A promise: the columns, and the handle to fetch the rows with.
+pub(super) struct Promise {
+    pub(super) schema: SchemaRef,
+    pub(super) handle: String,
+    /// The token of the client that the caller has become.
+    pub(super) token: Option<String>,
+}
+
+/// What a statement did that writes.
+pub(super) struct Done {
+    /// Rows inserted, updated and deleted.
+    pub(super) rows: i64,
+    /// What it tells.
+    told: Vec<RecordBatch>,
+    told_schema: SchemaRef,
+}
+
+impl Endpoint {
+    /// A session of the release that the client reads now.
+    pub(super) async fn session(&self, agreed: &Agreed) -> Result<Session, Status> {
+        if self.closing.load(Ordering::Relaxed) {
+            return Err(Status::unavailable("the server is stopping\nhelp: try again in a moment"));
+        }
+        let lakehouse = self.lakehouse.clone();
+        let manner = agreed.manner.clone();
+        self.workers
+            .run(async move { lakehouse.session_as(&manner).await.map_err(|error| error_status(&error)) })
+            .await
+    }
+
+    /// Reads a statement, and plans it if it is a query.
+    pub(super) async fn prepare(&self, agreed: &Agreed, sql: &str) -> Result<Prepared, Status> {
+        let session = self.session(agreed).await?;
+        let sql = sql.to_owned();
+        self.workers.run(async move { Box::pin(session.prepare(&sql)).await.map_err(query_status) }).await
+    }
+
+    /// Promises the answer to a statement; if it writes, or sets something, that is done now.
+    pub(super) async fn promise(
+        &self,
+        client: &Arc<Client>,
+        sql: &str,
+        values: Option<&RecordBatch>,
+    ) -> Result<Promise, Status> {
+        let sql = with_values(sql, values)?;
+        let agreed = client.agreed();
+        let prepared = self.prepare(&agreed, &sql).await?;
+        if !prepared.parameters.fields().is_empty() {
+            let text = "the statement has places for values and was given none\nhelp: prepare it, and bind values to it";
+            return Err(Status::invalid_argument(text));
+        }
+        let handle = self.lakehouse.world().id();
+        let mut token = None;
+        let (schema, answer) = match &prepared.kind {
+            StatementKind::Query | StatementKind::Report => {
+                (wire_schema(&prepared.schema, agreed.wire), Answer::Query(Box::new(prepared)))
+            }
+            StatementKind::Setting { name, value } => {
+                token = self.set(client, name, value.as_deref()).await?;
+                let (schema, rows) = self.setting(name, value.as_deref());
+                (wire_schema(&schema, agreed.wire), Answer::Rows(vec![rows]))
+            }
+            StatementKind::Write => {
+                let done = self.write(client, &sql).await?;
+                (wire_schema(&done.told_schema, agreed.wire), Answer::Rows(done.told))
+            }
+        };
+        self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer);
+        Ok(Promise { schema, handle, token })
+    }
+
+    /// Executes statements that write, each as one release; stops at the first that fails. Returns how many rows changed.
+    pub(super) async fn update(
+        &self,
+        client: &Arc<Client>,
+        statements: &[String],
+    ) -> Result<(i64, Option<String>), Status> {
+        let (mut rows, mut token) = (0, None);
+        for (at, sql) in statements.iter().enumerate() {
+            let prepared = self.prepare(&client.agreed(), sql).await?;
+            let done = match &prepared.kind {
+                StatementKind::Write => self.write(client, sql).await.map(|done| rows += done.rows),
+                StatementKind::Setting { name, value } => self
+                    .set(client, name, value.as_deref())
+                    .await
+                    .map(|fresh| token = fresh)
+                    .map_err(Status::from),
+                StatementKind::Query | StatementKind::Report => Err(Status::invalid_argument(
+                    "the statement gives rows and changes nothing\nhelp: execute it as a query",
+                )),
+            };
+            done.map_err(|status| match at {
+                0 => status,
+                _ => Status::new(
+                    status.code(),
+                    format!(
+                        "{}\n{at} of {} statements were published before",
+                        status.message(),
+                        statements.len()
+                    ),
+                ),
+            })?;
+        }
+        Ok((rows, token))
+    }
+
+    /// Executes a statement that writes, and publishes it as one release.
+    async fn write(&self, client: &Client, sql: &str) -> Result<Done, Status> {
+        may_write(client)?;
+        let agreed = client.agreed();
+        let session = self.session(&agreed).await?;
+        let turn = self.workers.turn().await?;
+        let (lakehouse, sql) = (self.lakehouse.used_by(&client.user), sql.to_owned());
+        let work = async move {
+            let _turn = turn;
+            let (outcome, _) = Box::pin(lakehouse.execute(&session, &sql)).await.map_err(query_status)?;
+            let told_schema = Arc::clone(outcome.schema());
+            let told = outcome.collect().await.map_err(query_status)?;
+            Ok(Done { rows: rows_changed(&told), told, told_schema })
+        };
+        self.workers.run_in_time(work).await
+    }
+}
+
+/// Refuses whoever may only read, and whoever reads an earlier release.
+pub(super) fn may_write(client: &Client) -> Result<(), Status> {
+    if client.role != Role::Writes {
+        return Err(Status::permission_denied(
+            "this changes tables, and you may only read\nhelp: `elt serve --writable` lets whoever has its token write; a user of elt.yml needs `role: writes`",
+        ));
+    }
+    match client.agreed().manner.release {
+        Some(release) => Err(Status::failed_precondition(format!(
+            "release {release} is read here, and a release never changes\nhelp: `set elt.release = default` goes back to the newest"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The statement with values in its places, if there are any.
+fn with_values(sql: &str, values: Option<&RecordBatch>) -> Result<String, Status> {
+    let Some(values) = values else { return Ok(sql.to_owned()) };
+    match values.num_rows() {
+        1 => bound(sql, values, 0).map_err(|mistake| query_status(mistake.into())),
+        0 if values.num_columns() == 0 => Ok(sql.to_owned()),
+        rows => Err(Status::new(
+            Code::InvalidArgument,
+            format!("a query takes one row of values and was given {rows}\nhelp: ask once for each row"),
+        )),
+    }
+}
+
+/// The sum of what a statement that writes told.
+fn rows_changed(told: &[RecordBatch]) -> i64 {
+    let counts = ["rows_inserted", "rows_updated", "rows_deleted"];
+    let count = |batch: &RecordBatch, name: &str| -> i64 {
+        let column =
+            batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>().cloned());
+        column.map_or(0, |column| column.iter().flatten().sum())
+    };
+    told.iter().map(|batch| counts.iter().map(|name| count(batch, name)).sum::<i64>()).sum()
+}

@@ -1,0 +1,31 @@
+//! How do programs ask, over the wire?
+//!
+//! Arrow Flight SQL: the protocol of ADBC (Python, R, Go), JDBC and ODBC drivers. A [`Server`] listens; who is let in is a
+//! client of its own (`clients`), whose statements an endpoint answers (`endpoint`) through the same verbs of the front door as the
+//! command line, so that they mean the same. Everybody sees one release in a statement, and the newest in the next.
+//!
+//! Reading order: `flight` (which call asks for what), `endpoint` (how a statement is answered), `stream` (how rows travel), `wire`
+//! (which columns are promised, and sent), `put`, `actions`, `settings`; `metadata` and `facts` are what drivers ask before
+//! anybody types a statement.
+//!
+//! Not here: what a statement means (`query`), and what is printed, which is the command line's.
+
+mod actions;
+mod clients;
+mod endpoint;
+mod error;
+mod facts;
+mod flight;
+mod messages;
+mod metadata;
+mod put;
+mod server;
+mod settings;
+mod statements;
+mod stream;
+mod users;
+mod wire;
+mod workers;
+
+pub use server::{ServeOptions, Server, Tls, Token};
+pub use workers::ServeLimits;

@@ -1,0 +1,196 @@
+//! How does the server begin, and how does it end?
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server as Transport, ServerTlsConfig};
+
+use super::clients::{Clients, new_token};
+use super::endpoint::Endpoint;
+use super::flight::Flight;
+use super::statements::Statements;
+use super::users::Users;
+use super::workers::{ServeLimits, Workers};
+use crate::base::{Error, ErrorKind, Result};
+use crate::lakehouse::{Lakehouse, Role};
+
+/// Bytes of a message that a client may send: some drivers send a table in one.
+const LARGEST_MESSAGE: usize = 256 << 20;
+
+/// Where a server listens, and whom it lets in.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The address; with port 0 the system picks one.
+    pub listen: SocketAddr,
+    /// The token that lets in.
+    pub token: Token,
+    /// What whoever has the token may do.
+    pub role: Role,
+    /// The certificate, if what is sent is to be encrypted.
+    pub tls: Option<Tls>,
+    /// How much at once, and how long.
+    pub limits: ServeLimits,
+}
+
+/// The token that lets in whoever shows it, under any name.
+#[derive(Clone, Debug)]
+pub enum Token {
+    /// This one.
+    Given(String),
+    /// A new one.
+    New,
+    /// There is none: users have passwords.
+    None,
+}
+
+/// The files of a certificate, both in PEM.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificate, and those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// A server that listens, and answers once it is run.
+pub struct Server {
+    endpoint: Arc<Endpoint>,
+    listener: TcpListener,
+    address: SocketAddr,
+    token: Option<String>,
+    identity: Option<Identity>,
+}
+
+impl Server {
+    /// Takes the address. Nobody is answered before [`Server::run`].
+    ///
+    /// # Errors
+    /// The address is taken, or the certificate cannot be read.
+    pub async fn bind(lakehouse: Lakehouse, options: ServeOptions) -> Result<Self> {
+        let identity = options.tls.as_ref().map(identity).transpose()?;
+        let cannot = |error: std::io::Error| {
+            Error::user(
+                "elt::serve::listen",
+                format!("cannot listen at {}: {error}", options.listen),
+                "another program may listen there: give another address, `--listen 127.0.0.1:0` takes a free port",
+            )
+        };
+        let listener = TcpListener::bind(options.listen).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let world = lakehouse.world().clone();
+        let token = match options.token {
+            Token::Given(token) => Some(token),
+            Token::New => Some(new_token(&world)),
+            Token::None => None,
+        };
+        let workers = Workers::new(options.limits).map_err(|error| {
+            Error::user(
+                "elt::serve::threads",
+                format!("cannot start: {error}"),
+                "free some memory or threads",
+            )
+        })?;
+        let (stopped, _) = watch::channel(false);
+        let endpoint = Endpoint {
+            clients: Clients::new(Users::with(lakehouse.clone(), token.as_deref(), options.role), world),
+            lakehouse,
+            statements: Arc::new(Statements::new()),
+            workers,
+            closing: AtomicBool::new(false),
+            stopped,
+        };
+        Ok(Self { endpoint: Arc::new(endpoint), listener, address, token, identity })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The token that lets in, if there is one.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// Whether what is sent is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// Answers until `enough` has come; then takes nothing new, and leaves what is at work some time.
+    pub async fn run(self, enough: impl Future<Output = ()> + Send) -> Result<()> {
+        let Self { endpoint, listener, identity, .. } = self;
+        let failed = |error: tonic::transport::Error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            Error::new(
+                ErrorKind::Unavailable,
+                crate::base::Diagnostic::error("elt::serve", format!("the server ended: {error} {cause}"))
+                    .help("start it again"),
+            )
+        };
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<FlightServiceServer<Flight>>().await;
+        let flight = FlightServiceServer::new(Flight(Arc::clone(&endpoint)))
+            .max_decoding_message_size(LARGEST_MESSAGE)
+            .max_encoding_message_size(usize::MAX);
+        let mut transport = Transport::builder()
+            .http2_adaptive_window(Some(true))
+            .http2_keepalive_interval(Some(Duration::from_secs(60)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+            // Some drivers send long tokens and options of theirs in headers.
+            .http2_max_header_list_size(64 << 10)
+            .max_concurrent_streams(1024);
+        if let Some(identity) = identity {
+            // Two providers are in the tree, and rustls does not choose. If the program has chosen already, that holds.
+            drop(rustls::crypto::ring::default_provider().install_default());
+            transport = transport.tls_config(ServerTlsConfig::new().identity(identity)).map_err(failed)?;
+        }
+        let incoming = TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .with_keepalive(Some(Duration::from_secs(60)));
+        let (stop, told) = oneshot::channel::<()>();
+        let serving = transport.add_service(health_service).add_service(flight).serve_with_incoming_shutdown(
+            incoming,
+            async {
+                drop(told.await);
+            },
+        );
+        let mut serving = Box::pin(serving);
+        tokio::select! {
+            ended = &mut serving => return ended.map_err(failed),
+            () = enough => {}
+        }
+        endpoint.closing.store(true, Ordering::Relaxed);
+        drop(stop);
+        let grace = endpoint.workers.limits.grace;
+        if let Ok(ended) = tokio::time::timeout(grace, &mut serving).await {
+            return ended.map_err(failed);
+        }
+        endpoint.stopped.send_replace(true);
+        // What was stopped says so; whoever does not listen to that is left.
+        match tokio::time::timeout(Duration::from_secs(2), serving).await {
+            Ok(ended) => ended.map_err(failed),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn identity(tls: &Tls) -> Result<Identity> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| {
+            Error::user(
+                "elt::serve::tls",
+                format!("cannot read {}: {error}", path.display()),
+                "`--tls-cert` and `--tls-key` name the certificate and its key, both as PEM",
+            )
+        })
+    };
+    Ok(Identity::from_pem(read(&tls.certificate)?, read(&tls.key)?))
+}

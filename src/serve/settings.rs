@@ -1,0 +1,191 @@
+//! What can a client agree on?
+//!
+//! `SET name = value` and the protocol's session options are the same. What is not in the list of [`SETTINGS`] is refused:
+//! other settings of the engine could take memory or threads from everybody.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use tonic::Status;
+
+use super::clients::{Agreed, Client};
+use super::endpoint::Endpoint;
+use super::wire::Wire;
+use crate::base::{ReleaseNumber, did_you_mean};
+use crate::lakehouse::is_time_zone;
+
+/// The catalog that every table is in.
+pub(super) const CATALOG: &str = "elt";
+
+/// What can be set, each by all its names; the first is the one that is told.
+pub(super) const SETTINGS: [(Setting, &[&str]); 5] = [
+    (Setting::Catalog, &["catalog"]),
+    (Setting::Schema, &["schema", "elt.schema", "search_path"]),
+    (Setting::Release, &["elt.release", "release"]),
+    (
+        Setting::TimeZone,
+        &["timezone", "time_zone", "elt.time_zone", "datafusion.execution.time_zone", "time.zone"],
+    ),
+    (Setting::ArrowNative, &["elt.arrow_native", "arrow_native"]),
+];
+
+/// Something that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    Catalog,
+    Schema,
+    Release,
+    TimeZone,
+    ArrowNative,
+}
+
+impl Setting {
+    fn named(name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
+        SETTINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(setting, _)| *setting)
+    }
+}
+
+/// Why something was not set.
+pub(super) enum NotSet {
+    /// There is no such setting.
+    Name(String),
+    /// It cannot be set to this.
+    Value(String),
+    /// Something else went wrong.
+    Other(Status),
+}
+
+impl From<NotSet> for Status {
+    fn from(error: NotSet) -> Self {
+        match error {
+            NotSet::Name(text) | NotSet::Value(text) => Self::invalid_argument(text),
+            NotSet::Other(status) => status,
+        }
+    }
+}
+
+impl Endpoint {
+    /// Agrees on something with a client; nothing as a value goes back to how it was at first. Returns the
+    /// token of the client that the caller has become, if it shared one with others.
+    pub(super) async fn set(
+        &self,
+        client: &Arc<Client>,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<Option<String>, NotSet> {
+        let wanted = self.wanted(client.agreed(), name, value).await?;
+        Ok(self.keep(client, wanted))
+    }
+
+    /// Holds what was agreed on.
+    pub(super) fn keep(&self, client: &Arc<Client>, wanted: Agreed) -> Option<String> {
+        if wanted == client.agreed() {
+            return None;
+        }
+        if client.shared {
+            return Some(self.clients.apart(client, wanted));
+        }
+        client.agree(wanted);
+        None
+    }
+
+    /// What would be agreed on with one thing more.
+    pub(super) async fn wanted(
+        &self,
+        mut agreed: Agreed,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<Agreed, NotSet> {
+        let Some(setting) = Setting::named(name) else {
+            let all: Vec<&str> = SETTINGS.iter().map(|(_, names)| names[0]).collect();
+            let help = did_you_mean(name, all.iter().copied())
+                .unwrap_or_else(|| format!("there are: {}", all.join(", ")));
+            return Err(NotSet::Name(format!("`{name}` cannot be set here\nhelp: {help}")));
+        };
+        let value = value.filter(|value| !value.is_empty());
+        let wrong = |because: String, help: &str| Err(NotSet::Value(format!("{because}\nhelp: {help}")));
+        match (setting, value) {
+            (Setting::Catalog, None) => {}
+            (Setting::Catalog, Some(catalog)) if catalog.eq_ignore_ascii_case(CATALOG) => {}
+            (Setting::Catalog, Some(catalog)) => {
+                return wrong(
+                    format!("there is no catalog `{catalog}`"),
+                    "every table is in the catalog `elt`",
+                );
+            }
+            (Setting::Schema, None) => agreed.manner.schema = None,
+            (Setting::Schema, Some(schema)) => {
+                let schema = schema.to_lowercase();
+                let session = self.session(&agreed).await.map_err(NotSet::Other)?;
+                let mut known = session.scope().schemas();
+                known.push(self.lakehouse.default_schema().to_owned());
+                if !known.contains(&schema) {
+                    let help = did_you_mean(&schema, known.iter().map(String::as_str));
+                    return wrong(
+                        format!("there is no schema `{schema}`"),
+                        &help.unwrap_or_else(|| format!("there are: {}", known.join(", "))),
+                    );
+                }
+                agreed.manner.schema = Some(schema);
+            }
+            (Setting::Release, None) => agreed.manner.release = None,
+            (Setting::Release, Some(number)) if number.eq_ignore_ascii_case("latest") => {
+                agreed.manner.release = None;
+            }
+            (Setting::Release, Some(number)) => {
+                let Ok(number) = number.parse::<u64>() else {
+                    return wrong(
+                        format!("`{number}` is not a release"),
+                        "write `set elt.release = 3`, or `default`",
+                    );
+                };
+                agreed.manner.release = Some(ReleaseNumber(number));
+                self.session(&agreed).await.map_err(NotSet::Other)?;
+            }
+            (Setting::TimeZone, None) => agreed.manner.time_zone = None,
+            (Setting::TimeZone, Some(zone)) if is_time_zone(zone) => {
+                agreed.manner.time_zone = Some(zone.to_owned());
+            }
+            (Setting::TimeZone, Some(zone)) => {
+                return wrong(
+                    format!("there is no time zone `{zone}`"),
+                    "write `Europe/Berlin`, `UTC` or `+02:00`",
+                );
+            }
+            (Setting::ArrowNative, None) => agreed.wire = Wire::Plain,
+            (Setting::ArrowNative, Some(value)) => match value.to_lowercase().as_str() {
+                "true" | "on" | "1" => agreed.wire = Wire::Native,
+                "false" | "off" | "0" => agreed.wire = Wire::Plain,
+                _ => return wrong(format!("`{value}` is neither true nor false"), "write `true` or `false`"),
+            },
+        }
+        Ok(agreed)
+    }
+
+    /// What holds, by the names that are told.
+    pub(super) fn told(&self, agreed: &Agreed) -> Vec<(&'static str, String)> {
+        let told = |setting| match setting {
+            Setting::Catalog => Some(CATALOG.to_owned()),
+            Setting::Schema => {
+                let own = || self.lakehouse.default_schema().to_owned();
+                Some(agreed.manner.schema.clone().unwrap_or_else(own))
+            }
+            Setting::Release => agreed.manner.release.map(|number| number.to_string()),
+            Setting::TimeZone => agreed.manner.time_zone.clone(),
+            Setting::ArrowNative => Some((agreed.wire == Wire::Native).to_string()),
+        };
+        SETTINGS.iter().filter_map(|(setting, names)| Some((names[0], told(*setting)?))).collect()
+    }
+
+    /// What a `SET` tells.
+    pub(super) fn setting(&self, name: &str, value: Option<&str>) -> (SchemaRef, RecordBatch) {
+        let text = |name: &str| Field::new(name, DataType::Utf8, true);
+        let schema = Arc::new(Schema::new(vec![text("name"), text("value")]));
+        let columns: Vec<arrow::array::ArrayRef> =
+            vec![Arc::new(StringArray::from(vec![name])), Arc::new(StringArray::from(vec![value]))];
+        let rows = RecordBatch::try_new(Arc::clone(&schema), columns).expect("two columns of one row");
+        (schema, rows)
+    }
+}

@@ -1,0 +1,198 @@
+//! Which answers were promised, and which statements prepared?
+//!
+//! A ticket names an answer: a query that was planned and waits to be run, or the rows that a statement gave
+//! when it was executed, once. Handles are chance, never the text of a statement; whose they are is looked at.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::clients::{Client, locked};
+use crate::lakehouse::Prepared;
+
+/// How long a promised answer can be fetched.
+const FETCHABLE: Duration = Duration::from_secs(600);
+
+/// How long a prepared statement is kept that nobody uses.
+const USABLE: Duration = Duration::from_secs(24 * 3600);
+
+/// Things of one kind kept at once. One more, and the oldest goes.
+const MOST: usize = 10_000;
+
+/// An answer that was promised.
+pub(super) struct Promised {
+    owner: String,
+    /// The columns, as promised.
+    pub(super) schema: SchemaRef,
+    pub(super) answer: Answer,
+    /// Turns true when the answer is no longer wanted.
+    pub(super) cancelled: watch::Sender<bool>,
+}
+
+pub(super) enum Answer {
+    /// To be run.
+    Query(Box<Prepared>),
+    /// Known.
+    Rows(Vec<RecordBatch>),
+}
+
+/// A statement that waits for values.
+#[derive(Clone)]
+pub(super) struct Statement {
+    owner: String,
+    pub(super) sql: String,
+    /// The values that were given last.
+    pub(super) values: Option<RecordBatch>,
+}
+
+impl Statement {
+    pub(super) fn new(client: &Client, sql: String) -> Self {
+        Self { owner: client.user.clone(), sql, values: None }
+    }
+}
+
+/// What the server remembers from one call to the next.
+pub(super) struct Statements {
+    promised: Shelf<Arc<Promised>>,
+    sent: Mutex<HashMap<String, Arc<Promised>>>,
+    prepared: Shelf<Statement>,
+}
+
+/// An answer on its way.
+pub(super) struct Sending {
+    statements: Arc<Statements>,
+    handle: String,
+    /// Whether the last row was sent.
+    whole: bool,
+}
+
+impl Sending {
+    /// The last row was sent: nobody needs the answer once more.
+    pub(super) fn done(&mut self) {
+        self.whole = true;
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        locked(&self.statements.sent).remove(&self.handle);
+        if self.whole {
+            self.statements.promised.take(&self.handle);
+        }
+    }
+}
+
+impl Statements {
+    pub(super) fn new() -> Self {
+        Self { promised: Shelf::new(FETCHABLE), sent: Mutex::default(), prepared: Shelf::new(USABLE) }
+    }
+
+    /// Remembers an answer under a handle.
+    pub(super) fn promise(&self, handle: String, client: &Client, schema: SchemaRef, answer: Answer) {
+        let (cancelled, _) = watch::channel(false);
+        let promised = Promised { owner: client.user.clone(), schema, answer, cancelled };
+        self.promised.put(handle, Arc::new(promised));
+    }
+
+    /// The answer that a ticket names.
+    pub(super) fn promised(&self, handle: &[u8], client: &Client) -> Result<Arc<Promised>, Status> {
+        let found = text(handle).and_then(|handle| self.promised.get(handle));
+        found.filter(|promised| promised.owner == client.user).ok_or_else(|| {
+            Status::not_found("this ticket is not known any more\nhelp: run the statement again; answers can be fetched for ten minutes")
+        })
+    }
+
+    /// Stops an answer, whether it is being sent or not. Returns whether there was one.
+    pub(super) fn cancel(&self, handle: &[u8], client: &Client) -> bool {
+        let Some(name) = text(handle) else { return false };
+        let sent = locked(&self.sent).get(name).cloned().filter(|promised| promised.owner == client.user);
+        let Some(promised) = sent.or_else(|| self.promised(handle, client).ok()) else { return false };
+        promised.cancelled.send_replace(true);
+        self.promised.take(name);
+        true
+    }
+
+    /// Takes note that an answer is being sent. It can be cancelled until what is returned is dropped.
+    pub(super) fn sending(self: &Arc<Self>, handle: &[u8], promised: &Arc<Promised>) -> Sending {
+        let handle = text(handle).unwrap_or_default().to_owned();
+        locked(&self.sent).insert(handle.clone(), Arc::clone(promised));
+        Sending { statements: Arc::clone(self), handle, whole: false }
+    }
+
+    /// Remembers a statement under a handle.
+    pub(super) fn prepare(&self, handle: String, statement: Statement) {
+        self.prepared.put(handle, statement);
+    }
+
+    /// The statement of a handle.
+    pub(super) fn prepared(&self, handle: &[u8], client: &Client) -> Result<Statement, Status> {
+        let found = text(handle).and_then(|handle| self.prepared.get(handle));
+        found.filter(|statement| statement.owner == client.user).ok_or_else(|| {
+            Status::not_found("this prepared statement is not known any more\nhelp: prepare it again")
+        })
+    }
+
+    /// Gives a prepared statement its values.
+    pub(super) fn bind(&self, handle: &[u8], client: &Client, values: RecordBatch) -> Result<(), Status> {
+        let mut statement = self.prepared(handle, client)?;
+        statement.values = Some(values);
+        if let Some(handle) = text(handle) {
+            self.prepared.put(handle.to_owned(), statement);
+        }
+        Ok(())
+    }
+
+    /// Forgets a prepared statement. One that is not there is forgotten already.
+    pub(super) fn close(&self, handle: &[u8], client: &Client) {
+        if let (Ok(_), Some(handle)) = (self.prepared(handle, client), text(handle)) {
+            self.prepared.take(handle);
+        }
+    }
+}
+
+fn text(handle: &[u8]) -> Option<&str> {
+    std::str::from_utf8(handle).ok()
+}
+
+/// Things by handle, each for a time after it was last used.
+struct Shelf<T> {
+    things: Mutex<HashMap<String, (Instant, T)>>,
+    kept: Duration,
+}
+
+impl<T: Clone> Shelf<T> {
+    fn new(kept: Duration) -> Self {
+        Self { things: Mutex::default(), kept }
+    }
+
+    fn put(&self, handle: String, thing: T) {
+        let mut things = locked(&self.things);
+        if things.len() >= MOST {
+            let oldest = things.iter().min_by_key(|(_, (used, _))| *used).map(|(handle, _)| handle.clone());
+            oldest.and_then(|handle| things.remove(&handle));
+        }
+        // Dropping what is too old is put off until there is something to keep.
+        things.retain(|_, (used, _)| used.elapsed() < self.kept);
+        things.insert(handle, (Instant::now(), thing));
+    }
+
+    fn get(&self, handle: &str) -> Option<T> {
+        let mut things = locked(&self.things);
+        let (used, thing) = things.get_mut(handle)?;
+        if used.elapsed() >= self.kept {
+            things.remove(handle);
+            return None;
+        }
+        *used = Instant::now();
+        Some(thing.clone())
+    }
+
+    fn take(&self, handle: &str) {
+        locked(&self.things).remove(handle);
+    }
+}
