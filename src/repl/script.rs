@@ -90,6 +90,7 @@ mod tests {
     #[tokio::test]
     async fn a_mistake_without_a_place_is_shown_by_its_statement_if_there_are_others() {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("lake")).unwrap();
         let both = told(folder.path(), "select 1;\ndrop table t\n;", Format::Csv).await;
         assert!(both.contains("q.sql:2:1") && both.contains("in this statement"), "{both}");
         let alone = told(folder.path(), "drop table t;\n", Format::Csv).await;
