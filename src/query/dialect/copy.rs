@@ -473,7 +473,7 @@ mod tests {
             ("copy to 'x'", "COPY does not say which rows", Some((1, 6))),
             ("copy t from 'x.csv'", "COPY … FROM is not supported", Some((1, 8))),
             ("copy t to x.csv", "the file stands in single quotes here", Some((1, 11))),
-            ("copy (select 1 to 'x'", "a bracket is not closed", Some((1, 18))),
+            ("copy (select 1 to 'x'", "a bracket is not closed", Some((1, 19))),
             ("copy (delete from t) to 'x'", "only the rows of a query can be copied to a file", None),
             ("copy t to 'x' (header, HEADER)", "`HEADER` is there twice", Some((1, 24))),
             ("copy t to 'x' csv", "`csv` is not expected here", Some((1, 15))),
