@@ -1,6 +1,6 @@
 //! Which tables does a lake hold, and what was already read of them?
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,10 @@ use crate::base::{TableName, TableVersion, World};
 use crate::lake::{Lake, layout};
 
 /// What was read already.
-type Known = HashMap<(TableName, TableVersion), Arc<Snapshot>>;
+type Known = BTreeMap<(TableName, TableVersion), Arc<Snapshot>>;
+
+/// So many versions of a table are remembered: a server lives through thousands.
+const REMEMBERED: usize = 16;
 
 /// The tables of one lake. Cheap to clone; clones share what was read.
 #[derive(Clone)]
@@ -120,7 +123,7 @@ impl Tables {
         }
     }
 
-    /// The table at `version`. Read once, then remembered: versions never change.
+    /// The table at `version`. Read once, then remembered for a while: versions never change.
     ///
     /// # Errors
     /// [`TableError::NoSuchVersion`], or [`TableError::TornCommit`] if the commit that made the
@@ -136,7 +139,15 @@ impl Tables {
         }
         self.check_commit(table, version).await?;
         let snapshot = Arc::new(Snapshot::read(self, table, version).await?);
-        self.snapshots.lock().expect("no holder panics").insert(key, Arc::clone(&snapshot));
+        let mut known = self.snapshots.lock().expect("no holder panics");
+        known.insert(key.clone(), Arc::clone(&snapshot));
+        let of_table = (table.clone(), TableVersion(0))..=(table.clone(), TableVersion(u64::MAX));
+        let versions: Vec<_> = known.range(of_table).map(|(version, _)| version.clone()).collect();
+        if versions.len() > REMEMBERED
+            && let Some(oldest) = versions.into_iter().find(|version| *version != key)
+        {
+            known.remove(&oldest);
+        }
         Ok(snapshot)
     }
 
