@@ -88,7 +88,7 @@ impl FileSchema {
             let (tables, name) = self.tables.outside(place)?;
             let version = match version {
                 Some(version) => TableVersion(version),
-                None => tables.head(&name).await?.ok_or_else(|| missing(place))?,
+                None => tables.head(&name).await?.ok_or_else(|| no_delta_table(place))?,
             };
             let snapshot = tables.snapshot(&name, version).await?;
             Ok::<_, QueryError>(tables.scan(&snapshot)?)
@@ -150,6 +150,11 @@ fn first_line(path: &std::path::Path) -> std::io::Result<String> {
 
 fn is_glob(path: &str) -> bool {
     path.contains(['*', '?', '['])
+}
+
+fn no_delta_table(place: &str) -> SqlMistake {
+    SqlMistake::new("elt::sql::no_such_file", format!("there is no Delta table in `{place}`"))
+        .help("name the folder that `_delta_log` is in; relative paths start in the folder that elt runs in")
 }
 
 fn missing(path: &str) -> SqlMistake {

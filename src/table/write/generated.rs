@@ -17,7 +17,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::rules::{show, simplified};
+use super::rules::{bad, planned, show};
 use crate::base::TableName;
 use crate::table::{Design, TableError, Tables};
 
@@ -48,27 +48,14 @@ impl Generated {
         for (at, field, text) in expressions {
             let context = tables.context();
             let known = DFSchema::try_from(Arc::clone(schema))?;
-            let planned = context
-                .parse_sql_expr(text, &known)
-                .and_then(|expr| always_the_same(&expr).map(|()| expr))
-                .and_then(|expr| {
-                    let others: Vec<_> = expr.column_refs().into_iter().map(|column| column.name()).collect();
-                    let is_other = |name: &&str| design.generation(name).is_none();
-                    match others.iter().all(is_other) {
-                        true => Ok(expr.clone()),
-                        false => {
-                            Err(plan("it is made of a generated column; write out that one's expression"))
-                        }
-                    }
-                })
-                .and_then(|expr| simplified(&context, expr, &known))
-                .and_then(|expr| context.create_physical_expr(expr, &known));
-            let value = planned.map_err(|error| TableError::BadConstraint {
-                table: table.clone(),
-                name: field.name().clone(),
-                condition: text.to_owned(),
-                because: error.strip_backtrace(),
-            })?;
+            let allowed = |expr: &Expr| {
+                always_the_same(expr)?;
+                match expr.column_refs().iter().all(|column| design.generation(column.name()).is_none()) {
+                    true => Ok(()),
+                    false => Err(plan("it is made of a generated column; write out that one's expression")),
+                }
+            };
+            let value = planned(&context, text, &known, &allowed).map_err(bad(table, field.name(), text))?;
             columns.push(Column { at, text: text.to_owned(), value });
         }
         Ok(Self { table: table.clone(), columns })

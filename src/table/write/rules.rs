@@ -46,17 +46,9 @@ impl Rules {
             let context = tables.context();
             let columns = DFSchema::try_from(Arc::clone(schema))?;
             for (name, condition) in named {
-                let planned = context
-                    .parse_sql_expr(condition, &columns)
-                    .and_then(|expr| simplified(&context, expr, &columns))
-                    .and_then(|expr| context.create_physical_expr(expr, &columns))
-                    .and_then(|expr| is_condition(expr, schema));
-                let holds = planned.map_err(|error| TableError::BadConstraint {
-                    table: table.clone(),
-                    name: name.to_owned(),
-                    condition: condition.to_owned(),
-                    because: error.strip_backtrace(),
-                })?;
+                let planned = planned(&context, condition, &columns, &|_| Ok(()));
+                let holds = planned.and_then(|expr| is_condition(expr, schema));
+                let holds = holds.map_err(bad(table, name, condition))?;
                 checks.push(Check { name: name.to_owned(), condition: condition.to_owned(), holds });
             }
         }
@@ -125,12 +117,26 @@ impl Rules {
     }
 }
 
-/// Functions such as `coalesce` and `now` have to be taken apart before they can be asked.
-pub(super) fn simplified(
+/// An expression that a table's design gives as text, ready to be asked of rows, if `allowed` has nothing against it.
+pub(super) fn planned(
     context: &SessionContext,
-    expr: Expr,
+    text: &str,
     columns: &DFSchema,
-) -> Result<Expr, DataFusionError> {
+    allowed: &dyn Fn(&Expr) -> Result<(), DataFusionError>,
+) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let expr = context.parse_sql_expr(text, columns)?;
+    allowed(&expr)?;
+    context.create_physical_expr(simplified(context, expr, columns)?, columns)
+}
+
+/// The error of an expression that cannot be asked.
+pub(super) fn bad(table: &TableName, name: &str, text: &str) -> impl FnOnce(DataFusionError) -> TableError {
+    let (table, name, condition) = (table.clone(), name.to_owned(), text.to_owned());
+    move |error| TableError::BadConstraint { table, name, condition, because: error.strip_backtrace() }
+}
+
+/// Functions such as `coalesce` and `now` have to be taken apart before they can be asked.
+fn simplified(context: &SessionContext, expr: Expr, columns: &DFSchema) -> Result<Expr, DataFusionError> {
     let state = context.state();
     let facts = SimplifyContext::builder()
         .with_schema(Arc::new(columns.clone()))

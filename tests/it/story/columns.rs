@@ -109,7 +109,7 @@ async fn a_delta_table_outside_the_lake_is_read_by_its_folder() {
     assert_snapshot!(story, @"
     sql: CREATE TABLE 1 0 0 1
     sql: INSERT 1 0 0 2
-    sql: no file matches `[folder]`, or it holds no rows
+    sql: there is no Delta table in `[folder]`
     sql: `x` is not a version: it is a number from 0 on
     sql: `header` is not an option of `delta_scan`
     ");
