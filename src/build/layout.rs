@@ -1,6 +1,6 @@
 //! How is a model's table kept?
 //!
-//! What the model says of its files and not of its rows: `write_mode`, `partition_by`, `tblproperties`, and with
+//! What the model says of its files and not of its rows: `write_mode`, `partition_by`, `cluster_by`, `tblproperties`, and with
 //! `persist_docs` its descriptions. It becomes part of the table's own design, so that every engine that writes
 //! to the table keeps to it.
 
@@ -14,6 +14,7 @@ use crate::table::{Change, Design, TableError, WriteMode};
 pub(super) struct Layout {
     write_mode: Option<WriteMode>,
     partition_by: Option<Vec<String>>,
+    cluster_by: Vec<String>,
     properties: Vec<(String, String)>,
     description: Option<String>,
     comments: Vec<(String, String)>,
@@ -44,6 +45,11 @@ impl Layout {
                 // A mapping is BigQuery's, by stretches of time; as folders these would be too many.
                 _ => None,
             },
+            cluster_by: match node.config.get("cluster_by") {
+                Some(Value::String(column)) => vec![column.clone()],
+                Some(Value::Array(columns)) => columns.iter().map(text).collect(),
+                _ => Vec::new(),
+            },
             properties: properties.map(|(key, value)| (key.clone(), text(value))).collect(),
             description: persists("relation").then(|| node.description.clone()),
             comments: match persists("columns") {
@@ -73,6 +79,12 @@ impl Layout {
         }
         if let Some(description) = &self.description {
             design = design.with_description(Some(description.clone()).filter(|text| !text.is_empty()));
+        }
+        // Expressions are another engine's.
+        if !self.cluster_by.is_empty()
+            && let Ok(clustered) = design.clone().clustered_by(&self.cluster_by)
+        {
+            design = clustered;
         }
         for (column, comment) in &self.comments {
             design = design.with_comment(column, comment);

@@ -266,7 +266,7 @@ pub const MODEL_CONFIG: Words = &[
     ("write_mode", Done),
     ("tblproperties", Done),
     ("partitioned_by", Idle),
-    ("cluster_by", Idle),
+    ("cluster_by", Done),
     ("sort", Idle),
     ("sort_type", Idle),
     ("dist", Idle),

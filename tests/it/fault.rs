@@ -345,7 +345,7 @@ async fn a_foreign_commit_in_the_middle_of_publishing_is_not_overwritten() {
 }
 
 /// Statements that write, each on a table whose rows are hidden, not copied, and that has two files.
-const STATEMENTS: [&str; 9] = [
+const STATEMENTS: [&str; 10] = [
     "insert into t values (9, 'new')",
     "update t set word = upper(word) where n > 1",
     "delete from t where n = 2",
@@ -355,6 +355,7 @@ const STATEMENTS: [&str; 9] = [
     "restore table t to version as of 1",
     "alter table t add column more date",
     "create or replace table t as select n from t",
+    "create table twin shallow clone t",
     "drop table t",
 ];
 

@@ -10,7 +10,7 @@ use super::convert::Convert;
 use super::copy::{Copy, CopyInto, CopyTo, copy};
 use super::from_first::select_all;
 use super::time_travel::spell_out_releases;
-use super::write::{OwnWrite, Vacuum, own_write, without_using_delta};
+use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
 use crate::query::SqlMistake;
 
 /// A statement, understood as far as words go.
@@ -92,7 +92,7 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
         Some(Copy::To(copy)) => return Ok(Statement::CopyTo(copy)),
         None => {}
     }
-    let statement = parse_tokens(without_using_delta(tokens))?;
+    let statement = parse_tokens(in_known_words(tokens))?;
     if writes(&statement) {
         return Ok(Statement::Write(Box::new(statement)));
     }

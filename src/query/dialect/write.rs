@@ -143,9 +143,20 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
     }
 }
 
-/// Takes `USING DELTA` out of a `CREATE TABLE`: there is no other format.
-pub(super) fn without_using_delta(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// Takes `USING DELTA` out of a `CREATE TABLE`, as there is no other format, and says `CLUSTER BY NONE` as the parser
+/// knows it.
+pub(super) fn in_known_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    if tokens.iter().find(solid).is_some_and(|first| is(first, "ALTER")) {
+        let words: Vec<TokenWithSpan> = tokens.iter().filter(solid).cloned().collect();
+        return match (0..words.len()).find(|at| are(&words[*at..], &["CLUSTER", "BY", "NONE"])) {
+            Some(at) => {
+                let none = spelled("drop clustering key", &words[at]);
+                words[..at].iter().cloned().chain(none).chain(words[at + 3..].iter().cloned()).collect()
+            }
+            None => tokens,
+        };
+    }
     let first: Vec<String> =
         tokens.iter().filter(solid).take(4).map(|token| token.token.to_string().to_uppercase()).collect();
     if first.first().map(String::as_str) != Some("CREATE") || !first.iter().any(|word| word == "TABLE") {

@@ -9,7 +9,7 @@ use sqlparser::ast::{
     Statement,
 };
 
-use super::create::{COLUMN_MAPPING, check_constraint, columns, property};
+use super::create::{COLUMN_MAPPING, check_constraint, cluster_columns, columns, property};
 use super::edits::by_name;
 use super::target::{Target, folded, item, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
@@ -169,6 +169,11 @@ async fn altered(
             let column = target.known_column(&ObjectName::from(vec![old_column_name]))?;
             renamed(target, schema, design, &column, &folded(&new_column_name))?
         }
+        A::ClusterBy { exprs } => {
+            let columns = cluster_columns(&exprs)?;
+            (schema, design.clustered_by(&columns)?)
+        }
+        A::DropClusteringKey => (schema, design.clustered_by(&[])?),
         A::RenameTable { .. } => {
             return Err(not_supported(
                 "RENAME TO",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use sqlparser::ast::{
     CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr, GeneratedAs,
-    HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value,
+    HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value, WrappedCollection,
 };
 
 use super::edits::by_name;
@@ -23,6 +23,7 @@ struct Declared {
     comments: Vec<(String, String)>,
     generated: Vec<(String, String)>,
     partition_by: Vec<String>,
+    cluster_by: Vec<String>,
     properties: Vec<(String, String)>,
     description: Option<String>,
 }
@@ -45,11 +46,7 @@ pub(super) async fn create(
         "CREATE TABLE … LIKE",
         "write `create table a as select * from b limit 0`",
     )?;
-    refuse_if(
-        create.cluster_by.is_some() || create.clustered_by.is_some(),
-        "CLUSTER BY",
-        "run `OPTIMIZE t ZORDER BY (columns)` after loading",
-    )?;
+    refuse_if(create.clustered_by.is_some(), "CLUSTERED BY … INTO BUCKETS", "write `CLUSTER BY (columns)`")?;
     refuse_if(create.partition_by.is_some(), "PARTITION BY", "write `PARTITIONED BY (columns)`")?;
     refuse_if(
         create.order_by.is_some()
@@ -104,6 +101,9 @@ pub(super) async fn create(
             select_of(&mut query).from = vec![alone(target.plain_factor())];
             create.query = Some(Box::new(query));
         }
+    }
+    if let Some(WrappedCollection::NoWrapping(by) | WrappedCollection::Parentheses(by)) = &create.cluster_by {
+        declared.cluster_by = cluster_columns(by)?;
     }
     if let HiveDistributionStyle::PARTITIONED { columns } = &create.hive_distribution {
         declared.partition_by = columns.iter().map(|column| folded(&column.name)).collect();
@@ -250,11 +250,33 @@ impl Declared {
         for (column, expression) in &self.generated {
             design = design.with_generation(column, expression);
         }
-        Ok(design
+        let design = design
             .partitioned_by(self.partition_by.clone())?
             .with_properties(self.properties.clone())
-            .with_description(self.description.clone()))
+            .with_description(self.description.clone());
+        match &self.cluster_by[..] {
+            [] => Ok(design),
+            columns => design.clustered_by(columns),
+        }
     }
+}
+
+/// The columns of a CLUSTER BY. `NONE` is none.
+pub(super) fn cluster_columns(by: &[Expr]) -> Result<Vec<String>, QueryError> {
+    let mut columns = Vec::new();
+    for expr in by {
+        match expr {
+            Expr::Identifier(name)
+                if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("none") => {}
+            Expr::Identifier(name) => columns.push(folded(name)),
+            Expr::Nested(inner) => columns.extend(cluster_columns(std::slice::from_ref(inner))?),
+            Expr::Tuple(several) => columns.extend(cluster_columns(several)?),
+            other => {
+                return Err(not_supported(&format!("CLUSTER BY {other}"), "name columns of the table"));
+            }
+        }
+    }
+    Ok(columns)
 }
 
 /// A property's name and value. `elt.writeMode` also says what other engines must know for it.

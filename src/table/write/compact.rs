@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datafusion::logical_expr::{Expr, SortExpr, ident};
 use futures::StreamExt;
 
 use super::files::RowsWriter;
-use super::zorder;
+use crate::table::clustering::sorted;
 use crate::table::{Change, DataFile, Operation, Scan, Snapshot, TableError, Tables};
 
 /// Which files to write again, and how.
@@ -15,7 +14,8 @@ use crate::table::{Change, DataFile, Operation, Scan, Snapshot, TableError, Tabl
 pub struct Compaction {
     /// Only these files; nothing means any.
     pub only: Option<BTreeSet<String>>,
-    /// Order rows so that near values of these columns are in near rows. Files that lie so already stay.
+    /// Order rows so that near values of these columns are in near rows; if none are named, as the table's own design
+    /// has it. Files that lie so already stay.
     pub order_by: Vec<String>,
     /// A file with fewer bytes of rows that count is small.
     pub small: u64,
@@ -46,19 +46,12 @@ pub async fn compact(
         return Ok(None);
     }
     let scan = Scan::new(base.table(), base.schema(), base.design().layout(), retire.clone());
-    let mut rows = tables.context().read_table(Arc::new(scan))?;
-    if !wanted.order_by.is_empty() {
-        let columns: Vec<Expr> = wanted.order_by.iter().map(ident).collect();
-        let place = match &columns[..] {
-            [column] => column.clone(),
-            several => zorder::place(rows.clone(), several).await?,
-        };
-        let order = base.partition_columns().iter().map(ident).chain([place]);
-        rows = rows.sort(order.map(|by| SortExpr::new(by, true, true)).collect())?;
-    }
+    let order_by = order_by(&base, wanted);
+    let rows = tables.context().read_table(Arc::new(scan))?;
+    let rows = sorted(rows, base.partition_columns(), &order_by).await?;
     let mut rows = rows.execute_stream().await?;
     let mut writer = RowsWriter::new(tables, base.table(), base.schema(), base.design())?;
-    if let Some(label) = label_of(&wanted.order_by) {
+    if let Some(label) = label_of(&order_by) {
         writer = writer.labelled(label);
     }
     while let Some(batch) = rows.next().await {
@@ -76,8 +69,17 @@ pub async fn compact(
 
 /// The files that [`compact`] would write again.
 pub fn worth_compacting(base: &Snapshot, wanted: &Compaction) -> Vec<DataFile> {
+    let order_by = order_by(base, wanted);
     let partitions = by_partition(base, wanted).into_values();
-    partitions.flat_map(|files| worth_writing_again(files, wanted)).collect()
+    partitions.flat_map(|files| worth_writing_again(files, wanted, &order_by)).collect()
+}
+
+/// The order that is asked for, else the one that the table always has.
+fn order_by(base: &Snapshot, wanted: &Compaction) -> Vec<String> {
+    match &wanted.order_by[..] {
+        [] => base.design().cluster_by(),
+        asked => asked.to_vec(),
+    }
 }
 
 /// The files that may be written again, by the values of their partition columns.
@@ -109,7 +111,7 @@ fn label_of(order_by: &[String]) -> Option<String> {
     (!order_by.is_empty()).then(|| format!("-z{:08x}", hasher.finalize()))
 }
 
-fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction) -> Vec<DataFile> {
+fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction, order_by: &[String]) -> Vec<DataFile> {
     let live = |file: &DataFile| match file.rows_in_file() {
         Some(rows) if rows > 0 => file.size().saturating_mul(file.rows().unwrap_or(rows)) / rows,
         _ => file.size(),
@@ -118,13 +120,14 @@ fn worth_writing_again(files: Vec<&DataFile>, wanted: &Compaction) -> Vec<DataFi
         file.hidden_rows().saturating_mul(wanted.hidden_one_in) >= file.rows_in_file().unwrap_or(u64::MAX)
     };
     let is_small = |file: &DataFile| live(file) < wanted.small;
-    if let Some(label) = label_of(&wanted.order_by) {
+    if let Some(label) = label_of(order_by) {
         // What lies in this order already stays, unless it is in pieces.
         let is_ordered = |file: &DataFile| file.path().contains(&label);
         let settled = |file: &DataFile| is_ordered(file) && !is_small(file) && !is_hollow(file);
         let anew: Vec<DataFile> = files.into_iter().filter(|file| !settled(file)).cloned().collect();
         let is_one_piece = matches!(&anew[..], [one] if is_ordered(one) && !is_hollow(one));
-        return if is_one_piece { Vec::new() } else { anew };
+        let is_too_few = wanted.at_least > 2 && anew.len() < wanted.at_least && !anew.iter().any(is_hollow);
+        return if is_one_piece || is_too_few { Vec::new() } else { anew };
     }
     let small = files.iter().filter(|file| is_small(file)).count();
     let many = small >= wanted.at_least.max(2);

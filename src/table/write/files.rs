@@ -27,6 +27,7 @@ use super::rules::Rules;
 use super::statistics::statistics_json;
 use crate::base::TableName;
 use crate::lake::layout;
+use crate::table::clustering::arranged;
 use crate::table::names::Names;
 use crate::table::schema::conform;
 use crate::table::{DataFile, Design, TableError, Tables};
@@ -46,9 +47,10 @@ pub(super) async fn write_rows(
     table: &TableName,
     schema: &SchemaRef,
     design: &Design,
-    mut rows: SendableRecordBatchStream,
+    rows: SendableRecordBatchStream,
 ) -> Result<(Vec<DataFile>, u64), TableError> {
     let mut writer = RowsWriter::new(tables, table, schema, design)?;
+    let mut rows = arranged(tables, schema, design, rows).await?;
     while let Some(batch) = rows.next().await {
         writer.push(&batch?).await?;
     }

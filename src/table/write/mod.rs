@@ -20,7 +20,6 @@ mod rules;
 mod share;
 mod statistics;
 mod touch;
-mod zorder;
 
 pub use append::{NewColumns, append};
 pub use compact::{Compaction, compact, worth_compacting};

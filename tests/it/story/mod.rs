@@ -5,6 +5,7 @@ mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
 mod cloning; // files that two tables have, and files that become one
+mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod edits;
