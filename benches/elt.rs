@@ -24,7 +24,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use elt::base::{Clock, Ids, TableName, Unwatched, World};
 use elt::lakehouse::{BuildRequest, Built, Lakehouse, Landed, OpenOptions, Session};
-use elt::release::{self, Goal, Proposal, ReleaseKind};
+use elt::release::{self, Goal, Learnt, Proposal, ReleaseKind};
 use elt::table::{Change, write};
 use tempfile::TempDir;
 
@@ -243,6 +243,7 @@ async fn one_row_each(lakehouse: &Lakehouse, count: u32) -> Proposal {
         run: lakehouse.world().id(),
         changes,
         views: BTreeMap::new(),
+        learnt: Learnt::default(),
         goal: Goal::Keep,
     }
 }

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
+use super::basis::{basis, learnt};
 use super::graph::{solid_parents, waits_for};
 use super::lookup::SessionLookup;
 use super::materialize::{Made, Making};
@@ -21,7 +22,7 @@ use super::{BuildError, data_test, unit_test};
 use crate::base::{Diagnostic, Ending, Event, Step, TableName, Watch, grouped};
 use crate::compile::{Lookup, Manifest, Materialization, Node, NodeId, NodeKind};
 use crate::query::{Limits, Scope, Session};
-use crate::release::View;
+use crate::release::{Basis, Memory, View};
 use crate::table::{Change, Effect};
 
 /// What is published if not everything is well.
@@ -58,7 +59,7 @@ pub struct Inputs<'a> {
 }
 
 /// A build, carried out and not published.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct BuildRun {
     /// What happened, in the order in which it ended.
     pub steps: Vec<StepReport>,
@@ -70,6 +71,8 @@ pub struct BuildRun {
     pub held_back: BTreeMap<TableName, String>,
     /// The nodes that were compiled only now, because their templates read the lake.
     pub late: BTreeMap<NodeId, Node>,
+    /// What the changes and views were made from, and the tests that held.
+    pub learnt: Memory,
     /// Names under which rows were staged; whatever lies under them is of no use any more.
     pub scratch: Vec<TableName>,
 }
@@ -119,6 +122,8 @@ struct Done {
     /// The node, if it was compiled only now.
     late: Option<Node>,
     messages: Vec<String>,
+    /// What it was made from.
+    basis: Basis,
 }
 
 /// What came of a step.
@@ -130,7 +135,7 @@ enum What {
 
 async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
     let node = inputs.manifest.node(&step.node);
-    let session = Session::new(scope, inputs.default_schema, Limits::default());
+    let session = Session::new(scope.apart(), inputs.default_schema, Limits::default());
     let (late, messages) = match node.is_late {
         true => {
             let (node, messages) = compile_late(inputs.manifest, node, &session).await?;
@@ -160,7 +165,8 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
         }
         _ => What::Made(Box::pin(making.make()).await?),
     };
-    Ok(Done { what, late, messages })
+    let basis = basis(inputs, session.scope(), node);
+    Ok(Done { what, late, messages, basis })
 }
 
 /// Compiles a node whose template reads the lake, on a thread where waiting holds nobody up.
@@ -196,6 +202,7 @@ struct State<'a> {
     /// Failing rows that tests keep; they are published whatever happens.
     kept: Vec<(TableName, Made)>,
     late: BTreeMap<NodeId, Node>,
+    bases: BTreeMap<NodeId, Basis>,
     reports: Vec<StepReport>,
     scope: Scope,
     /// Since when it runs.
@@ -211,6 +218,7 @@ impl<'a> State<'a> {
             made: BTreeMap::new(),
             kept: Vec::new(),
             late: BTreeMap::new(),
+            bases: BTreeMap::new(),
             reports: Vec::new(),
             scope: inputs.scope.clone(),
             clock: Instant::now(),
@@ -257,6 +265,7 @@ impl<'a> State<'a> {
             Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
             Ok(Ok(done)) => {
                 done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
+                self.bases.insert(step.node.clone(), done.basis);
                 self.late.extend(done.late.map(|node| (step.node.clone(), node)));
                 match done.what {
                     What::Tested(verdict, kept) => {
@@ -320,11 +329,12 @@ impl<'a> State<'a> {
             }
         }
         let mut run = BuildRun {
-            steps: self.reports,
+            steps: std::mem::take(&mut self.reports),
             changes: Vec::new(),
             views: BTreeMap::new(),
             held_back: BTreeMap::new(),
-            late: self.late,
+            late: std::mem::take(&mut self.late),
+            learnt: Memory::new(),
             scratch: Vec::new(),
         };
         for step in &self.inputs.plan.steps {
@@ -335,14 +345,15 @@ impl<'a> State<'a> {
             let name = self.inputs.manifest.node(&step.node).relation.as_ref().filter(|_| is_staged);
             run.scratch.extend(name.and_then(|name| name.companion("elt_new").ok()));
         }
-        for (name, kept) in self.kept {
+        for (name, kept) in std::mem::take(&mut self.kept) {
             match kept {
                 Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
                 Made::View(view) => drop(run.views.insert(name, view)),
             }
         }
-        for (id, made) in self.made {
-            if why_not(&id).is_some() {
+        let unseen: BTreeSet<NodeId> = self.made.keys().filter(|id| why_not(id).is_some()).cloned().collect();
+        for (id, made) in std::mem::take(&mut self.made) {
+            if unseen.contains(&id) {
                 continue;
             }
             match made {
@@ -368,6 +379,11 @@ impl<'a> State<'a> {
                 None => run.changes.extend(changes.iter().map(|change| Change::clone(change))),
             }
         }
+        let bases = std::mem::take(&mut self.bases);
+        let mut hidden: BTreeSet<TableName> = run.held_back.keys().cloned().collect();
+        let relations = unseen.iter().map(|id| self.inputs.manifest.node(id).relation.clone());
+        hidden.extend(relations.flatten());
+        run.learnt = learnt(self.inputs, bases, &self.ended, &hidden);
         run
     }
 

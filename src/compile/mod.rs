@@ -24,6 +24,7 @@ mod lookup;
 mod manifest;
 mod materialization;
 mod node;
+mod normal;
 mod parse;
 mod render;
 mod resolve;
@@ -63,6 +64,11 @@ pub use crate::project::Column;
 
 /// The version of dbt that elt answers for in templates and artifacts.
 pub const DBT_VERSION: &str = jinja::DBT_VERSION;
+
+/// Whether a query gives only so many of its rows, somewhere in it.
+pub fn has_limit(sql: &str) -> bool {
+    normal::has_limit(sql)
+}
 
 /// The MD5 of a text in hexadecimal, by which dbt makes names short.
 pub fn md5_hex(text: &str) -> String {
