@@ -161,7 +161,8 @@ impl Project {
 
     fn build(&self) -> Built {
         let built =
-            wait(self.open().build(&BuildRequest::default(), &Unwatched)).expect("the project is in order");
+            wait(self.open().build(&BuildRequest { full: true, ..BuildRequest::default() }, &Unwatched))
+                .expect("the project is in order");
         let bad = built.steps.iter().filter(|step| step.verdict.is_bad());
         assert!(built.is_well(), "not well: {:?}", bad.map(|step| &step.name).collect::<Vec<_>>());
         built

@@ -23,6 +23,7 @@ mod run;
 mod seed;
 mod snapshot;
 mod sql_text;
+mod step;
 mod unit_test;
 
 pub use artifacts::{
@@ -34,4 +35,5 @@ pub use error::BuildError;
 pub use lookup::SessionLookup;
 pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
 pub use report::{Origin, Sample, StepReport, Verdict, Visibility};
-pub use run::{BuildRun, Inputs, PublishMode, compile_late, run};
+pub use run::{BuildRun, Inputs, PublishMode, run};
+pub use step::compile_late;

@@ -28,6 +28,7 @@ mod normal;
 mod parse;
 mod render;
 mod resolve;
+mod running;
 mod select;
 mod snapshot;
 mod source_map;
@@ -52,6 +53,7 @@ pub use node::{
     NodeKind, OnSchemaChange, SeedNode, SnapshotNames, SnapshotNode, SnapshotStrategy, SourceNode, Stored,
     Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows, UnitTestNode, Window,
 };
+pub use running::{OnError, Running};
 pub use select::{Earlier, Selector, select};
 
 use jinja::{Given, Jinja};

@@ -171,6 +171,7 @@ impl Templates {
             config: draft.config.to_json(),
             is_late: false,
             hooks: Hooks::default(),
+            running: draft.running,
             raw: match &draft.maker {
                 Maker::Template(_) => draft.source_text.text.clone(),
                 _ => "".into(),

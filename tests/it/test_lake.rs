@@ -122,8 +122,9 @@ impl TestLake {
 
     /// Writes down what a build would do, without what is up to date; and checks that looking touched nothing.
     pub(crate) async fn plan(&self) {
+        let lakehouse = self.open();
         let before = self.all_files();
-        let planned = Box::pin(self.open().plan(&BuildRequest::default())).await;
+        let planned = Box::pin(lakehouse.plan(&BuildRequest::default())).await;
         let planned = planned.unwrap_or_else(|error| panic!("{error:?}"));
         let steps = planned.steps.iter().filter(|step| step.action.is_some());
         let steps: Vec<String> =

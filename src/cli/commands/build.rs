@@ -144,7 +144,7 @@ fn summary(built: &Built, ui: &Ui) {
     };
     let noun = if made == 1 { noun.to_owned() } else { format!("{noun}s") };
     let mut parts = Vec::new();
-    if built.purpose != Purpose::Test {
+    if built.purpose != Purpose::Test && (made > 0 || built.up_to_date.is_empty()) {
         parts.push(format!("{made} {noun} built"));
     }
     let tests: Vec<String> =

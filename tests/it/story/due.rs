@@ -55,7 +55,7 @@ async fn a_build_makes_what_has_changed_and_what_is_below_it() {
     lake.note("-- another setting");
     lake.write(
         "models/calendar.sql",
-        "{{ config(materialized='table', tblproperties={'made.for': 'the year'}) }} select 2026 as year",
+        "{{ config(materialized='table', tblproperties={'delta.enableDeletionVectors': 'true'}) }} select 2026 as year",
     );
     lake.plan().await;
     lake.build_due().await;
@@ -67,7 +67,65 @@ async fn a_build_makes_what_has_changed_and_what_is_below_it() {
     lake.note("-- all of it");
     lake.build().await;
     lake.plan().await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    plan: calendar missing
+    plan: stg missing
+    plan: sales missing
+    plan: not_null_sales_total not known to hold
+    plan: 0 up to date
+    build: landed shop.orders  read 2 loaded 2 rescued 0 rejected 0
+    build: calendar created (1 added)
+    build: stg view (no rows)
+    build: sales created (1 added)
+    build: not_null_sales_total pass
+    build: release 1
+    -- nothing
+    plan: 4 up to date
+    build: landed shop.orders  known
+    build: up to date: calendar, stg, sales, not_null_sales_total
+    build: no release
+    -- other looks
+    plan: 4 up to date
+    -- another query
+    plan: stg code changed
+    plan: sales input rebuilt: main.stg
+    plan: not_null_sales_total input rebuilt: main.sales
+    plan: 1 up to date
+    build: landed shop.orders  known
+    build: stg view (no rows)
+    build: sales replaced (1 added)
+    build: not_null_sales_total pass
+    build: up to date: calendar
+    build: release 2
+    sql: 60
+    -- another setting
+    plan: calendar code changed
+    plan: 3 up to date
+    build: landed shop.orders  known
+    build: calendar replaced (1 added)
+    build: up to date: stg, sales, not_null_sales_total
+    build: release 3
+    -- a new file
+    plan: stg input advanced: shop.orders from version 0 to 1
+    plan: sales input rebuilt: main.stg
+    plan: not_null_sales_total input rebuilt: main.sales
+    plan: 1 up to date
+    build: landed shop.orders  known, read 1 loaded 1 rescued 0 rejected 0
+    build: stg view (no rows)
+    build: sales replaced (1 added)
+    build: not_null_sales_total pass
+    build: up to date: calendar
+    build: release 4
+    sql: 120
+    -- all of it
+    build: landed shop.orders  known, known
+    build: calendar replaced (1 added)
+    build: stg view (no rows)
+    build: sales replaced (1 added)
+    build: not_null_sales_total pass
+    build: release 5
+    plan: 4 up to date
+    ");
 }
 
 #[tokio::test]
@@ -96,7 +154,64 @@ async fn what_a_build_did_not_write_is_made_again() {
     lake.note("-- dropped");
     lake.sql("drop table calendar").await;
     lake.plan().await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    build: landed shop.orders  read 2 loaded 2 rescued 0 rejected 0
+    build: calendar created (1 added)
+    build: stg view (no rows)
+    build: sales created (1 added)
+    build: not_null_sales_total pass
+    build: release 1
+    -- by hand
+    sql: INSERT 1 0 0 2
+    plan: sales written since by something else than a build
+    plan: not_null_sales_total input rebuilt: main.sales
+    plan: 2 up to date
+    build: landed shop.orders  known
+    build: sales replaced (1 added)
+    build: not_null_sales_total pass
+    build: up to date: calendar, stg
+    build: release 3
+    sql: 30
+    -- a source by hand
+    sql: DELETE 0 0 1 4
+    plan: stg input advanced: shop.orders from version 0 to 1
+    plan: sales input rebuilt: main.stg
+    plan: not_null_sales_total input rebuilt: main.sales
+    plan: 1 up to date
+    build: landed shop.orders  known
+    build: stg view (no rows)
+    build: sales replaced (1 added)
+    build: not_null_sales_total pass
+    build: up to date: calendar
+    build: release 5
+    -- gone back
+    rollback: release 6 (rollback to 1)
+    plan: stg input advanced: shop.orders from version 1 to 2
+    plan: sales input rebuilt: main.stg
+    plan: not_null_sales_total input rebuilt: main.sales
+    plan: 1 up to date
+    build: landed shop.orders  known
+    build: stg view (no rows)
+    build: sales replaced (1 added)
+    build: not_null_sales_total pass
+    build: up to date: calendar
+    build: release 7
+    plan: 4 up to date
+    -- written in another way
+    sql: INSERT 1 0 0 8
+    build: landed shop.orders  known
+    build: stg view (no rows)
+    build: sales replaced (1 added)
+    build: not_null_sales_total pass
+    build: up to date: calendar
+    build: release 9
+    sql: OPTIMIZE 0 0 0 10
+    plan: 4 up to date
+    -- dropped
+    sql: DROP TABLE 0 0 0 11
+    plan: calendar missing
+    plan: 3 up to date
+    ");
 }
 
 #[tokio::test]
@@ -104,7 +219,6 @@ async fn what_depends_on_more_than_the_lake_is_made_every_time() {
     let lake = TestLake::new();
     lake.write("dbt_project.yml", "name: test\nvars: {year: 2026}\nmodels: {+materialized: table}\n");
     lake.write("macros/cents.sql", "{% macro cents(x) %} {{ x }} * 100 {% endmacro %}");
-    lake.write("data.csv", "a\n1\n");
     lake.write("seeds/colours.csv", "colour\nred\n");
     lake.write("models/a_clock.sql", "select now() as at");
     lake.write(
@@ -112,8 +226,7 @@ async fn what_depends_on_more_than_the_lake_is_made_every_time() {
         "{{ config(materialized='view') }} select * from {{ ref('a_clock') }}",
     );
     lake.write("models/chance.sql", "select id from {{ ref('plain') }} where random() < 2");
-    let file = lake.path().join("data.csv");
-    lake.write("models/file.sql", &format!("select * from '{}'", file.display()));
+    lake.write("models/file.sql", "select count(*) as planes from 'tests/data/nycflights13/planes.csv'");
     lake.write("models/itself.sql", "select {{ cents(2) }} as two_hundred");
     lake.write("models/known.sql", "select count(*) as releases from elt.releases");
     lake.write(
@@ -133,14 +246,79 @@ async fn what_depends_on_more_than_the_lake_is_made_every_time() {
     lake.write("dbt_project.yml", "name: test\nvars: {year: 2027}\nmodels: {+materialized: table}\n");
     lake.plan().await;
     lake.build_due().await;
-    lake.story();
     lake.note("-- a seed");
     lake.write("seeds/colours.csv", "colour\nred\nblue\n");
     lake.plan().await;
     lake.build_due().await;
     lake.sql("select n from late").await;
     lake.plan().await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    -- nothing
+    plan: a_clock depends on the function `now`
+    plan: a_view_of_it input rebuilt: main.a_clock
+    plan: file depends on the file `tests/data/nycflights13/planes.csv`
+    plan: known depends on `elt.releases`
+    plan: chance depends on the function `random`
+    plan: started code changed
+    plan: 4 up to date
+    -- a macro
+    plan: a_clock depends on the function `now`
+    plan: a_view_of_it input rebuilt: main.a_clock
+    plan: file depends on the file `tests/data/nycflights13/planes.csv`
+    plan: itself code changed
+    plan: known depends on `elt.releases`
+    plan: chance depends on the function `random`
+    plan: started code changed
+    plan: 3 up to date
+    -- a var
+    plan: a_clock depends on the function `now`
+    plan: a_view_of_it input rebuilt: main.a_clock
+    plan: file depends on the file `tests/data/nycflights13/planes.csv`
+    plan: itself code changed
+    plan: known depends on `elt.releases`
+    plan: plain code changed
+    plan: chance input rebuilt: main.plain
+    plan: started code changed
+    plan: 2 up to date
+    build: a_clock replaced (1 added)
+    build: a_view_of_it view (no rows)
+    build: file replaced (1 added)
+    build: itself replaced (1 added)
+    build: known replaced (1 added)
+    build: plain replaced (1 added)
+    build: chance replaced (1 added)
+    build: started replaced (1 added)
+    build: up to date: colours, late
+    build: release 2
+    -- a seed
+    plan: a_clock depends on the function `now`
+    plan: a_view_of_it input rebuilt: main.a_clock
+    plan: file depends on the file `tests/data/nycflights13/planes.csv`
+    plan: known depends on `elt.releases`
+    plan: chance depends on the function `random`
+    plan: started code changed
+    plan: colours code changed
+    plan: late input rebuilt: main.colours
+    plan: 2 up to date
+    build: a_clock replaced (1 added)
+    build: a_view_of_it view (no rows)
+    build: file replaced (1 added)
+    build: known replaced (1 added)
+    build: chance replaced (1 added)
+    build: started replaced (1 added)
+    build: colours loaded (2 added)
+    build: late replaced (1 added)
+    build: up to date: itself, plain
+    build: release 3
+    sql: 2
+    plan: a_clock depends on the function `now`
+    plan: a_view_of_it input rebuilt: main.a_clock
+    plan: file depends on the file `tests/data/nycflights13/planes.csv`
+    plan: known depends on `elt.releases`
+    plan: chance depends on the function `random`
+    plan: started code changed
+    plan: 4 up to date
+    ");
 }
 
 #[tokio::test]
@@ -166,7 +344,30 @@ async fn an_incremental_model_waits_for_new_rows() {
     lake.plan().await;
     lake.build_due().await;
     lake.sql("select id, city from customers order by id").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  release 1
+    build: customers created (2 added)
+    build: parts created (1 added)
+    build: cities taken (2 added)
+    build: release 2
+    -- nothing new
+    plan: parts depends on a limit: each run may take the next rows
+    plan: 2 up to date
+    build: parts appended (1 added)
+    build: up to date: customers, cities
+    build: release 3
+    sql: 1 | 2
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 4
+    plan: customers input advanced: crm.people from version 0 to 1
+    plan: parts input advanced: crm.people from version 0 to 1
+    plan: cities input advanced: crm.people from version 0 to 1
+    plan: 0 up to date
+    build: customers merged (1 added)
+    build: parts appended (1 added)
+    build: cities taken (1 added)
+    build: release 5
+    sql: 1 Oslo | 2 Rome | 3 Lima
+    ");
 }
 
 #[tokio::test]
@@ -201,5 +402,39 @@ async fn a_test_that_held_is_not_asked_again_and_others_are() {
     lake.plan().await;
     lake.note("-- verbs for a part do what they are asked for");
     lake.build_with(&BuildRequest { purpose: Purpose::Test, ..BuildRequest::default() }).await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  release 1
+    build: other created (1 added)
+    build: people view (no rows)
+    build: release 2
+    build: not_null_people_city warn 1 row
+    build: not_null_people_id pass
+    build: unique_people_id pass
+    build: up to date: other, people
+    build: no release
+    plan: not_null_people_city not known to hold
+    plan: 4 up to date
+    -- a statement is a release between
+    sql: CREATE TABLE 1 0 0 3
+    plan: not_null_people_city not known to hold
+    plan: 4 up to date
+    -- what is not published is not remembered
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 4
+    build: other replaced (1 added)
+    build: people view (no rows)  NOT PUBLISHED: the test `unique_people_id` failed
+    build: not_null_people_city warn 1 row
+    build: not_null_people_id pass
+    build: unique_people_id FAIL 1 row
+    build: release 5
+    plan: people input advanced: crm.people from version 0 to 1
+    plan: not_null_people_city not known to hold
+    plan: not_null_people_id input rebuilt: main.people
+    plan: unique_people_id input rebuilt: main.people
+    plan: 1 up to date
+    -- verbs for a part do what they are asked for
+    build: not_null_people_city warn 1 row
+    build: not_null_people_id pass
+    build: unique_people_id FAIL 1 row
+    build: no release
+    ");
 }

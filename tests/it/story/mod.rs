@@ -18,4 +18,5 @@ mod other_writers; // other programs, other processes, and power cuts
 mod project; // what is wrong with a project, all at once
 mod promises;
 mod races; // two writers at one table
-mod seeds_and_packages; // a dbt project as it is cloned // unit tests, contracts, kept failures
+mod seeds_and_packages;
+mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

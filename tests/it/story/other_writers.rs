@@ -72,7 +72,7 @@ async fn a_commit_without_content_or_half_a_commit_is_reported_and_not_read_as_e
     }
     fs::write(&newest, "").unwrap();
     lake.build().await;
-    let output = elt(&lake, &["build"]).output().unwrap();
+    let output = elt(&lake, &["build", "--full"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     assert_snapshot!(lake.story(), @"
     build: n created (1 added)
