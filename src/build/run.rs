@@ -311,6 +311,7 @@ impl<'a> State<'a> {
         }
         let bases = std::mem::take(&mut self.bases);
         let mut hidden: BTreeSet<TableName> = run.held_back.keys().cloned().collect();
+        hidden.extend(run.held_back.keys().filter_map(|table| table.companion("rejected").ok()));
         let relations = unseen.iter().map(|id| self.inputs.manifest.node(id).relation.clone());
         hidden.extend(relations.flatten());
         run.learnt = learnt(self.inputs, bases, &self.ended, &hidden);

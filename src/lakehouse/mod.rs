@@ -241,7 +241,7 @@ impl Lakehouse {
         let (mut memory, later) = self.memory().await?;
         memory.extend(later.clone());
         let forgotten = forgotten(&memory, &manifest, &self.default_schema);
-        let versions = landed.iter().flat_map(|(_, changes)| changes);
+        let versions = landed.values().flatten();
         let plan = build::due(Wanted {
             manifest: &manifest,
             selected: &selected,
@@ -274,6 +274,7 @@ impl Lakehouse {
         };
         let is_well = done.is_well();
         let before = pins.release;
+        let found_out = release::completed(done.learnt.clone(), &pins);
         let published = match is_nothing {
             true => Published::Nothing,
             false => {
@@ -286,10 +287,7 @@ impl Lakehouse {
                     run: run.clone(),
                     changes: done.changes,
                     views: done.views,
-                    learnt: Learnt {
-                        bases: later.into_iter().chain(done.learnt.clone()).collect(),
-                        forgotten,
-                    },
+                    learnt: Learnt { bases: later.into_iter().chain(done.learnt).collect(), forgotten },
                     goal: Goal::Keep,
                 };
                 release::publish(&self.tables, &self.world, proposal).await?
@@ -327,7 +325,7 @@ impl Lakehouse {
             before,
             took: begun.elapsed(),
         };
-        self.record(&built, &stamp, &done.learnt).await;
+        self.record(&built, &stamp, found_out).await;
         Ok(built)
     }
 
@@ -467,8 +465,9 @@ impl Lakehouse {
         }
     }
 
-    /// Keeps the run's report in the lake. What readers see does not depend on it.
-    async fn record(&self, built: &Built, stamp: &Stamp, learnt: &Memory) {
+    /// Keeps the run's report in the lake, and what was found out if no release has it. What readers see does not
+    /// depend on it.
+    async fn record(&self, built: &Built, stamp: &Stamp, found_out: Memory) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
         let mut document = serde_json::json!({
             "run": built.run,
@@ -481,8 +480,8 @@ impl Lakehouse {
             "up_to_date": built.up_to_date.len(),
             "elapsed_seconds": built.took.as_secs_f64(),
         });
-        if built.release.is_none() && !learnt.is_empty() {
-            document["memory"] = serde_json::json!(learnt);
+        if built.release.is_none() && !found_out.is_empty() {
+            document["memory"] = serde_json::json!(found_out);
         }
         let bytes = serde_json::to_vec_pretty(&document).expect("reports are plain data");
         if let Err(error) = self.tables.lake().put(&layout::run(&built.run), bytes).await {

@@ -57,18 +57,23 @@ impl Learnt {
                 |name: &TableName| pins.tables.contains_key(name) || pins.views.contains_key(name);
             !self.forgotten.contains(name) && table_name(name).is_none_or(|name| name_there(&name))
         });
-        for (name, basis) in &mut memory {
-            let Some(name) = table_name(name) else { continue };
-            // What was made in this release has the version that this release gave it.
-            if let (None, Some(version)) = (basis.tables.get(&name), pins.tables.get(&name)) {
-                basis.tables.insert(name.clone(), *version);
-            }
-            if let (None, Some(view)) = (basis.views.get(&name), pins.views.get(&name)) {
-                basis.views.insert(name, mark(view));
-            }
-        }
-        memory
+        completed(memory, pins)
     }
+}
+
+/// The memory, and in it of what `pins` has been made which version it is.
+pub fn completed(mut memory: Memory, pins: &Pins) -> Memory {
+    for (name, basis) in &mut memory {
+        let Some(name) = table_name(name) else { continue };
+        // What was made in this release has the version that this release gave it.
+        if let (None, Some(version)) = (basis.tables.get(&name), pins.tables.get(&name)) {
+            basis.tables.insert(name.clone(), *version);
+        }
+        if let (None, Some(view)) = (basis.views.get(&name), pins.views.get(&name)) {
+            basis.views.insert(name, mark(view));
+        }
+    }
+    memory
 }
 
 fn table_name(name: &str) -> Option<TableName> {
