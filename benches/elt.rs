@@ -24,7 +24,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use elt::base::{Clock, Ids, TableName, Unwatched, World};
 use elt::lakehouse::{BuildRequest, Built, Lakehouse, Landed, OpenOptions, Session};
-use elt::release::{self, Goal, Proposal, ReleaseKind};
+use elt::release::{self, Goal, Learnt, Proposal, ReleaseKind};
 use elt::table::{Change, write};
 use tempfile::TempDir;
 
@@ -161,7 +161,8 @@ impl Project {
 
     fn build(&self) -> Built {
         let built =
-            wait(self.open().build(&BuildRequest::default(), &Unwatched)).expect("the project is in order");
+            wait(self.open().build(&BuildRequest { full: true, ..BuildRequest::default() }, &Unwatched))
+                .expect("the project is in order");
         let bad = built.steps.iter().filter(|step| step.verdict.is_bad());
         assert!(built.is_well(), "not well: {:?}", bad.map(|step| &step.name).collect::<Vec<_>>());
         built
@@ -243,6 +244,7 @@ async fn one_row_each(lakehouse: &Lakehouse, count: u32) -> Proposal {
         run: lakehouse.world().id(),
         changes,
         views: BTreeMap::new(),
+        learnt: Learnt::default(),
         goal: Goal::Keep,
     }
 }

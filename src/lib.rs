@@ -37,8 +37,8 @@
 //!    for more is rendered when it is built, with a [`Lookup`](compile::Lookup) that `build` brings.
 //! 3. A statement that carries a table version never reaches DataFusion's planner, which would drop it:
 //!    [`query`] leaves the version's meaning in the table's name, or refuses the statement.
-//! 4. The lake is the truth; there is no other state. Releases are documents in it, the memory of what was
-//!    landed is in the commits of the rows.
+//! 4. The lake is the truth; there is no other state. Releases are documents in it and remember what was made
+//!    from what, the memory of what was landed is in the commits of the rows.
 //! 5. Only `cli` and `repl` print. Only `main` reads the clock, the environment and chance.
 //! 6. Readers resolve names through [`Pins`](release::Pins), never through the newest version of anything.
 //! 7. Every input row is accounted for (`read = loaded + rescued + rejected`), or the load fails.
@@ -57,6 +57,7 @@
 //! | change what a column is called in files, or which | `table/names.rs` (read), `table/renaming.rs` (give) |
 //! | add a statement that writes | `query/staging/`: it becomes a query that gives edits |
 //! | add a materialization or a strategy | `build/materialize.rs`, [`table::write`] |
+//! | change what makes a node due, or is remembered of it | `build/plan.rs`, `build/basis.rs`, `release/memory.rs` |
 //! | add a generic data test or a built-in macro | `sql/tests/`, `sql/macros/`; no Rust |
 //! | make a package's SQL run | `sql/packages/`; macros `elt__…` go before the package's own |
 //! | see whether public dbt projects build | `tests/acceptance/dbt_projects.py` |

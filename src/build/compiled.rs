@@ -4,7 +4,7 @@
 //! read it. elt marks the folder as its own, and cleans nothing that does not bear the mark: a
 //! project's target path may be some other tool's too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,30 +18,63 @@ const COMPILED: &str = "compiled";
 
 /// Writes every model's and test's compiled SQL to `<target>/compiled/<project>/<path>`.
 ///
-/// The folder is made anew, so nothing of an earlier project state stays in it.
+/// Nothing of an earlier project state stays in the folder. What is there already is not written again.
 pub fn write_compiled(target: &Path, manifest: &Manifest) -> io::Result<()> {
     let folder = target.join(COMPILED);
     if folder.exists() && !folder.join(MARK).exists() {
         return Err(io::Error::other(format!("{} was not made by elt", folder.display())));
     }
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+    match write_into(&folder, manifest) {
+        Ok(()) => Ok(()),
+        // A file may be where a folder has to be now.
+        Err(_) => {
+            fs::remove_dir_all(&folder)?;
+            write_into(&folder, manifest)
+        }
     }
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join(MARK), "elt makes this folder anew with each build\n")?;
+}
+
+fn write_into(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mark = folder.join(MARK);
+    write_if_other(&mark, "elt makes the files of this folder, and deletes all others\n")?;
+    let mut wanted = BTreeSet::from([mark]);
     for node in manifest.nodes.values().filter(|node| !node.sql.is_empty()) {
-        write_one(&folder, node)?;
+        wanted.insert(write_one(folder, node)?);
+    }
+    delete_others(folder, &wanted)
+}
+
+/// Deletes the files below `folder` that are not `wanted`, and the folders that have none.
+fn delete_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.is_symlink() {
+            delete_others(&path, wanted)?;
+            // It stays if something is left in it.
+            let _ = fs::remove_dir(&path);
+        } else if !wanted.contains(&path) {
+            fs::remove_file(&path)?;
+        }
     }
     Ok(())
+}
+
+fn write_if_other(path: &Path, text: &str) -> io::Result<()> {
+    match fs::read(path) {
+        Ok(there) if there == text.as_bytes() => Ok(()),
+        _ => fs::write(path, text),
+    }
 }
 
 /// Writes the SQL of nodes that were compiled only while they were built.
 pub fn write_late(target: &Path, late: &BTreeMap<NodeId, Node>) -> io::Result<()> {
     let folder = target.join(COMPILED);
-    late.values().try_for_each(|node| write_one(&folder, node))
+    late.values().try_for_each(|node| write_one(&folder, node).map(drop))
 }
 
-fn write_one(folder: &Path, node: &Node) -> io::Result<()> {
+/// Writes one node's SQL, and says where.
+fn write_one(folder: &Path, node: &Node) -> io::Result<PathBuf> {
     // A package's files may lie above the project; they are kept inside by their own names.
     let inside = node.path.trim_start_matches("../").trim_start_matches('/');
     let is_own_file = inside.ends_with(".sql")
@@ -55,7 +88,8 @@ fn write_one(folder: &Path, node: &Node) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    fs::write(path, &node.sql)
+    write_if_other(&path, &node.sql)?;
+    Ok(path)
 }
 
 /// A name that fits a file system: dbt's way with long names of tests.

@@ -1,5 +1,7 @@
 //! What can stop one step of a build?
 
+use std::time::Duration;
+
 use miette::Diagnostic as _;
 
 use crate::base::{Diagnostic, Error, ErrorKind};
@@ -40,9 +42,27 @@ pub enum BuildError {
         #[help]
         help: Option<String>,
     },
+    /// It took longer than it may.
+    #[error("`{node}` took longer than {most:?}, and was stopped")]
+    #[diagnostic(code(elt::build::timeout), help("give it a longer `timeout`, or less to do"))]
+    TooLong {
+        /// The node.
+        node: String,
+        /// How long it may take.
+        most: Duration,
+    },
 }
 
 impl BuildError {
+    pub(super) fn too_long(node: &Node, most: Duration) -> Self {
+        Self::TooLong { node: node.name.clone(), most }
+    }
+
+    /// Whether it may go well if it is tried again: storage did not answer, or it took too long.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Conflict)
+    }
+
     /// An error of answering a node's SQL, shown in the node's file where its place is known.
     pub(super) fn query(node: &Node, error: QueryError) -> Self {
         match error {
@@ -90,6 +110,7 @@ impl BuildError {
         match self {
             Self::Sql(diagnostic) if diagnostic.stable_code() == VALUE => ErrorKind::Data,
             Self::Sql(_) => ErrorKind::User,
+            Self::TooLong { .. } => ErrorKind::Unavailable,
             Self::Query { source, .. } => source.kind(),
             Self::Table { source, .. } => source.kind(),
         }

@@ -1,14 +1,16 @@
 //! How do models become a release?
 //!
-//! [`plan`] decides, as data, what each selected node needs; [`run`] does it: materializes models as
+//! [`due`] decides, as data, what each selected node needs; [`run`] does it: materializes models as
 //! changes that nobody sees, tests them through those changes, and says of each whether it may be
 //! published. What is published, and that it is published at once, is `release`'s business.
 //!
 //! Not here: where the project and the raw files come from (`lakehouse` brings both).
 
 mod artifacts;
+mod basis;
 mod compiled;
 mod data_test;
+mod due;
 mod error;
 mod graph;
 mod incremental;
@@ -21,14 +23,17 @@ mod run;
 mod seed;
 mod snapshot;
 mod sql_text;
+mod step;
 mod unit_test;
 
 pub use artifacts::{
     Stamp, catalog, freshness_results, manifest as manifest_json, run_results, write as write_artifact,
 };
 pub use compiled::{clean, write_compiled, write_late};
+pub use due::{Wanted, due};
 pub use error::BuildError;
 pub use lookup::SessionLookup;
-pub use plan::{Action, BuildPlan, PlannedStep, Reason, plan};
+pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
 pub use report::{Origin, Sample, StepReport, Verdict, Visibility};
-pub use run::{BuildRun, Inputs, PublishMode, compile_late, run};
+pub use run::{BuildRun, Inputs, PublishMode, run};
+pub use step::compile_late;

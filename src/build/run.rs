@@ -12,16 +12,17 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
+use super::BuildError;
+use super::basis::learnt;
 use super::graph::{solid_parents, waits_for};
-use super::lookup::SessionLookup;
-use super::materialize::{Made, Making};
+use super::materialize::Made;
 use super::plan::{Action, BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict, Visibility};
-use super::{BuildError, data_test, unit_test};
-use crate::base::{Diagnostic, Ending, Event, Step, TableName, Watch, grouped};
-use crate::compile::{Lookup, Manifest, Materialization, Node, NodeId, NodeKind};
-use crate::query::{Limits, Scope, Session};
-use crate::release::View;
+use super::step::{Done, What, try_out};
+use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
+use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, OnError};
+use crate::query::Scope;
+use crate::release::{Basis, Memory, View};
 use crate::table::{Change, Effect};
 
 /// What is published if not everything is well.
@@ -58,7 +59,7 @@ pub struct Inputs<'a> {
 }
 
 /// A build, carried out and not published.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct BuildRun {
     /// What happened, in the order in which it ended.
     pub steps: Vec<StepReport>,
@@ -70,6 +71,8 @@ pub struct BuildRun {
     pub held_back: BTreeMap<TableName, String>,
     /// The nodes that were compiled only now, because their templates read the lake.
     pub late: BTreeMap<NodeId, Node>,
+    /// What the changes and views were made from, and the tests that held.
+    pub learnt: Memory,
     /// Names under which rows were staged; whatever lies under them is of no use any more.
     pub scratch: Vec<TableName>,
 }
@@ -100,7 +103,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             let inputs = &inputs;
             running.push(Box::pin(async move {
                 let begun = Instant::now();
-                let done = Box::pin(carry_out(inputs, scope, step)).await;
+                let done = Box::pin(try_out(inputs, scope, step, watch)).await;
                 (at, done, begun.elapsed())
             }));
         }
@@ -112,75 +115,6 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
 
 /// A step's place in the plan, what came of it, and how long it took.
 type Ended = (usize, Result<Done, BuildError>, Duration);
-
-/// What a step that ended well has to show.
-struct Done {
-    what: What,
-    /// The node, if it was compiled only now.
-    late: Option<Node>,
-    messages: Vec<String>,
-}
-
-/// What came of a step.
-enum What {
-    Made(Made),
-    /// A test's verdict, and its failing rows if they are kept.
-    Tested(Verdict, Option<Made>),
-}
-
-async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
-    let node = inputs.manifest.node(&step.node);
-    let session = Session::new(scope, inputs.default_schema, Limits::default());
-    let (late, messages) = match node.is_late {
-        true => {
-            let (node, messages) = compile_late(inputs.manifest, node, &session).await?;
-            (Some(node), messages)
-        }
-        false => (None, Vec::new()),
-    };
-    let node = late.as_ref().unwrap_or(node);
-    let making = Making { session: &session, node, action: step.action, now: inputs.started };
-    let what = match &node.kind {
-        NodeKind::Test(test) => {
-            let asked = data_test::ask(&session, node, test).await;
-            let verdict = asked.map_err(|error| BuildError::query(node, error))?;
-            let kept = match (test.stored, &node.relation) {
-                (Some(stored), Some(_)) => Some(making.failures(stored).await?),
-                _ => None,
-            };
-            What::Tested(verdict, kept)
-        }
-        NodeKind::UnitTest(test) => {
-            let asked = Box::pin(unit_test::ask(&session, inputs.default_schema, node, test)).await;
-            let verdict = asked.map_err(|trouble| match trouble {
-                unit_test::Trouble::Query(error) => BuildError::query(node, error),
-                unit_test::Trouble::Wrong(why) => BuildError::wrong(node, why),
-            })?;
-            What::Tested(verdict, None)
-        }
-        _ => What::Made(Box::pin(making.make()).await?),
-    };
-    Ok(Done { what, late, messages })
-}
-
-/// Compiles a node whose template reads the lake, on a thread where waiting holds nobody up.
-///
-/// # Errors
-/// What is wrong with the template, in its place.
-pub async fn compile_late(
-    manifest: &Manifest,
-    node: &Node,
-    session: &Session,
-) -> Result<(Node, Vec<String>), BuildError> {
-    let (late, id) = (manifest.late(), node.id.clone());
-    let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
-    let compiled = tokio::task::spawn_blocking(move || late.compile(&id, &lake)).await;
-    let compiled = compiled.expect("rendering a template does not panic");
-    compiled.map_err(|found| {
-        let first = found.into_iter().find(Diagnostic::is_error);
-        BuildError::Sql(first.expect("a template that failed says why"))
-    })
-}
 
 fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
     Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).name.clone() }
@@ -196,6 +130,7 @@ struct State<'a> {
     /// Failing rows that tests keep; they are published whatever happens.
     kept: Vec<(TableName, Made)>,
     late: BTreeMap<NodeId, Node>,
+    bases: BTreeMap<NodeId, Basis>,
     reports: Vec<StepReport>,
     scope: Scope,
     /// Since when it runs.
@@ -211,6 +146,7 @@ impl<'a> State<'a> {
             made: BTreeMap::new(),
             kept: Vec::new(),
             late: BTreeMap::new(),
+            bases: BTreeMap::new(),
             reports: Vec::new(),
             scope: inputs.scope.clone(),
             clock: Instant::now(),
@@ -236,7 +172,9 @@ impl<'a> State<'a> {
         if let Some(earlier) = earlier.filter(|_| self.inputs.fail_fast) {
             return Some(earlier.name.clone());
         }
-        let first = self.waits[&step.node].iter().find(bad)?;
+        let holds =
+            |node: &&NodeId| bad(node) && !goes_on_without(self.inputs.manifest, node, &self.ended[*node]);
+        let first = self.waits[&step.node].iter().find(holds)?;
         Some(match &self.ended[first] {
             Verdict::Skipped { because } => because.clone(),
             _ => self.inputs.manifest.node(first).name.clone(),
@@ -257,6 +195,7 @@ impl<'a> State<'a> {
             Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
             Ok(Ok(done)) => {
                 done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
+                self.bases.insert(step.node.clone(), done.basis);
                 self.late.extend(done.late.map(|node| (step.node.clone(), node)));
                 match done.what {
                     What::Tested(verdict, kept) => {
@@ -320,11 +259,12 @@ impl<'a> State<'a> {
             }
         }
         let mut run = BuildRun {
-            steps: self.reports,
+            steps: std::mem::take(&mut self.reports),
             changes: Vec::new(),
             views: BTreeMap::new(),
             held_back: BTreeMap::new(),
-            late: self.late,
+            late: std::mem::take(&mut self.late),
+            learnt: Memory::new(),
             scratch: Vec::new(),
         };
         for step in &self.inputs.plan.steps {
@@ -335,14 +275,15 @@ impl<'a> State<'a> {
             let name = self.inputs.manifest.node(&step.node).relation.as_ref().filter(|_| is_staged);
             run.scratch.extend(name.and_then(|name| name.companion("elt_new").ok()));
         }
-        for (name, kept) in self.kept {
+        for (name, kept) in std::mem::take(&mut self.kept) {
             match kept {
                 Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
                 Made::View(view) => drop(run.views.insert(name, view)),
             }
         }
-        for (id, made) in self.made {
-            if why_not(&id).is_some() {
+        let unseen: BTreeSet<NodeId> = self.made.keys().filter(|id| why_not(id).is_some()).cloned().collect();
+        for (id, made) in std::mem::take(&mut self.made) {
+            if unseen.contains(&id) {
                 continue;
             }
             match made {
@@ -368,6 +309,12 @@ impl<'a> State<'a> {
                 None => run.changes.extend(changes.iter().map(|change| Change::clone(change))),
             }
         }
+        let bases = std::mem::take(&mut self.bases);
+        let mut hidden: BTreeSet<TableName> = run.held_back.keys().cloned().collect();
+        hidden.extend(run.held_back.keys().filter_map(|table| table.companion("rejected").ok()));
+        let relations = unseen.iter().map(|id| self.inputs.manifest.node(id).relation.clone());
+        hidden.extend(relations.flatten());
+        run.learnt = learnt(self.inputs, bases, &self.ended, &hidden);
         run
     }
 
@@ -420,7 +367,8 @@ impl<'a> State<'a> {
         let mut open: Vec<NodeId> = condemned.keys().cloned().collect();
         while let Some(node) = open.pop() {
             let name = &manifest.node(&node).name;
-            for below in manifest.descendants(&node) {
+            let is_alone = self.ended.get(&node).is_some_and(|how| goes_on_without(manifest, &node, how));
+            for below in manifest.descendants(&node).into_iter().filter(|_| !is_alone) {
                 if !condemned.contains_key(&below) {
                     condemned.insert(below.clone(), format!("`{name}` failed"));
                     open.push(below);
@@ -435,6 +383,11 @@ impl<'a> State<'a> {
         }
         condemned
     }
+}
+
+/// Whether what is below a node is made although the node could not be.
+fn goes_on_without(manifest: &Manifest, node: &NodeId, how: &Verdict) -> bool {
+    matches!(how, Verdict::Broken(_)) && manifest.node(node).running.on_error == OnError::Continue
 }
 
 /// How a step ended, in few words.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use sha2::{Digest, Sha256};
 
 use crate::base::parse_data_type;
 use crate::compile::SeedNode;
@@ -187,6 +188,13 @@ fn typed(values: &[Option<String>], data_type: &DataType, declared: bool) -> Res
         Some(row) => Err(row),
         None => Ok(array),
     }
+}
+
+/// The SHA-256 of a seed's file.
+pub(super) fn content_hash(file: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    std::io::copy(&mut std::fs::File::open(file)?, &mut hash)?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
@@ -79,6 +80,8 @@ impl Place {
 pub(super) enum Command {
     /// Land new files, build and test everything, publish it as one release
     Build(BuildArgs),
+    /// Say what a build would do with each node, and why, and touch nothing
+    Plan(PlanArgs),
     /// Build models alone, without their tests
     Run(BuildArgs),
     /// Run the tests on what is published
@@ -202,7 +205,10 @@ fn selectors(texts: &[String]) -> Result<Vec<Selector>> {
 pub(super) struct BuildArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// Make incremental models from the beginning
+    /// Build and test all that is selected, up to date or not (`run`, `test`, `seed` and `snapshot` always do)
+    #[arg(long)]
+    pub(super) full: bool,
+    /// Make incremental models from the beginning, and all that is selected
     #[arg(long, short)]
     pub(super) full_refresh: bool,
     /// Keep the failing rows of tests, in tables of the schema `…_dbt_test__audit`
@@ -220,10 +226,28 @@ pub(super) struct BuildArgs {
     /// What to publish if something fails: nothing, or the models whose whole upstream passed
     #[arg(long, value_name = "WHAT", default_value = "all", value_parser = publish_mode)]
     pub(super) publish: PublishMode,
+    /// Wait while another process writes to the lake, for so many seconds at most [default: an hour, if it is given without a number]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_value = "0", default_missing_value = "3600", hide_default_value = true, value_parser = seconds)]
+    pub(super) wait: Duration,
     /// Steps at once [default: one per core]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<usize>,
     /// How the report is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// As `elt build --full`
+    #[arg(long)]
+    pub(super) full: bool,
+    /// As `elt build --full-refresh`
+    #[arg(long, short)]
+    pub(super) full_refresh: bool,
+    /// How the plan is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }
@@ -266,6 +290,11 @@ pub(super) enum SourceCommand {
 
 fn instant(text: &str) -> std::result::Result<chrono::DateTime<chrono::Utc>, String> {
     crate::base::parse_instant(text).ok_or_else(|| "write a date, as 2026-01-31".to_owned())
+}
+
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "write a number of seconds, as 60".to_owned())
 }
 
 fn publish_mode(text: &str) -> std::result::Result<PublishMode, String> {

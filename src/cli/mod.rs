@@ -58,6 +58,7 @@ async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Build(args)) => {
             Box::pin(commands::build::run(args, Some(Purpose::Build), &place, world, ui)).await
         }
+        Some(Command::Plan(args)) => Box::pin(commands::plan::run(args, &place, world, ui)).await,
         Some(Command::Run(args)) => {
             Box::pin(commands::build::run(args, Some(Purpose::Run), &place, world, ui)).await
         }

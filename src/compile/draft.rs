@@ -7,6 +7,7 @@ use crate::project::{Column, Config};
 
 use super::jinja::{Argument, Overrides, RefCall, SourceCall, Subject};
 use super::node::{NodeId, NodeKind};
+use super::running::Running;
 
 /// A node that was parsed: everything but its parents and its SQL.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ pub(super) struct Draft {
     pub(super) overrides: Option<Arc<Overrides>>,
     /// The hooks, unrendered: each its text, and whether it comes after.
     pub(super) hooks: Vec<(String, bool)>,
+    pub(super) running: Running,
     /// Whether parsing failed, so that there is nothing to compile.
     pub(super) is_broken: bool,
 }
@@ -73,6 +75,7 @@ impl Draft {
             attached: None,
             overrides: None,
             hooks: Vec::new(),
+            running: Running::default(),
             is_broken: true,
         }
     }

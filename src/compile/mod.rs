@@ -24,9 +24,11 @@ mod lookup;
 mod manifest;
 mod materialization;
 mod node;
+mod normal;
 mod parse;
 mod render;
 mod resolve;
+mod running;
 mod select;
 mod snapshot;
 mod source_map;
@@ -51,6 +53,7 @@ pub use node::{
     NodeKind, OnSchemaChange, SeedNode, SnapshotNames, SnapshotNode, SnapshotStrategy, SourceNode, Stored,
     Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows, UnitTestNode, Window,
 };
+pub use running::{OnError, Running};
 pub use select::{Earlier, Selector, select};
 
 use jinja::{Given, Jinja};
@@ -63,6 +66,11 @@ pub use crate::project::Column;
 
 /// The version of dbt that elt answers for in templates and artifacts.
 pub const DBT_VERSION: &str = jinja::DBT_VERSION;
+
+/// Whether a query gives only so many of its rows, somewhere in it.
+pub fn has_limit(sql: &str) -> bool {
+    normal::has_limit(sql)
+}
 
 /// The MD5 of a text in hexadecimal, by which dbt makes names short.
 pub fn md5_hex(text: &str) -> String {

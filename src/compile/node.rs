@@ -15,6 +15,7 @@ use crate::base::{SourceText, Span, TableName};
 use crate::project::{Column, SourceLanding};
 
 use super::fingerprint::Fingerprint;
+use super::running::Running;
 use super::source_map::{SourceMap, offset_of};
 
 /// dbt's `unique_id`: `model.shop.orders`, `source.shop.crm.people`, `test.shop.unique_orders_id.1f0c…`.
@@ -73,6 +74,8 @@ pub struct Node {
     pub is_late: bool,
     /// What runs before it is made and after it, in order.
     pub hooks: Hooks,
+    /// How its making goes on when it does not go well.
+    pub running: Running,
     /// The template, as it is written.
     pub raw: Arc<str>,
     /// The macros that rendering it called, as `macro.package.name`.

@@ -20,6 +20,7 @@ use super::freshness;
 use super::jinja::{Argument, Jinja, Phase, Subject, recorded};
 use super::materialization;
 use super::node::{Materialization, NodeId, NodeKind, SeedNode, SourceNode, TestKind};
+use super::running;
 use super::snapshot;
 
 /// The drafts of a project.
@@ -190,6 +191,7 @@ impl Parser<'_> {
         let materialization =
             materialization::read(&draft.config, draft.relation.as_ref(), self.facts, self.found);
         draft.kind = NodeKind::Model(materialization);
+        draft.running = running::read(&draft.config, self.found);
         self.place(draft, &model.tests);
     }
 
@@ -212,6 +214,7 @@ impl Parser<'_> {
         }
         draft.config = config;
         draft.kind = NodeKind::Snapshot(snapshot::read(&draft, self.found));
+        draft.running = running::read(&draft.config, self.found);
         draft.relation = self.relation(&draft);
         self.place(draft, &snapshot.tests);
     }

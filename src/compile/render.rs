@@ -20,6 +20,7 @@ use super::lookup::Lookup;
 use super::node::{
     Hooks, Materialization, Node, NodeId, NodeKind, UnitInput, UnitRows, UnitTestNode, Window,
 };
+use super::normal::normal;
 use super::resolve::Names;
 use super::source_map::SourceMap;
 use super::sql_name::shown;
@@ -142,7 +143,7 @@ impl Templates {
             pass.ephemeral.insert(draft.id.clone(), body.clone());
         }
         let body = self.with_ctes(draft, body, pass);
-        let fingerprint = self.fingerprint(draft, &body.sql, lake, pass);
+        let fingerprint = self.fingerprint(draft, &body.sql, &hooks, lake, pass);
         let macros = std::mem::take(&mut pass.macros);
         let mut kind = draft.kind.clone();
         if let NodeKind::UnitTest(test) = &mut kind {
@@ -170,6 +171,7 @@ impl Templates {
             config: draft.config.to_json(),
             is_late: false,
             hooks: Hooks::default(),
+            running: draft.running,
             raw: match &draft.maker {
                 Maker::Template(_) => draft.source_text.text.clone(),
                 _ => "".into(),
@@ -340,27 +342,38 @@ impl Templates {
         &self,
         draft: &Draft,
         sql: &str,
+        hooks: &Hooks,
         lake: Option<&Arc<dyn Lookup>>,
         pass: &Pass,
     ) -> Fingerprint {
-        let NodeKind::Model(materialization) = &draft.kind else { return Fingerprint::of([sql]) };
         let relation = draft.relation.as_ref().map(shown).unwrap_or_default();
-        let Materialization::Incremental {
+        let settings = settings(draft, hooks);
+        let parts = |queries: [&str; 2], kind: &str| {
+            let queries = queries.map(normal);
+            Fingerprint::of([&*queries[0], &queries[1], kind, &relation, &settings])
+        };
+        let NodeKind::Model(Materialization::Incremental {
             strategy,
             unique_key,
             on_schema_change,
             is_incremental_run,
             details,
-        } = materialization
+        }) = &draft.kind
         else {
-            return Fingerprint::of([sql, &format!("{materialization:?}"), &relation]);
+            let kind = match &draft.kind {
+                // Where its file is on this machine says nothing.
+                NodeKind::Seed(seed) => {
+                    format!("seed {:?} {} {:?}", seed.delimiter, seed.keep_names, seed.column_types)
+                }
+                kind => format!("{kind:?}"),
+            };
+            return parts([sql, ""], &kind);
         };
         let other = self.quietly(draft, !is_incremental_run, lake, pass).unwrap_or_default();
-        let (first, later) = if *is_incremental_run { (&*other, sql) } else { (sql, &*other) };
+        let queries = if *is_incremental_run { [&*other, sql] } else { [sql, &*other] };
         let details =
             (&details.update_columns, &details.exclude_columns, &details.predicates, &details.partition_by);
-        let settings = format!("incremental {strategy:?} {unique_key:?} {on_schema_change:?} {details:?}");
-        Fingerprint::of([first, later, &settings, &relation])
+        parts(queries, &format!("incremental {strategy:?} {unique_key:?} {on_schema_change:?} {details:?}"))
     }
 
     /// Renders a model as it is not rendered in this run, keeping to itself what is wrong there.
@@ -377,6 +390,30 @@ impl Templates {
         let (sql, map) = SourceMap::read(&marked, &draft.source_text);
         Some(self.with_ctes(draft, Body { sql, map }, pass).sql)
     }
+}
+
+/// Settings that say nothing about what is made of a node.
+const ASIDE: &[&str] =
+    &["access", "docs", "enabled", "group", "meta", "on_error", "retries", "tags", "timeout"];
+
+/// All that is said of a node beyond its query and may change what is made of it.
+fn settings(draft: &Draft, hooks: &Hooks) -> String {
+    let mut config = draft.config.to_json();
+    config.retain(|key, _| !ASIDE.contains(&key.as_str()));
+    let is_told = |key: &str| config.get(key).is_some_and(|value| !value.is_null());
+    let columns = match is_told("contract") || is_told("persist_docs") {
+        true => format!("{} {:?}", draft.description, described(draft)),
+        // A view carries what it is with it.
+        false if matches!(draft.kind, NodeKind::Model(Materialization::View)) => draft.description.clone(),
+        false => String::new(),
+    };
+    format!("{} {hooks:?} {columns}", serde_json::json!(config))
+}
+
+/// The columns, with what is promised and said of each.
+fn described(draft: &Draft) -> Vec<(&str, Option<&str>, &str)> {
+    let columns = draft.columns.iter();
+    columns.map(|c| (c.name.as_str(), c.data_type.as_deref(), c.description.as_str())).collect()
 }
 
 /// The error for a hook that would change something.

@@ -61,7 +61,10 @@ pub enum LakeError {
     },
     /// Another process is writing to this lake.
     #[error("another process is writing to this lake: {holder}")]
-    #[diagnostic(code(elt::lake::locked), help("wait until it is done, then run the command again"))]
+    #[diagnostic(
+        code(elt::lake::locked),
+        help("wait until it is done, then run the command again; `elt build --wait` waits for it")
+    )]
     Locked {
         /// Who.
         holder: Holder,

@@ -18,6 +18,8 @@ use crate::base::{ReleaseNumber, TableName, TableVersion};
 pub const RELEASES: &str = "_elt/releases";
 /// The folder of prepared releases.
 pub const PREPARED: &str = "_elt/prepared";
+/// The folder of reports of runs.
+pub const RUNS: &str = "_elt/runs";
 /// The file that a writer locks, on a local disk.
 pub const LOCK: &str = "_elt/lock";
 
@@ -69,7 +71,7 @@ pub fn release(number: ReleaseNumber) -> Path {
 
 /// The report of a run.
 pub fn run(id: &str) -> Path {
-    Path::from(format!("_elt/runs/{id}.json"))
+    Path::from(format!("{RUNS}/{id}.json"))
 }
 
 /// The version that a Delta log's file, an entry or a checkpoint of any kind, belongs to.

@@ -11,7 +11,7 @@ use super::{Lakehouse, Landed, released};
 use crate::base::{Event, Result, Watch};
 use crate::landing::discover::FileStamp;
 use crate::landing::{LandingError, fetch};
-use crate::release::{self, Goal, Proposal, ReleaseKind};
+use crate::release::{self, Goal, Learnt, Proposal, ReleaseKind};
 
 /// Which files to land where, and how.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +71,7 @@ impl Lakehouse {
             run: landing.report.load.clone(),
             changes: landing.changes,
             views: BTreeMap::new(),
+            learnt: Learnt::default(),
             goal: Goal::Keep,
         };
         let published = release::publish(&self.tables, &self.world, proposal).await?;

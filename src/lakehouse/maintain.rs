@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Lakehouse, released};
 use crate::base::{Error, Event, Result, TableName, TableVersion, Watch};
-use crate::release::{self, Goal, Pins, Proposal, Release, ReleaseKind};
+use crate::release::{self, Goal, Learnt, Pins, Proposal, Release, ReleaseKind};
 use crate::table::write::{Compaction, compact, worth_compacting};
 use crate::table::{
     CHECKPOINT_EVERY, Change, TableError, Unneeded, default_retention, delete, expired, last_checkpoint,
@@ -280,6 +280,7 @@ impl Lakehouse {
             run: self.world.id(),
             changes,
             views: BTreeMap::new(),
+            learnt: Learnt::default(),
             goal: Goal::Keep,
         };
         Ok(released(release::publish(&self.tables, &self.world, proposal).await?))

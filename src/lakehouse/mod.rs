@@ -13,6 +13,7 @@ mod known;
 mod land;
 mod maintain;
 mod open;
+mod plan;
 mod report;
 mod sources;
 mod statement;
@@ -22,31 +23,32 @@ mod users;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use object_store::ObjectStoreExt;
 
 use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, TableName, Watch, World};
-use crate::build::{self, Inputs, Stamp};
+use crate::build::{self, Inputs, Stamp, Wanted};
 use crate::compile::{self, Facts, YamlRenderer};
 use crate::lake::{Lake, LakeError, LakeLock, layout};
 use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
-use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKind};
+use crate::release::{self, Goal, Learnt, Memory, Pins, Proposal, Published, Recovered, ReleaseKind};
 use crate::table::Tables;
 use open::{Found, Place};
+use plan::forgotten;
 
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
-pub use report::{BuildRequest, Built, Compiled, Landed, Purpose, step_json};
+pub use report::{BuildRequest, Built, Compiled, Landed, Planned, PlannedNode, Purpose, step_json};
 pub use study::{Age, Studied};
 pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
-pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
+pub use crate::build::{Action, PublishMode, Reason, Sample, StepReport, Verdict, Visibility};
 pub use crate::compile::{Earlier, Manifest, Materialization, Node, NodeId, NodeKind, Selector};
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
@@ -213,17 +215,10 @@ impl Lakehouse {
     /// until [`Event::Publishing`].
     pub async fn build(&self, request: &BuildRequest, watch: &dyn Watch) -> Result<Built> {
         let begun = Instant::now();
-        let _lock = self.begin_writing("build", watch).await?;
+        let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
         let pins = self.pins().await?;
         let run = self.world.id();
-        let facts = Facts {
-            full_refresh: request.full_refresh,
-            store_failures: request.store_failures,
-            command: request.purpose.word().to_owned(),
-            event_time_start: request.event_time.0,
-            event_time_end: request.event_time.1,
-            ..self.facts(&pins, &run)
-        };
+        let facts = self.facts_of(request, &pins, &run);
         let started = facts.run_started_at;
         let stamp = Stamp {
             run: run.clone(),
@@ -233,19 +228,33 @@ impl Lakehouse {
             arguments: request.arguments(),
         };
         let Compiled { project, manifest, warnings } = self.compile_with(&facts)?;
-        let mut selected = compile::select(&manifest, &request.select, &request.exclude, &request.earlier)?;
-        selected.retain(|id| request.takes(manifest.node(id).resource_type()));
-        if let Some(only) = &request.only {
-            selected.retain(|id| only.contains(id.as_str()));
-        }
+        let selected = request.selected(&manifest)?;
         if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
             watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
         }
         let (scope, landed, reports) = match request.purpose {
-            Purpose::Build | Purpose::Run => self.land_sources(&pins, &manifest, &selected, watch).await?,
+            Purpose::Build | Purpose::Run => {
+                self.land_sources(&pins, &manifest, &selected, false, watch).await?
+            }
             _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
         };
-        let plan = build::plan(&manifest, &pins, &selected, request.full_refresh);
+        let (mut memory, later) = self.memory().await?;
+        memory.extend(later.clone());
+        let forgotten = forgotten(&memory, &manifest, &self.default_schema);
+        let versions = landed.values().flatten();
+        let plan = build::due(Wanted {
+            manifest: &manifest,
+            selected: &selected,
+            asked: request.asked(),
+            scope: &scope,
+            landed: versions.map(|change| (change.table().clone(), change.version())).collect(),
+            memory,
+            default_schema: &self.default_schema,
+        })
+        .await;
+        let up_to_date: Vec<String> =
+            plan.up_to_date.iter().map(|step| manifest.node(&step.node).name.clone()).collect();
+        let is_nothing = plan.steps.is_empty() && landed.is_empty();
         let watched = scope.clone();
         let inputs = Inputs {
             manifest: &manifest,
@@ -259,21 +268,31 @@ impl Lakehouse {
             fail_fast: request.fail_fast,
         };
         let all_or_nothing = request.publish == PublishMode::All;
-        let done = self.run_with_hooks(inputs, watch).await?;
-        let is_well = done.is_well();
-        watch.on(Event::Publishing);
-        let before = pins.release;
-        let proposal = Proposal {
-            base: pins,
-            read: watched.read_so_far(),
-            accepted: BTreeMap::new(),
-            kind: ReleaseKind::Build,
-            run: run.clone(),
-            changes: done.changes,
-            views: done.views,
-            goal: Goal::Keep,
+        let done = match is_nothing {
+            true => build::BuildRun::default(),
+            false => self.run_with_hooks(inputs, watch).await?,
         };
-        let published = release::publish(&self.tables, &self.world, proposal).await?;
+        let is_well = done.is_well();
+        let before = pins.release;
+        let found_out = release::completed(done.learnt.clone(), &pins);
+        let published = match is_nothing {
+            true => Published::Nothing,
+            false => {
+                watch.on(Event::Publishing);
+                let proposal = Proposal {
+                    base: pins,
+                    read: watched.read_so_far(),
+                    accepted: BTreeMap::new(),
+                    kind: ReleaseKind::Build,
+                    run: run.clone(),
+                    changes: done.changes,
+                    views: done.views,
+                    learnt: Learnt { bases: later.into_iter().chain(done.learnt).collect(), forgotten },
+                    goal: Goal::Keep,
+                };
+                release::publish(&self.tables, &self.world, proposal).await?
+            }
+        };
         self.sweep(&done.scratch).await;
         let mut stamp = Stamp { at: self.world.now(), ..stamp };
         stamp.arguments.insert("published".into(), (!all_or_nothing || is_well).into());
@@ -301,11 +320,12 @@ impl Lakehouse {
             landed: reports,
             held_back: done.held_back,
             steps: done.steps,
+            up_to_date,
             release,
             before,
             took: begun.elapsed(),
         };
-        self.record(&built, &stamp).await;
+        self.record(&built, &stamp, found_out).await;
         Ok(built)
     }
 
@@ -337,8 +357,29 @@ impl Lakehouse {
 
     /// Takes the writer's place and finishes what a writer before may have left.
     async fn begin_writing(&self, what: &str, watch: &dyn Watch) -> Result<LakeLock> {
+        self.begin_writing_within(Duration::ZERO, what, watch).await
+    }
+
+    /// The same, and waits for up to `patience` while another process has the writer's place.
+    async fn begin_writing_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        watch: &dyn Watch,
+    ) -> Result<LakeLock> {
         self.tables.lake().check_writable().await?;
-        let lock = self.tables.lake().lock(&self.world, what)?;
+        let (begun, mut told) = (Instant::now(), false);
+        let lock = loop {
+            match self.tables.lake().lock(&self.world, what) {
+                Err(LakeError::Locked { holder }) if begun.elapsed() < patience => {
+                    if !std::mem::replace(&mut told, true) {
+                        watch.on(Event::Note(format!("waiting for {holder}")));
+                    }
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                taken => break taken?,
+            }
+        };
         if let Some(Recovered { release }) = release::recover(self.tables.lake()).await? {
             let how = if release.is_published() { "finished" } else { "abandoned" };
             watch.on(Event::Note(format!(
@@ -424,10 +465,11 @@ impl Lakehouse {
         }
     }
 
-    /// Keeps the run's report in the lake. What readers see does not depend on it.
-    async fn record(&self, built: &Built, stamp: &Stamp) {
+    /// Keeps the run's report in the lake, and what was found out if no release has it. What readers see does not
+    /// depend on it.
+    async fn record(&self, built: &Built, stamp: &Stamp, found_out: Memory) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "run": built.run,
             "command": stamp.command,
             "started_at": stamp.started,
@@ -435,14 +477,21 @@ impl Lakehouse {
             "release": built.release.as_ref().map(|release| release.number),
             "landed": built.landed,
             "results": steps,
+            "up_to_date": built.up_to_date.len(),
             "elapsed_seconds": built.took.as_secs_f64(),
         });
+        if built.release.is_none() && !found_out.is_empty() {
+            document["memory"] = serde_json::json!(found_out);
+        }
         let bytes = serde_json::to_vec_pretty(&document).expect("reports are plain data");
         if let Err(error) = self.tables.lake().put(&layout::run(&built.run), bytes).await {
             tracing::warn!("the report of run {} was not kept: {error}", built.run);
         }
     }
 }
+
+/// How often a process that waits for the writer's place looks whether it is free.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 fn released(published: Published) -> Option<Release> {
     match published {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
+use crate::build::{Action, Asked, Reason};
 use crate::project::Project;
 
 /// What to build, and how.
@@ -22,7 +23,9 @@ pub struct BuildRequest {
     pub only: Option<BTreeSet<String>>,
     /// What `state:` and `result:` compare with.
     pub earlier: Earlier,
-    /// Make incremental models from the beginning.
+    /// Make all that is selected, whether it is up to date or not. Only a build for everything asks.
+    pub full: bool,
+    /// Make incremental models from the beginning, and all that is selected.
     pub full_refresh: bool,
     /// Keep the failing rows of every test.
     pub store_failures: bool,
@@ -34,6 +37,8 @@ pub struct BuildRequest {
     pub exclude_resource_types: Vec<String>,
     /// Where microbatches begin, and where they end.
     pub event_time: (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>),
+    /// How long to wait for another process that is writing to the lake.
+    pub wait: Duration,
     /// What to publish if not everything is well.
     pub publish: PublishMode,
     /// Steps at once; nothing means as many as there are cores, 2 at least.
@@ -50,6 +55,12 @@ impl BuildRequest {
         arguments.insert("full_refresh".into(), self.full_refresh.into());
         arguments.insert("store_failures".into(), self.store_failures.into());
         arguments
+    }
+
+    /// Which nodes are made even if they are up to date. Verbs for a part make all that they are asked for, as in dbt.
+    pub(super) fn asked(&self) -> Asked {
+        let all = self.full || self.purpose != Purpose::Build || self.only.is_some();
+        Asked { all, full_refresh: self.full_refresh }
     }
 
     /// Whether nodes of this kind are asked for.
@@ -115,6 +126,8 @@ pub struct Built {
     pub held_back: BTreeMap<TableName, String>,
     /// What happened to each node.
     pub steps: Vec<StepReport>,
+    /// The names of nodes for which nothing was done, because nothing has changed.
+    pub up_to_date: Vec<String>,
     /// The release that it became, if it became one.
     pub release: Option<Release>,
     /// The release that readers saw before.
@@ -130,6 +143,35 @@ pub struct Landed {
     pub report: LandReport,
     /// The release that it became; nothing if every file was known.
     pub release: Option<Release>,
+}
+
+/// What a build would do.
+#[derive(Debug)]
+pub struct Planned {
+    /// What would be landed, by source.
+    pub landed: Vec<LandReport>,
+    /// Every selected node, in the order of the build.
+    pub steps: Vec<PlannedNode>,
+    /// The release that readers see now.
+    pub release: Option<ReleaseNumber>,
+    /// What is wrong with the project without stopping it.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What would happen to one node.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedNode {
+    /// The node.
+    pub unique_id: String,
+    /// The name that people know it by.
+    pub name: String,
+    /// What it is: `table`, `view`, `incremental`, `seed`, `snapshot`, `test`, `unit test`.
+    pub kind: &'static str,
+    /// What would happen to it; nothing if it is up to date.
+    pub action: Option<Action>,
+    /// Why.
+    #[serde(flatten)]
+    pub because: Reason,
 }
 
 /// A project, compiled for the lake as it is.
@@ -152,6 +194,14 @@ impl Built {
     /// Whether every step ended well.
     pub fn built_well(&self) -> bool {
         !self.steps.iter().any(|step| step.verdict.is_bad())
+    }
+
+    /// Whether there was nothing to land, to make or to test.
+    pub fn is_nothing(&self) -> bool {
+        self.steps.is_empty()
+            && self.release.is_none()
+            && self.held_back.is_empty()
+            && self.unread_files() == 0
     }
 
     /// How many files could not be read, and were left out.

@@ -16,12 +16,13 @@ use crate::release::Pins;
 use crate::table::Change;
 
 impl Lakehouse {
-    /// Lands the declared files of every source that a selected node needs.
+    /// Lands the declared files of every source that a selected node needs; in a dry run, only tells which they are.
     pub(super) async fn land_sources(
         &self,
         pins: &Pins,
         manifest: &Manifest,
         selected: &BTreeSet<NodeId>,
+        dry_run: bool,
         watch: &dyn Watch,
     ) -> Result<(Scope, BTreeMap<TableName, Vec<Arc<Change>>>, Vec<LandReport>)> {
         let mut scope = Scope::of(self.tables.clone(), pins.clone());
@@ -37,6 +38,9 @@ impl Lakehouse {
             }
             let mut request = declared_request(&self.root, node, source, Some(&[]))?;
             request.may_be_nothing = true;
+            request.dry_run = dry_run;
+            // What is in new files does not matter to a plan.
+            request.first_rows = dry_run.then_some(1);
             let landing = self.land_one(pins, request, watch).await?;
             let changes: Vec<Arc<Change>> = landing.changes.into_iter().map(Arc::new).collect();
             for change in &changes {

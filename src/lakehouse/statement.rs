@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Lakehouse, released};
 use crate::base::Unwatched;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
-use crate::release::{self, Goal, Proposal, Release, ReleaseError, ReleaseKind};
+use crate::release::{self, Goal, Learnt, Proposal, Release, ReleaseError, ReleaseKind};
 use crate::table::{TableError, Unneeded};
 
 /// How often a statement is worked out anew because others were faster.
@@ -74,6 +74,7 @@ impl Lakehouse {
             run: self.world().id(),
             changes: staged.changes.clone(),
             views: staged.views.clone(),
+            learnt: Learnt::default(),
             goal: Goal::Names { hide: staged.hide.clone(), show: staged.show.clone() },
         };
         let release = released(release::publish(self.tables(), self.world(), proposal).await?);

@@ -291,6 +291,9 @@ pub const MODEL_CONFIG: Words = &[
     ("batch_size", Done),
     ("lookback", Done),
     ("begin", Done),
+    ("timeout", Done),
+    ("retries", Done),
+    ("on_error", Done),
 ];
 
 /// The configuration of a seed.
@@ -354,6 +357,9 @@ pub const SNAPSHOT_CONFIG: Words = &[
     ("partition_by", Idle),
     ("cluster_by", Idle),
     ("contract", Idle),
+    ("timeout", Done),
+    ("retries", Done),
+    ("on_error", Done),
 ];
 
 /// The configuration of a data test.

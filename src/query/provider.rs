@@ -145,7 +145,11 @@ impl LakeCatalog {
             };
             match Box::pin(planned).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
-                planned => return planned.map_err(in_view),
+                planned => {
+                    let plan = planned.map_err(in_view)?;
+                    self.scope.stands_on_plan(&plan);
+                    return Ok(plan);
+                }
             }
         }
     }

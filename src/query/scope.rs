@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use datafusion::catalog::TableProvider;
+use datafusion::logical_expr::LogicalPlan;
 
-use super::QueryError;
+use super::{QueryError, Reads};
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::release::{self, Pins, View};
 use crate::table::{Change, Scan, TableError, Tables, changes, changes_since, version_at};
@@ -21,6 +22,8 @@ pub struct Scope {
     changes: BTreeMap<TableName, Arc<Change>>,
     /// What was read through this scope and its clones.
     read: Arc<Mutex<BTreeMap<TableName, TableVersion>>>,
+    /// The same with what is staged and what is not in the lake, for who wants to know of a part of it.
+    reads: Arc<Mutex<Reads>>,
     /// How far the reader had come with other tables, if it follows them.
     follower: Option<Follower>,
 }
@@ -56,7 +59,14 @@ pub(super) enum Meaning {
 impl Scope {
     /// A release, as it was published.
     pub fn of(tables: Tables, pins: Pins) -> Self {
-        Self { tables, pins, changes: BTreeMap::new(), read: Arc::default(), follower: None }
+        Self {
+            tables,
+            pins,
+            changes: BTreeMap::new(),
+            read: Arc::default(),
+            reads: Arc::default(),
+            follower: None,
+        }
     }
 
     /// The same for a model that takes in what changed since it last ran: `table_changes` without a version.
@@ -89,8 +99,42 @@ impl Scope {
         self.read.lock().expect("no holder panics").clone()
     }
 
-    fn reads(&self, name: &TableName, version: TableVersion) {
+    /// The same scope, with reads of its own; see [`reads`](Self::reads).
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.reads = Arc::default();
+        self
+    }
+
+    /// What was read so far through this scope, and through what was made of it since it was set [`apart`](Self::apart).
+    pub fn reads(&self) -> Reads {
+        self.reads.lock().expect("no holder panics").clone()
+    }
+
+    /// Counts `name` among what was read, as what it stands for now.
+    pub fn stands_on(&self, name: &TableName) {
+        let mut reads = self.reads.lock().expect("no holder panics");
+        if let Some(view) = self.pins.views.get(name) {
+            reads.views.insert(name.clone(), view.clone());
+        } else if let Some(version) = self.version_of(name) {
+            reads.tables.insert(name.clone(), version);
+        }
+    }
+
+    /// The version at which a table is read, the one that it is to have if it is staged.
+    pub fn version_of(&self, name: &TableName) -> Option<TableVersion> {
+        let staged = self.changes.get(name).map(|change| change.version());
+        staged.or_else(|| self.pins.tables.get(name).copied())
+    }
+
+    /// Counts what a plan reads beyond tables and views.
+    pub(super) fn stands_on_plan(&self, plan: &LogicalPlan) {
+        self.reads.lock().expect("no holder panics").note(plan);
+    }
+
+    fn was_read(&self, name: &TableName, version: TableVersion) {
         self.read.lock().expect("no holder panics").insert(name.clone(), version);
+        self.stands_on(name);
     }
 
     /// The lake's tables.
@@ -144,6 +188,9 @@ impl Scope {
                 None => Err(not_in_release(name, *number)),
             };
         }
+        if as_of.is_none() {
+            self.stands_on(name);
+        }
         if let Some(view) = self.pins.views.get(name) {
             return match as_of {
                 None => Ok(Some(Meaning::View(view.clone(), None))),
@@ -155,7 +202,7 @@ impl Scope {
         }
         let Some(pinned) = self.pins.tables.get(name).copied() else { return Ok(None) };
         if as_of.is_none() {
-            self.reads(name, pinned);
+            self.was_read(name, pinned);
         }
         let version = match as_of {
             None | Some(AsOf::Release(_)) => pinned,
@@ -180,7 +227,7 @@ impl Scope {
         name: &TableName,
     ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
         let Some(version) = self.pins.tables.get(name).copied() else { return Ok(None) };
-        self.reads(name, version);
+        self.was_read(name, version);
         let snapshot = self.tables.snapshot(name, version).await?;
         Ok(Some(Arc::new(Scan::of(&snapshot)?.with_places())))
     }
@@ -193,6 +240,7 @@ impl Scope {
         to: Option<u64>,
     ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
         let Some(pinned) = self.pins.tables.get(name).copied() else { return Ok(None) };
+        self.stands_on(name);
         let to = TableVersion(to.unwrap_or(pinned.0));
         if to > pinned || from > pinned.0 {
             return Err(QueryError::Table(TableError::NoSuchVersion {
@@ -220,11 +268,12 @@ impl Scope {
             );
             return Err(mistake.help(help).into());
         };
+        self.stands_on(name);
         let change = self.changes.get(name).map(Arc::as_ref);
         let pinned = match self.pins.tables.get(name).copied() {
             // Also for one with a change on top: should another writer come between, it would never be seen.
             Some(version) => {
-                self.reads(name, version);
+                self.was_read(name, version);
                 Some(self.tables.snapshot(name, version).await?)
             }
             None => None,

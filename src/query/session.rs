@@ -248,7 +248,9 @@ impl Session {
         dialect::prepare(&mut statement, None)?;
         let planned =
             Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
-        planned.map_err(|error| self.with_suggestion(error.into()))
+        let plan = planned.map_err(|error| self.with_suggestion(error.into()))?;
+        self.scope.stands_on_plan(&plan);
+        Ok(plan)
     }
 
     /// Adds the name that was probably meant to "there is no table", or no function.

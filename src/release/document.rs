@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Pins;
+use super::{Memory, Pins};
 use crate::base::{ReleaseNumber, TableName, TableVersion};
 use crate::table::{Effect, Operation};
 
@@ -26,6 +26,12 @@ pub struct Release {
     pub tables: Vec<TableSummary>,
     /// What readers see.
     pub pins: Pins,
+    /// What each name was made from, if this release added to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+    /// The release that has the memory, if it is an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_in: Option<ReleaseNumber>,
 }
 
 /// What made a release.
@@ -114,6 +120,9 @@ pub(super) struct Prepared {
     pub(super) release: Release,
     /// The release if it is abandoned: what readers saw before.
     pub(super) before: Pins,
+    /// The release that had the memory before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) memory_before: Option<ReleaseNumber>,
     /// The log entries, in the order in which they are put.
     pub(super) commits: Vec<PreparedCommit>,
 }

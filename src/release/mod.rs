@@ -18,6 +18,7 @@
 
 mod document;
 mod error;
+mod memory;
 mod pins;
 mod publish;
 mod recover;
@@ -25,6 +26,7 @@ mod roll_back;
 
 pub use document::{Outcome, Release, ReleaseKind, TableSummary};
 pub use error::ReleaseError;
+pub use memory::{Basis, Learnt, Memory, completed, mark, memory};
 pub use pins::{Pins, View};
 pub use publish::{Goal, Proposal, Published, publish};
 pub use recover::{Recovered, recover};

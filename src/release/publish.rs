@@ -9,7 +9,9 @@ use crate::table::{Change, Tables};
 
 use super::document::{Prepared, PreparedCommit};
 use super::recover::{Ending, finish};
-use super::{Outcome, Pins, Release, ReleaseError, ReleaseKind, TableSummary, View, latest};
+use super::{
+    Learnt, Memory, Outcome, Pins, Release, ReleaseError, ReleaseKind, TableSummary, View, latest, memory,
+};
 
 /// What is to be published.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Proposal {
     pub changes: Vec<Change>,
     /// Views to make or replace.
     pub views: BTreeMap<TableName, View>,
+    /// What the changes and views were made from.
+    pub learnt: Learnt,
     /// What readers are to see besides: for a rollback, the pins of the release gone back to.
     pub goal: Goal,
 }
@@ -83,7 +87,8 @@ pub async fn publish(
 ) -> Result<Published, ReleaseError> {
     let lake = tables.lake();
     for _ in 0..ATTEMPTS {
-        proposal = on_top_of_newest(tables, proposal).await?;
+        let newest = latest(lake).await?;
+        proposal = on_top_of(tables, newest.as_ref(), proposal).await?;
         let base = proposal.base.release;
         let mut foreign = None;
         for change in &proposal.changes {
@@ -101,7 +106,20 @@ pub async fn publish(
             }
         }
         let number = base.map_or(ReleaseNumber(1), ReleaseNumber::next);
-        let Some(prepared) = prepare(world, proposal.clone(), number)? else { return Ok(Published::Nothing) };
+        let Some(mut prepared) = prepare(world, proposal.clone(), number)? else {
+            return Ok(Published::Nothing);
+        };
+        prepared.memory_before = newest.as_ref().and_then(Release::memory_at);
+        if proposal.learnt.is_empty() {
+            prepared.release.memory_in = prepared.memory_before;
+        } else {
+            let before = match &newest {
+                Some(newest) => memory(lake, newest).await?,
+                None => Memory::new(),
+            };
+            let learnt = proposal.learnt.clone();
+            prepared.release.memory = Some(learnt.added_to(before, &prepared.release.pins));
+        }
         match lake.create_once(&layout::prepared(number), json(&prepared)).await? {
             Created::Yes => {}
             Created::TakenBy(_) => {
@@ -118,9 +136,12 @@ pub async fn publish(
 }
 
 /// The same proposal on top of what readers see now, if nothing that it is about has moved since its base.
-async fn on_top_of_newest(tables: &Tables, proposal: Proposal) -> Result<Proposal, ReleaseError> {
-    let newest = latest(tables.lake()).await?;
-    if newest.as_ref().map(|release| release.number) == proposal.base.release {
+async fn on_top_of(
+    tables: &Tables,
+    newest: Option<&Release>,
+    proposal: Proposal,
+) -> Result<Proposal, ReleaseError> {
+    if newest.map(|release| release.number) == proposal.base.release {
         return Ok(proposal);
     }
     let Some(newest) = newest else { return Err(ReleaseError::LostRace { number: ReleaseNumber(0) }) };
@@ -188,7 +209,7 @@ fn prepare(
     proposal: Proposal,
     number: ReleaseNumber,
 ) -> Result<Option<Prepared>, ReleaseError> {
-    let Proposal { base, read: _, accepted, kind, run, mut changes, views, goal } = proposal;
+    let Proposal { base, read: _, accepted, kind, run, mut changes, views, learnt: _, goal } = proposal;
     changes.retain(|change| !change.is_empty());
     changes.sort_by(|a, b| a.table().cmp(b.table()));
     let at = world.now();
@@ -266,6 +287,8 @@ fn prepare(
         outcome: Outcome::Published,
         tables: summaries,
         pins,
+        memory: None,
+        memory_in: None,
     };
-    Ok(Some(Prepared { release, before: base, commits }))
+    Ok(Some(Prepared { release, before: base, memory_before: None, commits }))
 }

@@ -71,7 +71,15 @@ async fn abandon(
         }
     }
     let outcome = Outcome::Abandoned { because: who.clone() };
-    let release = Release { outcome, pins, tables: Vec::new(), ..prepared.release.clone() };
+    let before = prepared.memory_before;
+    let release = Release {
+        outcome,
+        pins,
+        tables: Vec::new(),
+        memory: None,
+        memory_in: before,
+        ..prepared.release.clone()
+    };
     let release = seal(lake, release).await?;
     let expected = prepared.before.head(&stopped_at.table);
     let foreign = ReleaseError::ForeignCommit {

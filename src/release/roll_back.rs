@@ -6,7 +6,7 @@ use crate::base::{ReleaseNumber, TableName, TableVersion, World};
 use crate::table::{Change, Tables, write};
 
 use super::publish::Goal;
-use super::{Pins, Proposal, Published, Release, ReleaseError, ReleaseKind, list, publish, release};
+use super::{Learnt, Pins, Proposal, Published, Release, ReleaseError, ReleaseKind, list, publish, release};
 
 /// Publishes a new release with the content of an earlier one.
 ///
@@ -53,6 +53,7 @@ pub async fn roll_back(
             run,
             changes,
             views: BTreeMap::new(),
+            learnt: Learnt::default(),
             goal,
         },
     )

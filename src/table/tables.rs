@@ -101,6 +101,11 @@ impl Tables {
         SessionContext::new_with_state(state)
     }
 
+    /// Whether the table's log has an entry after `version`. One small read.
+    pub async fn goes_on(&self, table: &TableName, version: TableVersion) -> Result<bool, TableError> {
+        Ok(self.lake.read(&layout::log_entry(table, version.next())).await?.is_some())
+    }
+
     /// The newest version in the table's log; nothing if there is no log.
     ///
     /// One listing. This is what other engines see, not what readers through elt see.

@@ -278,7 +278,7 @@ def crowd(lakehouse: Lakehouse, server: Server) -> None:
     for thread in threads:
         thread.start()
     for _ in range(2):
-        lakehouse.run("build", "--select", "carrier_months")
+        lakehouse.run("build", "--full", "--select", "carrier_months")
     stop.set()
     for thread in threads:
         thread.join(timeout=120)

@@ -497,7 +497,8 @@ async fn thirty_two_clients_see_one_release_each_while_others_are_published() {
         for number in 0..6 {
             writer.execute_update(format!("insert into pair values ({number})"), None).await.unwrap();
         }
-        Box::pin(lake.open().build(&BuildRequest::default(), &elt::base::Unwatched)).await.unwrap();
+        let all = BuildRequest { full: true, ..BuildRequest::default() };
+        Box::pin(lake.open().build(&all, &elt::base::Unwatched)).await.unwrap();
     };
     let (asked, ()) = futures::join!(asking, writing);
     asked.into_iter().for_each(Result::unwrap);

@@ -181,7 +181,7 @@ impl Shop {
         let lake = || Lake::create(&folder.path().join("lake")).unwrap();
         for (release, hour) in [("release_1", 0), ("release_2", 24), ("release_3", 48)] {
             copy(&Path::new("tests/data/slt").join(release), folder.path());
-            let request = BuildRequest { threads: Some(1), ..BuildRequest::default() };
+            let request = BuildRequest { threads: Some(1), full: true, ..BuildRequest::default() };
             let built = Box::pin(folder.on(lake(), hour).build(&request, &Unwatched)).await.unwrap();
             assert!(built.is_well(), "{}", told(&built));
         }

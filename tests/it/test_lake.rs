@@ -105,10 +105,14 @@ impl TestLake {
         Lakehouse::on(lake, &self.options, test_world(start)).unwrap()
     }
 
-    /// Builds everything, and writes down what was said.
+    /// Builds everything, up to date or not, and writes down what was said.
     pub(crate) async fn build(&self) -> Built {
-        let built = self.try_build(&BuildRequest::default()).await;
-        built.unwrap_or_else(|error| panic!("{error:?}"))
+        self.build_with(&BuildRequest { full: true, ..BuildRequest::default() }).await
+    }
+
+    /// Builds what has to be built, as `elt build` does, and writes down what was said.
+    pub(crate) async fn build_due(&self) -> Built {
+        self.build_with(&BuildRequest::default()).await
     }
 
     /// Builds as asked, and writes down what was said.
@@ -116,9 +120,24 @@ impl TestLake {
         self.try_build(request).await.unwrap_or_else(|error| panic!("{error:?}"))
     }
 
+    /// Writes down what a build would do, without what is up to date; and checks that looking touched nothing.
+    pub(crate) async fn plan(&self) {
+        let lakehouse = self.open();
+        let before = self.all_files();
+        let planned = Box::pin(lakehouse.plan(&BuildRequest::default())).await;
+        let planned = planned.unwrap_or_else(|error| panic!("{error:?}"));
+        let steps = planned.steps.iter().filter(|step| step.action.is_some());
+        let steps: Vec<String> =
+            steps.map(|step| format!("plan: {} {}\n", step.name, step.because)).collect();
+        let rest = planned.steps.len() - steps.len();
+        self.say(&format!("{}plan: {rest} up to date\n", steps.concat()));
+        assert_eq!(self.all_files(), before, "a plan touches nothing");
+    }
+
     /// Builds and publishes what passes.
     pub(crate) async fn build_passing(&self) -> Built {
-        self.build_with(&BuildRequest { publish: PublishMode::Passing, ..BuildRequest::default() }).await
+        let publish = PublishMode::Passing;
+        self.build_with(&BuildRequest { publish, full: true, ..BuildRequest::default() }).await
     }
 
     /// Builds as asked.
@@ -314,6 +333,9 @@ pub(crate) fn told(built: &Built) -> String {
             _ => String::new(),
         };
         let _ = writeln!(text, "build: {} {what}{seen}", step.name);
+    }
+    if !built.up_to_date.is_empty() {
+        let _ = writeln!(text, "build: up to date: {}", built.up_to_date.join(", "));
     }
     let release =
         built.release.as_ref().map_or("no release".into(), |release| format!("release {}", release.number));

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::plan::nothing_to_build;
 use super::print_json;
 use crate::base::{Ending, Result, World, grouped};
 use crate::cli::args::{BuildArgs, Place, ReportFormat};
@@ -31,6 +32,8 @@ pub(crate) async fn run(
         exclude_resource_types: args.selection.exclude_resource_types,
         purpose: purpose.unwrap_or_default(),
         only: None,
+        full: args.full,
+        wait: args.wait,
         full_refresh: args.full_refresh,
         store_failures: args.store_failures,
         fail_fast: args.fail_fast,
@@ -118,6 +121,11 @@ async fn rows(sample: &Sample) -> String {
 /// A few lines that can be pasted into a chat.
 fn summary(built: &Built, ui: &Ui) {
     ui.line("");
+    if built.is_nothing() {
+        let words = nothing_to_build(built.up_to_date.len(), built.before);
+        ui.line(&format!("{}  {}", ui.paint(&words, Ending::Done), time_words(built.took)));
+        return;
+    }
     let count = |is: fn(&Verdict) -> bool| built.steps.iter().filter(|step| is(&step.verdict)).count();
     let made = count(|verdict| matches!(verdict, Verdict::Made(_)));
     let tests = [
@@ -136,7 +144,7 @@ fn summary(built: &Built, ui: &Ui) {
     };
     let noun = if made == 1 { noun.to_owned() } else { format!("{noun}s") };
     let mut parts = Vec::new();
-    if built.purpose != Purpose::Test {
+    if built.purpose != Purpose::Test && (made > 0 || built.up_to_date.is_empty()) {
         parts.push(format!("{made} {noun} built"));
     }
     let tests: Vec<String> =
@@ -144,6 +152,8 @@ fn summary(built: &Built, ui: &Ui) {
     if !tests.is_empty() {
         parts.push(format!("tests: {}", tests.join(", ")));
     }
+    let up_to_date = built.up_to_date.len();
+    parts.extend((up_to_date > 0).then(|| format!("{} up to date", grouped(up_to_date as u64))));
     parts.extend((broken > 0).then(|| format!("{broken} with errors")));
     parts.extend((skipped > 0).then(|| format!("{skipped} skipped")));
     parts.extend((rows > 0).then(|| format!("{} raw rows read", grouped(rows))));
@@ -224,6 +234,7 @@ fn as_json(built: &Built) -> serde_json::Value {
         "release_before": built.before,
         "landed": built.landed,
         "held_back": built.held_back,
+        "up_to_date": built.up_to_date,
         "results": built.steps.iter().map(step_json).collect::<Vec<_>>(),
         "elapsed_seconds": built.took.as_secs_f64(),
     })

@@ -7,6 +7,7 @@ pub(super) mod init;
 pub(super) mod land;
 pub(super) mod ls;
 pub(super) mod maintain;
+pub(super) mod plan;
 pub(super) mod releases;
 pub(super) mod rollback;
 pub(super) mod serve;

@@ -8,6 +8,7 @@ mod cloning; // files that two tables have, and files that become one
 mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
+mod due; // what a build leaves alone
 mod edits;
 mod first_day; // a broken row, and what does not happen then
 mod generated; // columns that are worked out from others
@@ -20,4 +21,5 @@ mod other_writers; // other programs, other processes, and power cuts
 mod project; // what is wrong with a project, all at once
 mod promises;
 mod races; // two writers at one table
-mod seeds_and_packages; // a dbt project as it is cloned // unit tests, contracts, kept failures
+mod seeds_and_packages;
+mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

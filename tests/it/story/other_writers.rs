@@ -7,6 +7,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use elt::base::Unwatched;
+use elt::lakehouse::BuildRequest;
 
 use crate::test_lake::TestLake;
 
@@ -71,7 +72,7 @@ async fn a_commit_without_content_or_half_a_commit_is_reported_and_not_read_as_e
     }
     fs::write(&newest, "").unwrap();
     lake.build().await;
-    let output = elt(&lake, &["build"]).output().unwrap();
+    let output = elt(&lake, &["build", "--full"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     assert_snapshot!(lake.story(), @"
     build: n created (1 added)
@@ -97,6 +98,23 @@ async fn a_second_writer_is_told_who_the_first_one_is() {
     );
     let output = elt(&lake, &["build"]).output().unwrap();
     assert_eq!(output.status.code(), Some(75), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_second_writer_waits_for_the_first_if_it_is_told_to() {
+    let lake = one_table();
+    let first = lake.open();
+    let lock = first.tables().lake().lock(first.world(), "build").unwrap();
+    let waiting = |wait| BuildRequest { wait, ..BuildRequest::default() };
+    let too_short = lake.try_build(&waiting(Duration::from_millis(100))).await.unwrap_err();
+    assert_eq!(too_short.kind().exit_code(), 75, "{too_short}");
+    let freed = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(lock);
+    };
+    let request = waiting(Duration::from_secs(60));
+    let (built, ()) = tokio::join!(lake.try_build(&request), freed);
+    assert!(built.unwrap().release.is_some());
 }
 
 #[test]

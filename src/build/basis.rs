@@ -1,0 +1,73 @@
+//! What was a node made from?
+//!
+//! The [`Basis`] of a node is what its session has read while it was made, and what it refers to without reading it.
+//! It goes into the release with what was made; [`plan`](super::plan) holds the next build against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph::solid_parents;
+use super::plan::{ENGINE, memory_name};
+use super::report::Verdict;
+use super::run::Inputs;
+use crate::base::TableName;
+use crate::compile::{Materialization, Node, NodeId, NodeKind};
+use crate::query::Scope;
+use crate::release::{Basis, Memory, mark};
+
+/// What a node was made from: what was read for it, and what it refers to.
+pub(super) fn basis(inputs: &Inputs<'_>, scope: &Scope, node: &Node) -> Basis {
+    let (about, scope) = match &node.kind {
+        // A unit test reads rows that stand in for others.
+        NodeKind::UnitTest(test) => (&test.model, scope.clone().apart()),
+        _ => (&node.id, scope.clone()),
+    };
+    let beyond = scope.reads().beyond;
+    for parent in solid_parents(inputs.manifest, about) {
+        inputs.manifest.node(&parent).relation.iter().for_each(|name| scope.stands_on(name));
+    }
+    let mut reads = scope.reads();
+    reads.beyond.extend(beyond);
+    if let Some(own) = node.relation.as_ref().filter(|_| node.is_made()) {
+        let reads_itself = reads.tables.remove(own).is_some();
+        if reads_itself && node.materialization() == Some(&Materialization::Table) {
+            reads.beyond.insert("its own rows".to_owned());
+        }
+        reads.views.remove(own);
+        let staged = own.companion("elt_new").ok();
+        reads.tables.retain(|name, _| Some(name) != staged.as_ref());
+    }
+    let code = inputs.plan.codes.get(&node.id).filter(|_| matches!(node.kind, NodeKind::Seed(_)));
+    Basis {
+        code: code.cloned().unwrap_or_else(|| node.fingerprint.to_string()),
+        engine: ENGINE.to_owned(),
+        tables: reads.tables,
+        views: reads.views.iter().map(|(name, view)| (name.clone(), mark(view))).collect(),
+        beyond: reads.beyond,
+    }
+}
+
+/// What there is to remember: of what was made what it was made from, and the tests that held for it.
+///
+/// What was made from something that is not published is not remembered, nor is a test that held for it.
+pub(super) fn learnt(
+    inputs: &Inputs<'_>,
+    bases: BTreeMap<NodeId, Basis>,
+    ended: &BTreeMap<NodeId, Verdict>,
+    hidden: &BTreeSet<TableName>,
+) -> Memory {
+    let mut learnt = Memory::new();
+    for (id, basis) in bases {
+        let node = inputs.manifest.node(&id);
+        let own_is_seen = node.relation.as_ref().is_none_or(|own| !hidden.contains(own));
+        let is_good = match &ended[&id] {
+            Verdict::Made(_) => own_is_seen && !node.hooks.drops_it,
+            Verdict::Passed => true,
+            _ => false,
+        };
+        let mut stands_on = basis.tables.keys().chain(basis.views.keys());
+        if is_good && !stands_on.any(|name| hidden.contains(name)) {
+            learnt.insert(memory_name(node, inputs.default_schema), basis);
+        }
+    }
+    learnt
+}

@@ -1,0 +1,128 @@
+//! One step of a plan is carried out.
+//!
+//! In a session of its own, as often and as long as its node says. Nobody sees what comes of it before the run is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::basis::basis;
+use super::lookup::SessionLookup;
+use super::materialize::{Made, Making};
+use super::plan::PlannedStep;
+use super::report::Verdict;
+use super::run::Inputs;
+use super::{BuildError, data_test, unit_test};
+use crate::base::{Diagnostic, Event, Watch};
+use crate::compile::{Lookup, Manifest, Node, NodeKind};
+use crate::query::{Limits, Scope, Session};
+use crate::release::Basis;
+
+/// What a step that ended well has to show.
+pub(super) struct Done {
+    pub(super) what: What,
+    /// The node, if it was compiled only now.
+    pub(super) late: Option<Node>,
+    /// What its templates said.
+    pub(super) messages: Vec<String>,
+    /// What it was made from.
+    pub(super) basis: Basis,
+}
+
+/// What came of a step.
+pub(super) enum What {
+    Made(Made),
+    /// A test's verdict, and its failing rows if they are kept.
+    Tested(Verdict, Option<Made>),
+}
+
+/// How long to wait before the first try again; each wait is twice as long as the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// No wait is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Carries a step out, as often and as long as its node says.
+pub(super) async fn try_out(
+    inputs: &Inputs<'_>,
+    scope: Scope,
+    step: &PlannedStep,
+    watch: &dyn Watch,
+) -> Result<Done, BuildError> {
+    let node = inputs.manifest.node(&step.node);
+    let mut wait = FIRST_WAIT;
+    for again in 1.. {
+        let tried = Box::pin(carry_out(inputs, scope.clone(), step));
+        let done = match node.running.timeout {
+            None => tried.await,
+            Some(most) => tokio::time::timeout(most, tried)
+                .await
+                .unwrap_or_else(|_| Err(BuildError::too_long(node, most))),
+        };
+        match done {
+            Err(error) if again <= node.running.retries && error.may_pass() => {
+                let (of, name) = (node.running.retries, &node.name);
+                watch.on(Event::Note(format!(
+                    "{error}; `{name}` is tried again in {wait:?} ({again} of {of})"
+                )));
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            done => return done,
+        }
+    }
+    unreachable!("the last try is returned")
+}
+
+async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
+    let node = inputs.manifest.node(&step.node);
+    let session = Session::new(scope.apart(), inputs.default_schema, Limits::default());
+    let (late, messages) = match node.is_late {
+        true => {
+            let (node, messages) = compile_late(inputs.manifest, node, &session).await?;
+            (Some(node), messages)
+        }
+        false => (None, Vec::new()),
+    };
+    let node = late.as_ref().unwrap_or(node);
+    let making = Making { session: &session, node, action: step.action, now: inputs.started };
+    let what = match &node.kind {
+        NodeKind::Test(test) => {
+            let asked = data_test::ask(&session, node, test).await;
+            let verdict = asked.map_err(|error| BuildError::query(node, error))?;
+            let kept = match (test.stored, &node.relation) {
+                (Some(stored), Some(_)) => Some(making.failures(stored).await?),
+                _ => None,
+            };
+            What::Tested(verdict, kept)
+        }
+        NodeKind::UnitTest(test) => {
+            let asked = Box::pin(unit_test::ask(&session, inputs.default_schema, node, test)).await;
+            let verdict = asked.map_err(|trouble| match trouble {
+                unit_test::Trouble::Query(error) => BuildError::query(node, error),
+                unit_test::Trouble::Wrong(why) => BuildError::wrong(node, why),
+            })?;
+            What::Tested(verdict, None)
+        }
+        _ => What::Made(Box::pin(making.make()).await?),
+    };
+    let basis = basis(inputs, session.scope(), node);
+    Ok(Done { what, late, messages, basis })
+}
+
+/// Compiles a node whose template reads the lake, on a thread where waiting holds nobody up.
+///
+/// # Errors
+/// What is wrong with the template, in its place.
+pub async fn compile_late(
+    manifest: &Manifest,
+    node: &Node,
+    session: &Session,
+) -> Result<(Node, Vec<String>), BuildError> {
+    let (late, id) = (manifest.late(), node.id.clone());
+    let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
+    let compiled = tokio::task::spawn_blocking(move || late.compile(&id, &lake)).await;
+    let compiled = compiled.expect("rendering a template does not panic");
+    compiled.map_err(|found| {
+        let first = found.into_iter().find(Diagnostic::is_error);
+        BuildError::Sql(first.expect("a template that failed says why"))
+    })
+}

@@ -1,0 +1,142 @@
+//! What would a build do?
+//!
+//! The same questions that [`Lakehouse::build`] asks, and nothing done about the answers: files are looked at and not
+//! landed, templates that read the lake are asked, nothing is written and no lock is taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{BuildRequest, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose};
+use crate::base::{Result, TableVersion, Unwatched};
+use crate::build::{self, PlannedStep, Reason, Wanted};
+use crate::compile::{self, Facts};
+use crate::lake::layout;
+use crate::landing::FileOutcome;
+use crate::query::Scope;
+use crate::release::{self, Memory, Pins};
+
+/// So many reports of runs are looked at for what was found out since the last build was published.
+const RUNS_LOOKED_AT: usize = 50;
+
+impl Lakehouse {
+    /// Tells what [`build`](Self::build) would do now with each selected node, and why. Touches nothing.
+    ///
+    /// What a build lands is told by the files that are new; what they hold is not read.
+    ///
+    /// # Errors
+    /// What is wrong with the project; and files of sources that cannot be found or are ambiguous.
+    pub async fn plan(&self, request: &BuildRequest) -> Result<Planned> {
+        let pins = self.pins().await?;
+        let facts = self.facts_of(request, &pins, &self.world.id());
+        let compiled = self.compile_with(&facts)?;
+        let manifest = &compiled.manifest;
+        let selected = request.selected(manifest)?;
+        let (scope, reports) = match request.purpose {
+            Purpose::Build | Purpose::Run => {
+                let (scope, _, reports) =
+                    self.land_sources(&pins, manifest, &selected, true, &Unwatched).await?;
+                (scope, reports)
+            }
+            _ => (Scope::of(self.tables.clone(), pins.clone()), Vec::new()),
+        };
+        let mut landed = BTreeMap::new();
+        for report in &reports {
+            let is_new =
+                |file: &FileOutcome| matches!(file, FileOutcome::Loaded(_) | FileOutcome::Reloaded(_));
+            if report.files.iter().any(is_new) {
+                let next = pins.head(&report.table).map_or(TableVersion(0), TableVersion::next);
+                landed.insert(report.table.clone(), next);
+            }
+        }
+        let (mut memory, later) = self.memory().await?;
+        memory.extend(later);
+        let plan = build::due(Wanted {
+            manifest,
+            selected: &selected,
+            asked: request.asked(),
+            scope: &scope,
+            landed,
+            memory,
+            default_schema: &self.default_schema,
+        })
+        .await;
+        let mut steps: BTreeMap<&NodeId, &PlannedStep> =
+            plan.steps.iter().chain(&plan.up_to_date).map(|step| (&step.node, step)).collect();
+        let order = manifest.order();
+        let told = |step: &PlannedStep| {
+            let node = manifest.node(&step.node);
+            PlannedNode {
+                unique_id: node.id.to_string(),
+                name: node.name.clone(),
+                kind: node.materialization().map_or(step.action.kind(), |how| how.word()),
+                action: (step.because != Reason::UpToDate).then_some(step.action),
+                because: step.because.clone(),
+            }
+        };
+        Ok(Planned {
+            landed: reports,
+            steps: order.iter().filter_map(|id| steps.remove(id)).map(told).collect(),
+            release: pins.release,
+            warnings: compiled.warnings,
+        })
+    }
+
+    /// What a build may know of the world.
+    pub(super) fn facts_of(&self, request: &BuildRequest, pins: &Pins, run: &str) -> Facts {
+        Facts {
+            full_refresh: request.full_refresh,
+            store_failures: request.store_failures,
+            command: request.purpose.word().to_owned(),
+            event_time_start: request.event_time.0,
+            event_time_end: request.event_time.1,
+            ..self.facts(pins, run)
+        }
+    }
+
+    /// What things were made from, and which tests held: as the newest release has it; and apart from that, what
+    /// runs have found out since that had nothing to publish.
+    pub(super) async fn memory(&self) -> Result<(Memory, Memory)> {
+        let lake = self.tables.lake();
+        let Some(newest) = release::latest(lake).await? else { return Ok(Default::default()) };
+        let Some(at) = newest.memory_at() else { return Ok(Default::default()) };
+        let memory = release::memory(lake, &newest).await?;
+        let sealed = lake.list(&layout::RELEASES.into()).await?;
+        let sealed = sealed.into_iter().find(|object| object.location == layout::release(at));
+        let sealed = sealed.map(|object| object.last_modified);
+        let mut runs = lake.list(&layout::RUNS.into()).await?;
+        runs.retain(|run| Some(run.last_modified) >= sealed);
+        runs.sort_by_key(|run| std::cmp::Reverse(run.last_modified));
+        runs.truncate(RUNS_LOOKED_AT);
+        let mut later = Memory::new();
+        for run in runs.iter().rev() {
+            let run: Option<serde_json::Value> = lake.read_json(&run.location).await?;
+            let found = run.and_then(|mut run| run.get_mut("memory").map(serde_json::Value::take));
+            let found = found.and_then(|found| serde_json::from_value::<Memory>(found).ok());
+            later.extend(found.unwrap_or_default());
+        }
+        Ok((memory, later))
+    }
+}
+
+impl BuildRequest {
+    /// The nodes of a project that are asked for.
+    pub(super) fn selected(&self, manifest: &Manifest) -> Result<BTreeSet<NodeId>> {
+        let mut selected = compile::select(manifest, &self.select, &self.exclude, &self.earlier)?;
+        selected.retain(|id| self.takes(manifest.node(id).resource_type()));
+        if let Some(only) = &self.only {
+            selected.retain(|id| only.contains(id.as_str()));
+        }
+        Ok(selected)
+    }
+}
+
+/// The tests of the project in this schema that are remembered and that it has no more.
+pub(super) fn forgotten(memory: &Memory, manifest: &Manifest, schema: &str) -> BTreeSet<String> {
+    let gone = |name: &&String| {
+        let Some(id) = name.strip_prefix(schema).and_then(|rest| rest.strip_prefix(':')) else {
+            return false;
+        };
+        let is_ours = id.split('.').nth(1) == Some(&manifest.project);
+        is_ours && !manifest.nodes.keys().any(|node| node.as_str() == id)
+    };
+    memory.keys().filter(gone).cloned().collect()
+}

@@ -1,0 +1,54 @@
+//! What does an answer depend on?
+//!
+//! [`Reads`] keeps what was read through a scope while something was made: tables at their versions, views, and what
+//! neither has a version nor stays as it is. Who keeps it beside what was made can tell later
+//! whether making it again would give anything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+
+use super::dialect::Reader;
+use super::system;
+use crate::base::{TableName, TableVersion};
+use crate::release::View;
+
+/// What was read through a scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Tables at the versions that were read; what is only staged, at the version that it is to have.
+    pub tables: BTreeMap<TableName, TableVersion>,
+    /// Views.
+    pub views: BTreeMap<TableName, View>,
+    /// What may be different at any time, in words: "the function `now`", "the file `a.csv`".
+    pub beyond: BTreeSet<String>,
+}
+
+impl Reads {
+    /// Adds what a plan reads beyond tables and views.
+    pub(super) fn note(&mut self, plan: &LogicalPlan) {
+        let walked = plan.apply_with_subqueries(|plan| {
+            if let LogicalPlan::TableScan(scan) = plan {
+                let schema = scan.table_name.schema().unwrap_or_default();
+                let table = scan.table_name.table();
+                if Reader::read(schema).is_some() {
+                    self.beyond.insert(format!("the file `{table}`"));
+                } else if [system::SCHEMA, "information_schema"].contains(&schema) {
+                    self.beyond.insert(format!("`{schema}.{table}`"));
+                }
+            }
+            plan.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    if let Expr::ScalarFunction(call) = expr
+                        && call.func.signature().volatility != Volatility::Immutable
+                    {
+                        self.beyond.insert(format!("the function `{}`", call.func.name()));
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        });
+        walked.expect("looking at a plan does not fail");
+    }
+}
