@@ -42,6 +42,9 @@ pub enum BuildError {
     },
 }
 
+/// The code of an expectation that is broken.
+const EXPECTATION: &str = "elt::expectation_broken";
+
 impl BuildError {
     /// An error of answering a node's SQL, shown in the node's file where its place is known.
     pub(super) fn query(node: &Node, error: QueryError) -> Self {
@@ -61,6 +64,19 @@ impl BuildError {
                 Self::Query { node: node.name.clone(), source, help }
             }
         }
+    }
+
+    /// Rows break an expectation that is not to be broken.
+    pub(super) fn broken(node: &Node, kept: &super::Kept) -> Self {
+        let message = format!(
+            "model `{}`: {} of {} rows break the expectation `{}`",
+            node.shown(),
+            kept.violated,
+            kept.rows,
+            kept.name
+        );
+        let help = "correct the rows, or set `on_violation` to warn, drop or quarantine";
+        Self::Sql(Diagnostic::error(EXPECTATION, message).at(&node.at, "of this model").help(help))
     }
 
     /// What is wrong with a node beyond its SQL.
@@ -88,7 +104,9 @@ impl BuildError {
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Sql(diagnostic) if diagnostic.stable_code() == VALUE => ErrorKind::Data,
+            Self::Sql(diagnostic) if matches!(diagnostic.stable_code(), VALUE | EXPECTATION) => {
+                ErrorKind::Data
+            }
             Self::Sql(_) => ErrorKind::User,
             Self::Query { source, .. } => source.kind(),
             Self::Table { source, .. } => source.kind(),

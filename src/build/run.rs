@@ -3,6 +3,9 @@
 //! Steps that wait for nothing run side by side, each in a session of what was made so far. Nothing
 //! here is visible to anyone else; the end of it is a [`BuildRun`], which says what may be published.
 
+mod batches;
+mod hooked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +19,8 @@ use super::graph::{solid_parents, waits_for};
 use super::lookup::SessionLookup;
 use super::materialize::{Made, Making};
 use super::plan::{Action, BuildPlan, PlannedStep};
-use super::report::{StepReport, Verdict, Visibility};
-use super::{BuildError, data_test, unit_test};
+use super::report::{Batches, StepReport, Verdict, Visibility};
+use super::{BuildError, Kept, data_test, expectation, unit_test};
 use crate::base::{Diagnostic, Ending, Event, Step, TableName, Watch, grouped};
 use crate::compile::{Lookup, Manifest, Materialization, Node, NodeId, NodeKind};
 use crate::query::{Limits, Scope, Session};
@@ -95,6 +98,10 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
                 state.end(at, Err(because), Duration::ZERO, watch);
                 continue;
             }
+            if let Err(error) = state.hooks_before(step).await {
+                state.end(at, Ok(Err(error)), Duration::ZERO, watch);
+                continue;
+            }
             watch.on(Event::Started(shown(&inputs, step)));
             let scope = state.scope.clone();
             let inputs = &inputs;
@@ -105,6 +112,10 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             }));
         }
         let Some((at, done, took)) = running.next().await else { break };
+        let done = match done {
+            Ok(done) => state.hooks_after(at, done).await,
+            Err(error) => Err(error),
+        };
         state.end(at, Ok(done), took, watch);
     }
     state.conclude()
@@ -119,11 +130,17 @@ struct Done {
     /// The node, if it was compiled only now.
     late: Option<Node>,
     messages: Vec<String>,
+    /// How many rows broke what the model expects of them.
+    kept: Vec<Kept>,
+    /// The quarantine of those rows, if there is one.
+    beside: Option<(TableName, Arc<Change>)>,
 }
 
 /// What came of a step.
 enum What {
     Made(Made),
+    /// Batches were made, one after the other; the error of the first that failed, if one did.
+    Batches(Option<Made>, Batches, Option<BuildError>),
     /// A test's verdict, and its failing rows if they are kept.
     Tested(Verdict, Option<Made>),
 }
@@ -131,6 +148,9 @@ enum What {
 async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
     let node = inputs.manifest.node(&step.node);
     let session = Session::new(scope, inputs.default_schema, Limits::default());
+    if let Some(window) = node.window() {
+        return batches::make(inputs, &session, step, window).await;
+    }
     let (late, messages) = match node.is_late {
         true => {
             let (node, messages) = compile_late(inputs.manifest, node, &session).await?;
@@ -139,10 +159,15 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
         false => (None, Vec::new()),
     };
     let node = late.as_ref().unwrap_or(node);
-    let making = Making { session: &session, node, action: step.action, now: inputs.started };
+    let checked = expectation::check(&session, node, step.action).await?;
+    let (session, made_of) = match &checked {
+        Some(checked) => (&checked.session, &checked.node),
+        None => (&session, node),
+    };
+    let making = Making { session, node: made_of, action: step.action, now: inputs.started };
     let what = match &node.kind {
         NodeKind::Test(test) => {
-            let asked = data_test::ask(&session, node, test).await;
+            let asked = data_test::ask(session, node, test).await;
             let verdict = asked.map_err(|error| BuildError::query(node, error))?;
             let kept = match (test.stored, &node.relation) {
                 (Some(stored), Some(_)) => Some(making.failures(stored).await?),
@@ -151,7 +176,7 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
             What::Tested(verdict, kept)
         }
         NodeKind::UnitTest(test) => {
-            let asked = Box::pin(unit_test::ask(&session, inputs.default_schema, node, test)).await;
+            let asked = Box::pin(unit_test::ask(session, inputs.default_schema, node, test)).await;
             let verdict = asked.map_err(|trouble| match trouble {
                 unit_test::Trouble::Query(error) => BuildError::query(node, error),
                 unit_test::Trouble::Wrong(why) => BuildError::wrong(node, why),
@@ -160,7 +185,13 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
         }
         _ => What::Made(Box::pin(making.make()).await?),
     };
-    Ok(Done { what, late, messages })
+    let (kept, beside) = checked.map(|checked| (checked.kept, checked.quarantine)).unwrap_or_default();
+    Ok(Done { what, late, messages, kept, beside })
+}
+
+fn first_error(found: Vec<Diagnostic>) -> BuildError {
+    let first = found.into_iter().find(Diagnostic::is_error);
+    BuildError::Sql(first.expect("a template that failed says why"))
 }
 
 /// Compiles a node whose template reads the lake, on a thread where waiting holds nobody up.
@@ -176,14 +207,11 @@ pub async fn compile_late(
     let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
     let compiled = tokio::task::spawn_blocking(move || late.compile(&id, &lake)).await;
     let compiled = compiled.expect("rendering a template does not panic");
-    compiled.map_err(|found| {
-        let first = found.into_iter().find(Diagnostic::is_error);
-        BuildError::Sql(first.expect("a template that failed says why"))
-    })
+    compiled.map_err(first_error)
 }
 
 fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
-    Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).name.clone() }
+    Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).shown() }
 }
 
 /// How far a run is.
@@ -193,6 +221,8 @@ struct State<'a> {
     begun: Vec<bool>,
     ended: BTreeMap<NodeId, Verdict>,
     made: BTreeMap<NodeId, Made>,
+    /// What hooks wrote and what is quarantined, and the nodes that they belong to.
+    hooked: BTreeMap<TableName, (Made, BTreeSet<NodeId>)>,
     /// Failing rows that tests keep; they are published whatever happens.
     kept: Vec<(TableName, Made)>,
     late: BTreeMap<NodeId, Node>,
@@ -209,6 +239,7 @@ impl<'a> State<'a> {
             begun: vec![false; inputs.plan.steps.len()],
             ended: BTreeMap::new(),
             made: BTreeMap::new(),
+            hooked: BTreeMap::new(),
             kept: Vec::new(),
             late: BTreeMap::new(),
             reports: Vec::new(),
@@ -239,7 +270,7 @@ impl<'a> State<'a> {
         let first = self.waits[&step.node].iter().find(bad)?;
         Some(match &self.ended[first] {
             Verdict::Skipped { because } => because.clone(),
-            _ => self.inputs.manifest.node(first).name.clone(),
+            _ => self.inputs.manifest.node(first).shown(),
         })
     }
 
@@ -252,11 +283,18 @@ impl<'a> State<'a> {
     ) {
         let step = &self.inputs.plan.steps[at];
         let node = self.inputs.manifest.node(&step.node);
+        let (mut batches, mut kept) = (None, Vec::new());
         let verdict = match done {
             Err(because) => Verdict::Skipped { because },
             Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
             Ok(Ok(done)) => {
                 done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
+                kept = done.kept;
+                if let Some((name, change)) = done.beside {
+                    self.scope = self.scope.clone().with_change(Arc::clone(&change));
+                    let by = BTreeSet::from([step.node.clone()]);
+                    self.hooked.insert(name, (Made::Table(change), by));
+                }
                 self.late.extend(done.late.map(|node| (step.node.clone(), node)));
                 match done.what {
                     What::Tested(verdict, kept) => {
@@ -264,19 +302,30 @@ impl<'a> State<'a> {
                         self.kept.extend(name.zip(kept));
                         verdict
                     }
+                    What::Batches(made, told, failed) => {
+                        batches = Some(told);
+                        let effect = made.map(|made| self.take_in(&step.node, made)).unwrap_or_default();
+                        match failed {
+                            Some(error) => Verdict::Partly(effect, Arc::new(error)),
+                            None => Verdict::Made(effect),
+                        }
+                    }
                     What::Made(_) if node.hooks.drops_it => Verdict::Made(Effect::default()),
                     What::Made(made) => Verdict::Made(self.take_in(&step.node, made)),
                 }
             }
         };
-        let (ending, detail) = words(step.action, &verdict);
+        let (ending, mut detail) = words(step.action, &verdict);
+        detail.push_str(&expectation::told(&kept));
         watch.on(Event::Finished { step: shown(self.inputs, step), ending, detail, took });
         self.ended.insert(step.node.clone(), verdict.clone());
         self.reports.push(StepReport {
             node: step.node.clone(),
-            name: node.name.clone(),
+            name: node.shown(),
             action: step.action,
             verdict,
+            batches,
+            expectations: kept,
             visibility: Visibility::Nothing,
             began: self.clock.elapsed().saturating_sub(took),
             took,
@@ -334,9 +383,22 @@ impl<'a> State<'a> {
             );
             let name = self.inputs.manifest.node(&step.node).relation.as_ref().filter(|_| is_staged);
             run.scratch.extend(name.and_then(|name| name.companion("elt_new").ok()));
+            let node = self.inputs.manifest.node(&step.node);
+            let name = node.relation.as_ref().filter(|_| !node.expectations.is_empty());
+            run.scratch.extend(name.and_then(|name| name.companion("elt_rows").ok()));
         }
         for (name, kept) in self.kept {
             match kept {
+                Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
+                Made::View(view) => drop(run.views.insert(name, view)),
+            }
+        }
+        for (name, (made, by)) in self.hooked {
+            // Their rows are of one table and cannot be told apart any more.
+            if by.iter().any(|id| why_not(id).is_some()) {
+                continue;
+            }
+            match made {
                 Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
                 Made::View(view) => drop(run.views.insert(name, view)),
             }
@@ -408,6 +470,12 @@ impl<'a> State<'a> {
                         condemned.extend(about.into_iter().map(|node| (node, because.clone())));
                     }
                 }
+                // The batches that were made may be seen; what reads them may not.
+                _ if matches!(report.verdict, Verdict::Partly(..)) => {
+                    let because = format!("some batches of `{}` failed", report.name);
+                    let below = manifest.descendants(&report.node);
+                    condemned.extend(below.into_iter().map(|node| (node, because.clone())));
+                }
                 _ => {
                     let because = match &report.verdict {
                         Verdict::Skipped { because } => format!("`{because}` failed"),
@@ -463,6 +531,7 @@ fn words(action: Action, verdict: &Verdict) -> (Ending, String) {
         Verdict::Passed => (Ending::Done, String::new()),
         Verdict::Warned(sample) => (Ending::Warned, sample.count_words()),
         Verdict::Failed(sample) => (Ending::Failed, sample.count_words()),
+        Verdict::Partly(_, error) => (Ending::Failed, format!("some batches failed: {error}")),
         Verdict::Broken(error) => (Ending::Failed, error.to_string()),
         Verdict::Skipped { because } => (Ending::Skipped, format!("`{because}` failed")),
     }

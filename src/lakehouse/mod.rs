@@ -7,12 +7,15 @@
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
 mod copy;
+mod defer;
 mod errors;
+mod hooks;
 mod ingest;
 mod known;
 mod land;
 mod maintain;
 mod open;
+mod operation;
 mod report;
 mod sources;
 mod statement;
@@ -34,20 +37,25 @@ use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
 use crate::release::{self, Goal, Pins, Proposal, Published, Recovered, ReleaseKind};
 use crate::table::Tables;
+use hooks::RunEnd;
 use open::{Found, Place};
 
+pub use defer::{CloneRequest, Cloned, Defer};
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
+pub use operation::Operated;
 pub use report::{BuildRequest, Built, Compiled, Landed, Purpose, step_json};
-pub use study::{Age, Studied};
+pub use study::{Age, Studied, Unfinished};
 pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{PublishMode, Sample, StepReport, Verdict, Visibility};
-pub use crate::compile::{Earlier, Manifest, Materialization, Node, NodeId, NodeKind, Selector};
+pub use crate::compile::{
+    Earlier, Indirect, Manifest, Materialization, Node, NodeId, NodeKind, Sample as SampleWindow, Selector,
+};
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::project::{Role, USERS_FILE, User};
@@ -177,7 +185,7 @@ impl Lakehouse {
         self.compile_for(&pins, full_refresh, &self.world.id())
     }
 
-    /// Reads and compiles the project, and picks nodes of it.
+    /// Reads and compiles the project, and picks nodes of it, exposures, metrics and the like among them.
     pub async fn select(
         &self,
         include: &[Selector],
@@ -185,7 +193,8 @@ impl Lakehouse {
         earlier: &Earlier,
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let compiled = self.compile(false).await?;
-        let selected = compile::select(&compiled.manifest, include, exclude, earlier)?;
+        let earlier = self.with_sources_now(earlier, &compiled.project);
+        let selected = compile::select_with_documents(&compiled.manifest, include, exclude, &earlier)?;
         Ok((compiled, selected))
     }
 
@@ -219,9 +228,12 @@ impl Lakehouse {
         let facts = Facts {
             full_refresh: request.full_refresh,
             store_failures: request.store_failures,
+            empty: request.empty,
+            sample: request.sample.map(|sample| sample.window(self.world.now())),
             command: request.purpose.word().to_owned(),
             event_time_start: request.event_time.0,
             event_time_end: request.event_time.1,
+            batches: request.batches.clone(),
             ..self.facts(&pins, &run)
         };
         let started = facts.run_started_at;
@@ -232,8 +244,13 @@ impl Lakehouse {
             command: facts.command.clone(),
             arguments: request.arguments(),
         };
-        let Compiled { project, manifest, warnings } = self.compile_with(&facts)?;
-        let mut selected = compile::select(&manifest, &request.select, &request.exclude, &request.earlier)?;
+        let mut compiled = self.compile_with(&facts)?;
+        let earlier = self.with_sources_now(&request.earlier, &compiled.project);
+        let mut selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
+        if let Some(defer) = &request.defer {
+            compiled = self.deferred(compiled, defer, &selected, &facts, &pins)?;
+        }
+        let Compiled { project, manifest, warnings } = compiled;
         selected.retain(|id| request.takes(manifest.node(id).resource_type()));
         if let Some(only) = &request.only {
             selected.retain(|id| only.contains(id.as_str()));
@@ -245,12 +262,13 @@ impl Lakehouse {
             Purpose::Build | Purpose::Run => self.land_sources(&pins, &manifest, &selected, watch).await?,
             _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
         };
+        let started_with = Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?;
         let plan = build::plan(&manifest, &pins, &selected, request.full_refresh);
         let watched = scope.clone();
         let inputs = Inputs {
             manifest: &manifest,
             plan: &plan,
-            scope,
+            scope: started_with.scope.clone(),
             landed,
             default_schema: &self.default_schema,
             threads: request.threads.unwrap_or_else(cores),
@@ -259,8 +277,10 @@ impl Lakehouse {
             fail_fast: request.fail_fast,
         };
         let all_or_nothing = request.publish == PublishMode::All;
-        let done = self.run_with_hooks(inputs, watch).await?;
+        let mut done = Box::pin(build::run(inputs, watch)).await;
         let is_well = done.is_well();
+        let hooks = RunEnd { manifest: &manifest, selected: &selected, pins: &pins, stamp: &stamp };
+        Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
         watch.on(Event::Publishing);
         let before = pins.release;
         let proposal = Proposal {
@@ -369,9 +389,13 @@ impl Lakehouse {
             existing: pins.tables.keys().cloned().collect(),
             full_refresh: false,
             store_failures: false,
+            empty: false,
+            sample: None,
             command: "compile".to_owned(),
             event_time_start: None,
             event_time_end: None,
+            batches: BTreeMap::new(),
+            deferred: BTreeMap::new(),
             run_id: run.to_owned(),
             run_started_at: self.world.now(),
             env: Arc::clone(&self.world.env),
@@ -395,20 +419,6 @@ impl Lakehouse {
             return Err(Error::project(found));
         }
         Ok(Compiled { project, manifest, warnings: found })
-    }
-
-    /// Carries a plan out between the hooks of the project, which only read.
-    async fn run_with_hooks(&self, inputs: Inputs<'_>, watch: &dyn Watch) -> Result<build::BuildRun> {
-        let hooks = inputs.manifest.run_hooks.clone();
-        let session = Session::new(inputs.scope.clone(), &self.default_schema, Limits::default());
-        for sql in &hooks.start {
-            Box::pin(session.query(sql)).await?.collect().await?;
-        }
-        let done = Box::pin(build::run(inputs, watch)).await;
-        for sql in &hooks.end {
-            Box::pin(session.query(sql)).await?.collect().await?;
-        }
-        Ok(done)
     }
 
     /// Deletes rows that were staged for a moment. What stays, stays unseen, and goes with the next run.

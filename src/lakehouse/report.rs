@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
+use crate::compile::{Sample, Stretch};
+
+use super::{Defer, Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
 use crate::project::Project;
 
@@ -22,10 +24,16 @@ pub struct BuildRequest {
     pub only: Option<BTreeSet<String>>,
     /// What `state:` and `result:` compare with.
     pub earlier: Earlier,
+    /// What is read of another state instead of being built.
+    pub defer: Option<Defer>,
     /// Make incremental models from the beginning.
     pub full_refresh: bool,
     /// Keep the failing rows of every test.
     pub store_failures: bool,
+    /// Let models read no rows.
+    pub empty: bool,
+    /// Let models read only rows of a stretch of time, of what says when its rows happened.
+    pub sample: Option<Sample>,
     /// Begin nothing new once something has failed.
     pub fail_fast: bool,
     /// Only these kinds of nodes, by dbt's words; all if empty.
@@ -34,6 +42,8 @@ pub struct BuildRequest {
     pub exclude_resource_types: Vec<String>,
     /// Where microbatches begin, and where they end.
     pub event_time: (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>),
+    /// The batches of microbatch models to build again, by node; of others those that are due.
+    pub batches: BTreeMap<String, Vec<Stretch>>,
     /// What to publish if not everything is well.
     pub publish: PublishMode,
     /// Steps at once; nothing means as many as there are cores, 2 at least.
@@ -47,6 +57,8 @@ impl BuildRequest {
         let mut arguments = serde_json::Map::new();
         arguments.insert("select".into(), texts(&self.select).into());
         arguments.insert("exclude".into(), texts(&self.exclude).into());
+        arguments.insert("defer".into(), self.defer.is_some().into());
+        arguments.insert("empty".into(), self.empty.into());
         arguments.insert("full_refresh".into(), self.full_refresh.into());
         arguments.insert("store_failures".into(), self.store_failures.into());
         arguments
@@ -166,17 +178,26 @@ pub fn step_json(step: &StepReport) -> serde_json::Value {
         Verdict::Warned(sample) | Verdict::Failed(sample) => {
             (Some(sample.failures), Some(sample.count_words()))
         }
-        Verdict::Broken(error) => (None, Some(error.to_string())),
+        Verdict::Broken(error) | Verdict::Partly(_, error) => (None, Some(error.to_string())),
         Verdict::Skipped { because } => (None, Some(format!("`{because}` failed"))),
         _ => (None, None),
     };
-    let effect = if let Verdict::Made(effect) = &step.verdict { Some(effect) } else { None };
+    let effect = match &step.verdict {
+        Verdict::Made(effect) | Verdict::Partly(effect, _) => Some(effect),
+        _ => None,
+    };
+    let batches = step
+        .batches
+        .as_ref()
+        .map(|batches| serde_json::json!({"successful": batches.successful, "failed": batches.failed}));
     serde_json::json!({
         "unique_id": step.node.to_string(),
         "name": step.name,
         "action": step.action,
         "status": step.verdict.status(),
         "visibility": step.visibility,
+        "batches": batches,
+        "expectations": step.expectations,
         "failures": failures,
         "message": message,
         "rows": effect,

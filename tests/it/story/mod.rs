@@ -6,6 +6,7 @@ mod arriving; // files that come in through other doors, or come later
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
+mod dbt_projects; // versions, named selections, operations, batches
 mod edits;
 mod first_day; // a broken row, and what does not happen then
 mod generated; // columns that are worked out from others
