@@ -247,6 +247,11 @@ fn node_entry(node: &Node, parents: Value, manifest: &Manifest, stamp: &Stamp) -
     if let (Value::Object(entry), Value::Object(more)) = (&mut entry, more) {
         entry.extend(more);
     }
+    for key in foreign(&node.kind) {
+        if let Value::Object(entry) = &mut entry {
+            entry.remove(*key);
+        }
+    }
     if let NodeKind::Test(test) = &node.kind {
         add_test(&mut entry, test);
     }
@@ -260,6 +265,37 @@ fn node_entry(node: &Node, parents: Value, manifest: &Manifest, stamp: &Stamp) -
         entry["depends_on"] = json!({"macros": []});
     }
     entry
+}
+
+/// The keys of a model that other nodes do not have.
+fn foreign(kind: &NodeKind) -> &'static [&'static str] {
+    const OF_MODELS: &[&str] =
+        &["access", "constraints", "deprecation_date", "latest_version", "primary_key", "time_spine", "version"];
+    const OF_QUERIES: &[&str] = &[
+        "access",
+        "compiled",
+        "compiled_code",
+        "compiled_path",
+        "constraints",
+        "contract",
+        "deprecation_date",
+        "extra_ctes",
+        "extra_ctes_injected",
+        "functions",
+        "language",
+        "latest_version",
+        "metrics",
+        "primary_key",
+        "refs",
+        "sources",
+        "time_spine",
+        "version",
+    ];
+    match kind {
+        NodeKind::Model(_) | NodeKind::Source(_) | NodeKind::UnitTest(_) => &[],
+        NodeKind::Seed(_) => OF_QUERIES,
+        NodeKind::Test(_) | NodeKind::Snapshot(_) | NodeKind::Analysis => OF_MODELS,
+    }
 }
 
 fn add_test(entry: &mut Value, test: &TestNode) {

@@ -52,7 +52,7 @@ def main():
         for error in validator.iter_errors(document):
             inner = deepest(error)
             where = "/".join("*" if "." in str(part) else str(part) for part in inner.absolute_path)
-            seen.setdefault((where, inner.message[:160]), inner)
+            seen.setdefault((where, inner.message[:300]), inner)
         for where, message in list(seen)[:40]:
             print(f"{name}: {where}: {message}")
         bad += len(seen)
