@@ -53,6 +53,7 @@
 //! |---|---|
 //! | add a command or a flag | `cli/args.rs`, `cli/commands/`, then the verb in [`lakehouse`] |
 //! | change how rows leave a file, copied or hidden | [`table::write`], `table/write/touch.rs` |
+//! | change how tables grow: new fields, wider types | `table/growth.rs` |
 //! | change what a column is called in files, or which | `table/names.rs` (read), `table/renaming.rs` (give) |
 //! | add a statement that writes | `query/staging/`: it becomes a query that gives edits |
 //! | add a materialization or a strategy | `build/materialize.rs`, `build/incremental.rs`, [`table::write`] |

@@ -269,8 +269,15 @@ fn node_entry(node: &Node, parents: Value, manifest: &Manifest, stamp: &Stamp) -
 
 /// The keys of a model that other nodes do not have.
 fn foreign(kind: &NodeKind) -> &'static [&'static str] {
-    const OF_MODELS: &[&str] =
-        &["access", "constraints", "deprecation_date", "latest_version", "primary_key", "time_spine", "version"];
+    const OF_MODELS: &[&str] = &[
+        "access",
+        "constraints",
+        "deprecation_date",
+        "latest_version",
+        "primary_key",
+        "time_spine",
+        "version",
+    ];
     const OF_QUERIES: &[&str] = &[
         "access",
         "compiled",

@@ -1,5 +1,6 @@
 //! How does a node become something that can be read?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,12 +13,12 @@ use super::layout::Layout;
 use super::lookup::rows_of;
 use super::sql_text;
 use super::{Action, BuildError, seed, snapshot};
-use crate::base::TableName;
+use crate::base::{TableName, TableVersion};
 use crate::compile::{Materialization, Node, NodeKind, OnSchemaChange, SeedNode, SnapshotNode, Stored};
-use crate::query::{Limits, Outcome, QueryError, Scope, Session};
+use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session};
 use crate::release::View;
 use crate::table::write::{NewColumns, append, edit, merge, merged_columns, overwrite, overwrite_as};
-use crate::table::{Change, Operation, Snapshot, TableError};
+use crate::table::{Change, Operation, Snapshot, TableError, follows};
 
 /// A node, made and not yet seen by anyone.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ pub(super) enum Made {
 }
 
 /// Makes one node.
+#[derive(Clone, Copy)]
 pub(super) struct Making<'a> {
     pub(super) session: &'a Session,
     pub(super) node: &'a Node,
@@ -52,6 +54,31 @@ impl Making<'_> {
 
     /// Makes the node as `action` says, with its hooks around it.
     pub(super) async fn make(&self) -> Result<Made, BuildError> {
+        let Some(follower) = self.follower().await? else { return self.make_following(None).await };
+        let scope = self.session.scope().clone().following(follower.clone());
+        let session = Session::new(scope, self.session.default_schema(), Limits::default());
+        Making { session: &session, ..*self }.make_following(Some(&follower)).await
+    }
+
+    /// How far an incremental model has come with the tables whose changes it takes in. Made anew, it has seen nothing.
+    async fn follower(&self) -> Result<Option<Follower>, BuildError> {
+        let is_incremental = matches!(self.node.materialization(), Some(Materialization::Incremental { .. }));
+        if !is_incremental || !self.node.sql.to_lowercase().contains("table_changes") {
+            return Ok(None);
+        }
+        let goes_on = matches!(self.action, Action::AppendRows | Action::MergeRows | Action::ReplaceRows);
+        let Some(base) = self.head().await?.filter(|_| goes_on) else { return Ok(Some(Follower::default())) };
+        let scope = self.session.scope();
+        let names: BTreeMap<String, TableName> =
+            scope.names().into_iter().map(|(name, _)| (follows(&name), name)).collect();
+        let seen = base.transactions(scope.tables(), names.keys().cloned()).await;
+        let seen = seen.map_err(|error| self.table_error(error))?.into_iter().filter_map(|(app, version)| {
+            Some((names.get(&app)?.clone(), TableVersion(u64::try_from(version).ok()?)))
+        });
+        Ok(Some(Follower::new(seen.collect())))
+    }
+
+    async fn make_following(&self, follower: Option<&Follower>) -> Result<Made, BuildError> {
         // Hooks that write take their turn between the steps.
         let hooks = &self.node.hooks;
         for sql in hooks.before.iter().filter(|_| !hooks.write) {
@@ -61,6 +88,19 @@ impl Making<'_> {
             NodeKind::Seed(seed) => self.seed(seed).await?,
             NodeKind::Snapshot(snapshot) => self.snapshot(snapshot).await?,
             _ => self.model().await?,
+        };
+        let made = match (made, follower) {
+            (Made::Table(change), Some(follower)) => {
+                let number = |version: TableVersion| i64::try_from(version.0).unwrap_or(i64::MAX);
+                let came = follower.came().into_iter();
+                Made::Table(Arc::new(came.fold(
+                    Arc::unwrap_or_clone(change),
+                    |change, (name, before, now)| {
+                        change.with_transaction(follows(&name), before.map(number), number(now))
+                    },
+                )))
+            }
+            (made, _) => made,
         };
         if !hooks.after.is_empty() && !hooks.write {
             let session = self.session_with(&made);

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::OpenOptions;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -191,6 +192,19 @@ impl Lake {
     pub async fn put(&self, path: &Path, bytes: impl Into<Bytes>) -> Result<(), LakeError> {
         let payload = bytes.into().into();
         self.store.put(path, payload).await.map(|_| ()).map_err(|source| unavailable(path, source))
+    }
+
+    /// Gives the file at `from` the path `to` too: as a hard link on a local disk, as a copy that the store makes in a
+    /// bucket. Its time is `now`, in milliseconds since 1970, so that nobody takes it for an old one that is not needed.
+    pub async fn share(&self, from: &Path, to: &Path, now: i64) -> Result<(), LakeError> {
+        self.store.copy(from, to).await.map_err(|source| unavailable(from, source))?;
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let file = folder.join(to.as_ref());
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(now).unwrap_or(0));
+        let touched = OpenOptions::new().append(true).open(file).and_then(|file| file.set_modified(now));
+        touched.map_err(|because| {
+            unavailable(to, object_store::Error::Generic { store: "local disk", source: because.into() })
+        })
     }
 
     /// Reads all of `path`; nothing if it is not there.

@@ -14,8 +14,8 @@ use crate::base::{Error, Event, Result, TableName, TableVersion, Watch};
 use crate::release::{self, Goal, Pins, Proposal, Release, ReleaseKind};
 use crate::table::write::{Compaction, compact, worth_compacting};
 use crate::table::{
-    CHECKPOINT_EVERY, Change, Unneeded, default_retention, delete, expired, last_checkpoint, log_retention,
-    unneeded, write_checkpoint,
+    CHECKPOINT_EVERY, Change, TableError, Unneeded, default_retention, delete, expired, last_checkpoint,
+    log_retention, unneeded, write_checkpoint,
 };
 
 /// A partition with so many small files is worth a compaction of its own.
@@ -35,18 +35,20 @@ pub struct Maintained {
 }
 
 /// What maintenance did, or would do.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Maintenance {
     /// Action by action.
     pub done: Vec<Maintained>,
     /// The release that has the compacted tables; nothing if none was.
     pub release: Option<Release>,
+    /// Tables that could not be read, and why. Nothing was done for them.
+    pub failed: Vec<(TableName, TableError)>,
 }
 
 impl Lakehouse {
     /// Does what is due for one table, or for all: compaction, checkpoint, vacuum, log cleanup.
     ///
-    /// With `dry_run` it only says what is due.
+    /// With `dry_run` it only says what is due. Of many tables, one that cannot be read does not hold back the others.
     pub async fn maintain(
         &self,
         table: Option<&str>,
@@ -56,13 +58,20 @@ impl Lakehouse {
         let _lock = if dry_run { None } else { Some(self.begin_writing("maintain", watch).await?) };
         let pins = self.pins().await?;
         let only = table.map(|table| self.pinned_table(&pins, table)).transpose()?;
-        let tables: Vec<TableName> = pins
-            .tables
-            .keys()
-            .filter(|name| only.as_ref().is_none_or(|only| only == *name))
-            .cloned()
-            .collect();
         let mut done = Maintenance::default();
+        let mut tables = Vec::new();
+        for (name, version) in &pins.tables {
+            if only.as_ref().is_some_and(|only| only != name) {
+                continue;
+            }
+            match self.tables.snapshot(name, *version).await {
+                Err(error) if only.is_none() => done.failed.push((name.clone(), error)),
+                read => {
+                    read?;
+                    tables.push(name.clone());
+                }
+            }
+        }
         let wanted = Compaction { at_least: SMALL_FILES, ..Compaction::default() };
         if dry_run {
             done.done.extend(self.worth_compacting(&pins, &tables, &wanted).await?);

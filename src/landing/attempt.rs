@@ -28,7 +28,7 @@ use super::read::read;
 use super::reading::{Books, FILE_PATH, Reading};
 use super::rejects::{self, Reject};
 use super::report::FileOutcome;
-use super::rewrite::{keep_digits, with_rows_before};
+use super::rewrite::{keep_digits, takes_as_it_is, with_rows_before};
 use crate::base::TableName;
 use crate::table::write::{NewColumns, append, overwrite, replace_where};
 use crate::table::{Change, TableError, Tables};
@@ -244,7 +244,7 @@ impl Attempt<'_> {
         let (tables, table) = (self.tables, &self.request.table);
         let gone = || ident(FILE_PATH).in_list(replaced.iter().map(lit).collect(), false);
         Ok(match seen(self.base.as_ref()) {
-            Some(base) if !plan.widened.is_empty() => {
+            Some(base) if !plan.widened.is_empty() && !takes_as_it_is(&base, &plan.schema)? => {
                 let stays = (!replaced.is_empty()).then(|| gone().is_not_true());
                 let rows = with_rows_before(tables, &base, stays, rows).await?;
                 overwrite(tables, table, Some(base), rows).await?

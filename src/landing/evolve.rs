@@ -3,7 +3,7 @@
 //! [`plan`] compares what files hold with what the table has, and decides by the options: columns to add, columns to widen.
 //! It reads nothing. What it leaves alone is for reading to rescue, reject, leave out or refuse, value by value.
 //!
-//! A column is widened to the type that holds the values of both (`widen`), which rewrites the table. Columns with
+//! A column is widened to the type that holds the values of both (`widen`), which rewrites the table unless its files can stay. Columns with
 //! declared types, decimals, structs and lists stay as they are.
 
 use std::sync::Arc;

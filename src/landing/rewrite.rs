@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::functions_aggregate::expr_fn::{max, min};
@@ -18,7 +18,7 @@ use futures::StreamExt;
 use super::LandingError;
 use super::evolve::Plan;
 use crate::base::sql_type_name;
-use crate::table::{Scan, Snapshot, TableError, Tables};
+use crate::table::{Scan, Snapshot, TableError, Tables, grown, storable, takes};
 
 /// The largest whole number up to which a double holds all of them.
 const EXACT: i64 = 1 << 53;
@@ -54,6 +54,16 @@ pub(super) async fn keep_digits(
     }
     plan.schema = Arc::new(Schema::new(fields));
     Ok(())
+}
+
+/// Whether the table can get these columns while its files stay: fields of structs are added, types widen if it may.
+pub(super) fn takes_as_it_is(base: &Snapshot, columns: &Schema) -> Result<bool, TableError> {
+    let columns = storable(base.table(), columns)?;
+    let (schema, _) = grown(base, &columns)?;
+    let takes = |field: &FieldRef| {
+        schema.field_with_name(field.name()).is_ok_and(|own| takes(own.data_type(), field.data_type()))
+    };
+    Ok(columns.fields().iter().all(takes))
 }
 
 /// The rows of the table that stay, then `new`, under the columns of both.

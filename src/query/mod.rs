@@ -14,6 +14,7 @@
 //! Not here: making anything visible (`release`).
 
 mod cases;
+mod convert;
 mod describe;
 pub mod dialect;
 mod error;
@@ -42,6 +43,6 @@ pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 pub use prepared::{Prepared, StatementKind};
-pub use scope::Scope;
+pub use scope::{Follower, Scope};
 pub use session::{Files, Limits, Session, is_time_zone};
 pub use staging::{IfAbsent, IfThere, Staged};

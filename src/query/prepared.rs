@@ -107,6 +107,7 @@ impl Session {
             | Statement::OwnWrite(_)
             | Statement::Vacuum(_)
             | Statement::CopyInto(_)
+            | Statement::Convert(_)
             | Statement::CopyTo(_) => prepared(StatementKind::Write, nothing(), vec![None; count], None),
             Statement::DescribeQuery { .. } | Statement::Summarize { .. } if count > 0 => {
                 let mistake =

@@ -95,8 +95,10 @@ impl SchemaProvider for LakeSchema {
         if reference.places {
             return Ok(self.catalog.scope.places(&name).await?);
         }
-        if let Some((from, to)) = reference.changes {
-            return Ok(self.catalog.scope.changes(&name, from, to).await?);
+        match reference.changes {
+            Some((Some(from), to)) => return Ok(self.catalog.scope.changes(&name, from, to).await?),
+            Some((None, _)) => return Ok(self.catalog.scope.changes_since(&name).await?),
+            None => {}
         }
         match self.catalog.scope.meaning(&name, reference.as_of.as_ref()).await? {
             None => Ok(None),

@@ -8,7 +8,7 @@ use datafusion::catalog::TableProvider;
 use super::QueryError;
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::release::{self, Pins, View};
-use crate::table::{Change, Scan, Snapshot, TableError, Tables, changes, version_at};
+use crate::table::{Change, Scan, Snapshot, TableError, Tables, changes, changes_since, version_at};
 
 /// One release, and what a build has staged on top of it.
 ///
@@ -21,6 +21,28 @@ pub struct Scope {
     changes: BTreeMap<TableName, Arc<Change>>,
     /// What was read through this scope and its clones.
     read: Arc<Mutex<BTreeMap<TableName, TableVersion>>>,
+    /// How far the reader had come with other tables, if it follows them.
+    follower: Option<Follower>,
+}
+
+/// How far a model has come with the tables whose changes it takes in.
+#[derive(Clone, Debug, Default)]
+pub struct Follower {
+    before: BTreeMap<TableName, TableVersion>,
+    now: Arc<Mutex<BTreeMap<TableName, TableVersion>>>,
+}
+
+impl Follower {
+    /// One that has seen these versions.
+    pub fn new(before: BTreeMap<TableName, TableVersion>) -> Self {
+        Self { before, now: Arc::default() }
+    }
+
+    /// How far it has come with each table now, and how far it was.
+    pub fn came(&self) -> Vec<(TableName, Option<TableVersion>, TableVersion)> {
+        let now = self.now.lock().expect("no holder panics");
+        now.iter().map(|(name, now)| (name.clone(), self.before.get(name).copied(), *now)).collect()
+    }
 }
 
 /// What a name stands for.
@@ -34,7 +56,14 @@ pub(super) enum Meaning {
 impl Scope {
     /// A release, as it was published.
     pub fn of(tables: Tables, pins: Pins) -> Self {
-        Self { tables, pins, changes: BTreeMap::new(), read: Arc::default() }
+        Self { tables, pins, changes: BTreeMap::new(), read: Arc::default(), follower: None }
+    }
+
+    /// The same for a model that takes in what changed since it last ran: `table_changes` without a version.
+    #[must_use]
+    pub fn following(mut self, follower: Follower) -> Self {
+        self.follower = Some(follower);
+        self
     }
 
     /// The same, and `change` as if it were published.
@@ -186,6 +215,50 @@ impl Scope {
             }));
         }
         Ok(Some(changes(&self.tables, name, TableVersion(from), to).await?))
+    }
+
+    /// The rows of a table that came and went since the reader last looked; nothing if there is no such table.
+    pub(super) async fn changes_since(
+        &self,
+        name: &TableName,
+    ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
+        let Some(follower) = &self.follower else {
+            let mistake = super::SqlMistake::new(
+                "elt::sql::table_changes",
+                format!("from which version on are the changes of `{name}` to be told?"),
+            );
+            let help = format!(
+                "write `table_changes('{name}', 3)`; only an incremental model may leave the version out, which means \
+                 since it last ran"
+            );
+            return Err(mistake.help(help).into());
+        };
+        let change = self.changes.get(name).map(Arc::as_ref);
+        let pinned = match self.pins.tables.get(name).copied() {
+            // Also for one with a change on top: should another writer come between, it would never be seen.
+            Some(version) => {
+                self.reads(name, version);
+                Some(self.tables.snapshot(name, version).await?)
+            }
+            None => None,
+        };
+        let base = match change {
+            Some(change) => change.base(),
+            None => pinned.as_ref().map(|pinned| pinned.version()),
+        };
+        let Some(now) = change.map(Change::version).or(base) else {
+            return if self.pins.views.contains_key(name) {
+                Err(view_has_no_versions(name))
+            } else {
+                Ok(None)
+            };
+        };
+        follower.now.lock().expect("no holder panics").insert(name.clone(), now);
+        let after = follower.before.get(name).copied().filter(|before| *before <= now);
+        // A table that was hidden is made on top of versions that nobody saw.
+        let seen = pinned.filter(|pinned| base.is_none() || base == Some(pinned.version()));
+        let after = after.filter(|_| seen.is_some());
+        Ok(Some(changes_since(&self.tables, after, seen.as_deref(), change).await?))
     }
 
     async fn table_at(&self, name: &TableName, version: TableVersion) -> Result<Meaning, QueryError> {

@@ -14,7 +14,7 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, cases, describe, export, mend, thrift, words};
+use super::{Outcome, QueryError, Scope, SqlMistake, cases, convert, describe, export, mend, thrift, words};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -132,7 +132,8 @@ impl Session {
     /// What is wrong with it; and copies from and to files, where files are out of reach.
     pub(super) fn read(&self, sql: &str) -> Result<Statement, SqlMistake> {
         let statement = dialect::parse(sql)?;
-        let copies = matches!(statement, Statement::CopyInto(_) | Statement::CopyTo(_));
+        let copies =
+            matches!(statement, Statement::CopyInto(_) | Statement::CopyTo(_) | Statement::Convert(_));
         if copies && self.limits.files == Files::OutOfReach {
             let mistake = SqlMistake::new("elt::sql::no_files", "files cannot be copied here");
             return Err(
@@ -182,6 +183,7 @@ impl Session {
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
             Statement::CopyTo(copy) => Box::pin(export::copy_to(self, copy)).await,
+            Statement::Convert(convert) => Box::pin(convert::convert(self, convert)).await,
             Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_) => {
                 let mistake = SqlMistake::new("elt::sql::read_only", "this session only reads");
                 Err(mistake.help("run the statement with `elt sql`, or through `Lakehouse::execute`").into())

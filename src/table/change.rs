@@ -74,6 +74,8 @@ pub enum Operation {
     Optimize,
     /// The table was made, without rows.
     Create,
+    /// The table took the files of another.
+    Clone,
     /// The table's columns, properties or constraints changed, and no row.
     Alter,
     /// The table is as it was at an earlier version.
@@ -96,6 +98,12 @@ pub struct Effect {
     pub rows_after: Option<u64>,
     /// Bytes of the new files.
     pub bytes: u64,
+}
+
+/// How the application is called whose number is the version of `table` that a follower of it has seen.
+#[must_use]
+pub fn follows(table: &TableName) -> String {
+    format!("elt/follows/{table}")
 }
 
 /// The application whose number is the version since which a table's ledger of landed files counts.

@@ -12,7 +12,7 @@ use deltalake::kernel::Action;
 use serde_json::{Map, Value, json};
 
 use super::change::Definition;
-use super::{Change, Operation};
+use super::{Change, DataFile, Design, Operation};
 use crate::base::TableName;
 
 /// What a commit says about itself, besides its actions.
@@ -89,6 +89,34 @@ pub fn undo(change: &Change, facts: &CommitFacts) -> String {
     text(&lines)
 }
 
+/// Returns the text of a table's first log entry that names files which are there already.
+pub(super) fn converted(
+    table: &TableName,
+    design: &Design,
+    files: &[DataFile],
+    id: &str,
+    millis: i64,
+) -> String {
+    let mut lines = vec![
+        json!({"commitInfo": {
+            "timestamp": millis,
+            "operation": "CONVERT",
+            "operationParameters": {
+                "numFiles": files.len().to_string(),
+                "partitionedBy": json!(design.partition_columns()).to_string(),
+                "collectStats": "true",
+                "sourceFormat": "parquet",
+            },
+            "operationMetrics": {"numConvertedFiles": files.len().to_string()},
+            "engineInfo": ENGINE,
+        }}),
+        design.protocol_action(),
+        design.metadata_action(table, id, Some(millis)),
+    ];
+    lines.extend(files.iter().map(|file| action(Action::Add(file.add().clone()))));
+    text(&lines)
+}
+
 fn commit_info(change: &Change, facts: &CommitFacts) -> Value {
     let mut info = Map::new();
     info.insert("timestamp".into(), facts.at.timestamp_millis().into());
@@ -138,6 +166,7 @@ fn operation(change: &Change) -> (&'static str, Value) {
             "CREATE TABLE",
             json!({"partitionBy": partition_by, "properties": json!(change.design.properties()).to_string()}),
         ),
+        Operation::Clone => ("CLONE", json!({"isShallow": "true"})),
         Operation::Alter => {
             ("SET TBLPROPERTIES", json!({"properties": json!(change.design.properties()).to_string()}))
         }

@@ -369,13 +369,29 @@ impl Design {
         json!({"metaData": action})
     }
 
+    /// The same table for readers and writers that know whatever `other` asks for, too. A protocol is never lowered.
+    pub(super) fn at_least_as(mut self, other: &Self) -> Self {
+        let both = |of| &self.features(of) | &other.features(of);
+        let (reader, writer) = (both(Role::Reader), both(Role::Writer));
+        if self.protocol == other.protocol {
+            return self;
+        }
+        self.protocol = Protocol {
+            reader: if reader.is_empty() { 1 } else { 3 },
+            writer: 7,
+            reader_features: reader,
+            writer_features: writer,
+        };
+        self
+    }
+
     /// Whether another table of this design can be told from this one by its protocol.
     pub(super) fn same_protocol(&self, other: &Self) -> bool {
         self.protocol == other.protocol
     }
 
     /// Raises the protocol to what columns and properties need. It is never lowered.
-    fn with_needs(self) -> Self {
+    pub(super) fn with_needs(self) -> Self {
         let mut design = self.with_column_numbers();
         let is_on = |key: &str| design.properties.get(key).is_some_and(|value| value == "true");
         let mut needed = BTreeSet::new();
@@ -390,6 +406,9 @@ impl Design {
         }
         if is_on("delta.enableDeletionVectors") {
             needed.insert("deletionVectors");
+        }
+        if design.widens_types() {
+            needed.insert("typeWidening");
         }
         if is_on("delta.enableChangeDataFeed") {
             needed.insert("changeDataFeed");
@@ -436,7 +455,7 @@ fn legacy_features(version: u64) -> BTreeSet<String> {
     asked.flat_map(|(_, features)| features.iter().map(|feature| (*feature).to_owned())).collect()
 }
 
-fn schema_json(table: &TableName, columns: &Schema) -> Result<Value, TableError> {
+pub(super) fn schema_json(table: &TableName, columns: &Schema) -> Result<Value, TableError> {
     let plain = columns.fields().iter().map(|field| plain_field(field));
     let schema: Result<StructType, _> = (&Schema::new(plain.collect::<Vec<_>>())).try_into_kernel();
     let schema = schema.map_err(|error| TableError::SchemaMismatch {

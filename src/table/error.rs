@@ -41,6 +41,33 @@ pub enum TableError {
         /// Which versions there are.
         help: String,
     },
+    /// Another program spelled a file's path so that an entry of ours would not mean the same file.
+    #[error("{path} of `{table}` cannot be taken out: another program spelled it `{raw}` in the log")]
+    #[diagnostic(
+        code(elt::table::path_spelling),
+        help(
+            "readers compare paths letter by letter; take that commit back with the program that made it, then go on"
+        )
+    )]
+    PathSpelling {
+        /// The table.
+        table: TableName,
+        /// The file, below the table's root.
+        path: String,
+        /// How the log has it.
+        raw: String,
+    },
+    /// Parquet files did not become a Delta table.
+    #[error("{place} was not converted: {because}")]
+    #[diagnostic(code(elt::table::not_converted), help("{help}"))]
+    NotConverted {
+        /// The folder or URL, as given.
+        place: String,
+        /// What is wrong, and with which file.
+        because: String,
+        /// What to do.
+        help: String,
+    },
     /// Files of an earlier version were deleted.
     #[error("version {version} of `{table}` cannot be put back: its file {path} is gone")]
     #[diagnostic(
@@ -241,6 +268,8 @@ impl TableError {
             | Self::UnsupportedFeature { .. }
             | Self::BadConstraint { .. }
             | Self::BadLayout { .. }
+            | Self::NotConverted { .. }
+            | Self::PathSpelling { .. }
             | Self::AppendOnly { .. }
             | Self::NotStorable { .. }
             | Self::SchemaMismatch { .. } => ErrorKind::User,

@@ -152,7 +152,13 @@ impl DataFile {
         let mut statistics = Statistics::new_unknown(schema);
         let rows = self.rows().and_then(|rows| usize::try_from(rows).ok());
         statistics.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
-        statistics.total_byte_size = Precision::Inexact(usize::try_from(self.size()).unwrap_or(usize::MAX));
+        // What the rows take in memory decides which side of a join is kept there; the file's size says little of that.
+        let width: usize = schema.fields().iter().map(|field| width(field.data_type())).sum();
+        let bytes = match rows {
+            Some(rows) => rows.saturating_mul(width),
+            None => usize::try_from(self.size()).unwrap_or(usize::MAX),
+        };
+        statistics.total_byte_size = Precision::Inexact(bytes);
         for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
             let known = |value| {
                 if self.vector().is_some() { Precision::Inexact(value) } else { Precision::Exact(value) }
@@ -190,6 +196,16 @@ impl DataFile {
     }
 }
 
+/// About how many bytes a value takes in memory.
+fn width(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Boolean => 1,
+        DataType::Struct(fields) => fields.iter().map(|field| width(field.data_type())).sum(),
+        DataType::List(item) => 4 + 4 * width(item.data_type()),
+        other => other.primitive_width().unwrap_or(32),
+    }
+}
+
 impl PartialEq for DataFile {
     fn eq(&self, other: &Self) -> bool {
         self.0.add == other.0.add
@@ -222,7 +238,7 @@ fn bound(value: &Value, data_type: &DataType, side: Side) -> Option<Bound> {
         }
         DataType::Boolean => (ScalarValue::Boolean(Some(value.as_bool()?)), true),
         DataType::Float32 | DataType::Float64 if side == Side::Min => {
-            (ScalarValue::Float64(Some(value.as_f64()?)).cast_to(data_type).ok()?, false)
+            (ScalarValue::Float64(Some(below(value.as_f64()?))).cast_to(data_type).ok()?, false)
         }
         DataType::Decimal128(precision, _) if *precision <= 15 => {
             let text = ScalarValue::Utf8(Some(value.as_number()?.to_string()));
@@ -239,6 +255,14 @@ fn bound(value: &Value, data_type: &DataType, side: Side) -> Option<Bound> {
         _ => return None,
     };
     (!value.is_null()).then_some(Bound { value, is_met })
+}
+
+/// A little less, as the column may have been a float when the bound was written: the shortest digits that name a
+/// float may be above it.
+fn below(bound: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "the nearest float is what is wanted")]
+    let float = bound as f32;
+    if float.is_finite() { bound.min(float.next_down().into()) } else { bound }
 }
 
 /// Microseconds since 1970 of a time as statistics write it, with a zone or without.
@@ -284,6 +308,7 @@ mod tests {
         let statistics = file.statistics(&schema, &Names::default());
 
         assert_eq!(statistics.num_rows, Precision::Exact(3));
+        assert_eq!(statistics.total_byte_size, Precision::Inexact(3 * (16 + 8)));
         assert_eq!(statistics.column_statistics[0].max_value, Precision::Absent);
         assert_eq!(statistics.column_statistics[1].max_value, Precision::Exact(ScalarValue::Int64(Some(6))));
         assert_eq!(statistics.column_statistics[1].null_count, Precision::Exact(1));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StructArray, new_null_array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
@@ -128,21 +128,56 @@ fn plain(field: &FieldRef) -> FieldRef {
 /// # Errors
 /// A value that does not survive the cast is an error, never a null.
 pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
     let columns = schema.fields().iter().map(|field| {
         let found =
             batch.schema_ref().fields().iter().position(|own| own.name().eq_ignore_ascii_case(field.name()));
         match found.map(|at| batch.column(at)) {
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-            Some(column) => {
-                let fitted = cast_with_options(column, field.data_type(), &strict)?;
-                check_lossless(column, &fitted, field.name())?;
-                Ok(fitted)
-            }
+            Some(column) => fitted(column, field.data_type(), field.name()),
         }
     });
     Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<Vec<_>, ArrowError>>()?)?)
+}
+
+/// The same values in another type: fields of structs matched by name, those that are missing null.
+fn fitted(column: &ArrayRef, data_type: &DataType, name: &str) -> Result<ArrayRef, ArrowError> {
+    Ok(match (column.data_type(), data_type) {
+        (from, to) if from == to => Arc::clone(column),
+        (DataType::Struct(given), DataType::Struct(fields)) => {
+            let same = |one: &FieldRef, other: &FieldRef| one.name().eq_ignore_ascii_case(other.name());
+            if let Some(extra) = given.iter().find(|field| !fields.iter().any(|own| same(own, field))) {
+                return Err(ArrowError::CastError(format!(
+                    "`{name}` has no field `{}` in the table; leave it out, or let the table take new columns",
+                    extra.name()
+                )));
+            }
+            let own = column.as_struct();
+            let parts = fields.iter().map(|field| match given.iter().position(|other| same(field, other)) {
+                Some(at) => fitted(own.column(at), field.data_type(), &format!("{name}.{}", field.name())),
+                None => Ok(new_null_array(field.data_type(), own.len())),
+            });
+            let parts = parts.collect::<Result<Vec<_>, _>>()?;
+            let nulls = own.nulls().cloned();
+            Arc::new(StructArray::try_new_with_length(fields.clone(), parts, nulls, own.len())?)
+        }
+        (DataType::List(_), DataType::List(item)) => {
+            let own = column.as_list::<i32>();
+            let values = fitted(own.values(), item.data_type(), name)?;
+            let (offsets, nulls) = (own.offsets().clone(), own.nulls().cloned());
+            Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?)
+        }
+        (_, to) => {
+            let strict = CastOptions { safe: false, ..CastOptions::default() };
+            let fitted = cast_with_options(column, to, &strict).map_err(|error| match error {
+                ArrowError::CastError(because) => {
+                    ArrowError::CastError(format!("a value does not fit column `{name}`: {because}"))
+                }
+                other => other,
+            })?;
+            check_lossless(column, &fitted, name)?;
+            fitted
+        }
+    })
 }
 
 /// Refuses a number that lost digits on its way into a narrower type.

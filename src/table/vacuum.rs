@@ -65,7 +65,7 @@ pub async fn unneeded(
 pub async fn delete(tables: &Tables, files: &[Unneeded]) -> Result<(), TableError> {
     let store = tables.lake().store();
     for file in files {
-        match store.delete(&file.path.as_str().into()).await {
+        match store.delete(&Path::parse(&file.path).unwrap_or_else(|_| file.path.as_str().into())).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(source) => {
                 return Err(TableError::Lake(LakeError::Store { path: file.path.clone(), failure: source }));

@@ -38,3 +38,7 @@ update renamed set note = 'odd' where number % 2 = 1;
 alter table renamed drop column note;
 alter table renamed add column note int;
 insert into renamed (number, note) values (1000, 7);
+
+create table lent shallow clone flown;
+update lent set carrier = lower(carrier) where origin = 'LGA';
+create table lent_early shallow clone flown version as of 1;

@@ -16,16 +16,29 @@ pub(crate) async fn run(args: MaintainArgs, place: &Place, world: World, ui: &Ui
     let work = lakehouse.maintain(args.table.as_deref(), args.dry_run, ui);
     let done = or_interrupted(work, ui).await?;
     if args.format == ReportFormat::Json {
-        print_json(&json!({"dry_run": args.dry_run, "actions": done.done, "release": done.release}))?;
+        let failed =
+            done.failed.iter().map(|(table, error)| json!({"table": table, "error": error.to_string()}));
+        print_json(&json!({
+            "dry_run": args.dry_run,
+            "actions": done.done,
+            "release": done.release,
+            "failed": failed.collect::<Vec<_>>(),
+        }))?;
     }
     for action in &done.done {
         ui.line(&format!("{:<11} {}  {}", action.action, action.table, action.detail));
     }
     match (&done.release, done.done.is_empty(), args.dry_run) {
-        (_, true, _) => ui.line("nothing is due"),
+        (_, true, _) if done.failed.is_empty() => ui.line("nothing is due"),
         (_, _, true) => ui.line("this is what is due; without --dry-run it is done"),
         (Some(release), ..) => ui.line(&format!("published release {}", release.number)),
         (None, ..) => {}
     }
-    Ok(ExitCode::SUCCESS)
+    for (table, error) in &done.failed {
+        ui.line(&format!("{:<11} {table}  {error}", "failed"));
+    }
+    match done.failed.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }

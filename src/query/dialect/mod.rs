@@ -3,6 +3,7 @@
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
 mod clauses;
+mod convert;
 mod copy;
 mod files;
 mod from_first;
@@ -15,13 +16,14 @@ mod values;
 mod write;
 
 pub(super) use clauses::select_all_from;
+pub use convert::Convert;
 pub use copy::{CopyInto, CopyTo, Validate};
 pub(super) use files::Reader;
 pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
 pub(super) use statement::{empty_query, tokenize};
-pub(super) use time_travel::{FILES, Reference};
+pub(super) use time_travel::{AsOfText, FILES, Reference};
 pub(super) use write::{ALL_COLUMNS, PLACES};
 pub use write::{OwnWrite, Vacuum};
 

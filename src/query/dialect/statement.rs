@@ -6,6 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use super::EltDialect;
+use super::convert::Convert;
 use super::copy::{Copy, CopyInto, CopyTo, copy};
 use super::from_first::select_all;
 use super::time_travel::spell_out_releases;
@@ -27,6 +28,8 @@ pub enum Statement {
     CopyInto(CopyInto),
     /// Rows are to be written to a file.
     CopyTo(CopyTo),
+    /// Parquet files are to become a Delta table where they are.
+    Convert(Convert),
     /// `DESCRIBE DETAIL t`
     Detail {
         /// The table, as written.
@@ -80,6 +83,9 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     }
     if let Some(own) = own_write(&tokens)? {
         return Ok(Statement::OwnWrite(own));
+    }
+    if let Some(convert) = Convert::read(&tokens)? {
+        return Ok(Statement::Convert(convert));
     }
     match copy(&tokens)? {
         Some(Copy::Into(copy)) => return Ok(Statement::CopyInto(copy)),

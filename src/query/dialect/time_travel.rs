@@ -71,8 +71,9 @@ pub(in crate::query) struct Reference {
     pub(in crate::query) as_of: Option<AsOf>,
     /// Whether each row says where it is.
     pub(in crate::query) places: bool,
-    /// The versions whose changes are asked for, the second one being the newest if it is nothing.
-    pub(in crate::query) changes: Option<(u64, Option<u64>)>,
+    /// The versions whose changes are asked for: from the first, if it is nothing, that a model has not seen; to the
+    /// newest, if the second is nothing.
+    pub(in crate::query) changes: Option<(Option<u64>, Option<u64>)>,
 }
 
 /// An [`AsOf`] inside a name.
@@ -97,7 +98,7 @@ impl Reference {
         }
         let Some((table, clause)) = name.split_once('@') else { return plain() };
         if let Some((from, to)) = clause.strip_prefix("changes=").and_then(|range| range.split_once("..")) {
-            let changes = from.parse().ok().map(|from| (from, to.parse().ok()));
+            let changes = Some((from.parse().ok(), to.parse().ok()));
             return Self { changes, table: table.to_owned(), ..plain() };
         }
         let as_of = clause.split_once('=').and_then(|(kind, value)| match kind {
@@ -252,7 +253,7 @@ fn known_as(name: Ident) -> TableAlias {
     TableAlias { explicit: true, name, columns: Vec::new(), at: None }
 }
 
-/// The name that stands for `table_changes('schema.table', from[, to])`, and the table's own.
+/// The name that stands for `table_changes('schema.table'[, from[, to]])`, and the table's own.
 fn changes_of(args: &[FunctionArg]) -> Result<(ObjectName, Ident), SqlMistake> {
     let help = "write `table_changes('orders', 3)` or `table_changes('orders', 3, 5)`: the versions from 3 to 5, both included";
     let wrong = || {
@@ -265,13 +266,26 @@ fn changes_of(args: &[FunctionArg]) -> Result<(ObjectName, Ident), SqlMistake> {
     };
     let values: Vec<Expr> = args.iter().map(value).collect::<Option<_>>().ok_or_else(wrong)?;
     let (table, from, to) = match &values[..] {
-        [table, from] => (table, number(from)?, String::new()),
-        [table, from, to] => (table, number(from)?, number(to)?.to_string()),
+        [table] => (table, String::new(), String::new()),
+        [table, from] => (table, number(from)?.to_string(), String::new()),
+        [table, from, to] => (table, number(from)?.to_string(), number(to)?.to_string()),
         _ => return Err(wrong()),
     };
-    let Expr::Value(text) = table else { return Err(wrong()) };
-    let Value::SingleQuotedString(text) = &text.value else { return Err(wrong()) };
-    let mut parts: Vec<Ident> = text.split('.').map(|part| Ident::with_quote('"', part)).collect();
+    let folded = |part: &Ident| match part.quote_style {
+        Some(_) => Ident::with_quote('"', part.value.as_str()),
+        None => Ident::with_quote('"', part.value.to_lowercase()),
+    };
+    let mut parts: Vec<Ident> = match table {
+        Expr::Identifier(name) => vec![folded(name)],
+        Expr::CompoundIdentifier(parts) => parts.iter().map(folded).collect(),
+        Expr::Value(text) => match &text.value {
+            Value::SingleQuotedString(text) => {
+                text.split('.').map(|part| Ident::with_quote('"', part)).collect()
+            }
+            _ => return Err(wrong()),
+        },
+        _ => return Err(wrong()),
+    };
     let bare = parts.last().cloned().ok_or_else(wrong)?;
     if let Some(last) = parts.last_mut() {
         last.value = format!("{}@changes={from}..{to}", last.value);

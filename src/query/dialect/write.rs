@@ -34,6 +34,15 @@ pub enum OwnWrite {
         /// Which rows go.
         predicate: Box<ast::Expr>,
     },
+    /// `CREATE TABLE a [SHALLOW | DEEP] CLONE b [VERSION AS OF n]`
+    Clone {
+        /// The statement, with what is cloned.
+        create: Box<ast::CreateTable>,
+        /// The version that is cloned; the newest if it is nothing.
+        as_of: Option<AsOf>,
+        /// Whether the files are shared, and no row is read.
+        shallow: bool,
+    },
     /// `UNDROP TABLE t`
     Undrop {
         /// The table, as written.
@@ -115,6 +124,13 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["MERGE", ..] => merge(tokens).map(Some),
+        ["INSERT", "WITH", "SCHEMA"] => Err(SqlMistake::new(
+            "elt::sql::not_supported",
+            "INSERT WITH SCHEMA EVOLUTION is not supported, because an INSERT matches columns by their place",
+        )
+        .help(
+            "add the column first, `alter table t add column c bigint`, or write MERGE WITH SCHEMA EVOLUTION",
+        )),
         ["INSERT", ..] => replace_where(tokens),
         ["UNDROP", ..] => {
             let name = if words.get(1) == Some(&"TABLE") { &tokens[2..] } else { &tokens[1..] };
@@ -122,26 +138,12 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
         }
         ["RESTORE", ..] => restore(&tokens).map(Some),
         ["OPTIMIZE", ..] => optimize(tokens).map(Some),
-        ["CONVERT", "TO", "DELTA"] => Err(SqlMistake::new(
-            "elt::sql::not_supported",
-            "CONVERT TO DELTA is not supported, because a table's files are in the lake, each written with its statistics",
-        )
-        .help("`create table t as select * from 'folder/*.parquet'` copies them once, `elt land` copies new ones too")),
-        ["CREATE", ..] if tokens.windows(2).any(|pair| is(&pair[0], "SHALLOW") && is(&pair[1], "CLONE")) => {
-            Err(SqlMistake::new(
-                "elt::sql::not_supported",
-                "SHALLOW CLONE is not supported, because a vacuum of one table would take the files of the other",
-            )
-            .help(
-                "`create table a deep clone b` copies the rows; to look at an earlier state nothing has to be copied: \
-                 `t version as of 3`, `t as of release 7`",
-            ))
-        }
+        ["CREATE", ..] => clone(&tokens),
         _ => Ok(None),
     }
 }
 
-/// Takes `USING DELTA` and the `DEEP` of `DEEP CLONE` out of a `CREATE TABLE`: there is no other format and no other clone.
+/// Takes `USING DELTA` out of a `CREATE TABLE`: there is no other format.
 pub(super) fn without_using_delta(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
     let first: Vec<String> =
@@ -150,15 +152,13 @@ pub(super) fn without_using_delta(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSp
         return tokens;
     }
     let words: Vec<TokenWithSpan> = tokens.iter().filter(solid).cloned().collect();
-    let pair = |first, second| words.windows(2).position(|pair| is(&pair[0], first) && is(&pair[1], second));
-    match (pair("USING", "DELTA"), pair("DEEP", "CLONE")) {
-        (Some(at), _) => words[..at].iter().chain(&words[at + 2..]).cloned().collect(),
-        (None, Some(at)) => words[..at].iter().chain(&words[at + 1..]).cloned().collect(),
-        (None, None) => tokens,
+    match words.windows(2).position(|pair| is(&pair[0], "USING") && is(&pair[1], "DELTA")) {
+        Some(at) => words[..at].iter().chain(&words[at + 2..]).cloned().collect(),
+        None => tokens,
     }
 }
 
-fn is(token: &TokenWithSpan, word: &str) -> bool {
+pub(super) fn is(token: &TokenWithSpan, word: &str) -> bool {
     matches!(&token.token, Token::Word(own) if own.quote_style.is_none() && own.value.eq_ignore_ascii_case(word))
 }
 
@@ -267,6 +267,39 @@ fn optimize(mut tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
     };
     let order_by = zorder.into_iter().flatten().map(column).collect::<Result<_, _>>()?;
     Ok(OwnWrite::Optimize { table: name, predicate: predicate.map(Box::new), order_by })
+}
+
+/// `CREATE TABLE a SHALLOW CLONE b [VERSION AS OF n]`. What is cloned is read as the query `select * from b …`.
+fn clone(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, SqlMistake> {
+    let Some(at) = tokens.iter().position(|token| is(token, "CLONE")) else { return Ok(None) };
+    let (shallow, deep) = (is(&tokens[at - 1], "SHALLOW"), is(&tokens[at - 1], "DEEP"));
+    let is_create = tokens[..at].iter().any(|token| is(token, "TABLE"));
+    if !is_create || tokens[..at].iter().any(|token| is(token, "AS") || token.token == Token::LParen) {
+        return Ok(None);
+    }
+    let ends = |word: &[&str]| (at..tokens.len()).find(|from| are(&tokens[*from..], word));
+    let clauses = [&["TBLPROPERTIES"][..], &["COMMENT"], &["LOCATION"], &["USING"]];
+    let end = clauses.iter().filter_map(|words| ends(words)).min().unwrap_or(tokens.len());
+    let mut query = spelled("select * from", &tokens[at]);
+    query.extend(tokens[at + 1..end].iter().cloned());
+    let help = "write `create table a shallow clone b`, or `… clone b version as of 3`";
+    let query = parse_tokens(query).map_err(|mistake| mistake.help(help))?;
+    let version = version_of(&query)?;
+    let name_ends = (at + 1..end)
+        .find(|from| {
+            ["VERSION", "TIMESTAMP", "FOR", "AS", "AT", "RELEASE"].iter().any(|word| is(&tokens[*from], word))
+        })
+        .unwrap_or(end);
+    let head = &tokens[..if shallow || deep { at - 1 } else { at }];
+    let create = head.iter().chain(&tokens[at..name_ends]).chain(&tokens[end..]).cloned().collect();
+    match parse_tokens(create)? {
+        ast::Statement::CreateTable(create) => Ok(Some(OwnWrite::Clone {
+            create: Box::new(create),
+            as_of: version.map(|(_, as_of)| as_of),
+            shallow,
+        })),
+        _ => Err(SqlMistake::new("elt::sql::syntax", "this is not a CREATE TABLE").help(help)),
+    }
 }
 
 /// A name as it was written.

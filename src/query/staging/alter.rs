@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, CommentObject, Expr, Ident, ObjectName, Statement,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, CommentObject, Expr, Ident, ObjectName,
+    Statement,
 };
 
 use super::create::{COLUMN_MAPPING, check_constraint, columns, property};
 use super::edits::by_name;
 use super::target::{Target, folded, item, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::base::sql_type_name;
 use crate::query::dialect::parse_query;
-use crate::table::{Design, FILE_COLUMN, write};
+use crate::table::{Design, FILE_COLUMN, TYPE_WIDENING, retyped, widens, write};
 
 /// `ALTER TABLE t …`
 pub(super) async fn alter(session: &Session, alter: AlterTable) -> Result<Staged, QueryError> {
@@ -136,6 +138,10 @@ async fn altered(
                     refuse_rows(session, target, is_null, &format!("`{column}` NOT NULL")).await?;
                     false
                 }
+                AlterColumnOperation::SetDataType { data_type, using, had_set: _ } => {
+                    refuse_if(using.is_some(), "USING", REWRITE)?;
+                    return retype(session, target, (schema, design), &column, data_type).await;
+                }
                 other => return Err(not_supported(&format!("ALTER COLUMN {other}"), REWRITE)),
             };
             let fields = schema.fields().iter().map(|field| match *field.name() == column {
@@ -171,6 +177,53 @@ async fn altered(
         }
         other => return Err(not_supported(&format!("ALTER TABLE … {other}"), REWRITE)),
     })
+}
+
+/// The table with a wider type for a column, whose files do not change.
+async fn retype(
+    session: &Session,
+    target: &Target,
+    (schema, design): (Schema, Design),
+    column: &str,
+    data_type: sqlparser::ast::DataType,
+) -> Result<(Schema, Design), QueryError> {
+    let definition = ColumnDef { name: Ident::with_quote('"', column), data_type, options: Vec::new() };
+    let typed = crate::table::storable(&target.name, columns(session, &[definition]).await?.as_ref())?;
+    let to = typed.field(0).data_type();
+    let Ok(from) = schema.field_with_name(column).map(Field::data_type) else { return Ok((schema, design)) };
+    if from == to {
+        return Ok((schema, design));
+    }
+    let table = &target.name;
+    let anew = format!(
+        "make the table anew: `create or replace table {table} as select * replace (cast({column} as {to}) as {column}) \
+         from {table}`",
+        to = sql_type_name(to)
+    );
+    let refused =
+        |because: String, help: String| Err(SqlMistake::new("elt::sql::type", because).help(help).into());
+    if !widens(from, to) {
+        let (from, to) = (sql_type_name(from), sql_type_name(to));
+        return refused(
+            format!(
+                "`{column}` of `{table}` is {from} and its files cannot be read as {to}: types only widen"
+            ),
+            anew,
+        );
+    }
+    if design.is_worked_from(column) {
+        return refused(format!("another column of `{table}` is worked out from `{column}`"), anew);
+    }
+    if !design.widens_types() {
+        let help = format!(
+            "`alter table {table} set tblproperties ('{TYPE_WIDENING}' = 'true')` turns it on for good (Spark 4 and \
+             Databricks read such tables, Polars does not); or {anew}"
+        );
+        return refused(format!("a wider type needs type widening, which `{table}` does not have"), help);
+    }
+    let schema = retyped(&schema, column, to);
+    let design = design.with_grown(table, &schema)?;
+    Ok((schema, design))
 }
 
 /// The table with another name for a column, under which its files do not change.

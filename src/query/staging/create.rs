@@ -11,10 +11,10 @@ use sqlparser::ast::{
 use super::edits::by_name;
 use super::target::{alone, folded, item, select_of, table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
-use crate::base::{AsOf, TableName};
+use crate::base::{AsOf, TableName, TableVersion};
 use crate::query::system;
 use crate::table::write;
-use crate::table::{Design, Snapshot, TableError, WriteMode, storable, version_at};
+use crate::table::{Change, Design, Snapshot, TableError, WriteMode, storable, version_at};
 
 /// What a `CREATE TABLE` says of its columns and rules.
 #[derive(Default)]
@@ -28,7 +28,12 @@ struct Declared {
 }
 
 /// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [(columns)] [PARTITIONED BY …] [TBLPROPERTIES …] [AS query]`
-pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Staged, QueryError> {
+/// and `CREATE TABLE t CLONE s`, of which `origin` says more.
+pub(super) async fn create(
+    session: &Session,
+    create: CreateTable,
+    origin: Option<Origin>,
+) -> Result<Staged, QueryError> {
     refuse_if(create.temporary, "CREATE TEMPORARY TABLE", "use a common table expression: `with t as (…)`")?;
     refuse_if(
         create.external || create.location.is_some(),
@@ -79,18 +84,36 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
         declared.column(column)?;
     }
     let mut create = create;
+    let mut shared = None;
     if let Some(original) = &create.clone {
-        let target = by_name(session, original).await?;
-        declared.like(target.base.design());
-        let mut query = template("select * from t");
-        select_of(&mut query).from = vec![alone(target.plain_factor())];
-        create.query = Some(Box::new(query));
+        let Origin { as_of, shallow } = origin.unwrap_or_default();
+        let mut target = by_name(session, original).await?;
+        if let Some(as_of) = &as_of {
+            target.base = snapshot_at(session, &target.name, as_of).await?;
+        }
+        if shallow {
+            refuse_if(
+                !declared.properties.is_empty(),
+                "TBLPROPERTIES for a shallow clone",
+                "set them afterwards: `alter table t set tblproperties (…)`",
+            )?;
+            shared = Some(target.base);
+        } else {
+            declared.like(target.base.design());
+            let mut query = template("select * from t");
+            select_of(&mut query).from = vec![alone(target.plain_factor())];
+            create.query = Some(Box::new(query));
+        }
     }
     if let HiveDistributionStyle::PARTITIONED { columns } = &create.hive_distribution {
         declared.partition_by = columns.iter().map(|column| folded(&column.name)).collect();
     }
     let base = base(session, &name).await?;
     let tables = session.scope().tables();
+    if let Some(source) = shared {
+        let change = write::share(tables, &name, base, &source, declared.description).await?;
+        return Ok(created(session, &name, change));
+    }
     let change = match create.query {
         Some(query) => {
             refuse_if(
@@ -110,8 +133,21 @@ pub(super) async fn create(session: &Session, create: CreateTable) -> Result<Sta
             write::create(tables, &name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
-    let was_dropped = session.scope().pins().retired.contains_key(&name);
-    Ok(Staged::change("CREATE TABLE", if was_dropped { change.with_new_ledger() } else { change }))
+    Ok(created(session, &name, change))
+}
+
+/// What a clone is made of.
+#[derive(Default)]
+pub(super) struct Origin {
+    /// The version; the newest if it is nothing.
+    pub(super) as_of: Option<AsOf>,
+    /// Whether the files are shared.
+    pub(super) shallow: bool,
+}
+
+fn created(session: &Session, name: &TableName, change: Change) -> Staged {
+    let was_dropped = session.scope().pins().retired.contains_key(name);
+    Staged::change("CREATE TABLE", if was_dropped { change.with_new_ledger() } else { change })
 }
 
 impl Declared {
@@ -285,7 +321,10 @@ fn comment_text(comment: &sqlparser::ast::CommentDef) -> String {
 }
 
 /// The columns of a list of definitions, typed as a query would type them.
-pub(super) async fn columns(session: &Session, columns: &[ColumnDef]) -> Result<SchemaRef, QueryError> {
+pub(in crate::query) async fn columns(
+    session: &Session,
+    columns: &[ColumnDef],
+) -> Result<SchemaRef, QueryError> {
     if columns.is_empty() {
         return Err(not_supported(
             "a table without columns",
@@ -396,13 +435,21 @@ pub(super) async fn restore(session: &Session, table: &str, as_of: AsOf) -> Resu
             "`elt rollback` takes a whole release back",
         ));
     };
-    let tables = scope.tables();
+    let then = snapshot_at(session, &name, &as_of).await?;
+    let now = scope.tables().snapshot(&name, pinned).await?;
+    Ok(Staged::change("RESTORE", write::restore(scope.tables(), now, &then).await?))
+}
+
+/// A table that readers see, as it was.
+async fn snapshot_at(session: &Session, name: &TableName, as_of: &AsOf) -> Result<Arc<Snapshot>, QueryError> {
+    let (tables, pins) = (session.scope().tables(), session.scope().pins());
+    let pinned = pins.tables.get(name).copied().unwrap_or(TableVersion(0));
     let version = match as_of {
-        AsOf::Version(version) => version,
-        AsOf::Timestamp(instant) => version_at(tables, &name, pinned, instant).await?,
+        AsOf::Version(version) => *version,
+        AsOf::Timestamp(instant) => version_at(tables, name, pinned, *instant).await?,
         AsOf::Release(number) => {
-            let pins = crate::release::release(tables.lake(), number).await?.pins;
-            pins.tables.get(&name).copied().ok_or_else(|| {
+            let pins = crate::release::release(tables.lake(), *number).await?.pins;
+            pins.tables.get(name).copied().ok_or_else(|| {
                 SqlMistake::new("elt::sql::version", format!("release {number} has no table `{name}`"))
             })?
         }
@@ -414,6 +461,5 @@ pub(super) async fn restore(session: &Session, table: &str, as_of: AsOf) -> Resu
             help: format!("its newest published version is {pinned}; `elt history {name}` lists them"),
         }));
     }
-    let (now, then) = (tables.snapshot(&name, pinned).await?, tables.snapshot(&name, version).await?);
-    Ok(Staged::change("RESTORE", write::restore(tables, now, &then).await?))
+    Ok(tables.snapshot(name, version).await?)
 }

@@ -28,7 +28,7 @@ pub(super) async fn insert(session: &Session, insert: Insert) -> Result<Staged, 
         let change = write::replace_all(tables, target.base, rows).await?;
         return Ok(Staged::change("INSERT OVERWRITE", change));
     }
-    let change = write::append(tables, table, Some(target.base.clone()), rows, NewColumns::Append).await?;
+    let change = write::append(tables, table, Some(target.base.clone()), rows, NewColumns::None).await?;
     Ok(Staged::change("INSERT", change))
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn replace_where(
     select.selection = Some(predicate);
     let gone = session.rows_of(query).await?.into_stream();
     let change =
-        write::replace_rows(session.scope().tables(), target.base, gone, rows, NewColumns::Append).await?;
+        write::replace_rows(session.scope().tables(), target.base, gone, rows, NewColumns::None).await?;
     debug_assert_eq!(change.operation(), Operation::ReplaceWhere);
     Ok(Staged::change("INSERT … REPLACE WHERE", change))
 }

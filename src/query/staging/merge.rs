@@ -6,18 +6,23 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use sqlparser::ast::{
     AssignmentTarget, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
     MergeClause, MergeClauseKind, MergeInsertExpr, MergeInsertKind, ObjectName, Query, SelectItem,
     TableFactor, TableWithJoins, VisitMut, VisitorMut, helpers::attached_token::AttachedToken,
 };
 
-use super::target::{Target, alone, first_factor, folded, item, known_as, null, number, select_of, template};
+use super::target::{
+    Target, alone, cast, first_factor, folded, item, known_as, null, number, select_of, sql_type, template,
+};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use crate::base::sql_type_name;
 use crate::query::dialect::ALL_COLUMNS;
 use crate::table::write::{self, DELETE, INSERT, UPDATE};
-use crate::table::{FILE_COLUMN, Operation};
+use crate::table::{Design, FILE_COLUMN, Operation, grown, storable, takes};
 
 /// The column that is true where there is a row of the source.
 const FROM_SOURCE: &str = "_elt_source";
@@ -39,19 +44,17 @@ pub(super) async fn merge(session: &Session, merge: Merge, evolve: bool) -> Resu
     let source_columns = session.columns_of(probe).await?;
 
     let source = Source { alias: source_alias, columns: source_columns };
-    let schema = write::merged_columns(&target.base, &source.added(session, &target, &merge, evolve).await?)?;
+    let schema = match evolve && merge.clauses.iter().any(takes_all) {
+        true => source.grown(session, &target, &merge).await?,
+        false => (Arc::clone(target.base.schema()), target.base.design().clone()),
+    };
     let columns: Vec<String> = schema.0.fields().iter().map(|field| field.name().clone()).collect();
     let mut clauses = Vec::new();
     for clause in merge.clauses {
         clauses.push(Clause::of(clause, &target, &source, &columns, evolve)?);
     }
-    let query = edits(
-        &target,
-        &source,
-        from(&target, &merge.source, &source, *merge.on, &clauses)?,
-        &clauses,
-        &columns,
-    );
+    let from = from(&target, &merge.source, &source, *merge.on, &clauses)?;
+    let query = edits(&target, &source, from, &clauses, &schema.0);
     let rows = session.rows_of(query).await?.into_stream();
     let mode = target.base.design().write_mode();
     let change =
@@ -76,26 +79,30 @@ impl Source {
         self.columns.iter().find(same).map(String::as_str)
     }
 
-    /// The columns that `SET *` and `INSERT *` give to the table.
-    async fn added(
+    /// The table with the columns that `SET *` and `INSERT *` give to it.
+    async fn grown(
         &self,
         session: &Session,
         target: &Target,
         merge: &Merge,
-        evolve: bool,
-    ) -> Result<arrow::datatypes::Schema, QueryError> {
-        let none = arrow::datatypes::Schema::empty();
-        if !evolve || !merge.clauses.iter().any(takes_all) {
-            return Ok(none);
-        }
+    ) -> Result<(SchemaRef, Design), QueryError> {
         let mut probe = template("select * from t limit 0");
         select_of(&mut probe).from = vec![alone(merge.source.clone())];
-        let schema = session.rows_of(probe).await?.schema().clone();
-        let is_new = |name: &str| {
-            !target.base.schema().fields().iter().any(|own| own.name().eq_ignore_ascii_case(name))
-        };
-        let added = schema.fields().iter().filter(|field| is_new(field.name())).cloned();
-        Ok(arrow::datatypes::Schema::new(added.collect::<Vec<_>>()))
+        let given = session.rows_of(probe).await?.schema().clone();
+        let given = storable(&target.name, &given)?;
+        let (schema, design) = grown(&target.base, &given)?;
+        for field in schema.fields().iter().filter(|field| field.data_type().is_nested()) {
+            let given = given.fields().iter().find(|given| given.name().eq_ignore_ascii_case(field.name()));
+            if let Some(given) = given.filter(|given| !takes(field.data_type(), given.data_type())) {
+                let (own, given) = (sql_type_name(field.data_type()), sql_type_name(given.data_type()));
+                let message =
+                    format!("`{}` of `{}` is {own} and cannot take {given}", field.name(), target.name);
+                let help = "cast it in the source, or let types widen: `alter table … set tblproperties \
+                            ('delta.enableTypeWidening' = 'true')`";
+                return Err(SqlMistake::new("elt::sql::types", message).help(help).into());
+            }
+        }
+        Ok((schema, design))
     }
 }
 
@@ -331,7 +338,7 @@ fn edits(
     source: &Source,
     from: TableWithJoins,
     clauses: &[Clause],
-    columns: &[String],
+    schema: &Schema,
 ) -> Query {
     let mut query = template("select 1 from t");
     let select = select_of(&mut query);
@@ -346,10 +353,17 @@ fn edits(
         else_result: None,
     };
     select.projection = target.places(first(&|clause| number(clause.action)));
-    let value = |(at, name): (usize, &String)| -> SelectItem {
-        item(target.assigned(name, first(&|clause| clause.values[at].clone())), name)
+    let value = |(at, field): (usize, &FieldRef)| -> SelectItem {
+        let before = target.base.schema().field_with_name(field.name());
+        let grew = before.is_ok_and(|before| before.data_type() != field.data_type());
+        let cast_to = sql_type(field.data_type()).filter(|_| grew && field.data_type().is_nested());
+        let value = first(&|clause| match &cast_to {
+            Some(data_type) => cast(clause.values[at].clone(), data_type.clone()),
+            None => clause.values[at].clone(),
+        });
+        item(if grew { value } else { target.assigned(field.name(), value) }, field.name())
     };
-    select.projection.extend(columns.iter().enumerate().map(value));
+    select.projection.extend(schema.fields().iter().enumerate().map(value));
     select.from = vec![from];
     query
 }

@@ -14,6 +14,7 @@ mod insert;
 mod merge;
 mod target;
 
+pub(super) use create::columns as declared_columns;
 pub use ingest::{IfAbsent, IfThere};
 
 use std::collections::BTreeMap;
@@ -91,7 +92,7 @@ impl Session {
             S::Update(update) => edits::update(self, update).await,
             S::Merge(merge) => merge::merge(self, merge, false).await,
             S::Truncate(truncate) => edits::truncate(self, truncate).await,
-            S::CreateTable(create) => create::create(self, create).await,
+            S::CreateTable(create) => create::create(self, create, None).await,
             S::AlterTable(alter_table) => alter::alter(self, alter_table).await,
             S::Comment { object_type, object_name, comment, .. } => {
                 alter::comment(self, object_type, object_name, comment).await
@@ -108,6 +109,9 @@ impl Session {
             OwnWrite::Merge { merge, evolve } => merge::merge(self, *merge, evolve).await,
             OwnWrite::ReplaceWhere { insert, predicate } => {
                 insert::replace_where(self, *insert, *predicate).await
+            }
+            OwnWrite::Clone { create, as_of, shallow } => {
+                create::create(self, *create, Some(create::Origin { as_of, shallow })).await
             }
             OwnWrite::Undrop { table } => create::undrop(self, &table),
             OwnWrite::Restore { table, as_of } => create::restore(self, &table, as_of).await,

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use sqlparser::ast::{
     self, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
     TableFactor, TableWithJoins,
 };
 
 use super::{QueryError, Session, SqlMistake, not_supported};
-use crate::base::{TableName, did_you_mean};
-use crate::query::dialect::{PLACES, parse_query};
+use crate::base::{AsOf, TableName, did_you_mean};
+use crate::query::dialect::{AsOfText, PLACES, parse_query};
 use crate::table::{ACTION_COLUMN, FILE_COLUMN, POSITION_COLUMN, Snapshot};
 
 /// A table that is to be written to, at the version that the session sees.
@@ -73,20 +73,19 @@ impl Target {
     /// A value on its way into a column. As in SQL, fractions are rounded to what the column holds.
     pub(super) fn assigned(&self, column: &str, value: Expr) -> Expr {
         let Ok(field) = self.base.schema().field_with_name(column) else { return value };
-        let data_type = match field.data_type() {
-            DataType::Decimal128(precision, scale) => ast::DataType::Decimal(
-                ast::ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)),
-            ),
-            DataType::Float32 => ast::DataType::Real,
-            DataType::Float64 => ast::DataType::DoublePrecision,
-            _ => return value,
-        };
-        Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
+        let is_rounded =
+            matches!(field.data_type(), DataType::Decimal128(..) | DataType::Float32 | DataType::Float64);
+        match sql_type(field.data_type()).filter(|_| is_rounded) {
+            Some(data_type) => cast(value, data_type),
+            None => value,
+        }
     }
 
-    /// The table, for a `FROM`.
+    /// The table at the version of its base, for a `FROM`.
     pub(super) fn plain_factor(&self) -> TableFactor {
-        first_factor(&format!("select 1 from \"{}\".\"{}\"", self.name.schema(), self.name.table()))
+        let as_of = AsOf::Version(self.base.version());
+        let version = AsOfText(&as_of);
+        first_factor(&format!("select 1 from \"{}\".\"{}{version}\"", self.name.schema(), self.name.table()))
     }
 
     /// The table with its rows' places, for a `FROM`.
@@ -196,6 +195,48 @@ pub(super) fn number(value: i64) -> Expr {
         SelectItem::UnnamedExpr(expr) => expr,
         _ => unreachable!("a number has no alias"),
     }
+}
+
+/// `CAST(value AS type)`
+pub(super) fn cast(value: Expr, data_type: ast::DataType) -> Expr {
+    Expr::Cast { kind: ast::CastKind::Cast, expr: Box::new(value), data_type, array: false, format: None }
+}
+
+/// What SQL calls a type that a table can have; nothing for those that no statement can spell.
+pub(super) fn sql_type(data_type: &DataType) -> Option<ast::DataType> {
+    use ast::DataType as Sql;
+    Some(match data_type {
+        DataType::Boolean => Sql::Boolean,
+        DataType::Int8 => Sql::TinyInt(None),
+        DataType::Int16 => Sql::SmallInt(None),
+        DataType::Int32 => Sql::Integer(None),
+        DataType::Int64 => Sql::BigInt(None),
+        DataType::Float32 => Sql::Real,
+        DataType::Float64 => Sql::DoublePrecision,
+        DataType::Decimal128(precision, scale) => {
+            Sql::Decimal(ast::ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)))
+        }
+        DataType::Date32 => Sql::Date,
+        DataType::Timestamp(_, None) => Sql::Timestamp(None, ast::TimezoneInfo::None),
+        DataType::Timestamp(_, Some(_)) => Sql::Timestamp(None, ast::TimezoneInfo::WithTimeZone),
+        DataType::Utf8 | DataType::Utf8View => Sql::Varchar(None),
+        DataType::Binary | DataType::BinaryView => Sql::Bytea,
+        DataType::List(item) => {
+            Sql::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(sql_type(item.data_type())?), None))
+        }
+        DataType::Struct(fields) => {
+            let field = |field: &FieldRef| {
+                Some(ast::StructField {
+                    field_name: Some(Ident::with_quote('"', field.name())),
+                    field_type: sql_type(field.data_type())?,
+                    options: None,
+                })
+            };
+            let fields = fields.iter().map(field).collect::<Option<Vec<_>>>()?;
+            Sql::Struct(fields, ast::StructBracketKind::AngleBrackets)
+        }
+        _ => return None,
+    })
 }
 
 /// No value.

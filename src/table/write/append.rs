@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 
 use super::files::write_rows;
 use crate::base::TableName;
 use crate::table::schema::drift;
-use crate::table::{Change, Design, Effect, Snapshot, TableError, Tables, storable};
+use crate::table::{Change, Design, Effect, Snapshot, TableError, Tables, grown, storable};
 
 /// What to do with a column that the rows have and the table lacks: dbt's `on_schema_change`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,14 +17,16 @@ pub enum NewColumns {
     Ignore,
     /// Refuse the rows.
     Fail,
-    /// Give it to the table; its old rows have nulls there.
+    /// Give it to the table; its old rows have nulls there. Types widen as [`grown`] says.
     Append,
+    /// There is none. A column that the rows lack is null in them, and nothing of the table changes.
+    None,
 }
 
 /// Adds `rows` to `table`; makes the table if `base` is nothing.
 ///
 /// Columns are matched by name. A column of the table that the rows lack is an error, unless
-/// `new_columns` is [`NewColumns::Append`]: then it is null in them.
+/// `new_columns` is [`NewColumns::Append`] or [`NewColumns::None`]: then it is null in them.
 pub async fn append(
     tables: &Tables,
     table: &TableName,
@@ -70,12 +72,10 @@ pub(super) fn evolve(
                     .into(),
         });
     }
-    if new_columns == NewColumns::Append && !drift.added.is_empty() {
-        let fields: Vec<_> = base.schema().fields().iter().chain(&drift.added).cloned().collect();
-        let design = base.design().clone().with_columns(base.table(), &Schema::new(drift.added))?;
-        return Ok((Arc::new(Schema::new(fields)), design));
+    match new_columns {
+        NewColumns::Append => grown(base, incoming),
+        _ => Ok((Arc::clone(base.schema()), base.design().clone())),
     }
-    Ok((Arc::clone(base.schema()), base.design().clone()))
 }
 
 /// The table has columns that the rows lack; writing nulls there would be losing what was known.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::generated::Generated;
 use super::rules::Rules;
@@ -56,8 +56,10 @@ pub fn redesign(
     design: Design,
 ) -> Result<Change, TableError> {
     base.check_writable()?;
-    let is_asked_anew =
-        base.schema().fields().iter().any(|field| schema.field_with_name(field.name()).is_err());
+    let is_another = |field: &FieldRef| {
+        schema.field_with_name(field.name()).map_or(true, |now| now.data_type() != field.data_type())
+    };
+    let is_asked_anew = base.schema().fields().iter().any(is_another);
     if is_asked_anew || design.constraints().count() > base.design().constraints().count() {
         Rules::of(tables, base.table(), &schema, &design)?;
         Generated::of(tables, base.table(), &schema, &design)?;
@@ -66,15 +68,4 @@ pub fn redesign(
     change.operation = Operation::Alter;
     change.count_rows_after();
     Ok(change)
-}
-
-/// The table with the columns of `added` at its end.
-pub fn merged_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
-    if added.fields().is_empty() {
-        return Ok((Arc::clone(base.schema()), base.design().clone()));
-    }
-    let added = storable(base.table(), added)?;
-    let fields: Vec<_> = base.schema().fields().iter().chain(added.fields()).cloned().collect();
-    let design = base.design().clone().with_columns(base.table(), &added)?;
-    Ok((Arc::new(Schema::new(fields)), design))
 }

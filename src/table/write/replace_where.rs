@@ -50,7 +50,7 @@ pub async fn replace_all(
     rows: SendableRecordBatchStream,
 ) -> Result<Change, TableError> {
     base.refuse_if_append_only()?;
-    let mut change = append(tables, base.table(), Some(Arc::clone(&base)), rows, NewColumns::Append).await?;
+    let mut change = append(tables, base.table(), Some(Arc::clone(&base)), rows, NewColumns::None).await?;
     change.operation = Operation::Overwrite;
     change.retire = base.files().to_vec();
     change.effect.removed = base.rows().unwrap_or(0);

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use deltalake::kernel::Action;
+use futures::StreamExt;
 use object_store::path::Path;
+use serde_json::Value;
 
+use crate::base::TableVersion;
 use crate::lake::layout;
 use crate::table::change::{Definition, Progress};
 use crate::table::hidden::relative_file;
@@ -27,6 +31,7 @@ pub async fn restore(tables: &Tables, base: Arc<Snapshot>, target: &Snapshot) ->
     let operation = Operation::Restore { to: target.version() };
     let (schema, design) = (Arc::clone(target.schema()), target.design().clone());
     let transactions = transactions(tables, &base, Some(target)).await?;
+    refuse_other_spellings(tables, &base, target.version()).await?;
     Ok(to_files(
         base,
         target.files(),
@@ -58,6 +63,42 @@ async fn refuse_if_gone(tables: &Tables, base: &Snapshot, target: &Snapshot) -> 
             Err(TableError::FilesGone { table: target.table().clone(), version: target.version(), path })
         }
     }
+}
+
+/// Refuses to take out a file that was added after `since` and whose path in the log is not spelled as we would spell it.
+async fn refuse_other_spellings(
+    tables: &Tables,
+    base: &Snapshot,
+    since: TableVersion,
+) -> Result<(), TableError> {
+    let table = base.table();
+    let entries = futures::stream::iter((since.0 + 1)..=base.version().0).map(|version| async move {
+        tables.lake().read(&layout::log_entry(table, TableVersion(version))).await
+    });
+    let entries: Vec<_> = entries.buffered(16).collect().await;
+    for entry in entries {
+        let text = entry?.unwrap_or_default();
+        for line in String::from_utf8_lossy(&text).lines().filter(|line| line.contains("\"add\"")) {
+            let Ok(written) = serde_json::from_str::<Value>(line) else { continue };
+            let Ok(read @ Action::Add(_)) = serde_json::from_str::<Action>(line) else { continue };
+            let ours = serde_json::to_value(&read).unwrap_or_default();
+            let (raw, path) = (&written["add"]["path"], &ours["add"]["path"]);
+            if raw != path
+                && base
+                    .files()
+                    .iter()
+                    .any(|file| matches!(&read, Action::Add(add) if add.path == file.path()))
+            {
+                let text = |path: &Value| path.as_str().unwrap_or_default().to_owned();
+                return Err(TableError::PathSpelling {
+                    table: table.clone(),
+                    path: text(path),
+                    raw: text(raw),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes every row out of `base` and keeps its columns.
@@ -96,7 +137,8 @@ fn blank(snapshot: &Snapshot) -> Change {
     Change { definition: Definition::Same, operation: Operation::Overwrite, ..blank }
 }
 
-fn to_files(base: Arc<Snapshot>, wanted: &[DataFile], change: Change) -> Change {
+/// The change that makes `wanted` the files of `base`.
+pub(super) fn to_files(base: Arc<Snapshot>, wanted: &[DataFile], change: Change) -> Change {
     let lacks = |files: &[DataFile], file: &DataFile| !files.iter().any(|other| other.is(file));
     let add: Vec<DataFile> = wanted.iter().filter(|file| lacks(base.files(), file)).cloned().collect();
     let retire: Vec<DataFile> = base.files().iter().filter(|file| lacks(wanted, file)).cloned().collect();

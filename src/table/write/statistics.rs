@@ -18,7 +18,10 @@ use crate::table::TableError;
 const COLUMNS: usize = 32;
 
 /// The statistics of a file, from its own footer.
-pub(super) fn statistics_json(file: &ParquetMetaData, schema: &SchemaRef) -> Result<String, TableError> {
+pub(in crate::table) fn statistics_json(
+    file: &ParquetMetaData,
+    schema: &SchemaRef,
+) -> Result<String, TableError> {
     let (mut min, mut max, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
     for field in schema.fields().iter().take(COLUMNS).filter(|field| !field.data_type().is_nested()) {
         let columns = bounds(file, schema, field).map_err(DataFusionError::from)?;

@@ -170,3 +170,76 @@ async fn a_model_says_how_its_table_is_kept() {
     build: no release
     ");
 }
+
+#[tokio::test]
+async fn a_model_takes_in_what_changed_since_it_last_ran() {
+    let lake = TestLake::new();
+    lake.write("models/s.yml", "sources: [{name: crm, tables: [{name: people}]}]");
+    lake.write(
+        "models/arrived.sql",
+        "{{ config(materialized='incremental', incremental_strategy='append') }}
+        select id, city from table_changes({{ source('crm', 'people') }}) where _change_type = 'insert'",
+    );
+    lake.write(
+        "models/moves.sql",
+        "{{ config(materialized='incremental', incremental_strategy='append') }}
+        select id, city, _change_type as did, _commit_version as at_version from table_changes({{ ref('arrived') }})",
+    );
+    lake.land("crm.people", "a.csv", "id,city\n1,Oslo\n2,Rome").await;
+    lake.build().await;
+    lake.land("crm.people", "b.csv", "id,city\n3,Lima").await;
+    lake.land("crm.people", "c.csv", "id,city\n4,Bonn").await;
+    lake.build().await;
+    lake.sql("select * from arrived order by id").await;
+    lake.sql("select * from moves order by id").await;
+    // Nothing new, then a row that goes, then a build taken back.
+    lake.build().await;
+    lake.sql("delete from arrived where id = 2").await;
+    lake.build().await;
+    lake.sql("select * from moves order by id, did desc, at_version").await;
+    lake.land("crm.people", "d.csv", "id,city\n5,Cairo").await;
+    lake.build().await;
+    lake.roll_back(None).await;
+    lake.sql("select count(*) from arrived").await;
+    lake.build().await;
+    lake.sql("select * from moves order by id, did desc, at_version").await;
+    lake.build_with(&BuildRequest { full_refresh: true, ..BuildRequest::default() }).await;
+    lake.sql("select id, did from moves order by id, did desc, at_version").await;
+    lake.sql("select * from table_changes(arrived)").await;
+    assert_snapshot!(lake.story(), @"
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  release 1
+    build: arrived created (2 added)
+    build: moves created (2 added)
+    build: release 2
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 3
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 4
+    build: arrived appended (2 added)
+    build: moves appended (2 added)
+    build: release 5
+    sql: 1 Oslo | 2 Rome | 3 Lima | 4 Bonn
+    sql: 1 Oslo insert 0 | 2 Rome insert 0 | 3 Lima insert 1 | 4 Bonn insert 1
+    build: arrived appended (no rows)
+    build: moves appended (no rows)
+    build: release 6
+    sql: DELETE 0 0 1 7
+    build: arrived appended (no rows)
+    build: moves appended (1 added)
+    build: release 8
+    sql: 1 Oslo insert 0 | 2 Rome insert 0 | 2 Rome delete 3 | 3 Lima insert 1 | 4 Bonn insert 1
+    land: crm.people  read 1 loaded 1 rescued 0 rejected 0  release 9
+    build: arrived appended (1 added)
+    build: moves appended (1 added)
+    build: release 10
+    rollback: release 11 (rollback to 9)
+    sql: 3
+    build: arrived appended (1 added)
+    build: moves appended (3 added)
+    build: release 12
+    sql: 1 Oslo insert 0 | 2 Rome insert 0 | 2 Rome delete 3 | 3 Lima insert 1 | 4 Bonn insert 1 | 5 Cairo insert 5 | 5 Cairo insert 7 | 5 Cairo delete 6
+    build: arrived replaced (5 added)
+    build: moves replaced (5 added)
+    build: release 13
+    sql: 1 insert | 2 insert | 3 insert | 4 insert | 5 insert
+    sql: from which version on are the changes of `main.arrived` to be told?
+    ");
+}

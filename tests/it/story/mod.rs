@@ -4,12 +4,14 @@ mod about_itself; // the tables of the schema `elt`
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
+mod cloning; // files that two tables have, and files that become one
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod dbt_projects; // versions, named selections, operations, batches
 mod edits;
 mod first_day; // a broken row, and what does not happen then
 mod generated; // columns that are worked out from others
+mod growth; // new fields and wider types
 mod history; // snapshots, and the ways in which rows are put in
 mod incremental; // tables that each build adds to
 mod landing; // files that arrive, and files that should not

@@ -132,3 +132,50 @@ fn a_process_that_is_killed_leaves_the_old_release_or_the_new_one() {
     let seen = elt(&lake, &["sql", "--format", "csv", "-c", all]).output().unwrap();
     assert!(String::from_utf8_lossy(&seen.stdout).contains("2,30000,30000"));
 }
+
+#[tokio::test]
+async fn a_file_whose_path_another_program_spelled_its_own_way_is_not_taken_out_by_half() {
+    let lake = one_table();
+    lake.build().await;
+    let folder = lake.table_folder("main.n");
+    let data = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let data =
+        data.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "parquet")).unwrap();
+    let commit = |version: u64, raw: &str, name: &str| {
+        fs::copy(&data, folder.join(name)).unwrap();
+        let size = fs::metadata(&data).unwrap().len();
+        let add = format!(
+            r#"{{"add":{{"path":"{raw}","partitionValues":{{}},"size":{size},"modificationTime":0,"dataChange":true,"stats":"{{\"numRecords\":1}}"}}}}"#
+        );
+        let log = folder.join(format!("_delta_log/{version:020}.json"));
+        fs::write(log, format!("{{\"commitInfo\":{{\"operation\":\"WRITE\"}}}}\n{add}\n")).unwrap();
+    };
+    commit(1, "plain%20words.parquet", "plain words.parquet");
+    lake.roll_back(Some(1)).await;
+    lake.sql("select count(*) from n").await;
+    commit(3, "with%2Ddash.parquet", "with-dash.parquet");
+    lake.roll_back(Some(1)).await;
+    assert_snapshot!(lake.story(), @"
+    build: n created (1 added)
+    build: release 1
+    rollback: release 2 (rollback to 1)
+    sql: 1
+    rollback: with-dash.parquet of `main.n` cannot be taken out: another program spelled it `with%2Ddash.parquet` in the log
+    ");
+}
+
+#[tokio::test]
+async fn one_damaged_table_does_not_hold_back_the_care_for_others() {
+    let lake = one_table();
+    lake.write("models/m.sql", "{{ config(materialized='incremental') }} select 1 as m");
+    for _ in 0..10 {
+        lake.build_with(&elt::lakehouse::BuildRequest { ..Default::default() }).await;
+    }
+    let head = "_delta_log/00000000000000000009.json";
+    fs::write(lake.table_folder("main.n").join(head), "").unwrap();
+    let told = elt(&lake, &["maintain"]).output().unwrap();
+    let said = String::from_utf8_lossy(&told.stdout).into_owned() + &String::from_utf8_lossy(&told.stderr);
+    assert!(said.contains("10 files become 1"), "{said}");
+    assert!(said.contains("failed      main.n") && said.contains("it has no content"), "{said}");
+    assert_eq!(told.status.code(), Some(1), "{said}");
+}
