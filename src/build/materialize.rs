@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use datafusion::execution::SendableRecordBatchStream;
 
@@ -17,8 +17,8 @@ use crate::base::{TableName, TableVersion};
 use crate::compile::{Materialization, Node, NodeKind, OnSchemaChange, SeedNode, SnapshotNode, Stored};
 use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session};
 use crate::release::View;
-use crate::table::write::{NewColumns, append, edit, merge, merged_columns, overwrite, overwrite_as};
-use crate::table::{Change, Operation, Snapshot, TableError, follows};
+use crate::table::write::{NewColumns, append, edit, merge, overwrite, overwrite_as};
+use crate::table::{Change, Design, Operation, Snapshot, TableError, follows, storable};
 
 /// A node, made and not yet seen by anyone.
 #[derive(Clone, Debug)]
@@ -239,7 +239,7 @@ impl Making<'_> {
         let plan = plan(base.schema());
         let edits = plan.edits().map_err(|why| self.wrong(why))?;
         let edits = session.query(&edits).await.map_err(|error| self.query_error(error))?.into_stream();
-        let after = merged_columns(&base, &added.unwrap_or_else(Schema::empty));
+        let after = with_columns(&base, &added.unwrap_or_else(Schema::empty));
         let after = after.map_err(|error| self.table_error(error))?;
         let mode = layout.mode(base.design());
         let change = edit(tables, base, after, edits, Operation::Merge, mode).await;
@@ -319,6 +319,17 @@ pub(super) async fn run_hook(session: &Session, sql: &str) -> Result<(), QueryEr
         session.query(statement).await?.collect().await?;
     }
     Ok(())
+}
+
+/// The columns and the design of a table that gets the columns of `added` at its end.
+fn with_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
+    if added.fields().is_empty() {
+        return Ok((Arc::clone(base.schema()), base.design().clone()));
+    }
+    let added = storable(base.table(), added)?;
+    let fields: Vec<_> = base.schema().fields().iter().chain(added.fields()).cloned().collect();
+    let design = base.design().clone().with_columns(base.table(), &added)?;
+    Ok((Arc::new(Schema::new(fields)), design))
 }
 
 fn incremental(node: &Node) -> (&[String], NewColumns) {
