@@ -56,8 +56,10 @@
 //! | change how tables grow: new fields, wider types | `table/growth.rs` |
 //! | change what a column is called in files, or which | `table/names.rs` (read), `table/renaming.rs` (give) |
 //! | add a statement that writes | `query/staging/`: it becomes a query that gives edits |
-//! | add a materialization or a strategy | `build/materialize.rs`, [`table::write`] |
+//! | add a materialization or a strategy | `build/materialize.rs`, `build/incremental.rs`, [`table::write`] |
 //! | change what makes a node due, or is remembered of it | `build/plan.rs`, `build/basis.rs`, `release/memory.rs` |
+//! | change what a selector means | `compile/select/` |
+//! | change what a hook or an operation may do | `compile/hook.rs`, `build/hook.rs`, `compile/operation.rs` |
 //! | add a generic data test or a built-in macro | `sql/tests/`, `sql/macros/`; no Rust |
 //! | make a package's SQL run | `sql/packages/`; macros `elt__…` go before the package's own |
 //! | see whether public dbt projects build | `tests/acceptance/dbt_projects.py` |

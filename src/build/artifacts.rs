@@ -17,8 +17,8 @@ use super::report::{StepReport, Verdict};
 use super::sql_text;
 use crate::base::TableName;
 use crate::compile::{
-    Condition, DBT_VERSION, DocumentNode, Manifest, Node, NodeId, NodeKind, TestKind, TestNode, TestSeverity,
-    md5_hex,
+    Condition, DBT_VERSION, DocumentNode, Edition, Manifest, NamedSelector, Node, NodeId, NodeKind, TestKind,
+    TestNode, TestSeverity, md5_hex,
 };
 
 /// Which run an artifact is of.
@@ -75,7 +75,7 @@ pub fn manifest(manifest: &Manifest, late: &BTreeMap<NodeId, Node>, stamp: &Stam
         let parents = ids(manifest.parents(id));
         parent_map.insert(id.to_string(), parents.clone());
         child_map.insert(id.to_string(), ids(manifest.children(id)));
-        let entry = node_entry(node, parents, stamp);
+        let entry = node_entry(node, parents, manifest, stamp);
         match &node.kind {
             NodeKind::Source(_) => sources.insert(id.to_string(), source_entry(node)),
             NodeKind::UnitTest(_) => unit_tests.insert(id.to_string(), entry),
@@ -128,9 +128,14 @@ pub fn manifest(manifest: &Manifest, late: &BTreeMap<NodeId, Node>, stamp: &Stam
             group_map.entry(group.to_owned()).or_default().push(node.id.as_str());
         }
     }
+    let selector = |(name, one): (&String, &NamedSelector)| {
+        let entry = json!({"name": name, "description": one.description, "definition": one.written});
+        (name.clone(), entry)
+    };
+    let selectors: Map<String, Value> = manifest.selectors.iter().map(selector).collect();
     json!({
         "metadata": about, "nodes": nodes, "sources": sources, "macros": macros, "docs": docs,
-        "exposures": of("exposure"), "metrics": of("metric"), "groups": of("group"), "selectors": {},
+        "exposures": of("exposure"), "metrics": of("metric"), "groups": of("group"), "selectors": selectors,
         "disabled": {}, "parent_map": parent_map, "child_map": child_map, "group_map": group_map,
         "saved_queries": of("saved_query"), "semantic_models": of("semantic_model"), "unit_tests": unit_tests,
         "functions": {},
@@ -196,7 +201,12 @@ fn config(node: &Node) -> Map<String, Value> {
     all
 }
 
-fn node_entry(node: &Node, parents: Value, stamp: &Stamp) -> Value {
+fn node_entry(node: &Node, parents: Value, manifest: &Manifest, stamp: &Stamp) -> Value {
+    let schema = match (&node.relation, &node.kind) {
+        (Some(name), _) => name.schema().to_owned(),
+        (None, NodeKind::Test(_)) => format!("{}_dbt_test__audit", manifest.written.schema),
+        (None, _) => manifest.written.schema.clone(),
+    };
     let relation = node.relation.as_ref();
     let file = node.path.rsplit('/').next().unwrap_or(&node.path);
     let inside: Vec<&str> = node.fqn.iter().skip(1).map(String::as_str).collect();
@@ -205,12 +215,15 @@ fn node_entry(node: &Node, parents: Value, stamp: &Stamp) -> Value {
     let refs: Vec<Value> = node
         .refs
         .iter()
-        .map(|(package, name)| json!({"name": name, "package": package, "version": null}))
+        .map(|one| {
+            let version = one.version.as_deref().map(Edition::written);
+            json!({"name": one.name, "package": one.package, "version": version})
+        })
         .collect();
     let sources: Vec<Value> = node.source_refs.iter().map(|(source, table)| json!([source, table])).collect();
     let described = !node.description.is_empty() || !node.columns.is_empty();
     let mut entry = json!({
-        "database": "elt", "schema": relation.map(TableName::schema), "name": node.name,
+        "database": "elt", "schema": schema, "name": node.name,
         "resource_type": node.resource_type(), "package_name": node.package, "path": inside,
         "original_file_path": node.path, "unique_id": node.id.as_str(), "fqn": node.fqn,
         "alias": relation.map_or(node.name.as_str(), TableName::table), "checksum": checksum(&node.raw),
@@ -227,10 +240,17 @@ fn node_entry(node: &Node, parents: Value, stamp: &Stamp) -> Value {
         "compiled": !node.sql.is_empty(), "compiled_code": node.sql, "extra_ctes_injected": true, "extra_ctes": [],
         "contract": {"enforced": false, "alias_types": true, "checksum": null},
         "access": node.config.get("access").cloned().unwrap_or_else(|| "protected".into()), "constraints": [],
-        "version": null, "latest_version": null, "deprecation_date": null, "primary_key": [], "time_spine": null,
+        "version": node.edition.as_ref().map(|edition| Edition::written(&edition.version)),
+        "latest_version": node.edition.as_ref().map(|edition| Edition::written(&edition.latest)),
+        "deprecation_date": node.config.get("deprecation_date"), "primary_key": [], "time_spine": null,
     });
     if let (Value::Object(entry), Value::Object(more)) = (&mut entry, more) {
         entry.extend(more);
+    }
+    for key in foreign(&node.kind) {
+        if let Value::Object(entry) = &mut entry {
+            entry.remove(*key);
+        }
     }
     if let NodeKind::Test(test) = &node.kind {
         add_test(&mut entry, test);
@@ -242,8 +262,47 @@ fn node_entry(node: &Node, parents: Value, stamp: &Stamp) -> Value {
     if let NodeKind::Seed(seed) = &node.kind {
         entry["root_path"] = seed.file.display().to_string().into();
         entry["raw_code"] = "".into();
+        entry["depends_on"] = json!({"macros": []});
     }
     entry
+}
+
+/// The keys of a model that other nodes do not have.
+fn foreign(kind: &NodeKind) -> &'static [&'static str] {
+    const OF_MODELS: &[&str] = &[
+        "access",
+        "constraints",
+        "deprecation_date",
+        "latest_version",
+        "primary_key",
+        "time_spine",
+        "version",
+    ];
+    const OF_QUERIES: &[&str] = &[
+        "access",
+        "compiled",
+        "compiled_code",
+        "compiled_path",
+        "constraints",
+        "contract",
+        "deprecation_date",
+        "extra_ctes",
+        "extra_ctes_injected",
+        "functions",
+        "language",
+        "latest_version",
+        "metrics",
+        "primary_key",
+        "refs",
+        "sources",
+        "time_spine",
+        "version",
+    ];
+    match kind {
+        NodeKind::Model(_) | NodeKind::Source(_) | NodeKind::UnitTest(_) => &[],
+        NodeKind::Seed(_) => OF_QUERIES,
+        NodeKind::Test(_) | NodeKind::Snapshot(_) | NodeKind::Analysis => OF_MODELS,
+    }
 }
 
 fn add_test(entry: &mut Value, test: &TestNode) {
@@ -310,6 +369,7 @@ fn message(step: &StepReport, node: Option<&Node>) -> Option<String> {
         |failures: f64| if failures == 1.0 { "1 result".to_owned() } else { format!("{failures} results") };
     match &step.verdict {
         Verdict::Made(effect) => Some(format!("OK {}", effect.added + effect.updated)),
+        Verdict::Partly(_, error) => Some(format!("PARTIAL SUCCESS: {error}")),
         Verdict::Passed => None,
         Verdict::Warned(sample) => Some(format!(
             "Got {}, configured to warn if {}",
@@ -360,7 +420,12 @@ pub fn run_results(
             "thread_id": "Thread-1", "execution_time": step.took.as_secs_f64(), "adapter_response": response,
             "message": message(step, node), "failures": failures, "unique_id": step.node.as_str(),
             "compiled": node.map(|node| !node.sql.is_empty()), "compiled_code": node.map(|node| node.sql.as_str()),
-            "relation_name": node.and_then(|node| node.relation.as_ref()).map(sql_text::table), "batch_results": null,
+            "relation_name": node.and_then(|node| node.relation.as_ref()).map(sql_text::table), "batch_results": step.batches.as_ref().map(|batches| {
+                let stretches = |all: &[(DateTime<Utc>, DateTime<Utc>)]| -> Vec<Value> {
+                    all.iter().map(|(start, end)| json!([instant(*start), instant(*end)])).collect()
+                };
+                json!({"successful": stretches(&batches.successful), "failed": stretches(&batches.failed)})
+            }),
         })
     };
     let mut args = stamp.arguments.clone();

@@ -53,6 +53,9 @@ pub enum BuildError {
     },
 }
 
+/// The code of an expectation that is broken.
+const EXPECTATION: &str = "elt::expectation_broken";
+
 impl BuildError {
     pub(super) fn too_long(node: &Node, most: Duration) -> Self {
         Self::TooLong { node: node.name.clone(), most }
@@ -83,6 +86,19 @@ impl BuildError {
         }
     }
 
+    /// Rows break an expectation that is not to be broken.
+    pub(super) fn broken(node: &Node, kept: &super::Kept) -> Self {
+        let message = format!(
+            "model `{}`: {} of {} rows break the expectation `{}`",
+            node.shown(),
+            kept.violated,
+            kept.rows,
+            kept.name
+        );
+        let help = "correct the rows, or set `on_violation` to warn, drop or quarantine";
+        Self::Sql(Diagnostic::error(EXPECTATION, message).at(&node.at, "of this model").help(help))
+    }
+
     /// What is wrong with a node beyond its SQL.
     pub(super) fn wrong(node: &Node, why: String) -> Self {
         let message = format!("{} `{}`: {why}", node.resource_type().replace('_', " "), node.name);
@@ -108,7 +124,9 @@ impl BuildError {
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Sql(diagnostic) if diagnostic.stable_code() == VALUE => ErrorKind::Data,
+            Self::Sql(diagnostic) if matches!(diagnostic.stable_code(), VALUE | EXPECTATION) => {
+                ErrorKind::Data
+            }
             Self::Sql(_) => ErrorKind::User,
             Self::TooLong { .. } => ErrorKind::Unavailable,
             Self::Query { source, .. } => source.kind(),

@@ -1,16 +1,25 @@
 //! How do new rows change a table, where a merge by key is not what is asked?
 //!
-//! `delete+insert`, `insert_overwrite`, `microbatch`, merges of some columns or under conditions, and
-//! `sync_all_columns` are each one query over the old rows and the new: what the table holds afterwards.
-//! The new rows are staged first, so that the model's query runs once.
+//! `delete+insert`, `insert_overwrite`, `microbatch`, and merges of some columns or under conditions are each one
+//! query over the old rows and the new that gives edits: which rows go, which come. Only files with rows that go
+//! are touched. The new rows are staged first, so that the model's query runs once.
+//! Only `sync_all_columns` writes the whole table again, and only if a column goes or gets another type.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::sql_text::{cast, quoted, table};
 use crate::base::{TableName, sql_type_name};
 use crate::compile::{IncrementalDetails, OnSchemaChange, Strategy};
+use crate::query::places_of;
+use crate::table::write::{DELETE, INSERT, UPDATE};
+use crate::table::{ACTION_COLUMN, FILE_COLUMN, POSITION_COLUMN};
+
+/// What dbt's conditions call a row of the table.
+const DEST: &str = "DBT_INTERNAL_DEST";
+/// What they call a new row.
+const SOURCE: &str = "DBT_INTERNAL_SOURCE";
 
 /// What an incremental build is to do.
 pub(super) struct Plan<'a> {
@@ -38,6 +47,12 @@ pub(super) fn is_plain(strategy: Strategy, details: &IncrementalDetails, change:
 
 fn has(schema: &Schema, name: &str) -> bool {
     schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name))
+}
+
+/// The name of a column as the schema has it.
+fn own_name(schema: &Schema, name: &str) -> String {
+    let mut fields = schema.fields().iter();
+    fields.find(|field| field.name().eq_ignore_ascii_case(name)).map_or(name, |field| field.name()).to_owned()
 }
 
 fn type_of<'a>(schema: &'a Schema, name: &str) -> Option<&'a DataType> {
@@ -101,18 +116,20 @@ impl Plan<'_> {
         columns.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
-    /// The query for what the table holds afterwards.
-    ///
-    /// # Errors
-    /// A sentence that says what the model asks in vain.
-    pub(super) fn query(&self) -> Result<String, String> {
+    /// The columns that the table gets, if it keeps all it has as they are; nothing if its rows must be written again.
+    pub(super) fn added(&self) -> Result<Option<Schema>, String> {
         let columns = self.columns()?;
-        let (old, new) = (table(self.old.0), table(self.new.0));
-        const DEST: &str = "DBT_INTERNAL_DEST";
-        const SOURCE: &str = "DBT_INTERNAL_SOURCE";
-        let of_old = Self::list(&columns, self.old.1, DEST);
-        let of_new = Self::list(&columns, self.new.1, SOURCE);
-        let all_new = format!("select {of_new} from {new} as {SOURCE}");
+        let old = self.old.1;
+        let stays = old.fields().iter().all(|field| {
+            columns.iter().any(|(name, data_type)| name == field.name() && data_type == field.data_type())
+        });
+        let new = columns.iter().filter(|(name, _)| !has(old, name));
+        let fields: Vec<_> = new.map(|(name, data_type)| Field::new(name, data_type.clone(), true)).collect();
+        Ok(stays.then(|| Schema::new(fields)))
+    }
+
+    /// Refuses columns that one side does not have.
+    fn check(&self) -> Result<(), String> {
         for name in self.key.iter().chain(&self.details.partition_by) {
             for (side, schema) in [("table", self.old.1), ("query", self.new.1)] {
                 if !has(schema, name) {
@@ -120,46 +137,82 @@ impl Plan<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The query for the table's rows, in its new columns, as they are before anything is put in.
+    ///
+    /// # Errors
+    /// A sentence that says what the model asks in vain.
+    pub(super) fn reshaped(&self) -> Result<String, String> {
+        let columns = self.columns()?;
+        Ok(format!("select {} from {} as {DEST}", Self::list(&columns, self.old.1, DEST), table(self.old.0)))
+    }
+
+    /// The query for the edits: which rows go, and which come; see [`edit`](crate::table::write::edit).
+    ///
+    /// # Errors
+    /// A sentence that says what the model asks in vain.
+    pub(super) fn edits(&self) -> Result<String, String> {
+        self.check()?;
+        let columns = self.columns()?;
+        let (old, new) = (places_of(self.old.0), table(self.new.0));
+        let nothing: Vec<String> = columns
+            .iter()
+            .map(|(name, data_type)| format!("{} as {}", cast("null", data_type), quoted(name)))
+            .collect();
+        let nothing = nothing.join(", ");
+        let of_new = Self::list(&columns, self.new.1, SOURCE);
+        let (file, position, action) = (quoted(FILE_COLUMN), quoted(POSITION_COLUMN), quoted(ACTION_COLUMN));
+        let place = |action_code: i64| {
+            format!(
+                "{DEST}.{file} as {file}, {DEST}.{position} as {position}, cast({action_code} as bigint) as {action}"
+            )
+        };
+        let gone = place(DELETE);
+        let comes = |from: &str| {
+            format!(
+                "select cast(null as varchar) as {file}, cast(null as bigint) as {position}, \
+                 cast({INSERT} as bigint) as {action}, {of_new} from {from}"
+            )
+        };
+        let all_new = comes(&format!("{new} as {SOURCE}"));
         let on = |columns: &[String], equals: &str| {
-            let one =
-                |name: &String| format!("{DEST}.{0} {equals} {SOURCE}.{0}", quoted(&name.to_lowercase()));
+            let one = |name: &String| {
+                let of = |schema: &Schema| quoted(&own_name(schema, name));
+                format!("{DEST}.{} {equals} {SOURCE}.{}", of(self.old.1), of(self.new.1))
+            };
             columns.iter().map(one).collect::<Vec<_>>().join(" and ")
         };
         let predicates =
             self.details.predicates.iter().map(|p| format!("({p})")).collect::<Vec<_>>().join(" and ");
+        let with_predicates = |on: String| match predicates.is_empty() {
+            true => on,
+            false => format!("{on} and {predicates}"),
+        };
+        let goes_with = |on: &str| {
+            format!(
+                "select {gone}, {nothing} from {old} as {DEST} left semi join {new} as {SOURCE} on {on} union all {all_new}"
+            )
+        };
         Ok(match self.strategy {
-            Strategy::Append => format!("select {of_old} from {old} as {DEST} union all {all_new}"),
-            Strategy::DeleteInsert => {
-                let on = on(self.key, "=");
-                let spared = match predicates.is_empty() {
-                    true => String::new(),
-                    false => format!(
-                        " union all select {of_old} from (select * from {old} as {DEST} where not coalesce({predicates}, false)) as {DEST} left semi join {new} as {SOURCE} on {on}"
-                    ),
-                };
-                format!(
-                    "select {of_old} from {old} as {DEST} left anti join {new} as {SOURCE} on {on}{spared} union all {all_new}"
-                )
-            }
-            Strategy::InsertOverwrite => {
-                let on = on(&self.details.partition_by, "is not distinct from");
-                format!(
-                    "select {of_old} from {old} as {DEST} left anti join {new} as {SOURCE} on {on} union all {all_new}"
-                )
-            }
+            Strategy::Append => all_new,
+            Strategy::DeleteInsert => goes_with(&with_predicates(on(self.key, "="))),
+            Strategy::InsertOverwrite => goes_with(&on(&self.details.partition_by, "is not distinct from")),
             Strategy::Microbatch => {
                 let Some(window) = &self.details.window else { return Err("the model has no window".into()) };
-                let outside =
-                    window.condition(&format!("{DEST}.{}", quoted(&window.event_time.to_lowercase())));
-                format!(
-                    "select {of_old} from {old} as {DEST} where not coalesce({outside}, false) union all {all_new}"
-                )
+                if !has(self.old.1, &window.event_time) {
+                    return Err(format!(
+                        "the column `{}`, its `event_time`, is not in the table",
+                        window.event_time
+                    ));
+                }
+                let column = format!("{DEST}.{}", quoted(&own_name(self.old.1, &window.event_time)));
+                let inside = window.condition(&column);
+                format!("select {gone}, {nothing} from {old} as {DEST} where {inside} union all {all_new}")
             }
             Strategy::Merge => {
-                let on = match predicates.is_empty() {
-                    true => on(self.key, "="),
-                    false => format!("{} and {predicates}", on(self.key, "=")),
-                };
+                let on = with_predicates(on(self.key, "="));
                 let updates = |name: &str| {
                     let names = |list: &[String]| list.iter().any(|n| n.eq_ignore_ascii_case(name));
                     has(self.new.1, name)
@@ -172,10 +225,10 @@ impl Plan<'_> {
                     Self::list(std::slice::from_ref(column), side, alias)
                 });
                 let merged = merged.collect::<Vec<_>>().join(", ");
+                let added = comes(&format!("{new} as {SOURCE} left anti join {old} as {DEST} on {on}"));
                 format!(
-                    "select {of_old} from {old} as {DEST} left anti join {new} as {SOURCE} on {on} \
-                     union all select {merged} from {old} as {DEST} join {new} as {SOURCE} on {on} \
-                     union all select {of_new} from {new} as {SOURCE} left anti join {old} as {DEST} on {on}"
+                    "select {}, {merged} from {old} as {DEST} join {new} as {SOURCE} on {on} union all {added}",
+                    place(UPDATE)
                 )
             }
         })

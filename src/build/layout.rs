@@ -73,6 +73,11 @@ impl Layout {
         change.redesigned(design)
     }
 
+    /// How rows leave the table's files.
+    pub(super) fn mode(&self, design: &Design) -> WriteMode {
+        self.write_mode.unwrap_or_else(|| design.write_mode())
+    }
+
     fn again(&self, mut design: Design) -> Design {
         if let Some(mode) = self.write_mode {
             design = design.with_write_mode(mode);

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::base::{TableName, sql_type_name};
 use crate::compile::{Answer, AnswerColumn, Lookup};
-use crate::query::{QueryError, Session};
+use crate::query::{Outcome, QueryError, Session};
 
 /// A session, for templates.
 pub struct SessionLookup {
@@ -41,21 +41,8 @@ fn told(error: QueryError) -> String {
 impl Lookup for SessionLookup {
     fn rows(&self, sql: &str) -> Result<Answer, String> {
         let sql = sql.trim().trim_end_matches(';');
-        let asked = async {
-            let outcome = Box::pin(self.session.query(sql)).await?;
-            let schema = outcome.schema().clone();
-            Ok::<_, QueryError>((schema, outcome.collect().await?))
-        };
-        let (schema, batches) = self.runtime.block_on(asked).map_err(told)?;
-        let columns = schema.fields().iter().map(|field| AnswerColumn {
-            name: field.name().clone(),
-            data_type: sql_type_name(field.data_type()),
-        });
-        let mut answer = Answer { columns: columns.collect(), rows: Vec::new() };
-        for batch in &batches {
-            answer.rows.extend(rows_of(batch).map_err(|error| error.to_string())?);
-        }
-        Ok(answer)
+        let asked = async { answer(Box::pin(self.session.query(sql)).await?).await };
+        self.runtime.block_on(asked).map_err(told)
     }
 
     fn columns(&self, sql: &str) -> Result<Vec<AnswerColumn>, String> {
@@ -70,6 +57,19 @@ impl Lookup for SessionLookup {
     fn names(&self) -> Vec<(TableName, bool)> {
         self.session.scope().names()
     }
+}
+
+/// The rows of a query, for templates.
+pub async fn answer(outcome: Outcome) -> Result<Answer, QueryError> {
+    let columns = outcome.schema().fields().iter().map(|field| AnswerColumn {
+        name: field.name().clone(),
+        data_type: sql_type_name(field.data_type()),
+    });
+    let mut answer = Answer { columns: columns.collect(), rows: Vec::new() };
+    for batch in &outcome.collect().await? {
+        answer.rows.extend(rows_of(batch).map_err(datafusion::error::DataFusionError::from)?);
+    }
+    Ok(answer)
 }
 
 /// The rows of a batch as plain values: numbers, truths, texts and nulls.

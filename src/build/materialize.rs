@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use datafusion::execution::SendableRecordBatchStream;
 
@@ -17,8 +17,8 @@ use crate::base::{TableName, TableVersion};
 use crate::compile::{Materialization, Node, NodeKind, OnSchemaChange, SeedNode, SnapshotNode, Stored};
 use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session};
 use crate::release::View;
-use crate::table::write::{NewColumns, append, merge, overwrite, overwrite_as};
-use crate::table::{Change, Snapshot, TableError, follows};
+use crate::table::write::{NewColumns, append, edit, merge, overwrite, overwrite_as};
+use crate::table::{Change, Design, Operation, Snapshot, TableError, follows, storable};
 
 /// A node, made and not yet seen by anyone.
 #[derive(Clone, Debug)]
@@ -79,7 +79,9 @@ impl Making<'_> {
     }
 
     async fn make_following(&self, follower: Option<&Follower>) -> Result<Made, BuildError> {
-        for sql in &self.node.hooks.before {
+        // Hooks that write take their turn between the steps.
+        let hooks = &self.node.hooks;
+        for sql in hooks.before.iter().filter(|_| !hooks.write) {
             run_hook(self.session, sql).await.map_err(|error| self.query_error(error))?;
         }
         let made = match &self.node.kind {
@@ -100,9 +102,9 @@ impl Making<'_> {
             }
             (made, _) => made,
         };
-        if !self.node.hooks.after.is_empty() {
+        if !hooks.after.is_empty() && !hooks.write {
             let session = self.session_with(&made);
-            for sql in &self.node.hooks.after {
+            for sql in &hooks.after {
                 run_hook(&session, sql).await.map_err(|error| self.query_error(error))?;
             }
         }
@@ -144,7 +146,7 @@ impl Making<'_> {
         ) = (node.materialization(), &base, self.action)
             && !is_plain(*strategy, details, *on_schema_change)
         {
-            return self.rewrite(base).await;
+            return self.put_in(base).await;
         }
         let rows = self.rows(&node.sql).await?;
         let tables = self.session.scope().tables();
@@ -173,6 +175,10 @@ impl Making<'_> {
     /// The version of the node's table that the change goes on from, whether readers see it or not.
     async fn head(&self) -> Result<Option<Arc<Snapshot>>, BuildError> {
         let scope: &Scope = self.session.scope();
+        // A batch goes on from the batches before it.
+        if let Some(change) = scope.change(self.name()) {
+            return change.as_snapshot().map(Some).map_err(|error| self.table_error(error));
+        }
         match scope.pins().head(self.name()) {
             Some(version) => {
                 let snapshot = scope.tables().snapshot(self.name(), version).await;
@@ -193,31 +199,58 @@ impl Making<'_> {
         Ok((Session::new(scope, self.session.default_schema(), Limits::default()), name, schema))
     }
 
-    /// Makes the table anew out of its old rows and the new ones.
-    async fn rewrite(&self, base: &Arc<Snapshot>) -> Result<Made, BuildError> {
+    /// Puts the new rows into the table as the model's strategy has it.
+    async fn put_in(&self, base: &Arc<Snapshot>) -> Result<Made, BuildError> {
         let Some(Materialization::Incremental { strategy, unique_key, on_schema_change, details, .. }) =
             self.node.materialization()
         else {
-            unreachable!("only incremental models are rewritten");
+            unreachable!("only incremental models put rows in");
         };
         let (session, staged, schema) = self.stage().await?;
-        let plan = incremental::Plan {
+        let plan = |old| incremental::Plan {
             strategy: *strategy,
             key: unique_key,
             on_schema_change: *on_schema_change,
             details,
-            old: (self.name(), base.schema()),
+            old: (self.name(), old),
             new: (&staged, &schema),
         };
-        let sql = plan.query().map_err(|why| self.wrong(why))?;
-        if let Some(duplicates) = plan.duplicates() {
+        let first = plan(base.schema());
+        if let Some(duplicates) = first.duplicates() {
             self.refuse_duplicates(&session, unique_key, &duplicates).await?;
         }
-        let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
         let tables = self.session.scope().tables();
         let layout = Layout::of(self.node).map_err(|why| self.wrong(why))?;
-        let anew = |design| layout.anew(design);
-        self.made(overwrite_as(tables, self.name(), Some(Arc::clone(base)), rows, anew).await)
+        let added = first.added().map_err(|why| self.wrong(why))?;
+        // A column that goes or gets another type: the old rows are written in their new columns first.
+        let (session, base, reshaped) = match added {
+            Some(_) => (session, Arc::clone(base), None),
+            None => {
+                let sql = first.reshaped().map_err(|why| self.wrong(why))?;
+                let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
+                let anew = |design| layout.anew(design);
+                let change = overwrite_as(tables, self.name(), Some(Arc::clone(base)), rows, anew).await;
+                let change = Arc::new(change.map_err(|error| self.table_error(error))?);
+                let base = change.as_snapshot().map_err(|error| self.table_error(error))?;
+                let scope = session.scope().clone().with_change(Arc::clone(&change));
+                (Session::new(scope, session.default_schema(), Limits::default()), base, Some(change))
+            }
+        };
+        let plan = plan(base.schema());
+        let edits = plan.edits().map_err(|why| self.wrong(why))?;
+        let edits = session.query(&edits).await.map_err(|error| self.query_error(error))?.into_stream();
+        let after = with_columns(&base, &added.unwrap_or_else(Schema::empty));
+        let after = after.map_err(|error| self.table_error(error))?;
+        let mode = layout.mode(base.design());
+        let change = edit(tables, base, after, edits, Operation::Merge, mode).await;
+        let change = change.map(|change| match reshaped {
+            Some(reshaped) => {
+                // Rows that are only written again count nowhere.
+                Arc::unwrap_or_clone(reshaped).without_effect().then(change)
+            }
+            None => change,
+        });
+        self.made(change.map(|change| layout.kept(change)))
     }
 
     async fn refuse_duplicates(
@@ -286,6 +319,17 @@ pub(super) async fn run_hook(session: &Session, sql: &str) -> Result<(), QueryEr
         session.query(statement).await?.collect().await?;
     }
     Ok(())
+}
+
+/// The columns and the design of a table that gets the columns of `added` at its end.
+fn with_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
+    if added.fields().is_empty() {
+        return Ok((Arc::clone(base.schema()), base.design().clone()));
+    }
+    let added = storable(base.table(), added)?;
+    let fields: Vec<_> = base.schema().fields().iter().chain(added.fields()).cloned().collect();
+    let design = base.design().clone().with_columns(base.table(), &added)?;
+    Ok((Arc::new(Schema::new(fields)), design))
 }
 
 fn incremental(node: &Node) -> (&[String], NewColumns) {

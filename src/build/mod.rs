@@ -8,11 +8,14 @@
 
 mod artifacts;
 mod basis;
+mod batches;
 mod compiled;
 mod data_test;
 mod due;
 mod error;
+mod expectation;
 mod graph;
+mod hook;
 mod incremental;
 mod layout;
 mod lookup;
@@ -32,8 +35,10 @@ pub use artifacts::{
 pub use compiled::{clean, write_compiled, write_late};
 pub use due::{Wanted, due};
 pub use error::BuildError;
-pub use lookup::SessionLookup;
+pub use expectation::Kept;
+pub use hook::{HookError, Hooked, run_hooks};
+pub use lookup::{SessionLookup, answer};
 pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
-pub use report::{Origin, Sample, StepReport, Verdict, Visibility};
+pub use report::{Batches, Origin, Sample, StepReport, Verdict, Visibility};
 pub use run::{BuildRun, Inputs, PublishMode, run};
 pub use step::compile_late;

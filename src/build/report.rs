@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Action, BuildError};
+use super::{Action, BuildError, Kept};
 use crate::compile::NodeId;
 use crate::table::Effect;
 
@@ -21,6 +22,10 @@ pub struct StepReport {
     pub action: Action,
     /// How it ended.
     pub verdict: Verdict,
+    /// Which stretches of time were built, of a microbatch model.
+    pub batches: Option<Batches>,
+    /// How many rows broke what the model expects of them.
+    pub expectations: Vec<Kept>,
     /// Whether readers will see it.
     pub visibility: Visibility,
     /// How long it took.
@@ -36,6 +41,8 @@ pub struct StepReport {
 pub enum Verdict {
     /// The model was made.
     Made(Effect),
+    /// Some batches of the model were made, and others not; why the first of these was not.
+    Partly(Effect, Arc<BuildError>),
     /// The test holds.
     Passed,
     /// The test does not hold, and is only to warn.
@@ -49,6 +56,15 @@ pub enum Verdict {
         /// The name of the node that failed.
         because: String,
     },
+}
+
+/// The stretches of time that a microbatch model built, and those that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batches {
+    /// Built.
+    pub successful: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Not built.
+    pub failed: Vec<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// The rows that break a test: how many, and the first few.
@@ -101,13 +117,14 @@ impl Sample {
 impl Verdict {
     /// Whether it keeps others from going on.
     pub fn is_bad(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Broken(_) | Self::Skipped { .. })
+        matches!(self, Self::Partly(..) | Self::Failed(_) | Self::Broken(_) | Self::Skipped { .. })
     }
 
-    /// dbt's word for it: `success`, `pass`, `warn`, `fail`, `error`, `skipped`.
+    /// dbt's word for it: `success`, `partial success`, `pass`, `warn`, `fail`, `error`, `skipped`.
     pub fn status(&self) -> &'static str {
         match self {
             Self::Made(_) => "success",
+            Self::Partly(..) => "partial success",
             Self::Passed => "pass",
             Self::Warned(_) => "warn",
             Self::Failed(_) => "fail",

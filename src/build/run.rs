@@ -3,6 +3,8 @@
 //! Steps that wait for nothing run side by side, each in a session of what was made so far. Nothing
 //! here is visible to anyone else; the end of it is a [`BuildRun`], which says what may be published.
 
+mod hooked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +14,13 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
-use super::BuildError;
 use super::basis::learnt;
 use super::graph::{solid_parents, waits_for};
 use super::materialize::Made;
 use super::plan::{Action, BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict, Visibility};
 use super::step::{Done, What, try_out};
+use super::{BuildError, expectation};
 use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
 use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, OnError};
 use crate::query::Scope;
@@ -98,6 +100,10 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
                 state.end(at, Err(because), Duration::ZERO, watch);
                 continue;
             }
+            if let Err(error) = state.hooks_before(step).await {
+                state.end(at, Ok(Err(error)), Duration::ZERO, watch);
+                continue;
+            }
             watch.on(Event::Started(shown(&inputs, step)));
             let scope = state.scope.clone();
             let inputs = &inputs;
@@ -108,6 +114,10 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             }));
         }
         let Some((at, done, took)) = running.next().await else { break };
+        let done = match done {
+            Ok(done) => state.hooks_after(at, done).await,
+            Err(error) => Err(error),
+        };
         state.end(at, Ok(done), took, watch);
     }
     state.conclude()
@@ -117,7 +127,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
 type Ended = (usize, Result<Done, BuildError>, Duration);
 
 fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
-    Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).name.clone() }
+    Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).shown() }
 }
 
 /// How far a run is.
@@ -127,6 +137,8 @@ struct State<'a> {
     begun: Vec<bool>,
     ended: BTreeMap<NodeId, Verdict>,
     made: BTreeMap<NodeId, Made>,
+    /// What hooks wrote and what is quarantined, and the nodes that they belong to.
+    hooked: BTreeMap<TableName, (Made, BTreeSet<NodeId>)>,
     /// Failing rows that tests keep; they are published whatever happens.
     kept: Vec<(TableName, Made)>,
     late: BTreeMap<NodeId, Node>,
@@ -144,6 +156,7 @@ impl<'a> State<'a> {
             begun: vec![false; inputs.plan.steps.len()],
             ended: BTreeMap::new(),
             made: BTreeMap::new(),
+            hooked: BTreeMap::new(),
             kept: Vec::new(),
             late: BTreeMap::new(),
             bases: BTreeMap::new(),
@@ -177,7 +190,7 @@ impl<'a> State<'a> {
         let first = self.waits[&step.node].iter().find(holds)?;
         Some(match &self.ended[first] {
             Verdict::Skipped { because } => because.clone(),
-            _ => self.inputs.manifest.node(first).name.clone(),
+            _ => self.inputs.manifest.node(first).shown(),
         })
     }
 
@@ -190,12 +203,19 @@ impl<'a> State<'a> {
     ) {
         let step = &self.inputs.plan.steps[at];
         let node = self.inputs.manifest.node(&step.node);
+        let (mut batches, mut kept) = (None, Vec::new());
         let verdict = match done {
             Err(because) => Verdict::Skipped { because },
             Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
             Ok(Ok(done)) => {
                 done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
                 self.bases.insert(step.node.clone(), done.basis);
+                kept = done.kept;
+                if let Some((name, change)) = done.beside {
+                    self.scope = self.scope.clone().with_change(Arc::clone(&change));
+                    let by = BTreeSet::from([step.node.clone()]);
+                    self.hooked.insert(name, (Made::Table(change), by));
+                }
                 self.late.extend(done.late.map(|node| (step.node.clone(), node)));
                 match done.what {
                     What::Tested(verdict, kept) => {
@@ -203,19 +223,30 @@ impl<'a> State<'a> {
                         self.kept.extend(name.zip(kept));
                         verdict
                     }
+                    What::Batches(made, told, failed) => {
+                        batches = Some(told);
+                        let effect = made.map(|made| self.take_in(&step.node, made)).unwrap_or_default();
+                        match failed {
+                            Some(error) => Verdict::Partly(effect, Arc::new(error)),
+                            None => Verdict::Made(effect),
+                        }
+                    }
                     What::Made(_) if node.hooks.drops_it => Verdict::Made(Effect::default()),
                     What::Made(made) => Verdict::Made(self.take_in(&step.node, made)),
                 }
             }
         };
-        let (ending, detail) = words(step.action, &verdict);
+        let (ending, mut detail) = words(step.action, &verdict);
+        detail.push_str(&expectation::told(&kept));
         watch.on(Event::Finished { step: shown(self.inputs, step), ending, detail, took });
         self.ended.insert(step.node.clone(), verdict.clone());
         self.reports.push(StepReport {
             node: step.node.clone(),
-            name: node.name.clone(),
+            name: node.shown(),
             action: step.action,
             verdict,
+            batches,
+            expectations: kept,
             visibility: Visibility::Nothing,
             began: self.clock.elapsed().saturating_sub(took),
             took,
@@ -274,6 +305,9 @@ impl<'a> State<'a> {
             );
             let name = self.inputs.manifest.node(&step.node).relation.as_ref().filter(|_| is_staged);
             run.scratch.extend(name.and_then(|name| name.companion("elt_new").ok()));
+            let node = self.inputs.manifest.node(&step.node);
+            let name = node.relation.as_ref().filter(|_| !node.expectations.is_empty());
+            run.scratch.extend(name.and_then(|name| name.companion("elt_rows").ok()));
         }
         for (name, kept) in std::mem::take(&mut self.kept) {
             match kept {
@@ -282,6 +316,16 @@ impl<'a> State<'a> {
             }
         }
         let unseen: BTreeSet<NodeId> = self.made.keys().filter(|id| why_not(id).is_some()).cloned().collect();
+        for (name, (made, by)) in std::mem::take(&mut self.hooked) {
+            // Their rows are of one table and cannot be told apart any more.
+            if by.iter().any(|id| why_not(id).is_some()) {
+                continue;
+            }
+            match made {
+                Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
+                Made::View(view) => drop(run.views.insert(name, view)),
+            }
+        }
         for (id, made) in std::mem::take(&mut self.made) {
             if unseen.contains(&id) {
                 continue;
@@ -355,6 +399,12 @@ impl<'a> State<'a> {
                         condemned.extend(about.into_iter().map(|node| (node, because.clone())));
                     }
                 }
+                // The batches that were made may be seen; what reads them may not.
+                _ if matches!(report.verdict, Verdict::Partly(..)) => {
+                    let because = format!("some batches of `{}` failed", report.name);
+                    let below = manifest.descendants(&report.node);
+                    condemned.extend(below.into_iter().map(|node| (node, because.clone())));
+                }
                 _ => {
                     let because = match &report.verdict {
                         Verdict::Skipped { because } => format!("`{because}` failed"),
@@ -416,6 +466,7 @@ fn words(action: Action, verdict: &Verdict) -> (Ending, String) {
         Verdict::Passed => (Ending::Done, String::new()),
         Verdict::Warned(sample) => (Ending::Warned, sample.count_words()),
         Verdict::Failed(sample) => (Ending::Failed, sample.count_words()),
+        Verdict::Partly(_, error) => (Ending::Failed, format!("some batches failed: {error}")),
         Verdict::Broken(error) => (Ending::Failed, error.to_string()),
         Verdict::Skipped { because } => (Ending::Skipped, format!("`{because}` failed")),
     }

@@ -9,13 +9,14 @@ use super::basis::basis;
 use super::lookup::SessionLookup;
 use super::materialize::{Made, Making};
 use super::plan::PlannedStep;
-use super::report::Verdict;
+use super::report::{Batches, Verdict};
 use super::run::Inputs;
-use super::{BuildError, data_test, unit_test};
-use crate::base::{Diagnostic, Event, Watch};
+use super::{BuildError, Kept, batches, data_test, expectation, unit_test};
+use crate::base::{Diagnostic, Event, TableName, Watch};
 use crate::compile::{Lookup, Manifest, Node, NodeKind};
 use crate::query::{Limits, Scope, Session};
 use crate::release::Basis;
+use crate::table::Change;
 
 /// What a step that ended well has to show.
 pub(super) struct Done {
@@ -26,11 +27,17 @@ pub(super) struct Done {
     pub(super) messages: Vec<String>,
     /// What it was made from.
     pub(super) basis: Basis,
+    /// How many rows broke what the model expects of them.
+    pub(super) kept: Vec<Kept>,
+    /// The quarantine of those rows, if there is one.
+    pub(super) beside: Option<(TableName, Arc<Change>)>,
 }
 
 /// What came of a step.
 pub(super) enum What {
     Made(Made),
+    /// Batches were made, one after the other; the error of the first that failed, if one did.
+    Batches(Option<Made>, Batches, Option<BuildError>),
     /// A test's verdict, and its failing rows if they are kept.
     Tested(Verdict, Option<Made>),
 }
@@ -75,6 +82,9 @@ pub(super) async fn try_out(
 async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
     let node = inputs.manifest.node(&step.node);
     let session = Session::new(scope.apart(), inputs.default_schema, Limits::default());
+    if let Some(window) = node.window() {
+        return batches::make(inputs, &session, step, window).await;
+    }
     let (late, messages) = match node.is_late {
         true => {
             let (node, messages) = compile_late(inputs.manifest, node, &session).await?;
@@ -83,10 +93,15 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
         false => (None, Vec::new()),
     };
     let node = late.as_ref().unwrap_or(node);
-    let making = Making { session: &session, node, action: step.action, now: inputs.started };
+    let checked = expectation::check(&session, node, step.action).await?;
+    let (seen, made_of) = match &checked {
+        Some(checked) => (&checked.session, &checked.node),
+        None => (&session, node),
+    };
+    let making = Making { session: seen, node: made_of, action: step.action, now: inputs.started };
     let what = match &node.kind {
         NodeKind::Test(test) => {
-            let asked = data_test::ask(&session, node, test).await;
+            let asked = data_test::ask(seen, node, test).await;
             let verdict = asked.map_err(|error| BuildError::query(node, error))?;
             let kept = match (test.stored, &node.relation) {
                 (Some(stored), Some(_)) => Some(making.failures(stored).await?),
@@ -95,7 +110,7 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
             What::Tested(verdict, kept)
         }
         NodeKind::UnitTest(test) => {
-            let asked = Box::pin(unit_test::ask(&session, inputs.default_schema, node, test)).await;
+            let asked = Box::pin(unit_test::ask(seen, inputs.default_schema, node, test)).await;
             let verdict = asked.map_err(|trouble| match trouble {
                 unit_test::Trouble::Query(error) => BuildError::query(node, error),
                 unit_test::Trouble::Wrong(why) => BuildError::wrong(node, why),
@@ -105,7 +120,14 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
         _ => What::Made(Box::pin(making.make()).await?),
     };
     let basis = basis(inputs, session.scope(), node);
-    Ok(Done { what, late, messages, basis })
+    let (kept, beside) = checked.map(|checked| (checked.kept, checked.quarantine)).unwrap_or_default();
+    Ok(Done { what, late, messages, basis, kept, beside })
+}
+
+/// Why a template could not be rendered.
+pub(super) fn first_error(found: Vec<Diagnostic>) -> BuildError {
+    let first = found.into_iter().find(Diagnostic::is_error);
+    BuildError::Sql(first.expect("a template that failed says why"))
 }
 
 /// Compiles a node whose template reads the lake, on a thread where waiting holds nobody up.
@@ -121,8 +143,5 @@ pub async fn compile_late(
     let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
     let compiled = tokio::task::spawn_blocking(move || late.compile(&id, &lake)).await;
     let compiled = compiled.expect("rendering a template does not panic");
-    compiled.map_err(|found| {
-        let first = found.into_iter().find(Diagnostic::is_error);
-        BuildError::Sql(first.expect("a template that failed says why"))
-    })
+    compiled.map_err(first_error)
 }

@@ -1,14 +1,17 @@
 //! What can be typed?
 
+mod selection;
+
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::base::{Diagnostic, Error, Result};
-use crate::lakehouse::{Earlier, OpenOptions, PublishMode, Selector};
+use crate::base::Result;
+use crate::lakehouse::{OpenOptions, PublishMode, SampleWindow};
 use crate::repl::Format;
+pub(super) use selection::{Deferral, Habits, Selection};
 
 /// Raw files to tested Delta tables, published one release at a time
 #[derive(Debug, Parser)]
@@ -21,6 +24,8 @@ use crate::repl::Format;
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) place: Place,
+    #[command(flatten)]
+    pub(super) habits: Habits,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -90,6 +95,10 @@ pub(super) enum Command {
     Seed(BuildArgs),
     /// Take the snapshots of the project
     Snapshot(BuildArgs),
+    /// Bring tables and views over from another state of the project
+    Clone(CloneArgs),
+    /// Run a macro; each statement of it that writes is a release of its own
+    RunOperation(OperationArgs),
     /// Run what failed or was skipped in the last run again
     Retry(BuildArgs),
     /// Check the project, and write the SQL of every node and manifest.json below the target path
@@ -139,6 +148,19 @@ pub(super) enum Command {
     Clean,
 }
 
+/// What `elt ls` writes of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListOutput {
+    /// What selects it alone.
+    Selector,
+    /// Its name.
+    Name,
+    /// The file it is written in.
+    Path,
+    /// What `manifest.json` has of it.
+    Json,
+}
+
 /// How a report is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
@@ -149,62 +171,12 @@ pub(super) enum ReportFormat {
     Json,
 }
 
-/// Which nodes of the project.
-#[derive(Clone, Debug, Default, ClapArgs)]
-pub(super) struct Selection {
-    /// Only these nodes: `orders`, `+orders`, `orders+`, `tag:nightly`, `path:models/marts`
-    #[arg(long, short, value_name = "SELECTOR", num_args = 1.., alias = "models", short_alias = 'm')]
-    select: Vec<String>,
-    /// Not these
-    #[arg(long, value_name = "SELECTOR", num_args = 1..)]
-    exclude: Vec<String>,
-    /// Folder with the manifest.json or run_results.json that `state:` and `result:` compare with
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Only nodes of this kind: model, seed, snapshot, test, unit_test, source (can be repeated)
-    #[arg(long = "resource-type", visible_alias = "resource-types", value_name = "KIND")]
-    pub(super) resource_types: Vec<String>,
-    /// No nodes of this kind
-    #[arg(long = "exclude-resource-type", alias = "exclude-resource-types", value_name = "KIND")]
-    pub(super) exclude_resource_types: Vec<String>,
-}
-
-impl Selection {
-    pub(super) fn include(&self) -> Result<Vec<Selector>> {
-        selectors(&self.select)
-    }
-
-    /// What `state:` and `result:` compare with.
-    pub(super) fn earlier(&self) -> Result<Earlier> {
-        let Some(folder) = &self.state else { return Ok(Earlier::default()) };
-        let read = |name: &str| -> Option<serde_json::Value> {
-            serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
-        };
-        let earlier = Earlier { manifest: read("manifest.json"), results: read("run_results.json") };
-        if earlier.manifest.is_none() && earlier.results.is_none() {
-            return Err(Error::user(
-                "elt::state",
-                format!("{} holds neither a manifest.json nor a run_results.json", folder.display()),
-                "copy the target folder of the run to compare with, and give that folder",
-            ));
-        }
-        Ok(earlier)
-    }
-
-    pub(super) fn exclude(&self) -> Result<Vec<Selector>> {
-        selectors(&self.exclude)
-    }
-}
-
-fn selectors(texts: &[String]) -> Result<Vec<Selector>> {
-    let read = |text: &String| text.parse::<Selector>().map_err(|error: Diagnostic| Error::from(error));
-    texts.iter().map(read).collect()
-}
-
 #[derive(Debug, ClapArgs)]
 pub(super) struct BuildArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) deferral: Deferral,
     /// Build and test all that is selected, up to date or not (`run`, `test`, `seed` and `snapshot` always do)
     #[arg(long)]
     pub(super) full: bool,
@@ -214,6 +186,12 @@ pub(super) struct BuildArgs {
     /// Keep the failing rows of tests, in tables of the schema `…_dbt_test__audit`
     #[arg(long)]
     pub(super) store_failures: bool,
+    /// Let models read no rows: everything is made, and everything is empty
+    #[arg(long)]
+    pub(super) empty: bool,
+    /// Let models read only the newest rows of what has an `event_time`: `3 days`, or `{start: 2024-01-01, end: 2024-02-01}`
+    #[arg(long, value_name = "WINDOW")]
+    pub(super) sample: Option<SampleWindow>,
     /// Begin nothing new once something has failed
     #[arg(long, short = 'x')]
     pub(super) fail_fast: bool,
@@ -223,9 +201,9 @@ pub(super) struct BuildArgs {
     /// Where microbatches end, as a date
     #[arg(long, value_name = "DATE", value_parser = instant)]
     pub(super) event_time_end: Option<chrono::DateTime<chrono::Utc>>,
-    /// What to publish if something fails: nothing, or the models whose whole upstream passed
-    #[arg(long, value_name = "WHAT", default_value = "all", value_parser = publish_mode)]
-    pub(super) publish: PublishMode,
+    /// What to publish if something fails: nothing, or the models whose whole upstream passed [default: `all` of a build or nothing; `passing` of run, seed, snapshot and test]
+    #[arg(long, value_name = "WHAT", value_parser = publish_mode)]
+    pub(super) publish: Option<PublishMode>,
     /// Wait while another process writes to the lake, for so many seconds at most [default: an hour, if it is given without a number]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_value = "0", default_missing_value = "3600", hide_default_value = true, value_parser = seconds)]
     pub(super) wait: Duration,
@@ -252,10 +230,30 @@ pub(super) struct PlanArgs {
     pub(super) format: ReportFormat,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(super) struct CloneArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Replace what is there
+    #[arg(long, short)]
+    pub(super) full_refresh: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct OperationArgs {
+    /// Name of the macro: `grant_all`, `package.macro`
+    pub(super) name: String,
+    /// Arguments of the macro, as JSON or YAML: `{role: reader}`
+    #[arg(long, value_name = "MAP")]
+    pub(super) args: Option<String>,
+}
+
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct CompileArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) deferral: Deferral,
     /// A query with Jinja, to be compiled and shown
     #[arg(long, value_name = "SQL")]
     pub(super) inline: Option<String>,
@@ -265,6 +263,8 @@ pub(super) struct CompileArgs {
 pub(super) struct ShowArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) deferral: Deferral,
     /// A query with Jinja
     #[arg(long, value_name = "SQL", conflicts_with = "select")]
     pub(super) inline: Option<String>,
@@ -406,6 +406,12 @@ pub(super) struct UserAddArgs {
 pub(super) struct LsArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
+    /// One line a node, as dbt writes it: selector, name, path or json
+    #[arg(long, value_enum, value_name = "WHAT", hide_possible_values = true, conflicts_with = "format")]
+    pub(super) output: Option<ListOutput>,
+    /// The keys that `--output json` tells of a node [default: those that dbt tells]
+    #[arg(long, value_name = "KEY", num_args = 1.., requires = "output")]
+    pub(super) output_keys: Vec<String>,
     /// How the list is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,

@@ -28,7 +28,7 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let ui = Ui::new(&world);
+    let ui = Ui::new(&world, args.habits.no_use_colors);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
@@ -70,6 +70,10 @@ async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
         }
         Some(Command::Snapshot(args)) => {
             Box::pin(commands::build::run(args, Some(Purpose::Snapshot), &place, world, ui)).await
+        }
+        Some(Command::Clone(args)) => Box::pin(commands::clone::run(args, &place, world, ui)).await,
+        Some(Command::RunOperation(args)) => {
+            Box::pin(commands::operation::run(&args, &place, world, ui)).await
         }
         Some(Command::Retry(args)) => Box::pin(commands::build::run(args, None, &place, world, ui)).await,
         Some(Command::Compile(args)) => Box::pin(commands::study::compile(args, &place, world, ui)).await,

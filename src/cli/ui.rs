@@ -22,7 +22,7 @@ pub(super) struct Ui {
 }
 
 impl Ui {
-    pub(super) fn new(world: &World) -> Self {
+    pub(super) fn new(world: &World, no_colour: bool) -> Self {
         let smart = world.env.get("TERM").is_some_and(|term| term != "dumb");
         let terminal = std::io::stderr().is_terminal() && smart;
         let plain = world.env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -30,7 +30,7 @@ impl Ui {
             bars: terminal.then(MultiProgress::new),
             running: Mutex::default(),
             publishing: AtomicBool::new(false),
-            colour: terminal && !plain,
+            colour: terminal && !plain && !no_colour,
         }
     }
 

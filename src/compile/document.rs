@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::base::Diagnostic;
-use crate::project::{Document, Hook, Project, plain};
+use crate::project::{Document, Project, plain};
 
 use super::hook::{self, Permitted};
-use super::jinja::{Jinja, NEEDS_LAKE, Phase, RefCall, SourceCall, Subject};
-use super::manifest::{DocumentNode, MacroText, RunHooks, Written};
+use super::jinja::{Jinja, NEEDS_LAKE, RefCall, SourceCall};
+use super::manifest::{DocumentNode, MacroText, Written};
 use super::node::{NodeId, NodeKind};
 use super::parse::Parsed;
-use super::render::refused;
+use super::render::{Templates, refused};
 use super::resolve::Names;
 
 /// Reads the documents of a project, and what they stand on.
@@ -70,7 +70,7 @@ fn id(document: &Document) -> NodeId {
 }
 
 /// A name that a document stands on.
-enum NameCall {
+pub(super) enum NameCall {
     Ref(RefCall),
     Source(SourceCall),
     Metric(String),
@@ -99,7 +99,12 @@ fn calls(document: &Document) -> Vec<NameCall> {
     texts.iter().filter_map(|text| call(text)).collect()
 }
 
-fn call(text: &str) -> Option<NameCall> {
+fn unquoted(text: &str) -> String {
+    text.trim().trim_matches(['"', '\'']).to_owned()
+}
+
+/// Reads `ref('m', v=2)`, `source('s', 't')` or `metric('n')`, as YAML has them.
+pub(super) fn call(text: &str) -> Option<NameCall> {
     let text = text.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
     let (function, rest) = text.split_once('(')?;
     let arguments: Vec<String> = rest
@@ -107,12 +112,16 @@ fn call(text: &str) -> Option<NameCall> {
         .trim_end_matches(')')
         .split(',')
         .filter(|argument| !argument.contains('='))
-        .map(|argument| argument.trim().trim_matches(['"', '\'']).to_owned())
+        .map(unquoted)
         .collect();
+    let version = rest.trim_end().trim_end_matches(')').split(',').find_map(|argument| {
+        let (key, value) = argument.split_once('=')?;
+        matches!(key.trim(), "v" | "version").then(|| unquoted(value))
+    });
     match (function.trim(), arguments.as_slice()) {
-        ("ref", [name]) => Some(NameCall::Ref(RefCall { package: None, name: name.clone(), version: None })),
+        ("ref", [name]) => Some(NameCall::Ref(RefCall { package: None, name: name.clone(), version })),
         ("ref", [package, name]) => {
-            Some(NameCall::Ref(RefCall { package: Some(package.clone()), name: name.clone(), version: None }))
+            Some(NameCall::Ref(RefCall { package: Some(package.clone()), name: name.clone(), version }))
         }
         ("source", [source, table]) => {
             Some(NameCall::Source(SourceCall { source: source.clone(), table: table.clone() }))
@@ -176,41 +185,28 @@ pub(super) fn graph(
     })
 }
 
-/// Renders the hooks of the whole run. One that reads the lake has no place in a build: it is refused.
-pub(super) fn run_hooks(project: &Project, jinja: &Jinja, found: &mut Vec<Diagnostic>) -> RunHooks {
-    let mut render = |hooks: &[Hook]| {
-        let mut permitted = Vec::new();
-        for hook in hooks {
-            let subject = Subject {
-                name: "on-run".into(),
-                package: hook.package.clone(),
-                resource_type: "operation",
-                ..Subject::default()
-            };
-            let phase = Phase::Compile {
-                refs: BTreeMap::new(),
-                sources: BTreeMap::new(),
-                is_incremental: false,
-                lake: None,
-            };
-            let scope = jinja.scope(subject, phase);
-            match jinja.text(&hook.sql.as_str().into(), &scope, &hook.at) {
-                Err(diagnostic) if diagnostic.stable_code() == NEEDS_LAKE => found.push(
-                    Diagnostic::warning("elt::hook", "this hook reads the lake, and is left out")
-                        .at(&hook.at, "left out")
-                        .help("its rows could change nothing; make what it computes a model"),
-                ),
-                Err(diagnostic) => found.push(diagnostic),
-                Ok(sql) => match hook::judge(&sql) {
-                    Permitted::Reads => permitted.push(sql),
-                    Permitted::Nothing => {}
-                    Permitted::Refused(words) => found.push(refused(&words, &project.name, &hook.at)),
-                },
+/// Which hooks of the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunHook {
+    /// `on-run-start`
+    Start,
+    /// `on-run-end`
+    End,
+}
+
+/// Looks at the hooks of the whole run, as far as they can be rendered without a lake.
+pub(super) fn check_run_hooks(project: &Project, templates: &Templates, found: &mut Vec<Diagnostic>) {
+    for hook in project.on_run_start.iter().chain(&project.on_run_end) {
+        match templates.run_hook(hook, &BTreeMap::new(), None) {
+            Err(diagnostic) if matches!(diagnostic.stable_code(), NEEDS_LAKE | "elt::raised") => {}
+            Err(diagnostic) => found.push(diagnostic),
+            Ok((sql, _)) => {
+                if let Permitted::Refused(words) = hook::judge(&sql) {
+                    found.push(refused(&words, &project.name, &hook.at));
+                }
             }
         }
-        permitted
-    };
-    RunHooks { start: render(&project.on_run_start), end: render(&project.on_run_end) }
+    }
 }
 
 /// The texts that only the manifest file shows.
@@ -225,5 +221,10 @@ pub(super) fn written(project: &Project, jinja: &Jinja) -> Written {
     let docs = project.docs.iter().flat_map(|(package, blocks)| {
         blocks.iter().map(|(name, text)| (package.clone(), name.clone(), text.clone()))
     });
-    Written { macros: macros.collect(), docs: docs.collect(), engine: project.target.engine.clone() }
+    Written {
+        macros: macros.collect(),
+        docs: docs.collect(),
+        engine: project.target.engine.clone(),
+        schema: project.target.schema.clone(),
+    }
 }

@@ -1,10 +1,12 @@
 //! What is known of a node before its names are resolved?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{SourceText, Span, TableName};
-use crate::project::{Column, Config};
+use crate::project::{Column, Config, Edition};
 
+use super::expectation::Expectation;
 use super::jinja::{Argument, Overrides, RefCall, SourceCall, Subject};
 use super::node::{NodeId, NodeKind};
 use super::running::Running;
@@ -15,13 +17,19 @@ pub(super) struct Draft {
     pub(super) id: NodeId,
     pub(super) package: String,
     pub(super) name: String,
+    /// Which version of a model it is, if there are several.
+    pub(super) edition: Option<Edition>,
     pub(super) kind: NodeKind,
     pub(super) relation: Option<TableName>,
+    /// Where it is read instead, if it is taken from another state of the project.
+    pub(super) deferred: Option<TableName>,
     pub(super) source_text: SourceText,
     pub(super) description: String,
     pub(super) columns: Arc<[Column]>,
     pub(super) fqn: Vec<String>,
     pub(super) config: Config,
+    /// What it expects of each of its rows.
+    pub(super) expectations: Vec<Expectation>,
     pub(super) at: Span,
     /// What makes its SQL.
     pub(super) maker: Maker,
@@ -61,13 +69,16 @@ impl Draft {
             package: fqn.first().cloned().unwrap_or_default(),
             id,
             name: name.to_owned(),
+            edition: None,
             kind,
             relation: None,
+            deferred: None,
             source_text: at.source.clone(),
             description: String::new(),
             columns: Arc::new([]),
             fqn: fqn.to_vec(),
             config: Config::default(),
+            expectations: Vec::new(),
             at: at.clone(),
             maker: Maker::None,
             refs: Vec::new(),
@@ -80,6 +91,28 @@ impl Draft {
         }
     }
 
+    /// What people call it: the name, and the version if there are several.
+    pub(super) fn shown(&self) -> String {
+        self.edition.as_ref().map_or_else(|| self.name.clone(), |edition| edition.shown(&self.name))
+    }
+
+    /// What it is called where a name must be a word: in CTEs and the names of tests.
+    pub(super) fn word(&self) -> String {
+        self.edition.as_ref().map_or_else(|| self.name.clone(), |edition| edition.file_name(&self.name))
+    }
+
+    /// Whether it is the model, seed or snapshot that `call` means, packages left aside.
+    pub(super) fn answers_to(&self, call: &RefCall) -> bool {
+        let is_version = match (&call.version, &self.edition) {
+            (None, None) => true,
+            (None, Some(edition)) => edition.is_latest(),
+            (Some(version), Some(edition)) => edition.version == *version,
+            (Some(_), None) => false,
+        };
+        let can_be_read = matches!(self.kind, NodeKind::Model(_) | NodeKind::Seed(_) | NodeKind::Snapshot(_));
+        can_be_read && self.name == call.name && is_version
+    }
+
     /// The node as its template sees it.
     pub(super) fn subject(&self) -> Subject {
         Subject {
@@ -89,6 +122,9 @@ impl Draft {
             resource_type: self.kind.resource_type(),
             path: self.source_text.path.to_string(),
             fqn: self.fqn.clone(),
+            edition: self.edition.clone(),
+            batch: None,
+            given: BTreeMap::new(),
             this: self.relation.clone(),
             config: self.config.to_json(),
             overrides: self.overrides.clone(),

@@ -13,7 +13,7 @@ use crate::base::TableName;
 
 /// Answers what templates ask, from one state of the lake.
 pub trait Lookup: Send + Sync + fmt::Debug {
-    /// The rows of a query. Anything but a query is refused, by a sentence that says so.
+    /// The rows of a query. Anything but a query is refused, by a sentence that says so, unless it can write.
     fn rows(&self, sql: &str) -> Result<Answer, String>;
 
     /// The columns of a query, without reading a row.
@@ -21,6 +21,11 @@ pub trait Lookup: Send + Sync + fmt::Debug {
 
     /// Every table and view that can be read, with whether it is a view.
     fn names(&self) -> Vec<(TableName, bool)>;
+
+    /// Whether it carries statements out that write: in an operation, never in a build.
+    fn can_write(&self) -> bool {
+        false
+    }
 }
 
 /// A column of an answer: its name and its SQL type.

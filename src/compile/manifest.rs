@@ -3,15 +3,19 @@
 //! A [`Manifest`] holds the nodes and who depends on whom. It is complete and acyclic as far as
 //! the diagnostics beside it hold no error; with errors it holds what could be made sense of.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::Diagnostic;
 
+use super::batch::Window;
+use super::document::RunHook;
 use super::graph;
 use super::lookup::Lookup;
 use super::node::{Node, NodeId, NodeKind};
 use super::render::Templates;
+use super::select::NamedSelector;
 
 /// The compiled project.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +24,10 @@ pub struct Manifest {
     pub project: String,
     /// The nodes, by id.
     pub nodes: BTreeMap<NodeId, Node>,
-    /// The statements that run before everything else, and after it.
-    pub run_hooks: RunHooks,
     /// What is written down and builds nothing: exposures, metrics and the like, each with what it stands on.
     pub documents: Vec<DocumentNode>,
+    /// What `selectors.yml` defines, by name.
+    pub selectors: BTreeMap<String, NamedSelector>,
     /// The unit tests' and macros' texts and everything else that only the manifest file shows.
     pub written: Arc<Written>,
     /// What templates said by `log(…, info=true)` and `print()`, in order of rendering.
@@ -49,17 +53,55 @@ impl Late {
         id: &NodeId,
         lake: &Arc<dyn Lookup>,
     ) -> Result<(Node, Vec<String>), Vec<Diagnostic>> {
-        self.0.late(id, lake)
+        self.0.late(id, None, lake)
+    }
+
+    /// Compiles one batch of a microbatch model; `is_incremental` says whether its table is there already.
+    ///
+    /// # Errors
+    /// What is wrong with the template, in its place.
+    pub fn compile_batch(
+        &self,
+        id: &NodeId,
+        batch: Window,
+        is_incremental: bool,
+        lake: &Arc<dyn Lookup>,
+    ) -> Result<(Node, Vec<String>), Vec<Diagnostic>> {
+        self.0.late(id, Some((batch, is_incremental)), lake)
     }
 }
 
-/// The statements around a whole run, rendered: all of them only read.
-#[derive(Clone, Debug, Default)]
-pub struct RunHooks {
-    /// `on-run-start`
-    pub start: Vec<String>,
-    /// `on-run-end`
-    pub end: Vec<String>,
+impl Late {
+    /// Renders the hooks of the whole run: their statements, and what their templates said.
+    ///
+    /// `given` are the names that templates have besides: at the end `results`, `schemas` and `database_schemas`.
+    /// Waits for the lake's answers, so it must run where a wait holds nobody up.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, in its place.
+    pub fn run_hooks(
+        &self,
+        which: RunHook,
+        given: &BTreeMap<String, serde_json::Value>,
+        lake: &Arc<dyn Lookup>,
+    ) -> Result<(Vec<String>, Vec<String>), Vec<Diagnostic>> {
+        self.0.run_hooks_rendered(which, given, lake).map_err(|diagnostic| vec![diagnostic])
+    }
+
+    /// Runs a macro by itself, and returns what it said.
+    ///
+    /// Waits for the lake's answers, so it must run where a wait holds nobody up.
+    ///
+    /// # Errors
+    /// That there is no such macro, or what went wrong in it, in its place.
+    pub fn operate(
+        &self,
+        name: &str,
+        arguments: &BTreeMap<String, serde_json::Value>,
+        lake: &Arc<dyn Lookup>,
+    ) -> Result<Vec<String>, Vec<Diagnostic>> {
+        self.0.operate(name, arguments, lake)
+    }
 }
 
 /// An exposure, a metric, a semantic model, a saved query or a group.
@@ -83,6 +125,19 @@ pub struct DocumentNode {
     pub written: serde_json::Value,
 }
 
+/// For each node, those beside it on one side.
+type Graph = BTreeMap<NodeId, Vec<NodeId>>;
+
+impl DocumentNode {
+    /// Its tags, wherever they are written.
+    pub fn tags(&self) -> Vec<String> {
+        let of =
+            |written: &serde_json::Value| written.get("tags").map(crate::project::texts).unwrap_or_default();
+        let config = self.written.get("config").map(of).unwrap_or_default();
+        of(&self.written).into_iter().chain(config).collect()
+    }
+}
+
 /// Texts that only the manifest file shows.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
@@ -92,6 +147,8 @@ pub struct Written {
     pub docs: Vec<(String, String, String)>,
     /// The name of the profile's target, and the engine that templates are told.
     pub engine: String,
+    /// The schema of the profile's target.
+    pub schema: String,
 }
 
 /// A macro, as it is written.
@@ -110,6 +167,21 @@ pub struct MacroText {
 }
 
 impl Manifest {
+    /// The graph with exposures, metrics and the like in it: the parents and the children of each.
+    pub(super) fn with_documents(&self) -> (Cow<'_, Graph>, Cow<'_, Graph>) {
+        if self.documents.is_empty() {
+            return (Cow::Borrowed(&self.parents), Cow::Borrowed(&self.children));
+        }
+        let (mut parents, mut children) = (self.parents.clone(), self.children.clone());
+        for document in &self.documents {
+            parents.insert(document.id.clone(), document.depends_on.clone());
+            for parent in &document.depends_on {
+                children.entry(parent.clone()).or_default().push(document.id.clone());
+            }
+        }
+        (Cow::Owned(parents), Cow::Owned(children))
+    }
+
     /// The node of this id.
     ///
     /// # Panics

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, Duration, Months, NaiveDate, Timelike, Utc};
-
 use crate::base::{Diagnostic, Span, TableName, did_you_mean};
 use crate::project::words::unsupported;
 use crate::project::{Config, Setting};
 
 use super::Facts;
-use super::node::{IncrementalDetails, Materialization, OnSchemaChange, Strategy, Window};
+use super::batch::{BatchSize, Window};
+use super::node::{IncrementalDetails, Materialization, OnSchemaChange, Strategy};
 
 /// Materializations elt has, then dbt's that it does not have yet.
 const KNOWN: [&str; 4] = ["view", "table", "incremental", "ephemeral"];
@@ -152,7 +151,7 @@ fn window(
             return None;
         }
     };
-    if !["hour", "day", "month", "year"].contains(&size.as_str()) {
+    let Some(size) = BatchSize::parse(&size) else {
         let at = &config.get("batch_size")?.at;
         found.push(
             Diagnostic::error("elt::config", format!("`{size}` is no `batch_size`"))
@@ -160,48 +159,23 @@ fn window(
                 .help("use hour, day, month or year"),
         );
         return None;
-    }
+    };
     let lookback: u32 = config.text("lookback").and_then(|n| n.parse().ok()).unwrap_or(1);
-    let present = floor(facts.run_started_at, &size);
+    let present = size.floor(facts.run_started_at);
     let is_there = relation.is_some_and(|name| facts.existing.contains(name));
     let start = match facts.event_time_start {
-        Some(start) => floor(start, &size),
+        Some(start) => size.floor(start),
         None if is_there && !is_refresh(config, facts) => {
-            step(present, &size, -i32::try_from(lookback).unwrap_or(1))
+            size.step(present, -i32::try_from(lookback).unwrap_or(1))
         }
-        None => floor(begin, &size),
+        None => size.floor(begin),
     };
     let end = match facts.event_time_end {
-        Some(end) if floor(end, &size) == end => end,
-        Some(end) => step(floor(end, &size), &size, 1),
-        None => step(present, &size, 1),
+        Some(end) if size.floor(end) == end => end,
+        Some(end) => size.step(size.floor(end), 1),
+        None => size.step(present, 1),
     };
-    Some(Window { event_time, start, end })
-}
-
-fn floor(at: DateTime<Utc>, size: &str) -> DateTime<Utc> {
-    let (month, day, hour) = match size {
-        "year" => (1, 1, 0),
-        "month" => (at.month(), 1, 0),
-        "day" => (at.month(), at.day(), 0),
-        _ => (at.month(), at.day(), at.hour()),
-    };
-    let date = NaiveDate::from_ymd_opt(at.year(), month, day).unwrap_or_else(|| at.date_naive());
-    date.and_hms_opt(hour, 0, 0).map_or(at, |floor| floor.and_utc())
-}
-
-fn step(at: DateTime<Utc>, size: &str, by: i32) -> DateTime<Utc> {
-    let months = |months: i32| {
-        let step = Months::new(months.unsigned_abs());
-        let moved = if months < 0 { at.checked_sub_months(step) } else { at.checked_add_months(step) };
-        moved.unwrap_or(at)
-    };
-    match size {
-        "year" => months(by * 12),
-        "month" => months(by),
-        "day" => at + Duration::days(by.into()),
-        _ => at + Duration::hours(by.into()),
-    }
+    Some(Window { event_time, start, end, size, only: None })
 }
 
 fn checked_key(key: Vec<String>, at: &Span, found: &mut Vec<Diagnostic>) -> Vec<String> {

@@ -11,10 +11,12 @@
 //!
 //! Not here: running anything (`build`), or whether the SQL itself is right (`query`).
 
+mod batch;
 mod data_test;
 mod document;
 mod draft;
 mod ephemeral;
+mod expectation;
 mod fingerprint;
 mod freshness;
 mod graph;
@@ -23,12 +25,15 @@ mod jinja;
 mod lookup;
 mod manifest;
 mod materialization;
+mod meaning;
 mod node;
 mod normal;
+mod operation;
 mod parse;
 mod render;
 mod resolve;
 mod running;
+mod sample;
 mod select;
 mod snapshot;
 mod source_map;
@@ -44,25 +49,31 @@ use chrono::{DateTime, Utc};
 use crate::base::{Diagnostic, TableName};
 use crate::project::Project;
 
+pub use batch::{BatchSize, Stretch, Window};
+pub use document::RunHook;
+pub use expectation::{Expectation, OnViolation};
 pub use fingerprint::Fingerprint;
+pub use hook::statements as hook_statements;
 pub use jinja::YamlRenderer;
 pub use lookup::{Answer, AnswerColumn, Lookup};
-pub use manifest::{DocumentNode, Late, MacroText, Manifest, RunHooks, Written};
+pub use manifest::{DocumentNode, Late, MacroText, Manifest, Written};
 pub use node::{
     Age, Condition, Freshness, HardDeletes, Hooks, IncrementalDetails, Materialization, Node, NodeId,
-    NodeKind, OnSchemaChange, SeedNode, SnapshotNames, SnapshotNode, SnapshotStrategy, SourceNode, Stored,
-    Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows, UnitTestNode, Window,
+    NodeKind, OnSchemaChange, Reference, SeedNode, SnapshotNames, SnapshotNode, SnapshotStrategy, SourceNode,
+    Stored, Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows, UnitTestNode,
 };
 pub use running::{OnError, Running};
-pub use select::{Earlier, Selector, select};
+pub use sample::Sample;
+pub use select::{Earlier, Indirect, NamedSelector, Selector, select, select_with_documents};
 
 use jinja::{Given, Jinja};
+use meaning::{Answers, Limits};
 use parse::{Parsed, Parser, analysis_template, model_template, snapshot_template, test_template};
-use render::{Answers, Pass, Templates};
+use render::{Pass, Templates};
 use resolve::{Names, Resolved};
 
 // `build` reads columns; what they are is the project's word.
-pub use crate::project::Column;
+pub use crate::project::{Column, Edition};
 
 /// The version of dbt that elt answers for in templates and artifacts.
 pub const DBT_VERSION: &str = jinja::DBT_VERSION;
@@ -86,12 +97,20 @@ pub struct Facts {
     pub full_refresh: bool,
     /// `--store-failures`.
     pub store_failures: bool,
+    /// `--empty`: nothing that is read has rows.
+    pub empty: bool,
+    /// `--sample`: what says when its rows happened is read for this stretch of time.
+    pub sample: Option<Stretch>,
     /// What was asked of elt, for `flags.WHICH`: `build`, `test`, `compile` …
     pub command: String,
     /// `--event-time-start`, for microbatches.
     pub event_time_start: Option<DateTime<Utc>>,
     /// `--event-time-end`, for microbatches.
     pub event_time_end: Option<DateTime<Utc>>,
+    /// The batches to build again, by node; of others those that are due.
+    pub batches: BTreeMap<String, Vec<Stretch>>,
+    /// Where nodes are read that are not built but taken from another state, by id.
+    pub deferred: BTreeMap<String, TableName>,
     /// The run's id: `invocation_id`.
     pub run_id: String,
     /// When the run started: `run_started_at`, and `now()` of templates.
@@ -108,14 +127,18 @@ pub fn compile(project: &Project, facts: &Facts) -> (Manifest, Vec<Diagnostic>) 
     let mut found = Vec::new();
     let jinja = templates(project, facts, &mut found);
     let parser = Parser { project, facts, jinja: &jinja, parsed: Parsed::default(), found: &mut found };
-    let parsed = parser.parse();
+    let mut parsed = parser.parse();
+    for draft in &mut parsed.drafts {
+        draft.deferred = facts.deferred.get(draft.id.as_str()).cloned();
+    }
     let names = Names::of(&parsed, &project.name);
     let resolved = resolve::resolve(&parsed, &names, &mut found);
     let documents = document::read(project, &jinja, &names, &mut found);
     jinja.set_graph(&document::graph(&parsed, &resolved.parents, &documents));
+    let all_names = names.all();
     let answers = parsed.drafts.iter().map(|draft| (draft.id.clone(), Answers::of(draft, &names))).collect();
     drop(names);
-    let mut manifest = render(project, jinja, parsed, answers, resolved, &mut found);
+    let mut manifest = render(project, facts, jinja, parsed, (answers, all_names), resolved, &mut found);
     manifest.documents = documents;
     (manifest, without_repeats(found))
 }
@@ -137,6 +160,8 @@ fn templates(project: &Project, facts: &Facts, found: &mut Vec<Diagnostic>) -> J
         graph: Arc::default(),
         env: facts.env.clone(),
         full_refresh: facts.full_refresh,
+        empty: facts.empty,
+        store_failures: facts.store_failures,
         run_id: facts.run_id.clone(),
         run_started_at: facts.run_started_at,
     };
@@ -163,17 +188,29 @@ fn templates(project: &Project, facts: &Facts, found: &mut Vec<Diagnostic>) -> J
 
 fn render(
     project: &Project,
+    facts: &Facts,
     jinja: Jinja,
     parsed: Parsed,
-    answers: BTreeMap<NodeId, Answers>,
+    (answers, all_names): (BTreeMap<NodeId, Answers>, Answers),
     resolved: Resolved,
     found: &mut Vec<Diagnostic>,
 ) -> Manifest {
     let Resolved { parents, unresolved } = resolved;
+    let limits = Limits { empty: facts.empty, sample: facts.sample };
     let drafts = parsed.drafts.into_iter().map(|draft| (draft.id.clone(), draft)).collect();
     let written = Arc::new(document::written(project, &jinja));
-    let run_hooks = document::run_hooks(project, &jinja, found);
-    let templates = Templates { jinja, drafts, answers, parents };
+    let run_hooks = (project.on_run_start.clone(), project.on_run_end.clone());
+    let templates = Templates {
+        run_hooks,
+        jinja,
+        project: project.name.clone(),
+        limits,
+        drafts,
+        answers,
+        all_names,
+        parents,
+    };
+    document::check_run_hooks(project, &templates, found);
     let mut pass = Pass::default();
     let mut nodes = BTreeMap::new();
     for id in graph::order(&templates.parents).into_iter().filter(|id| !unresolved.contains(id)) {
@@ -187,8 +224,8 @@ fn render(
     Manifest {
         project: project.name.clone(),
         nodes,
-        run_hooks,
         documents: Vec::new(),
+        selectors: select::read_named(&project.selectors, found),
         written,
         messages: pass.messages,
         children: graph::children(&templates.parents),

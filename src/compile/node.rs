@@ -8,12 +8,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::base::{SourceText, Span, TableName};
-use crate::project::{Column, SourceLanding};
+use crate::project::{Column, Edition, SourceLanding};
 
+use super::batch::Window;
+use super::expectation::Expectation;
 use super::fingerprint::Fingerprint;
 use super::running::Running;
 use super::source_map::{SourceMap, offset_of};
@@ -46,6 +47,8 @@ pub struct Node {
     pub id: NodeId,
     /// The model's name, `source.table`, or the test's name.
     pub name: String,
+    /// Which version of a model it is, if there are several.
+    pub edition: Option<Edition>,
     /// What it is.
     pub kind: NodeKind,
     /// The table or view it is in the lake; none for tests and ephemeral models.
@@ -66,6 +69,8 @@ pub struct Node {
     pub tags: Vec<String>,
     /// Every setting it has.
     pub config: BTreeMap<String, Value>,
+    /// What it expects of each of its rows.
+    pub expectations: Vec<Expectation>,
     /// Changes if and only if building it again could give something else from the same inputs.
     pub fingerprint: Fingerprint,
     /// The package it belongs to.
@@ -80,8 +85,8 @@ pub struct Node {
     pub raw: Arc<str>,
     /// The macros that rendering it called, as `macro.package.name`.
     pub macros: Vec<String>,
-    /// What it refers to, as written: package, if one is named, and name.
-    pub refs: Vec<(Option<String>, String)>,
+    /// What it refers to, as written.
+    pub refs: Vec<Reference>,
     /// The sources it reads, as written: source and table.
     pub source_refs: Vec<(String, String)>,
     /// Where it is written: the file's beginning, or the entry of a properties file.
@@ -89,13 +94,26 @@ pub struct Node {
     pub(super) map: SourceMap,
 }
 
-/// The statements around the making of a node, rendered: all of them only read.
+/// A model, seed or snapshot as a template refers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The package, if one is named.
+    pub package: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The version, if one is named.
+    pub version: Option<String>,
+}
+
+/// The statements around the making of a node, rendered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hooks {
     /// Before.
     pub before: Vec<String>,
     /// After.
     pub after: Vec<String>,
+    /// Whether one of them writes.
+    pub write: bool,
     /// Whether one of them takes the node away again.
     pub drops_it: bool,
 }
@@ -305,26 +323,6 @@ pub struct IncrementalDetails {
     pub window: Option<Window>,
 }
 
-/// A stretch of time: from its beginning up to, and without, its end.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Window {
-    /// The column that says when a row happened.
-    pub event_time: String,
-    /// Its beginning.
-    pub start: DateTime<Utc>,
-    /// Its end.
-    pub end: DateTime<Utc>,
-}
-
-impl Window {
-    /// The condition on `column` that a row is in the window.
-    pub fn condition(&self, column: &str) -> String {
-        let instant = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S").to_string();
-        let (start, end) = (instant(&self.start), instant(&self.end));
-        format!("{column} >= timestamp '{start}' and {column} < timestamp '{end}'")
-    }
-}
-
 /// What an incremental build does with its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
@@ -502,10 +500,23 @@ impl Node {
         self.map.locate(offset).unwrap_or_else(|| self.at.clone())
     }
 
+    /// What people call it: the name, and the version if there are several.
+    pub fn shown(&self) -> String {
+        self.edition.as_ref().map_or_else(|| self.name.clone(), |edition| edition.shown(&self.name))
+    }
+
     /// How the model is materialized, if it is a model.
     pub fn materialization(&self) -> Option<&Materialization> {
         match &self.kind {
             NodeKind::Model(materialization) => Some(materialization),
+            _ => None,
+        }
+    }
+
+    /// The stretch of time that a microbatch model is to build.
+    pub fn window(&self) -> Option<&Window> {
+        match self.materialization()? {
+            Materialization::Incremental { details, .. } => details.window.as_ref(),
             _ => None,
         }
     }

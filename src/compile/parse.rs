@@ -16,6 +16,7 @@ use crate::project::{
 use super::Facts;
 use super::data_test;
 use super::draft::{Draft, Maker, place_of_setting};
+use super::expectation;
 use super::freshness;
 use super::jinja::{Argument, Jinja, Phase, Subject, recorded};
 use super::materialization;
@@ -161,13 +162,16 @@ impl Parser<'_> {
     }
 
     fn model(&mut self, model: &Model) {
-        let id = NodeId::new(format!("model.{}.{}", model.package, model.name));
+        let shown =
+            model.edition.as_ref().map_or_else(|| model.name.clone(), |edition| edition.shown(&model.name));
+        let id = NodeId::new(format!("model.{}.{shown}", model.package));
         let at = model.source_text.span(0..0);
         let mut config = model.config.clone();
         let mut draft = Draft {
             description: model.description.clone(),
             columns: model.columns.clone(),
             config: config.clone(),
+            edition: model.edition.clone(),
             maker: Maker::Template(model_template(model)),
             ..Draft::new(id, &model.name, NodeKind::Model(Materialization::View), &at, &model.fqn)
         };
@@ -190,8 +194,15 @@ impl Parser<'_> {
         draft.relation = self.relation(&draft);
         let materialization =
             materialization::read(&draft.config, draft.relation.as_ref(), self.facts, self.found);
+        draft.expectations = expectation::read(&draft.config, &materialization, self.found);
         draft.kind = NodeKind::Model(materialization);
         draft.running = running::read(&draft.config, self.found);
+        if let (NodeKind::Model(Materialization::Incremental { details, .. }), Some(only)) =
+            (&mut draft.kind, self.facts.batches.get(draft.id.as_str()))
+            && let Some(window) = &mut details.window
+        {
+            window.only = Some(only.clone());
+        }
         self.place(draft, &model.tests);
     }
 
@@ -223,11 +234,11 @@ impl Parser<'_> {
     fn place(&mut self, mut draft: Draft, tests: &[DataTest]) {
         let on = data_test::On {
             id: draft.id.clone(),
-            name: draft.name.clone(),
-            shown: draft.name.clone(),
+            name: draft.word(),
+            shown: draft.shown(),
             is_source: false,
             relation: draft.relation.clone(),
-            folder: draft.fqn[..draft.fqn.len() - 1].to_vec(),
+            folder: draft.fqn[..draft.fqn.len() - if draft.edition.is_some() { 2 } else { 1 }].to_vec(),
         };
         if matches!(draft.kind, NodeKind::Model(Materialization::Ephemeral)) {
             draft.relation = None;
@@ -336,7 +347,7 @@ impl Parser<'_> {
         match as_flag(&setting.value) {
             Some(true) => true,
             Some(false) => {
-                self.parsed.disabled.insert(draft.name.clone(), setting.at.clone());
+                self.parsed.disabled.insert(draft.shown(), setting.at.clone());
                 false
             }
             None => {
@@ -355,7 +366,8 @@ impl Parser<'_> {
             "name": draft.name, "fqn": draft.fqn, "package_name": draft.package,
             "resource_type": draft.kind.resource_type(), "unique_id": draft.id.as_str(),
             "path": &*draft.source_text.path, "config": draft.config.to_json(), "meta": draft.config.meta(),
-            "original_file_path": &*draft.source_text.path, "tags": draft.config.texts("tags"), "version": null,
+            "original_file_path": &*draft.source_text.path, "tags": draft.config.texts("tags"),
+            "version": draft.edition.as_ref().map(|edition| edition.version.as_str()),
         });
         let is_snapshot = matches!(draft.kind, NodeKind::Snapshot(_));
         let schema = match draft.config.text("target_schema").filter(|_| is_snapshot) {

@@ -7,21 +7,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Diagnostic, TableName};
+use crate::base::Diagnostic;
+use crate::project::Hook;
 
+use super::batch::Window;
 use super::draft::{Draft, Maker};
 use super::ephemeral::{Body, Cte, cte_name, inject};
 use super::fingerprint::Fingerprint;
 use super::hook::{self, Permitted};
-use super::jinja::{
-    Argument, Jinja, NEEDS_LAKE, Phase, RefCall, Relation, Scope, SourceCall, Subject, recorded,
-};
+use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, Relation, Scope, Subject, recorded};
 use super::lookup::Lookup;
+use super::meaning::{Answers, Limits, Seen, relation_of, seen};
 use super::node::{
-    Hooks, Materialization, Node, NodeId, NodeKind, UnitInput, UnitRows, UnitTestNode, Window,
+    Hooks, Materialization, Node, NodeId, NodeKind, Reference, UnitInput, UnitRows, UnitTestNode,
 };
 use super::normal::normal;
-use super::resolve::Names;
 use super::source_map::SourceMap;
 use super::sql_name::shown;
 use super::unit_test::fixture_name;
@@ -29,8 +29,15 @@ use super::unit_test::fixture_name;
 /// Every template with what its names mean: all that is needed to render any node at any time.
 pub(super) struct Templates {
     pub(super) jinja: Jinja,
+    /// The project's own package.
+    pub(super) project: String,
+    pub(super) limits: Limits,
+    /// Those of `on-run-start`, and those of `on-run-end`.
+    pub(super) run_hooks: (Vec<Hook>, Vec<Hook>),
     pub(super) drafts: BTreeMap<NodeId, Draft>,
     pub(super) answers: BTreeMap<NodeId, Answers>,
+    /// What names mean to what is no node.
+    pub(super) all_names: Answers,
     pub(super) parents: BTreeMap<NodeId, Vec<NodeId>>,
 }
 
@@ -40,11 +47,12 @@ impl std::fmt::Debug for Templates {
     }
 }
 
-/// What the names of one node mean.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Answers {
-    refs: BTreeMap<RefCall, Relation>,
-    sources: BTreeMap<SourceCall, Relation>,
+/// A batch of a microbatch model that is rendered by itself.
+#[derive(Clone, Debug)]
+pub(super) struct Batch {
+    id: NodeId,
+    window: Window,
+    is_incremental: bool,
 }
 
 /// One pass over the nodes: what was rendered, and what was said on the way.
@@ -57,28 +65,8 @@ pub(super) struct Pass {
     pub(super) messages: Vec<String>,
     pub(super) found: Vec<Diagnostic>,
     macros: Vec<String>,
-}
-
-impl Answers {
-    /// Looks up the names of a draft. In a microbatch, what its parents give is cut to the window.
-    pub(super) fn of(draft: &Draft, names: &Names<'_>) -> Self {
-        let window = window_of(draft);
-        let is_unit_test = matches!(draft.kind, NodeKind::UnitTest(_));
-        let answer_ref = |call: &RefCall| {
-            let parent = names.model(call, &draft.package)?;
-            let stand_in = fixture_name(&parent.name).filter(|_| is_unit_test && is_ephemeral(parent));
-            let relation = stand_in.map_or_else(|| relation_of(parent, window), Relation::Table);
-            Some((call.clone(), relation))
-        };
-        let answer_source = |call: &SourceCall| {
-            let relation = relation_of(names.source(call, &draft.package)?, window);
-            Some((call.clone(), relation))
-        };
-        Self {
-            refs: draft.refs.iter().filter_map(answer_ref).collect(),
-            sources: draft.sources.iter().filter_map(answer_source).collect(),
-        }
-    }
+    /// The batch that is rendered, if it is one.
+    batch: Option<Batch>,
 }
 
 impl Templates {
@@ -90,9 +78,11 @@ impl Templates {
     pub(super) fn late(
         &self,
         id: &NodeId,
+        batch: Option<(Window, bool)>,
         lake: &Arc<dyn Lookup>,
     ) -> Result<(Node, Vec<String>), Vec<Diagnostic>> {
-        let mut pass = Pass::default();
+        let batch = batch.map(|(window, is_incremental)| Batch { id: id.clone(), window, is_incremental });
+        let mut pass = Pass { batch, ..Pass::default() };
         let mut needed = Vec::new();
         self.ephemeral_ancestors(id, &mut needed);
         for parent in &needed {
@@ -146,6 +136,14 @@ impl Templates {
         let fingerprint = self.fingerprint(draft, &body.sql, &hooks, lake, pass);
         let macros = std::mem::take(&mut pass.macros);
         let mut kind = draft.kind.clone();
+        if let (
+            Some(batch),
+            NodeKind::Model(Materialization::Incremental { details, is_incremental_run, .. }),
+        ) = (pass.batch.as_ref().filter(|batch| batch.id == *id), &mut kind)
+        {
+            details.window = Some(batch.window.clone());
+            *is_incremental_run = batch.is_incremental;
+        }
         if let NodeKind::UnitTest(test) = &mut kind {
             self.complete(draft, test, lake, pass);
         }
@@ -160,6 +158,7 @@ impl Templates {
             id: draft.id.clone(),
             package: draft.package.clone(),
             name: draft.name.clone(),
+            edition: draft.edition.clone(),
             kind: draft.kind.clone(),
             relation: draft.relation.clone().filter(|_| !matches!(draft.kind, NodeKind::UnitTest(_))),
             path: draft.source_text.path.to_string(),
@@ -169,6 +168,7 @@ impl Templates {
             columns: draft.columns.clone(),
             fqn: draft.fqn.clone(),
             config: draft.config.to_json(),
+            expectations: draft.expectations.clone(),
             is_late: false,
             hooks: Hooks::default(),
             running: draft.running,
@@ -177,7 +177,7 @@ impl Templates {
                 _ => "".into(),
             },
             macros: Vec::new(),
-            refs: draft.refs.iter().map(|call| (call.package.clone(), call.name.clone())).collect(),
+            refs: draft.refs.iter().map(reference).collect(),
             source_refs: draft.sources.iter().map(|s| (s.source.clone(), s.table.clone())).collect(),
             at: draft.at.clone(),
             map: SourceMap::default(),
@@ -195,7 +195,7 @@ impl Templates {
     ) {
         let answers = self.answers.get(&draft.id).cloned().unwrap_or_default();
         for relation in answers.refs.values().chain(answers.sources.values()) {
-            let Some(name) = relation.name() else { continue };
+            let Some(name) = relation.relation.name() else { continue };
             if !test.inputs.iter().any(|input| input.relation == *name) {
                 let rows = UnitRows::Given(Vec::new());
                 test.inputs.push(UnitInput { relation: name.clone(), columns_of: None, rows });
@@ -203,7 +203,7 @@ impl Templates {
         }
         for input in &mut test.inputs {
             let ephemeral = self.drafts.values().find(|other| {
-                is_ephemeral(other) && fixture_name(&other.name).as_ref() == Some(&input.relation)
+                is_ephemeral(other) && fixture_name(&other.word()).as_ref() == Some(&input.relation)
             });
             if let Some(ephemeral) = ephemeral {
                 let mut own = Pass::default();
@@ -233,7 +233,11 @@ impl Templates {
         lake: Option<&Arc<dyn Lookup>>,
         pass: &mut Pass,
     ) -> Result<Body, Diagnostic> {
-        let scope = self.jinja.scope(self.subject(draft), self.phase(draft, is_incremental, lake));
+        let batch = pass.batch.as_ref().filter(|batch| batch.id == draft.id);
+        let is_incremental = batch.map_or(is_incremental, |batch| batch.is_incremental);
+        let mut subject = self.subject(draft);
+        subject.batch = batch.map(|batch| batch.window.clone());
+        let scope = self.jinja.scope(subject, self.phase(draft, batch, is_incremental, lake));
         let rendered = match &draft.maker {
             Maker::None => return Ok(Body::default()),
             Maker::Template(template) => self.jinja.render(template, &scope, &draft.at).map(|marked| {
@@ -272,14 +276,16 @@ impl Templates {
     fn hooks(&self, draft: &Draft, lake: Option<&Arc<dyn Lookup>>, pass: &mut Pass) -> Option<Hooks> {
         let mut hooks = Hooks::default();
         for (text, is_after) in &draft.hooks {
-            let scope = self.jinja.scope(draft.subject(), self.phase(draft, false, lake));
+            let scope = self.jinja.scope(draft.subject(), self.phase(draft, None, false, lake));
             match self.jinja.text(&text.as_str().into(), &scope, &draft.at) {
                 Err(diagnostic) if diagnostic.stable_code() == NEEDS_LAKE => return None,
                 Err(diagnostic) => pass.found.push(diagnostic),
                 Ok(sql) => match hook::judge(&sql) {
                     Permitted::Nothing => {}
-                    Permitted::Reads if *is_after => hooks.after.push(sql),
-                    Permitted::Reads => hooks.before.push(sql),
+                    judged @ (Permitted::Reads | Permitted::Writes) => {
+                        hooks.write |= judged == Permitted::Writes;
+                        if *is_after { &mut hooks.after } else { &mut hooks.before }.push(sql);
+                    }
                     Permitted::Refused(words) => pass.found.push(refused(&words, &draft.name, &draft.at)),
                 },
             }
@@ -297,8 +303,7 @@ impl Templates {
         scope: &Arc<Scope>,
     ) -> Result<Argument, Diagnostic> {
         let on = draft.attached.as_ref().and_then(|id| self.drafts.get(id));
-        let relation =
-            on.map(|on| relation_of(on, None)).unwrap_or_else(|| Relation::Part(draft.name.clone()));
+        let relation = on.map(relation_of).unwrap_or_else(|| Relation::Part(draft.name.clone()));
         let Some(filter) = filter else { return Ok(Argument::Relation(relation)) };
         let condition = self.jinja.text(filter, scope, &draft.at)?;
         let subquery = format!("(select * from {relation} where {condition}) dbt_subquery");
@@ -310,9 +315,26 @@ impl Templates {
     }
 
     /// The answers to the names that were recorded while parsing.
-    fn phase(&self, draft: &Draft, is_incremental: bool, lake: Option<&Arc<dyn Lookup>>) -> Phase {
-        let answers = self.answers.get(&draft.id).cloned().unwrap_or_default();
-        Phase::Compile { refs: answers.refs, sources: answers.sources, is_incremental, lake: lake.cloned() }
+    fn phase(
+        &self,
+        draft: &Draft,
+        batch: Option<&Batch>,
+        is_incremental: bool,
+        lake: Option<&Arc<dyn Lookup>>,
+    ) -> Phase {
+        let none = Answers::default();
+        let answers = self.answers.get(&draft.id).unwrap_or(&none);
+        let window = batch.map(|batch| &batch.window).or_else(|| window_of(draft));
+        let view = match draft.kind {
+            NodeKind::UnitTest(_) => Seen::All,
+            _ => Seen::by(window, self.limits),
+        };
+        Phase::Compile {
+            refs: seen(&answers.refs, &view),
+            sources: seen(&answers.sources, &view),
+            is_incremental,
+            lake: lake.cloned(),
+        }
     }
 
     fn with_ctes(&self, draft: &Draft, body: Body, pass: &Pass) -> Body {
@@ -321,7 +343,7 @@ impl Templates {
         let ctes: Vec<Cte<'_>> = needed
             .iter()
             .filter_map(|id| Some((self.drafts.get(id)?, pass.ephemeral.get(id)?)))
-            .map(|(parent, body)| Cte { name: cte_name(&parent.name), body })
+            .map(|(parent, body)| Cte { name: cte_name(&parent.word()), body })
             .collect();
         inject(body, &ctes)
     }
@@ -385,7 +407,7 @@ impl Templates {
         pass: &Pass,
     ) -> Option<String> {
         let Maker::Template(template) = &draft.maker else { return None };
-        let scope = self.jinja.scope(draft.subject(), self.phase(draft, is_incremental, lake));
+        let scope = self.jinja.scope(draft.subject(), self.phase(draft, None, is_incremental, lake));
         let marked = self.jinja.render(template, &scope, &draft.at).ok()?;
         let (sql, map) = SourceMap::read(&marked, &draft.source_text);
         Some(self.with_ctes(draft, Body { sql, map }, pass).sql)
@@ -419,8 +441,8 @@ fn described(draft: &Draft) -> Vec<(&str, Option<&str>, &str)> {
 /// The error for a hook that would change something.
 pub(super) fn refused(words: &str, node: &str, at: &crate::base::Span) -> Diagnostic {
     Diagnostic::error("elt::hook", format!("not supported: a hook of `{node}` that runs `{words} …`"))
-        .at(at, "this hook changes something")
-        .help("hooks may read; because a build is one release of models, instead make what it writes a model")
+        .at(at, "not in a build")
+        .help("hooks read, and insert, update, delete, merge, create and alter; run anything else by `elt run-operation`")
 }
 
 /// Whether a failure is for the build to tell: the template reads the lake, or raised an error by itself.
@@ -428,7 +450,7 @@ fn is_deferred(diagnostic: &Diagnostic, lake: Option<&Arc<dyn Lookup>>) -> bool 
     lake.is_none() && matches!(diagnostic.stable_code(), NEEDS_LAKE | "elt::raised")
 }
 
-fn is_ephemeral(draft: &Draft) -> bool {
+pub(super) fn is_ephemeral(draft: &Draft) -> bool {
     matches!(draft.kind, NodeKind::Model(Materialization::Ephemeral))
 }
 
@@ -436,21 +458,13 @@ fn is_incremental_run(kind: &NodeKind) -> bool {
     matches!(kind, NodeKind::Model(Materialization::Incremental { is_incremental_run: true, .. }))
 }
 
+fn reference(call: &RefCall) -> Reference {
+    Reference { package: call.package.clone(), name: call.name.clone(), version: call.version.clone() }
+}
+
 fn window_of(draft: &Draft) -> Option<&Window> {
     match &draft.kind {
         NodeKind::Model(Materialization::Incremental { details, .. }) => details.window.as_ref(),
         _ => None,
-    }
-}
-
-/// What a node is in the SQL that reads it; in a window of time, if it says when its rows happened.
-fn relation_of(draft: &Draft, window: Option<&Window>) -> Relation {
-    let Some(name) = &draft.relation else { return Relation::Cte(cte_name(&draft.name)) };
-    match window.and_then(|window| Some((window, draft.config.text("event_time")?))) {
-        Some((window, event_time)) => {
-            let condition = window.condition(&event_time);
-            Relation::Filtered(name.clone(), format!("(select * from {} where {condition})", shown(name)))
-        }
-        None => Relation::Table(TableName::clone(name)),
     }
 }

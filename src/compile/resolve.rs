@@ -10,6 +10,7 @@ use crate::base::{Diagnostic, Span, TableName, did_you_mean, nearest};
 use super::draft::{Draft, place_of_call};
 use super::graph;
 use super::jinja::{RefCall, SourceCall};
+use super::meaning::{Answers, Meant};
 use super::node::{NodeId, NodeKind};
 use super::parse::Parsed;
 
@@ -50,9 +51,11 @@ impl<'a> Names<'a> {
     /// The model, seed or snapshot that a `ref` of package `from` means.
     pub(super) fn model(&self, call: &RefCall, from: &str) -> Option<&'a Draft> {
         let candidates = self.models.get(call.name.as_str())?;
+        let candidates: Vec<&Draft> =
+            candidates.iter().copied().filter(|draft| draft.answers_to(call)).collect();
         match &call.package {
-            Some(package) => candidates.iter().find(|draft| draft.package == *package).copied(),
-            None => choose(candidates, self.root, from),
+            Some(package) => candidates.into_iter().find(|draft| draft.package == *package),
+            None => choose(&candidates, self.root, from),
         }
     }
 
@@ -62,6 +65,29 @@ impl<'a> Names<'a> {
         choose(candidates, self.root, from)
     }
 
+    /// What every name means to something that stands outside the graph: an operation, a hook of the run.
+    pub(super) fn all(&self) -> Answers {
+        let mut all = Answers::default();
+        for draft in self.models.values().flatten() {
+            let version = draft.edition.as_ref().map(|edition| edition.version.clone());
+            for package in [None, Some(draft.package.clone())] {
+                for version in [None, version.clone()] {
+                    let call = RefCall { package: package.clone(), name: draft.name.clone(), version };
+                    if let Some(meant) = self.model(&call, self.root) {
+                        all.refs.insert(call, Meant::of(meant));
+                    }
+                }
+            }
+        }
+        for (source, table) in self.sources.keys() {
+            let call = SourceCall { source: (*source).to_owned(), table: (*table).to_owned() };
+            if let Some(meant) = self.source(&call, self.root) {
+                all.sources.insert(call, Meant::of(meant));
+            }
+        }
+        all
+    }
+
     /// The parents of a draft, each once, in the order it names them, and what is wrong with its names.
     fn parents(&self, draft: &Draft) -> (Vec<NodeId>, Vec<Diagnostic>) {
         let mut parents: Vec<NodeId> = draft.attached.iter().cloned().collect();
@@ -69,18 +95,11 @@ impl<'a> Names<'a> {
         let model = if let NodeKind::UnitTest(test) = &draft.kind { Some(test.model.clone()) } else { None };
         let mut wrong = Vec::new();
         for call in &draft.refs {
-            if let Some(version) = &call.version {
-                wrong.push(
-                    Diagnostic::error(
-                        "elt::not_supported",
-                        format!("model versions are not supported: `v={version}`"),
-                    )
-                    .at(&place_in(draft, "ref", &call.name), "this version")
-                    .help("name the model of that version by its own name, and leave `v` out"),
-                );
-            }
             match self.model(call, &draft.package) {
-                Some(parent) => parents.push(parent.id.clone()),
+                Some(parent) => {
+                    wrong.extend(self.refused_access(draft, parent, call));
+                    parents.push(parent.id.clone());
+                }
                 None => wrong.push(self.ref_not_found(draft, call)),
             }
         }
@@ -112,6 +131,37 @@ impl<'a> Names<'a> {
         )
     }
 
+    /// The versions of the model that `call` names, if only the version is wrong.
+    fn versions_of(&self, call: &RefCall) -> Option<Vec<&str>> {
+        let candidates = self.models.get(call.name.as_str())?;
+        let those =
+            candidates.iter().filter(|draft| call.package.as_ref().is_none_or(|p| draft.package == *p));
+        Some(those.filter_map(|draft| draft.edition.as_ref()).map(|one| one.version.as_str()).collect())
+    }
+
+    /// Why a node may not read `parent`, if it may not: it is private to a group, or protected in its package.
+    fn refused_access(&self, draft: &Draft, parent: &Draft, call: &RefCall) -> Option<Diagnostic> {
+        if !matches!(parent.kind, NodeKind::Model(_))
+            || matches!(draft.kind, NodeKind::Test(_) | NodeKind::UnitTest(_))
+        {
+            return None;
+        }
+        let (group, own) = (parent.config.text("group"), draft.config.text("group"));
+        let (access, what) = (parent.config.text("access")?, describe(draft));
+        let why = match access.as_str() {
+            "private" if group != own || parent.package != draft.package => match group {
+                Some(group) => format!("which is private to the group `{group}`"),
+                None => "which is private and belongs to no group".to_owned(),
+            },
+            _ => return None,
+        };
+        Some(
+            Diagnostic::error("elt::access", format!("{what} refers to `{}`, {why}", call.name))
+                .at(&place_in(draft, "ref", &call.name), "may not be read here")
+                .help("give both models the same `group`, or the model it reads `access: protected`"),
+        )
+    }
+
     fn ref_not_found(&self, draft: &Draft, call: &RefCall) -> Diagnostic {
         let at = place_in(draft, "ref", &call.name);
         let what = describe(draft);
@@ -130,6 +180,20 @@ impl<'a> Names<'a> {
                 .at(&at, "not in that package")
                 .help("packages are found as `packages.yml` and the folder dbt_packages/ say")
                 .maybe_help(did_you_mean(&call.name, here));
+        }
+        if let Some(versions) = self.versions_of(call) {
+            let message = match &call.version {
+                Some(version) => {
+                    format!("{what} refers to version {version} of `{}`, which is not there", call.name)
+                }
+                None => format!("{what} refers to the latest version of `{}`, which is not there", call.name),
+            };
+            return Diagnostic::error("elt::ref_not_found", message).at(&at, "no such version").help(
+                match versions.is_empty() {
+                    true => "it has no versions: leave `v` out".to_owned(),
+                    false => format!("it has: {}", versions.join(", ")),
+                },
+            );
         }
         if let Some(switched_off) = self.disabled.get(&call.name) {
             return Diagnostic::error(
@@ -174,7 +238,7 @@ impl<'a> Names<'a> {
 }
 
 fn describe(draft: &Draft) -> String {
-    format!("{} `{}`", draft.kind.resource_type().replace('_', " "), draft.name)
+    format!("{} `{}`", draft.kind.resource_type().replace('_', " "), draft.shown())
 }
 
 /// Where a draft names something: in its template, or at its entry of a properties file.

@@ -24,6 +24,10 @@ impl Written {
                 command: "build".into(),
                 event_time_start: None,
                 event_time_end: None,
+                batches: BTreeMap::new(),
+                deferred: BTreeMap::new(),
+                empty: false,
+                sample: None,
                 run_id: "run-1".into(),
                 run_started_at: crate::base::parse_instant("2026-01-02 03:04:05").unwrap(),
                 env: Arc::new(BTreeMap::from([("WHO".into(), "me".into())])),
@@ -185,7 +189,7 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
         )
     })
     .collect();
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(told.join("\n"), @r#"
     models/m.sql:1:11: there is no function or macro `cent` (did you mean `cents`?)
     models/m.sql:1:11: there is no var `strat` (did you mean `start`?)
     models/m.sql:1:9: unexpected end of input, expected end of block
@@ -198,9 +202,9 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
     models/m.sql:1:4: tried to use + operator on unsupported types number and string
     models/m.sql:1:11: `tabel` is no value of `materialized` (did you mean `table`?)
     models/m.sql:1:11: `materialised` is not a known key of config() (did you mean `materialized`?)
-    models/m.sql:1:1: not supported: a hook of `m` that runs `drop table x …` (hooks may read; because a build is one release of models, instead make what it writes a model)
-    models/m.sql:1:39: dbt could not find an incremental strategy macro with the name \"get_incremental_bad_sql\" (use one of: append, merge, delete+insert, insert_overwrite, microbatch, default)
-    ");
+    models/m.sql:1:1: not supported: a hook of `m` that runs `drop table x …` (hooks read, and insert, update, delete, merge, create and alter; run anything else by `elt run-operation`)
+    models/m.sql:1:39: dbt could not find an incremental strategy macro with the name "get_incremental_bad_sql" (use one of: append, merge, delete+insert, insert_overwrite, microbatch, default)
+    "#);
 }
 
 const SHOP: &[(&str, &str)] = &[
@@ -480,7 +484,7 @@ fn selectors_mean_what_dbt_makes_of_them() {
         assert_eq!(selected(include, exclude), expected, "{include} without {exclude}");
     }
     let refused = |text: &str| show_all(&[text.parse::<Selector>().unwrap_err()]);
-    assert!(refused("version:latest").contains("not supported yet"));
+    assert!(selected("version:newest", "").contains("this is no kind of version"));
     assert!(selected("state:modified", "").contains("there is no earlier state"));
     assert!(refused("tga:x").ends_with("(did you mean `tag`?)"));
 }

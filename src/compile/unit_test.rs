@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::base::{Diagnostic, Span, TableName};
-use crate::project::{UnitTest, plain};
+use crate::project::{UnitTest, plain, texts};
 
+use super::document::{NameCall, call};
 use super::draft::{Draft, Maker};
 use super::jinja::{Overrides, Phase, recorded};
 use super::node::{Materialization, NodeId, NodeKind, UnitInput, UnitRows, UnitTestNode};
@@ -19,24 +20,43 @@ use super::parse::Parser;
 impl Parser<'_> {
     /// Parses a unit test. Its model must have been parsed before it.
     pub(super) fn unit_test(&mut self, test: &UnitTest) {
-        let model = self.parsed.drafts.iter().find(|draft| {
+        let is_model = |draft: &&Draft| {
             draft.name == test.model
                 && draft.package == test.package
                 && matches!(draft.kind, NodeKind::Model(_))
-        });
-        let Some(model) = model.cloned() else {
+        };
+        let models: Vec<Draft> = self.parsed.drafts.iter().filter(is_model).cloned().collect();
+        if models.is_empty() {
             if !self.parsed.disabled.contains_key(&test.model) {
                 let what =
                     format!("the unit test `{}` is of `{}`, which is no model here", test.name, test.model);
                 self.found.push(Diagnostic::error("elt::unit_test", what).at(&test.at, "of which model?"));
             }
             return;
+        }
+        let versions = |key: &str| {
+            let list = test.written.get("versions").and_then(|versions| versions.get(key))?;
+            Some(texts(list))
         };
+        for model in models {
+            let version = model.edition.as_ref().map(|edition| edition.version.clone());
+            let is_in = |list: &Vec<String>| version.as_ref().is_some_and(|version| list.contains(version));
+            if versions("include").as_ref().is_none_or(is_in)
+                && !versions("exclude").as_ref().is_some_and(is_in)
+            {
+                self.unit_test_of(test, &model);
+            }
+        }
+    }
+
+    fn unit_test_of(&mut self, test: &UnitTest, model: &Draft) {
         let config = test.written.get("config");
         if config.and_then(|config| config.get("enabled")) == Some(&Value::Bool(false)) {
             return;
         }
-        let id = NodeId::new(format!("unit_test.{}.{}.{}", test.package, test.model, test.name));
+        let version = model.edition.as_ref().map(|edition| format!("_v{}", edition.version));
+        let version = version.unwrap_or_default();
+        let id = NodeId::new(format!("unit_test.{}.{}.{}{version}", test.package, test.model, test.name));
         let overrides = overrides(&test.written);
         let mut draft = Draft {
             description: test.written.get("description").map(plain).unwrap_or_default(),
@@ -90,26 +110,22 @@ impl Parser<'_> {
 
     /// The table that an input means: a stand-in's name for an ephemeral model.
     fn input_relation(&self, input: &str, draft: &Draft) -> Option<TableName> {
-        let (function, arguments) = match input.trim().split_once('(') {
-            None if input.trim() == "this" => return draft.relation.clone(),
-            None => return None,
-            Some((function, rest)) => (function.trim(), rest.trim_end().trim_end_matches(')')),
-        };
-        let arguments: Vec<String> = arguments
-            .split(',')
-            .filter(|argument| !argument.contains('='))
-            .map(|argument| argument.trim().trim_matches(['"', '\'']).to_owned())
-            .collect();
-        let name = arguments.last()?;
-        let found = self.parsed.drafts.iter().find(|other| match (&other.kind, function) {
-            (NodeKind::Source(source), "source") => {
-                Some(&source.source) == arguments.first() && source.table == *name
+        if input.trim() == "this" {
+            return draft.relation.clone();
+        }
+        let call = call(input)?;
+        let found = self.parsed.drafts.iter().find(|other| match (&other.kind, &call) {
+            (NodeKind::Source(source), NameCall::Source(call)) => {
+                source.source == call.source && source.table == call.table
             }
-            (NodeKind::Model(_) | NodeKind::Seed(_) | NodeKind::Snapshot(_), "ref") => other.name == *name,
+            (_, NameCall::Ref(call)) => {
+                other.answers_to(call)
+                    && call.package.as_ref().is_none_or(|package| other.package == *package)
+            }
             _ => false,
         })?;
         match found.kind {
-            NodeKind::Model(Materialization::Ephemeral) => fixture_name(name),
+            NodeKind::Model(Materialization::Ephemeral) => fixture_name(&found.word()),
             _ => found.relation.clone(),
         }
     }

@@ -7,12 +7,15 @@
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
 mod copy;
+mod defer;
 mod errors;
+mod hooks;
 mod ingest;
 mod known;
 mod land;
 mod maintain;
 mod open;
+mod operation;
 mod plan;
 mod report;
 mod sources;
@@ -35,21 +38,26 @@ use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
 use crate::release::{self, Goal, Learnt, Memory, Pins, Proposal, Published, Recovered, ReleaseKind};
 use crate::table::Tables;
+use hooks::RunEnd;
 use open::{Found, Place};
 use plan::forgotten;
 
+pub use defer::{CloneRequest, Cloned, Defer};
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
+pub use operation::Operated;
 pub use report::{BuildRequest, Built, Compiled, Landed, Planned, PlannedNode, Purpose, step_json};
-pub use study::{Age, Studied};
+pub use study::{Age, Studied, Unfinished};
 pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{Action, PublishMode, Reason, Sample, StepReport, Verdict, Visibility};
-pub use crate::compile::{Earlier, Manifest, Materialization, Node, NodeId, NodeKind, Selector};
+pub use crate::compile::{
+    Earlier, Indirect, Manifest, Materialization, Node, NodeId, NodeKind, Sample as SampleWindow, Selector,
+};
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::project::{Role, USERS_FILE, User};
@@ -179,7 +187,7 @@ impl Lakehouse {
         self.compile_for(&pins, full_refresh, &self.world.id())
     }
 
-    /// Reads and compiles the project, and picks nodes of it.
+    /// Reads and compiles the project, and picks nodes of it, exposures, metrics and the like among them.
     pub async fn select(
         &self,
         include: &[Selector],
@@ -187,7 +195,8 @@ impl Lakehouse {
         earlier: &Earlier,
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let compiled = self.compile(false).await?;
-        let selected = compile::select(&compiled.manifest, include, exclude, earlier)?;
+        let earlier = self.with_sources_now(earlier, &compiled.project);
+        let selected = compile::select_with_documents(&compiled.manifest, include, exclude, &earlier)?;
         Ok((compiled, selected))
     }
 
@@ -227,8 +236,8 @@ impl Lakehouse {
             command: facts.command.clone(),
             arguments: request.arguments(),
         };
-        let Compiled { project, manifest, warnings } = self.compile_with(&facts)?;
-        let selected = request.selected(&manifest)?;
+        let (compiled, selected) = self.chosen(request, &facts, &pins)?;
+        let Compiled { project, manifest, warnings } = compiled;
         if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
             watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
         }
@@ -253,13 +262,17 @@ impl Lakehouse {
         })
         .await;
         let up_to_date: Vec<String> =
-            plan.up_to_date.iter().map(|step| manifest.node(&step.node).name.clone()).collect();
+            plan.up_to_date.iter().map(|step| manifest.node(&step.node).shown()).collect();
         let is_nothing = plan.steps.is_empty() && landed.is_empty();
+        let started_with = match is_nothing {
+            true => None,
+            false => Some(Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?),
+        };
         let watched = scope.clone();
         let inputs = Inputs {
             manifest: &manifest,
             plan: &plan,
-            scope,
+            scope: started_with.as_ref().map_or(scope, |started| started.scope.clone()),
             landed,
             default_schema: &self.default_schema,
             threads: request.threads.unwrap_or_else(cores),
@@ -268,26 +281,32 @@ impl Lakehouse {
             fail_fast: request.fail_fast,
         };
         let all_or_nothing = request.publish == PublishMode::All;
-        let done = match is_nothing {
-            true => build::BuildRun::default(),
-            false => self.run_with_hooks(inputs, watch).await?,
+        let mut done = match &started_with {
+            None => build::BuildRun::default(),
+            Some(_) => Box::pin(build::run(inputs, watch)).await,
         };
         let is_well = done.is_well();
         let before = pins.release;
+        if request.is_partial() {
+            done.learnt.clear();
+        }
         let found_out = release::completed(done.learnt.clone(), &pins);
-        let published = match is_nothing {
-            true => Published::Nothing,
-            false => {
+        let published = match started_with {
+            None => Published::Nothing,
+            Some(started_with) => {
+                let hooks = RunEnd { manifest: &manifest, selected: &selected, pins: &pins, stamp: &stamp };
+                Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
                 watch.on(Event::Publishing);
+                let learnt = std::mem::take(&mut done.learnt);
                 let proposal = Proposal {
                     base: pins,
                     read: watched.read_so_far(),
                     accepted: BTreeMap::new(),
                     kind: ReleaseKind::Build,
                     run: run.clone(),
-                    changes: done.changes,
-                    views: done.views,
-                    learnt: Learnt { bases: later.into_iter().chain(done.learnt).collect(), forgotten },
+                    changes: std::mem::take(&mut done.changes),
+                    views: std::mem::take(&mut done.views),
+                    learnt: Learnt { bases: later.into_iter().chain(learnt).collect(), forgotten },
                     goal: Goal::Keep,
                 };
                 release::publish(&self.tables, &self.world, proposal).await?
@@ -410,9 +429,13 @@ impl Lakehouse {
             existing: pins.tables.keys().cloned().collect(),
             full_refresh: false,
             store_failures: false,
+            empty: false,
+            sample: None,
             command: "compile".to_owned(),
             event_time_start: None,
             event_time_end: None,
+            batches: BTreeMap::new(),
+            deferred: BTreeMap::new(),
             run_id: run.to_owned(),
             run_started_at: self.world.now(),
             env: Arc::clone(&self.world.env),
@@ -436,20 +459,6 @@ impl Lakehouse {
             return Err(Error::project(found));
         }
         Ok(Compiled { project, manifest, warnings: found })
-    }
-
-    /// Carries a plan out between the hooks of the project, which only read.
-    async fn run_with_hooks(&self, inputs: Inputs<'_>, watch: &dyn Watch) -> Result<build::BuildRun> {
-        let hooks = inputs.manifest.run_hooks.clone();
-        let session = Session::new(inputs.scope.clone(), &self.default_schema, Limits::default());
-        for sql in &hooks.start {
-            Box::pin(session.query(sql)).await?.collect().await?;
-        }
-        let done = Box::pin(build::run(inputs, watch)).await;
-        for sql in &hooks.end {
-            Box::pin(session.query(sql)).await?.collect().await?;
-        }
-        Ok(done)
     }
 
     /// Deletes rows that were staged for a moment. What stays, stays unseen, and goes with the next run.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BuildRequest, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose};
+use super::{BuildRequest, Compiled, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose};
 use crate::base::{Result, TableVersion, Unwatched};
 use crate::build::{self, PlannedStep, Reason, Wanted};
 use crate::compile::{self, Facts};
@@ -27,9 +27,8 @@ impl Lakehouse {
     pub async fn plan(&self, request: &BuildRequest) -> Result<Planned> {
         let pins = self.pins().await?;
         let facts = self.facts_of(request, &pins, &self.world.id());
-        let compiled = self.compile_with(&facts)?;
+        let (compiled, selected) = self.chosen(request, &facts, &pins)?;
         let manifest = &compiled.manifest;
-        let selected = request.selected(manifest)?;
         let (scope, reports) = match request.purpose {
             Purpose::Build | Purpose::Run => {
                 let (scope, _, reports) =
@@ -66,7 +65,7 @@ impl Lakehouse {
             let node = manifest.node(&step.node);
             PlannedNode {
                 unique_id: node.id.to_string(),
-                name: node.name.clone(),
+                name: node.shown(),
                 kind: node.materialization().map_or(step.action.kind(), |how| how.word()),
                 action: (step.because != Reason::UpToDate).then_some(step.action),
                 because: step.because.clone(),
@@ -80,11 +79,34 @@ impl Lakehouse {
         })
     }
 
+    /// The project as a request takes it, and the nodes that it selects.
+    pub(super) fn chosen(
+        &self,
+        request: &BuildRequest,
+        facts: &Facts,
+        pins: &Pins,
+    ) -> Result<(Compiled, BTreeSet<NodeId>)> {
+        let mut compiled = self.compile_with(facts)?;
+        let earlier = self.with_sources_now(&request.earlier, &compiled.project);
+        let mut selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
+        if let Some(defer) = &request.defer {
+            compiled = self.deferred(compiled, defer, &selected, facts, pins)?;
+        }
+        selected.retain(|id| request.takes(compiled.manifest.node(id).resource_type()));
+        if let Some(only) = &request.only {
+            selected.retain(|id| only.contains(id.as_str()));
+        }
+        Ok((compiled, selected))
+    }
+
     /// What a build may know of the world.
     pub(super) fn facts_of(&self, request: &BuildRequest, pins: &Pins, run: &str) -> Facts {
         Facts {
             full_refresh: request.full_refresh,
             store_failures: request.store_failures,
+            empty: request.empty,
+            sample: request.sample.map(|sample| sample.window(self.world.now())),
+            batches: request.batches.clone(),
             command: request.purpose.word().to_owned(),
             event_time_start: request.event_time.0,
             event_time_end: request.event_time.1,
@@ -114,18 +136,6 @@ impl Lakehouse {
             later.extend(found.unwrap_or_default());
         }
         Ok((memory, later))
-    }
-}
-
-impl BuildRequest {
-    /// The nodes of a project that are asked for.
-    pub(super) fn selected(&self, manifest: &Manifest) -> Result<BTreeSet<NodeId>> {
-        let mut selected = compile::select(manifest, &self.select, &self.exclude, &self.earlier)?;
-        selected.retain(|id| self.takes(manifest.node(id).resource_type()));
-        if let Some(only) = &self.only {
-            selected.retain(|id| only.contains(id.as_str()));
-        }
-        Ok(selected)
     }
 }
 

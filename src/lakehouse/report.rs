@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
+use crate::compile::{Sample, Stretch};
+
+use super::{Defer, Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
 use crate::build::{Action, Asked, Reason};
 use crate::project::Project;
@@ -23,12 +25,18 @@ pub struct BuildRequest {
     pub only: Option<BTreeSet<String>>,
     /// What `state:` and `result:` compare with.
     pub earlier: Earlier,
+    /// What is read of another state instead of being built.
+    pub defer: Option<Defer>,
     /// Make all that is selected, whether it is up to date or not. Only a build for everything asks.
     pub full: bool,
     /// Make incremental models from the beginning, and all that is selected.
     pub full_refresh: bool,
     /// Keep the failing rows of every test.
     pub store_failures: bool,
+    /// Let models read no rows.
+    pub empty: bool,
+    /// Let models read only rows of a stretch of time, of what says when its rows happened.
+    pub sample: Option<Sample>,
     /// Begin nothing new once something has failed.
     pub fail_fast: bool,
     /// Only these kinds of nodes, by dbt's words; all if empty.
@@ -37,6 +45,8 @@ pub struct BuildRequest {
     pub exclude_resource_types: Vec<String>,
     /// Where microbatches begin, and where they end.
     pub event_time: (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>),
+    /// The batches of microbatch models to build again, by node; of others those that are due.
+    pub batches: BTreeMap<String, Vec<Stretch>>,
     /// How long to wait for another process that is writing to the lake.
     pub wait: Duration,
     /// What to publish if not everything is well.
@@ -52,6 +62,8 @@ impl BuildRequest {
         let mut arguments = serde_json::Map::new();
         arguments.insert("select".into(), texts(&self.select).into());
         arguments.insert("exclude".into(), texts(&self.exclude).into());
+        arguments.insert("defer".into(), self.defer.is_some().into());
+        arguments.insert("empty".into(), self.empty.into());
         arguments.insert("full_refresh".into(), self.full_refresh.into());
         arguments.insert("store_failures".into(), self.store_failures.into());
         arguments
@@ -59,8 +71,14 @@ impl BuildRequest {
 
     /// Which nodes are made even if they are up to date. Verbs for a part make all that they are asked for, as in dbt.
     pub(super) fn asked(&self) -> Asked {
-        let all = self.full || self.purpose != Purpose::Build || self.only.is_some();
+        let all = self.full || self.purpose != Purpose::Build || self.only.is_some() || self.is_partial();
         Asked { all, full_refresh: self.full_refresh }
+    }
+
+    /// Whether what it makes may not be all that there is to make: no rows, some rows, some stretch of time.
+    pub(super) fn is_partial(&self) -> bool {
+        let has_stretch = self.event_time.0.is_some() || self.event_time.1.is_some();
+        self.empty || self.sample.is_some() || has_stretch || !self.batches.is_empty()
     }
 
     /// Whether nodes of this kind are asked for.
@@ -216,17 +234,26 @@ pub fn step_json(step: &StepReport) -> serde_json::Value {
         Verdict::Warned(sample) | Verdict::Failed(sample) => {
             (Some(sample.failures), Some(sample.count_words()))
         }
-        Verdict::Broken(error) => (None, Some(error.to_string())),
+        Verdict::Broken(error) | Verdict::Partly(_, error) => (None, Some(error.to_string())),
         Verdict::Skipped { because } => (None, Some(format!("`{because}` failed"))),
         _ => (None, None),
     };
-    let effect = if let Verdict::Made(effect) = &step.verdict { Some(effect) } else { None };
+    let effect = match &step.verdict {
+        Verdict::Made(effect) | Verdict::Partly(effect, _) => Some(effect),
+        _ => None,
+    };
+    let batches = step
+        .batches
+        .as_ref()
+        .map(|batches| serde_json::json!({"successful": batches.successful, "failed": batches.failed}));
     serde_json::json!({
         "unique_id": step.node.to_string(),
         "name": step.name,
         "action": step.action,
         "status": step.verdict.status(),
         "visibility": step.visibility,
+        "batches": batches,
+        "expectations": step.expectations,
         "failures": failures,
         "message": message,
         "rows": effect,

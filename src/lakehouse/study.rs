@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Compiled, Earlier, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
+use super::{Compiled, Defer, Earlier, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
 use crate::base::{Diagnostic, Error, Result, SourceText, sql_type_name};
 use crate::build::{self, Stamp};
-use crate::compile::{self, Freshness};
+use crate::compile::{self, Freshness, Stretch};
 use crate::project::Analysis;
 use crate::query::{Limits, Scope};
 
@@ -25,6 +25,17 @@ pub struct Age {
     pub seconds: Option<f64>,
     /// What went wrong.
     pub because: Option<String>,
+}
+
+/// What the last run left.
+#[derive(Clone, Debug, Default)]
+pub struct Unfinished {
+    /// Its verb: `build`, `run` …
+    pub command: String,
+    /// The nodes to build again.
+    pub nodes: BTreeSet<String>,
+    /// Of microbatch models, the batches to build again.
+    pub batches: BTreeMap<String, Vec<Stretch>>,
 }
 
 /// A compiled project, with the nodes that were picked and the SQL of those that read the lake.
@@ -51,7 +62,7 @@ impl Lakehouse {
     /// Compiles the project, picks nodes, and writes `manifest.json` and the SQL of every node.
     ///
     /// `inline` is a query with Jinja that is compiled with it, and then is the only node picked. Templates
-    /// that read the lake see the newest release.
+    /// that read the lake see the newest release. With `defer`, names mean what they are in that state.
     ///
     /// # Errors
     /// All mistakes of the project at once.
@@ -61,6 +72,7 @@ impl Lakehouse {
         exclude: &[Selector],
         earlier: &Earlier,
         inline: Option<&str>,
+        defer: Option<&Defer>,
     ) -> Result<Studied> {
         let (pins, run) = (self.pins().await?, self.world.id());
         let facts = self.facts(&pins, &run);
@@ -73,14 +85,22 @@ impl Lakehouse {
                 fqn: vec![project.name.clone(), INLINE.to_owned()],
             });
         }
-        let (manifest, more) = compile::compile(&project, &facts);
+        let (mut manifest, more) = compile::compile(&project, &facts);
         found.extend(more);
         if found.iter().any(Diagnostic::is_error) {
             return Err(Error::project(found));
         }
+        if let Some(defer) = defer {
+            // Nothing is built here: all that is read may be the other state's.
+            let deferred = defer.elsewhere(&manifest, &BTreeSet::new(), &pins);
+            manifest = compile::compile(&project, &compile::Facts { deferred, ..facts }).0;
+        }
         let selected = match inline {
             Some(_) => manifest.nodes.values().filter(|n| n.name == INLINE).map(|n| n.id.clone()).collect(),
-            None => compile::select(&manifest, include, exclude, earlier)?,
+            None => {
+                let earlier = self.with_sources_now(earlier, &project);
+                compile::select(&manifest, include, exclude, &earlier)?
+            }
         };
         let session =
             Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default());
@@ -111,6 +131,21 @@ impl Lakehouse {
         Ok(Studied { compiled, picked, late, not_compiled })
     }
 
+    /// `manifest.json` of a compiled project, as it would be written.
+    pub fn manifest_json(&self, compiled: &Compiled) -> serde_json::Value {
+        let stamp = self.stamp(&self.world.id(), "list");
+        build::manifest_json(&compiled.manifest, &BTreeMap::new(), &stamp)
+    }
+
+    /// What a selection compares with, and the newest look at the sources of this project beside it.
+    pub(super) fn with_sources_now(&self, earlier: &Earlier, project: &crate::project::Project) -> Earlier {
+        let read = || {
+            let bytes = std::fs::read(project.target_path.join("sources.json")).ok()?;
+            serde_json::from_slice(&bytes).ok()
+        };
+        Earlier { sources_now: earlier.sources.as_ref().and_then(|_| read()), ..earlier.clone() }
+    }
+
     fn not_written(&self, error: &std::io::Error) -> Error {
         Error::user(
             "elt::artifacts",
@@ -119,7 +154,7 @@ impl Lakehouse {
         )
     }
 
-    fn stamp(&self, run: &str, command: &str) -> Stamp {
+    pub(super) fn stamp(&self, run: &str, command: &str) -> Stamp {
         let now = self.world.now();
         Stamp {
             run: run.to_owned(),
@@ -151,7 +186,7 @@ impl Lakehouse {
 
     /// Writes `catalog.json`: the columns that everything readable really has. Says how many there are.
     pub async fn document(&self) -> Result<usize> {
-        let studied = self.study(&[], &[], &Earlier::default(), None).await?;
+        let studied = self.study(&[], &[], &Earlier::default(), None, None).await?;
         let session = self.session().await?;
         let names: BTreeMap<_, _> = session.scope().names().into_iter().collect();
         let mut found = BTreeMap::new();
@@ -176,7 +211,7 @@ impl Lakehouse {
 
     /// How old the rows of sources are, compared with what the project allows; also as `sources.json`.
     pub async fn freshness(&self, include: &[Selector], exclude: &[Selector]) -> Result<Vec<Age>> {
-        let studied = self.study(include, exclude, &Earlier::default(), None).await?;
+        let studied = self.study(include, exclude, &Earlier::default(), None, None).await?;
         let session = self.session().await?;
         let (mut ages, mut results) = (Vec::new(), Vec::new());
         let now = self.world.now();
@@ -226,7 +261,7 @@ impl Lakehouse {
     ///
     /// # Errors
     /// If there is no last run, or it left nothing.
-    pub fn unfinished(&self) -> Result<(String, BTreeSet<String>)> {
+    pub fn unfinished(&self) -> Result<Unfinished> {
         let target = self.load()?.0.target_path;
         let path = target.join("run_results.json");
         let read = std::fs::read(&path)
@@ -240,7 +275,7 @@ impl Lakehouse {
             ));
         };
         let published = results["args"]["published"].as_bool().unwrap_or(false);
-        let bad = |status: &str| matches!(status, "error" | "fail" | "skipped");
+        let bad = |status: &str| matches!(status, "error" | "fail" | "skipped" | "partial success");
         let all: Vec<(&str, &str)> = results["results"]
             .as_array()
             .into_iter()
@@ -255,8 +290,20 @@ impl Lakehouse {
             ));
         }
         let again = all.iter().filter(|(_, status)| bad(status) || !published);
-        let command = results["args"]["which"].as_str().unwrap_or("build").to_owned();
-        Ok((command, again.map(|(id, _)| (*id).to_owned()).collect()))
+        let nodes: BTreeSet<String> = again.map(|(id, _)| (*id).to_owned()).collect();
+        let entries = results["results"].as_array().into_iter().flatten();
+        // What a run did not publish has to be built whole again.
+        let batches = entries.filter(|_| published).filter_map(|one| {
+            let instant = |at: &serde_json::Value| crate::base::parse_instant(at.as_str()?);
+            let failed = one["batch_results"]["failed"].as_array()?.iter();
+            let failed: Vec<_> = failed.filter_map(|of| Some((instant(&of[0])?, instant(&of[1])?))).collect();
+            (!failed.is_empty()).then(|| Some((one["unique_id"].as_str()?.to_owned(), failed)))?
+        });
+        Ok(Unfinished {
+            command: results["args"]["which"].as_str().unwrap_or("build").to_owned(),
+            nodes,
+            batches: batches.collect(),
+        })
     }
 }
 

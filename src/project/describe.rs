@@ -3,6 +3,7 @@
 //! Hangs what properties say on models, seeds, snapshots and singular tests of the same package. What
 //! speaks of nothing is a warning, with the name that was probably meant.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::base::{Diagnostic, Span, did_you_mean};
 
 use super::config::Config;
 use super::data_test::DataTest;
+use super::edition::{DescribedEdition, Edition, Editions};
 use super::model::Column;
 use super::properties::{Described, Properties, twice};
 use super::reading::Reading;
@@ -17,7 +19,7 @@ use super::{Project, SnapshotFile};
 
 /// What properties can be hung on.
 struct Peg<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     description: &'a mut String,
     config: &'a mut Config,
     columns: &'a mut Arc<[Column]>,
@@ -31,7 +33,7 @@ macro_rules! pegs {
             .iter_mut()
             .filter(|thing| thing.package == $package)
             .map(|thing| Peg {
-                name: &thing.name,
+                name: Cow::from(&thing.name),
                 description: &mut thing.description,
                 config: &mut thing.config,
                 columns: &mut thing.columns,
@@ -63,9 +65,60 @@ impl Reading<'_> {
             self.project.documents.append(&mut properties.documents);
             self.project.unit_tests.append(&mut properties.unit_tests);
         }
-        hang(models, pegs!(self.project.models, package), "model", self.found);
+        let models = models.into_iter().flat_map(|described| self.editions(described)).collect();
+        let pegs = self.project.models.iter_mut().filter(|model| model.package == package).map(|model| Peg {
+            name: match &model.edition {
+                Some(edition) => edition.shown(&model.name).into(),
+                None => Cow::from(&model.name),
+            },
+            description: &mut model.description,
+            config: &mut model.config,
+            columns: &mut model.columns,
+            tests: &mut model.tests,
+            described_at: &mut model.described_at,
+        });
+        hang(models, pegs.collect(), "model", self.found);
         hang(seeds, pegs!(self.project.seeds, package), "seed", self.found);
         hang(snapshots, pegs!(self.project.snapshots, package), "snapshot", self.found);
+    }
+
+    /// What is said of a model in several versions, as said of each of them. Their files become that model.
+    fn editions(&mut self, mut described: Described) -> Vec<Described> {
+        let editions = std::mem::take(&mut described.editions);
+        let Some(latest) = editions.latest().filter(|_| !editions.all.is_empty()) else {
+            return vec![described];
+        };
+        let each = editions.all.into_iter().filter_map(|one| {
+            let edition = Edition { version: one.version.clone(), latest: latest.clone() };
+            let by_name = edition.file_name(&described.name);
+            let package = self.own.name.clone();
+            let models = self.project.models.iter().filter(|model| model.package == package);
+            let known: Vec<String> = models.map(|model| model.file_stem().to_owned()).collect();
+            let file = one.defined_in.as_ref().unwrap_or(&by_name);
+            // The latest version may be in a file of the model's own name.
+            let of_latest = (edition.is_latest() && one.defined_in.is_none()).then_some(&described.name);
+            let files: Vec<&String> = std::iter::once(file).chain(of_latest).collect();
+            let found = files.into_iter().find(|file| known.contains(file));
+            let Some(found) = found else {
+                let what = format!("version {} of the model `{}` has no file", one.version, described.name);
+                self.found.push(
+                    Diagnostic::warning("elt::unused_properties", what)
+                        .at(&one.at, "of this version")
+                        .help(format!("write it as {file}.sql, or say `defined_in:`"))
+                        .maybe_help(did_you_mean(file, known.iter().map(String::as_str))),
+                );
+                return None;
+            };
+            let models = self.project.models.iter_mut().filter(|model| model.package == package);
+            for model in models.filter(|model| model.file_stem() == found) {
+                model.fqn.pop();
+                model.fqn.extend([described.name.clone(), format!("v{}", one.version)]);
+                model.name.clone_from(&described.name);
+                model.edition = Some(edition.clone());
+            }
+            Some(of_edition(&described, &edition, one))
+        });
+        each.collect()
     }
 
     /// A snapshot that is written in YAML alone: everything of a relation.
@@ -122,15 +175,30 @@ impl Reading<'_> {
     }
 }
 
+/// What is said of one version: its own words over those of the whole model.
+fn of_edition(whole: &Described, edition: &Edition, own: DescribedEdition) -> Described {
+    let mut config = whole.config.clone();
+    config.lay(&own.config);
+    Described {
+        name: edition.shown(&whole.name),
+        at: own.at,
+        description: own.description.unwrap_or_else(|| whole.description.clone()),
+        config,
+        columns: own.columns.map_or_else(|| whole.columns.clone(), |columns| columns.of(&whole.columns)),
+        tests: own.tests.unwrap_or_else(|| whole.tests.clone()),
+        editions: Editions::default(),
+    }
+}
+
 fn hang(all: Vec<Described>, pegs: Vec<Peg<'_>>, what: &str, found: &mut Vec<Diagnostic>) {
-    let mut by_name: BTreeMap<&str, Peg<'_>> = BTreeMap::new();
+    let mut by_name: BTreeMap<Cow<'_, str>, Peg<'_>> = BTreeMap::new();
     for peg in pegs {
         // Of two files with one name only one is enabled; that one is spoken of.
-        if peg.config.flag("enabled") != Some(false) || !by_name.contains_key(peg.name) {
-            by_name.insert(peg.name, peg);
+        if peg.config.flag("enabled") != Some(false) || !by_name.contains_key(&peg.name) {
+            by_name.insert(peg.name.clone(), peg);
         }
     }
-    let names: Vec<String> = by_name.keys().map(|name| (*name).to_owned()).collect();
+    let names: Vec<String> = by_name.keys().map(|name| name.to_string()).collect();
     for described in all {
         let Some(peg) = by_name.get_mut(described.name.as_str()) else {
             found.push(

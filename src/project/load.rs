@@ -128,6 +128,7 @@ impl<'a> Loading<'a> {
             unit_tests: Vec::new(),
             analyses: Vec::new(),
             documents: Vec::new(),
+            selectors: Vec::new(),
             docs: BTreeMap::new(),
             macros: Vec::new(),
             test_trees: Vec::new(),
@@ -145,6 +146,7 @@ impl<'a> Loading<'a> {
             let blocks = docs.entry(settings.name.clone()).or_default();
             reading::read_docs(settings, files, blocks, self.found);
         }
+        self.project.selectors = self.selectors();
         self.one_package(None, &docs);
         for package in &packages {
             self.one_package(Some(package), &docs);
@@ -155,6 +157,15 @@ impl<'a> Loading<'a> {
         self.project.sources.sort_by(|a, b| (&a.source, &a.table).cmp(&(&b.source, &b.table)));
         look_for_unused_settings(&self.settings, &self.project, self.found);
         self.project
+    }
+
+    fn selectors(&mut self) -> Vec<super::SelectorDefinition> {
+        let no_docs = BTreeMap::new();
+        let mut vars = self.settings.vars_of(&self.settings.name);
+        vars.extend(self.options.vars.clone());
+        let target = Some(&self.project.target);
+        let scope = RenderScope { vars: &vars, env: &self.options.env, target, docs: &no_docs };
+        super::selector::read(&self.files, self.jinja, &scope, self.found)
     }
 
     fn find_packages(&mut self) -> Vec<Package> {

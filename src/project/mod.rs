@@ -15,6 +15,7 @@ mod data_test;
 mod describe;
 mod doc_block;
 mod document;
+mod edition;
 mod files;
 mod load;
 mod macro_file;
@@ -23,6 +24,7 @@ mod package;
 mod properties;
 mod reading;
 mod seed;
+mod selector;
 mod settings;
 mod snapshot;
 mod source;
@@ -39,10 +41,12 @@ use serde_json::Value;
 pub use config::{Config, Setting, as_flag, canonical, plain, texts};
 pub use data_test::{DataTest, SingularTest};
 pub use document::{Document, UnitTest};
+pub use edition::Edition;
 pub use load::{LoadOptions, find_root, load};
 pub use macro_file::MacroFile;
 pub use model::{Analysis, Column, Model};
 pub use seed::Seed;
+pub use selector::SelectorDefinition;
 pub use settings::Hook;
 pub use snapshot::SnapshotFile;
 pub use source::{LandingOption, Source, SourceLanding};
@@ -90,6 +94,8 @@ pub struct Project {
     pub analyses: Vec<Analysis>,
     /// What is written down and builds nothing, by place.
     pub documents: Vec<Document>,
+    /// What `selectors.yml` defines, in order.
+    pub selectors: Vec<SelectorDefinition>,
     /// The docs blocks, by package and name.
     pub docs: BTreeMap<String, BTreeMap<String, String>>,
     /// The files of macros and generic tests, by path.

@@ -6,17 +6,20 @@ use crate::base::{SourceText, Span};
 
 use super::config::Config;
 use super::data_test::DataTest;
+use super::edition::Edition;
 
 /// A `.sql` file under the model paths, with what properties files say of it.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The file's name without `.sql`.
+    /// The file's name without `.sql`; of a model in several versions, the name that they share.
     pub name: String,
+    /// Which version it is, if there are several.
+    pub edition: Option<Edition>,
     /// The package it belongs to.
     pub package: String,
     /// The file.
     pub source_text: SourceText,
-    /// `[package, folder…, name]`.
+    /// `[package, folder…, name]`, and the version after it: `v2`.
     pub fqn: Vec<String>,
     /// What it is, in words.
     pub description: String,
@@ -28,6 +31,14 @@ pub struct Model {
     pub tests: Vec<DataTest>,
     /// Where properties describe it.
     pub described_at: Option<Span>,
+}
+
+impl Model {
+    /// The name of its file without `.sql`.
+    pub fn file_stem(&self) -> &str {
+        let file = self.source_text.path.rsplit('/').next().unwrap_or(&self.source_text.path);
+        file.strip_suffix(".sql").unwrap_or(file)
+    }
 }
 
 /// A `.sql` file under the analysis paths: compiled, never built.

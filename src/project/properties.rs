@@ -8,6 +8,7 @@ use crate::base::{Diagnostic, Span, TableName, parse_data_type};
 use super::config::{Config, ConfigTree, plain};
 use super::data_test::{DataTest, read_tests};
 use super::document::{Document, KINDS, UnitTest, fixtures};
+use super::edition::{DescribedEdition, EditionColumns, Editions};
 use super::model::Column;
 use super::settings::is_disabled;
 use super::source::{Source, SourceLanding};
@@ -53,6 +54,7 @@ pub(super) struct Described {
     pub(super) config: Config,
     pub(super) columns: Vec<Column>,
     pub(super) tests: Vec<DataTest>,
+    pub(super) editions: Editions,
 }
 
 /// What a reader of properties needs besides the text.
@@ -135,7 +137,18 @@ impl Reader<'_> {
     /// Reads `config:` with the `meta:` and `tags:` that may stand beside it below.
     fn config(&mut self, item: &Yaml, words: Words, what: &str) -> Config {
         let mut config = Config::default();
-        for key in ["tags", "meta", "freshness", "loaded_at_field", "loaded_at_query", "group", "access"] {
+        for key in [
+            "tags",
+            "meta",
+            "freshness",
+            "loaded_at_field",
+            "loaded_at_query",
+            "group",
+            "access",
+            "deprecation_date",
+            "expectations",
+            "expectations",
+        ] {
             if let Some(value) = item.get(key) {
                 config.set(key, value.to_json(), value.at.clone());
             }
@@ -161,7 +174,74 @@ impl Reader<'_> {
             config: self.config(item, config, what),
             columns: self.columns(item),
             tests: self.tests(item, None),
+            editions: self.editions(item, config),
         })
+    }
+
+    /// Reads `versions:` and `latest_version:`.
+    fn editions(&mut self, item: &Yaml, config: Words) -> Editions {
+        let mut editions = Editions { latest: version(item.get("latest_version")), all: Vec::new() };
+        for entry in list(item, "versions") {
+            self.judge(entry, words::EDITION, "a version of a model");
+            let Some(version) = version(entry.get("v")) else {
+                self.found.push(
+                    Diagnostic::error("elt::properties", "a version of a model has no number")
+                        .at(&entry.at, "no `v:` here")
+                        .help("every entry of `versions:` begins with `- v: …`"),
+                );
+                continue;
+            };
+            let at = entry.get("v").map_or(&entry.at, |v| &v.at).clone();
+            if let Some(twin) = editions.all.iter().find(|edition| edition.version == version) {
+                self.found.push(twice("version", &version, &at, &twin.at));
+                continue;
+            }
+            let has_tests = entry.get("data_tests").or(entry.get("tests")).is_some();
+            editions.all.push(DescribedEdition {
+                defined_in: entry.get("defined_in").and_then(Yaml::text),
+                description: entry.get("description").map(|_| self.description(entry)),
+                config: self.config(entry, config, "a version of a model"),
+                columns: entry.get("columns").map(|_| self.edition_columns(entry)),
+                tests: has_tests.then(|| self.tests(entry, None)),
+                version,
+                at,
+            });
+        }
+        if let (Some(latest), Some(written)) = (&editions.latest, item.get("latest_version"))
+            && !editions.all.is_empty()
+            && !editions.all.iter().any(|edition| edition.version == *latest)
+        {
+            let known: Vec<&str> = editions.all.iter().map(|edition| edition.version.as_str()).collect();
+            self.found.push(
+                Diagnostic::error("elt::properties", format!("there is no version {latest} of this model"))
+                    .at(&written.at, "not one of `versions:`")
+                    .help(format!("there are: {}", known.join(", "))),
+            );
+        }
+        editions
+    }
+
+    fn edition_columns(&mut self, entry: &Yaml) -> EditionColumns {
+        let (mut include, mut exclude) = (None, Vec::new());
+        let mut own = entry.clone();
+        if let YamlNode::Map(entries) = &mut own.node
+            && let Some(columns) = entries.iter_mut().find(|entry| entry.key == "columns")
+            && let YamlNode::List(items) = &mut columns.value.node
+        {
+            items.retain(|item| {
+                let of_all =
+                    item.get("include").or(item.get("exclude")).is_some() && item.get("name").is_none();
+                if of_all {
+                    include = item
+                        .get("include")
+                        .map(texts_of)
+                        .filter(|names| !names.iter().any(|name| matches!(name.as_str(), "all" | "*")));
+                    exclude = item.get("exclude").map(texts_of).unwrap_or_default();
+                }
+                !of_all
+            });
+        }
+        EditionColumns { include, exclude, own: self.columns(&own) }
     }
 
     fn document(&mut self, item: &Yaml, kind: &'static str) -> Option<Document> {
@@ -294,6 +374,18 @@ impl Reader<'_> {
             fqn,
             at,
         })
+    }
+}
+
+/// A version, as a number or a text.
+fn version(yaml: Option<&Yaml>) -> Option<String> {
+    yaml.filter(|yaml| !yaml.is_null()).and_then(Yaml::text).filter(|text| !text.trim().is_empty())
+}
+
+fn texts_of(yaml: &Yaml) -> Vec<String> {
+    match yaml.text() {
+        Some(one) => vec![one],
+        None => yaml.items().iter().filter_map(Yaml::text).collect(),
     }
 }
 

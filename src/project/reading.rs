@@ -113,6 +113,7 @@ impl Reading<'_> {
             self.project.models.push(Model {
                 config,
                 name: file.stem,
+                edition: None,
                 package: self.own.name.clone(),
                 source_text,
                 fqn,

@@ -108,7 +108,7 @@ pub const MODEL: Words = &[
     ("group", Done),
     ("access", Done),
     ("latest_version", Done),
-    ("deprecation_date", Quiet),
+    ("deprecation_date", Done),
     ("constraints", Idle),
     ("time_spine", Quiet),
     ("semantic_model", Quiet),
@@ -117,7 +117,27 @@ pub const MODEL: Words = &[
     ("metrics", Quiet),
     ("relation", Done),
     ("agg_time_dimension", Quiet),
-    ("versions", Missing("instead write each version as a model of its own name")),
+    ("versions", Done),
+    ("expectations", Done),
+];
+
+/// The properties of one version of a model.
+pub const EDITION: Words = &[
+    ("v", Done),
+    ("name", Quiet),
+    ("defined_in", Done),
+    ("description", Done),
+    ("config", Done),
+    ("columns", Done),
+    ("tests", Done),
+    ("data_tests", Done),
+    ("access", Done),
+    ("group", Done),
+    ("meta", Done),
+    ("tags", Done),
+    ("docs", Quiet),
+    ("deprecation_date", Done),
+    ("constraints", Idle),
 ];
 
 /// The properties of a column.
@@ -173,6 +193,12 @@ pub const SOURCE_TABLE: Words = &[
         "external",
         Missing(
             "reading a source in place; instead give `config: {location: …}` so that elt lands its files",
+        ),
+    ),
+    (
+        "expectations",
+        Missing(
+            "landed rows are judged by `on_damaged`, `max_rejected` and `schema_contract`; instead write them at the model that reads the source",
         ),
     ),
     ("loader", Quiet),
@@ -251,7 +277,7 @@ pub const MODEL_CONFIG: Words = &[
     ("packages", Quiet),
     ("freshness", Quiet),
     ("concurrent_batches", Quiet),
-    ("deprecation_date", Quiet),
+    ("deprecation_date", Done),
     ("transient", Quiet),
     ("unlogged", Quiet),
     ("snowflake_warehouse", Quiet),
@@ -265,6 +291,7 @@ pub const MODEL_CONFIG: Words = &[
     ("partition_by", Done),
     ("write_mode", Done),
     ("tblproperties", Done),
+    ("expectations", Done),
     ("partitioned_by", Idle),
     ("cluster_by", Done),
     ("sort", Idle),

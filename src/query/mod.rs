@@ -35,6 +35,11 @@ mod system;
 mod thrift;
 mod words;
 
+/// The name of a table, quoted, under which a query finds its rows with the place of each.
+pub fn places_of(table: &crate::base::TableName) -> String {
+    format!("\"{}\".\"{}{}\"", table.schema(), table.table(), dialect::PLACES)
+}
+
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};

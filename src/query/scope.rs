@@ -9,7 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::{QueryError, Reads};
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::release::{self, Pins, View};
-use crate::table::{Change, Scan, TableError, Tables, changes, changes_since, version_at};
+use crate::table::{Change, Scan, Snapshot, TableError, Tables, changes, changes_since, version_at};
 
 /// One release, and what a build has staged on top of it.
 ///
@@ -226,10 +226,23 @@ impl Scope {
         &self,
         name: &TableName,
     ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
+        let Some(snapshot) = self.base(name).await? else { return Ok(None) };
+        Ok(Some(Arc::new(Scan::of(&snapshot)?.with_places())))
+    }
+
+    /// The table as a write goes on from it: with what was staged, or as it is pinned; nothing if there is no such table.
+    pub async fn base(&self, name: &TableName) -> Result<Option<Arc<Snapshot>>, TableError> {
+        if let Some(change) = self.changes.get(name) {
+            return change.as_snapshot().map(Some);
+        }
         let Some(version) = self.pins.tables.get(name).copied() else { return Ok(None) };
         self.was_read(name, version);
-        let snapshot = self.tables.snapshot(name, version).await?;
-        Ok(Some(Arc::new(Scan::of(&snapshot)?.with_places())))
+        self.tables.snapshot(name, version).await.map(Some)
+    }
+
+    /// What is staged for a table.
+    pub fn change(&self, name: &TableName) -> Option<&Arc<Change>> {
+        self.changes.get(name)
     }
 
     /// The rows of a table that came and went from one version to another; nothing if there is no such table.

@@ -25,6 +25,7 @@ mod names;
 mod renaming;
 mod scan;
 mod schema;
+mod sequence;
 mod skip;
 mod snapshot;
 mod supported;

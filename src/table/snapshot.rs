@@ -7,10 +7,11 @@ use deltalake::kernel::{Metadata, Protocol};
 use deltalake::table::state::DeltaTableState;
 use futures::StreamExt;
 
+use super::change::Definition;
 use super::checkpoint::{last_checkpoint, transactions_at};
 use super::commit::NEVER;
 use super::error::log_error;
-use super::{DataFile, Design, TableError, Tables};
+use super::{Change, DataFile, Design, TableError, Tables};
 use crate::base::{TableName, TableVersion};
 use crate::lake::layout;
 
@@ -47,6 +48,40 @@ impl Snapshot {
             metadata: snapshot.metadata().clone(),
             protocol: snapshot.protocol().clone(),
             design: Design::of(&plain(snapshot.metadata()), &plain(snapshot.protocol())),
+        })
+    }
+
+    /// The table as it would be after `change`.
+    pub(super) fn after(change: &Change) -> Result<Self, TableError> {
+        let base = change.base.as_deref();
+        let read_back = |error: serde_json::Error| {
+            TableError::Rows(datafusion::error::DataFusionError::External(Box::new(error)))
+        };
+        let (metadata, protocol) = match (&change.definition, base) {
+            (Definition::Restored { metadata, protocol }, _) => ((**metadata).clone(), (**protocol).clone()),
+            (Definition::Same, Some(base)) => (base.metadata.clone(), base.protocol.clone()),
+            (_, base) => {
+                let (id, created) = match base {
+                    Some(base) => (base.id(), base.metadata.created_time()),
+                    // The table's identity is only given when it is published.
+                    None => ("00000000-0000-0000-0000-000000000000", None),
+                };
+                let metadata = change.design.metadata_action(&change.table, id, created);
+                let protocol = change.design.protocol_action();
+                (
+                    serde_json::from_value(metadata["metaData"].clone()).map_err(read_back)?,
+                    serde_json::from_value(protocol["protocol"].clone()).map_err(read_back)?,
+                )
+            }
+        };
+        Ok(Self {
+            table: change.table.clone(),
+            version: change.version(),
+            schema: change.schema.clone(),
+            files: change.files(),
+            metadata,
+            protocol,
+            design: change.design.clone(),
         })
     }
 

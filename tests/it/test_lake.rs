@@ -325,6 +325,7 @@ pub(crate) fn told(built: &Built) -> String {
                     sample.origins.iter().map(|o| format!(" {}:{}", o.file, o.line)).collect();
                 format!("FAIL {}{}", sample.count_words(), from.join(""))
             }
+            Verdict::Partly(_, error) => format!("SOME BATCHES FAILED {error}"),
             Verdict::Broken(error) => format!("ERROR {error}"),
             Verdict::Skipped { because } => format!("skipped, `{because}` failed"),
         };

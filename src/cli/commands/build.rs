@@ -11,8 +11,8 @@ use crate::cli::args::{BuildArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
 use crate::lakehouse::{
-    BuildRequest, Built, FileAccount, Lakehouse, Outcome, Purpose, Sample, StepReport, Verdict, Visibility,
-    step_json,
+    BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Sample, StepReport, Verdict,
+    Visibility, step_json,
 };
 use crate::repl::{Format, ShowOptions, show};
 
@@ -24,7 +24,9 @@ pub(crate) async fn run(
     ui: &Ui,
 ) -> Result<ExitCode> {
     let is_retry = purpose.is_none();
+    let defer = args.deferral.read(&args.selection)?;
     let request = BuildRequest {
+        defer,
         select: args.selection.include()?,
         exclude: args.selection.exclude()?,
         earlier: args.selection.earlier()?,
@@ -36,21 +38,27 @@ pub(crate) async fn run(
         wait: args.wait,
         full_refresh: args.full_refresh,
         store_failures: args.store_failures,
+        empty: args.empty,
+        sample: args.sample,
         fail_fast: args.fail_fast,
+        batches: Default::default(),
         event_time: (args.event_time_start, args.event_time_end),
-        publish: args.publish,
+        publish: PublishMode::All,
         threads: args.threads,
     };
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
-    let request = if is_retry { again(&lakehouse, request)? } else { request };
-    let built = or_interrupted(lakehouse.build(&request, ui), ui).await?;
+    let mut request = if is_retry { again(&lakehouse, request)? } else { request };
+    request.publish = args.publish.unwrap_or_else(|| usual(request.purpose));
+    let built = or_interrupted(Box::pin(lakehouse.build(&request, ui)), ui).await?;
     ui.settle();
     built.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     if args.format == ReportFormat::Json {
         print_json(&as_json(&built))?;
     }
-    for step in
-        built.steps.iter().filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_)))
+    for step in built
+        .steps
+        .iter()
+        .filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_) | Verdict::Partly(..)))
     {
         failure(step, ui).await;
     }
@@ -58,23 +66,30 @@ pub(crate) async fn run(
     Ok(if built.is_well() { ExitCode::SUCCESS } else { ExitCode::from(exit_code(&built)) })
 }
 
+/// What is published if not everything is well and nobody says: a build is all or nothing, dbt's other verbs go model
+/// by model.
+fn usual(purpose: Purpose) -> PublishMode {
+    if purpose == Purpose::Build { PublishMode::All } else { PublishMode::Passing }
+}
+
 /// The request for what the last run left.
 fn again(lakehouse: &Lakehouse, request: BuildRequest) -> Result<BuildRequest> {
-    let (command, only) = lakehouse.unfinished()?;
-    let purpose = match command.as_str() {
+    let left = lakehouse.unfinished()?;
+    let purpose = match left.command.as_str() {
         "run" => Purpose::Run,
         "test" => Purpose::Test,
         "seed" => Purpose::Seed,
         "snapshot" => Purpose::Snapshot,
         _ => Purpose::Build,
     };
-    Ok(BuildRequest { purpose, only: Some(only), ..request })
+    Ok(BuildRequest { purpose, only: Some(left.nodes), batches: left.batches, ..request })
 }
 
 /// 1 if data broke a promise; 2 if the only thing wrong is the project.
 fn exit_code(built: &Built) -> u8 {
     let broken = built.steps.iter().filter_map(|step| match &step.verdict {
         Verdict::Broken(error) => Some(error.kind().exit_code()),
+        Verdict::Partly(..) => Some(1),
         Verdict::Failed(_) => Some(1),
         _ => None,
     });
@@ -84,7 +99,7 @@ fn exit_code(built: &Built) -> u8 {
 /// What there is to say of a step that went wrong: the rows and where they are from, or the error.
 async fn failure(step: &StepReport, ui: &Ui) {
     match &step.verdict {
-        Verdict::Broken(error) => ui.diagnostic(&**error),
+        Verdict::Broken(error) | Verdict::Partly(_, error) => ui.diagnostic(&**error),
         Verdict::Failed(sample) => {
             ui.line("");
             let head = format!("FAILED  {}  {}", step.name, sample.count_words());
@@ -133,7 +148,7 @@ fn summary(built: &Built, ui: &Ui) {
         (count(|verdict| matches!(verdict, Verdict::Warned(_))), "warned"),
         (count(|verdict| matches!(verdict, Verdict::Failed(_))), "failed"),
     ];
-    let broken = count(|verdict| matches!(verdict, Verdict::Broken(_)));
+    let broken = count(|verdict| matches!(verdict, Verdict::Broken(_) | Verdict::Partly(..)));
     let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
     let rows: u64 =
         built.landed.iter().flat_map(|report| report.accounts()).map(|account| account.read).sum();
@@ -217,7 +232,7 @@ fn next(built: &Built, ui: &Ui) {
     let failed: Vec<&str> = built
         .steps
         .iter()
-        .filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_)))
+        .filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_) | Verdict::Partly(..)))
         .map(|step| step.name.as_str())
         .collect();
     let Some(first) = failed.first() else { return };

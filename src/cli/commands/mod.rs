@@ -2,11 +2,13 @@
 
 pub(super) mod build;
 pub(super) mod clean;
+pub(super) mod clone;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod land;
 pub(super) mod ls;
 pub(super) mod maintain;
+pub(super) mod operation;
 pub(super) mod plan;
 pub(super) mod releases;
 pub(super) mod rollback;

@@ -13,8 +13,10 @@ use crate::repl::{ShowOptions, show as show_rows, terminal_width};
 pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
-    let earlier = args.selection.earlier()?;
-    let studied = Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref())).await?;
+    let (earlier, defer) = (args.selection.earlier()?, args.deferral.read(&args.selection)?);
+    let studied =
+        Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
+            .await?;
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
     let shown = !include.is_empty() || args.inline.is_some();
@@ -35,7 +37,7 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
 pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
-    let earlier = args.selection.earlier()?;
+    let (earlier, defer) = (args.selection.earlier()?, args.deferral.read(&args.selection)?);
     if include.is_empty() && args.inline.is_none() {
         return Err(crate::base::Error::user(
             "elt::show",
@@ -43,7 +45,9 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
             "name a node, `elt show --select orders`, or a query, `elt show --inline \"select 1\"`",
         ));
     }
-    let studied = Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref())).await?;
+    let studied =
+        Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
+            .await?;
     studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
     for id in &studied.picked {
         let node = studied.node(id);
@@ -111,7 +115,7 @@ pub(crate) async fn deps(place: &Place, world: World, ui: &Ui) -> Result<ExitCod
 /// Says what elt would work with.
 pub(crate) async fn debug(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let studied = Box::pin(lakehouse.study(&[], &[], &Earlier::default(), None)).await?;
+    let studied = Box::pin(lakehouse.study(&[], &[], &Earlier::default(), None, None)).await?;
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     let (project, releases) = (&studied.compiled.project, lakehouse.releases(1).await?);
     let newest = releases.first().map_or("none yet".to_owned(), |release| release.number.to_string());

@@ -9,6 +9,7 @@ use minijinja::{Error, State, Value};
 use serde_json::Value as Json;
 
 use crate::base::{TableName, did_you_mean};
+use crate::project::Edition;
 
 use super::call::Call;
 use super::macros::MacroValue;
@@ -207,6 +208,13 @@ pub(super) fn model(scope: &Arc<Scope>) -> Value {
         "columns": {},
         "description": "",
         "raw_code": "",
+        "batch": subject.batch.as_ref().map(|batch| serde_json::json!({
+            "id": batch.id(),
+            "event_time_start": batch.start.format("%Y-%m-%d %H:%M:%S%:z").to_string(),
+            "event_time_end": batch.end.format("%Y-%m-%d %H:%M:%S%:z").to_string(),
+        })),
+        "version": subject.edition.as_ref().map(|edition| Edition::written(&edition.version)),
+        "latest_version": subject.edition.as_ref().map(|edition| Edition::written(&edition.latest)),
         "tags": subject.config.get("tags").cloned().unwrap_or_else(|| Json::Array(Vec::new())),
     }))
 }

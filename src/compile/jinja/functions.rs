@@ -21,6 +21,7 @@ use super::convert::{
 use super::lake::{
     columns_in_query, columns_in_relation, drop_relation, execute, get_relation, list_relations,
     load_relation, load_result, missing_columns, refuse, run_query, schema_exists, statement, store_result,
+    truncate_relation,
 };
 use super::macros;
 use super::mistake::Mistake;
@@ -197,11 +198,11 @@ const PARTS: &[PartSpec] = &[
             ("standardize_grants_dict", |_, call, _| {
                 Ok(call.positional.first().cloned().unwrap_or_default())
             }),
-            ("drop_schema", |scope, _, _| refuse(scope, "adapter.drop_schema()")),
+            ("drop_schema", |scope, _, _| refuse(scope, "adapter.drop_schema()", None)),
             ("drop_relation", drop_relation),
-            ("rename_relation", |scope, _, _| refuse(scope, "adapter.rename_relation()")),
-            ("truncate_relation", |scope, _, _| refuse(scope, "adapter.truncate_relation()")),
-            ("load_dataframe", |scope, _, _| refuse(scope, "adapter.load_dataframe()")),
+            ("rename_relation", |scope, _, _| refuse(scope, "adapter.rename_relation()", None)),
+            ("truncate_relation", truncate_relation),
+            ("load_dataframe", |scope, _, _| refuse(scope, "adapter.load_dataframe()", None)),
         ],
     },
 ];
@@ -219,6 +220,9 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
     if let Some(part) = part(scope, name) {
         return Some(part);
     }
+    if let Some(value) = scope.subject.given.get(name) {
+        return Some(values::from_json(value));
+    }
     let given = &scope.given;
     Some(match name {
         "this" => this(scope),
@@ -226,7 +230,8 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
         "model" | "node" => model(scope),
         "execute" => scope.is_execution().into(),
         "flags" => values::from_json(&serde_json::json!({
-            "FULL_REFRESH": given.full_refresh, "WHICH": given.command, "STORE_FAILURES": false, "EMPTY": false,
+            "FULL_REFRESH": given.full_refresh, "WHICH": given.command, "STORE_FAILURES": given.store_failures,
+            "EMPTY": given.empty,
             "INDIRECT_SELECTION": "eager", "FAIL_FAST": false, "USE_COLORS": false, "DEBUG": false,
             "WARN_ERROR": false, "PRINT": true, "PARTIAL_PARSE": false, "INTROSPECT": true,
         })),
@@ -256,7 +261,9 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
             let envs = given.env.iter().filter(|(name, _)| name.starts_with("DBT_ENV_CUSTOM_ENV_"));
             values::dict(envs.map(|(name, value)| (name.as_str().into(), value.as_str().into())))
         }
-        "selected_resources" | "database_schemas" | "schemas" | "results" if !scope.is_execution() => {
+        "selected_resources" | "database_schemas" | "schemas" | "results"
+            if !scope.is_execution() || scope.subject.resource_type == "operation" =>
+        {
             values::list([])
         }
         "pre_hooks" | "post_hooks" => values::list([]),

@@ -211,12 +211,33 @@ pub(super) fn drop_relation(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '
         scope.recorded().drops_itself = true;
         return Ok(Value::from(""));
     }
-    refuse(scope, "adapter.drop_relation()")
+    let Some(relation) = relation else { return refuse(scope, "adapter.drop_relation()", None) };
+    let is_view = relation.name().is_some_and(|name| {
+        let known = lookup(scope).ok().flatten().map(|lake| lake.names()).unwrap_or_default();
+        known.iter().any(|(other, is_view)| other == name && *is_view)
+    });
+    let kind = if is_view { "view" } else { "table" };
+    refuse(scope, "adapter.drop_relation()", Some(format!("drop {kind} if exists {relation}")))
 }
 
-/// What would change the lake: nothing while parsing, refused after it.
-pub(super) fn refuse(scope: &Arc<Scope>, what: &str) -> Result<Value, Error> {
+/// `adapter.truncate_relation(relation)`
+pub(super) fn truncate_relation(
+    scope: &Arc<Scope>,
+    call: &Call,
+    _: &mut State<'_, '_>,
+) -> Result<Value, Error> {
+    let sql = call.get(0, "relation").map(|relation| format!("truncate table {relation}"));
+    refuse(scope, "adapter.truncate_relation()", sql)
+}
+
+/// What would change the lake: nothing while parsing; `sql` where a template may write, in an operation;
+/// refused elsewhere.
+pub(super) fn refuse(scope: &Arc<Scope>, what: &str, sql: Option<String>) -> Result<Value, Error> {
     if !scope.is_execution() {
+        return Ok(Value::from(""));
+    }
+    if let (Some(lake), Some(sql)) = (lookup(scope)?.filter(|lake| lake.can_write()), sql) {
+        ask(lake, what, &sql)?;
         return Ok(Value::from(""));
     }
     Err(Mistake::unsupported(

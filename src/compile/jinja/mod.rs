@@ -45,7 +45,7 @@ use mistake::Origins;
 use prepare::Prepared;
 pub(super) use relation::Relation;
 use scope::Root;
-pub(super) use scope::{Given, Overrides, Phase, RefCall, Scope, SourceCall, Subject};
+pub(super) use scope::{Given, Overrides, Phase, Recorded, RefCall, Scope, SourceCall, Subject};
 pub use yaml::YamlRenderer;
 
 /// The macros and generic tests that ship with elt: plain files, so that who knows SQL can read and change them.

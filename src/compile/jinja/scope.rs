@@ -13,7 +13,7 @@ use minijinja::value::{Enumerator, Object};
 use serde_json::Value as Json;
 
 use crate::base::TableName;
-use crate::project::Target;
+use crate::project::{Edition, Target};
 
 use super::answers::HERE;
 use super::blocks::MacroBlock;
@@ -21,6 +21,7 @@ use super::functions;
 use super::macros::{INTERNAL, MacroLibrary, MacroValue};
 use super::relation::Relation;
 use super::values;
+use crate::compile::batch::Window;
 use crate::compile::lookup::Lookup;
 
 /// What every template of a project is given.
@@ -36,6 +37,8 @@ pub(crate) struct Given {
     pub(crate) graph: Arc<OnceLock<Value>>,
     pub(crate) env: Arc<BTreeMap<String, String>>,
     pub(crate) full_refresh: bool,
+    pub(crate) empty: bool,
+    pub(crate) store_failures: bool,
     pub(crate) run_id: String,
     pub(crate) run_started_at: DateTime<Utc>,
 }
@@ -49,9 +52,15 @@ pub(crate) struct Subject {
     pub(crate) resource_type: &'static str,
     pub(crate) path: String,
     pub(crate) fqn: Vec<String>,
+    /// Which version of a model it is, if there are several.
+    pub(crate) edition: Option<Edition>,
+    /// The batch that is built, of a microbatch model.
+    pub(crate) batch: Option<Window>,
     /// What `this` is.
     pub(crate) this: Option<TableName>,
     pub(crate) config: BTreeMap<String, Json>,
+    /// Names that it has besides: those of a hook at the end of a run.
+    pub(crate) given: BTreeMap<String, Json>,
     /// What is put in the place of macros and vars, in a unit test.
     pub(crate) overrides: Option<Arc<Overrides>>,
 }

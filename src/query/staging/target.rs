@@ -51,11 +51,10 @@ impl Target {
                 "write to the table that it reads",
             ));
         }
-        let Some(version) = scope.pins().tables.get(&table).copied() else {
+        let Some(base) = scope.base(&table).await? else {
             let missing = SqlMistake::new("elt::sql::no_such_table", format!("there is no table `{table}`"));
             return Err(crate::query::describe::no_such_table(session, &table.to_string(), missing).into());
         };
-        let base = scope.tables().snapshot(&table, version).await?;
         let alias = alias.unwrap_or_else(|| Ident::with_quote('"', table.table()));
         Ok(Self { name: table, base, alias })
     }

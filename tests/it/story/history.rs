@@ -162,37 +162,37 @@ async fn rows_are_put_in_as_the_strategy_says() {
     incremental_strategy='delete+insert', unique_key='day'
     build: m created (3 added)
     build: release 1
-    build: m rows replaced (5 added)
+    build: m rows replaced (3 added, 1 removed)
     build: release 2
     sql: 1 1 a | 1 7 b | 2 1 a | 3 2 b | 4 2 b
     incremental_strategy='insert_overwrite', partition_by='day'
     build: m created (3 added)
     build: release 1
-    build: m rows replaced (5 added)
+    build: m rows replaced (3 added, 1 removed)
     build: release 2
     sql: 1 1 a | 1 7 b | 2 1 a | 3 2 b | 4 2 b
     incremental_strategy='merge', unique_key='id', merge_update_columns=['n']
     build: m created (3 added)
     build: release 1
-    build: m merged (4 added)
+    build: m merged (1 added, 2 updated)
     build: release 2
     sql: 1 1 b | 2 1 a | 3 2 b | 4 2 b
     incremental_strategy='merge', unique_key='id', merge_exclude_columns=['n']
     build: m created (3 added)
     build: release 1
-    build: m merged (4 added)
+    build: m merged (1 added, 2 updated)
     build: release 2
     sql: 1 7 a | 2 1 a | 3 2 a | 4 2 b
     incremental_strategy='merge', unique_key='id', incremental_predicates=['DBT_INTERNAL_DEST.day > 1']
     build: m created (3 added)
     build: release 1
-    build: m merged (5 added)
+    build: m merged (2 added, 1 updated)
     build: release 2
     sql: 1 1 a | 1 7 b | 2 1 a | 3 2 b | 4 2 b
     incremental_strategy='append', on_schema_change='sync_all_columns'
     build: m created (3 added)
     build: release 1
-    build: m appended (6 added)
+    build: m appended (3 added)
     build: release 2
     sql: 1 1 a | 1 7 b | 2 1 a | 3 2 a | 3 2 b | 4 2 b
     ");
@@ -224,7 +224,7 @@ async fn a_microbatch_builds_its_window_again() {
     build: release 1
     sql: 2 | 3
     build: events loaded (3 added)
-    build: daily rows replaced (2 added)
+    build: daily rows replaced (2 added, 2 removed)
     build: release 2
     sql: 22 | 33
     ");

@@ -8,6 +8,7 @@ mod cloning; // files that two tables have, and files that become one
 mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
+mod dbt_projects; // versions, named selections, operations, batches
 mod due; // what a build leaves alone
 mod edits;
 mod first_day; // a broken row, and what does not happen then

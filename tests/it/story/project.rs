@@ -73,5 +73,5 @@ async fn a_version_of_a_model_is_not_taken_for_the_model() {
     lake.write("models/a.sql", "select 1 as id");
     lake.write("models/b.sql", "select * from {{ ref('a', v=2) }}");
     let error = lake.try_build(&BuildRequest::default()).await.unwrap_err();
-    assert!(error.to_string().contains("model versions are not supported: `v=2`"), "{error}");
+    assert!(error.to_string().contains("refers to version 2 of `a`, which is not there"), "{error}");
 }

@@ -135,7 +135,7 @@ async fn a_template_reads_what_the_build_has_made_so_far() {
 }
 
 #[tokio::test]
-async fn hooks_may_read_and_may_not_write() {
+async fn hooks_read_and_what_has_no_place_in_a_lake_is_left_out() {
     let lake = TestLake::new();
     lake.write("dbt_project.yml", "name: test\non-run-end: ['grant select on all to public', 'select 1']\n");
     lake.write(
@@ -143,11 +143,11 @@ async fn hooks_may_read_and_may_not_write() {
         "{{ config(post_hook=['select count(*) from {{ this }}', 'analyze {{ this }}']) }} select 1 as id",
     );
     lake.build().await;
-    lake.write("models/m.sql", "{{ config(post_hook='delete from {{ this }}') }} select 1 as id");
+    lake.write("models/m.sql", "{{ config(post_hook='drop table {{ this }}') }} select 1 as id");
     lake.try_build(&BuildRequest::default()).await.unwrap_err();
     assert_snapshot!(lake.story(), @"
     build: m view (no rows)
     build: release 1
-    build: not supported: a hook of `m` that runs `delete from main.m …`
+    build: not supported: a hook of `m` that runs `drop table main.m …`
     ");
 }

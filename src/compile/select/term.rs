@@ -1,11 +1,10 @@
-//! Which nodes does a selector mean?
+//! Which nodes does one term of a selector mean?
 //!
-//! dbt's grammar: `[@][n+][method:]value[+n]`; a blank joins, a comma intersects. A selected model
-//! brings the tests on it ("eager"): a test is selected with any of its parents.
+//! `[@][n+][method:]value[+n]`: what the method finds by the value, and around that as much of the graph as
+//! `+` and `@` ask for.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use glob::{MatchOptions, Pattern};
 use serde_json::Value;
@@ -13,26 +12,21 @@ use serde_json::Value;
 use crate::base::{Diagnostic, did_you_mean};
 use crate::project::texts;
 
-use super::graph::reach;
-use super::manifest::Manifest;
-use super::node::{Node, NodeId, NodeKind, TestKind};
-
-/// One `--select` or `--exclude`: a union of intersections of terms.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Selector {
-    text: String,
-    union: Vec<Vec<Term>>,
-}
+use super::{Earlier, wrong};
+use crate::compile::graph::reach;
+use crate::compile::manifest::{DocumentNode, Manifest};
+use crate::compile::node::{Node, NodeId, NodeKind, TestKind};
+use crate::compile::state;
 
 /// `[@][n+][method:]value[+n]`.
 #[derive(Clone, Debug, PartialEq)]
-struct Term {
+pub(super) struct Term {
     /// `@`: with all descendants, and all that those need.
-    with_needs_of_descendants: bool,
-    ancestors: usize,
-    descendants: usize,
+    pub(super) with_needs_of_descendants: bool,
+    pub(super) ancestors: usize,
+    pub(super) descendants: usize,
     method: Method,
-    value: String,
+    pub(super) value: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,9 +53,13 @@ enum Method {
     State,
     /// `result:error`, of an earlier run.
     Result,
+    /// `source_status:fresher`, compared with an earlier look at the sources.
+    SourceStatus,
+    /// `version:latest`
+    Version,
 }
 
-const METHODS: [&str; 19] = [
+const METHODS: [&str; 22] = [
     "fqn",
     "tag",
     "path",
@@ -81,46 +79,13 @@ const METHODS: [&str; 19] = [
     "saved_query",
     "state",
     "result",
+    "source_status",
+    "version",
+    "selector",
 ];
-const METHODS_NOT_YET: [&str; 3] = ["source_status", "version", "selector"];
-
-/// What a selection may be compared with: an earlier state of the project, and an earlier run.
-#[derive(Clone, Debug, Default)]
-pub struct Earlier {
-    /// `manifest.json` of that state.
-    pub manifest: Option<Value>,
-    /// `run_results.json` of that run.
-    pub results: Option<Value>,
-}
-
-impl FromStr for Selector {
-    type Err = Diagnostic;
-
-    /// Reads a selector.
-    ///
-    /// # Errors
-    /// If it is empty, or names a method elt does not have.
-    fn from_str(text: &str) -> Result<Self, Diagnostic> {
-        let union: Result<Vec<Vec<Term>>, Diagnostic> = text
-            .split_whitespace()
-            .map(|part| part.split(',').map(|term| Term::read(term, text)).collect())
-            .collect();
-        let union = union?;
-        if union.is_empty() {
-            return Err(wrong(text, "it is empty"));
-        }
-        Ok(Self { text: text.trim().to_owned(), union })
-    }
-}
-
-impl fmt::Display for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
 
 impl Term {
-    fn read(written: &str, whole: &str) -> Result<Self, Diagnostic> {
+    pub(super) fn read(written: &str, whole: &str) -> Result<Self, Diagnostic> {
         let rest = written.strip_prefix('@');
         let with_needs_of_descendants = rest.is_some();
         let (ancestors, rest) = leading_plus(rest.unwrap_or(written));
@@ -139,18 +104,27 @@ impl Term {
     }
 
     /// The nodes the term means, with what its `+` and `@` add.
-    fn select(&self, manifest: &Manifest, earlier: &Earlier) -> Result<BTreeSet<NodeId>, Diagnostic> {
+    pub(super) fn select(
+        &self,
+        manifest: &Manifest,
+        earlier: &Earlier,
+    ) -> Result<BTreeSet<NodeId>, Diagnostic> {
         let named = self.named(manifest, earlier)?;
         if named.is_empty() && self.must_match() {
             return Err(self.not_found(manifest));
         }
         let mut selected = named.clone();
+        if self.ancestors == 0 && self.descendants == 0 && !self.with_needs_of_descendants {
+            return Ok(selected);
+        }
+        let (parents, children) = manifest.with_documents();
         for id in &named {
-            selected.extend(reach(id, &manifest.parents, self.ancestors));
-            selected.extend(reach(id, &manifest.children, self.descendants));
+            selected.extend(reach(id, &parents, self.ancestors));
+            selected.extend(reach(id, &children, self.descendants));
             if self.with_needs_of_descendants {
-                let descendants = manifest.descendants(id);
-                selected.extend(descendants.iter().flat_map(|id| manifest.ancestors(id)));
+                let descendants = reach(id, &children, usize::MAX);
+                selected.extend(descendants.iter().flat_map(|id| reach(id, &parents, usize::MAX)));
+                selected.extend(reach(id, &parents, usize::MAX));
                 selected.extend(descendants);
             }
         }
@@ -165,13 +139,11 @@ impl Term {
         };
         match &self.method {
             Method::Document(kind) => {
-                let those =
-                    manifest.documents.iter().filter(|d| d.kind == *kind && glob(&self.value, &d.name));
-                Ok(those
-                    .flat_map(|document| document.depends_on.iter())
-                    .filter(|id| manifest.nodes.contains_key(id))
-                    .cloned()
-                    .collect())
+                let is_named = |document: &&DocumentNode| {
+                    let full = format!("{}.{}", document.package, document.name);
+                    document.kind == *kind && (glob(&self.value, &document.name) || glob(&self.value, &full))
+                };
+                Ok(manifest.documents.iter().filter(is_named).map(|document| document.id.clone()).collect())
             }
             Method::State => {
                 let Some(before) = &earlier.manifest else {
@@ -181,12 +153,12 @@ impl Term {
                     )
                     .help("give the folder of an earlier manifest.json: `--state DIR`"));
                 };
-                if !super::state::KINDS.contains(&self.value.as_str()) {
+                if !state::KINDS.contains(&self.value.as_str()) {
                     return Err(wrong(&format!("state:{}", self.value), "this is no state")
-                        .help(format!("use one of: {}", super::state::KINDS.join(", ")))
-                        .maybe_help(did_you_mean(&self.value, super::state::KINDS)));
+                        .help(format!("use one of: {}", state::KINDS.join(", ")))
+                        .maybe_help(did_you_mean(&self.value, state::KINDS)));
                 }
-                Ok(by(&|node| super::state::is(&self.value, node, manifest, before)))
+                Ok(by(&|node| state::is(&self.value, node, manifest, before)))
             }
             Method::Result => {
                 let Some(results) = &earlier.results else {
@@ -203,8 +175,46 @@ impl Term {
                     .collect();
                 Ok(by(&|node| ids.contains(node.id.as_str())))
             }
-            _ => Ok(by(&|node| self.matches(node))),
+            Method::SourceStatus => {
+                let fresher = self.fresher(earlier)?;
+                Ok(by(&|node| fresher.contains(node.id.as_str())))
+            }
+            Method::Version if !VERSIONS.contains(&self.value.as_str()) => {
+                Err(wrong(&format!("version:{}", self.value), "this is no kind of version")
+                    .help(format!("use one of: {}", VERSIONS.join(", ")))
+                    .maybe_help(did_you_mean(&self.value, VERSIONS)))
+            }
+            _ => {
+                let mut named = by(&|node| self.matches(node));
+                let documents = manifest.documents.iter().filter(|document| self.matches_document(document));
+                named.extend(documents.map(|document| document.id.clone()));
+                Ok(named)
+            }
         }
+    }
+
+    /// The sources that have newer rows than at the earlier look.
+    fn fresher(&self, earlier: &Earlier) -> Result<BTreeSet<String>, Diagnostic> {
+        let whole = format!("source_status:{}", self.value);
+        if self.value != "fresher" {
+            return Err(wrong(&whole, "this is no status of a source").help("write `source_status:fresher`"));
+        }
+        let (Some(before), Some(now)) = (&earlier.sources, &earlier.sources_now) else {
+            return Err(wrong(&whole, "there are no two looks at the sources to compare").help(
+                "run `elt source freshness`, and give the folder of an earlier sources.json: `--state DIR`",
+            ));
+        };
+        let newest = |of: &Value, id: &str| {
+            let mut results = of.get("results").and_then(Value::as_array).into_iter().flatten();
+            let one = results.rfind(|one| one.get("unique_id").and_then(Value::as_str) == Some(id))?;
+            one.get("max_loaded_at").and_then(Value::as_str).map(str::to_owned)
+        };
+        let results = now.get("results").and_then(Value::as_array).into_iter().flatten();
+        let ids = results.filter_map(|one| one.get("unique_id")?.as_str());
+        // Instants of one format are ordered as texts are.
+        let is_fresher =
+            |id: &&str| newest(now, id).is_some_and(|at| newest(before, id).is_none_or(|b| at > b));
+        Ok(ids.filter(is_fresher).map(str::to_owned).collect())
     }
 
     /// Whether a value that matches nothing is a slip rather than an empty set.
@@ -218,6 +228,8 @@ impl Term {
                 | Method::State
                 | Method::Result
                 | Method::Access
+                | Method::SourceStatus
+                | Method::Version
         );
         names_something && !self.value.contains(['*', '?', '['])
     }
@@ -260,7 +272,24 @@ impl Term {
                 node.materialization().is_some() && own == value
             }
             Method::UnitTest => matches!(node.kind, NodeKind::UnitTest(_)) && glob(value, &node.name),
-            Method::Document(_) | Method::State | Method::Result => false,
+            Method::Version => is_version(value, node),
+            Method::Document(_) | Method::State | Method::Result | Method::SourceStatus => false,
+        }
+    }
+
+    /// Whether an exposure, a metric or the like is meant.
+    fn matches_document(&self, document: &DocumentNode) -> bool {
+        let value = self.value.as_str();
+        match &self.method {
+            Method::Bare if value.contains('/') => matches_path(value, &document.path),
+            Method::Bare if is_file_name(value) => matches_file(value, &document.path),
+            Method::Bare | Method::Fqn => glob(value, &document.name) || begins_fqn(value, &document.fqn),
+            Method::Path => matches_path(value, &document.path),
+            Method::File => matches_file(value, &document.path),
+            Method::Tag => document.tags().iter().any(|tag| glob(value, tag)),
+            Method::Package => glob(value, &document.package),
+            Method::ResourceType => glob(value, document.kind),
+            _ => false,
         }
     }
 
@@ -306,10 +335,8 @@ impl Method {
             ("saved_query", false) => Self::Document("saved_query"),
             ("state", false) => Self::State,
             ("result", false) => Self::Result,
-            (method, _) if METHODS_NOT_YET.contains(&method) => {
-                let why = format!("the method `{method}:` is not supported yet");
-                return Err(wrong(whole, &why).help(format!("instead use one of: {}", METHODS.join(", "))));
-            }
+            ("source_status", false) => Self::SourceStatus,
+            ("version", false) => Self::Version,
             (method, _) => {
                 let why = format!("there is no method `{method}:`");
                 return Err(wrong(whole, &why)
@@ -318,53 +345,6 @@ impl Method {
             }
         })
     }
-}
-
-/// The nodes that `include` means (all of them, if it is empty) without those `exclude` means.
-///
-/// # Errors
-/// If a name that holds no wildcard matches nothing. Wildcards may match nothing.
-pub fn select(
-    manifest: &Manifest,
-    include: &[Selector],
-    exclude: &[Selector],
-    earlier: &Earlier,
-) -> Result<BTreeSet<NodeId>, Diagnostic> {
-    let mut selected = match include {
-        [] => manifest.nodes.keys().cloned().collect(),
-        some => union(manifest, some, earlier)?,
-    };
-    let excluded = union(manifest, exclude, earlier)?;
-    selected.retain(|id| !excluded.contains(id));
-    Ok(selected)
-}
-
-fn union(
-    manifest: &Manifest,
-    selectors: &[Selector],
-    earlier: &Earlier,
-) -> Result<BTreeSet<NodeId>, Diagnostic> {
-    let mut all = BTreeSet::new();
-    for terms in selectors.iter().flat_map(|selector| &selector.union) {
-        let mut both: Option<BTreeSet<NodeId>> = None;
-        for term in terms {
-            // Each term brings its tests before it is intersected, so that `orders,test_name:unique` works.
-            let selected = with_tests(manifest, term.select(manifest, earlier)?);
-            both = Some(match both {
-                Some(before) => before.intersection(&selected).cloned().collect(),
-                None => selected,
-            });
-        }
-        all.extend(both.unwrap_or_default());
-    }
-    Ok(all)
-}
-
-/// Adds the tests that any of `selected` is a parent of.
-fn with_tests(manifest: &Manifest, mut selected: BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-    let tests: Vec<NodeId> = selected.iter().flat_map(|id| manifest.tests_of(id)).collect();
-    selected.extend(tests);
-    selected
 }
 
 /// `3+rest` or `+rest`; the number of generations and the rest.
@@ -403,11 +383,34 @@ fn matches_fqn(value: &str, node: &Node) -> bool {
     if glob(value, &node.name) {
         return true;
     }
+    if let Some(edition) = &node.edition
+        && (value == edition.shown(&node.name) || value == edition.file_name(&node.name))
+    {
+        return true;
+    }
+    begins_fqn(value, &node.fqn)
+}
+
+/// Whether `value` is the beginning of `fqn`, with its package or without.
+fn begins_fqn(value: &str, fqn: &[String]) -> bool {
     let wanted: Vec<&str> = value.split('.').collect();
     let begins = |fqn: &[String]| {
         wanted.len() <= fqn.len() && wanted.iter().zip(fqn).all(|(wanted, part)| glob(wanted, part))
     };
-    begins(&node.fqn) || begins(node.fqn.get(1..).unwrap_or_default())
+    begins(fqn) || begins(fqn.get(1..).unwrap_or_default())
+}
+
+/// Kinds of versions.
+const VERSIONS: [&str; 4] = ["latest", "prerelease", "old", "none"];
+
+fn is_version(kind: &str, node: &Node) -> bool {
+    let Some(edition) = &node.edition else { return kind == "none" && node.materialization().is_some() };
+    match kind {
+        "latest" => edition.is_latest(),
+        "prerelease" => edition.age() == Ordering::Greater,
+        "old" => edition.age() == Ordering::Less,
+        _ => false,
+    }
 }
 
 fn matches_path(value: &str, path: &str) -> bool {
@@ -454,9 +457,4 @@ fn sources(manifest: &Manifest) -> BTreeSet<&str> {
         _ => None,
     });
     of.flatten().collect()
-}
-
-fn wrong(text: &str, why: &str) -> Diagnostic {
-    Diagnostic::error("elt::selector", format!("`{text}` is not a selector: {why}"))
-        .help("a selector is like `orders`, `+orders`, `tag:daily`, `path:models/staging`, `a,b`")
 }

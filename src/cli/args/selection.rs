@@ -1,0 +1,153 @@
+//! What of the project is meant, and against what is it held?
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use crate::base::{Diagnostic, Error, Result};
+use crate::lakehouse::{Defer, Earlier, Indirect, Selector};
+
+/// Which nodes of the project.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(in crate::cli) struct Selection {
+    /// Only these nodes: `orders`, `+orders`, `orders+`, `tag:nightly`, `path:models/marts`
+    #[arg(long, short, value_name = "SELECTOR", num_args = 1.., alias = "models", short_alias = 'm')]
+    select: Vec<String>,
+    /// Not these
+    #[arg(long, value_name = "SELECTOR", num_args = 1..)]
+    exclude: Vec<String>,
+    /// The definition of this name in selectors.yml
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["select", "exclude"])]
+    selector: Option<String>,
+    /// Which tests a selected node brings: eager (all that read it), cautious, buildable or empty [default: eager]
+    #[arg(long, value_name = "WHICH", env = "DBT_INDIRECT_SELECTION", hide_env = true)]
+    indirect_selection: Option<Indirect>,
+    /// Folder with the manifest.json or run_results.json that `state:` and `result:` compare with
+    #[arg(long, value_name = "DIR", env = "DBT_STATE", hide_env = true)]
+    state: Option<PathBuf>,
+    /// Only nodes of this kind: model, seed, snapshot, test, unit_test, source (can be repeated)
+    #[arg(long = "resource-type", visible_alias = "resource-types", value_name = "KIND")]
+    pub(in crate::cli) resource_types: Vec<String>,
+    /// No nodes of this kind
+    #[arg(long = "exclude-resource-type", alias = "exclude-resource-types", value_name = "KIND")]
+    pub(in crate::cli) exclude_resource_types: Vec<String>,
+}
+
+impl Selection {
+    pub(in crate::cli) fn include(&self) -> Result<Vec<Selector>> {
+        let written = selectors(&self.select)?;
+        let included = written.into_iter().chain(self.selector.iter().map(|name| Selector::named(name)));
+        Ok(match self.indirect_selection {
+            Some(indirect) => included.map(|selector| selector.bringing(indirect)).collect(),
+            None => included.collect(),
+        })
+    }
+
+    /// What `state:` and `result:` compare with.
+    pub(in crate::cli) fn earlier(&self) -> Result<Earlier> {
+        let Some(folder) = &self.state else { return Ok(Earlier::default()) };
+        let read = |name: &str| -> Option<serde_json::Value> {
+            serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
+        };
+        let earlier = Earlier {
+            manifest: read("manifest.json"),
+            results: read("run_results.json"),
+            sources: read("sources.json"),
+            sources_now: None,
+        };
+        if earlier.manifest.is_none() && earlier.results.is_none() && earlier.sources.is_none() {
+            return Err(Error::user(
+                "elt::state",
+                format!(
+                    "{} holds neither a manifest.json nor a run_results.json nor a sources.json",
+                    folder.display()
+                ),
+                "copy the target folder of the run to compare with, and give that folder",
+            ));
+        }
+        Ok(earlier)
+    }
+
+    pub(in crate::cli) fn exclude(&self) -> Result<Vec<Selector>> {
+        selectors(&self.exclude)
+    }
+}
+
+fn selectors(texts: &[String]) -> Result<Vec<Selector>> {
+    let read = |text: &String| text.parse::<Selector>().map_err(|error: Diagnostic| Error::from(error));
+    texts.iter().map(read).collect()
+}
+
+/// What is read of another state instead of being built.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(in crate::cli) struct Deferral {
+    /// Read what is not selected and not there from the state of `--state`
+    #[arg(long, overrides_with = "no_defer", env = "DBT_DEFER", hide_env = true)]
+    defer: bool,
+    #[arg(long, hide = true)]
+    no_defer: bool,
+    /// With --defer, read it from there even where it is there
+    #[arg(long, overrides_with = "no_favor_state", env = "DBT_FAVOR_STATE", hide_env = true)]
+    favor_state: bool,
+    #[arg(long, hide = true)]
+    no_favor_state: bool,
+    /// Folder with the manifest.json that --defer reads, if it is not the one of `--state`
+    #[arg(long, value_name = "DIR", env = "DBT_DEFER_STATE", hide_env = true)]
+    defer_state: Option<PathBuf>,
+}
+
+impl Deferral {
+    /// The state to read from, if it is asked for.
+    pub(in crate::cli) fn read(&self, selection: &Selection) -> Result<Option<Defer>> {
+        if !self.defer || self.no_defer {
+            return Ok(None);
+        }
+        let folder = self.defer_state.as_ref().or(selection.state.as_ref());
+        let manifest = folder.and_then(|folder| {
+            serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).ok()?).ok()
+        });
+        match manifest {
+            Some(manifest) => Ok(Some(Defer { manifest, favor: self.favor_state && !self.no_favor_state })),
+            None => Err(Error::user(
+                "elt::state",
+                match folder {
+                    Some(folder) => format!("{} holds no manifest.json to defer to", folder.display()),
+                    None => "there is no state to defer to".to_owned(),
+                },
+                "give the folder of another state's manifest.json: `--state DIR`",
+            )),
+        }
+    }
+}
+
+/// Flags of dbt that schedulers and scripts pass by habit, and that ask for what elt does anyway or has no use for:
+/// there is no cache to skip, no file of a parse to reuse, nothing that is sent home.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[group(skip)]
+pub(in crate::cli) struct Habits {
+    #[arg(long, global = true, hide = true, overrides_with = "no_partial_parse")]
+    partial_parse: bool,
+    #[arg(long, global = true, hide = true)]
+    no_partial_parse: bool,
+    #[arg(long, global = true, hide = true, overrides_with = "no_static_parser")]
+    static_parser: bool,
+    #[arg(long, global = true, hide = true)]
+    no_static_parser: bool,
+    #[arg(long, global = true, hide = true, overrides_with = "no_populate_cache")]
+    populate_cache: bool,
+    #[arg(long, global = true, hide = true)]
+    no_populate_cache: bool,
+    #[arg(long, global = true, hide = true, overrides_with = "no_cache_selected_only")]
+    cache_selected_only: bool,
+    #[arg(long, global = true, hide = true)]
+    no_cache_selected_only: bool,
+    #[arg(long, global = true, hide = true, overrides_with = "no_send_anonymous_usage_stats")]
+    send_anonymous_usage_stats: bool,
+    #[arg(long, global = true, hide = true)]
+    no_send_anonymous_usage_stats: bool,
+    /// Do not colour what is said
+    #[arg(long, global = true, help_heading = "Place")]
+    pub(in crate::cli) no_use_colors: bool,
+    #[arg(long, global = true, hide = true, overrides_with = "no_use_colors")]
+    use_colors: bool,
+}

@@ -1,0 +1,106 @@
+//! What does a template do that belongs to no node?
+//!
+//! A macro that is run by itself, and the hooks of a whole run. Every name of the project means something to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::document::RunHook;
+use super::hook::{self, Permitted};
+use super::jinja::{Argument, Phase, Recorded, Subject, recorded};
+use super::lookup::Lookup;
+use super::meaning::{Seen, seen};
+use super::render::{Templates, refused};
+use crate::base::{Diagnostic, SourceText, did_you_mean};
+use crate::project::Hook;
+
+impl Templates {
+    fn anywhere(&self, lake: Option<&Arc<dyn Lookup>>) -> Phase {
+        Phase::Compile {
+            refs: seen(&self.all_names.refs, &Seen::All),
+            sources: seen(&self.all_names.sources, &Seen::All),
+            is_incremental: false,
+            lake: lake.cloned(),
+        }
+    }
+
+    /// Renders one hook of the whole run, with the names of `given` besides its own.
+    pub(super) fn run_hook(
+        &self,
+        hook: &Hook,
+        given: &BTreeMap<String, Value>,
+        lake: Option<&Arc<dyn Lookup>>,
+    ) -> Result<(String, Recorded), Diagnostic> {
+        let subject = Subject {
+            name: "on-run".into(),
+            package: hook.package.clone(),
+            resource_type: "operation",
+            given: given.clone(),
+            ..Subject::default()
+        };
+        let scope = self.jinja.scope(subject, self.anywhere(lake));
+        let sql = self.jinja.text(&hook.sql.as_str().into(), &scope, &hook.at)?;
+        Ok((sql, recorded(&scope)))
+    }
+
+    /// Renders the hooks before or after a run; see [`Late`](super::Late).
+    pub(super) fn run_hooks_rendered(
+        &self,
+        which: RunHook,
+        given: &BTreeMap<String, Value>,
+        lake: &Arc<dyn Lookup>,
+    ) -> Result<(Vec<String>, Vec<String>), Diagnostic> {
+        let hooks = match which {
+            RunHook::Start => &self.run_hooks.0,
+            RunHook::End => &self.run_hooks.1,
+        };
+        let (mut statements, mut messages) = (Vec::new(), Vec::new());
+        for hook in hooks {
+            let (sql, seen) = self.run_hook(hook, given, Some(lake))?;
+            messages.extend(seen.messages);
+            match hook::judge(&sql) {
+                Permitted::Nothing => {}
+                Permitted::Reads | Permitted::Writes => statements.push(sql),
+                Permitted::Refused(words) => return Err(refused(&words, &self.project, &hook.at)),
+            }
+        }
+        Ok((statements, messages))
+    }
+
+    /// Runs a macro by itself; see [`Late`](super::Late).
+    pub(super) fn operate(
+        &self,
+        name: &str,
+        arguments: &BTreeMap<String, serde_json::Value>,
+        lake: &Arc<dyn Lookup>,
+    ) -> Result<Vec<String>, Vec<Diagnostic>> {
+        let (package, plain) = match name.split_once('.') {
+            Some((package, plain)) => (Some(package), plain),
+            None => (None, name),
+        };
+        if let Err(nearest) = self.jinja.find_macro(package, plain) {
+            let missing = Diagnostic::error("elt::macro_not_found", format!("there is no macro `{name}`"))
+                .help("define it: `{% macro name(argument) %} … {% endmacro %}` in a file under macros/")
+                .maybe_help(nearest.and_then(|near| did_you_mean(plain, [near.as_str()])));
+            return Err(vec![missing]);
+        }
+        let subject = Subject {
+            id: format!("operation.{}.{plain}", self.project),
+            package: package.unwrap_or(&self.project).to_owned(),
+            name: plain.to_owned(),
+            resource_type: "operation",
+            ..Subject::default()
+        };
+        let scope = self.jinja.scope(subject, self.anywhere(Some(lake)));
+        let arguments: Vec<(String, Argument)> =
+            arguments.iter().map(|(key, value)| (key.clone(), Argument::Json(value.clone()))).collect();
+        let at = SourceText::new("run-operation", name).span(0..name.len());
+        let called = self.jinja.call(package, plain, &arguments, &scope, &at);
+        let seen = recorded(&scope);
+        let warned = seen.warnings.into_iter().map(|text| format!("warning: {text}"));
+        called.map_err(|diagnostic| vec![diagnostic])?;
+        Ok(seen.messages.into_iter().chain(warned).collect())
+    }
+}
