@@ -64,6 +64,7 @@
 //! | make a package's SQL run | `sql/packages/`; macros `elt__…` go before the package's own |
 //! | see whether public dbt projects build | `tests/acceptance/dbt_projects.py` |
 //! | change how a word of SQL is understood | [`query::dialect`] |
+//! | add a function that another engine has | `query/dialect/functions.rs`: a line, if ours can express it |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |
 //! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |

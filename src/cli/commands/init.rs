@@ -20,7 +20,9 @@ const FILES: &[(&str, &str)] = &[
 
 pub(crate) fn run(args: &InitArgs, ui: &Ui) -> Result<ExitCode> {
     let folder = Path::new(&args.name);
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    // `.` is called what its folder is called.
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let name = whole.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let project = name.to_lowercase().replace(['-', ' ', '.'], "_");
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     if project.is_empty()
@@ -30,8 +32,12 @@ pub(crate) fn run(args: &InitArgs, ui: &Ui) -> Result<ExitCode> {
         let help = "use letters, digits and `_`, not starting with a digit: `elt init shop`";
         return Err(Error::user("elt::init::name", format!("`{name}` cannot name a project"), help));
     }
-    if folder.exists() {
-        let help = "choose another name, or work in that folder: a folder with `models/` is a project";
+    let is_hidden = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with('.'))
+    };
+    let is_empty = folder.read_dir().is_ok_and(|mut entries| entries.all(is_hidden));
+    if folder.exists() && !is_empty {
+        let help = "choose another name or an empty folder, or work in that one: a folder with `models/` is a project";
         return Err(Error::user("elt::init::exists", format!("{} is there already", folder.display()), help));
     }
     for (path, text) in FILES {

@@ -53,6 +53,8 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
     Ok(if unread { ExitCode::from(ErrorKind::Data.exit_code()) } else { ExitCode::SUCCESS })
 }
 
+const STOPPED: &str = "stopped; everything published is complete";
+
 /// Lands what arrives until Ctrl-C. What goes by itself is tried again; what does not, ends it.
 async fn follow(
     lakehouse: &Lakehouse,
@@ -64,8 +66,25 @@ async fn follow(
     let order = LandOrder { settle: Some(interval), ..order };
     ui.line(&format!("following {}; Ctrl-C ends it", order.table));
     let mut left_out = BTreeSet::new();
-    loop {
-        match or_interrupted(lakehouse.land_files(&order, &Hushed(ui)), ui).await {
+    // One for all the time: a Ctrl-C that comes while something is published must not be forgotten.
+    let mut interrupted = Box::pin(crate::repl::interrupted());
+    let mut is_last = false;
+    while !is_last {
+        let watch = Hushed(ui);
+        let mut landing = Box::pin(lakehouse.land_files(&order, &watch));
+        let landed = loop {
+            tokio::select! {
+                landed = &mut landing => break landed,
+                () = &mut interrupted, if !is_last => {
+                    is_last = true;
+                    if !ui.is_publishing() {
+                        ui.line(STOPPED);
+                        return Ok(ExitCode::SUCCESS);
+                    }
+                }
+            }
+        };
+        match landed {
             Ok(mut landed) => {
                 // What is known is no news, and what was left out only once.
                 landed.report.files.retain(|file| match file {
@@ -81,18 +100,19 @@ async fn follow(
                 }
                 ui.published();
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => break,
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Unavailable) => {
                 ui.error(&error);
             }
             Err(error) => return Err(error),
         }
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            () = crate::repl::interrupted() => break,
+        if !is_last {
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = &mut interrupted => is_last = true,
+            }
         }
     }
-    ui.line("stopped; everything published is complete");
+    ui.line(STOPPED);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,6 +7,7 @@ mod convert;
 mod copy;
 mod files;
 mod from_first;
+mod functions;
 mod headings;
 mod literals;
 mod split;
@@ -53,6 +54,7 @@ pub(super) fn prepare(
 ) -> Result<(), SqlMistake> {
     clauses::honour(statement)?;
     headings::give(statement);
+    functions::spell(statement);
     literals::keep_digits(statement);
     time_travel::resolve_versions(statement, release)
 }

@@ -8,7 +8,9 @@
 //! session: what a person asks, what a model is built from, what a view reads.
 
 mod arithmetic;
+mod calendar;
 mod decimal;
+mod interval;
 mod membership;
 mod sum;
 mod time;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
+use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, Operator};
@@ -38,9 +41,12 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// Puts our functions in the place of the engine's.
 pub(super) fn register(context: &SessionContext) {
-    for function in time::functions() {
+    for function in time::functions().into_iter().chain(calendar::functions()) {
         context.register_udf(function);
     }
+    let planner = Arc::new(interval::Times::new());
+    let registered = context.state_ref().write().register_expr_planner(planner);
+    registered.expect("a session takes planners at any time");
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::new()));
 }
 

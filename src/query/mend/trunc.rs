@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 };
 
 const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(super) const DAY: i64 = 86_400 * SECOND;
 
 /// `date_trunc`, to the year 9999.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ fn is_utc(zone: Option<&str>) -> bool {
 
 /// What a point in time is cut off to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     /// So many microseconds, counted from 1970.
     Micros(i64),
     /// From Monday.
@@ -102,7 +102,7 @@ enum Unit {
 }
 
 impl Unit {
-    fn parse(word: &str) -> Option<Self> {
+    pub(super) fn parse(word: &str) -> Option<Self> {
         Some(match word.to_lowercase().as_str() {
             "microsecond" => Self::Micros(1),
             "millisecond" => Self::Micros(1_000),
@@ -119,7 +119,7 @@ impl Unit {
     }
 
     /// The beginning of the unit that `micros` is in. A time outside chrono's calendar stays as it is.
-    fn start(self, micros: i64) -> i64 {
+    pub(super) fn start(self, micros: i64) -> i64 {
         let day = micros.div_euclid(DAY);
         match self {
             Self::Micros(length) => micros - micros.rem_euclid(length),

@@ -1,0 +1,282 @@
+//! What do other engines call what this one can do?
+//!
+//! Functions that people know from DuckDB, Spark, Snowflake and dbt's macros, each as an expression of the engine's own
+//! functions. [`spell`] puts it in place of the call; columns keep the names that were written.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, Statement,
+    Value, VisitMut, VisitorMut,
+};
+
+use super::statement::parse_query;
+
+/// A function's names, its parameters, and what it is. Where one ends in the call of an aggregate, `filter` and `over` of
+/// the call go there.
+const FUNCTIONS: &[(&str, &str, &str)] = &[
+    ("mod", "a b", "(a) % (b)"),
+    ("if iff", "c a b", "case when c then a else b end"),
+    ("if", "c a", "case when c then a end"),
+    ("zeroifnull", "a", "coalesce(a, 0)"),
+    ("nullifzero", "a", "nullif(a, 0)"),
+    ("equal_null", "a b", "(a) is not distinct from (b)"),
+    ("safe_divide try_divide", "a b", "cast(a as double) / nullif(b, 0)"),
+    ("div0", "a b", "case when (b) = 0 then 0 else cast(a as double) / (b) end"),
+    ("rand", "", "random()"),
+    ("gen_random_uuid", "", "uuid()"),
+    // Text
+    ("len", "a", "length(a)"),
+    ("ucase", "a", "upper(a)"),
+    ("lcase", "a", "lower(a)"),
+    ("startswith", "a b", "starts_with(a, b)"),
+    ("endswith", "a b", "ends_with(a, b)"),
+    ("charindex", "a b", "strpos(b, a)"),
+    ("space", "n", "repeat(' ', n)"),
+    ("split str_split", "a b", "string_to_array(a, b)"),
+    ("regexp_matches", "a b", "regexp_like(a, b)"),
+    ("regexp_substr", "a b", "(regexp_match(a, '(' || (b) || ')'))[1]"),
+    (
+        "regexp_extract",
+        "a b",
+        "case when (a) is not null then coalesce((regexp_match(a, '(' || (b) || ')'))[1], '') end",
+    ),
+    (
+        "regexp_extract",
+        "a b n",
+        "case when (a) is not null then coalesce((regexp_match(a, '(' || (b) || ')'))[(n) + 1], '') end",
+    ),
+    // Time
+    ("year", "a", "cast(date_part('year', a) as bigint)"),
+    ("quarter", "a", "cast(date_part('quarter', a) as bigint)"),
+    ("month", "a", "cast(date_part('month', a) as bigint)"),
+    ("week weekofyear", "a", "cast(date_part('week', a) as bigint)"),
+    ("day dayofmonth", "a", "cast(date_part('day', a) as bigint)"),
+    ("dayofweek", "a", "cast(date_part('dow', a) as bigint)"),
+    ("isodow", "a", "cast((date_part('dow', a) + 6) % 7 + 1 as bigint)"),
+    ("dayofyear", "a", "cast(date_part('doy', a) as bigint)"),
+    ("hour", "a", "cast(date_part('hour', a) as bigint)"),
+    ("minute", "a", "cast(date_part('minute', a) as bigint)"),
+    ("second", "a", "cast(date_part('second', a) as bigint)"),
+    ("epoch", "a", "cast(date_part('epoch', a) as double)"),
+    ("epoch_ms", "a", "cast(date_part('epoch', a) * 1000 as bigint)"),
+    ("monthname", "a", "to_char(a, '%B')"),
+    ("dayname", "a", "to_char(a, '%A')"),
+    ("strftime", "a b", "to_char(a, b)"),
+    ("date", "a", "cast(a as date)"),
+    ("getdate sysdate current_localtimestamp", "", "now()"),
+    (
+        "last_day",
+        "a",
+        "cast(_elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', a))) as date)",
+    ),
+    ("add_months", "a n", "_elt_date_add('month', n, a)"),
+    ("date_add", "a b", "(a) + (b)"),
+    ("date_sub", "a b", "(a) - (b)"),
+    ("datediff", "a b", "_elt_date_diff('day', b, a)"),
+    // Aggregates
+    ("max_by arg_max argmax", "a b", "first_value(a order by b desc nulls last)"),
+    ("min_by arg_min argmin", "a b", "first_value(a order by b asc nulls last)"),
+    ("first", "a", "first_value(a)"),
+    ("last", "a", "last_value(a)"),
+    ("list", "a", "array_agg(a)"),
+    ("count_if countif", "c", "count(case when c then 1 end)"),
+    ("approx_count_distinct", "a", "approx_distinct(a)"),
+    ("listagg group_concat", "a", "string_agg(a, ',')"),
+    ("listagg group_concat", "a b", "string_agg(a, b)"),
+    ("quantile_cont", "a p", "percentile_cont(a, p)"),
+];
+
+/// Functions whose first argument is a part of time, as a word or a text: `datediff(day, a, b)`.
+const OF_PARTS: &[(&str, &str)] = &[
+    ("dateadd", "_elt_date_add"),
+    ("date_add", "_elt_date_add"),
+    ("timestampadd", "_elt_date_add"),
+    ("datediff", "_elt_date_diff"),
+    ("date_diff", "_elt_date_diff"),
+    ("timestampdiff", "_elt_date_diff"),
+];
+
+/// The parameters of a function, and what it is.
+type Meaning = (Vec<&'static str>, Expr);
+
+/// What stands for a call, by name and number of arguments.
+static KNOWN: LazyLock<BTreeMap<(&str, usize), Meaning>> = LazyLock::new(|| {
+    let mut known = BTreeMap::new();
+    for (names, parameters, expression) in FUNCTIONS {
+        let parameters: Vec<&str> = parameters.split_whitespace().collect();
+        let expression = expression_of(expression);
+        for name in names.split_whitespace() {
+            known.insert((name, parameters.len()), (parameters.clone(), expression.clone()));
+        }
+    }
+    known
+});
+
+/// Spells calls of functions that the engine has under other names.
+pub(super) fn spell(statement: &mut Statement) {
+    let _: ControlFlow<()> = statement.visit(&mut Speller);
+}
+
+struct Speller;
+
+impl VisitorMut for Speller {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && let Some(other) = of_parts(function).or_else(|| packed(function)).or_else(|| spelled(function))
+        {
+            *expr = other;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `dateadd(day, 3, d)`, with the part as a text.
+fn of_parts(function: &Function) -> Option<Expr> {
+    let name = name_of(function)?;
+    let (_, own) = OF_PARTS.iter().find(|(known, _)| *known == name)?;
+    let args = plain_args(function)?;
+    let [part, first, second] = &args[..] else { return None };
+    let part = match part {
+        Expr::Identifier(part) => part.value.clone(),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => text.clone(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let part = Expr::Value(Value::SingleQuotedString(part.to_lowercase()).into());
+    Some(call(function, own, vec![part, first.clone(), second.clone()]))
+}
+
+/// `struct_pack(a := 1)` is `named_struct('a', 1)`.
+fn packed(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if name_of(function)? != "struct_pack" {
+        return None;
+    }
+    let mut args = Vec::new();
+    for arg in &list.args {
+        let FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } = arg else { return None };
+        args.push(Expr::Value(Value::SingleQuotedString(name.value.clone()).into()));
+        args.push(value.clone());
+    }
+    Some(call(function, "named_struct", args))
+}
+
+fn spelled(function: &Function) -> Option<Expr> {
+    let name = name_of(function)?;
+    let args = plain_args(function)?;
+    let (parameters, expression) = KNOWN.get(&(name.as_str(), args.len()))?;
+    let mut expression = expression.clone();
+    let is_plain = function.filter.is_none() && function.over.is_none();
+    match &mut expression {
+        Expr::Function(own) => {
+            own.filter = function.filter.clone();
+            own.over = function.over.clone();
+        }
+        _ if is_plain => {}
+        _ => return None,
+    }
+    let _: ControlFlow<()> = expression.visit(&mut Filler { parameters, args: &args });
+    Some(expression)
+}
+
+/// Puts arguments in the place of parameters.
+struct Filler<'a> {
+    parameters: &'a [&'static str],
+    args: &'a [Expr],
+}
+
+impl VisitorMut for Filler<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(Ident { value, quote_style: None, .. }) = expr
+            && let Some(at) = self.parameters.iter().position(|parameter| parameter == value)
+        {
+            *expr = self.args[at].clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The name of a call that is written without a schema.
+fn name_of(function: &Function) -> Option<String> {
+    match &function.name.0[..] {
+        [name] => {
+            name.as_ident().filter(|name| name.quote_style.is_none()).map(|name| name.value.to_lowercase())
+        }
+        _ => None,
+    }
+}
+
+/// The arguments of a call that has nothing but arguments in its brackets.
+fn plain_args(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_plain = list.duplicate_treatment.is_none()
+        && list.clauses.is_empty()
+        && function.within_group.is_empty()
+        && function.null_treatment.is_none()
+        && matches!(function.parameters, FunctionArguments::None);
+    let value = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    list.args.iter().map(value).collect::<Option<Vec<_>>>().filter(|_| is_plain)
+}
+
+/// The same call of another function, with other arguments.
+fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
+    let Expr::Function(mut function) = expression_of(&format!("{name}(1)")) else {
+        unreachable!("it is a call")
+    };
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    }
+    (function.filter, function.over) = (like.filter.clone(), like.over.clone());
+    Expr::Function(function)
+}
+
+fn expression_of(sql: &str) -> Expr {
+    let parsed = parse_query(&format!("select {sql}"));
+    if let Ok(Statement::Query(query)) = parsed
+        && let SetExpr::Select(mut select) = *query.body
+        && let Some(SelectItem::UnnamedExpr(expr)) = select.projection.pop()
+    {
+        return expr;
+    }
+    unreachable!("our own expressions are correct: {sql}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(sql: &str) -> String {
+        let mut statement = parse_query(sql).unwrap();
+        spell(&mut statement);
+        statement.to_string()
+    }
+
+    #[test]
+    fn calls_are_spelled_as_the_engine_knows_them() {
+        assert_eq!(said("select mod(a + 1, 3)"), "SELECT (a + 1) % (3)");
+        assert_eq!(
+            said("select datediff(day, a, b), dateadd('Month', 1, a)"),
+            "SELECT _elt_date_diff('day', a, b), _elt_date_add('month', 1, a)"
+        );
+        assert_eq!(
+            said("select max_by(a, b) filter (where c) over (partition by d)"),
+            "SELECT first_value(a ORDER BY b DESC NULLS LAST) FILTER (WHERE c) OVER (PARTITION BY d)"
+        );
+        assert_eq!(said("select struct_pack(a := len(b))"), "SELECT named_struct('a', length(b))");
+        // Arguments are not taken for parameters.
+        assert_eq!(said("select charindex(b, a)"), "SELECT strpos(a, b)");
+        assert_eq!(said("select mod(distinct a, b), x.mod(a, b)"), "SELECT mod(DISTINCT a, b), x.mod(a, b)");
+    }
+}
