@@ -195,7 +195,7 @@ def a_foreign_commit_is_noticed(tally: Tally, lake: Lakehouse, readers: list[Rea
 
     tally.heading("after that, builds go on")
     with tally.check("`elt build` publishes"):
-        lake.run("build")
+        lake.run("build", "--full")
     compare(tally, lake, readers, lake.table(FOREIGN))
     compare(tally, lake, readers, lake.table(FLIGHTS))
 
@@ -214,7 +214,7 @@ def story(tally: Tally, lake: Lakehouse, readers: list[Reader]) -> None:
     first = lake.table(FLIGHTS)
 
     (lake.root / "tests/data/nycflights13/flights_2013-04.csv").write_text(APRIL, encoding="utf-8")
-    lake.run("build")
+    lake.run("build", "--full")
     everybody_agrees(tally, lake, readers, "after a second `elt build` with a new file")
     with tally.check(f"{FLIGHTS} has two flights more, and one corrected"):
         merged = lake.table(FLIGHTS)
