@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::{TableType, ViewTable};
@@ -149,20 +148,9 @@ impl LakeCatalog {
                 planned => {
                     let plan = planned.map_err(in_view)?;
                     self.scope.stands_on_plan(&plan);
-                    return typed(&state, plan);
+                    return Ok(plan);
                 }
             }
         }
     }
-}
-
-/// The plan with the types that its columns will have. What the analyzer makes of a type, such as a decimal with more digits,
-/// whoever reads the view must know from the beginning.
-fn typed(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
-    let options = Arc::clone(state.config_options());
-    let analyzed = state.analyzer().execute_and_check(plan.clone(), &options, |_, _| {})?;
-    let types = |plan: &LogicalPlan| -> Vec<DataType> {
-        plan.schema().fields().iter().map(|field| field.data_type().clone()).collect()
-    };
-    Ok(if types(&analyzed) == types(&plan) { plan } else { analyzed })
 }
