@@ -346,6 +346,16 @@ fn option(text: &str) -> std::result::Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
+/// What a mistake means for what comes after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnMistake {
+    /// Nothing after it is run
+    #[default]
+    Stop,
+    /// It is told, the rest is run, and the exit code says that something failed
+    Continue,
+}
+
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct SqlArgs {
     /// SQL to run, statements ending in `;` [default: the shell, or standard input]
@@ -357,9 +367,18 @@ pub(super) struct SqlArgs {
     /// File of SQL to run (can be repeated; `-` is standard input)
     #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
     pub(super) file: Vec<PathBuf>,
-    /// table, line, csv, tsv, json, jsonl, markdown, html or insert
+    /// table, line, csv, tsv, json, jsonl, markdown, html, insert, parquet or arrow
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(super) format: Format,
+    /// Show each statement before its answer, on standard error
+    #[arg(long)]
+    pub(super) echo: bool,
+    /// What a mistake means for the statements after it
+    #[arg(long, value_name = "WHAT", default_value = "stop")]
+    pub(super) on_error: OnMistake,
+    /// Release to read [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub(super) release: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]

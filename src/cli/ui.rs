@@ -34,6 +34,11 @@ impl Ui {
         }
     }
 
+    /// Whether standard error is a terminal whose lines can be drawn over.
+    pub(super) fn is_smart(&self) -> bool {
+        self.bars.is_some()
+    }
+
     /// Whether standard error takes colour.
     pub(super) fn colour(&self) -> bool {
         self.colour

@@ -63,7 +63,7 @@ pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
-    Files, IfAbsent, IfThere, Outcome, Prepared, QueryError, Session, SqlMistake, StatementKind, bound,
+    Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Seen, Session, SqlMistake, StatementKind, bound,
     bound_rows, is_time_zone,
 };
 pub use crate::release::Release;
@@ -145,6 +145,12 @@ impl Lakehouse {
     pub async fn session(&self) -> Result<Session> {
         let scope = Scope::of(self.tables.clone(), self.pins().await?);
         Ok(Session::new(scope, &self.default_schema, Limits::default()))
+    }
+
+    /// The same session of the newest release; nothing if that is the one it reads.
+    pub async fn newer(&self, session: &Session) -> Result<Option<Session>> {
+        let pins = self.pins().await?;
+        Ok((pins.release != session.scope().pins().release).then(|| session.of(pins)))
     }
 
     /// A session that sees release `number`, and goes on seeing it.

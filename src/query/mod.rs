@@ -13,18 +13,22 @@
 //!
 //! Not here: making anything visible (`release`).
 
+mod asof;
 mod cases;
 mod convert;
 mod describe;
 pub mod dialect;
 mod error;
 mod expand;
+mod explain;
 mod export;
 mod files;
 mod mend;
 mod outcome;
+mod own;
 mod parameters;
 mod prepared;
+mod progress;
 mod provider;
 mod reads;
 mod scope;
@@ -44,6 +48,7 @@ pub use error::{QueryError, SqlMistake, VALUE};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 pub use prepared::{Prepared, StatementKind};
+pub use progress::{Progress, Seen};
 pub use reads::Reads;
 pub use scope::{Follower, Scope};
 pub use session::{Files, Limits, Session, is_time_zone};

@@ -142,6 +142,20 @@ fn no_such_column(field: &Column, valid: &[Column]) -> SqlMistake {
     if let [meant] = alike[..] {
         mistake = mistake.meaning(meant);
     }
+    // The very name: it is a column of another table.
+    let elsewhere: Vec<String> = valid
+        .iter()
+        .filter(|column| column.name() == name && column.relation != field.relation)
+        .filter_map(|column| Some(format!("{}.{name}", plain(column.relation.as_ref()?.table()))))
+        .collect();
+    if let [first, ..] = elsewhere.as_slice() {
+        let table = field.relation.as_ref().map(|table| plain(table.table()));
+        let mistake = match table {
+            Some(table) => SqlMistake::new("elt::sql::no_such_column", format!("`{table}` has no column `{name}`")),
+            None => mistake,
+        };
+        return mistake.help(format!("did you mean `{first}`?"));
+    }
     match did_you_mean(name, known.iter().map(String::as_str)) {
         Some(help) => mistake.help(help),
         None if known.is_empty() => mistake,

@@ -125,10 +125,8 @@ impl Offer {
     }
 }
 
-/// What could stand at byte `cursor` of `line`, when `before` was typed on earlier lines; and from where on it
-/// would replace the line.
+/// What could stand at byte `cursor` of `line`, which may be of several lines; and from where on it would replace it.
 pub(super) fn complete(
-    before: &str,
     line: &str,
     cursor: usize,
     known: &Known,
@@ -136,20 +134,19 @@ pub(super) fn complete(
     formats: &[&str],
 ) -> (usize, Vec<Offer>) {
     let head = &line[..cursor];
-    if before.trim().is_empty() && head.starts_with(['\\', '.']) {
+    if head.starts_with(['\\', '.']) && !head.contains('\n') {
         return command(head, known, commands, formats);
     }
-    let text = format!("{before}{head}");
+    let text = head;
     let rest = &line[cursor..];
-    let bits = scan(&text);
+    let bits = scan(text);
     let statement = match bits.iter().rposition(|bit| bit.kind == Kind::Sign && bit.text == ";") {
         Some(end) => &bits[end + 1..],
         None => &bits[..],
     };
-    let in_line = |at: usize| at.saturating_sub(before.len());
     if let Some(last) = statement.last().filter(|bit| bit.open) {
         return match last.kind {
-            Kind::Text => (in_line(last.start + 1), files(&last.text[1..])),
+            Kind::Text => (last.start + 1, files(&last.text[1..])),
             _ => (cursor, Vec::new()),
         };
     }
@@ -160,7 +157,7 @@ pub(super) fn complete(
         Some((word, earlier)) if word.kind == Kind::Word => (word.text, earlier),
         _ => ("", statement),
     };
-    let start = in_line(text.len() - prefix.len());
+    let start = text.len() - prefix.len();
     let tail = scan(rest);
     let read = tables_read(earlier.iter().chain(&tail).copied());
     let solid: Vec<&Bit<'_>> =
@@ -412,7 +409,7 @@ mod tests {
         let (head, tail) = line.split_once('|').unwrap();
         let whole = format!("{head}{tail}");
         let (_, offers) =
-            complete("", &whole, head.len(), &shop(), &["\\d", "\\dt", "\\format"], &["csv", "json"]);
+            complete(&whole, head.len(), &shop(), &["\\d", "\\dt", "\\format"], &["csv", "json"]);
         offers.into_iter().map(|offer| offer.text).collect()
     }
 
@@ -452,7 +449,7 @@ mod tests {
 
     #[test]
     fn earlier_lines_count() {
-        let (start, offers) = complete("select *\nfrom orders o\n", "where o.am", 10, &shop(), &[], &[]);
-        assert_eq!((start, offers[0].text.as_str()), (8, "amount"));
+        let (start, offers) = complete("select *\nfrom orders o\nwhere o.am", 33, &shop(), &[], &[]);
+        assert_eq!((start, offers[0].text.as_str()), (31, "amount"));
     }
 }

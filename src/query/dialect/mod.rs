@@ -2,6 +2,7 @@
 //!
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
+mod asof;
 mod clauses;
 mod convert;
 mod copy;
@@ -10,20 +11,27 @@ mod from_first;
 mod functions;
 mod headings;
 mod literals;
+mod own;
+mod pivot_on;
+mod references;
 mod split;
+mod spoken;
 mod statement;
 mod time_travel;
 mod values;
 mod write;
 
+pub(super) use asof::asof_of;
 pub(super) use clauses::select_all_from;
 pub use convert::Convert;
+pub use own::{IfKept, OwnStatement};
 pub use copy::{CopyInto, CopyTo, Validate};
 pub(super) use files::Reader;
 pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
-pub(super) use statement::{empty_query, tokenize};
+pub(super) use statement::{data_type, empty_query, tokenize};
+pub(super) use references::REFERENCES;
 pub(super) use time_travel::{AsOfText, FILES, Reference};
 pub(super) use write::{ALL_COLUMNS, PLACES};
 pub use write::{OwnWrite, Vacuum};
