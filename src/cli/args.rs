@@ -138,6 +138,8 @@ pub(super) enum Command {
     Releases(ReleasesArgs),
     /// List the versions of a table
     History(HistoryArgs),
+    /// Say which rows came, went and changed from one version of a table to another
+    Diff(DiffArgs),
     /// Go back to an earlier release, as a new release
     Rollback(RollbackArgs),
     /// Compact tables, write checkpoints, delete files that nobody needs
@@ -442,6 +444,25 @@ pub(super) struct ReleasesArgs {
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     pub(super) limit: usize,
     /// How the list is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DiffArgs {
+    /// Table, as `table` or `schema.table`
+    pub(super) table: String,
+    /// Version to compare from [default: the one before]
+    pub(super) from: Option<u64>,
+    /// Version to compare to [default: the one that readers see]
+    pub(super) to: Option<u64>,
+    /// Columns that tell rows apart [default: the model's `unique_key`; without one, whole rows are compared]
+    #[arg(long, short, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(super) key: Vec<String>,
+    /// Rows to show of those that differ
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+    pub(super) limit: usize,
+    /// How it is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }

@@ -95,6 +95,7 @@ async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Ls(args)) => Box::pin(commands::ls::run(args, &place, world, ui)).await,
         Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world)).await,
         Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world)).await,
+        Some(Command::Diff(args)) => Box::pin(commands::diff::run(args, &place, world, ui)).await,
         Some(Command::Maintain(args)) => Box::pin(commands::maintain::run(args, &place, world, ui)).await,
         Some(Command::Rollback(args)) => Box::pin(commands::rollback::run(args, &place, world, ui)).await,
         Some(Command::Init(args)) => commands::init::run(&args, ui),

@@ -8,6 +8,7 @@
 
 mod copy;
 mod defer;
+mod diff;
 mod errors;
 mod hooks;
 mod ingest;
@@ -43,6 +44,7 @@ use open::{Found, Place};
 use plan::forgotten;
 
 pub use defer::{CloneRequest, Cloned, Defer};
+pub use diff::{ChangedRow, ColumnDifference, DiffRequest, Difference, RowChange};
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
@@ -63,8 +65,8 @@ pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
 pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
-    Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Seen, Session, SqlMistake, StatementKind, bound,
-    bound_rows, is_time_zone,
+    Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Seen, Session, SqlMistake,
+    StatementKind, bound, bound_rows, is_time_zone,
 };
 pub use crate::release::Release;
 pub use crate::table::Commit;
@@ -119,6 +121,18 @@ impl Lakehouse {
     /// The project of a folder on a given lake, wherever the project says its lake is.
     pub fn on(lake: Lake, options: &OpenOptions, world: World) -> Result<Self> {
         Ok(Found::from(options, &world)?.with(world, lake))
+    }
+
+    /// The same lakehouse with its lake, which is made if it is not there; nothing if it is there already.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn with_lake(&self) -> Result<Option<Self>> {
+        if !self.tables.lake().is_absent() {
+            return Ok(None);
+        }
+        let tables = Tables::new(self.tables.lake().made()?, self.world.clone());
+        Ok(Some(Self { tables, ..self.clone() }))
     }
 
     /// The lake's tables.

@@ -22,9 +22,10 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>, pattern: Opt
         let own = system::TABLES.iter().filter(|table| is_meant(table.name));
         rows.extend(own.map(|table| row(table.name)));
     }
-    let names = scope.names().into_iter().filter(|(name, _)| {
-        schema.is_none_or(|schema| schema == name.schema()) && is_meant(name.table())
-    });
+    let names = scope
+        .names()
+        .into_iter()
+        .filter(|(name, _)| schema.is_none_or(|schema| schema == name.schema()) && is_meant(name.table()));
     let names: Vec<_> = names.collect();
     let is_counted = names.len() <= COUNTED;
     for (name, is_view) in names {
@@ -43,8 +44,13 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>, pattern: Opt
             counted.map(|rows| rows.to_string()),
         ]);
     }
-    let own = session.temporary_names().into_iter().filter(|name| schema.is_none_or(|schema| schema == "temp") && is_meant(name));
-    rows.extend(own.map(|name| [Some("temp".to_owned()), Some(name), Some("temporary".to_owned()), None, None]));
+    let own = session
+        .temporary_names()
+        .into_iter()
+        .filter(|name| schema.is_none_or(|schema| schema == "temp") && is_meant(name));
+    rows.extend(
+        own.map(|name| [Some("temp".to_owned()), Some(name), Some("temporary".to_owned()), None, None]),
+    );
     Outcome::table(["schema", "name", "type", "version", "rows"], &["version", "rows"], rows)
 }
 

@@ -205,7 +205,11 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
     };
     let is_mover = matches!(
         name,
-        "RepartitionExec" | "CoalescePartitionsExec" | "CoalesceBatchesExec" | "CooperativeExec" | "SortPreservingMergeExec"
+        "RepartitionExec"
+            | "CoalescePartitionsExec"
+            | "CoalesceBatchesExec"
+            | "CooperativeExec"
+            | "SortPreservingMergeExec"
     );
     if is_mover && children.len() == 1 {
         let mut child = children.remove(0);
@@ -226,13 +230,20 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
     let rows = rows_of(plan, metrics.as_ref(), is_run);
     let notes = metrics.as_ref().map(|metrics| notes(metrics, is_run)).unwrap_or_default();
     let time = match what.as_str() {
-        "Scan" => metrics.as_ref().and_then(|metrics| named_time(metrics, "time_elapsed_processing")).unwrap_or(time),
+        "Scan" => metrics
+            .as_ref()
+            .and_then(|metrics| named_time(metrics, "time_elapsed_processing"))
+            .unwrap_or(time),
         _ => time,
     };
     Node { what, detail, rows, time, notes, children }
 }
 
-fn rows_of(plan: &Arc<dyn ExecutionPlan>, metrics: Option<&MetricsSet>, is_run: bool) -> Option<(usize, bool)> {
+fn rows_of(
+    plan: &Arc<dyn ExecutionPlan>,
+    metrics: Option<&MetricsSet>,
+    is_run: bool,
+) -> Option<(usize, bool)> {
     if is_run {
         return Some((metrics?.output_rows()?, true));
     }
@@ -272,7 +283,8 @@ fn notes(metrics: &MetricsSet, is_run: bool) -> Vec<String> {
         });
     }
     if is_run {
-        let groups = ["row_groups_pruned_statistics", "row_groups_pruned_bloom_filter", "limit_pruned_row_groups"];
+        let groups =
+            ["row_groups_pruned_statistics", "row_groups_pruned_bloom_filter", "limit_pruned_row_groups"];
         let skipped: usize = groups.iter().filter_map(|name| pruned(name)).map(|(pruned, _)| pruned).sum();
         if let Some((pruned, matched)) = pruned("row_groups_pruned_statistics")
             && pruned + matched > 0
@@ -362,7 +374,8 @@ fn words(name: &str, detail: &str) -> (String, String) {
 
 /// A table or a file that is read: which, and with which condition.
 fn scan(detail: &str) -> (String, String) {
-    let path = detail.split_once("[[").map(|(_, rest)| rest).and_then(|rest| rest.split([',', ']', ':']).next());
+    let path =
+        detail.split_once("[[").map(|(_, rest)| rest).and_then(|rest| rest.split([',', ']', ':']).next());
     let table = path.map(|path| {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         match parts.as_slice() {
@@ -374,7 +387,10 @@ fn scan(detail: &str) -> (String, String) {
     });
     let columns = inside(detail, "projection=").map(|columns| plain_names(&columns));
     let condition = detail.split_once("predicate=").map(|(_, rest)| {
-        let end = [", pruning_predicate=", ", required_guarantees=", ", dynamic_rg_pruning"].iter().filter_map(|end| rest.find(end)).min();
+        let end = [", pruning_predicate=", ", required_guarantees=", ", dynamic_rg_pruning"]
+            .iter()
+            .filter_map(|end| rest.find(end))
+            .min();
         rest[..end.unwrap_or(rest.len())].trim().to_owned()
     });
     let mut told = table.unwrap_or_default();
@@ -397,7 +413,8 @@ fn join(detail: &str) -> String {
     let pairs = inside(detail, "on=").unwrap_or_default();
     let pairs = pairs.replace("), (", "\u{1}");
     let pairs = pairs.trim_start_matches('(').trim_end_matches(')').split('\u{1}');
-    let pairs: Vec<String> = pairs.filter(|pair| !pair.is_empty()).map(|pair| pair.replacen(", ", " = ", 1)).collect();
+    let pairs: Vec<String> =
+        pairs.filter(|pair| !pair.is_empty()).map(|pair| pair.replacen(", ", " = ", 1)).collect();
     let mut conditions = pairs;
     if let Some((_, rest)) = detail.split_once("filter=") {
         let end = rest.find(", projection=").unwrap_or(rest.len());
@@ -487,7 +504,8 @@ fn without_types(text: &str) -> String {
     let text = text.replace("count(Int64(1))", "count(*)");
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
-    const TYPES: [&str; 8] = ["Int64(", "Int32(", "UInt64(", "Float64(", "Boolean(", "Utf8View(\"", "LargeUtf8(\"", "Utf8(\""];
+    const TYPES: [&str; 8] =
+        ["Int64(", "Int32(", "UInt64(", "Float64(", "Boolean(", "Utf8View(\"", "LargeUtf8(\"", "Utf8(\""];
     while let Some((at, name)) =
         TYPES.iter().filter_map(|name| rest.find(name).map(|at| (at, *name))).min_by_key(|(at, _)| *at)
     {
@@ -515,7 +533,8 @@ fn drawn(root: &Node, is_run: bool) -> String {
     let widest = |of: fn(&(String, String, String)) -> &str| {
         lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0)
     };
-    let with_figures = lines.iter().filter(|(_, rows, _)| !rows.is_empty()).map(|(text, _, _)| text.chars().count());
+    let with_figures =
+        lines.iter().filter(|(_, rows, _)| !rows.is_empty()).map(|(text, _, _)| text.chars().count());
     let left = with_figures.max().unwrap_or(0);
     let (rows, time) = (widest(|line| &line.1), widest(|line| &line.2));
     let mut page = String::new();
@@ -553,7 +572,8 @@ fn lay(node: &Node, first: &str, next: &str, is_run: bool, lines: &mut Vec<(Stri
         lines.push((format!("{next}{below}  {note}"), String::new(), String::new()));
     }
     for (at, child) in node.children.iter().enumerate() {
-        let (branch, trunk) = if at + 1 == node.children.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let (branch, trunk) =
+            if at + 1 == node.children.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         lay(child, &format!("{next}{branch}"), &format!("{next}{trunk}"), is_run, lines);
     }
 }
@@ -594,7 +614,10 @@ mod tests {
             "Aggregate: sum(t.n), count(*) by city"
         );
         assert_eq!(
-            said("HashJoinExec", "mode=CollectLeft, join_type=Left, on=[(a@0, b@1), (c@1, d@2)], filter=x@0 > 1"),
+            said(
+                "HashJoinExec",
+                "mode=CollectLeft, join_type=Left, on=[(a@0, b@1), (c@1, d@2)], filter=x@0 > 1"
+            ),
             "Hash join: left on a = b and c = d and x > 1"
         );
         assert_eq!(
@@ -603,10 +626,16 @@ mod tests {
         );
         assert_eq!(said("GlobalLimitExec", "skip=2, fetch=5"), "Limit: 5 after 2");
         assert_eq!(
-            said("DataSourceExec", "file_groups={1 group: [[tables/main/orders/a.parquet:0..10]]}, projection=[id], file_type=parquet, predicate=id@0 = 3, pruning_predicate=x"),
+            said(
+                "DataSourceExec",
+                "file_groups={1 group: [[tables/main/orders/a.parquet:0..10]]}, projection=[id], file_type=parquet, predicate=id@0 = 3, pruning_predicate=x"
+            ),
             "Scan: main.orders (id) where id = 3"
         );
-        assert_eq!(said("FilterExec", "a@0 = Utf8(\"x y\") AND b@1 < Int64(3)"), "Filter: a = 'x y' AND b < 3");
+        assert_eq!(
+            said("FilterExec", "a@0 = Utf8(\"x y\") AND b@1 < Int64(3)"),
+            "Filter: a = 'x y' AND b < 3"
+        );
         assert_eq!(said("FancyNewExec", "x"), "Fancy new: x");
     }
 }

@@ -121,7 +121,9 @@ impl Session {
                 self.columns_given(Box::pin(self.plan(*how.statement)).await?)?;
                 prepared(StatementKind::Query, super::explain::columns(), Vec::new(), None)
             }
-            Statement::Explain(_) => prepared(StatementKind::Query, super::explain::columns(), vec![None; count], None),
+            Statement::Explain(_) => {
+                prepared(StatementKind::Query, super::explain::columns(), vec![None; count], None)
+            }
             Statement::DescribeQuery { .. } | Statement::Summarize { .. } if count > 0 => {
                 let mistake =
                     SqlMistake::new("elt::sql::parameters", "values cannot be given to this statement");

@@ -53,8 +53,12 @@ impl Progress {
             for metric in leaf.metrics().iter().flat_map(|metrics| metrics.iter()) {
                 match metric.value() {
                     MetricValue::OutputRows(count) => rows += count.value(),
-                    MetricValue::Count { name, count } if name == "pushdown_rows_pruned" => rows += count.value(),
-                    MetricValue::PruningMetrics { name, pruning_metrics } if name == "page_index_rows_pruned" => {
+                    MetricValue::Count { name, count } if name == "pushdown_rows_pruned" => {
+                        rows += count.value()
+                    }
+                    MetricValue::PruningMetrics { name, pruning_metrics }
+                        if name == "page_index_rows_pruned" =>
+                    {
                         rows += pruning_metrics.pruned();
                     }
                     _ => {}

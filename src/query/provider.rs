@@ -176,10 +176,12 @@ impl SchemaProvider for ReferenceSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let (wanted, version) = name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)));
+        let (wanted, version) =
+            name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)));
         let found = self.find(wanted).ok_or_else(|| self.missing(wanted))?;
         let schema = LakeSchema { catalog: self.catalog.clone(), schema: found.schema().to_owned() };
-        let table = version.map_or_else(|| found.table().to_owned(), |version| format!("{}@{version}", found.table()));
+        let table = version
+            .map_or_else(|| found.table().to_owned(), |version| format!("{}@{version}", found.table()));
         schema.table(&table).await
     }
 

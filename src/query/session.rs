@@ -15,7 +15,10 @@ use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::own::{GetVariable, Own};
 use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend, thrift, words};
+use super::{
+    Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend, thrift,
+    words,
+};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -120,6 +123,13 @@ impl Session {
             Some(zone) => same.in_zone(zone),
             None => same,
         }
+    }
+
+    /// The same session on the tables of another lake.
+    #[must_use]
+    pub fn on(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Self {
+        let moved = Self { scope: Arc::new(Scope::of(tables, pins.clone())), ..self.clone() };
+        moved.of(pins)
     }
 
     /// The same session, with instants told in this time zone. `zone` is one that [`is_time_zone`] knows.
@@ -300,6 +310,15 @@ impl Session {
         known.sort_by_key(|name| (!is_common(name), name.clone()));
         let help = did_you_mean(wanted, known.iter().map(String::as_str));
         mistake.help(help.unwrap_or_else(|| "`show functions` lists what there is".to_owned()))
+    }
+
+    /// The settings that `SET` knows, in order.
+    pub fn setting_names(&self) -> Vec<String> {
+        let state = self.context.state();
+        let mut names: Vec<String> =
+            state.config_options().entries().into_iter().map(|entry| entry.key).collect();
+        names.sort();
+        names
     }
 
     /// The functions that a query can call, in no order.

@@ -151,7 +151,9 @@ fn no_such_column(field: &Column, valid: &[Column]) -> SqlMistake {
     if let [first, ..] = elsewhere.as_slice() {
         let table = field.relation.as_ref().map(|table| plain(table.table()));
         let mistake = match table {
-            Some(table) => SqlMistake::new("elt::sql::no_such_column", format!("`{table}` has no column `{name}`")),
+            Some(table) => {
+                SqlMistake::new("elt::sql::no_such_column", format!("`{table}` has no column `{name}`"))
+            }
             None => mistake,
         };
         return mistake.help(format!("did you mean `{first}`?"));

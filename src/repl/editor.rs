@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -20,6 +21,9 @@ use super::render::Format;
 use super::shell::{Entered, entered};
 
 use crate::base::{Diagnostic, Error, ErrorKind, Result};
+
+/// For so long Tab waits for columns that are being learned: nobody notices.
+const MOMENT: Duration = Duration::from_millis(80);
 
 /// Statements that the history keeps.
 const REMEMBERED: usize = 10_000;
@@ -53,9 +57,22 @@ impl Completer for Typing {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, cursor: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let Ok(known) = self.known.read() else { return Ok((cursor, Vec::new())) };
         let formats = Format::ALL.map(Format::name);
-        let (start, offers) = complete(line, cursor, &known, &command::names(), &formats);
+        let mut is_first = true;
+        let begun = Instant::now();
+        let (start, offers) = loop {
+            let Ok(known) = self.known.read() else { return Ok((cursor, Vec::new())) };
+            let mut wanted = Vec::new();
+            let (start, offers) = complete(line, cursor, &known, &command::names(), &formats, &mut wanted);
+            if wanted.is_empty() || begun.elapsed() > MOMENT {
+                break (start, offers);
+            }
+            if std::mem::take(&mut is_first) {
+                known.want(&wanted);
+            }
+            drop(known);
+            std::thread::sleep(Duration::from_millis(5));
+        };
         let pair = |offer: super::complete::Offer| Pair { display: offer.shown, replacement: offer.text };
         Ok((start, offers.into_iter().map(pair).collect()))
     }

@@ -25,6 +25,7 @@ mod scan;
 mod script;
 mod shell;
 mod sitting;
+mod sources;
 mod sql_help;
 mod threads;
 mod variables;

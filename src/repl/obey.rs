@@ -200,7 +200,8 @@ impl Sitting<'_, '_> {
     /// Where this is, and what is set.
     fn tell(&self) {
         let (settings, lake) = (&self.settings, self.lakehouse.tables().lake());
-        let place = lake.folder().map_or_else(|| "in a bucket".to_owned(), |folder| folder.display().to_string());
+        let place =
+            lake.folder().map_or_else(|| "in a bucket".to_owned(), |folder| folder.display().to_string());
         let release = match (self.release(), self.sees) {
             (None, _) => "none yet".to_owned(),
             (Some(release), Sees::Newest) => format!("{release}, the newest"),

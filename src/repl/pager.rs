@@ -223,7 +223,8 @@ mod tests {
     #[test]
     fn the_environment_says_which_pager() {
         let of = |pairs: &[(&str, &str)]| {
-            Paging::of(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()).to_string()
+            Paging::of(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+                .to_string()
         };
         assert_eq!(of(&[("PAGER", "more -d")]), "on, with more -d");
         assert_eq!(of(&[("PAGER", "more"), ("ELT_PAGER", "")]), "off");

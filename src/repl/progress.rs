@@ -117,8 +117,14 @@ mod tests {
     #[test]
     fn it_says_how_much_is_left_only_where_that_is_known() {
         let at = |seconds, rows, total| words(Duration::from_secs(seconds), Some(&Seen { rows, total }));
-        assert_eq!(at(3, 250, Some(1000)), "█████░░░░░░░░░░░░░░░ 25 %  250 of 1,000 rows read  3 s, about 9 s left");
-        assert_eq!(at(130, 1000, Some(1000)), "████████████████████ 100 %  1,000 of 1,000 rows read  2 min 10 s");
+        assert_eq!(
+            at(3, 250, Some(1000)),
+            "█████░░░░░░░░░░░░░░░ 25 %  250 of 1,000 rows read  3 s, about 9 s left"
+        );
+        assert_eq!(
+            at(130, 1000, Some(1000)),
+            "████████████████████ 100 %  1,000 of 1,000 rows read  2 min 10 s"
+        );
         assert_eq!(at(3, 12_000, None), "12,000 rows read  3 s");
         assert_eq!(at(3, 0, Some(10)), "0 rows read  3 s");
         assert_eq!(words(Duration::from_secs(7), None), "running for 7 s");

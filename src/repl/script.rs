@@ -36,7 +36,11 @@ pub async fn script(
 }
 
 fn failed(what: String) -> Error {
-    Error::user("elt::sql::failed_statements", what, "the mistakes are told above; the other statements were run")
+    Error::user(
+        "elt::sql::failed_statements",
+        what,
+        "the mistakes are told above; the other statements were run",
+    )
 }
 
 #[cfg(test)]

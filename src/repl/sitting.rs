@@ -14,7 +14,7 @@ use super::explain::{explain, placed};
 use super::input::{Entry, read};
 use super::output::{Target, cannot};
 use super::pager::{Pager, Paging};
-use super::render::{Format, Picture, ShowError, chart, ShowOptions, Shown, show_from};
+use super::render::{Format, Picture, ShowError, ShowOptions, Shown, chart, show_from};
 use super::threads::Threads;
 use super::variables::Variables;
 use crate::base::{Error, ErrorKind, ReleaseNumber, Result, SourceText};
@@ -69,7 +69,7 @@ pub(super) enum Flow {
 
 /// A lakehouse, somebody who asks, and what was agreed on so far.
 pub(super) struct Sitting<'a, 'v> {
-    pub(super) lakehouse: &'a Lakehouse,
+    pub(super) lakehouse: Lakehouse,
     pub(super) session: Session,
     pub(super) sees: Sees,
     /// Whether somebody chose the release.
@@ -109,7 +109,7 @@ pub(super) struct Sitting<'a, 'v> {
 impl<'a> Sitting<'a, '_> {
     /// Begins with a session of the release that is asked for.
     pub(super) async fn begin(
-        lakehouse: &'a Lakehouse,
+        lakehouse: &Lakehouse,
         settings: ShellSettings,
         sees: Sees,
         threads: Threads,
@@ -122,7 +122,7 @@ impl<'a> Sitting<'a, '_> {
         let chosen = settings.release.is_some();
         let paging = Paging::of(&lakehouse.world().env);
         Ok(Self {
-            lakehouse,
+            lakehouse: lakehouse.clone(),
             session,
             sees,
             chosen,
@@ -228,6 +228,11 @@ impl<'a> Sitting<'a, '_> {
         if let (true, Some(release)) = (self.chosen, self.release()) {
             return Err(SqlMistake::reads_only(release).into());
         }
+        // Whoever writes to a lake that is not there wants one.
+        if let Some(made) = self.lakehouse.with_lake().map_err(Box::new)? {
+            self.session = self.session.on(made.tables().clone(), self.session.scope().pins().clone());
+            self.lakehouse = made;
+        }
         let (lakehouse, session, sql) = (self.lakehouse.clone(), self.session.clone(), sql.to_owned());
         let (outcome, session) =
             on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
@@ -277,7 +282,8 @@ impl<'a> Sitting<'a, '_> {
         }
         let mut show = settings.show.clone();
         show.width = self.width.or(show.width);
-        let Some((height, screen)) = self.height.filter(|_| self.paging.is_on).zip(settings.show.width) else {
+        let Some((height, screen)) = self.height.filter(|_| self.paging.is_on).zip(settings.show.width)
+        else {
             return Ok(show_from(&self.threads, outcome, format, &show, self.out).await?.whole);
         };
         let mut pager = Pager::new(self.out, &self.paging, height, screen);
@@ -285,7 +291,9 @@ impl<'a> Sitting<'a, '_> {
         let finished = pager.finish();
         let Shown { .. } = shown?;
         match finished {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(ShowError::Write(error).into()),
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(ShowError::Write(error).into())
+            }
             _ => Ok(true), // who leaves the pager stays in the shell
         }
     }

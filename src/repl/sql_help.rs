@@ -27,6 +27,11 @@ fn topics() -> impl Iterator<Item = (&'static str, &'static str)> {
     TOPICS.split("== ").skip(1).filter_map(|topic| topic.split_once('\n'))
 }
 
+/// The topics' names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    topics().map(|(name, _)| name)
+}
+
 /// Other words for a topic.
 const SYNONYMS: &[(&str, &str)] = &[
     ("WITH", "SELECT"),
@@ -69,7 +74,8 @@ pub(super) fn sql_help(topic: &str) -> Result<String, Diagnostic> {
     // `\\h create table t as …` is about `create table`: the longest beginning that is a topic.
     for count in (1..=words.len()).rev() {
         let begun = words[..count].join(" ");
-        let named = SYNONYMS.iter().find(|(other, _)| *other == begun).map_or(begun.as_str(), |(_, name)| name);
+        let named =
+            SYNONYMS.iter().find(|(other, _)| *other == begun).map_or(begun.as_str(), |(_, name)| name);
         if let Some((_, text)) = topics().find(|(name, _)| *name == named) {
             return Ok(text.trim_end().to_owned());
         }

@@ -19,7 +19,9 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{
     Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
 };
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
@@ -60,7 +62,9 @@ impl AsOfJoinExec {
     ) -> Result<Self> {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
-            datafusion::physical_expr::Partitioning::UnknownPartitioning(left.output_partitioning().partition_count()),
+            datafusion::physical_expr::Partitioning::UnknownPartitioning(
+                left.output_partitioning().partition_count(),
+            ),
             left.pipeline_behavior(),
             left.boundedness(),
         );
@@ -71,7 +75,8 @@ impl AsOfJoinExec {
 
     fn ordering(&self, is_left: bool) -> Option<OrderingRequirements> {
         let side = |pair: &Pair| Arc::clone(if is_left { &pair.0 } else { &pair.1 });
-        let exprs = self.keys.iter().chain([&self.time]).map(|pair| PhysicalSortExpr::new(side(pair), SORTED));
+        let exprs =
+            self.keys.iter().chain([&self.time]).map(|pair| PhysicalSortExpr::new(side(pair), SORTED));
         LexOrdering::new(exprs).map(OrderingRequirements::from)
     }
 }
@@ -173,7 +178,13 @@ impl ExecutionPlan for AsOfJoinExec {
             nearest: self.nearest,
             keeps_left: self.keeps_left,
             schema: Arc::clone(&self.schema),
-            nulls: self.right.schema().fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect(),
+            nulls: self
+                .right
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| new_null_array(field.data_type(), 1))
+                .collect(),
             current: None,
             partner: None,
             baseline,
@@ -205,7 +216,11 @@ struct Sorted {
 }
 
 impl Sorted {
-    fn of(batch: RecordBatch, exprs: &(Vec<Arc<dyn PhysicalExpr>>, Arc<dyn PhysicalExpr>), order: &mut Order) -> Result<Self> {
+    fn of(
+        batch: RecordBatch,
+        exprs: &(Vec<Arc<dyn PhysicalExpr>>, Arc<dyn PhysicalExpr>),
+        order: &mut Order,
+    ) -> Result<Self> {
         let rows = batch.num_rows();
         let value = |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(&batch)?.into_array(rows);
         let keys: Vec<ArrayRef> = exprs.0.iter().map(value).collect::<Result<_>>()?;
@@ -362,7 +377,12 @@ impl Merge {
     }
 
     /// Rows of the left from `start` on, each beside its partner.
-    fn joined(&self, left: &Sorted, start: usize, partners: &[Option<(usize, usize)>]) -> Result<RecordBatch> {
+    fn joined(
+        &self,
+        left: &Sorted,
+        start: usize,
+        partners: &[Option<(usize, usize)>],
+    ) -> Result<RecordBatch> {
         let is_kept = |partner: &Option<(usize, usize)>| self.keeps_left || partner.is_some();
         let rows: UInt32Array = partners
             .iter()

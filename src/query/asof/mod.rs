@@ -58,13 +58,20 @@ impl ExtensionPlanner for AsOfPlanner {
         };
         let sides = join.sides()?;
         let expr = |expr, schema| planner.create_physical_expr(expr, schema, session, context);
-        let keys = sides.keys.iter().map(|(a, b)| {
-            Ok((expr(a, join.left.schema())?, expr(b, join.right.schema())?))
-        });
+        let keys =
+            sides.keys.iter().map(|(a, b)| Ok((expr(a, join.left.schema())?, expr(b, join.right.schema())?)));
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let time = (expr(&sides.time.0, join.left.schema())?, expr(&sides.time.1, join.right.schema())?);
         let schema = Arc::clone(join.schema.inner());
         let (left, right) = (Arc::clone(left), Arc::clone(right));
-        Ok(Some(Arc::new(AsOfJoinExec::new(left, right, keys, time, sides.nearest, join.keeps_left, schema)?)))
+        Ok(Some(Arc::new(AsOfJoinExec::new(
+            left,
+            right,
+            keys,
+            time,
+            sides.nearest,
+            join.keeps_left,
+            schema,
+        )?)))
     }
 }

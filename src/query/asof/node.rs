@@ -56,7 +56,9 @@ impl AsOfJoin {
     pub(super) fn sides(&self) -> Result<Sides> {
         let mut keys = Vec::new();
         for key in &self.keys {
-            let Some((left, right, _)) = self.apart(key) else { return plan_err!("`{key}` compares no two sides") };
+            let Some((left, right, _)) = self.apart(key) else {
+                return plan_err!("`{key}` compares no two sides");
+            };
             keys.push((left, right));
         }
         let Some((left, right, op)) = self.apart(&self.time) else {
@@ -74,23 +76,18 @@ impl AsOfJoin {
 
     /// A comparison with the left table's side first.
     fn apart(&self, expr: &Expr) -> Option<(Expr, Expr, Operator)> {
-        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr.clone().unalias() else { return None };
         let is_of = |expr: &Expr, plan: &LogicalPlan| {
             let columns = expr.column_refs();
             !columns.is_empty() && columns.iter().all(|column| plan.schema().has_column(column))
         };
-        if is_of(left, &self.left) && is_of(right, &self.right) {
-            return Some(((**left).clone(), (**right).clone(), *op));
+        if is_of(&left, &self.left) && is_of(&right, &self.right) {
+            return Some((*left, *right, op));
         }
-        if is_of(left, &self.right) && is_of(right, &self.left) {
-            return Some(((**right).clone(), (**left).clone(), op.swap()?));
+        if is_of(&left, &self.right) && is_of(&right, &self.left) {
+            return Some((*right, *left, op.swap()?));
         }
         None
-    }
-
-    fn index_of(&self, side: &LogicalPlan, at: usize) -> Option<usize> {
-        let (table, field) = self.schema.qualified_field(at);
-        side.schema().index_of_column_by_name(table, field.name())
     }
 }
 

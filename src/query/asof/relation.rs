@@ -5,7 +5,9 @@ use std::sync::Arc;
 use datafusion::common::{Column, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::logical_plan::Extension;
-use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 use sqlparser::ast::TableFactor;
@@ -18,7 +20,8 @@ use crate::query::{QueryError, SqlMistake};
 #[derive(Debug)]
 pub(in crate::query) struct AsOfRelations;
 
-const HELP: &str = "write `a asof join b on a.key = b.key and a.time >= b.time`: equal keys, and one comparison of times";
+const HELP: &str =
+    "write `a asof join b on a.key = b.key and a.time >= b.time`: equal keys, and one comparison of times";
 
 fn wrong(what: impl Into<String>) -> DataFusionError {
     QueryError::Sql(SqlMistake::new("elt::sql::asof", what).help(HELP)).into()
@@ -30,7 +33,9 @@ impl RelationPlanner for AsOfRelations {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
-        let Some(join) = asof_of(&relation) else { return Ok(RelationPlanning::Original(Box::new(relation))) };
+        let Some(join) = asof_of(&relation) else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
         if join.is_natural {
             return Err(wrong("an as-of join cannot be NATURAL"));
         }
@@ -46,7 +51,12 @@ impl RelationPlanner for AsOfRelations {
                         op: Operator::Gt | Operator::GtEq | Operator::Lt | Operator::LtEq,
                         ..
                     }) => times.push(condition),
-                    other => return Err(wrong(format!("`{}` cannot be a condition of an as-of join", other.human_display()))),
+                    other => {
+                        return Err(wrong(format!(
+                            "`{}` cannot be a condition of an as-of join",
+                            other.human_display()
+                        )));
+                    }
                 }
             }
         }
@@ -65,7 +75,11 @@ impl RelationPlanner for AsOfRelations {
                 op,
                 Box::new(Expr::Column(b.clone())),
             ));
-            if is_time { times.push(condition) } else { keys.push(condition) }
+            if is_time {
+                times.push(condition)
+            } else {
+                keys.push(condition)
+            }
             hidden.push(b);
         }
         let [time] = times.as_slice() else {

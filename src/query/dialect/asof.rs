@@ -77,7 +77,9 @@ pub(in crate::query) fn asof_of(factor: &TableFactor) -> Option<AsOf> {
     let (keeps_left, constraint, matched) = match &last.join_operator {
         JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (false, constraint, None),
         JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (true, constraint, None),
-        JoinOperator::AsOf { match_condition, constraint } => (true, constraint, Some(match_condition.clone())),
+        JoinOperator::AsOf { match_condition, constraint } => {
+            (true, constraint, Some(match_condition.clone()))
+        }
         _ => return None,
     };
     let (mut on, using, is_natural) = match constraint {

@@ -322,7 +322,10 @@ fn set_operators(body: &mut SetExpr) -> Flow {
 fn check_join(join: &Join) -> Flow {
     let Join { relation: _, global, join_operator } = join;
     // `spoken` says of as-of joins that they are global.
-    let is_plain = matches!(join_operator, JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::Left(_) | JoinOperator::LeftOuter(_));
+    let is_plain = matches!(
+        join_operator,
+        JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::Left(_) | JoinOperator::LeftOuter(_)
+    );
     refuse_if(*global && !is_plain, "this kind of ASOF JOIN", "write `asof join` or `asof left join`")?;
     match join_operator {
         JoinOperator::CrossApply | JoinOperator::OuterApply => {

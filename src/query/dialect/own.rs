@@ -93,11 +93,9 @@ pub(super) fn own(statement: ast::Statement) -> Result<Result<OwnStatement, ast:
             let if_there = IfKept::of(create.or_replace, create.if_not_exists);
             OwnStatement::CreateTable { create: Box::new(create), if_there }
         }
-        S::Prepare { name, data_types, statement } => OwnStatement::Prepare {
-            name: folded(&name),
-            types: data_types,
-            sql: statement.to_string(),
-        },
+        S::Prepare { name, data_types, statement } => {
+            OwnStatement::Prepare { name: folded(&name), types: data_types, sql: statement.to_string() }
+        }
         S::Execute { name: Some(name), parameters, immediate: false, using, into, .. } if into.is_empty() => {
             let name = match name.0.as_slice() {
                 [part] => part.as_ident().map(folded),

@@ -134,8 +134,12 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
     let near = &tokens[0];
     let parts = split(&tokens[1..], &["ON", "USING", "GROUP", "ORDER", "LIMIT"]);
     let (source, parts) = parts.split_first().expect("there is always a first part");
-    let (mut on, mut using, mut group, mut tail): (&[TokenWithSpan], &[TokenWithSpan], &[TokenWithSpan], Tokens) =
-        (&[], &[], &[], Vec::new());
+    let (mut on, mut using, mut group, mut tail): (
+        &[TokenWithSpan],
+        &[TokenWithSpan],
+        &[TokenWithSpan],
+        Tokens,
+    ) = (&[], &[], &[], Vec::new());
     for part in parts {
         let body = &part[1..];
         if is(&part[0], &["ON"]) {
@@ -224,7 +228,10 @@ fn turned(by: &[&[TokenWithSpan]]) -> Result<(Tokens, Option<Tokens>), SqlMistak
             _ => None,
         };
         let listed: Option<Vec<String>> = values.and_then(|values| {
-            items(&values).into_iter().map(|item| item.iter().find(|token| is_solid(token)).and_then(literal)).collect()
+            items(&values)
+                .into_iter()
+                .map(|item| item.iter().find(|token| is_solid(token)).and_then(literal))
+                .collect()
         });
         texts = texts.zip(listed).map(|(before, listed)| {
             let with = |before: &String| {
@@ -235,7 +242,8 @@ fn turned(by: &[&[TokenWithSpan]]) -> Result<(Tokens, Option<Tokens>), SqlMistak
         });
     }
     let texts = texts.map(|texts| {
-        let quoted: Vec<String> = texts.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect();
+        let quoted: Vec<String> =
+            texts.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect();
         words(&quoted.join(", "), near)
     });
     Ok((value, texts))
@@ -265,7 +273,8 @@ fn names_of(tokens: &[TokenWithSpan], names: &mut Vec<String>) {
                 _ => None,
             };
             if let Some(name) = last {
-                let name = if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
+                let name =
+                    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
                 if !self.0.contains(&name) {
                     self.0.push(name);
                 }
@@ -344,7 +353,10 @@ mod tests {
                 "pivot cities on year in (2000, 2010) using sum(p) as total group by country order by country",
                 "SELECT * FROM (SELECT country, \"year\", \"p\" FROM cities) AS \"pivoted\" PIVOT(sum(p) AS total FOR year IN (2000, 2010)) ORDER BY country",
             ),
-            ("from (pivot t on c) as x", "SELECT * FROM (SELECT * FROM t PIVOT(count(*) FOR c IN (ANY))) AS x"),
+            (
+                "from (pivot t on c) as x",
+                "SELECT * FROM (SELECT * FROM t PIVOT(count(*) FOR c IN (ANY))) AS x",
+            ),
             (
                 "with p as (pivot (select * from t) on a, b using max(n)) select * from p",
                 "WITH p AS (SELECT * FROM (SELECT * FROM t) PIVOT(max(n) FOR CAST(a AS VARCHAR) || '_' || CAST(b AS VARCHAR) IN (ANY))) SELECT * FROM p",

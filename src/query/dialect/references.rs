@@ -3,9 +3,7 @@
 //! The one that a model with these words would read, as it is published. The parser takes them for functions; here they
 //! become names in a schema of their own ([`REFERENCES`]), which the session's catalog looks up among all that there is.
 
-use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableAlias, TableFactor, Value,
-};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableAlias, TableFactor, Value};
 
 use crate::query::SqlMistake;
 
@@ -31,23 +29,31 @@ pub(super) fn spell(factor: &mut TableFactor) -> Result<(), SqlMistake> {
                 _ => return Err(wrong(&function)),
             },
             // "orders" in double quotes is a name to SQL, and a text to Jinja.
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(text))) if text.quote_style.is_some() => {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(text)))
+                if text.quote_style.is_some() =>
+            {
                 texts.push(text.value.clone());
             }
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(Expr::Value(value)), .. } if is_version(name) => {
-                version = Some(value.to_string().replace('\'', ""));
-            }
-            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(Expr::Value(value)), .. }
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(Expr::Value(value)), .. }
                 if is_version(name) =>
             {
                 version = Some(value.to_string().replace('\'', ""));
             }
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::BinaryOp { left, right, .. })) => match (&**left, &**right) {
-                (Expr::Identifier(name), Expr::Value(value)) if is_version(name) => {
-                    version = Some(value.to_string().replace('\'', ""));
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(Expr::Value(value)),
+                ..
+            } if is_version(name) => {
+                version = Some(value.to_string().replace('\'', ""));
+            }
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::BinaryOp { left, right, .. })) => {
+                match (&**left, &**right) {
+                    (Expr::Identifier(name), Expr::Value(value)) if is_version(name) => {
+                        version = Some(value.to_string().replace('\'', ""));
+                    }
+                    _ => return Err(wrong(&function)),
                 }
-                _ => return Err(wrong(&function)),
-            },
+            }
             _ => return Err(wrong(&function)),
         }
     }

@@ -40,7 +40,8 @@ fn without_braces(mut tokens: Tokens) -> Tokens {
         let close = (start + 4..at.len()).find(|place| tokens[at[*place]].token == Token::RParen);
         let Some(close) = close else { continue };
         let ends = [close + 1, close + 2];
-        if ends.iter().all(|place| at.get(*place).is_some_and(|index| tokens[*index].token == Token::RBrace)) {
+        if ends.iter().all(|place| at.get(*place).is_some_and(|index| tokens[*index].token == Token::RBrace))
+        {
             removed.extend([at[start], at[start + 1], at[close + 1], at[close + 2]]);
         }
     }
@@ -69,7 +70,18 @@ fn asof(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
             let mistake = SqlMistake::new("elt::sql::not_supported", "GLOBAL JOIN is not supported");
             return Err(mistake.at(start.line, start.column).help("leave `global` out"));
         }
-        if is_keyword(token, Keyword::ASOF) && joins(place) && !has_match_condition(&tokens, &at[place + 1..]) {
+        let next = at.get(place + 1).map(|index| &tokens[*index]);
+        if is_keyword(token, Keyword::ASOF)
+            && let Some(next) = next
+            && ["full", "right", "cross", "natural", "semi", "anti"].iter().any(|word| is_word(next, word))
+        {
+            let start = token.span.start;
+            let what = format!("ASOF {} JOIN is not supported", next.token.to_string().to_uppercase());
+            let mistake = SqlMistake::new("elt::sql::not_supported", what);
+            return Err(mistake.at(start.line, start.column).help("write `asof join` or `asof left join`"));
+        }
+        if is_keyword(token, Keyword::ASOF) && joins(place) && !has_match_condition(&tokens, &at[place + 1..])
+        {
             changed.push(at[place]);
         }
     }
@@ -118,8 +130,9 @@ fn samples(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
         let wrong = |what: &str, help: &str| {
             SqlMistake::new("elt::sql::not_supported", what).at(start.line, start.column).help(help)
         };
-        let (size, used) = size(&tokens, &at[place + 2..])
-            .ok_or_else(|| wrong("this sample has no size", "write `using sample 10%` or `using sample 100 rows`"))?;
+        let (size, used) = size(&tokens, &at[place + 2..]).ok_or_else(|| {
+            wrong("this sample has no size", "write `using sample 10%` or `using sample 100 rows`")
+        })?;
         let end = from_end(&tokens, &at[..place]).map_err(|what| {
             wrong(what, "write the sample after its table: `from t tablesample (10 percent) join …`")
         })?;
@@ -139,7 +152,10 @@ fn size(tokens: &[TokenWithSpan], after: &[usize]) -> Option<(String, usize)> {
     let token = |at: usize| after.get(at).map(|index| &tokens[*index]);
     let is = |at: usize, wanted: &Token| token(at).is_some_and(|token| token.token == *wanted);
     let mut at = 0;
-    if ["reservoir", "bernoulli", "system"].iter().any(|method| token(0).is_some_and(|token| is_word(token, method))) {
+    if ["reservoir", "bernoulli", "system"]
+        .iter()
+        .any(|method| token(0).is_some_and(|token| is_word(token, method)))
+    {
         at += 1;
     }
     let in_brackets = is(at, &Token::LParen);
@@ -183,7 +199,15 @@ fn from_end(tokens: &[TokenWithSpan], before: &[usize]) -> Result<usize, &'stati
         if depth != 0 {
             continue;
         }
-        let ends = [Keyword::WHERE, Keyword::GROUP, Keyword::HAVING, Keyword::QUALIFY, Keyword::ORDER, Keyword::LIMIT, Keyword::WINDOW];
+        let ends = [
+            Keyword::WHERE,
+            Keyword::GROUP,
+            Keyword::HAVING,
+            Keyword::QUALIFY,
+            Keyword::ORDER,
+            Keyword::LIMIT,
+            Keyword::WINDOW,
+        ];
         if ends.iter().any(|keyword| is_keyword(token, *keyword)) {
             end = Some(*index);
         }
@@ -205,10 +229,19 @@ mod tests {
     fn other_words_for_the_same() {
         for (sql, means) in [
             ("select * from {{ ref('orders') }} o", "SELECT * FROM ref('orders') AS o"),
-            ("select a, b from t as x where a > 1 using sample 10%", "SELECT a, b FROM t AS x TABLESAMPLE (10 PERCENT) WHERE a > 1"),
+            (
+                "select a, b from t as x where a > 1 using sample 10%",
+                "SELECT a, b FROM t AS x TABLESAMPLE (10 PERCENT) WHERE a > 1",
+            ),
             ("from t using sample reservoir(50 rows)", "SELECT * FROM t TABLESAMPLE (50 ROWS)"),
-            ("select * from (from t using sample 5) as x", "SELECT * FROM (SELECT * FROM t TABLESAMPLE (5 ROWS)) AS x"),
-            ("select * from a asof left join b on a.t >= b.t", "SELECT * FROM a GLOBAL LEFT JOIN b ON a.t >= b.t"),
+            (
+                "select * from (from t using sample 5) as x",
+                "SELECT * FROM (SELECT * FROM t TABLESAMPLE (5 ROWS)) AS x",
+            ),
+            (
+                "select * from a asof left join b on a.t >= b.t",
+                "SELECT * FROM a GLOBAL LEFT JOIN b ON a.t >= b.t",
+            ),
             (
                 "select * from a asof join b match_condition (a.t >= b.t) on a.k = b.k",
                 "SELECT * FROM a ASOF JOIN b MATCH_CONDITION (a.t >= b.t) ON a.k = b.k",
@@ -216,7 +249,11 @@ mod tests {
         ] {
             assert_eq!(parse_query(sql).map(|query| query.to_string()), Ok(means.to_owned()), "{sql}");
         }
-        for sql in ["from a join b using (k) using sample 10%", "from a global join b on true", "from t using sample"] {
+        for sql in [
+            "from a join b using (k) using sample 10%",
+            "from a global join b on true",
+            "from t using sample",
+        ] {
             assert!(parse_query(sql).is_err(), "{sql}");
         }
     }

@@ -11,12 +11,12 @@ use super::copy::{Copy, CopyInto, CopyTo, copy};
 use super::from_first::select_all;
 use super::own::{OwnStatement, own};
 use super::split::LineStarts;
-use super::{pivot_on, spoken};
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
+use super::{pivot_on, spoken};
+use crate::query::SqlMistake;
 use crate::query::explain::Explain;
 use crate::query::own::Write;
-use crate::query::SqlMistake;
 
 /// A statement, understood as far as words go.
 #[derive(Clone, Debug)]
@@ -192,7 +192,8 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
         }
         ["SUMMARIZE" | "SUMMARISE", next, ..] => {
             let is_query = begins_query(next);
-            let what = if is_query { text_after(sql, tokens, 1) } else { only_name(&solid[1..], "SUMMARIZE")? };
+            let what =
+                if is_query { text_after(sql, tokens, 1) } else { only_name(&solid[1..], "SUMMARIZE")? };
             Statement::Summarize { what, is_query }
         }
         ["DESCRIBE" | "DESC", next, ..] if begins_query(next) => {
@@ -213,8 +214,9 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
                 _ => None,
             };
             let wrong = || {
-                SqlMistake::new("elt::sql::syntax", "this sets no variable")
-                    .help("write `set variable name = expression`, and `getvariable('name')` where it is wanted")
+                SqlMistake::new("elt::sql::syntax", "this sets no variable").help(
+                    "write `set variable name = expression`, and `getvariable('name')` where it is wanted",
+                )
             };
             let (name, text) = value.ok_or_else(wrong)?;
             let value = parse_expression(text.trim().trim_end_matches(';')).ok_or_else(wrong)?;
@@ -250,7 +252,9 @@ fn text_after(sql: &str, tokens: &[TokenWithSpan], skipped: usize) -> String {
     let is_solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
     let first = tokens.iter().filter(is_solid).nth(skipped).map(|token| token.span.start);
     let lines = LineStarts::of(sql);
-    first.map_or_else(String::new, |first| sql[lines.byte(sql, first)..].trim_end().trim_end_matches(';').to_owned())
+    first.map_or_else(String::new, |first| {
+        sql[lines.byte(sql, first)..].trim_end().trim_end_matches(';').to_owned()
+    })
 }
 
 /// `SELECT *`, from nothing yet.
@@ -367,7 +371,9 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             ("EXPLAIN of a statement that writes", "explain the query that finds its rows")
         }
         S::Explain { statement, .. } => return refuse_writes(statement),
-        S::Set(ast::Set::SingleAssignment { hivevar: true, .. }) => ("SET HIVEVAR", "write `set variable name = value`"),
+        S::Set(ast::Set::SingleAssignment { hivevar: true, .. }) => {
+            ("SET HIVEVAR", "write `set variable name = value`")
+        }
         S::Query(query) if changes_rows(query) => CHANGING_ROWS,
         S::Query(_) | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
             return Ok(());

@@ -115,7 +115,8 @@ async fn values(
     for batch in &batches {
         let column = batch.column(0);
         let options = FormatOptions::default();
-        let texts = ArrayFormatter::try_new(column, &options).map_err(datafusion::error::DataFusionError::from)?;
+        let texts =
+            ArrayFormatter::try_new(column, &options).map_err(datafusion::error::DataFusionError::from)?;
         let data_type = sql_type_name(column.data_type());
         for row in 0..batch.num_rows() {
             let text = texts.value(row).to_string();

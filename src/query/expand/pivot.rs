@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, ExprWithAlias, GroupByExpr, Ident, NullInclusion, OrderBy, OrderByExpr, OrderByKind,
-    OrderByOptions, PivotValueSource, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, Value,
+    BinaryOperator, Expr, ExprWithAlias, GroupByExpr, Ident, NullInclusion, OrderBy, OrderByExpr,
+    OrderByKind, OrderByOptions, PivotValueSource, Query, SelectItem, SetExpr, SetOperator, SetQuantifier,
+    TableFactor, Value,
 };
 
 use super::stars::{for_each_column, which};
@@ -161,7 +162,9 @@ pub(super) fn unpivot(factor: &TableFactor, columns: &[Column]) -> Result<TableF
 /// A column without its table.
 fn bare(expr: Expr) -> Expr {
     match expr {
-        Expr::CompoundIdentifier(mut path) => path.pop().map_or(Expr::Value(Value::Null.into()), Expr::Identifier),
+        Expr::CompoundIdentifier(mut path) => {
+            path.pop().map_or(Expr::Value(Value::Null.into()), Expr::Identifier)
+        }
         other => other,
     }
 }
@@ -199,10 +202,9 @@ pub(super) fn values_asked(factor: &TableFactor) -> Option<Query> {
 /// Writes the values that were found into the statement.
 pub(super) fn list_values(factor: &mut TableFactor, found: Vec<(Expr, String)>) {
     if let TableFactor::Pivot { value_source, .. } = factor {
-        let values = found.into_iter().map(|(expr, text)| ExprWithAlias {
-            expr,
-            alias: Some(Ident::with_quote('"', text)),
-        });
+        let values = found
+            .into_iter()
+            .map(|(expr, text)| ExprWithAlias { expr, alias: Some(Ident::with_quote('"', text)) });
         *value_source = PivotValueSource::List(values.collect());
     }
 }

@@ -79,7 +79,9 @@ impl Own {
             let mistake =
                 SqlMistake::new("elt::sql::not_prepared", format!("there is no prepared statement `{name}`"));
             let help = did_you_mean(name, kept.prepared.keys().map(String::as_str));
-            return Err(mistake.help(help.unwrap_or_else(|| format!("write `prepare {name} as select …` first"))));
+            return Err(
+                mistake.help(help.unwrap_or_else(|| format!("write `prepare {name} as select …` first")))
+            );
         };
         let places = places(sql)?;
         let wanted = asked_for(&places);
@@ -168,5 +170,9 @@ fn nothing() -> Outcome {
 
 /// What was done, and with how many rows.
 fn done(statement: &str, rows: u64) -> Outcome {
-    Outcome::table(["statement", "rows"], &["rows"], vec![[Some(statement.to_owned()), Some(rows.to_string())]])
+    Outcome::table(
+        ["statement", "rows"],
+        &["rows"],
+        vec![[Some(statement.to_owned()), Some(rows.to_string())]],
+    )
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    FromTable, Ident, Insert, ObjectName, ObjectNamePart, ObjectType, Query, Statement, TableAlias, TableFactor,
-    TableObject, VisitMut, VisitorMut,
+    FromTable, Ident, Insert, ObjectName, ObjectNamePart, ObjectType, Query, Statement, TableAlias,
+    TableFactor, TableObject, VisitMut, VisitorMut,
 };
 
 use super::Own;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
-use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::Expr as EngineExpr;
+use datafusion::logical_expr::{ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
 use sqlparser::ast::{self, Ident, ObjectName, Query, Statement};
@@ -99,7 +99,8 @@ impl Rows {
     async fn with(mut self, rows: Outcome) -> Result<(Self, u64), QueryError> {
         let path = self.folder.path().join(format!("{}.tmp", self.files));
         let file = std::fs::File::create(&path).map_err(no_room)?;
-        let mut writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), None).map_err(DataFusionError::from)?;
+        let mut writer =
+            ArrowWriter::try_new(file, Arc::clone(&self.schema), None).map_err(DataFusionError::from)?;
         let (mut stream, mut count) = (rows.into_stream(), 0);
         while let Some(batch) = stream.next().await {
             let batch = batch?;
@@ -139,7 +140,8 @@ fn is_free(session: &Session, name: &str, if_there: IfKept) -> Result<bool, SqlM
         (None, _) | (Some(_), IfKept::Replace) => Ok(true),
         (Some(_), IfKept::Keep) => Ok(false),
         (Some(_), IfKept::Refuse) => {
-            let mistake = SqlMistake::new("elt::sql::temporary", format!("there is a temporary `{name}` already"));
+            let mistake =
+                SqlMistake::new("elt::sql::temporary", format!("there is a temporary `{name}` already"));
             Err(mistake.help("write `create or replace temp …`, or drop it first"))
         }
     }
@@ -161,7 +163,8 @@ pub(super) async fn create_view(
     let own = format!("\"{TEMPORARY}\".\"{name}\"");
     let mut sql = statement.to_string();
     if reaches(session, &sql, &own) {
-        let mistake = SqlMistake::new("elt::sql::temporary", format!("the temporary view `{name}` would read itself"));
+        let mistake =
+            SqlMistake::new("elt::sql::temporary", format!("the temporary view `{name}` would read itself"));
         return Err(mistake.help("give it another name").into());
     }
     if !columns.is_empty() {
@@ -204,7 +207,8 @@ pub(super) async fn create_table(
     let bare = ast::CreateTable { columns: Vec::new(), ..create.clone() };
     let plain = format!("CREATE TABLE {}", create.name);
     if bare.to_string().trim() != plain && bare.to_string().trim() != format!("{plain} ()") {
-        let mistake = SqlMistake::new("elt::sql::not_supported", "this clause of CREATE TEMP TABLE is not supported");
+        let mistake =
+            SqlMistake::new("elt::sql::not_supported", "this clause of CREATE TEMP TABLE is not supported");
         return Err(mistake.help("columns with their types, and AS, are what there is").into());
     }
     let declared = match create.columns.as_slice() {
@@ -255,12 +259,16 @@ fn fitted(plan: LogicalPlan, schema: &SchemaRef, named: &[String]) -> Result<Log
     let given: Vec<Column> = plan.schema().columns();
     if given.len() != wanted.len() {
         let what = format!("{} columns are given, and the table has {}", given.len(), wanted.len());
-        return Err(SqlMistake::new("elt::sql::temporary", what).help("name the columns: `insert into t (a, b) …`").into());
+        return Err(SqlMistake::new("elt::sql::temporary", what)
+            .help("name the columns: `insert into t (a, b) …`")
+            .into());
     }
     let mut exprs = Vec::new();
     for (at, field) in schema.fields().iter().enumerate() {
         let expr = match wanted.iter().position(|wanted| *wanted == at) {
-            Some(place) => EngineExpr::Column(given[place].clone()).cast_to(field.data_type(), plan.schema())?,
+            Some(place) => {
+                EngineExpr::Column(given[place].clone()).cast_to(field.data_type(), plan.schema())?
+            }
             None => lit(ScalarValue::try_from(field.data_type())?),
         };
         exprs.push(expr.alias(field.name()));
@@ -283,13 +291,23 @@ impl Session {
                     let mistake = SqlMistake::new("elt::sql::temporary", format!("`{name}` is a view"));
                     return Err(mistake.help("rows are added to tables").into());
                 };
-                let source = insert.source.clone().filter(|_| !insert.overwrite && insert.partitioned.is_none());
-                let Some(source) = source.filter(|_| insert.on.is_none() && insert.returning.is_none()) else {
-                    let mistake = SqlMistake::new("elt::sql::not_supported", "this form of INSERT into a temporary table is not supported");
-                    return Err(mistake.help("write `insert into t select …` or `insert into t values (…)`").into());
+                let source =
+                    insert.source.clone().filter(|_| !insert.overwrite && insert.partitioned.is_none());
+                let Some(source) = source.filter(|_| insert.on.is_none() && insert.returning.is_none())
+                else {
+                    let mistake = SqlMistake::new(
+                        "elt::sql::not_supported",
+                        "this form of INSERT into a temporary table is not supported",
+                    );
+                    return Err(mistake
+                        .help("write `insert into t select …` or `insert into t values (…)`")
+                        .into());
                 };
-                let names: Vec<String> =
-                    insert.columns.iter().map(|column| column.to_string().replace('"', "").to_lowercase()).collect();
+                let names: Vec<String> = insert
+                    .columns
+                    .iter()
+                    .map(|column| column.to_string().replace('"', "").to_lowercase())
+                    .collect();
                 let plan = Box::pin(self.plan(Statement::Query(source))).await?;
                 let plan = fitted(plan, &rows.schema, &names)?;
                 let (rows, count) = rows.with(self.rows_of_plan(plan).await?).await?;

@@ -29,9 +29,11 @@ impl GetVariable {
 
     fn value(&self, name: Option<&ScalarValue>) -> Result<ScalarValue> {
         match name {
-            Some(ScalarValue::Utf8(Some(name)) | ScalarValue::Utf8View(Some(name)) | ScalarValue::LargeUtf8(Some(name))) => {
-                Ok(self.own.variable(name).unwrap_or(ScalarValue::Null))
-            }
+            Some(
+                ScalarValue::Utf8(Some(name))
+                | ScalarValue::Utf8View(Some(name))
+                | ScalarValue::LargeUtf8(Some(name)),
+            ) => Ok(self.own.variable(name).unwrap_or(ScalarValue::Null)),
             _ => Err(DataFusionError::Plan(
                 "getvariable needs the name of a variable, as a text: getvariable('day')".to_owned(),
             )),
@@ -89,8 +91,11 @@ pub(super) async fn evaluated(session: &Session, value: Expr) -> Result<ScalarVa
     let mut values = rows.iter().filter(|batch| batch.num_rows() > 0);
     let Some(batch) = values.next() else { return Ok(ScalarValue::Null) };
     if batch.num_rows() > 1 || values.next().is_some() {
-        let mistake = SqlMistake::new("elt::sql::variable", "a variable holds one value, and these are several rows");
-        return Err(mistake.help("keep them as a list: `set variable v = (select array_agg(x) from t)`").into());
+        let mistake =
+            SqlMistake::new("elt::sql::variable", "a variable holds one value, and these are several rows");
+        return Err(mistake
+            .help("keep them as a list: `set variable v = (select array_agg(x) from t)`")
+            .into());
     }
     Ok(ScalarValue::try_from_array(batch.column(0), 0)?)
 }

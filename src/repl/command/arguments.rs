@@ -104,7 +104,6 @@ pub(super) fn switch(name: &str, text: &str) -> Result<Switch, Diagnostic> {
     }
 }
 
-
 /// `\\? NAME` tells of one command.
 pub(super) fn explain(name: &str) -> Meaning {
     if name.is_empty() {
@@ -180,7 +179,9 @@ pub(super) fn elt(text: &str) -> Meaning {
     let all = words(text).ok_or_else(|| mistake("a quote has no end".to_owned()))?;
     match all.first().map(String::as_str) {
         None => Err(mistake("which command? `elt --help` lists them".to_owned())),
-        Some("sql" | "serve") => Err(mistake(format!("`elt {}` is not for here: start it in another terminal", all[0]))),
+        Some("sql" | "serve") => {
+            Err(mistake(format!("`elt {}` is not for here: start it in another terminal", all[0])))
+        }
         Some(_) => Ok(Action::Verb(all)),
     }
 }
@@ -209,7 +210,8 @@ pub(super) fn chart(text: &str) -> Meaning {
     let Some((name, columns)) = all.split_first() else {
         return Err(mistake("which kind: bar, line or hist?".to_owned()));
     };
-    let picture = picture(name).ok_or_else(|| mistake(format!("`{name}` is no picture: there are bar, line and hist")))?;
+    let picture = picture(name)
+        .ok_or_else(|| mistake(format!("`{name}` is no picture: there are bar, line and hist")))?;
     let columns = columns.to_vec();
     Ok(if is_next { Action::ChartNext(picture, columns) } else { Action::Chart(picture, columns) })
 }
@@ -240,11 +242,12 @@ pub(super) fn pset(text: &str) -> Meaning {
         "format" => format(if value == "wrapped" || value == "unaligned" { "table" } else { value }),
         "columns" | "maxwidth" => columns(value),
         "maxrows" => rows(value),
-        "footer" | "tuples_only" | "border" | "linestyle" | "title" | "tableattr" | "fieldsep" | "recordsep" | "numericlocale" => {
-            Err(mistake(format!("`{name}` cannot be set here")))
-        }
+        "footer" | "tuples_only" | "border" | "linestyle" | "title" | "tableattr" | "fieldsep"
+        | "recordsep" | "numericlocale" => Err(mistake(format!("`{name}` cannot be set here"))),
         "" => Ok(Action::Tell),
-        _ => Err(mistake(format!("there is no `{name}` to set: there are null, pager, expanded, format, columns and maxrows"))),
+        _ => Err(mistake(format!(
+            "there is no `{name}` to set: there are null, pager, expanded, format, columns and maxrows"
+        ))),
     }
 }
 

@@ -160,7 +160,6 @@ struct Command {
     read: fn(&str) -> Meaning,
 }
 
-
 /// Says what a command asks for. `line` begins with its name.
 ///
 /// # Errors
@@ -189,7 +188,8 @@ pub(super) fn names() -> Vec<&'static str> {
 fn unknown(name: &str) -> Diagnostic {
     let known = ELSEWHERE.iter().find(|(names, _)| names.contains(&name));
     if let Some((_, instead)) = known {
-        return Diagnostic::error("elt::shell::no_such_command", format!("there is no `{name}` here")).help(*instead);
+        return Diagnostic::error("elt::shell::no_such_command", format!("there is no `{name}` here"))
+            .help(*instead);
     }
     let names = COMMANDS.iter().flat_map(|command| command.names).copied();
     // One letter is near to every other.

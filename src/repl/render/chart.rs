@@ -56,26 +56,32 @@ pub(in crate::repl) fn draw(
         }
         Picture::Bars => {
             let label = named.first().copied();
-            let label = label.or_else(|| first(schema, |data_type| !data_type.is_numeric(), None)).unwrap_or(0);
+            let label =
+                label.or_else(|| first(schema, |data_type| !data_type.is_numeric(), None)).unwrap_or(0);
             let value = value_of(schema, &named, label)?;
             let (labels, values) = (texts(batches, label)?, numbers(batches, value)?);
             Ok(bars(schema.field(value).name(), &labels, &values, options))
         }
         Picture::Line => {
             let along = named.first().copied();
-            let along = along
-                .or_else(|| first(schema, is_time, None))
-                .or_else(|| schema.fields().get(1).and_then(|_| first(schema, |data_type| data_type.is_numeric(), None)));
+            let along = along.or_else(|| first(schema, is_time, None)).or_else(|| {
+                schema.fields().get(1).and_then(|_| first(schema, |data_type| data_type.is_numeric(), None))
+            });
             let value = match along {
                 Some(along) => value_of(schema, &named, along)?,
-                None => first(schema, |data_type| data_type.is_numeric(), None).ok_or_else(nothing_to_draw)?,
+                None => {
+                    first(schema, |data_type| data_type.is_numeric(), None).ok_or_else(nothing_to_draw)?
+                }
             };
             let ys = numbers(batches, value)?;
             let (xs, labels) = match along {
                 Some(at) => (numbers(batches, at)?, texts(batches, at)?),
                 None => {
                     let places = 1..=ys.len();
-                    (places.clone().map(|at| Some(at as f64)).collect(), places.map(|at| at.to_string()).collect())
+                    (
+                        places.clone().map(|at| Some(at as f64)).collect(),
+                        places.map(|at| at.to_string()).collect(),
+                    )
                 }
             };
             Ok(line(schema.field(value).name(), &xs, &labels, &ys, options))
@@ -130,7 +136,9 @@ fn numbers(batches: &[RecordBatch], at: usize) -> Result<Vec<Option<f64>>, Diagn
             Diagnostic::error("elt::shell::chart", format!("`{name}` holds no numbers"))
                 .help("name a column of numbers, dates or times")
         })?;
-        values.extend(cast.as_primitive::<Float64Type>().iter().map(|value| value.filter(|value| value.is_finite())));
+        values.extend(
+            cast.as_primitive::<Float64Type>().iter().map(|value| value.filter(|value| value.is_finite())),
+        );
     }
     Ok(values)
 }
@@ -162,7 +170,13 @@ fn short(value: f64) -> String {
     if size >= 1e15 || size < 1e-4 {
         return format!("{value:.3e}");
     }
-    let places = if size >= 1000.0 { 1 } else if size >= 1.0 { 2 } else { 4 };
+    let places = if size >= 1000.0 {
+        1
+    } else if size >= 1.0 {
+        2
+    } else {
+        4
+    };
     format!("{value:.places$}")
 }
 
@@ -179,7 +193,8 @@ fn bars(name: &str, labels: &[String], values: &[Option<f64>], options: &ShowOpt
     let label_room = labels[..shown].iter().map(|label| width(label)).max().unwrap_or(0).min(total / 3);
     let known = || values[..shown].iter().flatten().copied();
     let (most, least) = (known().fold(0.0, f64::max), known().fold(0.0, f64::min));
-    let figures: Vec<String> = values[..shown].iter().map(|value| value.map_or_else(|| "NULL".to_owned(), short)).collect();
+    let figures: Vec<String> =
+        values[..shown].iter().map(|value| value.map_or_else(|| "NULL".to_owned(), short)).collect();
     let figure_room = figures.iter().map(|figure| width(figure)).max().unwrap_or(0);
     let room = total.saturating_sub(label_room + figure_room + 5).max(4) as f64;
     let scale = if most - least > 0.0 { room / (most - least) } else { 0.0 };
@@ -232,7 +247,8 @@ fn histogram(name: &str, values: &[Option<f64>], options: &ShowOptions) -> Strin
     let page = bars(name, &labels, &counts, options);
     let body = page.trim_end().rsplit_once('\n').map_or("", |(body, _)| body);
     let nulls = values.len() - known.len();
-    let nulls = if nulls > 0 { format!(", {} without a value", grouped(count(nulls))) } else { String::new() };
+    let nulls =
+        if nulls > 0 { format!(", {} without a value", grouped(count(nulls))) } else { String::new() };
     format!("{body}\n{}{nulls}, from {} to {}\n", rows_words(count(values.len())), short(least), short(most))
 }
 
@@ -287,9 +303,16 @@ impl Dots {
     }
 }
 
-fn line(name: &str, xs: &[Option<f64>], labels: &[String], ys: &[Option<f64>], options: &ShowOptions) -> String {
+fn line(
+    name: &str,
+    xs: &[Option<f64>],
+    labels: &[String],
+    ys: &[Option<f64>],
+    options: &ShowOptions,
+) -> String {
     let points = xs.iter().zip(ys).enumerate();
-    let mut points: Vec<(f64, f64, usize)> = points.filter_map(|(at, (x, y))| Some(((*x)?, (*y)?, at))).collect();
+    let mut points: Vec<(f64, f64, usize)> =
+        points.filter_map(|(at, (x, y))| Some(((*x)?, (*y)?, at))).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (Some(left), Some(right)) = (points.first().copied(), points.last().copied()) else {
         return format!("{name}\n{}, no value\n", rows_words(count(ys.len())));
@@ -328,7 +351,8 @@ fn line(name: &str, xs: &[Option<f64>], labels: &[String], ys: &[Option<f64>], o
     let gap = (columns + 1).saturating_sub(width(first) + width(last));
     let _ = writeln!(page, "{} {first}{}{last}", " ".repeat(room), " ".repeat(gap.max(1)));
     let nulls = ys.len() - points.len();
-    let nulls = if nulls > 0 { format!(", {} without a value", grouped(count(nulls))) } else { String::new() };
+    let nulls =
+        if nulls > 0 { format!(", {} without a value", grouped(count(nulls))) } else { String::new() };
     page + &format!("{}{nulls}\n", rows_words(count(ys.len())))
 }
 
@@ -344,15 +368,21 @@ mod tests {
         let batch = RecordBatch::try_from_iter(columns.iter().cloned()).unwrap();
         let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
         let options = ShowOptions { width: Some(40), ..ShowOptions::default() };
-        draw(picture, &batch.schema(), &[batch], &named, &options)
-            .unwrap_or_else(|mistake| format!("{} ({})", mistake.message(), mistake.help_text().unwrap_or_default()))
+        draw(picture, &batch.schema(), &[batch], &named, &options).unwrap_or_else(|mistake| {
+            format!("{} ({})", mistake.message(), mistake.help_text().unwrap_or_default())
+        })
     }
 
     #[test]
     fn bars_have_labels_and_figures() {
-        let cities: ArrayRef = Arc::new(StringArray::from(vec![Some("Oslo"), Some("東京"), None, Some("Lima")]));
+        let cities: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("Oslo"), Some("東京"), None, Some("Lima")]));
         let totals: ArrayRef = Arc::new(Int64Array::from(vec![Some(1200), Some(300), Some(-600), None]));
-        let columns = [("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4])) as ArrayRef), ("city", cities), ("total", totals)];
+        let columns = [
+            ("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4])) as ArrayRef),
+            ("city", cities),
+            ("total", totals),
+        ];
         insta::assert_snapshot!(drawn(Picture::Bars, &columns, &["city", "TOTAL"]), @r"
         total
         Oslo 1,200 │        ██████████████████
@@ -391,7 +421,11 @@ mod tests {
         assert_eq!(page.lines().count(), 1 + HEIGHT + 2, "{page}");
         assert!(page.contains("1970-01-01") && page.contains("1970-01-31"), "{page}");
         let first = page.lines().nth(1).unwrap();
-        assert!(first.starts_with("30 ┤") && first.ends_with(['⠉', '⠁', '⠊', '⠔', '⠈', '⡠', '⠋', '⠃', '⠎', '⠜', '⡔']), "{page}");
+        assert!(
+            first.starts_with("30 ┤")
+                && first.ends_with(['⠉', '⠁', '⠊', '⠔', '⠈', '⡠', '⠋', '⠃', '⠎', '⠜', '⡔']),
+            "{page}"
+        );
         assert!(page.lines().all(|line| width(line) <= 40), "{page}");
     }
 }

@@ -235,7 +235,9 @@ impl From<ShowError> for Error {
                 Self::new(ErrorKind::Unavailable, diagnostic)
             }
             ShowError::Terminal(format) => {
-                let help = format!("send it to a file: `\\o rows.{format}`, or `elt sql --format {format} … > rows.{format}`");
+                let help = format!(
+                    "send it to a file: `\\o rows.{format}`, or `elt sql --format {format} … > rows.{format}`"
+                );
                 Self::user("elt::show::terminal", error.to_string(), &help)
             }
             ShowError::Value { .. } => Self::user(
@@ -488,8 +490,9 @@ mod tests {
         let schema = numbers(0, 0).schema();
         let batches = futures::stream::iter((0..).map(|at| Ok(numbers(at, at + 1000))));
         let mut out = Head { left: 5000 };
-        let shown =
-            show_rows(&schema, unwatched(batches), Format::Csv, &ShowOptions::default(), &mut out).await.unwrap();
+        let shown = show_rows(&schema, unwatched(batches), Format::Csv, &ShowOptions::default(), &mut out)
+            .await
+            .unwrap();
         assert!(!shown.whole && shown.rows < 10_000, "{shown:?}");
     }
 
