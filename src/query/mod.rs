@@ -27,6 +27,7 @@ mod mend;
 mod outcome;
 mod own;
 mod parameters;
+mod phrases;
 mod prepared;
 mod progress;
 mod provider;
