@@ -284,7 +284,7 @@ impl Sitting<'_, '_> {
         }
         if let Some(place) = place {
             let target = Target::open(place)?;
-            let format = target.format.map_or_else(String::new, |format| format!(", as {format}"));
+            let format = target.format.map_or_else(String::new, |format| format!(" ({format})"));
             eprintln!("answers go to{format}: {target}");
             self.target = Some(target);
         }
