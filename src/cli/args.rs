@@ -257,6 +257,18 @@ pub(super) struct CompileArgs {
     /// A query with Jinja, to be compiled and shown
     #[arg(long, value_name = "SQL")]
     pub(super) inline: Option<String>,
+    /// Plan every query too: unknown columns, wrong types and broken contracts are found before anything is built
+    #[arg(long)]
+    pub(super) check: bool,
+    /// How the outcome of --check is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, requires = "check")]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct FreshnessArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -285,7 +297,7 @@ pub(super) enum DocsCommand {
 #[derive(Debug, Subcommand)]
 pub(super) enum SourceCommand {
     /// Compare the newest row of each source with what `freshness` allows
-    Freshness(CompileArgs),
+    Freshness(FreshnessArgs),
 }
 
 fn instant(text: &str) -> std::result::Result<chrono::DateTime<chrono::Utc>, String> {

@@ -88,6 +88,16 @@ impl Late {
         self.0.run_hooks_rendered(which, given, lake).map_err(|diagnostic| vec![diagnostic])
     }
 
+    /// Renders a text with Jinja as if it stood in a node.
+    ///
+    /// Waits for the lake's answers, so it must run where a wait holds nobody up.
+    ///
+    /// # Errors
+    /// What is wrong with it, at the node.
+    pub fn text(&self, id: &NodeId, text: &str, lake: &Arc<dyn Lookup>) -> Result<String, Vec<Diagnostic>> {
+        self.0.text(id, text, lake).map_err(|diagnostic| vec![diagnostic])
+    }
+
     /// Runs a macro by itself, and returns what it said.
     ///
     /// Waits for the lake's answers, so it must run where a wait holds nobody up.

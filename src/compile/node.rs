@@ -14,6 +14,7 @@ use crate::base::{SourceText, Span, TableName};
 use crate::project::{Column, Edition, SourceLanding};
 
 use super::batch::Window;
+use super::constraint::Constraint;
 use super::expectation::Expectation;
 use super::fingerprint::Fingerprint;
 use super::running::Running;
@@ -71,6 +72,8 @@ pub struct Node {
     pub config: BTreeMap<String, Value>,
     /// What it expects of each of its rows.
     pub expectations: Vec<Expectation>,
+    /// What its table refuses to hold.
+    pub constraints: Vec<Constraint>,
     /// Changes if and only if building it again could give something else from the same inputs.
     pub fingerprint: Fingerprint,
     /// The package it belongs to.
@@ -291,6 +294,11 @@ pub enum Materialization {
     View,
     /// A table, made anew by each build.
     Table,
+    /// The same, under the name that other engines have for a stored answer.
+    MaterializedView {
+        /// What happens to a table that was made with other settings.
+        on_change: OnConfigurationChange,
+    },
     /// A table that each build adds to.
     Incremental {
         /// What happens to rows that are there already.
@@ -308,6 +316,18 @@ pub enum Materialization {
     Ephemeral,
 }
 
+/// What happens to a materialized view whose layout is not what its model says any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConfigurationChange {
+    /// It is made anew, with the new layout.
+    #[default]
+    Apply,
+    /// It keeps its layout, and gets new rows.
+    Continue,
+    /// The build fails.
+    Fail,
+}
+
 /// What a model may say about how its rows are put in, beyond the strategy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncrementalDetails {
@@ -321,6 +341,8 @@ pub struct IncrementalDetails {
     pub partition_by: Vec<String>,
     /// The window of a microbatch.
     pub window: Option<Window>,
+    /// The macro that says how rows are put in, if it is the project's own.
+    pub by_macro: Option<String>,
 }
 
 /// What an incremental build does with its rows.
@@ -336,6 +358,8 @@ pub enum Strategy {
     InsertOverwrite,
     /// Takes out the rows of a window of time, then adds.
     Microbatch,
+    /// What a macro of the project's own says.
+    Custom,
 }
 
 /// What an incremental build does when the query's columns are not the table's.
@@ -468,6 +492,7 @@ impl Materialization {
         match self {
             Self::View => "view",
             Self::Table => "table",
+            Self::MaterializedView { .. } => "materialized_view",
             Self::Incremental { .. } => "incremental",
             Self::Ephemeral => "ephemeral",
         }

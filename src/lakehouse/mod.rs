@@ -6,6 +6,7 @@
 //! Here: the verbs. Beside it: how a lakehouse is found ([`OpenOptions`]), what the verbs are asked and
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
+mod check;
 mod copy;
 mod defer;
 mod errors;
@@ -42,6 +43,7 @@ use hooks::RunEnd;
 use open::{Found, Place};
 use plan::forgotten;
 
+pub use check::Checked;
 pub use defer::{CloneRequest, Cloned, Defer};
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};

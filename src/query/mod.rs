@@ -21,6 +21,7 @@ mod error;
 mod expand;
 mod export;
 mod files;
+mod lineage;
 mod mend;
 mod outcome;
 mod parameters;
@@ -33,6 +34,8 @@ mod staging;
 mod summarize;
 mod system;
 mod thrift;
+mod types;
+mod views;
 mod words;
 
 /// The name of a table, quoted, under which a query finds its rows with the place of each.
@@ -41,6 +44,7 @@ pub fn places_of(table: &crate::base::TableName) -> String {
 }
 
 pub use error::{QueryError, SqlMistake, VALUE};
+pub use lineage::{ColumnOf, Influence, Lineage, Way};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 pub use prepared::{Prepared, StatementKind};

@@ -9,7 +9,9 @@ mod files;
 mod from_first;
 mod functions;
 mod headings;
+mod laterals;
 mod literals;
+mod spelling;
 mod split;
 mod statement;
 mod time_travel;
@@ -39,6 +41,7 @@ use crate::base::ReleaseNumber;
 /// # Errors
 /// A clause that elt does not honour.
 pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
+    laterals::respell(statement);
     clauses::honour(statement)
 }
 
@@ -52,8 +55,10 @@ pub(super) fn prepare(
     statement: &mut ast::Statement,
     release: Option<ReleaseNumber>,
 ) -> Result<(), SqlMistake> {
+    laterals::respell(statement);
     clauses::honour(statement)?;
     headings::give(statement);
+    spelling::respell(statement);
     functions::spell(statement);
     literals::keep_digits(statement);
     time_travel::resolve_versions(statement, release)
