@@ -64,6 +64,10 @@
 //! | make a package's SQL run | `sql/packages/`; macros `elt__…` go before the package's own |
 //! | see whether public dbt projects build | `tests/acceptance/dbt_projects.py` |
 //! | change how a word of SQL is understood | [`query::dialect`] |
+//! | change what `elt compile --check` finds | `build/check.rs`; where columns come from, `query/lineage.rs` |
+//! | change how views upon views are planned | `query/views.rs`, `query/provider.rs` |
+//! | change what a table refuses to hold, or a model expects | `compile/constraint.rs`, `compile/expectation.rs`, `build/expectation.rs` |
+//! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `laterals.rs`; `query/types.rs` |
 //! | add a function that another engine has | `query/dialect/functions.rs`: a line, if ours can express it |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |

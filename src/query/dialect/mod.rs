@@ -15,6 +15,7 @@ mod spelling;
 mod split;
 mod statement;
 mod time_travel;
+mod using;
 mod values;
 mod write;
 
@@ -58,6 +59,7 @@ pub(super) fn prepare(
     laterals::respell(statement);
     clauses::honour(statement)?;
     headings::give(statement);
+    using::spell(statement);
     spelling::respell(statement);
     functions::spell(statement);
     literals::keep_digits(statement);
