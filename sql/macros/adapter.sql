@@ -37,7 +37,6 @@
     {{ return([false, api.Relation.create(database=database, schema=schema, identifier=identifier, type=type)]) }}
 {% endmacro %}
 {% macro should_full_refresh() %}{{ return(flags.FULL_REFRESH if config.get('full_refresh') is none else config.get('full_refresh')) }}{% endmacro %}
-{% macro should_store_failures() %}{{ return(flags.STORE_FAILURES if config.get('store_failures') is none else config.get('store_failures')) }}{% endmacro %}
 {% macro py_current_timestring() %}{{ return(modules.datetime.datetime.now().strftime('%Y%m%d%H%M%S%f')) }}{% endmacro %}
 {% macro get_limit_subquery_sql(sql, limit) %}select * from ({{ sql }}) as model_limit_subq limit {{ limit }}{% endmacro %}
 {% macro get_empty_schema_sql(columns) %}select {% for name in columns %}cast(null as {{ columns[name].data_type }}) as {{ name }}{{ ', ' if not loop.last }}{% endfor %} limit 0{% endmacro %}
@@ -49,7 +48,6 @@
     {{ return(all) }}
 {% endmacro %}
 {% macro snapshot_get_time() %}{{ current_timestamp() }}{% endmacro %}
-{% macro get_where_subquery(relation) %}{{ return(relation) }}{% endmacro %}
 {% macro diff_columns(source_columns, target_columns) %}
     {% set all, known = [], target_columns | map(attribute='name') | map('lower') | list %}
     {% for column in source_columns if column.name | lower not in known %}{% do all.append(column) %}{% endfor %}

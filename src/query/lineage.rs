@@ -393,6 +393,10 @@ mod tests {
             @r"
         n: orders.id Derived
         who: orders.id Copied people.id Aggregated
+        by orders.amount {Sort}
+        by orders.customer {Group}
+        by orders.id {Filter}
+        by people.id {Filter}
         "
         );
     }

@@ -1,5 +1,7 @@
 //! How does DataFusion find what a scope holds?
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::DataType;
@@ -14,6 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::sql::parser::Statement as EngineStatement;
+use sqlparser::ast::visit_relations;
 
 use super::dialect::{self, Reader, Reference};
 use super::expand::expand;
@@ -200,6 +203,9 @@ impl LakeCatalog {
         view: &View,
         release: Option<ReleaseNumber>,
     ) -> Result<Arc<dyn TableProvider>> {
+        if release.is_none() && self.below.is_none() {
+            Box::pin(self.plan_from_below(name, view)).await?;
+        }
         let columns = Box::pin(self.planned(name, view, release, Want::Columns)).await?;
         let Answer::Columns(leaf) = &columns.answer else { unreachable!("columns were asked for") };
         if self.depth == Depth::Columns {
@@ -211,6 +217,71 @@ impl LakeCatalog {
         Ok(Arc::new(ViewTable::new((**plan).clone(), Some(view.sql.clone()))))
     }
 
+    /// Plans what a view stands on before the view itself, so that a tower of views is no tower of calls.
+    ///
+    /// What is wrong with one of them is told by whoever plans it because it is asked for.
+    async fn plan_from_below(&self, name: &TableName, view: &View) -> Result<()> {
+        let dry =
+            Self { scope: Arc::new(self.scope.listening()), below: Some(Below::default()), ..self.clone() };
+        let zone = self.state()?.config_options().execution.time_zone.clone();
+        let mut open = vec![(name.clone(), view.clone())];
+        let mut seen = HashSet::new();
+        while let Some((name, view)) = open.last().cloned() {
+            let is_new = seen.insert(name.clone()) && dry.known(&name, &view, None, Want::Columns).is_none();
+            let below = if is_new { dry.views_of(&view) } else { Vec::new() };
+            let before = open.len();
+            open.extend(below.into_iter().filter(|(name, _)| !seen.contains(name)));
+            if open.len() > before {
+                continue;
+            }
+            open.pop();
+            if Box::pin(dry.planned(&name, &view, None, Want::Columns)).await.is_ok()
+                && self.depth == Depth::Rows
+            {
+                let _ = Box::pin(dry.planned(&name, &view, None, Want::Rows(zone.clone()))).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The views that a view's query names.
+    fn views_of(&self, view: &View) -> Vec<(TableName, View)> {
+        let Ok(statement) = dialect::parse_query(&view.sql) else { return Vec::new() };
+        let mut found = Vec::new();
+        let _: ControlFlow<()> = visit_relations(&statement, |name| {
+            let parts: Vec<&str> =
+                name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+            let name = match parts[..] {
+                [table] => TableName::new(&self.default_schema, table),
+                [.., schema, table] => TableName::new(schema, table),
+                [] => return ControlFlow::Continue(()),
+            };
+            if let Ok(name) = name
+                && let Some(view) = self.scope.view_now(&name)
+            {
+                found.push((name, view.clone()));
+            }
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
+    fn key(&self, name: &TableName, release: Option<ReleaseNumber>, want: Want) -> Key {
+        let (default_schema, files) = (self.default_schema.clone(), self.files);
+        Key { name: name.clone(), release, want, default_schema, files }
+    }
+
+    /// The plan of a view, if it was made.
+    fn known(
+        &self,
+        name: &TableName,
+        view: &View,
+        release: Option<ReleaseNumber>,
+        want: Want,
+    ) -> Option<Arc<PlannedView>> {
+        self.scope.known_views().find(&self.key(name, release, want), view, &self.scope)
+    }
+
     /// The plan of a view, which is made once for all that read it.
     async fn planned(
         &self,
@@ -219,13 +290,7 @@ impl LakeCatalog {
         release: Option<ReleaseNumber>,
         want: Want,
     ) -> Result<Arc<PlannedView>> {
-        let key = Key {
-            name: name.clone(),
-            release,
-            want: want.clone(),
-            default_schema: self.default_schema.clone(),
-            files: self.files,
-        };
+        let key = self.key(name, release, want.clone());
         let known = self.scope.known_views();
         let planned = match known.find(&key, view, &self.scope) {
             Some(planned) => planned,

@@ -109,6 +109,11 @@ impl Scope {
         self
     }
 
+    /// The view that a name stands for now, if it is one.
+    pub(super) fn view_now(&self, name: &TableName) -> Option<&View> {
+        self.pins.views.get(name).filter(|_| !self.assumed.contains_key(name))
+    }
+
     /// Whether there is something in it that is not made yet.
     pub(super) fn has_assumptions(&self) -> bool {
         !self.assumed.is_empty()

@@ -233,10 +233,7 @@ mod tests {
     #[test]
     fn lists_are_taken_apart_in_one_way() {
         assert_eq!(said("select 1 from t, unnest(t.a) as y"), "SELECT 1 FROM t, UNNEST(t.a) AS y (y)");
-        assert_eq!(
-            said("select 1 from t, lateral unnest(t.a) u(y)"),
-            "SELECT 1 FROM t, UNNEST(t.a) AS u (y)"
-        );
+        assert_eq!(said("select 1 from t, lateral unnest(t.a) u(y)"), "SELECT 1 FROM t, UNNEST(t.a) u (y)");
         assert_eq!(
             said("select 1 from t lateral view outer explode(a) u as y"),
             "SELECT 1 FROM t LEFT OUTER JOIN UNNEST(a) AS u (y) ON true"
