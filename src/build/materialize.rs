@@ -17,7 +17,7 @@ use super::{Action, BuildError, HookError, run_hooks, seed, snapshot};
 use crate::base::{TableName, TableVersion};
 use crate::compile::{
     Lookup, Manifest, Materialization, Node, NodeKind, OnConfigurationChange, OnSchemaChange, SeedNode,
-    SnapshotNode, Stored, hook_statements,
+    SnapshotNode, Stored,
 };
 use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session, StatementKind};
 use crate::release::View;
@@ -191,15 +191,15 @@ impl Making<'_> {
     async fn header(&self) -> Result<(), BuildError> {
         let header =
             self.node.config.get("sql_header").and_then(|header| header.as_str()).unwrap_or_default();
-        for statement in hook_statements(header) {
-            let prepared = self.session.prepare(&statement).await.map_err(|error| self.in_header(&error))?;
+        for statement in header.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            let prepared = self.session.prepare(statement).await.map_err(|error| self.in_header(&error))?;
             if !matches!(prepared.kind, StatementKind::Setting { .. }) {
                 let first: String = statement.chars().take(40).collect();
                 return Err(self.wrong(format!(
                     "not supported: `{first}` in `sql_header`, because a model is one query; only `set name = value` can come before it, instead write a macro or a CTE"
                 )));
             }
-            Box::pin(self.session.execute(&statement)).await.map_err(|error| self.in_header(&error))?;
+            Box::pin(self.session.execute(statement)).await.map_err(|error| self.in_header(&error))?;
         }
         Ok(())
     }

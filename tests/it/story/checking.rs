@@ -49,7 +49,7 @@ fn origins(checked: &Checked, node: &str) -> String {
     let rows = rows.map(|row| {
         format!("rows: {}.{} {}", row["table"].as_str().unwrap(), row["column"].as_str().unwrap(), row["by"])
     });
-    columns.chain(rows).collect::<Vec<_>>().join("\n")
+    columns.chain(rows).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 fn shop() -> TestLake {
@@ -145,9 +145,7 @@ async fn columns_know_where_they_come_from() {
     lake.write("snapshots/s.yml", "snapshots: [{name: kept, relation: ref('people'), config: {unique_key: id, strategy: check, check_cols: all}}]");
     lake.write("models/seen.sql", "select id, dbt_valid_from from {{ ref('kept') }}");
     let checked = check(&lake, &["totals", "kept", "seen"]).await;
-    assert_snapshot!(told(&checked), @r"
-    8 right
-    ");
+    assert_snapshot!(told(&checked), @"8 right");
     assert_snapshot!(origins(&checked, "model.test.totals"), @r#"
     name varchar: main.people.name copied
     city varchar: main.cities.city copied
