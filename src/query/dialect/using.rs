@@ -180,7 +180,7 @@ mod tests {
     fn a_shared_column_is_that_of_either_side() {
         assert_eq!(
             said("select ID, a.id, n + 1 from x a full join y using (id) where id > 1"),
-            "SELECT coalesce(a.id, y.id) AS ID, a.id, n + 1 FROM x AS a FULL JOIN y USING(id) WHERE coalesce(a.id, y.id) > 1"
+            "SELECT coalesce(a.id, y.id) AS ID, a.id, n + 1 FROM x a FULL JOIN y USING(id) WHERE coalesce(a.id, y.id) > 1"
         );
         assert_eq!(
             said("select * from a right join b using (id)"),
