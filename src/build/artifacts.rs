@@ -159,16 +159,21 @@ fn checksum(text: &str) -> Value {
     json!({"name": "sha256", "checksum": hash})
 }
 
-/// A node's settings with dbt's defaults below them.
-fn config(node: &Node) -> Map<String, Value> {
-    let materialized = match &node.kind {
+/// dbt's word for how a node is made.
+pub(super) fn materialized(node: &Node) -> &'static str {
+    match &node.kind {
         NodeKind::Model(materialization) => materialization.word(),
         NodeKind::Seed(_) => "seed",
         NodeKind::Snapshot(_) => "snapshot",
         NodeKind::Test(_) => "test",
         NodeKind::UnitTest(_) => "unit",
         NodeKind::Analysis | NodeKind::Source(_) => "view",
-    };
+    }
+}
+
+/// A node's settings with dbt's defaults below them.
+fn config(node: &Node) -> Map<String, Value> {
+    let materialized = materialized(node);
     let mut all = json!({
         "enabled": true, "alias": null, "schema": null, "database": null, "tags": node.tags, "meta": {},
         "group": null, "materialized": materialized, "incremental_strategy": null, "batch_size": null,
@@ -360,7 +365,7 @@ fn document_entry(document: &DocumentNode) -> Value {
 }
 
 /// dbt's sentence for a step: what a test counted, what went wrong.
-fn message(step: &StepReport, node: Option<&Node>) -> Option<String> {
+pub(super) fn message(step: &StepReport, node: Option<&Node>) -> Option<String> {
     let condition = |of: fn(&TestNode) -> &Condition| match node.map(|node| &node.kind) {
         Some(NodeKind::Test(test)) => of(test).to_string(),
         _ => "!= 0".to_owned(),

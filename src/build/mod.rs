@@ -27,6 +27,7 @@ mod seed;
 mod snapshot;
 mod sql_text;
 mod step;
+mod told;
 mod unit_test;
 
 pub use artifacts::{
@@ -42,3 +43,4 @@ pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
 pub use report::{Batches, Origin, Sample, StepReport, Verdict, Visibility};
 pub use run::{BuildRun, Inputs, PublishMode, run};
 pub use step::compile_late;
+pub use told::run_facts;

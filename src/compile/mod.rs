@@ -64,7 +64,7 @@ pub use node::{
 };
 pub use running::{OnError, Running};
 pub use sample::Sample;
-pub use select::{Earlier, Indirect, NamedSelector, Selector, select, select_with_documents};
+pub use select::{Earlier, Indirect, NamedSelector, Selector, select, select_with_documents, unmatched};
 
 use jinja::{Given, Jinja};
 use meaning::{Answers, Limits};
