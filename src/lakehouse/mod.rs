@@ -6,6 +6,7 @@
 //! Here: the verbs. Beside it: how a lakehouse is found ([`OpenOptions`]), what the verbs are asked and
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
+mod before;
 mod copy;
 mod defer;
 mod deps;
@@ -43,6 +44,7 @@ use hooks::RunEnd;
 use open::{Found, Place};
 use plan::forgotten;
 
+pub use before::{Before, Listed, listed};
 pub use defer::{CloneRequest, Cloned, Defer};
 pub use deps::{Deps, DepsRequest};
 pub use ingest::Rows;
@@ -84,6 +86,8 @@ pub struct Lakehouse {
     default_schema: String,
     strictness: Strictness,
     no_artifacts: bool,
+    reads_all: bool,
+    target_path: Option<PathBuf>,
     invocation: Option<String>,
 }
 
@@ -321,7 +325,7 @@ impl Lakehouse {
             ("manifest.json", build::manifest_json(&manifest, &done.late, &stamp)),
             ("run_results.json", results),
         ];
-        let written = build::write_late(&project.target_path, &done.late).and_then(|()| {
+        let written = build::write_late(&project.target_path, &manifest, &done.late).and_then(|()| {
             artifacts
                 .iter()
                 .try_for_each(|(name, text)| self.write_artifact(&project.target_path, name, text))
@@ -471,6 +475,23 @@ impl Lakehouse {
             true => Err(Error::project(found)),
             false => Ok(found),
         }
+    }
+
+    /// Reads and compiles the project to list what it holds, and remembers that for the next time.
+    pub async fn list(&self) -> Result<Compiled> {
+        let began = self.world.now();
+        let compiled = self.compile(false).await?;
+        self.remember(&compiled, began, false).await?;
+        Ok(compiled)
+    }
+
+    /// Whether a folder is the one that artifacts go to, so that a state in it is gone with the next run.
+    pub fn is_target_path(&self, folder: &Path) -> bool {
+        let same = |target: &PathBuf| match (target.canonicalize(), folder.canonicalize()) {
+            (Ok(target), Ok(folder)) => target == folder,
+            _ => false,
+        };
+        self.target_path.as_ref().is_some_and(same)
     }
 
     /// Whether a warning of this code is a mistake to whoever asks.

@@ -79,6 +79,7 @@ pub(super) struct Found {
     root: PathBuf,
     strictness: Strictness,
     no_artifacts: bool,
+    reads_all: bool,
     invocation: Option<String>,
 }
 
@@ -116,6 +117,7 @@ impl Found {
             root: root.unwrap_or(folder),
             strictness: options.strictness.clone(),
             no_artifacts: options.no_artifacts,
+            reads_all: options.reads_all,
             invocation: options.invocation.clone(),
         })
     }
@@ -136,6 +138,7 @@ impl Found {
     }
 
     pub(super) fn with(self, world: World, lake: Lake) -> Lakehouse {
+        let target_path = self.outline.as_ref().map(|outline| outline.target_path.clone());
         let schema = self.outline.map_or_else(|| "main".to_owned(), |outline| outline.target.schema);
         Lakehouse {
             tables: Tables::new(lake, world.clone()),
@@ -145,6 +148,8 @@ impl Found {
             default_schema: schema,
             strictness: self.strictness,
             no_artifacts: self.no_artifacts,
+            reads_all: self.reads_all,
+            target_path,
             invocation: self.invocation,
         }
     }

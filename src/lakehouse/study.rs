@@ -74,6 +74,7 @@ impl Lakehouse {
         inline: Option<&str>,
         defer: Option<&Defer>,
     ) -> Result<Studied> {
+        let began = self.world.now();
         let (pins, run) = (self.pins().await?, self.run_id());
         let facts = self.facts(&pins, &run);
         let (mut project, mut found) = self.load()?;
@@ -117,13 +118,25 @@ impl Lakehouse {
         let stamp = self.stamp(&run, "compile");
         let target = &project.target_path;
         let written = build::write_compiled(target, &manifest)
-            .and_then(|()| build::write_late(target, &late))
+            .and_then(|()| build::write_late(target, &manifest, &late))
             .and_then(|()| {
                 self.write_artifact(target, "manifest.json", &build::manifest_json(&manifest, &late, &stamp))
             });
-        written.map_err(|error| self.not_written(&error))?;
+        let summary =
+            || self.write_artifact(target, "graph_summary.json", &build::graph_summary(&manifest, &stamp));
+        written.and_then(|()| summary()).map_err(|error| self.not_written(&error))?;
         let picked = manifest.order().into_iter().filter(|id| selected.contains(id)).collect();
         let compiled = Compiled { project, manifest, warnings: found };
+        // What reads the lake is compiled for this very moment, and what was asked for besides is not in the files.
+        if include.is_empty()
+            && exclude.is_empty()
+            && inline.is_none()
+            && defer.is_none()
+            && late.is_empty()
+            && not_compiled.is_empty()
+        {
+            self.remember(&compiled, began, true).await?;
+        }
         Ok(Studied { compiled, picked, late, not_compiled })
     }
 

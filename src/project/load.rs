@@ -182,6 +182,8 @@ impl<'a> Loading<'a> {
             documents: Vec::new(),
             selectors: Vec::new(),
             docs: BTreeMap::new(),
+            doc_files: BTreeMap::new(),
+            roots: BTreeMap::new(),
             macros: Vec::new(),
             test_trees: Vec::new(),
         };
@@ -196,7 +198,12 @@ impl<'a> Loading<'a> {
         for (settings, files) in std::iter::once(own).chain(packages.iter().map(|p| (&p.settings, &p.files)))
         {
             let blocks = docs.entry(settings.name.clone()).or_default();
-            reading::read_docs(settings, files, blocks, self.found);
+            for (name, file) in reading::read_docs(settings, files, blocks, self.found) {
+                self.project.doc_files.insert((settings.name.clone(), name), file);
+            }
+            self.project
+                .roots
+                .insert(settings.name.clone(), files.shown("").trim_end_matches('/').to_owned());
         }
         self.project.selectors = self.selectors();
         self.one_package(None, &docs);

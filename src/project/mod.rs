@@ -54,7 +54,7 @@ pub use seed::Seed;
 pub use selector::SelectorDefinition;
 pub use settings::Hook;
 pub use snapshot::SnapshotFile;
-pub use source::{LandingOption, Source, SourceLanding};
+pub use source::{LandingOption, Source, SourceLanding, WholeSource};
 pub use target::Target;
 pub use users::{Role, USERS_FILE, User, read_users, with_user};
 pub use yaml::{RenderScope, YamlJinja};
@@ -103,6 +103,10 @@ pub struct Project {
     pub selectors: Vec<SelectorDefinition>,
     /// The docs blocks, by package and name.
     pub docs: BTreeMap<String, BTreeMap<String, String>>,
+    /// The files that they are in, relative to their package.
+    pub doc_files: BTreeMap<(String, String), String>,
+    /// For each package how its folder is written in front of its files; nothing for the project itself.
+    pub roots: BTreeMap<String, String>,
     /// The files of macros and generic tests, by path.
     pub macros: Vec<MacroFile>,
     /// `data_tests:` of the packages and, last, of the project.

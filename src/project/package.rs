@@ -135,6 +135,10 @@ fn is_mark_of(mark: &Value, wanted: &Dependency) -> bool {
 
 /// The folder of an installed package below one of `places`, by its folder's name or by the name that it gives itself.
 pub fn installed(places: &[PathBuf], name: &str) -> Option<PathBuf> {
+    // A name may be the last part of an address that somebody wrote; it is no path.
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+        return None;
+    }
     // A repository `dbt-audit-helper` holds the package `audit_helper`.
     let usual = name.trim_start_matches("dbt-").replace('-', "_");
     let direct = places.iter().flat_map(|place| [place.join(name), place.join(&usual)]);

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use crate::base::{Diagnostic, Error, Result};
-use crate::lakehouse::{Defer, Earlier, Indirect, Selector};
+use crate::cli::ui::Ui;
+use crate::lakehouse::{Defer, Earlier, Indirect, Lakehouse, Selector};
 
 /// Which nodes of the project.
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -66,6 +67,18 @@ impl Selection {
             ));
         }
         Ok(earlier)
+    }
+
+    /// Says so if the state to compare with is where artifacts go: the next run overwrites it.
+    pub(in crate::cli) fn warn_of_state(&self, lakehouse: &Lakehouse, ui: &Ui) {
+        let Some(folder) = self.state.as_ref().filter(|folder| lakehouse.is_target_path(folder)) else {
+            return;
+        };
+        let what = format!("The state and target directories are the same: '{}'", folder.display());
+        ui.diagnostic(
+            &Diagnostic::warning("elt::state", what)
+                .help("what is written there is what is compared with next; copy the artifacts of the run to compare with to another folder"),
+        );
     }
 
     pub(in crate::cli) fn exclude(&self) -> Result<Vec<Selector>> {

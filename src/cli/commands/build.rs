@@ -24,6 +24,7 @@ pub(crate) async fn run(
     ui: &Ui,
 ) -> Result<ExitCode> {
     let is_retry = purpose.is_none();
+    let selection = args.selection.clone();
     let defer = args.deferral.read(&args.selection)?;
     let request = BuildRequest {
         defer,
@@ -47,6 +48,7 @@ pub(crate) async fn run(
         threads: args.threads,
     };
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
+    selection.warn_of_state(&lakehouse, ui);
     let mut request = if is_retry { again(&lakehouse, request)? } else { request };
     request.publish = args.publish.unwrap_or_else(|| usual(request.purpose));
     let built = or_interrupted(Box::pin(lakehouse.build(&request, ui)), ui).await?;

@@ -14,6 +14,13 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
     let (earlier, defer) = (args.selection.earlier()?, args.deferral.read(&args.selection)?);
+    args.selection.warn_of_state(&lakehouse, ui);
+    let is_whole = include.is_empty() && exclude.is_empty() && args.inline.is_none() && defer.is_none();
+    if is_whole && let Some(before) = lakehouse.before(true).await? {
+        before.warnings().iter().for_each(|warning| ui.diagnostic(warning));
+        written(before.nodes, &before.target, ui);
+        return Ok(ExitCode::SUCCESS);
+    }
     let studied =
         Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
             .await?;
@@ -27,10 +34,12 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
             print_text(node.sql.trim())?;
         }
     }
-    let nodes = studied.compiled.manifest.nodes.len();
-    let target = studied.compiled.project.target_path.display();
-    ui.line(&format!("{nodes} nodes compiled; manifest.json and compiled/ are in {target}"));
+    written(studied.compiled.manifest.nodes.len(), &studied.compiled.project.target_path, ui);
     Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn written(nodes: usize, target: &std::path::Path, ui: &Ui) {
+    ui.line(&format!("{nodes} nodes compiled; manifest.json and compiled/ are in {}", target.display()));
 }
 
 /// Shows the first rows of what was asked for.

@@ -62,14 +62,14 @@ fn events_of_a_run_are_those_of_dbt() {
     LogStartLine Q011 info model.test.good started
     LogModelResult Q012 info model.test.good success
     NodeFinished Q025 debug model.test.good success
-    NodeStart Q024 debug test.test.not_null_good_id.3fa0cc0ed6 started
-    LogStartLine Q011 info test.test.not_null_good_id.3fa0cc0ed6 started
-    LogTestResult Q007 info test.test.not_null_good_id.3fa0cc0ed6 pass
-    NodeFinished Q025 debug test.test.not_null_good_id.3fa0cc0ed6 pass
-    NodeStart Q024 debug test.test.unique_good_id.7d4bbf9d0a started
-    LogStartLine Q011 info test.test.unique_good_id.7d4bbf9d0a started
-    LogTestResult Q007 warn test.test.unique_good_id.7d4bbf9d0a warn
-    NodeFinished Q025 debug test.test.unique_good_id.7d4bbf9d0a warn
+    NodeStart Q024 debug test.test.not_null_good_id.cf53bc9459 started
+    LogStartLine Q011 info test.test.not_null_good_id.cf53bc9459 started
+    LogTestResult Q007 info test.test.not_null_good_id.cf53bc9459 pass
+    NodeFinished Q025 debug test.test.not_null_good_id.cf53bc9459 pass
+    NodeStart Q024 debug test.test.unique_good_id.c91342c84f started
+    LogStartLine Q011 info test.test.unique_good_id.c91342c84f started
+    LogTestResult Q007 warn test.test.unique_good_id.c91342c84f warn
+    NodeFinished Q025 debug test.test.unique_good_id.c91342c84f warn
     NodeStart Q024 debug model.test.bad started
     LogStartLine Q011 info model.test.bad started
     LogModelResult Q012 error model.test.bad error
@@ -79,8 +79,8 @@ fn events_of_a_run_are_those_of_dbt() {
     MainEncounteredError Z002 error
     FinishedRunningStats E047 info
     EndOfRunSummary Z030 info
-    RunResultWarning Z021 warn test.test.unique_good_id.7d4bbf9d0a None
-    RunResultWarningMessage Z046 warn test.test.unique_good_id.7d4bbf9d0a None
+    RunResultWarning Z021 warn test.test.unique_good_id.c91342c84f None
+    RunResultWarningMessage Z046 warn test.test.unique_good_id.c91342c84f None
     RunResultFailure Z022 error model.test.bad None
     RunResultError Z024 error model.test.bad None
     StatsLine Z023 info
@@ -161,4 +161,41 @@ fn flags_of_the_project_hold_where_nobody_says_otherwise() {
             && told.contains("did you mean `log_format`?"),
         "{told}"
     );
+}
+
+#[test]
+fn a_project_that_did_not_change_is_not_read_again() {
+    let lake = project();
+    let names = |env: &[(&str, &str)]| {
+        text(&elt(lake.path(), &["ls", "--output", "name", "--resource-type", "model"], env).stdout)
+    };
+    assert_eq!(names(&[]), "bad\nbelow\ngood\n");
+    let memory = lake.path().join("target/partial_parse.elt.json");
+    // Whatever is remembered is told, as long as nothing has changed.
+    let told = std::fs::read_to_string(&memory).unwrap().replace("\"good\"", "\"better\"");
+    std::fs::write(&memory, told).unwrap();
+    assert_eq!(names(&[]), "bad\nbelow\nbetter\n");
+    assert_eq!(names(&[("ANY", "thing")]), "bad\nbelow\ngood\n");
+    let told = std::fs::read_to_string(&memory).unwrap().replace("\"good\"", "\"better\"");
+    std::fs::write(&memory, told).unwrap();
+    let all = elt(
+        lake.path(),
+        &["ls", "--output", "name", "-s", "good", "--resource-type", "model"],
+        &[("ANY", "thing")],
+    );
+    assert_eq!(text(&all.stdout), "good\n");
+    lake.write("models/new.sql", "select 1 as id");
+    assert_eq!(names(&[("ANY", "thing")]), "bad\nbelow\ngood\nnew\n");
+    // A parse is remembered with its artifacts; without them it is made anew.
+    let parse = || text(&elt(lake.path(), &["parse"], &[]).stderr);
+    let first = parse();
+    let manifest = lake.path().join("target/manifest.json");
+    std::fs::write(&manifest, "{}").unwrap();
+    assert_eq!((parse(), std::fs::read_to_string(&manifest).unwrap().as_str()), (first.clone(), "{}"));
+    std::fs::remove_file(&manifest).unwrap();
+    assert_eq!(parse(), first);
+    assert!(manifest.exists());
+    std::fs::write(&manifest, "{}").unwrap();
+    elt(lake.path(), &["parse", "--no-partial-parse"], &[]);
+    assert!(std::fs::read_to_string(&manifest).unwrap().len() > 100);
 }

@@ -162,7 +162,7 @@ async fn versions_are_settled_for_everybody_and_the_lock_file_remembers() {
       - name: tools
         package: acme/tools
         version: 0.9.1
-    sha1_hash: 0d3c5f23fd4ba5d5a9b8f6e7c6ab5f5b0a6f5a55
+    sha1_hash: 17b73754253784c7db78156009eafa777f554f3d
     ");
 
     // What is there is not asked for again, though the hub has something newer by now.
