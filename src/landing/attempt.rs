@@ -1,9 +1,9 @@
 //! How do the files of a load become changes, if some of them cannot be read or columns were guessed wrongly?
 //!
 //! In one go, if all is well. A file that turns out to be damaged half-way is set aside, if the options allow it, and
-//! the others are begun anew: nothing is visible yet, so nothing has to be taken back. The columns of a new table are
-//! guessed from the beginnings of its files; if a row further down does not fit, all of every file is looked at, and
-//! the load begins anew with that. So a guess saves a look at most, and never changes what is loaded.
+//! the others are begun anew: nothing is visible yet, so nothing has to be taken back. Columns that a table does not have
+//! yet are guessed from the beginnings of its files; if a row further down does not fit, all of every file is looked at,
+//! and the load begins anew with that. So a guess saves a look at most, and never changes what is loaded.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl Attempt<'_> {
         mut taken: Vec<Taken>,
         outcomes: &mut Vec<FileOutcome>,
     ) -> Result<Option<(Vec<Taken>, Taking)>, LandingError> {
-        let mut look = if self.data.is_none() { Look::Beginning } else { Look::All };
+        let mut look = Look::Beginning;
         loop {
             match self.read(&taken, look).await {
                 Ok(Read::Done(taking)) => return Ok(Some((taken, *taking))),
@@ -190,7 +190,12 @@ impl Attempt<'_> {
                 let inferred = blocking(move || infer(&files, &how, &known, look)).await?;
                 habits.decimal_comma |= inferred.decimal_comma;
                 habits.orders.extend(inferred.orders.iter().cloned());
-                let doubtful = inferred.is_a_guess.then(|| inferred.without_values(options));
+                // A table's own columns are no guess. One that it lacks and whose first values are further down has no
+                // place in the plan: its values would be rescued, which refutes the guess.
+                let doubtful = inferred.is_a_guess.then(|| match data {
+                    Some(_) => Vec::new(),
+                    None => inferred.without_values(options),
+                });
                 (evolve::plan(data.as_ref(), &inferred, options), doubtful)
             }
         };

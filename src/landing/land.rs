@@ -202,6 +202,7 @@ async fn find(request: &LandRequest, world: &World) -> Result<Vec<FileStamp>, La
         add(fetch::list(&url, &world.env).await?);
     }
     let now = world.now();
+    found.retain(|_, file| request.options.wants(file.modified));
     let is_settled = |file: &FileStamp| match request.settle {
         Some(settle) => now.signed_duration_since(file.modified).to_std().map_or(true, |age| age >= settle),
         None => true,

@@ -7,17 +7,22 @@
 //! Not here: which of them a project may write where, and the columns it declares.
 
 use arrow::datatypes::DataType;
+use chrono::{DateTime, Utc};
 
 use super::error::LandingError;
 use super::format::ReadOptions;
 use super::read::literal::DateOrder;
-use crate::base::{did_you_mean, parse_data_type};
+use crate::base::{did_you_mean, parse_data_type, parse_instant};
 
 /// How files are taken, and what is done with those that are odd.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LandOptions {
     /// How their bytes are understood.
     pub read: ReadOptions,
+    /// Only files that were last written after this.
+    pub modified_after: Option<DateTime<Utc>>,
+    /// Only files that were last written before this.
+    pub modified_before: Option<DateTime<Utc>>,
     /// What to do with a file that was loaded and has changed since.
     pub on_change: OnKnown,
     /// What to do with a file whose bytes were loaded under another name.
@@ -102,6 +107,8 @@ impl Default for LandOptions {
     fn default() -> Self {
         Self {
             read: ReadOptions::default(),
+            modified_after: None,
+            modified_before: None,
             on_change: OnKnown::default(),
             on_copy: OnKnown::default(),
             on_damaged: OnDamaged::default(),
@@ -132,6 +139,8 @@ const NAMES: &[(&str, &[&str])] = &[
     ("hive_partitioning", &[]),
     ("infer_types", &["infer_column_types", "infer_schema"]),
     ("schema_hints", &[]),
+    ("modified_after", &[]),
+    ("modified_before", &[]),
     ("on_change", &[]),
     ("on_copy", &[]),
     ("on_damaged", &[]),
@@ -147,6 +156,12 @@ const NAMES: &[(&str, &[&str])] = &[
 ];
 
 impl LandOptions {
+    /// Whether a file that was last written at that time is meant at all.
+    pub(super) fn wants(&self, modified: DateTime<Utc>) -> bool {
+        self.modified_after.is_none_or(|after| modified > after)
+            && self.modified_before.is_none_or(|before| modified < before)
+    }
+
     /// Every option's name, as messages and documents write it.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)
@@ -197,6 +212,8 @@ impl LandOptions {
             "hive_partitioning" => read.hive = flag(name, &word)?,
             "infer_types" => read.infer_types = flag(name, &word)?,
             "schema_hints" => self.hints.extend(hints(value)?),
+            "modified_after" => self.modified_after = Some(moment(name, value)?),
+            "modified_before" => self.modified_before = Some(moment(name, value)?),
             "on_change" => self.on_change = on_known(name, value, &word)?,
             "on_copy" => self.on_copy = on_known(name, value, &word)?,
             "on_damaged" => {
@@ -306,6 +323,12 @@ fn date_order(value: &str) -> Result<DateOrder, LandingError> {
     }
 }
 
+fn moment(name: &'static str, value: &str) -> Result<DateTime<Utc>, LandingError> {
+    parse_instant(value.trim()).ok_or_else(|| {
+        bad(name, value, "a time, such as 2026-01-31 or 2026-01-31T10:00:00Z; without a zone it is UTC")
+    })
+}
+
 fn on_known(name: &'static str, value: &str, word: &str) -> Result<OnKnown, LandingError> {
     match word {
         "report" | "skip" => Ok(OnKnown::Report),
@@ -374,6 +397,8 @@ mod tests {
             ("schemaHints", "id bigint, price decimal(10,2)"),
             ("MAX_ERRORS", "10"),
             ("quote", "none"),
+            ("modifiedAfter", "2026-01-31"),
+            ("modifiedBefore", "2026-01-31T10:00:00+01:00"),
         ] {
             options.set(name, value).unwrap();
         }
@@ -384,6 +409,8 @@ mod tests {
         assert_eq!(options.read.encoding.as_deref(), Some("windows-1252"));
         assert_eq!(options.hints.len(), 2);
         assert_eq!(options.max_rejected, Some(10));
+        let wants = |hour| options.wants(parse_instant(&format!("2026-01-31T{hour}:00:00Z")).unwrap());
+        assert_eq!(["00", "01", "08", "09", "10"].map(wants), [false, true, true, false, false]);
     }
 
     #[test]
@@ -398,6 +425,11 @@ mod tests {
         for (name, value, message) in [
             ("delimeter", ";", "there is no option `delimeter` (did you mean `delimiter`?)"),
             ("on_change", "explode", "`on_change` cannot be `explode` (write skip, reload or fail)"),
+            (
+                "modified_after",
+                "yesterday",
+                "`modified_after` cannot be `yesterday` (write a time, such as 2026-01-31 or 2026-01-31T10:00:00Z; without a zone it is UTC)",
+            ),
             (
                 "max_rejected_fraction",
                 "2",

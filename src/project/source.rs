@@ -81,7 +81,7 @@ pub struct LandingOption {
 const PLACES: [&str; 3] = ["location", "external_location", "schema_contract"];
 
 /// The options of landing, all of which may stand under `meta:` as well as under `config:`.
-const OPTIONS: [&str; 24] = [
+const OPTIONS: [&str; 26] = [
     "format",
     "compression",
     "encoding",
@@ -98,6 +98,8 @@ const OPTIONS: [&str; 24] = [
     "on_change",
     "on_copy",
     "on_damaged",
+    "modified_after",
+    "modified_before",
     "schema_evolution_mode",
     "contract_tables",
     "contract_columns",

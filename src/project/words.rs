@@ -233,6 +233,8 @@ pub const SOURCE_CONFIG: Words = &[
     ("schema_hints", Done),
     ("on_copy", Done),
     ("on_damaged", Done),
+    ("modified_after", Done),
+    ("modified_before", Done),
     ("schema_evolution_mode", Done),
     ("schema_contract", Done),
     ("contract_tables", Done),

@@ -10,11 +10,13 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionStateBuilder, runtime_env::RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use object_store::ObjectStore;
+use object_store::path::Path;
 use url::Url;
 
 use super::{Scan, Snapshot, TableError};
 use crate::base::{TableName, TableVersion, World};
-use crate::lake::{Lake, layout};
+use crate::lake::{Lake, connect, layout};
 
 /// What was read already.
 type Known = BTreeMap<(TableName, TableVersion), Arc<Snapshot>>;
@@ -61,6 +63,14 @@ impl Tables {
         self.runtime.register_object_store(url.as_ref(), lake.store());
         let (world, runtime) = (self.world.clone(), self.runtime());
         Ok((Self { lake, world, runtime, snapshots: Arc::default(), url }, TableName::outside(place)))
+    }
+
+    /// Opens the store that a URL means, with the settings of the environment, and tells the path in it. Asks it nothing.
+    ///
+    /// # Errors
+    /// In words, as [`connect`].
+    pub fn connect(&self, url: &Url) -> Result<(Arc<dyn ObjectStore>, Path), String> {
+        connect(url, &self.world.env)
     }
 
     /// The rows of a table at one version.

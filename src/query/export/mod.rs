@@ -1,11 +1,12 @@
 //! How do rows get out?
 //!
-//! `COPY … TO 'file'`: the rows of a query, as they come, into a file with a temporary name, which is given its own when
+//! `COPY … TO 'file'`, or to a URL of an object store (`away`): the rows of a query, as they come, into a file with a temporary name, which is given its own when
 //! the last row is in it and on the disk. So a reader finds the whole file or none, whatever happens to us; and memory is
 //! bounded whatever the number of rows. With `PARTITION_BY` the rows are sorted first, so that one file is open at a time.
 //!
 //! Not here: what stands on a terminal (`repl`).
 
+mod away;
 mod csv;
 mod options;
 mod place;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 
 use super::dialect::CopyTo;
 use super::{Outcome, QueryError, Session, SqlMistake};
+use away::Away;
 use options::Options;
 use place::{Place, Written};
 
@@ -32,14 +34,24 @@ pub(super) async fn copy_to(session: &Session, copy: CopyTo) -> Result<Outcome, 
     let mut plan = Box::pin(session.plan(*copy.query)).await?;
     let schema = std::sync::Arc::new(plan.schema().as_arrow().clone());
     options.check(&schema)?;
-    let lake = session.scope().tables().lake().folder();
-    let place = Place::find(&copy.file, lake, &options)?;
+    let tables = session.scope().tables();
+    let away = match copy.file.contains("://") {
+        true => Some(Box::pin(Away::find(&copy.file, tables, &options)).await?),
+        false => None,
+    };
+    let place = match &away {
+        Some(away) => away.place(&options)?,
+        None => Place::find(&copy.file, tables.lake().folder(), &options)?,
+    };
     if !options.partition_by.is_empty() {
         let by = options.partition_by.iter().map(|column| ident(column).sort(true, false));
         plan = LogicalPlanBuilder::from(plan).sort(by)?.build()?;
     }
     let rows = session.rows_of_plan(plan).await?.into_stream();
     let Written { rows, files, bytes } = written(rows, place, options).await?;
+    if let Some(away) = away {
+        Box::pin(away.send()).await?;
+    }
     let numbers = [rows, files, bytes].map(|number| Some(number.to_string()));
     let names = ["rows", "files", "bytes"];
     Ok(Outcome::table(names, &names, vec![numbers]))

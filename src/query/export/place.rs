@@ -57,10 +57,6 @@ impl Place {
     /// # Errors
     /// It is elsewhere, in the lake, in no folder, or taken by what does not give way.
     pub(super) fn find(file: &str, lake: Option<&Path>, options: &Options) -> Result<Self, SqlMistake> {
-        if file.contains("://") {
-            return Err(mistake(format!("`{file}` is not on this machine"))
-                .help("copy to a file here, then send it with the store's own tool"));
-        }
         let absolute = std::path::absolute(file).map_err(|error| cannot(file, &error))?;
         let Some((parent, name)) = absolute.parent().zip(absolute.file_name()) else {
             return Err(mistake(format!("`{file}` is no name of a file")));
@@ -263,11 +259,15 @@ fn is_empty(folder: &Path) -> bool {
 fn stranger(folder: &Path) -> Option<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let own = |entry: &fs::DirEntry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_folder { name.contains('=') } else { name.starts_with("data_") }
+        is_own(&entry.file_name().to_string_lossy(), is_folder)
     };
     entries.filter(|entry| !own(entry)).map(|entry| entry.file_name().to_string_lossy().into_owned()).min()
+}
+
+/// Whether a COPY with `PARTITION_BY` may have given a file or folder that name.
+pub(super) fn is_own(name: &str, is_folder: bool) -> bool {
+    if is_folder { name.contains('=') } else { name.starts_with("data_") }
 }
 
 fn temporary() -> tempfile::Builder<'static, 'static> {

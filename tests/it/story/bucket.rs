@@ -69,3 +69,59 @@ async fn files_of_a_bucket_are_loaded_once_by_folder_glob_and_copy_into() {
     land: there is no file or folder: @/none.csv
     ");
 }
+
+#[tokio::test]
+async fn copies_go_to_a_bucket_whole_and_give_way_as_on_a_disk() {
+    let Some(inbox) = Inbox::open("out") else { return };
+    let lake = TestLake::new();
+    let rows = "select value as id, value % 2 as half from range(5)";
+    for copy in [
+        format!("copy ({rows}) to '@/o.csv'"),
+        format!("copy ({rows}) to '@/o.csv' (overwrite false)"),
+        format!("copy (select 7 as id) to '@/o.csv'"),
+        format!("copy ({rows}) to '@/by' (format csv, partition_by (half))"),
+        format!("copy ({rows}) to '@/by' (format csv, partition_by (half))"),
+        "copy (select 9 as id, 1 as half) to '@/by' (format csv, partition_by (half), overwrite true)".into(),
+        "copy (select 10 as id, 1 as half) to '@/by' (format csv, partition_by (half), append true)".into(),
+        "copy (select value as id, random() as x from range(1500000)) to '@/big.parquet'".into(),
+        "copy (select 1 as id) to 'https://127.0.0.1/o.csv'".into(),
+        "copy (select 1 as id) to 'nowhere://x/o.csv'".into(),
+    ] {
+        lake.sql(&copy.replace('@', &inbox.url)).await;
+    }
+    let files = |store: std::sync::Arc<dyn object_store::ObjectStore>, folder: Path| async move {
+        let listed = futures::TryStreamExt::try_collect::<Vec<_>>(store.list(Some(&folder))).await.unwrap();
+        let mut names: Vec<String> = listed
+            .iter()
+            .map(|meta| meta.location.as_ref().strip_prefix(folder.as_ref()).unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let names = files(std::sync::Arc::clone(&inbox.store), inbox.folder.clone()).await;
+    let appended = names.iter().filter(|name| name.starts_with("/by/half=1/data_")).count();
+    lake.note(&format!("{} files, {appended} of half=1", names.len()));
+    lake.land_as("raw.o", &[&format!("{}/by", inbox.url)], &[]).await;
+    lake.land_as("raw.big", &[&format!("{}/big.parquet", inbox.url)], &[]).await;
+    lake.sql("select id, half from raw.o order by id").await;
+    let sizes =
+        inbox.store.head(&Path::parse(format!("{}/big.parquet", inbox.folder)).unwrap()).await.unwrap();
+    assert!(sizes.size > 8 << 20, "not sent in pieces: {} bytes", sizes.size);
+    let story = lake.story().replace(&inbox.url, "@").replace(&sizes.size.to_string(), "some");
+    assert_snapshot!(story, @r#"
+    sql: 5 1 28
+    sql: `@/o.csv` is there already
+    sql: 1 1 5
+    sql: 5 2 16
+    sql: `@/by` is there already
+    sql: 1 1 5
+    sql: 1 1 6
+    sql: 1500000 1 some
+    sql: `https://127.0.0.1/o.csv` is on a web server, which takes no files
+    sql: `nowhere://x/o.csv`: Unable to recognise URL "nowhere://x/o.csv"
+    4 files, 2 of half=1
+    land: raw.o  read 1 loaded 1 rescued 0 rejected 0, read 1 loaded 1 rescued 0 rejected 0  release 1
+    land: raw.big  read 1500000 loaded 1500000 rescued 0 rejected 0  release 2
+    sql: 9 1 | 10 1
+    "#);
+}
