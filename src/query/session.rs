@@ -76,6 +76,7 @@ impl Session {
             .with_runtime_env(scope.tables().runtime())
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
+            .with_optimizer_rules(mend::optimizer_rules())
             .with_type_planner(Arc::new(LakeTypes))
             .build();
         let context = SessionContext::new_with_state(state);

@@ -12,6 +12,7 @@ mod arithmetic;
 mod calendar;
 mod coalesce;
 mod decimal;
+mod distinct;
 mod interval;
 mod json;
 mod membership;
@@ -29,7 +30,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, Operator};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 use datafusion::prelude::SessionContext;
 
 /// The engine's own rules, and ours around its type coercion.
@@ -44,6 +45,11 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(arithmetic::Checked));
     rules.push(Arc::new(text::Instants::new()));
     rules
+}
+
+/// The engine's rules that make a plan cheaper, none of which changes what it gives.
+pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    distinct::optimizer_rules()
 }
 
 /// Puts our functions in the place of the engine's.
