@@ -9,8 +9,7 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
@@ -38,10 +37,6 @@ impl OptimizerRule for SameTypes {
 
     fn apply_order(&self) -> Option<ApplyOrder> {
         self.rule.apply_order()
-    }
-
-    fn supports_rewrite(&self) -> bool {
-        self.rule.supports_rewrite()
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
