@@ -15,6 +15,7 @@ use crate::project::{Column, Edition, SourceLanding, WholeSource};
 
 use super::batch::Window;
 use super::constraint::Constraint;
+use super::data_test::short_test_name;
 use super::expectation::Expectation;
 use super::fingerprint::Fingerprint;
 use super::running::Running;
@@ -427,6 +428,8 @@ pub enum TestKind {
         model: String,
         /// The same as a template would refer to it: `ref('orders')`.
         reference: String,
+        /// The same as names of tests have it: the model's name, or `source_table`.
+        on: String,
         /// The package it is taken from, if one is named.
         package: Option<String>,
         /// Its arguments, as written.
@@ -453,6 +456,21 @@ pub struct Condition {
     pub operator: &'static str,
     /// What the number of failures is compared with.
     pub value: f64,
+}
+
+impl TestNode {
+    /// The name of a test's file and table: its own, or a short one if that is long.
+    pub fn short_name(&self, name: &str) -> String {
+        match &self.kind {
+            TestKind::Generic { test_name, on, package, .. } => {
+                let package = package.iter().map(|package| format!("{package}_")).collect::<String>();
+                let source = self.attached.as_ref().is_some_and(|id| id.as_str().starts_with("source."));
+                let prefix = if source { "source_" } else { "" };
+                short_test_name(name, &format!("{package}{prefix}{test_name}"), on)
+            }
+            TestKind::Singular => short_test_name(name, name, ""),
+        }
+    }
 }
 
 impl Condition {
