@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::compile::{Manifest, Node, NodeId, NodeKind, md5_hex};
+use crate::compile::{Manifest, Node, NodeId, NodeKind};
 
 /// The file that marks a folder as made by elt.
 const MARK: &str = ".made-by-elt";
@@ -40,7 +40,7 @@ fn write_into(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     write_if_other(&mark, "elt makes the files of this folder, and deletes all others\n")?;
     let mut wanted = BTreeSet::from([mark]);
     for node in manifest.nodes.values().filter(|node| !node.sql.is_empty()) {
-        wanted.insert(write_one(folder, node)?);
+        wanted.insert(write_one(folder, node, manifest)?);
     }
     delete_others(folder, &wanted)
 }
@@ -68,21 +68,28 @@ fn write_if_other(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Writes the SQL of nodes that were compiled only while they were built.
-pub fn write_late(target: &Path, late: &BTreeMap<NodeId, Node>) -> io::Result<()> {
+pub fn write_late(target: &Path, manifest: &Manifest, late: &BTreeMap<NodeId, Node>) -> io::Result<()> {
     let folder = target.join(COMPILED);
-    late.values().try_for_each(|node| write_one(&folder, node).map(drop))
+    late.values().try_for_each(|node| write_one(&folder, node, manifest).map(drop))
 }
 
 /// Writes one node's SQL, and says where.
-fn write_one(folder: &Path, node: &Node) -> io::Result<PathBuf> {
+fn write_one(folder: &Path, node: &Node, manifest: &Manifest) -> io::Result<PathBuf> {
     // A package's files may lie above the project; they are kept inside by their own names.
-    let inside = node.path.trim_start_matches("../").trim_start_matches('/');
+    let inside = manifest.written.inside(&node.package, &node.path);
+    let inside = inside.trim_start_matches("../").trim_start_matches('/');
     let is_own_file = inside.ends_with(".sql")
         && !node.is_test_in_yaml()
         && !matches!(node.kind, NodeKind::Snapshot(_) | NodeKind::UnitTest(_));
     let relative = match is_own_file {
         true => PathBuf::from(inside),
-        false => Path::new(inside).join(format!("{}.sql", short(&node.name))),
+        false => {
+            let name = match &node.kind {
+                NodeKind::Test(test) => test.short_name(&node.name),
+                _ => node.name.clone(),
+            };
+            Path::new(inside).join(format!("{name}.sql"))
+        }
     };
     let path = folder.join(&node.package).join(relative);
     if let Some(parent) = path.parent() {
@@ -90,15 +97,6 @@ fn write_one(folder: &Path, node: &Node) -> io::Result<PathBuf> {
     }
     write_if_other(&path, &node.sql)?;
     Ok(path)
-}
-
-/// A name that fits a file system: dbt's way with long names of tests.
-fn short(name: &str) -> String {
-    if name.chars().count() < 64 {
-        return name.to_owned();
-    }
-    let head: String = name.chars().take(30).collect();
-    format!("{head}_{}", md5_hex(name))
 }
 
 /// Deletes what [`write_compiled`] made, and says what that was. The lake is not touched.

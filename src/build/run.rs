@@ -58,6 +58,8 @@ pub struct Inputs<'a> {
     pub started: DateTime<Utc>,
     /// Whether nothing new is begun once something has failed.
     pub fail_fast: bool,
+    /// Whether a test that only warns fails.
+    pub warnings_fail: bool,
 }
 
 /// A build, carried out and not published.
@@ -127,7 +129,8 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
 type Ended = (usize, Result<Done, BuildError>, Duration);
 
 fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
-    Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).shown() }
+    let node = inputs.manifest.node(&step.node);
+    Step { kind: step.action.kind().to_owned(), name: node.shown(), node: Some(node.id.to_string()) }
 }
 
 /// How far a run is.
@@ -211,10 +214,13 @@ impl<'a> State<'a> {
                 done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
                 self.bases.insert(step.node.clone(), done.basis);
                 kept = done.kept;
-                if let Some((name, change)) = done.beside {
-                    self.scope = self.scope.clone().with_change(Arc::clone(&change));
+                if let Some((name, made)) = done.beside {
+                    self.scope = match &made {
+                        Made::Table(change) => self.scope.clone().with_change(Arc::clone(change)),
+                        Made::View(view) => self.scope.clone().with_view(&name, view.clone()),
+                    };
                     let by = BTreeSet::from([step.node.clone()]);
-                    self.hooked.insert(name, (Made::Table(change), by));
+                    self.hooked.insert(name, (made, by));
                 }
                 self.late.extend(done.late.map(|node| (step.node.clone(), node)));
                 match done.what {
@@ -236,11 +242,14 @@ impl<'a> State<'a> {
                 }
             }
         };
+        let verdict = match verdict {
+            Verdict::Warned(sample) if self.inputs.warnings_fail => Verdict::Failed(sample),
+            verdict => verdict,
+        };
         let (ending, mut detail) = words(step.action, &verdict);
         detail.push_str(&expectation::told(&kept));
-        watch.on(Event::Finished { step: shown(self.inputs, step), ending, detail, took });
         self.ended.insert(step.node.clone(), verdict.clone());
-        self.reports.push(StepReport {
+        let report = StepReport {
             node: step.node.clone(),
             name: node.shown(),
             action: step.action,
@@ -251,7 +260,10 @@ impl<'a> State<'a> {
             began: self.clock.elapsed().saturating_sub(took),
             took,
             place: node.at.place(),
-        });
+        };
+        let told = Some(super::told::told(&report, node));
+        watch.on(Event::Finished { step: shown(self.inputs, step), ending, detail, took, told });
+        self.reports.push(report);
     }
 
     /// Lets the steps to come see what was made.
@@ -308,6 +320,8 @@ impl<'a> State<'a> {
             let node = self.inputs.manifest.node(&step.node);
             let name = node.relation.as_ref().filter(|_| !node.expectations.is_empty());
             run.scratch.extend(name.and_then(|name| name.companion("elt_rows").ok()));
+            let apart = name.and_then(|name| name.companion("quarantine").ok());
+            run.scratch.extend(apart.and_then(|apart| apart.companion("elt_new").ok()));
         }
         for (name, kept) in std::mem::take(&mut self.kept) {
             match kept {

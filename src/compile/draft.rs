@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::{SourceText, Span, TableName};
 use crate::project::{Column, Config, Edition};
 
+use super::constraint::Constraint;
 use super::expectation::Expectation;
 use super::jinja::{Argument, Overrides, RefCall, SourceCall, Subject};
 use super::node::{NodeId, NodeKind};
@@ -30,11 +31,17 @@ pub(super) struct Draft {
     pub(super) config: Config,
     /// What it expects of each of its rows.
     pub(super) expectations: Vec<Expectation>,
+    /// What its table refuses to hold.
+    pub(super) constraints: Vec<Constraint>,
     pub(super) at: Span,
     /// What makes its SQL.
     pub(super) maker: Maker,
     pub(super) refs: Vec<RefCall>,
     pub(super) sources: Vec<SourceCall>,
+    /// The macros that its own template calls.
+    pub(super) called: Vec<String>,
+    /// The properties file that describes it.
+    pub(super) described_in: Option<Arc<str>>,
     /// A parent that no template names: the node a generic test is on.
     pub(super) attached: Option<NodeId>,
     /// What a unit test puts in the place of macros and vars.
@@ -79,10 +86,13 @@ impl Draft {
             fqn: fqn.to_vec(),
             config: Config::default(),
             expectations: Vec::new(),
+            constraints: Vec::new(),
             at: at.clone(),
             maker: Maker::None,
             refs: Vec::new(),
             sources: Vec::new(),
+            called: Vec::new(),
+            described_in: None,
             attached: None,
             overrides: None,
             hooks: Vec::new(),

@@ -5,6 +5,7 @@
 //! relation and its materialization. Out come [`Draft`]s; nothing is resolved yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{Diagnostic, Span, TableName};
 use crate::project::words::{self, Words};
@@ -14,6 +15,7 @@ use crate::project::{
 };
 
 use super::Facts;
+use super::constraint;
 use super::data_test;
 use super::draft::{Draft, Maker, place_of_setting};
 use super::expectation;
@@ -30,6 +32,8 @@ pub(super) struct Parsed {
     pub(super) drafts: Vec<Draft>,
     /// What is switched off, and where.
     pub(super) disabled: BTreeMap<String, Span>,
+    /// The same as drafts.
+    pub(super) off: Vec<Draft>,
 }
 
 /// One parse of one project.
@@ -83,6 +87,7 @@ impl Parser<'_> {
             table: source.table.clone(),
             landing: source.landing.clone(),
             freshness: freshness::read(&source.config, self.found),
+            whole: source.whole.clone(),
         });
         self.parsed.drafts.push(Draft {
             relation: Some(source.name.clone()),
@@ -98,9 +103,37 @@ impl Parser<'_> {
             shown: name,
             is_source: true,
             relation: Some(source.name.clone()),
+            reference: format!("source('{}', '{}')", source.source, source.table),
             folder: source.fqn[..source.fqn.len() - 2].to_vec(),
         };
-        self.generic_tests(&on, &source.tests, &source.columns);
+        let mut tests = source.tests.clone();
+        tests.extend(self.expected_of(source));
+        self.generic_tests(&on, &tests, &source.columns);
+    }
+
+    /// What a source expects of its rows, as tests.
+    fn expected_of(&mut self, source: &Source) -> Vec<DataTest> {
+        let expected = expectation::of_source(&source.config, self.found);
+        let Some(setting) = source.config.get("expectations").filter(|_| !expected.is_empty()) else {
+            return Vec::new();
+        };
+        let test = |one: expectation::Expectation| {
+            let mut config = Config::default();
+            let severity = if one.on_violation == expectation::OnViolation::Fail { "error" } else { "warn" };
+            config.set("severity", severity.into(), setting.at.clone());
+            let expect = serde_json::Value::from(one.expect.clone());
+            DataTest {
+                test: "elt_expectation".to_owned(),
+                package: None,
+                column: None,
+                name: Some(format!("expectation_{}_{}_{}", source.source, source.table, one.word())),
+                description: String::new(),
+                arguments: [("expect".to_owned(), expect)].into_iter().collect(),
+                config,
+                at: setting.at.clone(),
+            }
+        };
+        expected.into_iter().map(test).collect()
     }
 
     fn seed(&mut self, seed: &Seed) {
@@ -115,6 +148,7 @@ impl Parser<'_> {
         });
         let mut draft = Draft {
             description: seed.description.clone(),
+            described_in: described_in(&seed.described_at),
             columns: seed.columns.clone(),
             config,
             is_broken: false,
@@ -169,6 +203,7 @@ impl Parser<'_> {
         let mut config = model.config.clone();
         let mut draft = Draft {
             description: model.description.clone(),
+            described_in: described_in(&model.described_at),
             columns: model.columns.clone(),
             config: config.clone(),
             edition: model.edition.clone(),
@@ -192,9 +227,10 @@ impl Parser<'_> {
             ));
         }
         draft.relation = self.relation(&draft);
-        let materialization =
-            materialization::read(&draft.config, draft.relation.as_ref(), self.facts, self.found);
+        let materialization = self.materialization(&draft);
+        self.check_grants(&draft.config);
         draft.expectations = expectation::read(&draft.config, &materialization, self.found);
+        draft.constraints = constraint::read(&draft.config, &materialization, self.found);
         draft.kind = NodeKind::Model(materialization);
         draft.running = running::read(&draft.config, self.found);
         if let (NodeKind::Model(Materialization::Incremental { details, .. }), Some(only)) =
@@ -206,11 +242,38 @@ impl Parser<'_> {
         self.place(draft, &model.tests);
     }
 
+    fn materialization(&mut self, draft: &Draft) -> Materialization {
+        let jinja = self.jinja;
+        let has_macro = |name: &str| jinja.find_macro(None, name).is_ok();
+        materialization::read(&draft.config, draft.relation.as_ref(), self.facts, &has_macro, self.found)
+    }
+
+    /// Grants are privileges, each with who has it.
+    fn check_grants(&mut self, config: &Config) {
+        let Some(setting) = config.get("grants") else { return };
+        let is_who = |value: &serde_json::Value| match value {
+            serde_json::Value::Array(all) => all.iter().all(serde_json::Value::is_string),
+            other => other.is_string(),
+        };
+        let is_right = match &setting.value {
+            serde_json::Value::Object(grants) => grants.values().all(is_who),
+            other => other.is_null(),
+        };
+        if !is_right {
+            self.found.push(
+                Diagnostic::error("elt::config", "`grants` has privileges, each with a list of who has it")
+                    .at(&setting.at, "not such a mapping")
+                    .help("write `grants: {select: ['reporter']}`"),
+            );
+        }
+    }
+
     fn snapshot(&mut self, snapshot: &SnapshotFile) {
         let id = NodeId::new(format!("snapshot.{}.{}", snapshot.package, snapshot.name));
         let mut config = snapshot.config.clone();
         let mut draft = Draft {
             description: snapshot.description.clone(),
+            described_in: described_in(&snapshot.described_at),
             columns: snapshot.columns.clone(),
             config: config.clone(),
             maker: Maker::Template(snapshot_template(snapshot)),
@@ -238,6 +301,10 @@ impl Parser<'_> {
             shown: draft.shown(),
             is_source: false,
             relation: draft.relation.clone(),
+            reference: match &draft.edition {
+                Some(edition) => format!("ref('{}', version='{}')", draft.name, edition.version),
+                None => format!("ref('{}')", draft.name),
+            },
             folder: draft.fqn[..draft.fqn.len() - if draft.edition.is_some() { 2 } else { 1 }].to_vec(),
         };
         if matches!(draft.kind, NodeKind::Model(Materialization::Ephemeral)) {
@@ -260,6 +327,16 @@ impl Parser<'_> {
                 self.found.push(diagnostic);
             }
             let seen = recorded(&scope);
+            if matches!(draft.kind, NodeKind::Seed(_)) && !(seen.refs.is_empty() && seen.sources.is_empty()) {
+                let what =
+                    format!("Seeds cannot depend on other nodes: a hook of `{}` refers to one", draft.name);
+                self.found.push(
+                    Diagnostic::error("elt::seed", what)
+                        .at(&draft.at, "this seed")
+                        .help("move the hook to a model that reads the seed"),
+                );
+                continue;
+            }
             draft.refs.extend(seen.refs);
             draft.sources.extend(seen.sources);
         }
@@ -279,11 +356,12 @@ impl Parser<'_> {
             ..Draft::new(id, &test.name, kind(&config, &mut Vec::new()), &at, &test.fqn)
         };
         if config.flag("enabled") == Some(false) {
-            return;
+            return self.parsed.off.push(draft);
         }
         self.render(&mut draft, &mut config, words::TEST_CONFIG);
         if config.flag("enabled") == Some(false) {
-            return;
+            draft.config = config;
+            return self.parsed.off.push(draft);
         }
         draft.kind = kind(&config, self.found);
         draft.config = config;
@@ -332,6 +410,7 @@ impl Parser<'_> {
         }
         draft.refs = seen.refs;
         draft.sources = seen.sources;
+        draft.called = seen.called.into_iter().collect();
         self.warn(seen.warnings, &draft.at);
     }
 
@@ -348,6 +427,8 @@ impl Parser<'_> {
             Some(true) => true,
             Some(false) => {
                 self.parsed.disabled.insert(draft.shown(), setting.at.clone());
+                let relation = self.relation(draft);
+                self.parsed.off.push(Draft { config: config.clone(), relation, ..draft.clone() });
                 false
             }
             None => {
@@ -410,6 +491,11 @@ impl Parser<'_> {
             }
         }
     }
+}
+
+/// The file of a place in a properties file.
+fn described_in(at: &Option<Span>) -> Option<Arc<str>> {
+    at.as_ref().map(|at| at.source.path.as_ref().into())
 }
 
 /// The types of a seed's columns: those of `column_types`, and those that properties describe.

@@ -95,6 +95,14 @@ impl Templates {
         Ok((node, pass.messages))
     }
 
+    /// Renders a text in the place of a node.
+    pub(super) fn text(&self, id: &NodeId, text: &str, lake: &Arc<dyn Lookup>) -> Result<String, Diagnostic> {
+        let draft = self.draft(id);
+        let phase = self.phase(draft, None, is_incremental_run(&draft.kind), Some(lake));
+        let scope = self.jinja.scope(draft.subject(), phase);
+        self.jinja.text(&text.into(), &scope, &draft.at)
+    }
+
     /// Compiles one node. Its ephemeral parents must have been compiled before it in the same pass.
     pub(super) fn node(&self, id: &NodeId, lake: Option<&Arc<dyn Lookup>>, pass: &mut Pass) -> Node {
         let draft = self.draft(id);
@@ -152,37 +160,7 @@ impl Templates {
 
     /// A node without SQL, for a project that cannot be rendered.
     pub(super) fn unrendered(&self, id: &NodeId) -> Node {
-        let draft = self.draft(id);
-        Node {
-            fingerprint: Fingerprint::default(),
-            id: draft.id.clone(),
-            package: draft.package.clone(),
-            name: draft.name.clone(),
-            edition: draft.edition.clone(),
-            kind: draft.kind.clone(),
-            relation: draft.relation.clone().filter(|_| !matches!(draft.kind, NodeKind::UnitTest(_))),
-            path: draft.source_text.path.to_string(),
-            source_text: draft.source_text.clone(),
-            sql: String::new(),
-            description: draft.description.clone(),
-            columns: draft.columns.clone(),
-            fqn: draft.fqn.clone(),
-            config: draft.config.to_json(),
-            expectations: draft.expectations.clone(),
-            is_late: false,
-            hooks: Hooks::default(),
-            running: draft.running,
-            raw: match &draft.maker {
-                Maker::Template(_) => draft.source_text.text.clone(),
-                _ => "".into(),
-            },
-            macros: Vec::new(),
-            refs: draft.refs.iter().map(reference).collect(),
-            source_refs: draft.sources.iter().map(|s| (s.source.clone(), s.table.clone())).collect(),
-            at: draft.at.clone(),
-            map: SourceMap::default(),
-            tags: draft.config.texts("tags"),
-        }
+        bare_node(self.draft(id))
     }
 
     /// Adds the inputs that a unit test leaves out, without rows, and says how ephemeral ones look.
@@ -393,8 +371,13 @@ impl Templates {
         };
         let other = self.quietly(draft, !is_incremental_run, lake, pass).unwrap_or_default();
         let queries = if *is_incremental_run { [&*other, sql] } else { [sql, &*other] };
-        let details =
-            (&details.update_columns, &details.exclude_columns, &details.predicates, &details.partition_by);
+        let details = (
+            &details.update_columns,
+            &details.exclude_columns,
+            &details.predicates,
+            &details.partition_by,
+            &details.by_macro,
+        );
         parts(queries, &format!("incremental {strategy:?} {unique_key:?} {on_schema_change:?} {details:?}"))
     }
 
@@ -466,5 +449,46 @@ fn window_of(draft: &Draft) -> Option<&Window> {
     match &draft.kind {
         NodeKind::Model(Materialization::Incremental { details, .. }) => details.window.as_ref(),
         _ => None,
+    }
+}
+
+/// A draft as a node without SQL.
+pub(super) fn bare_node(draft: &Draft) -> Node {
+    Node {
+        fingerprint: Fingerprint::default(),
+        id: draft.id.clone(),
+        package: draft.package.clone(),
+        name: draft.name.clone(),
+        edition: draft.edition.clone(),
+        kind: draft.kind.clone(),
+        relation: draft.relation.clone().filter(|_| !matches!(draft.kind, NodeKind::UnitTest(_))),
+        // A unit test shows its mistakes in its model, and is written elsewhere.
+        path: match draft.kind {
+            NodeKind::UnitTest(_) => draft.at.source.path.to_string(),
+            _ => draft.source_text.path.to_string(),
+        },
+        source_text: draft.source_text.clone(),
+        sql: String::new(),
+        description: draft.description.clone(),
+        columns: draft.columns.clone(),
+        fqn: draft.fqn.clone(),
+        config: draft.config.to_json(),
+        expectations: draft.expectations.clone(),
+        constraints: draft.constraints.clone(),
+        is_late: false,
+        hooks: Hooks::default(),
+        running: draft.running,
+        raw: match &draft.maker {
+            Maker::Template(_) => draft.source_text.text.clone(),
+            _ => "".into(),
+        },
+        macros: Vec::new(),
+        called: draft.called.clone(),
+        described_in: draft.described_in.clone(),
+        refs: draft.refs.iter().map(reference).collect(),
+        source_refs: draft.sources.iter().map(|s| (s.source.clone(), s.table.clone())).collect(),
+        at: draft.at.clone(),
+        map: SourceMap::default(),
+        tags: draft.config.texts("tags"),
     }
 }

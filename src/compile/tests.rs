@@ -53,6 +53,7 @@ impl Written {
             profile: None,
             profiles_dir: None,
             vars: BTreeMap::new(),
+            target_path: None,
             env: self.facts.env.clone(),
         };
         let (project, mut found) = load(&options, &YamlRenderer::new());
@@ -147,6 +148,15 @@ fn templates_mean_what_dbt_makes_of_them() {
         ("{{ first_long(['a', 'bbb', 'cccc']) + 1 }}", "2"),
         ("{{ ref('orders') is mapping }} {{ ref('orders').get('metadata').type }}", "True EltRelation"),
         ("{{ gather(1, 2, 3, z=4) }}", "1 [2, 3] {'z': 4}"),
+        (
+            "{{ api.Relation.scd_args(['a'], 'b') }} {{ this.matches(schema='MAIN') }} {{ this.matches(identifier='x') }}",
+            "['a', 'b'] True False",
+        ),
+        (
+            "{{ adapter.get_hard_deletes_behavior({'invalidate_hard_deletes': true}) }} {{ should_full_refresh() }} {{ get_quoted_csv(['a', 'b']) }}",
+            "invalidate False a, b",
+        ),
+        ("{{ dbt.get_powers_of_two(5) }} {{ make_backup_relation(this).identifier }}", "3 m__dbt_backup"),
         ("{% call wrap('b') %}hi {{ cents(1) }}{% endcall %}", "<b>hi (1 / 100)</b>"),
         ("{{ shout('x') }} {{ dbt.type_bigint() }}", "elt x! int64"),
     ] {
@@ -177,6 +187,7 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
         "{{ dbt.datediff('a', 'b', 'decade') }}",
         "{% if execute %}{{ ref('orders') }}{% endif %}",
         "{{ 1 + 'a' }}",
+        "{{ exceptions.relation_wrong_type(this, 'view') }}",
         "{{ config(materialized='tabel') }}",
         "{{ config(materialised='table', post_hook='drop table x') }}",
         "{{ config(materialized='incremental', incremental_strategy='bad') }}",
@@ -200,6 +211,7 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
     models/m.sql:1:7: datediff does not know the part `decade`; it knows year, quarter, month, week, day, hour, minute and second
     models/m.sql:1:20: `ref('orders')` is only reached once `execute` is true, so the graph does not know it (add the line `-- depends_on: {{ ref('orders') }}` outside the condition)
     models/m.sql:1:4: tried to use + operator on unsupported types number and string
+    models/m.sql:1:14: main.m is to be a view, and is there already as something else
     models/m.sql:1:11: `tabel` is no value of `materialized` (did you mean `table`?)
     models/m.sql:1:11: `materialised` is not a known key of config() (did you mean `materialized`?)
     models/m.sql:1:1: not supported: a hook of `m` that runs `drop table x …` (hooks read, and insert, update, delete, merge, create and alter; run anything else by `elt run-operation`)
@@ -478,11 +490,21 @@ fn selectors_mean_what_dbt_makes_of_them() {
         ("resource_type:source", "", "crm.people +1"),
         ("cust* nothing*", "", "customers +5"),
         ("@people_clean", "", "customers people_clean report crm.people +7"),
-        ("reprot", "", "no model or test is called `reprot` (did you mean `report`?)"),
-        ("tag:dayly", "", "no node has the tag `dayly` (did you mean `daily`?)"),
+        ("reprot", "", " +0"),
+        ("tag:dayly", "", " +0"),
     ] {
         assert_eq!(selected(include, exclude), expected, "{include} without {exclude}");
     }
+    let unmatched = |text: &str| {
+        let selector = text.parse::<Selector>().unwrap();
+        show_all(&unmatched(&manifest, &[selector], &[], &Earlier::default()))
+    };
+    assert_eq!(
+        unmatched("+reprot report tag:dayly"),
+        "The selection criterion '+reprot' does not match any enabled nodes (no model or test is called `reprot`; did you mean `report`?)\n\
+         The selection criterion 'tag:dayly' does not match any enabled nodes (no node has the tag `dayly`; did you mean `daily`?)"
+    );
+    assert!(unmatched("config.materialized:nope").contains("does not match any enabled nodes"));
     let refused = |text: &str| show_all(&[text.parse::<Selector>().unwrap_err()]);
     assert!(selected("version:newest", "").contains("this is no kind of version"));
     assert!(selected("state:modified", "").contains("there is no earlier state"));

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::{Compiled, Defer, Earlier, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
 use crate::base::{Diagnostic, Error, Result, SourceText, sql_type_name};
 use crate::build::{self, Stamp};
@@ -74,7 +76,8 @@ impl Lakehouse {
         inline: Option<&str>,
         defer: Option<&Defer>,
     ) -> Result<Studied> {
-        let (pins, run) = (self.pins().await?, self.world.id());
+        let began = self.world.now();
+        let (pins, run) = (self.pins().await?, self.run_id());
         let facts = self.facts(&pins, &run);
         let (mut project, mut found) = self.load()?;
         if let Some(sql) = inline {
@@ -87,9 +90,7 @@ impl Lakehouse {
         }
         let (mut manifest, more) = compile::compile(&project, &facts);
         found.extend(more);
-        if found.iter().any(Diagnostic::is_error) {
-            return Err(Error::project(found));
-        }
+        found = self.judged(found)?;
         if let Some(defer) = defer {
             // Nothing is built here: all that is read may be the other state's.
             let deferred = defer.elsewhere(&manifest, &BTreeSet::new(), &pins);
@@ -99,7 +100,9 @@ impl Lakehouse {
             Some(_) => manifest.nodes.values().filter(|n| n.name == INLINE).map(|n| n.id.clone()).collect(),
             None => {
                 let earlier = self.with_sources_now(earlier, &project);
-                compile::select(&manifest, include, exclude, &earlier)?
+                let selected = compile::select(&manifest, include, exclude, &earlier)?;
+                found.extend(self.judged(compile::unmatched(&manifest, include, exclude, &earlier))?);
+                selected
             }
         };
         let session =
@@ -117,23 +120,31 @@ impl Lakehouse {
         let stamp = self.stamp(&run, "compile");
         let target = &project.target_path;
         let written = build::write_compiled(target, &manifest)
-            .and_then(|()| build::write_late(target, &late))
+            .and_then(|()| build::write_late(target, &manifest, &late))
             .and_then(|()| {
-                build::write_artifact(
-                    target,
-                    "manifest.json",
-                    &build::manifest_json(&manifest, &late, &stamp),
-                )
+                self.write_artifact(target, "manifest.json", &build::manifest_json(&manifest, &late, &stamp))
             });
-        written.map_err(|error| self.not_written(&error))?;
+        let summary =
+            || self.write_artifact(target, "graph_summary.json", &build::graph_summary(&manifest, &stamp));
+        written.and_then(|()| summary()).map_err(|error| self.not_written(&error))?;
         let picked = manifest.order().into_iter().filter(|id| selected.contains(id)).collect();
         let compiled = Compiled { project, manifest, warnings: found };
+        // What reads the lake is compiled for this very moment, and what was asked for besides is not in the files.
+        if include.is_empty()
+            && exclude.is_empty()
+            && inline.is_none()
+            && defer.is_none()
+            && late.is_empty()
+            && not_compiled.is_empty()
+        {
+            self.remember(&compiled, began, true).await?;
+        }
         Ok(Studied { compiled, picked, late, not_compiled })
     }
 
     /// `manifest.json` of a compiled project, as it would be written.
     pub fn manifest_json(&self, compiled: &Compiled) -> serde_json::Value {
-        let stamp = self.stamp(&self.world.id(), "list");
+        let stamp = self.stamp(&self.run_id(), "list");
         build::manifest_json(&compiled.manifest, &BTreeMap::new(), &stamp)
     }
 
@@ -146,7 +157,7 @@ impl Lakehouse {
         Earlier { sources_now: earlier.sources.as_ref().and_then(|_| read()), ..earlier.clone() }
     }
 
-    fn not_written(&self, error: &std::io::Error) -> Error {
+    pub(super) fn not_written(&self, error: &std::io::Error) -> Error {
         Error::user(
             "elt::artifacts",
             format!("the artifacts cannot be written: {error}"),
@@ -202,9 +213,9 @@ impl Lakehouse {
                 |field: &arrow::datatypes::FieldRef| (field.name().clone(), sql_type_name(field.data_type()));
             found.insert(node.id.clone(), (is_view, schema.fields().iter().map(column).collect()));
         }
-        let stamp = self.stamp(&self.world.id(), "generate");
+        let stamp = self.stamp(&self.run_id(), "generate");
         let catalog = build::catalog(&studied.compiled.manifest, &found, &stamp);
-        build::write_artifact(&studied.compiled.project.target_path, "catalog.json", &catalog)
+        self.write_artifact(&studied.compiled.project.target_path, "catalog.json", &catalog)
             .map_err(|error| self.not_written(&error))?;
         Ok(found.len())
     }
@@ -241,18 +252,12 @@ impl Lakehouse {
                     Age { node: id.clone(), name: node.name.clone(), status, seconds, because: None }
                 }
             };
-            results.push(serde_json::json!({
-                "unique_id": id.as_str(), "status": age.status, "max_loaded_at_time_ago_in_s": age.seconds,
-                "max_loaded_at": asked.as_ref().ok().copied().flatten().map(|at| at.to_rfc3339()),
-                "snapshotted_at": now.to_rfc3339(), "criteria": node.config.get("freshness"),
-                "error": age.because, "adapter_response": {}, "timing": [], "thread_id": "Thread-1",
-                "execution_time": 0.0,
-            }));
+            results.push(result(&age, asked.as_ref().ok().copied().flatten(), now, node));
             ages.push(age);
         }
-        let stamp = self.stamp(&self.world.id(), "freshness");
+        let stamp = self.stamp(&self.run_id(), "freshness");
         let sources = build::freshness_results(results, &stamp);
-        build::write_artifact(&studied.compiled.project.target_path, "sources.json", &sources)
+        self.write_artifact(&studied.compiled.project.target_path, "sources.json", &sources)
             .map_err(|error| self.not_written(&error))?;
         Ok(ages)
     }
@@ -306,6 +311,35 @@ impl Lakehouse {
         })
     }
 }
+
+/// What `sources.json` has of one source. A table without rows was loaded at the beginning of time.
+fn result(age: &Age, newest: Option<DateTime<Utc>>, now: DateTime<Utc>, node: &Node) -> serde_json::Value {
+    if let Some(why) = &age.because {
+        return serde_json::json!({"unique_id": age.node.as_str(), "error": why, "status": age.status});
+    }
+    let instant = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+    let (loaded, seconds) = match newest {
+        Some(at) => (instant(at), age.seconds.unwrap_or_default()),
+        None => ("0001-01-01T00:00:00Z".to_owned(), (now.timestamp() + SECONDS_BEFORE_1970) as f64),
+    };
+    let said = node.config.get("freshness");
+    let limit = |key: &str| {
+        let limit = said.and_then(|said| said.get(key)).filter(|limit| limit.is_object()).cloned();
+        limit.unwrap_or_else(|| serde_json::json!({"count": null, "period": null}))
+    };
+    serde_json::json!({
+        "unique_id": age.node.as_str(), "max_loaded_at": loaded, "snapshotted_at": instant(now),
+        "max_loaded_at_time_ago_in_s": seconds, "status": age.status,
+        "criteria": {
+            "warn_after": limit("warn_after"), "error_after": limit("error_after"),
+            "filter": said.and_then(|said| said.get("filter")),
+        },
+        "adapter_response": {}, "timing": [], "thread_id": "Thread-1", "execution_time": 0.0,
+    })
+}
+
+/// From the first of January of the year 1 to that of 1970.
+const SECONDS_BEFORE_1970: i64 = 62_135_596_800;
 
 /// The newest instant at which a row of the source was loaded.
 async fn newest(

@@ -3,6 +3,10 @@
 //! [`read`] takes one rendered file apart. Sources come out whole; what is said of a model or of a
 //! singular test is kept as a description that `load` hangs on the thing itself.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use crate::base::{Diagnostic, Span, TableName, parse_data_type};
 
 use super::config::{Config, ConfigTree, plain};
@@ -11,7 +15,7 @@ use super::document::{Document, KINDS, UnitTest, fixtures};
 use super::edition::{DescribedEdition, EditionColumns, Editions};
 use super::model::Column;
 use super::settings::is_disabled;
-use super::source::{Source, SourceLanding};
+use super::source::{Source, SourceLanding, WholeSource};
 use super::words::{self, Words};
 use super::yaml::{RenderScope, Yaml, YamlJinja, YamlNode};
 
@@ -147,7 +151,7 @@ impl Reader<'_> {
             "access",
             "deprecation_date",
             "expectations",
-            "expectations",
+            "constraints",
         ] {
             if let Some(value) = item.get(key) {
                 config.set(key, value.to_json(), value.at.clone());
@@ -167,11 +171,13 @@ impl Reader<'_> {
     fn described(&mut self, item: &Yaml, words: Words, config: Words, what: &str) -> Option<Described> {
         let (name, at) = self.name(item, what)?;
         self.judge(item, words, what);
+        let mut own = self.config(item, config, what);
+        gather_constraints(item, &mut own);
         Some(Described {
             name,
             at,
             description: self.description(item),
-            config: self.config(item, config, what),
+            config: own,
             columns: self.columns(item),
             tests: self.tests(item, None),
             editions: self.editions(item, config),
@@ -288,8 +294,12 @@ impl Reader<'_> {
                 self.found.push(twice("column", &name, &at, &twin.at));
                 continue;
             }
-            let tags = entry.get("tags").map(Yaml::items).unwrap_or_default();
+            let config = entry.get("config");
+            let tags = entry.get("tags").or_else(|| config?.get("tags")).map(Yaml::items).unwrap_or_default();
+            let meta = entry.get("meta").or_else(|| config?.get("meta")).map(Yaml::to_json);
             columns.push(Column {
+                meta: meta.and_then(|meta| meta.as_object().cloned()).unwrap_or_default(),
+                quote: entry.get("quote").and_then(Yaml::text).map(|quote| quote == "true"),
                 description: self.description(entry),
                 data_type: self.data_type(entry),
                 tags: tags.iter().filter_map(Yaml::text).collect(),
@@ -328,13 +338,26 @@ impl Reader<'_> {
             );
         }
         let schema = item.get("schema").and_then(Yaml::text).or_else(|| whole.text("schema"));
+        let about = Arc::new(WholeSource {
+            description: self.description(item),
+            loader: item.get("loader").and_then(Yaml::text).unwrap_or_default(),
+            meta: whole.meta().cloned().map(Value::from).unwrap_or_else(|| Value::Object(Default::default())),
+            schema: schema.clone(),
+        });
         let schema = schema.unwrap_or_else(|| source.clone());
         for table in list(item, "tables") {
-            sources.extend(self.source_table(table, &source, &schema, &whole));
+            sources.extend(self.source_table(table, &source, &schema, &whole, &about));
         }
     }
 
-    fn source_table(&mut self, item: &Yaml, source: &str, schema: &str, whole: &Config) -> Option<Source> {
+    fn source_table(
+        &mut self,
+        item: &Yaml,
+        source: &str,
+        schema: &str,
+        whole: &Config,
+        about: &Arc<WholeSource>,
+    ) -> Option<Source> {
         let (table, at) = self.name(item, "a source's table")?;
         self.judge(item, words::SOURCE_TABLE, "a source's table");
         let fqn: Vec<String> =
@@ -373,6 +396,7 @@ impl Reader<'_> {
             config,
             fqn,
             at,
+            whole: Arc::clone(about),
         })
     }
 }
@@ -402,4 +426,34 @@ pub(super) fn twice(what: &str, name: &str, at: &Span, first: &Span) -> Diagnost
     Diagnostic::error("elt::duplicate", format!("the {what} `{}` is described twice", plain(&name.into())))
         .at(at, "again here")
         .help(format!("it is already at {}; keep one of the two", first.place()))
+}
+/// Brings the constraints of columns to those of the whole, each with the column that it is on.
+fn gather_constraints(item: &Yaml, config: &mut Config) {
+    let on_whole = item.get("constraints").map(|written| (written.to_json(), written.at.clone()));
+    let (mut all, mut at) = match on_whole {
+        Some((serde_json::Value::Array(all), at)) => (all, Some(at)),
+        // What is no list is told when it is read.
+        Some(_) => return,
+        None => (Vec::new(), None),
+    };
+    for column in list(item, "columns") {
+        let (Some(name), Some(written)) =
+            (column.get("name").and_then(Yaml::text), column.get("constraints"))
+        else {
+            continue;
+        };
+        at = at.or_else(|| Some(written.at.clone()));
+        match written.to_json() {
+            serde_json::Value::Array(constraints) => all.extend(constraints.into_iter().map(|mut one| {
+                if let Some(one) = one.as_object_mut() {
+                    one.insert("columns".to_owned(), serde_json::json!([name]));
+                }
+                one
+            })),
+            other => all.push(other),
+        }
+    }
+    if let Some(at) = at {
+        config.set("constraints", serde_json::Value::Array(all), at);
+    }
 }

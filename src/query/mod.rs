@@ -23,6 +23,7 @@ mod expand;
 mod explain;
 mod export;
 mod files;
+mod lineage;
 mod mend;
 mod outcome;
 mod own;
@@ -38,6 +39,8 @@ mod staging;
 mod summarize;
 mod system;
 mod thrift;
+mod types;
+mod views;
 mod words;
 
 /// The name of a table, quoted, under which a query finds its rows with the place of each.
@@ -46,6 +49,7 @@ pub fn places_of(table: &crate::base::TableName) -> String {
 }
 
 pub use error::{QueryError, SqlMistake, VALUE};
+pub use lineage::{ColumnOf, Influence, Lineage, Way};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 pub use prepared::{Prepared, StatementKind};

@@ -2,22 +2,21 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
-use datafusion::error::Result as EngineResult;
-use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
 use super::dialect::{self, Statement};
 use super::expand::expand;
+use super::lineage::lineage;
 use super::own::{GetVariable, Own};
-use super::provider::LakeCatalog;
+use super::provider::{Depth, LakeCatalog};
+use super::types::LakeTypes;
 use super::{
-    Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend, thrift,
-    words,
+    Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
+    thrift, words,
 };
 use crate::base::did_you_mean;
 
@@ -31,7 +30,7 @@ pub struct Limits {
 }
 
 /// Whether a statement may read files of this machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Files {
     /// As whoever runs the program may.
     #[default]
@@ -44,6 +43,7 @@ pub enum Files {
 #[derive(Clone)]
 pub struct Session {
     pub(super) context: SessionContext,
+    catalog: LakeCatalog,
     scope: Arc<Scope>,
     default_schema: String,
     time_zone: Option<String>,
@@ -64,13 +64,16 @@ impl Session {
         let mut config = SessionConfig::new()
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema("elt", default_schema)
-            .with_information_schema(true);
+            // `provider` has its own, in which columns are counted from 1.
+            .with_information_schema(false);
         if let Some(threads) = limits.threads {
             config = config.with_target_partitions(threads.max(1));
         }
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         options.sql_parser.map_string_types_to_utf8view = false;
+        // Whether a column may be null is told differently by two parts of the engine, and means nothing for its values.
+        options.execution.skip_physical_aggregate_schema_check = true;
         Self::with(scope, default_schema, limits, config, Own::default())
     }
 
@@ -82,6 +85,7 @@ impl Session {
             .with_runtime_env(scope.tables().runtime())
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
+            .with_optimizer_rules(mend::optimizer_rules())
             .with_type_planner(Arc::new(LakeTypes))
             .with_query_planner(Arc::new(asof::Planner))
             .with_relation_planners(vec![Arc::new(asof::AsOfRelations)])
@@ -95,12 +99,22 @@ impl Session {
             files: limits.files,
             own: own.clone(),
             state: Arc::new(OnceLock::new()),
+            depth: Depth::Rows,
+            below: None,
         };
         let weak = context.state_weak_ref();
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
-        context.register_catalog("elt", Arc::new(catalog));
-        Self { context, scope, default_schema: default_schema.to_owned(), time_zone: None, limits, own }
+        context.register_catalog("elt", Arc::new(catalog.clone()));
+        Self {
+            context,
+            catalog,
+            scope,
+            default_schema: default_schema.to_owned(),
+            time_zone: None,
+            limits,
+            own,
+        }
     }
 
     /// What the session sees.
@@ -231,16 +245,38 @@ impl Session {
     }
 
     /// Finds every mistake of a query that can be found without reading a row.
+    ///
+    /// Views below it are planned once and not again, however often and however deep they are read.
     pub async fn check(&self, sql: &str) -> Result<arrow::datatypes::SchemaRef, QueryError> {
-        self.columns_given(Box::pin(self.plan(dialect::parse_query(sql)?)).await?)
+        Ok(Arc::new(Box::pin(self.plan_of_columns(sql)).await?.schema().as_arrow().clone()))
+    }
+
+    /// The columns of a query, and where they come from. What it reads itself is where: views are not looked through.
+    ///
+    /// # Errors
+    /// Every mistake that [`check`](Self::check) finds.
+    pub async fn trace(&self, sql: &str) -> Result<(arrow::datatypes::SchemaRef, Lineage), QueryError> {
+        let plan = Box::pin(self.plan_of_columns(sql)).await?;
+        Ok((Arc::new(plan.schema().as_arrow().clone()), lineage(&plan, &self.default_schema)))
+    }
+
+    /// The plan of a query over tables and views that have columns and no rows, with its types settled.
+    pub(super) async fn plan_of_columns(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
+        let catalog = LakeCatalog { depth: Depth::Columns, ..self.catalog.clone() };
+        let statement = dialect::parse_query(sql)?;
+        let plan = Box::pin(self.plan_in(|| Ok(catalog.state()?), statement)).await?;
+        self.analyzed(plan)
     }
 
     /// The columns that a plan gives, once its types are settled.
     pub(super) fn columns_given(&self, plan: LogicalPlan) -> Result<arrow::datatypes::SchemaRef, QueryError> {
+        Ok(Arc::new(self.analyzed(plan)?.schema().as_arrow().clone()))
+    }
+
+    fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
         let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
-        let analyzed = analyzed.map_err(|error| self.with_suggestion(error.into()))?;
-        Ok(Arc::new(analyzed.schema().as_arrow().clone()))
+        analyzed.map_err(|error| self.with_suggestion(error.into()))
     }
 
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
@@ -262,17 +298,28 @@ impl Session {
         Ok(Outcome::stream(rows).with_progress(progress))
     }
 
-    pub(super) async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+    pub(super) async fn plan(&self, statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+        Box::pin(self.plan_in(|| Ok(self.context.state()), statement)).await
+    }
+
+    async fn plan_in(
+        &self,
+        state: impl Fn() -> Result<SessionState, QueryError>,
+        mut statement: ast::Statement,
+    ) -> Result<LogicalPlan, QueryError> {
         loop {
-            match Box::pin(self.plan_as_spelt(statement.clone())).await {
+            match Box::pin(self.plan_as_spelt(state()?, statement.clone())).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
                 planned => return planned,
             }
         }
     }
 
-    async fn plan_as_spelt(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
-        let state = self.context.state();
+    async fn plan_as_spelt(
+        &self,
+        state: SessionState,
+        mut statement: ast::Statement,
+    ) -> Result<LogicalPlan, QueryError> {
         dialect::honour(&mut statement)?;
         self.own.spell(&mut statement, &self.default_schema);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
@@ -332,32 +379,4 @@ impl Session {
 /// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.
 pub fn is_time_zone(text: &str) -> bool {
     text.parse::<arrow::array::timezone::Tz>().is_ok()
-}
-
-/// SQL's type names, where a lake differs from DataFusion: timestamps have microseconds, as in Delta.
-#[derive(Debug)]
-struct LakeTypes;
-
-impl TypePlanner for LakeTypes {
-    fn plan_type_field(&self, sql_type: &ast::DataType) -> EngineResult<Option<FieldRef>> {
-        let zone = match sql_type {
-            ast::DataType::Timestamp(None, ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone)
-            | ast::DataType::Datetime(None) => None,
-            ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => {
-                Some("UTC".into())
-            }
-            // Nine digits are more than a lake keeps.
-            ast::DataType::Timestamp(
-                Some(4..=9),
-                ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone,
-            ) => None,
-            ast::DataType::String(_) => return Ok(Some(nullable(DataType::Utf8))),
-            _ => return Ok(None),
-        };
-        Ok(Some(nullable(DataType::Timestamp(TimeUnit::Microsecond, zone))))
-    }
-}
-
-fn nullable(data_type: DataType) -> FieldRef {
-    Arc::new(Field::new("", data_type, true))
 }

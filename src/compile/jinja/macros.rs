@@ -174,10 +174,17 @@ impl MacroValue {
     }
 
     fn run(&self, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        if let Some(value) = self.scope.replaced(&self.block.name) {
+        let named = format!("{}.{}", self.block.package, self.block.name);
+        if let Some(value) = self.scope.replaced(&self.block.name).or_else(|| self.scope.replaced(&named)) {
             return Ok(value);
         }
         self.scope.called(&self.block);
+        let done = self.run_inside(state, args);
+        self.scope.left();
+        done
+    }
+
+    fn run_inside(&self, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         let mut arguments = Arguments::sort(&self.block.parameters, args, state)?;
         let root = Root {
             scope: self.scope.clone(),

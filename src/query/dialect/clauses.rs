@@ -242,9 +242,14 @@ impl VisitorMut for Clauses {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         match expr {
-            Expr::SimilarTo { .. } => {
-                refuse("SIMILAR TO", "write `like`, or a regular expression: `a ~ '^x.*'`")
+            // `spelling` rewrites it.
+            Expr::SimilarTo { pattern, escape_char: None, .. } if matches!(&**pattern, Expr::Value(_)) => {
+                ControlFlow::Continue(())
             }
+            Expr::SimilarTo { .. } => refuse(
+                "SIMILAR TO with an escape, or a pattern that is no literal,",
+                "write `like`, or a regular expression: `a ~ '^x.*'`",
+            ),
             Expr::Collate { .. } => refuse("COLLATE", "write `lower(a) = lower(b)`, or `ilike`"),
             Expr::RLike { negated, expr: value, pattern, regexp: _ } => {
                 let op =

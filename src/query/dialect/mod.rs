@@ -10,14 +10,17 @@ mod files;
 mod from_first;
 mod functions;
 mod headings;
+mod laterals;
 mod literals;
 mod own;
 mod pivot_on;
 mod references;
+mod spelling;
 mod split;
 mod spoken;
 mod statement;
 mod time_travel;
+mod using;
 mod values;
 mod write;
 
@@ -47,6 +50,7 @@ use crate::base::ReleaseNumber;
 /// # Errors
 /// A clause that elt does not honour.
 pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
+    laterals::respell(statement);
     clauses::honour(statement)
 }
 
@@ -60,8 +64,11 @@ pub(super) fn prepare(
     statement: &mut ast::Statement,
     release: Option<ReleaseNumber>,
 ) -> Result<(), SqlMistake> {
+    laterals::respell(statement);
     clauses::honour(statement)?;
     headings::give(statement);
+    using::spell(statement);
+    spelling::respell(statement);
     functions::spell(statement);
     literals::keep_digits(statement);
     time_travel::resolve_versions(statement, release)

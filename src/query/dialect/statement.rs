@@ -137,7 +137,7 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let dialect = EltDialect::default();
-    let tokens = pivot_on::spell(spoken::spell(spell_out_releases(tokens))?)?;
+    let tokens = pivot_on::spell(spoken::spell(spell_out_releases(without_hints(tokens)))?)?;
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(tokens));
     let statement = parser.parse_statement().map_err(syntax)?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -148,6 +148,28 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement,
     let Location { line, column } = next.span.start;
     Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token))
         .at(line, column))
+}
+
+/// Takes out `[NOT] MATERIALIZED` between `AS` and the bracket of a CTE: how often it is worked out is the engine's to choose.
+fn without_hints(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let word = |token: &Token, wanted: Keyword| matches!(token, Token::Word(word) if word.keyword == wanted);
+    let solid: Vec<usize> =
+        (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
+    let mut hints = Vec::new();
+    for four in solid.windows(3) {
+        let [before, hint, after] = four else { continue };
+        let is_hint =
+            word(&tokens[*hint].token, Keyword::MATERIALIZED) && tokens[*after].token == Token::LParen;
+        if is_hint && word(&tokens[*before].token, Keyword::AS) {
+            hints.push(*hint);
+        } else if is_hint && word(&tokens[*before].token, Keyword::NOT) {
+            hints.extend([*before, *hint]);
+        }
+    }
+    for at in hints.into_iter().rev() {
+        tokens.remove(at);
+    }
+    tokens
 }
 
 /// Takes the place out of sqlparser's message: `… at Line: 1, Column: 8`.
