@@ -139,6 +139,13 @@ pub(super) fn complete(
     if head.starts_with(['\\', '.']) && !head.contains('\n') {
         return command(head, known, commands, formats);
     }
+    if let Some((first, typed)) = head.trim_start().split_once(char::is_whitespace)
+        && ["set", "reset", "show"].iter().any(|word| first.eq_ignore_ascii_case(word))
+        && !typed.trim_start().contains(char::is_whitespace)
+    {
+        let typed = typed.trim_start();
+        return (cursor - typed.len(), matching(settings(first, known), typed));
+    }
     let text = head;
     let rest = &line[cursor..];
     let bits = scan(text);
@@ -170,11 +177,6 @@ pub(super) fn complete(
             after_dot(&plain(name), &read, known, wanted)
         }
         solid if in_using(solid) => shared(&read, known, wanted),
-        [word] | [.., Bit { text: ";", .. }, word]
-            if ["set", "reset", "show"].iter().any(|begins| word.is(begins)) =>
-        {
-            settings(word.text, known)
-        }
         [.., word] if BEFORE_TABLES.iter().any(|before| word.is(before)) => table_names(&read, known),
         [.., comma] if comma.text == "," && in_from(&solid) => table_names(&read, known),
         [] => STATEMENTS.iter().map(|word| Offer::plain(cased(word, prefix))).collect(),

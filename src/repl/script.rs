@@ -140,7 +140,7 @@ mod tests {
     async fn a_plan_keeps_its_lines() {
         let folder = tempfile::tempdir().unwrap();
         let plan = told(folder.path(), "explain select 1 as a where 1 = 1", Format::Table).await;
-        assert!(!plan.contains('│') && plan.contains("\n\nphysical_plan\n"), "{plan}");
+        assert!(plan.starts_with("plan\nSelect 1 as a"), "{plan}");
         assert!(!plan.ends_with("\n\n"), "{plan}");
         assert!(told(folder.path(), "quit\nselect 1", Format::Csv).await.is_empty());
     }

@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn other_words_for_the_same() {
         for (sql, means) in [
-            ("select * from {{ ref('orders') }} o", "SELECT * FROM ref('orders') AS o"),
+            ("select * from {{ ref('orders') }} o", "SELECT * FROM ref('orders') o"),
             (
                 "select a, b from t as x where a > 1 using sample 10%",
                 "SELECT a, b FROM t AS x TABLESAMPLE (10 PERCENT) WHERE a > 1",

@@ -253,7 +253,7 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
         "it belongs to SQLite's files; `\\?` lists what there is here",
     ),
     (
-        &["\\a", "\\t", "\\f", "\\C", "\\H", "\\T"],
+        &["\\a", "\\t", "\\f", "\\C", "\\T"],
         "choose a format: `\\format csv`, `\\format html`, `\\header off`",
     ),
     (

@@ -217,6 +217,7 @@ fn bars(name: &str, labels: &[String], values: &[Option<f64>], options: &ShowOpt
                 page.push_str(&bar(up * scale));
             }
         }
+        page.truncate(page.trim_end().len());
         page.push('\n');
     }
     let _ = write!(page, "{}", rows_words(count(labels.len())));
@@ -385,8 +386,8 @@ mod tests {
         ];
         insta::assert_snapshot!(drawn(Picture::Bars, &columns, &["city", "TOTAL"]), @r"
         total
-        Oslo 1,200 │        ██████████████████
-        東京   300 │        ████▌
+        Oslo 1,200 │         █████████████████▍
+        東京   300 │         ████▍
         NULL  -600 │█████████
         Lima  NULL │
         4 rows
