@@ -20,6 +20,7 @@ mod land;
 mod maintain;
 mod open;
 mod operation;
+mod origin;
 mod plan;
 mod report;
 mod sources;
