@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::format::ExplainFormat;
+use datafusion::logical_expr::{ExplainOption, LogicalPlanBuilder};
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::StreamExt;
@@ -99,28 +101,19 @@ impl Explain {
         Ok(Self { statement, analyze, verbose, format })
     }
 
-    /// The statement for the engine, if its own plans are asked for.
-    fn of_engine(&self) -> Option<ast::Statement> {
+    /// What the engine is asked for, if it is its own plans.
+    fn of_engine(&self) -> Option<ExplainOption> {
         if self.format.is_none() && !self.verbose {
             return None;
         }
-        let format = self.format.map(|format| match format {
-            EngineFormat::Indent => ast::AnalyzeFormat::TRADITIONAL,
-            EngineFormat::Tree => ast::AnalyzeFormat::TREE,
-            EngineFormat::Json => ast::AnalyzeFormat::JSON,
-            EngineFormat::Graphviz => ast::AnalyzeFormat::GRAPHVIZ,
-        });
-        let format = format.filter(|_| self.format != Some(EngineFormat::Indent));
-        Some(ast::Statement::Explain {
-            describe_alias: ast::DescribeAlias::Explain,
-            analyze: self.analyze,
-            verbose: self.verbose && self.format.is_none(),
-            query_plan: false,
-            estimate: false,
-            statement: self.statement.clone(),
-            format: format.map(ast::AnalyzeFormatKind::Keyword),
-            options: None,
-        })
+        let format = match self.format {
+            None | Some(EngineFormat::Indent) => ExplainFormat::Indent,
+            Some(EngineFormat::Tree) => ExplainFormat::Tree,
+            Some(EngineFormat::Json) => ExplainFormat::PostgresJSON,
+            Some(EngineFormat::Graphviz) => ExplainFormat::Graphviz,
+        };
+        let verbose = self.verbose && self.format.is_none();
+        Some(ExplainOption::default().with_analyze(self.analyze).with_verbose(verbose).with_format(format))
     }
 }
 
@@ -133,8 +126,10 @@ fn refused(what: &str) -> SqlMistake {
 
 /// Tells how a query is answered; or answers it, and tells how that was.
 pub(super) async fn explain(session: &Session, explain: Explain) -> Result<Outcome, QueryError> {
-    if let Some(statement) = explain.of_engine() {
-        return Box::pin(session.run(statement)).await;
+    if let Some(option) = explain.of_engine() {
+        let plan = Box::pin(session.plan(*explain.statement)).await?;
+        let plan = LogicalPlanBuilder::from(plan).explain_option_format(option)?.build()?;
+        return Box::pin(session.rows_of_plan(plan)).await;
     }
     let begun = Instant::now();
     let plan = Box::pin(session.plan(*explain.statement)).await?;
@@ -392,6 +387,11 @@ fn scan(detail: &str) -> (String, String) {
             .filter_map(|end| rest.find(end))
             .min();
         rest[..end.unwrap_or(rest.len())].trim().to_owned()
+    });
+    // What a join or a top will know only while it runs.
+    let condition = condition.map(|condition| {
+        let known = condition.split(" AND ").filter(|part| !part.contains("DynamicFilter [ empty ]"));
+        known.collect::<Vec<_>>().join(" AND ")
     });
     let mut told = table.unwrap_or_default();
     if told.is_empty() {
