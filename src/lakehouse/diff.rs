@@ -245,7 +245,7 @@ async fn by_key(
     difference: &mut Difference,
 ) -> Result<()> {
     let others: Vec<&String> = shared.iter().filter(|column| !key.contains(column)).collect();
-    let differs = |column: &String| format!("a.{0} is distinct from b.{0}", quote(column));
+    let differs = |column: &String| format!("(a.{0} is distinct from b.{0})", quote(column));
     let any = match others.is_empty() {
         true => "false".to_owned(),
         false => others.iter().map(|column| differs(column)).collect::<Vec<_>>().join(" or "),
