@@ -1,99 +1,46 @@
-//! How is a model's table kept?
+//! What does a model say of its table's files?
 //!
-//! What the model says of its files and not of its rows: `write_mode`, `partition_by`, `cluster_by`, `tblproperties`, and with
-//! `persist_docs` its descriptions. It becomes part of the table's own design, so that every engine that writes
-//! to the table keeps to it.
+//! `write_mode`, `partition_by`, `cluster_by`, `tblproperties`, and with `persist_docs` its descriptions, as a [`Layout`].
 
 use serde_json::Value;
 
 use crate::compile::Node;
-use crate::table::{Change, Design, TableError, WriteMode};
+use crate::table::Layout;
 
-/// What a model says of its table's files.
-#[derive(Debug, Default)]
-pub(super) struct Layout {
-    write_mode: Option<WriteMode>,
-    partition_by: Option<Vec<String>>,
-    cluster_by: Vec<String>,
-    properties: Vec<(String, String)>,
-    description: Option<String>,
-    comments: Vec<(String, String)>,
-}
-
-impl Layout {
-    /// Reads it from a model's settings.
-    ///
-    /// # Errors
-    /// A write mode that there is not.
-    pub(super) fn of(node: &Node) -> Result<Self, String> {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let write_mode = node.config.get("write_mode").filter(|value| !value.is_null());
-        let properties = node.config.get("tblproperties").and_then(Value::as_object).into_iter().flatten();
-        let persists = |what: &str| {
-            let docs = node.config.get("persist_docs").and_then(|docs| docs.get(what));
-            docs.and_then(Value::as_bool).unwrap_or(false)
-        };
-        let described = node.columns.iter().filter(|column| !column.description.is_empty());
-        Ok(Self {
-            write_mode: write_mode.map(|value| text(value).parse()).transpose()?,
-            partition_by: match node.config.get("partition_by") {
-                Some(Value::String(column)) => Some(vec![column.clone()]),
-                Some(Value::Array(columns)) => Some(columns.iter().map(text).collect()),
-                // A mapping is BigQuery's, by stretches of time; as folders these would be too many.
-                _ => None,
-            },
-            cluster_by: match node.config.get("cluster_by") {
-                Some(Value::String(column)) => vec![column.clone()],
-                Some(Value::Array(columns)) => columns.iter().map(text).collect(),
-                _ => Vec::new(),
-            },
-            properties: properties.map(|(key, value)| (key.clone(), text(value))).collect(),
-            description: persists("relation").then(|| node.description.clone()),
-            comments: match persists("columns") {
-                true => described.map(|column| (column.name.clone(), column.description.clone())).collect(),
-                false => Vec::new(),
-            },
-        })
-    }
-
-    /// The design of a table that is made anew.
-    pub(super) fn anew(&self, mut design: Design) -> Result<Design, TableError> {
-        if let Some(columns) = &self.partition_by {
-            design = design.partitioned_by(columns.clone())?;
-        }
-        Ok(self.again(design))
-    }
-
-    /// A change of rows, and of the design where the model says something else now. Folders stay as they are.
-    pub(super) fn kept(&self, change: Change) -> Change {
-        let design = self.again(change.design().clone());
-        change.redesigned(design)
-    }
-
-    /// How rows leave the table's files.
-    pub(super) fn mode(&self, design: &Design) -> WriteMode {
-        self.write_mode.unwrap_or_else(|| design.write_mode())
-    }
-
-    fn again(&self, mut design: Design) -> Design {
-        if let Some(mode) = self.write_mode {
-            design = design.with_write_mode(mode);
-        }
-        if let Some(description) = &self.description {
-            design = design.with_description(Some(description.clone()).filter(|text| !text.is_empty()));
-        }
-        // Expressions are another engine's.
-        if !self.cluster_by.is_empty()
-            && let Ok(clustered) = design.clone().clustered_by(&self.cluster_by)
-        {
-            design = clustered;
-        }
-        for (column, comment) in &self.comments {
-            design = design.with_comment(column, comment);
-        }
-        design.with_properties(self.properties.clone())
-    }
+/// Reads it from a model's settings.
+///
+/// # Errors
+/// A write mode that there is not.
+pub(super) fn layout_of(node: &Node) -> Result<Layout, String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let write_mode = node.config.get("write_mode").filter(|value| !value.is_null());
+    let properties = node.config.get("tblproperties").and_then(Value::as_object).into_iter().flatten();
+    let persists = |what: &str| {
+        let docs = node.config.get("persist_docs").and_then(|docs| docs.get(what));
+        docs.and_then(Value::as_bool).unwrap_or(false)
+    };
+    let described = node.columns.iter().filter(|column| !column.description.is_empty());
+    Ok(Layout {
+        write_mode: write_mode.map(|value| text(value).parse()).transpose()?,
+        partition_by: match node.config.get("partition_by") {
+            Some(Value::String(column)) => Some(vec![column.clone()]),
+            Some(Value::Array(columns)) => Some(columns.iter().map(text).collect()),
+            // A mapping is BigQuery's, by stretches of time; as folders these would be too many.
+            _ => None,
+        },
+        cluster_by: match node.config.get("cluster_by") {
+            Some(Value::String(column)) => vec![column.clone()],
+            Some(Value::Array(columns)) => columns.iter().map(text).collect(),
+            _ => Vec::new(),
+        },
+        properties: properties.map(|(key, value)| (key.clone(), text(value))).collect(),
+        description: persists("relation").then(|| node.description.clone()),
+        comments: match persists("columns") {
+            true => described.map(|column| (column.name.clone(), column.description.clone())).collect(),
+            false => Vec::new(),
+        },
+    })
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use datafusion::execution::SendableRecordBatchStream;
 
 use super::incremental::{self, check_contract, is_plain};
-use super::layout::Layout;
+use super::layout::layout_of;
 use super::lookup::rows_of;
 use super::sql_text;
 use super::{Action, BuildError, seed, snapshot};
@@ -151,7 +151,7 @@ impl Making<'_> {
         let rows = self.rows(&node.sql).await?;
         let tables = self.session.scope().tables();
         let (key, new_columns) = incremental(node);
-        let layout = Layout::of(node).map_err(|why| self.wrong(why))?;
+        let layout = layout_of(node).map_err(|why| self.wrong(why))?;
         let change = match (self.action, base) {
             (Action::MergeRows, Some(base)) => merge(tables, base, key, rows, new_columns).await,
             (Action::AppendRows, Some(base)) => {
@@ -220,7 +220,7 @@ impl Making<'_> {
             self.refuse_duplicates(&session, unique_key, &duplicates).await?;
         }
         let tables = self.session.scope().tables();
-        let layout = Layout::of(self.node).map_err(|why| self.wrong(why))?;
+        let layout = layout_of(self.node).map_err(|why| self.wrong(why))?;
         let added = first.added().map_err(|why| self.wrong(why))?;
         // A column that goes or gets another type: the old rows are written in their new columns first.
         let (session, base, reshaped) = match added {

@@ -59,7 +59,7 @@ pub use crate::compile::{
     Earlier, Indirect, Manifest, Materialization, Node, NodeId, NodeKind, Sample as SampleWindow, Selector,
 };
 pub use crate::landing::discover::FileStamp;
-pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
+pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
 pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
