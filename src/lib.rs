@@ -7,7 +7,7 @@
 //!                 \         |         /
 //!                      lakehouse                     hall      one verb per thing a user can ask
 //!                 /         |         \
-//!           landing       build        |             work      raw files in · models to tables
+//!  packages landing       build        |             work      packages here · raw files in · models to tables
 //!              |        /   |   \      |
 //!              |  compile   |     query              study | workshop
 //!              |     |      |    /
@@ -68,7 +68,8 @@
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | change what a backslash command does | `repl/command.rs` |
 //! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |
-//! | change what `elt.yml` can hold | `project/users.rs` |
+//! | change what `elt.yml` can hold | `project/users.rs`, `project/package_places.rs` |
+//! | change how packages are found, settled and installed | [`packages`] |
 //! | read another file format | [`landing::format`], [`landing::read`] |
 //! | add an option of landing | [`landing::options`]; what COPY INTO calls it, `lakehouse/copy.rs` |
 //! | add a format that COPY … TO writes | `query/export/` |
@@ -93,6 +94,8 @@ pub mod release;
 pub mod query;
 
 pub mod landing;
+
+pub mod packages;
 
 pub mod build;
 

@@ -76,6 +76,13 @@ impl Diagnostic {
         self
     }
 
+    /// The same as an error.
+    #[must_use]
+    pub fn as_error(mut self) -> Self {
+        self.severity = Severity::Error;
+        self
+    }
+
     /// Whether the work cannot go on.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

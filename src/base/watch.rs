@@ -5,6 +5,8 @@ use std::time::Duration;
 /// Something that happened while a verb was at work.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// A run of steps begins.
+    Begun(Box<RunFacts>),
     /// A step begins.
     Started(Step),
     /// A step is done, well or badly.
@@ -17,6 +19,8 @@ pub enum Event {
         detail: String,
         /// How long it took.
         took: Duration,
+        /// The same as dbt has it, if it is a step on a node.
+        told: Option<Told>,
     },
     /// Something worth knowing that is no step.
     Note(String),
@@ -31,6 +35,63 @@ pub struct Step {
     pub kind: String,
     /// What it is done to.
     pub name: String,
+    /// The id of the node it is done to, if it is one.
+    pub node: Option<String>,
+}
+
+/// What is known of a run before its first step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunFacts {
+    /// What the project holds: `5 models, 22 data tests, 3 seeds`.
+    pub found: String,
+    /// The name of the target.
+    pub target: String,
+    /// Steps at once.
+    pub threads: usize,
+    /// The nodes that something is done to, in order.
+    pub nodes: Vec<NodeFacts>,
+}
+
+/// A node as log lines name it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeFacts {
+    /// `model.shop.orders`
+    pub unique_id: String,
+    /// `orders`
+    pub name: String,
+    /// dbt's word for what it is.
+    pub resource_type: &'static str,
+    /// dbt's word for how it is made.
+    pub materialized: &'static str,
+    /// Its file, relative to the folder it is looked for in.
+    pub path: String,
+    /// Its file, relative to the project.
+    pub file: String,
+    /// The schema of its table.
+    pub schema: String,
+    /// The name of its table.
+    pub alias: String,
+    /// Its table, quoted, if it is one.
+    pub relation_name: String,
+    /// The hash of its text.
+    pub checksum: String,
+    /// Its `meta`, as JSON.
+    pub meta: String,
+    /// The node that a test is on.
+    pub attached: String,
+}
+
+/// How a step on a node ended, in dbt's words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// `success`, `pass`, `fail`, `error`, `skipped` …
+    pub status: &'static str,
+    /// dbt's sentence for it.
+    pub message: Option<String>,
+    /// How many rows break a test.
+    pub failures: Option<f64>,
+    /// How many rows were written.
+    pub rows: Option<u64>,
 }
 
 /// How a step ended.

@@ -11,14 +11,12 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
+use super::entries;
 use super::report::{StepReport, Verdict};
 use super::sql_text;
-use crate::base::TableName;
 use crate::compile::{
-    Condition, DBT_VERSION, DocumentNode, Edition, Manifest, NamedSelector, Node, NodeId, NodeKind, TestKind,
-    TestNode, TestSeverity, md5_hex,
+    Condition, DBT_VERSION, Manifest, NamedSelector, Node, NodeId, NodeKind, TestNode, md5_hex,
 };
 
 /// Which run an artifact is of.
@@ -66,6 +64,9 @@ pub fn manifest(manifest: &Manifest, late: &BTreeMap<NodeId, Node>, stamp: &Stam
     about.insert("project_id".into(), md5_hex(&manifest.project).into());
     about.insert("user_id".into(), Value::Null);
     about.insert("send_anonymous_usage_stats".into(), false.into());
+    about.insert("run_started_at".into(), instant(stamp.started).into());
+    let quoting = json!({"database": true, "schema": true, "identifier": true, "column": null});
+    about.insert("quoting".into(), quoting);
     about.insert("adapter_type".into(), manifest.written.engine.as_str().into());
     let (mut nodes, mut sources, mut unit_tests) = (Map::new(), Map::new(), Map::new());
     let (mut parent_map, mut child_map) = (Map::new(), Map::new());
@@ -75,43 +76,36 @@ pub fn manifest(manifest: &Manifest, late: &BTreeMap<NodeId, Node>, stamp: &Stam
         let parents = ids(manifest.parents(id));
         parent_map.insert(id.to_string(), parents.clone());
         child_map.insert(id.to_string(), ids(manifest.children(id)));
-        let entry = node_entry(node, parents, manifest, stamp);
         match &node.kind {
-            NodeKind::Source(_) => sources.insert(id.to_string(), source_entry(node)),
-            NodeKind::UnitTest(_) => unit_tests.insert(id.to_string(), entry),
-            _ => nodes.insert(id.to_string(), entry),
+            NodeKind::Source(_) => sources.insert(id.to_string(), entries::source(node, manifest)),
+            NodeKind::UnitTest(test) => {
+                unit_tests.insert(id.to_string(), entries::unit_test(node, test, parents, manifest))
+            }
+            _ => nodes.insert(id.to_string(), entries::node(node, parents, manifest, stamp)),
         };
     }
-    let macros: Map<String, Value> = manifest
-        .written
-        .macros
-        .iter()
-        .map(|one| {
-            let entry = json!({
-                "name": one.name, "resource_type": "macro", "package_name": one.package, "path": one.path,
-                "original_file_path": one.path, "unique_id": one.id, "macro_sql": one.text,
-                "depends_on": {"macros": []}, "description": "", "meta": {}, "docs": {"show": true, "node_color": null},
-                "patch_path": null, "arguments": [], "created_at": 0.0, "supported_languages": null, "config": {},
-            });
-            (one.id.clone(), entry)
-        })
-        .collect();
-    let docs: Map<String, Value> = manifest
-        .written
-        .docs
-        .iter()
-        .map(|(package, name, text)| {
-            let id = format!("doc.{package}.{name}");
-            let entry = json!({
-                "name": name, "resource_type": "doc", "package_name": package, "path": "", "original_file_path": "",
-                "unique_id": id, "block_contents": text,
-            });
-            (id, entry)
-        })
-        .collect();
-    for document in manifest.documents.iter().filter(|document| document.kind != "group") {
+    let macros = manifest.written.macros.iter();
+    let macros: Map<String, Value> =
+        macros.map(|one| (one.id.clone(), entries::macro_text(one, manifest))).collect();
+    let docs = manifest.written.docs.iter().map(entries::doc);
+    let docs: Map<String, Value> =
+        docs.map(|one| (one["unique_id"].as_str().unwrap_or_default().to_owned(), one)).collect();
+    let mut disabled: Map<String, Value> = Map::new();
+    for node in &manifest.disabled {
+        let entry = match &node.kind {
+            NodeKind::UnitTest(test) => entries::unit_test(node, test, json!([]), manifest),
+            _ => entries::node(node, json!([]), manifest, stamp),
+        };
+        if let Value::Array(all) = disabled.entry(node.id.to_string()).or_insert_with(|| json!([])) {
+            all.push(entry);
+        }
+    }
+    let documents = || manifest.documents.iter().filter(|document| document.kind != "group");
+    for document in documents() {
         parent_map.insert(document.id.to_string(), ids(&document.depends_on));
         child_map.entry(document.id.to_string()).or_insert_with(|| json!([]));
+    }
+    for document in documents() {
         for parent in &document.depends_on {
             if let Some(Value::Array(children)) = child_map.get_mut(parent.as_str()) {
                 children.push(document.id.as_str().into());
@@ -120,7 +114,9 @@ pub fn manifest(manifest: &Manifest, late: &BTreeMap<NodeId, Node>, stamp: &Stam
     }
     let of = |kind: &str| -> Map<String, Value> {
         let those = manifest.documents.iter().filter(|document| document.kind == kind);
-        those.map(|document| (document.id.to_string(), document_entry(document))).collect()
+        those
+            .map(|document| (document.id.to_string(), entries::document(document, manifest, stamp)))
+            .collect()
     };
     let mut group_map: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for node in manifest.nodes.values() {
@@ -136,231 +132,43 @@ pub fn manifest(manifest: &Manifest, late: &BTreeMap<NodeId, Node>, stamp: &Stam
     json!({
         "metadata": about, "nodes": nodes, "sources": sources, "macros": macros, "docs": docs,
         "exposures": of("exposure"), "metrics": of("metric"), "groups": of("group"), "selectors": selectors,
-        "disabled": {}, "parent_map": parent_map, "child_map": child_map, "group_map": group_map,
+        "disabled": disabled, "parent_map": parent_map, "child_map": child_map, "group_map": group_map,
         "saved_queries": of("saved_query"), "semantic_models": of("semantic_model"), "unit_tests": unit_tests,
         "functions": {},
     })
 }
 
-fn columns(node: &Node) -> Map<String, Value> {
-    let entry = |column: &crate::compile::Column| {
-        let value = json!({
-            "name": column.name, "description": column.description, "meta": {}, "data_type": column.data_type,
-            "constraints": [], "quote": null, "config": {"meta": {}, "tags": column.tags}, "tags": column.tags,
-            "granularity": null, "doc_blocks": [],
-        });
-        (column.name.clone(), value)
+/// `graph_summary.json`: who reads whom, by numbers.
+pub fn graph_summary(manifest: &Manifest, stamp: &Stamp) -> Value {
+    let numbers: BTreeMap<&NodeId, usize> =
+        manifest.nodes.keys().enumerate().map(|(at, id)| (id, at)).collect();
+    let one = |(id, at): (&&NodeId, &usize)| {
+        let children: Vec<usize> =
+            manifest.children(id).iter().filter_map(|child| numbers.get(child)).copied().collect();
+        let mut entry = json!({"name": id.as_str(), "type": manifest.node(id).resource_type()});
+        if !children.is_empty() {
+            entry["succ"] = json!(children);
+        }
+        (at.to_string(), entry)
     };
-    node.columns.iter().map(entry).collect()
+    let linked: Map<String, Value> = numbers.iter().map(one).collect();
+    json!({"_invocation_id": stamp.run, "linked": linked})
 }
 
-fn checksum(text: &str) -> Value {
-    let hash: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({"name": "sha256", "checksum": hash})
-}
-
-/// A node's settings with dbt's defaults below them.
-fn config(node: &Node) -> Map<String, Value> {
-    let materialized = match &node.kind {
+/// dbt's word for how a node is made.
+pub(super) fn materialized(node: &Node) -> &'static str {
+    match &node.kind {
         NodeKind::Model(materialization) => materialization.word(),
         NodeKind::Seed(_) => "seed",
         NodeKind::Snapshot(_) => "snapshot",
         NodeKind::Test(_) => "test",
         NodeKind::UnitTest(_) => "unit",
         NodeKind::Analysis | NodeKind::Source(_) => "view",
-    };
-    let mut all = json!({
-        "enabled": true, "alias": null, "schema": null, "database": null, "tags": node.tags, "meta": {},
-        "group": null, "materialized": materialized, "incremental_strategy": null, "batch_size": null,
-        "lookback": 1, "begin": null, "persist_docs": {}, "post-hook": [], "pre-hook": [], "quoting": {},
-        "column_types": {}, "full_refresh": null, "unique_key": null, "on_schema_change": "ignore",
-        "on_configuration_change": "apply", "grants": {}, "packages": [],
-        "docs": {"show": true, "node_color": null}, "contract": {"enforced": false, "alias_types": true},
-        "event_time": null, "concurrent_batches": null, "access": "protected", "freshness": null,
-    });
-    if let NodeKind::Test(test) = &node.kind {
-        let severity = if test.severity == TestSeverity::Warn { "WARN" } else { "ERROR" };
-        all = json!({
-            "enabled": true, "alias": null, "schema": "dbt_test__audit", "database": null, "tags": node.tags,
-            "meta": {}, "group": null, "materialized": "test", "severity": severity,
-            "store_failures": test.stored.is_some(), "store_failures_as": null, "where": null, "limit": test.limit,
-            "fail_calc": test.fail_calc, "warn_if": test.warn_if.to_string(), "error_if": test.error_if.to_string(),
-        });
     }
-    let mut all = all.as_object().cloned().unwrap_or_default();
-    for (key, value) in &node.config {
-        let key = match key.as_str() {
-            "pre_hook" => "pre-hook",
-            "post_hook" => "post-hook",
-            key => key,
-        };
-        if !(key == "severity" && value.is_string()) {
-            all.insert(key.to_owned(), value.clone());
-        }
-    }
-    all
-}
-
-fn node_entry(node: &Node, parents: Value, manifest: &Manifest, stamp: &Stamp) -> Value {
-    let schema = match (&node.relation, &node.kind) {
-        (Some(name), _) => name.schema().to_owned(),
-        (None, NodeKind::Test(_)) => format!("{}_dbt_test__audit", manifest.written.schema),
-        (None, _) => manifest.written.schema.clone(),
-    };
-    let relation = node.relation.as_ref();
-    let file = node.path.rsplit('/').next().unwrap_or(&node.path);
-    let inside: Vec<&str> = node.fqn.iter().skip(1).map(String::as_str).collect();
-    let inside =
-        inside[..inside.len().saturating_sub(1)].iter().copied().chain([file]).collect::<Vec<_>>().join("/");
-    let refs: Vec<Value> = node
-        .refs
-        .iter()
-        .map(|one| {
-            let version = one.version.as_deref().map(Edition::written);
-            json!({"name": one.name, "package": one.package, "version": version})
-        })
-        .collect();
-    let sources: Vec<Value> = node.source_refs.iter().map(|(source, table)| json!([source, table])).collect();
-    let described = !node.description.is_empty() || !node.columns.is_empty();
-    let mut entry = json!({
-        "database": "elt", "schema": schema, "name": node.name,
-        "resource_type": node.resource_type(), "package_name": node.package, "path": inside,
-        "original_file_path": node.path, "unique_id": node.id.as_str(), "fqn": node.fqn,
-        "alias": relation.map_or(node.name.as_str(), TableName::table), "checksum": checksum(&node.raw),
-        "config": config(node), "tags": node.tags, "description": node.description, "columns": columns(node),
-        "meta": node.config.get("meta").cloned().unwrap_or_else(|| json!({})),
-        "group": node.config.get("group"), "docs": {"show": true, "node_color": null},
-        "patch_path": described.then(|| format!("{}://{}", node.package, node.path)), "build_path": null,
-        "unrendered_config": node.config, "created_at": stamp.started.timestamp_micros() as f64 / 1e6
-    });
-    let more = json!({
-        "relation_name": relation.map(sql_text::table), "raw_code": &*node.raw, "doc_blocks": [],
-        "language": "sql", "refs": refs, "sources": sources, "metrics": [], "functions": [],
-        "depends_on": {"macros": node.macros, "nodes": parents}, "compiled_path": null,
-        "compiled": !node.sql.is_empty(), "compiled_code": node.sql, "extra_ctes_injected": true, "extra_ctes": [],
-        "contract": {"enforced": false, "alias_types": true, "checksum": null},
-        "access": node.config.get("access").cloned().unwrap_or_else(|| "protected".into()), "constraints": [],
-        "version": node.edition.as_ref().map(|edition| Edition::written(&edition.version)),
-        "latest_version": node.edition.as_ref().map(|edition| Edition::written(&edition.latest)),
-        "deprecation_date": node.config.get("deprecation_date"), "primary_key": [], "time_spine": null,
-    });
-    if let (Value::Object(entry), Value::Object(more)) = (&mut entry, more) {
-        entry.extend(more);
-    }
-    for key in foreign(&node.kind) {
-        if let Value::Object(entry) = &mut entry {
-            entry.remove(*key);
-        }
-    }
-    if let NodeKind::Test(test) = &node.kind {
-        add_test(&mut entry, test);
-    }
-    if let NodeKind::UnitTest(test) = &node.kind {
-        entry["model"] = test.model.as_str().rsplit('.').next().unwrap_or_default().into();
-        entry["tested_node_unique_id"] = test.model.as_str().into();
-    }
-    if let NodeKind::Seed(seed) = &node.kind {
-        entry["root_path"] = seed.file.display().to_string().into();
-        entry["raw_code"] = "".into();
-        entry["depends_on"] = json!({"macros": []});
-    }
-    entry
-}
-
-/// The keys of a model that other nodes do not have.
-fn foreign(kind: &NodeKind) -> &'static [&'static str] {
-    const OF_MODELS: &[&str] = &[
-        "access",
-        "constraints",
-        "deprecation_date",
-        "latest_version",
-        "primary_key",
-        "time_spine",
-        "version",
-    ];
-    const OF_QUERIES: &[&str] = &[
-        "access",
-        "compiled",
-        "compiled_code",
-        "compiled_path",
-        "constraints",
-        "contract",
-        "deprecation_date",
-        "extra_ctes",
-        "extra_ctes_injected",
-        "functions",
-        "language",
-        "latest_version",
-        "metrics",
-        "primary_key",
-        "refs",
-        "sources",
-        "time_spine",
-        "version",
-    ];
-    match kind {
-        NodeKind::Model(_) | NodeKind::Source(_) | NodeKind::UnitTest(_) => &[],
-        NodeKind::Seed(_) => OF_QUERIES,
-        NodeKind::Test(_) | NodeKind::Snapshot(_) | NodeKind::Analysis => OF_MODELS,
-    }
-}
-
-fn add_test(entry: &mut Value, test: &TestNode) {
-    let TestKind::Generic { test_name, column, package, arguments, .. } = &test.kind else { return };
-    let mut kwargs = arguments.clone();
-    if let Some(column) = column {
-        kwargs.insert("column_name".into(), column.as_str().into());
-    }
-    entry["test_metadata"] = json!({"name": test_name, "namespace": package, "kwargs": kwargs});
-    entry["column_name"] = column.as_deref().into();
-    entry["attached_node"] = test.attached.as_ref().map(NodeId::as_str).into();
-    entry["file_key_name"] = Value::Null;
-}
-
-fn source_entry(node: &Node) -> Value {
-    let NodeKind::Source(source) = &node.kind else { return Value::Null };
-    let relation = node.relation.as_ref();
-    json!({
-        "database": "elt", "schema": relation.map(TableName::schema), "name": source.table,
-        "resource_type": "source", "package_name": node.package, "path": node.path, "original_file_path": node.path,
-        "unique_id": node.id.as_str(), "fqn": node.fqn, "source_name": source.source, "source_description": "",
-        "loader": "", "identifier": relation.map(TableName::table),
-        "quoting": {"database": null, "schema": null, "identifier": null, "column": null},
-        "loaded_at_field": node.config.get("loaded_at_field"), "loaded_at_query": node.config.get("loaded_at_query"),
-        "freshness": node.config.get("freshness"), "external": null, "description": node.description,
-        "columns": columns(node), "meta": node.config.get("meta").cloned().unwrap_or_else(|| json!({})),
-        "source_meta": {}, "tags": node.tags, "config": {"enabled": true}, "patch_path": null,
-        "unrendered_config": {}, "relation_name": relation.map(sql_text::table), "created_at": 0.0,
-        "unrendered_database": null, "unrendered_schema": null, "doc_blocks": [],
-    })
-}
-
-fn document_entry(document: &DocumentNode) -> Value {
-    let mut entry = document.written.as_object().cloned().unwrap_or_default();
-    let depends_on: Vec<&str> = document.depends_on.iter().map(NodeId::as_str).collect();
-    let facts = [
-        ("unique_id", json!(document.id.as_str())),
-        ("resource_type", json!(document.kind)),
-        ("package_name", json!(document.package)),
-        ("path", json!(document.path)),
-        ("original_file_path", json!(document.path)),
-        ("fqn", json!(document.fqn)),
-        ("depends_on", json!({"macros": [], "nodes": depends_on})),
-    ];
-    entry.extend(facts.map(|(key, value)| (key.to_owned(), value)));
-    for (key, value) in [
-        ("description", json!("")),
-        ("meta", json!({})),
-        ("tags", json!([])),
-        ("config", json!({"enabled": true})),
-    ] {
-        entry.entry(key).or_insert(value);
-    }
-    Value::Object(entry)
 }
 
 /// dbt's sentence for a step: what a test counted, what went wrong.
-fn message(step: &StepReport, node: Option<&Node>) -> Option<String> {
+pub(super) fn message(step: &StepReport, node: Option<&Node>) -> Option<String> {
     let condition = |of: fn(&TestNode) -> &Condition| match node.map(|node| &node.kind) {
         Some(NodeKind::Test(test)) => of(test).to_string(),
         _ => "!= 0".to_owned(),

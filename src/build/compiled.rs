@@ -40,7 +40,7 @@ fn write_into(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     write_if_other(&mark, "elt makes the files of this folder, and deletes all others\n")?;
     let mut wanted = BTreeSet::from([mark]);
     for node in manifest.nodes.values().filter(|node| !node.sql.is_empty()) {
-        wanted.insert(write_one(folder, node)?);
+        wanted.insert(write_one(folder, node, manifest)?);
     }
     delete_others(folder, &wanted)
 }
@@ -68,15 +68,16 @@ fn write_if_other(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Writes the SQL of nodes that were compiled only while they were built.
-pub fn write_late(target: &Path, late: &BTreeMap<NodeId, Node>) -> io::Result<()> {
+pub fn write_late(target: &Path, manifest: &Manifest, late: &BTreeMap<NodeId, Node>) -> io::Result<()> {
     let folder = target.join(COMPILED);
-    late.values().try_for_each(|node| write_one(&folder, node).map(drop))
+    late.values().try_for_each(|node| write_one(&folder, node, manifest).map(drop))
 }
 
 /// Writes one node's SQL, and says where.
-fn write_one(folder: &Path, node: &Node) -> io::Result<PathBuf> {
+fn write_one(folder: &Path, node: &Node, manifest: &Manifest) -> io::Result<PathBuf> {
     // A package's files may lie above the project; they are kept inside by their own names.
-    let inside = node.path.trim_start_matches("../").trim_start_matches('/');
+    let inside = manifest.written.inside(&node.package, &node.path);
+    let inside = inside.trim_start_matches("../").trim_start_matches('/');
     let is_own_file = inside.ends_with(".sql")
         && !node.is_test_in_yaml()
         && !matches!(node.kind, NodeKind::Snapshot(_) | NodeKind::UnitTest(_));

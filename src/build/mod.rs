@@ -12,6 +12,7 @@ mod batches;
 mod compiled;
 mod data_test;
 mod due;
+mod entries;
 mod error;
 mod expectation;
 mod graph;
@@ -24,13 +25,16 @@ mod plan;
 mod report;
 mod run;
 mod seed;
+mod semantic;
 mod snapshot;
 mod sql_text;
 mod step;
+mod told;
 mod unit_test;
 
 pub use artifacts::{
-    Stamp, catalog, freshness_results, manifest as manifest_json, run_results, write as write_artifact,
+    Stamp, catalog, freshness_results, graph_summary, manifest as manifest_json, run_results,
+    write as write_artifact,
 };
 pub use compiled::{clean, write_compiled, write_late};
 pub use due::{Wanted, due};
@@ -42,3 +46,4 @@ pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
 pub use report::{Batches, Origin, Sample, StepReport, Verdict, Visibility};
 pub use run::{BuildRun, Inputs, PublishMode, run};
 pub use step::compile_late;
+pub use told::run_facts;

@@ -58,6 +58,8 @@ pub struct Inputs<'a> {
     pub started: DateTime<Utc>,
     /// Whether nothing new is begun once something has failed.
     pub fail_fast: bool,
+    /// Whether a test that only warns fails.
+    pub warnings_fail: bool,
 }
 
 /// A build, carried out and not published.
@@ -127,7 +129,8 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
 type Ended = (usize, Result<Done, BuildError>, Duration);
 
 fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
-    Step { kind: step.action.kind().to_owned(), name: inputs.manifest.node(&step.node).shown() }
+    let node = inputs.manifest.node(&step.node);
+    Step { kind: step.action.kind().to_owned(), name: node.shown(), node: Some(node.id.to_string()) }
 }
 
 /// How far a run is.
@@ -236,11 +239,14 @@ impl<'a> State<'a> {
                 }
             }
         };
+        let verdict = match verdict {
+            Verdict::Warned(sample) if self.inputs.warnings_fail => Verdict::Failed(sample),
+            verdict => verdict,
+        };
         let (ending, mut detail) = words(step.action, &verdict);
         detail.push_str(&expectation::told(&kept));
-        watch.on(Event::Finished { step: shown(self.inputs, step), ending, detail, took });
         self.ended.insert(step.node.clone(), verdict.clone());
-        self.reports.push(StepReport {
+        let report = StepReport {
             node: step.node.clone(),
             name: node.shown(),
             action: step.action,
@@ -251,7 +257,10 @@ impl<'a> State<'a> {
             began: self.clock.elapsed().saturating_sub(took),
             took,
             place: node.at.place(),
-        });
+        };
+        let told = Some(super::told::told(&report, node));
+        watch.on(Event::Finished { step: shown(self.inputs, step), ending, detail, took, told });
+        self.reports.push(report);
     }
 
     /// Lets the steps to come see what was made.

@@ -1,7 +1,9 @@
 //! What can be typed?
 
+mod flags;
 mod selection;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +11,10 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::base::Result;
-use crate::lakehouse::{OpenOptions, PublishMode, SampleWindow};
+use crate::lakehouse::{OpenOptions, Origin, PublishMode, SampleWindow};
 use crate::repl::Format;
-pub(super) use selection::{Deferral, Habits, Selection};
+pub(super) use flags::{Flags, Level, LogFormat, Settled};
+pub(super) use selection::{Deferral, Selection};
 
 /// Raw files to tested Delta tables, published one release at a time
 #[derive(Debug, Parser)]
@@ -25,7 +28,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) place: Place,
     #[command(flatten)]
-    pub(super) habits: Habits,
+    pub(super) flags: Flags,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -34,14 +37,7 @@ pub(super) struct Args {
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(super) struct Place {
     /// Folder of the project [default: this folder or its nearest parent that is one]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "DBT_PROJECT_DIR",
-        hide_env = true,
-        help_heading = "Place"
-    )]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Place")]
     project_dir: Option<PathBuf>,
     /// Folder or URL of the lake: `./lake`, `s3://bucket/lake` [default: as the profile says, or `lake` in the project]
     #[arg(
@@ -65,19 +61,47 @@ pub(super) struct Place {
     /// Vars over the project's, as JSON or YAML: `{"start": "2013-01-01"}`
     #[arg(long, global = true, value_name = "MAP", help_heading = "Place")]
     vars: Option<String>,
+    /// The flags of every verb, wherever they were given.
+    #[arg(skip)]
+    pub(super) settled: Settled,
+    /// The id of this run of the program.
+    #[arg(skip)]
+    pub(super) invocation: Option<String>,
 }
 
 impl Place {
     /// The same for the front door.
     pub(super) fn options(&self) -> Result<OpenOptions> {
         Ok(OpenOptions {
-            folder: self.project_dir.clone().unwrap_or_else(|| PathBuf::from(".")),
+            folder: self.folder(),
             lake: self.lake.clone(),
             target: self.target.clone(),
             profile: self.profile.clone(),
             profiles_dir: self.profiles_dir.clone(),
             vars: self.vars.as_deref().map(OpenOptions::read_vars).transpose()?.unwrap_or_default(),
+            target_path: self.settled.target_path.clone(),
+            strictness: self.settled.strictness.clone(),
+            no_artifacts: !self.settled.write_json,
+            reads_all: !self.settled.partial_parse,
+            invocation: self.invocation.clone(),
         })
+    }
+
+    /// Takes over what the environment says where the command line says nothing.
+    pub(super) fn fill_in(&mut self, env: &BTreeMap<String, String>) {
+        let said = |name: &str| {
+            let variables = [format!("ELT_{name}"), format!("DBT_{name}"), format!("DBT_ENGINE_{name}")];
+            variables.iter().find_map(|variable| env.get(variable)).filter(|value| !value.is_empty()).cloned()
+        };
+        self.project_dir = self.project_dir.take().or_else(|| said("PROJECT_DIR").map(PathBuf::from));
+        self.profiles_dir = self.profiles_dir.take().or_else(|| said("PROFILES_DIR").map(PathBuf::from));
+        self.profile = self.profile.take().or_else(|| said("PROFILE"));
+        self.target = self.target.take().or_else(|| said("TARGET"));
+    }
+
+    /// The folder that the project is looked for from.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.project_dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
 }
 
@@ -116,10 +140,10 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: SourceCommand,
     },
-    /// Check that the packages of the project are there
-    Deps,
+    /// Install the packages of the project, from the hub, from repositories, archives and folders
+    Deps(DepsArgs),
     /// Say where the project, its profile and its lake are
-    Debug,
+    Debug(DebugArgs),
     /// Load raw files into a table, each once
     Land(LandArgs),
     /// Query the lake, or open the SQL shell
@@ -146,6 +170,43 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Delete the artifacts that elt made (not the lake)
     Clean,
+}
+
+impl Command {
+    /// What it picks of the project, if it picks.
+    pub(super) fn selection(&mut self) -> Option<&mut Selection> {
+        match self {
+            Self::Build(args)
+            | Self::Run(args)
+            | Self::Test(args)
+            | Self::Seed(args)
+            | Self::Snapshot(args)
+            | Self::Retry(args) => Some(&mut args.selection),
+            Self::Plan(args) => Some(&mut args.selection),
+            Self::Clone(args) => Some(&mut args.selection),
+            Self::Compile(args) | Self::Source { command: SourceCommand::Freshness(args) } => {
+                Some(&mut args.selection)
+            }
+            Self::Show(args) => Some(&mut args.selection),
+            Self::Ls(args) => Some(&mut args.selection),
+            _ => None,
+        }
+    }
+
+    /// The verb, as it is typed.
+    pub(super) fn word(&self) -> String {
+        // A variant is called as its verb, in camel case.
+        let variant = format!("{self:?}");
+        let variant = variant.split([' ', '(', '{']).next().unwrap_or_default();
+        let mut word = String::new();
+        for letter in variant.chars() {
+            if letter.is_uppercase() && !word.is_empty() {
+                word.push('-');
+            }
+            word.extend(letter.to_lowercase());
+        }
+        word
+    }
 }
 
 /// What `elt ls` writes of a node.
@@ -192,9 +253,6 @@ pub(super) struct BuildArgs {
     /// Let models read only the newest rows of what has an `event_time`: `3 days`, or `{start: 2024-01-01, end: 2024-02-01}`
     #[arg(long, value_name = "WINDOW")]
     pub(super) sample: Option<SampleWindow>,
-    /// Begin nothing new once something has failed
-    #[arg(long, short = 'x')]
-    pub(super) fail_fast: bool,
     /// Where microbatches begin, as a date
     #[arg(long, value_name = "DATE", value_parser = instant)]
     pub(super) event_time_start: Option<chrono::DateTime<chrono::Utc>>,
@@ -342,6 +400,78 @@ pub(super) struct LandArgs {
 
 fn size(text: &str) -> std::result::Result<u64, String> {
     crate::base::parse_size(text).ok_or_else(|| "write a size, as 500MB or 1GiB".to_owned())
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DebugArgs {
+    /// Only see whether the lake can be read
+    #[arg(long)]
+    pub(super) connection: bool,
+    /// Say where profiles.yml is looked for
+    #[arg(long)]
+    pub(super) config_dir: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DepsArgs {
+    /// Settle on the newest versions that packages.yml allows, whatever package-lock.yml says
+    #[arg(long)]
+    pub(super) upgrade: bool,
+    /// Write package-lock.yml and install nothing
+    #[arg(long)]
+    pub(super) lock: bool,
+    /// Add a package to packages.yml first: `dbt-labs/dbt_utils@1.3.0`
+    #[arg(long, value_name = "NAME@VERSION")]
+    pub(super) add_package: Option<String>,
+    /// Where the added package is from: hub, git or local
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        default_value_t,
+        hide_possible_values = true,
+        requires = "add_package"
+    )]
+    pub(super) source: PackageSource,
+    /// The hub, or a mirror of it [default: DBT_PACKAGE_HUB_URL, elt.yml, or hub.getdbt.com]
+    #[arg(long, value_name = "URL")]
+    pub(super) hub: Option<String>,
+    /// What stands for the beginning of an address: `https://github.com/=https://mirror/` (can be repeated)
+    #[arg(long, value_name = "FROM=TO", value_parser = mirror)]
+    pub(super) mirror: Vec<(String, String)>,
+}
+
+/// Where a package that is added is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum PackageSource {
+    /// The hub.
+    #[default]
+    Hub,
+    /// A repository.
+    Git,
+    /// A folder.
+    Local,
+}
+
+impl PackageSource {
+    pub(super) fn wants_version(self) -> bool {
+        self != Self::Local
+    }
+}
+
+impl From<PackageSource> for Origin {
+    fn from(source: PackageSource) -> Self {
+        match source {
+            PackageSource::Hub => Self::Hub,
+            PackageSource::Git => Self::Git,
+            PackageSource::Local => Self::Local,
+        }
+    }
+}
+
+fn mirror(text: &str) -> std::result::Result<(String, String), String> {
+    let at = text.find("=").ok_or("write `https://github.com/=https://mirror.example/`")?;
+    Ok((text[..at].to_owned(), text[at + 1..].to_owned()))
 }
 
 fn address(text: &str) -> std::result::Result<SocketAddr, String> {

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod log;
 mod ui;
 
 use std::io::Write as _;
@@ -13,8 +14,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::base::{Error, ErrorKind, Result, World};
-use crate::lakehouse::Purpose;
-use args::{Args, Command, DocsCommand, SourceCommand, UserCommand};
+use crate::lakehouse::{Purpose, written_flags};
+use args::{Args, Command, DocsCommand, Place, Settled, SourceCommand, UserCommand};
+use log::Log;
 use ui::Ui;
 
 /// Reads the command line, does what it says, and returns the process's exit code.
@@ -28,11 +30,35 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let ui = Ui::new(&world, args.habits.no_use_colors);
+    let Args { mut place, flags, mut command } = args;
+    place.fill_in(&world.env);
+    let written = written_flags(&place.folder(), &world.env);
+    let settled = flags.settle(&world.env, &written.flags);
+    let (settled, odd) = match settled {
+        Ok(settled) => settled,
+        Err(error) => {
+            let settled = Settled::default();
+            let log = Log::new(&world, &settled, &written.root, "");
+            Ui::new(&world, &settled, log).error(&error);
+            return ExitCode::from(error.kind().exit_code());
+        }
+    };
+    let settled = Settled { log_path: settled.log_path.or(written.log_path), ..settled };
+    if let Some(selection) = command.as_mut().and_then(Command::selection) {
+        selection.indirect_selection = selection.indirect_selection.or(settled.indirect);
+    }
+    let invocation = world.id();
+    let log = Log::new(&world, &settled, &written.root, &invocation);
+    let ui = Ui::new(&world, &settled, log);
+    (place.settled, place.invocation) = (settled, Some(invocation));
+    ui.log().begin();
+    odd.iter().for_each(|warning| ui.diagnostic(warning));
+    let begun = std::time::Instant::now();
+    let word = command.as_ref().map(Command::word).unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(Box::pin(dispatch(args, world, &ui)));
+            let ended = runtime.block_on(Box::pin(dispatch(command, place, world, &ui)));
             // A cancelled query may still be inside a blocking read; there is nothing to wait for.
             runtime.shutdown_background();
             ended
@@ -42,18 +68,19 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
         }
     };
     let _ = std::io::stdout().flush();
-    match ended {
+    let code = match ended {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
             ExitCode::from(error.kind().exit_code())
         }
-    }
+    };
+    ui.log().end(&word, code == ExitCode::SUCCESS, begun.elapsed());
+    code
 }
 
-async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
-    let place = args.place.clone();
-    match args.command {
+async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    match command {
         None => Box::pin(commands::sql::run(args::SqlArgs::default(), &place, world, ui)).await,
         Some(Command::Build(args)) => {
             Box::pin(commands::build::run(args, Some(Purpose::Build), &place, world, ui)).await
@@ -84,8 +111,8 @@ async fn dispatch(args: Args, world: World, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Source { command: SourceCommand::Freshness(args) }) => {
             Box::pin(commands::study::freshness(args, &place, world, ui)).await
         }
-        Some(Command::Deps) => commands::study::deps(&place, world, ui).await,
-        Some(Command::Debug) => Box::pin(commands::study::debug(&place, world, ui)).await,
+        Some(Command::Deps(deps)) => Box::pin(commands::deps::run(deps, &place, world, ui)).await,
+        Some(Command::Debug(args)) => Box::pin(commands::study::debug(&args, &place, world, ui)).await,
         Some(Command::Land(args)) => Box::pin(commands::land::run(args, &place, world, ui)).await,
         Some(Command::Sql(args)) => Box::pin(commands::sql::run(args, &place, world, ui)).await,
         Some(Command::Serve(args)) => Box::pin(commands::serve::run(args, &place, world, ui)).await,

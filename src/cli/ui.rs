@@ -8,13 +8,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
+
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 
-use crate::base::{Ending, Error, Event, Step, Watch, World};
+use super::args::{Level, Settled};
+use super::log::{Log, Said};
+use crate::base::{Ending, Error, Event, Step, Watch, World, event_name};
 
-/// What is said to people, on standard error.
+/// What is said to people, on standard error; and to programs, through the [`Log`].
 pub(super) struct Ui {
+    log: Log,
+    /// How much is said to people; nothing where programs listen.
+    level: Level,
     bars: Option<MultiProgress>,
     running: Mutex<HashMap<Step, ProgressBar>>,
     publishing: AtomicBool,
@@ -22,16 +29,24 @@ pub(super) struct Ui {
 }
 
 impl Ui {
-    pub(super) fn new(world: &World, no_colour: bool) -> Self {
+    pub(super) fn new(world: &World, settled: &Settled, log: Log) -> Self {
         let smart = world.env.get("TERM").is_some_and(|term| term != "dumb");
         let terminal = std::io::stderr().is_terminal() && smart;
         let plain = world.env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let level = if log.is_json() { Level::None } else { settled.level };
         Self {
-            bars: terminal.then(MultiProgress::new),
+            bars: (terminal && level <= Level::Info).then(MultiProgress::new),
             running: Mutex::default(),
             publishing: AtomicBool::new(false),
-            colour: terminal && !plain && !no_colour,
+            colour: settled.colours.unwrap_or(terminal && !plain),
+            log,
+            level,
         }
+    }
+
+    /// What programs read.
+    pub(super) fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Whether standard error takes colour.
@@ -51,6 +66,19 @@ impl Ui {
 
     /// One line, or several.
     pub(super) fn line(&self, text: &str) {
+        self.log.note(text.trim_start_matches('\n'), Level::Info);
+        self.write(text, Level::Info);
+    }
+
+    /// The same of what went wrong.
+    pub(super) fn bad_line(&self, text: &str) {
+        self.write(text, Level::Error);
+    }
+
+    fn write(&self, text: &str, level: Level) {
+        if level < self.level {
+            return;
+        }
         let written = match &self.bars {
             Some(bars) => bars.println(text),
             None => writeln!(std::io::stderr(), "{text}"),
@@ -76,6 +104,14 @@ impl Ui {
 
     /// A diagnostic with its place in the source, if it has one.
     pub(super) fn diagnostic(&self, diagnostic: &dyn miette::Diagnostic) {
+        let level = match diagnostic.severity() {
+            Some(miette::Severity::Warning | miette::Severity::Advice) => Level::Warn,
+            _ => Level::Error,
+        };
+        self.log.say(&said(diagnostic, level));
+        if level < self.level {
+            return;
+        }
         let styles = if self.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
         let theme = GraphicalTheme { characters: ThemeCharacters::unicode(), styles };
         let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
@@ -83,7 +119,7 @@ impl Ui {
         if handler.render_report(&mut text, diagnostic).is_err() {
             text = diagnostic.to_string();
         }
-        self.line(text.trim_end());
+        self.write(text.trim_end(), level);
     }
 
     /// `text` in a colour, where there is colour.
@@ -105,6 +141,7 @@ impl Ui {
             (_, Ending::Skipped) => "skipped",
             ("land", Ending::Failed) => "not landed",
             ("land", _) => "landed",
+            ("package", _) => "installed",
             ("test" | "unit test", Ending::Done) => "passed",
             ("test" | "unit test", Ending::Warned) => "warned",
             (_, Ending::Failed) => "FAILED",
@@ -113,13 +150,32 @@ impl Ui {
         let first = detail.lines().next().unwrap_or_default();
         let name = format!("{} {}", step.kind, step.name);
         let line = format!("{:<10}  {name:<58} {first}", self.paint(&format!("{word:<10}"), ending));
-        self.line(format!("{line}  {}", time_words(took)).trim_end());
+        let level = if ending == Ending::Failed { Level::Error } else { Level::Info };
+        self.write(format!("{line}  {}", time_words(took)).trim_end(), level);
     }
+}
+
+/// A diagnostic as an event of dbt.
+fn said(diagnostic: &dyn miette::Diagnostic, level: Level) -> Said<'static> {
+    let code = diagnostic.code().map(|code| code.to_string()).unwrap_or_default();
+    let help = diagnostic.help().map(|help| format!(" ({help})")).unwrap_or_default();
+    let message = format!("{diagnostic}{help}");
+    let quoted = || diagnostic.to_string().split('\'').nth(1).unwrap_or_default().to_owned();
+    let (name, number, data) = match event_name(&code) {
+        _ if level == Level::Error => ("MainEncounteredError", "Z002", json!({"exc": message, "code": code})),
+        Some(name @ "NoNodesForSelectionCriteria") => (name, "M030", json!({"spec_raw": quoted()})),
+        Some(name @ "NothingToDo") => (name, "Q035", json!({})),
+        Some(name @ "JinjaLogWarning") => (name, "I061", json!({"msg": message})),
+        _ => ("Note", "Z050", json!({"msg": message, "code": code})),
+    };
+    Said { name, code: number, level, message, data }
 }
 
 impl Watch for Ui {
     fn on(&self, event: Event) {
+        self.log.on(&event);
         match event {
+            Event::Begun(_) => {}
             Event::Started(step) => {
                 let Some(bars) = &self.bars else { return };
                 let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}");
@@ -131,8 +187,10 @@ impl Watch for Ui {
                 bar.enable_steady_tick(Duration::from_millis(120));
                 self.running.lock().expect("no holder panics").insert(step, bar);
             }
-            Event::Finished { step, ending, detail, took } => self.finished(&step, ending, &detail, took),
-            Event::Note(text) => self.line(&format!("note: {text}")),
+            Event::Finished { step, ending, detail, took, told: _ } => {
+                self.finished(&step, ending, &detail, took)
+            }
+            Event::Note(text) => self.write(&format!("note: {text}"), Level::Info),
             Event::Publishing => self.publishing.store(true, Ordering::SeqCst),
         }
     }
@@ -158,7 +216,11 @@ mod tests {
     /// On a terminal of 6 lines.
     fn ui(terminal: &InMemoryTerm) -> Ui {
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 255);
+        let world = crate::cli::log::quiet_world();
+        let settled = Settled::default();
         Ui {
+            log: Log::new(&world, &settled, std::path::Path::new("."), "id"),
+            level: Level::Info,
             bars: Some(MultiProgress::with_draw_target(target)),
             running: Mutex::default(),
             publishing: AtomicBool::new(false),
@@ -167,7 +229,7 @@ mod tests {
     }
 
     fn step(kind: &str, name: &str) -> Step {
-        Step { kind: kind.to_owned(), name: name.to_owned() }
+        Step { kind: kind.to_owned(), name: name.to_owned(), node: None }
     }
 
     /// What is on the screen, spinners and times taken off.
@@ -193,6 +255,7 @@ mod tests {
             ending: Ending::Done,
             detail: "no rows".to_owned(),
             took: Duration::ZERO,
+            told: None,
         });
         std::thread::sleep(Duration::from_millis(300));
         assert_eq!(screen(&terminal), ["passed test unique no rows", "table fct_flights"]);

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::base::{Diagnostic, TableName, did_you_mean};
 use crate::project::{Column, Config, DataTest, plain, texts};
 
 use super::draft::{Draft, Maker};
-use super::fingerprint::Fingerprint;
 use super::jinja::{Argument, Phase, Relation, md5_hex, recorded};
 use super::node::{Condition, NodeId, NodeKind, Stored, TestKind, TestNode, TestSeverity};
 use super::parse::Parser;
@@ -25,6 +24,8 @@ pub(super) struct On {
     pub(super) shown: String,
     pub(super) is_source: bool,
     pub(super) relation: Option<TableName>,
+    /// As a template refers to it: `ref('orders')`.
+    pub(super) reference: String,
     /// `[package, folder…]`.
     pub(super) folder: Vec<String>,
 }
@@ -79,6 +80,7 @@ impl Parser<'_> {
             test_name: test.test.clone(),
             column: test.column.clone(),
             model: on.shown.clone(),
+            reference: on.reference.clone(),
             package: test.package.clone(),
             arguments: test.arguments.clone(),
         };
@@ -163,8 +165,7 @@ impl Parser<'_> {
         }
         // A test of a package's own model is first looked for in that package.
         let own = &on.folder[0];
-        let package =
-            package.or_else(|| self.jinja.find_macro(Some(own), macro_name).is_ok().then(|| own.clone()));
+        let package = package.or_else(|| self.jinja.has_macro(own, macro_name).then(|| own.clone()));
         let found = self.jinja.find_macro(package.as_deref(), macro_name);
         found.map(|()| package).map_err(|nearest| {
             let nearest = nearest.as_deref().and_then(|name| name.strip_prefix("test_"));
@@ -192,6 +193,7 @@ impl Parser<'_> {
         let seen = recorded(&scope);
         draft.refs = seen.refs;
         draft.sources = seen.sources;
+        draft.called = seen.called.into_iter().collect();
         // What the test's own `config()` says stands below what the project says.
         let mut own = Config::default();
         seen.config.into_iter().for_each(|(key, value)| own.set(&key, value, draft.at.clone()));
@@ -250,17 +252,61 @@ fn clean(text: &str) -> String {
     clean
 }
 
-/// Ten characters that tell tests of the same name apart.
+/// Ten characters that tell tests of the same name apart: dbt's, of its own description of the test.
 fn short_hash(name: &str, on: &On, test: &DataTest) -> String {
-    let arguments = Value::Object(sorted(&test.arguments)).to_string();
-    let column = test.column.as_deref().unwrap_or_default();
-    let full = Fingerprint::of([name, on.id.as_str(), &test.test, column, &arguments]);
-    full.as_str()[..10].to_owned()
+    let mut kwargs: BTreeMap<&str, String> =
+        test.arguments.iter().map(|(key, value)| (key.as_str(), python_text(value))).collect();
+    if let Some(column) = &test.column {
+        kwargs.insert("column_name", python_repr(column));
+    }
+    kwargs.insert("model", python_repr(&format!("{{{{ get_where_subquery({}) }}}}", on.reference)));
+    let kwargs: Vec<String> =
+        kwargs.into_iter().map(|(key, value)| format!("{}: {value}", python_repr(key))).collect();
+    let namespace = python_repr(test.package.as_deref().unwrap_or("None"));
+    let about = format!(
+        "{{'kwargs': {{{}}}, 'name': {}, 'namespace': {namespace}}}",
+        kwargs.join(", "),
+        python_repr(&test.test)
+    );
+    let hash = md5_hex(&format!("{name}{about}"));
+    hash[hash.len() - 10..].to_owned()
 }
 
-fn sorted(map: &Map<String, Value>) -> Map<String, Value> {
-    let by_key: BTreeMap<&String, &Value> = map.iter().collect();
-    by_key.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+/// A value as Python shows it once every scalar in it was made a text.
+fn python_text(value: &Value) -> String {
+    match value {
+        Value::Object(entries) => {
+            let sorted: BTreeMap<&String, &Value> = entries.iter().collect();
+            let entries = sorted
+                .into_iter()
+                .map(|(key, value)| format!("{}: {}", python_repr(key), python_text(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(python_text).collect::<Vec<_>>().join(", ")),
+        Value::String(text) => python_repr(text),
+        Value::Bool(true) => "'True'".to_owned(),
+        Value::Bool(false) => "'False'".to_owned(),
+        Value::Null => "'None'".to_owned(),
+        Value::Number(number) => format!("'{number}'"),
+    }
+}
+
+/// A text as Python shows it: in single quotes, unless it holds some and no double ones.
+fn python_repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut shown = String::from(quote);
+    for letter in text.chars() {
+        match letter {
+            '\\' => shown.push_str("\\\\"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            letter if letter == quote => shown.extend(['\\', letter]),
+            letter => shown.push(letter),
+        }
+    }
+    shown.push(quote);
+    shown
 }
 
 /// What the settings of a test mean.
@@ -324,6 +370,55 @@ fn limit(config: &Config, found: &mut Vec<Diagnostic>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The ids are those in manifests that dbt wrote.
+    #[test]
+    fn tests_have_the_ids_that_dbt_gives_them() {
+        let id =
+            |test: &str, package: Option<&str>, column: Option<&str>, reference: &str, arguments: Value| {
+                let at = crate::base::SourceText::new("s.yml", "").span(0..0);
+                let test = DataTest {
+                    test: test.to_owned(),
+                    package: package.map(str::to_owned),
+                    column: column.map(str::to_owned),
+                    name: None,
+                    description: String::new(),
+                    arguments: arguments.as_object().cloned().unwrap_or_default(),
+                    config: Config::default(),
+                    at,
+                };
+                let model = reference.split('\'').nth(1).unwrap_or_default().to_owned();
+                let on = On {
+                    id: NodeId::new("model.p.m"),
+                    name: model.clone(),
+                    shown: model,
+                    is_source: false,
+                    relation: None,
+                    reference: reference.to_owned(),
+                    folder: Vec::new(),
+                };
+                let name = full_name(&on, &test);
+                format!("{name}.{}", short_hash(&name, &on, &test))
+            };
+        assert_eq!(
+            id("not_null", None, Some("order_item_id"), "ref('order_items')", serde_json::json!({})),
+            "not_null_order_items_order_item_id.c6fda366bd"
+        );
+        assert_eq!(
+            id("unique", None, Some("order_item_id"), "ref('order_items')", serde_json::json!({})),
+            "unique_order_items_order_item_id.7d0a7e900a"
+        );
+        assert_eq!(
+            id(
+                "accepted_values",
+                None,
+                Some("count_a"),
+                "ref('test_get_column_values')",
+                serde_json::json!({"values": ["1"]})
+            ),
+            "accepted_values_test_get_column_values_count_a__1.f87b77fddc"
+        );
+    }
 
     #[test]
     fn other_characters_become_one_underscore() {

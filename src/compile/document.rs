@@ -12,7 +12,7 @@ use crate::project::{Document, Project, plain};
 
 use super::hook::{self, Permitted};
 use super::jinja::{Jinja, NEEDS_LAKE, RefCall, SourceCall};
-use super::manifest::{DocumentNode, MacroText, Written};
+use super::manifest::{DocText, DocumentNode, MacroText, Written};
 use super::node::{NodeId, NodeKind};
 use super::parse::Parsed;
 use super::render::{Templates, refused};
@@ -28,6 +28,13 @@ pub(super) fn read(
     let _ = jinja;
     let metrics: BTreeMap<&str, &Document> =
         project.documents.iter().filter(|d| d.kind == "metric").map(|d| (d.name.as_str(), d)).collect();
+    let models = project.documents.iter().filter(|document| document.kind == "semantic_model");
+    let measures: BTreeMap<String, &Document> = models
+        .flat_map(|document| {
+            let measures = document.written.get("measures").and_then(Value::as_array).into_iter().flatten();
+            measures.filter_map(move |one| Some((one.get("name").map(plain)?, document)))
+        })
+        .collect();
     let read = |document: &Document| {
         let calls = calls(document);
         let mut depends_on = Vec::new();
@@ -35,9 +42,15 @@ pub(super) fn read(
             let parent = match &call {
                 NameCall::Ref(call) => names.model(call, &document.package).map(|draft| draft.id.clone()),
                 NameCall::Source(call) => names.source(call, &document.package).map(|draft| draft.id.clone()),
-                NameCall::Metric(name) => metrics.get(name.as_str()).map(|metric| id(metric)),
+                NameCall::Metric(name) => {
+                    // A measure may be a metric by itself.
+                    let metric = metrics.get(name.as_str()).or_else(|| measures.get(name));
+                    metric.map(|document| id(document))
+                }
+                NameCall::Measure(name) => measures.get(name).map(|model| id(model)),
             };
             match parent {
+                Some(parent) if depends_on.contains(&parent) => {}
                 Some(parent) => depends_on.push(parent),
                 None => found.push(
                     Diagnostic::warning(
@@ -74,6 +87,8 @@ pub(super) enum NameCall {
     Ref(RefCall),
     Source(SourceCall),
     Metric(String),
+    /// What a semantic model can measure.
+    Measure(String),
 }
 
 impl std::fmt::Display for NameCall {
@@ -82,12 +97,44 @@ impl std::fmt::Display for NameCall {
             Self::Ref(call) => write!(f, "`ref('{}')`", call.name),
             Self::Source(call) => write!(f, "`source('{}', '{}')`", call.source, call.table),
             Self::Metric(name) => write!(f, "the metric `{name}`"),
+            Self::Measure(name) => write!(f, "the measure `{name}`"),
         }
     }
 }
 
-/// What a document names: an exposure under `depends_on`, a semantic model under `model`.
+/// What a document names: an exposure under `depends_on`, a semantic model under `model`, a metric the measures and
+/// metrics that it is made of, a saved query its metrics.
 fn calls(document: &Document) -> Vec<NameCall> {
+    let at = |path: &[&str]| path.iter().try_fold(&document.written, |value, key| value.get(key));
+    // A measure or a metric is named alone, or in a mapping with what is said of it.
+    let named = |value: &Value| match value {
+        Value::Object(entry) => entry.get("name").map(plain),
+        Value::Null => None,
+        value => Some(plain(value)),
+    };
+    match document.kind {
+        "metric" => {
+            const MEASURES: [&[&str]; 3] = [
+                &["type_params", "measure"],
+                &["type_params", "conversion_type_params", "base_measure"],
+                &["type_params", "conversion_type_params", "conversion_measure"],
+            ];
+            const METRICS: [&[&str]; 3] = [
+                &["type_params", "numerator"],
+                &["type_params", "denominator"],
+                &["type_params", "cumulative_type_params", "metric"],
+            ];
+            let measures = MEASURES.iter().filter_map(|path| named(at(path)?)).map(NameCall::Measure);
+            let listed = at(&["type_params", "metrics"]).and_then(Value::as_array).into_iter().flatten();
+            let metrics = METRICS.iter().filter_map(|path| named(at(path)?)).chain(listed.filter_map(named));
+            return measures.chain(metrics.map(NameCall::Metric)).collect();
+        }
+        "saved_query" => {
+            let listed = at(&["query_params", "metrics"]).and_then(Value::as_array).into_iter().flatten();
+            return listed.filter_map(named).map(NameCall::Metric).collect();
+        }
+        _ => {}
+    }
     let texts: Vec<String> = match document.kind {
         "exposure" => {
             let list = document.written.get("depends_on").and_then(Value::as_array);
@@ -129,6 +176,19 @@ pub(super) fn call(text: &str) -> Option<NameCall> {
         ("metric", [name]) => Some(NameCall::Metric(name.clone())),
         _ => None,
     }
+}
+
+/// Whether a template may look at the graph: whether its word is anywhere in the project.
+pub(super) fn asks_for_graph(project: &Project, parsed: &Parsed) -> bool {
+    let files = project.models.iter().map(|model| &model.source_text);
+    let files = files.chain(project.macros.iter().map(|file| &file.source_text));
+    let files = files.chain(project.tests.iter().map(|test| &test.source_text));
+    let files = files.chain(project.analyses.iter().map(|analysis| &analysis.source_text));
+    let texts = files.map(|file| &*file.text);
+    let texts = texts.chain(project.snapshots.iter().map(|snapshot| snapshot.template.as_str()));
+    let runs = project.on_run_start.iter().chain(&project.on_run_end).map(|hook| hook.sql.as_str());
+    let hooks = parsed.drafts.iter().flat_map(|draft| draft.hooks.iter().map(|(sql, _)| sql.as_str()));
+    texts.chain(runs).chain(hooks).any(|text| text.contains("graph"))
 }
 
 /// The graph as templates see it: `graph.nodes`, `graph.sources` and the documents.
@@ -212,6 +272,7 @@ pub(super) fn check_run_hooks(project: &Project, templates: &Templates, found: &
 /// The texts that only the manifest file shows.
 pub(super) fn written(project: &Project, jinja: &Jinja) -> Written {
     let macros = jinja.all_macros().map(|(id, package, name, source, text)| MacroText {
+        calls: jinja.calls_of(package, text).into_iter().filter(|call| *call != id).collect(),
         id,
         package: package.to_owned(),
         name: name.to_owned(),
@@ -219,11 +280,17 @@ pub(super) fn written(project: &Project, jinja: &Jinja) -> Written {
         text: text.to_owned(),
     });
     let docs = project.docs.iter().flat_map(|(package, blocks)| {
-        blocks.iter().map(|(name, text)| (package.clone(), name.clone(), text.clone()))
+        blocks.iter().map(|(name, text)| DocText {
+            package: package.clone(),
+            name: name.clone(),
+            path: project.doc_files.get(&(package.clone(), name.clone())).cloned().unwrap_or_default(),
+            text: text.clone(),
+        })
     });
     Written {
         macros: macros.collect(),
         docs: docs.collect(),
+        roots: project.roots.clone(),
         engine: project.target.engine.clone(),
         schema: project.target.schema.clone(),
     }

@@ -35,6 +35,10 @@ pub(super) struct Draft {
     pub(super) maker: Maker,
     pub(super) refs: Vec<RefCall>,
     pub(super) sources: Vec<SourceCall>,
+    /// The macros that its own template calls.
+    pub(super) called: Vec<String>,
+    /// The properties file that describes it.
+    pub(super) described_in: Option<Arc<str>>,
     /// A parent that no template names: the node a generic test is on.
     pub(super) attached: Option<NodeId>,
     /// What a unit test puts in the place of macros and vars.
@@ -83,6 +87,8 @@ impl Draft {
             maker: Maker::None,
             refs: Vec::new(),
             sources: Vec::new(),
+            called: Vec::new(),
+            described_in: None,
             attached: None,
             overrides: None,
             hooks: Vec::new(),

@@ -22,10 +22,14 @@ use super::select::NamedSelector;
 pub struct Manifest {
     /// The project's name.
     pub project: String,
+    /// Its folder.
+    pub root: String,
     /// The nodes, by id.
     pub nodes: BTreeMap<NodeId, Node>,
     /// What is written down and builds nothing: exposures, metrics and the like, each with what it stands on.
     pub documents: Vec<DocumentNode>,
+    /// What is switched off, without SQL.
+    pub disabled: Vec<Node>,
     /// What `selectors.yml` defines, by name.
     pub selectors: BTreeMap<String, NamedSelector>,
     /// The unit tests' and macros' texts and everything else that only the manifest file shows.
@@ -143,8 +147,10 @@ impl DocumentNode {
 pub struct Written {
     /// Every macro.
     pub macros: Vec<MacroText>,
-    /// Every docs block: its package, its name and its text.
-    pub docs: Vec<(String, String, String)>,
+    /// Every docs block.
+    pub docs: Vec<DocText>,
+    /// For each package how its folder is written in front of its files; nothing for the project itself.
+    pub roots: BTreeMap<String, String>,
     /// The name of the profile's target, and the engine that templates are told.
     pub engine: String,
     /// The schema of the profile's target.
@@ -164,6 +170,29 @@ pub struct MacroText {
     pub path: String,
     /// Its text.
     pub text: String,
+    /// The macros that its text calls, as far as that can be seen.
+    pub calls: Vec<String>,
+}
+
+/// A docs block, as it is written.
+#[derive(Clone, Debug)]
+pub struct DocText {
+    /// Its package.
+    pub package: String,
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Written {
+    /// A path of a package's file, relative to the package.
+    pub fn inside<'a>(&self, package: &str, path: &'a str) -> &'a str {
+        let root = self.roots.get(package).map(String::as_str).unwrap_or_default();
+        path.strip_prefix(root).map_or(path, |inside| inside.trim_start_matches('/'))
+    }
 }
 
 impl Manifest {

@@ -56,7 +56,7 @@ pub use fingerprint::Fingerprint;
 pub use hook::statements as hook_statements;
 pub use jinja::YamlRenderer;
 pub use lookup::{Answer, AnswerColumn, Lookup};
-pub use manifest::{DocumentNode, Late, MacroText, Manifest, Written};
+pub use manifest::{DocText, DocumentNode, Late, MacroText, Manifest, Written};
 pub use node::{
     Age, Condition, Freshness, HardDeletes, Hooks, IncrementalDetails, Materialization, Node, NodeId,
     NodeKind, OnSchemaChange, Reference, SeedNode, SnapshotNames, SnapshotNode, SnapshotStrategy, SourceNode,
@@ -64,7 +64,7 @@ pub use node::{
 };
 pub use running::{OnError, Running};
 pub use sample::Sample;
-pub use select::{Earlier, Indirect, NamedSelector, Selector, select, select_with_documents};
+pub use select::{Earlier, Indirect, NamedSelector, Selector, select, select_with_documents, unmatched};
 
 use jinja::{Given, Jinja};
 use meaning::{Answers, Limits};
@@ -73,7 +73,7 @@ use render::{Pass, Templates};
 use resolve::{Names, Resolved};
 
 // `build` reads columns; what they are is the project's word.
-pub use crate::project::{Column, Edition};
+pub use crate::project::{Column, Edition, WholeSource};
 
 /// The version of dbt that elt answers for in templates and artifacts.
 pub const DBT_VERSION: &str = jinja::DBT_VERSION;
@@ -81,6 +81,11 @@ pub const DBT_VERSION: &str = jinja::DBT_VERSION;
 /// Whether a query gives only so many of its rows, somewhere in it.
 pub fn has_limit(sql: &str) -> bool {
     normal::has_limit(sql)
+}
+
+/// The texts of a value: of a list each, of a text itself.
+pub fn texts_of(value: &serde_json::Value) -> Vec<String> {
+    crate::project::texts(value)
 }
 
 /// The MD5 of a text in hexadecimal, by which dbt makes names short.
@@ -134,7 +139,10 @@ pub fn compile(project: &Project, facts: &Facts) -> (Manifest, Vec<Diagnostic>) 
     let names = Names::of(&parsed, &project.name);
     let resolved = resolve::resolve(&parsed, &names, &mut found);
     let documents = document::read(project, &jinja, &names, &mut found);
-    jinja.set_graph(&document::graph(&parsed, &resolved.parents, &documents));
+    // It is large, and few projects look at it.
+    if document::asks_for_graph(project, &parsed) {
+        jinja.set_graph(&document::graph(&parsed, &resolved.parents, &documents));
+    }
     let all_names = names.all();
     let answers = parsed.drafts.iter().map(|draft| (draft.id.clone(), Answers::of(draft, &names))).collect();
     drop(names);
@@ -196,6 +204,7 @@ fn render(
     found: &mut Vec<Diagnostic>,
 ) -> Manifest {
     let Resolved { parents, unresolved } = resolved;
+    let disabled = parsed.off.iter().map(render::bare_node).collect();
     let limits = Limits { empty: facts.empty, sample: facts.sample };
     let drafts = parsed.drafts.into_iter().map(|draft| (draft.id.clone(), draft)).collect();
     let written = Arc::new(document::written(project, &jinja));
@@ -223,8 +232,10 @@ fn render(
     found.append(&mut pass.found);
     Manifest {
         project: project.name.clone(),
+        root: project.root.display().to_string(),
         nodes,
         documents: Vec::new(),
+        disabled,
         selectors: select::read_named(&project.selectors, found),
         written,
         messages: pass.messages,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::{SourceText, Span, TableName};
-use crate::project::{Column, Edition, SourceLanding};
+use crate::project::{Column, Edition, SourceLanding, WholeSource};
 
 use super::batch::Window;
 use super::expectation::Expectation;
@@ -85,6 +85,10 @@ pub struct Node {
     pub raw: Arc<str>,
     /// The macros that rendering it called, as `macro.package.name`.
     pub macros: Vec<String>,
+    /// Those of them that its own template calls, and no other macro.
+    pub called: Vec<String>,
+    /// The properties file that describes it.
+    pub described_in: Option<Arc<str>>,
     /// What it refers to, as written.
     pub refs: Vec<Reference>,
     /// The sources it reads, as written: source and table.
@@ -218,6 +222,8 @@ pub struct UnitTestNode {
     pub inputs: Vec<UnitInput>,
     /// The rows that should come of it.
     pub expected: UnitRows,
+    /// All that is written.
+    pub written: Arc<Value>,
 }
 
 /// One input of a unit test.
@@ -251,6 +257,8 @@ pub struct SourceNode {
     pub landing: Option<SourceLanding>,
     /// How old its rows may be.
     pub freshness: Option<Freshness>,
+    /// What is said of the whole source, and only shown.
+    pub whole: Arc<WholeSource>,
 }
 
 /// How old the rows of a source may be, and how their age is told.
@@ -393,6 +401,8 @@ pub enum TestKind {
         column: Option<String>,
         /// The model, or `source.table`, it is on.
         model: String,
+        /// The same as a template would refer to it: `ref('orders')`.
+        reference: String,
         /// The package it is taken from, if one is named.
         package: Option<String>,
         /// Its arguments, as written.

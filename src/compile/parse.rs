@@ -5,6 +5,7 @@
 //! relation and its materialization. Out come [`Draft`]s; nothing is resolved yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{Diagnostic, Span, TableName};
 use crate::project::words::{self, Words};
@@ -30,6 +31,8 @@ pub(super) struct Parsed {
     pub(super) drafts: Vec<Draft>,
     /// What is switched off, and where.
     pub(super) disabled: BTreeMap<String, Span>,
+    /// The same as drafts.
+    pub(super) off: Vec<Draft>,
 }
 
 /// One parse of one project.
@@ -83,6 +86,7 @@ impl Parser<'_> {
             table: source.table.clone(),
             landing: source.landing.clone(),
             freshness: freshness::read(&source.config, self.found),
+            whole: source.whole.clone(),
         });
         self.parsed.drafts.push(Draft {
             relation: Some(source.name.clone()),
@@ -98,6 +102,7 @@ impl Parser<'_> {
             shown: name,
             is_source: true,
             relation: Some(source.name.clone()),
+            reference: format!("source('{}', '{}')", source.source, source.table),
             folder: source.fqn[..source.fqn.len() - 2].to_vec(),
         };
         self.generic_tests(&on, &source.tests, &source.columns);
@@ -115,6 +120,7 @@ impl Parser<'_> {
         });
         let mut draft = Draft {
             description: seed.description.clone(),
+            described_in: described_in(&seed.described_at),
             columns: seed.columns.clone(),
             config,
             is_broken: false,
@@ -169,6 +175,7 @@ impl Parser<'_> {
         let mut config = model.config.clone();
         let mut draft = Draft {
             description: model.description.clone(),
+            described_in: described_in(&model.described_at),
             columns: model.columns.clone(),
             config: config.clone(),
             edition: model.edition.clone(),
@@ -211,6 +218,7 @@ impl Parser<'_> {
         let mut config = snapshot.config.clone();
         let mut draft = Draft {
             description: snapshot.description.clone(),
+            described_in: described_in(&snapshot.described_at),
             columns: snapshot.columns.clone(),
             config: config.clone(),
             maker: Maker::Template(snapshot_template(snapshot)),
@@ -238,6 +246,10 @@ impl Parser<'_> {
             shown: draft.shown(),
             is_source: false,
             relation: draft.relation.clone(),
+            reference: match &draft.edition {
+                Some(edition) => format!("ref('{}', version='{}')", draft.name, edition.version),
+                None => format!("ref('{}')", draft.name),
+            },
             folder: draft.fqn[..draft.fqn.len() - if draft.edition.is_some() { 2 } else { 1 }].to_vec(),
         };
         if matches!(draft.kind, NodeKind::Model(Materialization::Ephemeral)) {
@@ -260,6 +272,16 @@ impl Parser<'_> {
                 self.found.push(diagnostic);
             }
             let seen = recorded(&scope);
+            if matches!(draft.kind, NodeKind::Seed(_)) && !(seen.refs.is_empty() && seen.sources.is_empty()) {
+                let what =
+                    format!("Seeds cannot depend on other nodes: a hook of `{}` refers to one", draft.name);
+                self.found.push(
+                    Diagnostic::error("elt::seed", what)
+                        .at(&draft.at, "this seed")
+                        .help("move the hook to a model that reads the seed"),
+                );
+                continue;
+            }
             draft.refs.extend(seen.refs);
             draft.sources.extend(seen.sources);
         }
@@ -279,11 +301,12 @@ impl Parser<'_> {
             ..Draft::new(id, &test.name, kind(&config, &mut Vec::new()), &at, &test.fqn)
         };
         if config.flag("enabled") == Some(false) {
-            return;
+            return self.parsed.off.push(draft);
         }
         self.render(&mut draft, &mut config, words::TEST_CONFIG);
         if config.flag("enabled") == Some(false) {
-            return;
+            draft.config = config;
+            return self.parsed.off.push(draft);
         }
         draft.kind = kind(&config, self.found);
         draft.config = config;
@@ -332,6 +355,7 @@ impl Parser<'_> {
         }
         draft.refs = seen.refs;
         draft.sources = seen.sources;
+        draft.called = seen.called.into_iter().collect();
         self.warn(seen.warnings, &draft.at);
     }
 
@@ -348,6 +372,8 @@ impl Parser<'_> {
             Some(true) => true,
             Some(false) => {
                 self.parsed.disabled.insert(draft.shown(), setting.at.clone());
+                let relation = self.relation(draft);
+                self.parsed.off.push(Draft { config: config.clone(), relation, ..draft.clone() });
                 false
             }
             None => {
@@ -410,6 +436,11 @@ impl Parser<'_> {
             }
         }
     }
+}
+
+/// The file of a place in a properties file.
+fn described_in(at: &Option<Span>) -> Option<Arc<str>> {
+    at.as_ref().map(|at| at.source.path.as_ref().into())
 }
 
 /// The types of a seed's columns: those of `column_types`, and those that properties describe.

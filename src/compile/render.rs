@@ -152,37 +152,7 @@ impl Templates {
 
     /// A node without SQL, for a project that cannot be rendered.
     pub(super) fn unrendered(&self, id: &NodeId) -> Node {
-        let draft = self.draft(id);
-        Node {
-            fingerprint: Fingerprint::default(),
-            id: draft.id.clone(),
-            package: draft.package.clone(),
-            name: draft.name.clone(),
-            edition: draft.edition.clone(),
-            kind: draft.kind.clone(),
-            relation: draft.relation.clone().filter(|_| !matches!(draft.kind, NodeKind::UnitTest(_))),
-            path: draft.source_text.path.to_string(),
-            source_text: draft.source_text.clone(),
-            sql: String::new(),
-            description: draft.description.clone(),
-            columns: draft.columns.clone(),
-            fqn: draft.fqn.clone(),
-            config: draft.config.to_json(),
-            expectations: draft.expectations.clone(),
-            is_late: false,
-            hooks: Hooks::default(),
-            running: draft.running,
-            raw: match &draft.maker {
-                Maker::Template(_) => draft.source_text.text.clone(),
-                _ => "".into(),
-            },
-            macros: Vec::new(),
-            refs: draft.refs.iter().map(reference).collect(),
-            source_refs: draft.sources.iter().map(|s| (s.source.clone(), s.table.clone())).collect(),
-            at: draft.at.clone(),
-            map: SourceMap::default(),
-            tags: draft.config.texts("tags"),
-        }
+        bare_node(self.draft(id))
     }
 
     /// Adds the inputs that a unit test leaves out, without rows, and says how ephemeral ones look.
@@ -466,5 +436,45 @@ fn window_of(draft: &Draft) -> Option<&Window> {
     match &draft.kind {
         NodeKind::Model(Materialization::Incremental { details, .. }) => details.window.as_ref(),
         _ => None,
+    }
+}
+
+/// A draft as a node without SQL.
+pub(super) fn bare_node(draft: &Draft) -> Node {
+    Node {
+        fingerprint: Fingerprint::default(),
+        id: draft.id.clone(),
+        package: draft.package.clone(),
+        name: draft.name.clone(),
+        edition: draft.edition.clone(),
+        kind: draft.kind.clone(),
+        relation: draft.relation.clone().filter(|_| !matches!(draft.kind, NodeKind::UnitTest(_))),
+        // A unit test shows its mistakes in its model, and is written elsewhere.
+        path: match draft.kind {
+            NodeKind::UnitTest(_) => draft.at.source.path.to_string(),
+            _ => draft.source_text.path.to_string(),
+        },
+        source_text: draft.source_text.clone(),
+        sql: String::new(),
+        description: draft.description.clone(),
+        columns: draft.columns.clone(),
+        fqn: draft.fqn.clone(),
+        config: draft.config.to_json(),
+        expectations: draft.expectations.clone(),
+        is_late: false,
+        hooks: Hooks::default(),
+        running: draft.running,
+        raw: match &draft.maker {
+            Maker::Template(_) => draft.source_text.text.clone(),
+            _ => "".into(),
+        },
+        macros: Vec::new(),
+        called: draft.called.clone(),
+        described_in: draft.described_in.clone(),
+        refs: draft.refs.iter().map(reference).collect(),
+        source_refs: draft.sources.iter().map(|s| (s.source.clone(), s.table.clone())).collect(),
+        at: draft.at.clone(),
+        map: SourceMap::default(),
+        tags: draft.config.texts("tags"),
     }
 }

@@ -53,6 +53,7 @@ impl Written {
             profile: None,
             profiles_dir: None,
             vars: BTreeMap::new(),
+            target_path: None,
             env: self.facts.env.clone(),
         };
         let (project, mut found) = load(&options, &YamlRenderer::new());
@@ -478,11 +479,21 @@ fn selectors_mean_what_dbt_makes_of_them() {
         ("resource_type:source", "", "crm.people +1"),
         ("cust* nothing*", "", "customers +5"),
         ("@people_clean", "", "customers people_clean report crm.people +7"),
-        ("reprot", "", "no model or test is called `reprot` (did you mean `report`?)"),
-        ("tag:dayly", "", "no node has the tag `dayly` (did you mean `daily`?)"),
+        ("reprot", "", " +0"),
+        ("tag:dayly", "", " +0"),
     ] {
         assert_eq!(selected(include, exclude), expected, "{include} without {exclude}");
     }
+    let unmatched = |text: &str| {
+        let selector = text.parse::<Selector>().unwrap();
+        show_all(&unmatched(&manifest, &[selector], &[], &Earlier::default()))
+    };
+    assert_eq!(
+        unmatched("+reprot report tag:dayly"),
+        "The selection criterion '+reprot' does not match any enabled nodes (no model or test is called `reprot`; did you mean `report`?)\n\
+         The selection criterion 'tag:dayly' does not match any enabled nodes (no node has the tag `dayly`; did you mean `daily`?)"
+    );
+    assert!(unmatched("config.materialized:nope").contains("does not match any enabled nodes"));
     let refused = |text: &str| show_all(&[text.parse::<Selector>().unwrap_err()]);
     assert!(selected("version:newest", "").contains("this is no kind of version"));
     assert!(selected("state:modified", "").contains("there is no earlier state"));

@@ -80,7 +80,12 @@ impl Parser<'_> {
             (draft.refs, draft.sources) = (seen.refs, seen.sources);
         }
         let (inputs, expected) = (self.inputs(test, &draft), self.expected(test));
-        draft.kind = NodeKind::UnitTest(UnitTestNode { model: model.id.clone(), inputs, expected });
+        draft.kind = NodeKind::UnitTest(UnitTestNode {
+            model: model.id.clone(),
+            inputs,
+            expected,
+            written: Arc::new(test.written.clone()),
+        });
         // Where a mistake of the SQL is shown: in the model.
         draft.source_text = model.source_text.clone();
         self.parsed.drafts.push(draft);

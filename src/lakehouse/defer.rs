@@ -164,10 +164,10 @@ impl Lakehouse {
             goal: Goal::Keep,
         };
         let release = released(release::publish(&self.tables, &self.world, proposal).await?);
-        let stamp = self.stamp(&self.world.id(), "clone");
+        let stamp = self.stamp(&self.run_id(), "clone");
         let json = build::manifest_json(manifest, &BTreeMap::new(), &stamp);
         // The manifest is for other tools; what was cloned does not depend on it.
-        let _ = build::write_artifact(&compiled.project.target_path, "manifest.json", &json);
+        let _ = self.write_artifact(&compiled.project.target_path, "manifest.json", &json);
         Ok((told, release.map(|release| release.number)))
     }
 }

@@ -3,6 +3,7 @@
 use crate::base::{Diagnostic, Error, ErrorKind};
 use crate::lake::LakeError;
 use crate::landing::LandingError;
+use crate::packages::PackageError;
 use crate::query::QueryError;
 use crate::release::ReleaseError;
 use crate::table::TableError;
@@ -18,7 +19,7 @@ macro_rules! at_the_front_door {
     )* };
 }
 
-at_the_front_door!(LakeError, TableError, ReleaseError, LandingError);
+at_the_front_door!(LakeError, TableError, ReleaseError, LandingError, PackageError);
 
 impl From<QueryError> for Error {
     fn from(error: QueryError) -> Self {

@@ -6,8 +6,10 @@
 //! Here: the verbs. Beside it: how a lakehouse is found ([`OpenOptions`]), what the verbs are asked and
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
+mod before;
 mod copy;
 mod defer;
+mod deps;
 mod errors;
 mod hooks;
 mod ingest;
@@ -30,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use object_store::ObjectStoreExt;
 
-use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, TableName, Watch, World};
+use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Strictness, TableName, Watch, World};
 use crate::build::{self, Inputs, Stamp, Wanted};
 use crate::compile::{self, Facts, YamlRenderer};
 use crate::lake::{Lake, LakeError, LakeLock, layout};
@@ -42,12 +44,15 @@ use hooks::RunEnd;
 use open::{Found, Place};
 use plan::forgotten;
 
+pub use before::{Before, Listed, listed};
 pub use defer::{CloneRequest, Cloned, Defer};
+pub use deps::{Deps, DepsRequest};
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
+pub use open::{WrittenFlags, written_flags};
 pub use operation::Operated;
 pub use report::{BuildRequest, Built, Compiled, Landed, Planned, PlannedNode, Purpose, step_json};
 pub use study::{Age, Studied, Unfinished};
@@ -56,7 +61,8 @@ pub use users::is_password_of;
 // What the doors need of the rooms below, so that they name only the front door.
 pub use crate::build::{Action, PublishMode, Reason, Sample, StepReport, Verdict, Visibility};
 pub use crate::compile::{
-    Earlier, Indirect, Manifest, Materialization, Node, NodeId, NodeKind, Sample as SampleWindow, Selector,
+    DBT_VERSION, Earlier, Indirect, Manifest, Materialization, Node, NodeId, NodeKind,
+    Sample as SampleWindow, Selector,
 };
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
@@ -77,6 +83,11 @@ pub struct Lakehouse {
     project: Option<LoadOptions>,
     root: PathBuf,
     default_schema: String,
+    strictness: Strictness,
+    no_artifacts: bool,
+    reads_all: bool,
+    target_path: Option<PathBuf>,
+    invocation: Option<String>,
 }
 
 /// How a session sees the lake.
@@ -184,7 +195,7 @@ impl Lakehouse {
     /// All its mistakes at once.
     pub async fn compile(&self, full_refresh: bool) -> Result<Compiled> {
         let pins = self.pins().await?;
-        self.compile_for(&pins, full_refresh, &self.world.id())
+        self.compile_for(&pins, full_refresh, &self.run_id())
     }
 
     /// Reads and compiles the project, and picks nodes of it, exposures, metrics and the like among them.
@@ -194,23 +205,12 @@ impl Lakehouse {
         exclude: &[Selector],
         earlier: &Earlier,
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
-        let compiled = self.compile(false).await?;
+        let mut compiled = self.compile(false).await?;
         let earlier = self.with_sources_now(earlier, &compiled.project);
         let selected = compile::select_with_documents(&compiled.manifest, include, exclude, &earlier)?;
+        let unmatched = compile::unmatched(&compiled.manifest, include, exclude, &earlier);
+        compiled.warnings.extend(self.judged(unmatched)?);
         Ok((compiled, selected))
-    }
-
-    /// The packages that the project stands on, by name.
-    ///
-    /// # Errors
-    /// If one is not there.
-    pub fn packages(&self) -> Result<Vec<String>> {
-        let (project, mut found) = self.load()?;
-        found.retain(|one| one.stable_code() == "elt::package_not_found");
-        if !found.is_empty() {
-            return Err(Error::project(found));
-        }
-        Ok(project.packages.into_keys().filter(|package| *package != project.name).collect())
     }
 
     /// The commits of a table, newest first, up to the version that readers see.
@@ -226,7 +226,7 @@ impl Lakehouse {
         let begun = Instant::now();
         let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
         let pins = self.pins().await?;
-        let run = self.world.id();
+        let run = self.run_id();
         let facts = self.facts_of(request, &pins, &run);
         let started = facts.run_started_at;
         let stamp = Stamp {
@@ -268,6 +268,9 @@ impl Lakehouse {
             true => None,
             false => Some(Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?),
         };
+        let threads = request.threads.or(project.target.threads).unwrap_or_else(cores);
+        let told = build::run_facts(&manifest, &plan, &project.target.name, threads);
+        watch.on(Event::Begun(Box::new(told)));
         let watched = scope.clone();
         let inputs = Inputs {
             manifest: &manifest,
@@ -275,10 +278,11 @@ impl Lakehouse {
             scope: started_with.as_ref().map_or(scope, |started| started.scope.clone()),
             landed,
             default_schema: &self.default_schema,
-            threads: request.threads.unwrap_or_else(cores),
+            threads,
             publish: request.publish,
             started,
             fail_fast: request.fail_fast,
+            warnings_fail: self.strictness.is_mistake("elt::test"),
         };
         let all_or_nothing = request.publish == PublishMode::All;
         let mut done = match &started_with {
@@ -320,10 +324,10 @@ impl Lakehouse {
             ("manifest.json", build::manifest_json(&manifest, &done.late, &stamp)),
             ("run_results.json", results),
         ];
-        let written = build::write_late(&project.target_path, &done.late).and_then(|()| {
+        let written = build::write_late(&project.target_path, &manifest, &done.late).and_then(|()| {
             artifacts
                 .iter()
-                .try_for_each(|(name, text)| build::write_artifact(&project.target_path, name, text))
+                .try_for_each(|(name, text)| self.write_artifact(&project.target_path, name, text))
         });
         if let Err(error) = written {
             watch.on(Event::Note(format!("the artifacts were not written: {error}")));
@@ -411,17 +415,21 @@ impl Lakehouse {
 
     fn load(&self) -> Result<(Project, Vec<Diagnostic>)> {
         let Some(options) = &self.project else {
-            return Err(Error::user(
-                "elt::no_project",
-                format!("{} is not in a project", self.root.display()),
-                "a project is a folder with `models/`; `elt init NAME` makes one that works at once",
-            ));
+            return Err(self.no_project());
         };
         let (project, found) = project::load(options, &YamlRenderer::new());
         match project {
             Some(project) => Ok((project, found)),
             None => Err(Error::project(found)),
         }
+    }
+
+    fn no_project(&self) -> Error {
+        Error::user(
+            "elt::no_project",
+            format!("{} is not in a project", self.root.display()),
+            "a project is a folder with `models/`; `elt init NAME` makes one that works at once",
+        )
     }
 
     fn facts(&self, pins: &Pins, run: &str) -> Facts {
@@ -455,10 +463,48 @@ impl Lakehouse {
         }
         let (manifest, more) = compile::compile(&project, facts);
         found.extend(more);
-        if found.iter().any(Diagnostic::is_error) {
-            return Err(Error::project(found));
+        let warnings = self.judged(found)?;
+        Ok(Compiled { project, manifest, warnings })
+    }
+
+    /// What is left to tell of what was found, if there is no mistake among it.
+    fn judged(&self, found: Vec<Diagnostic>) -> Result<Vec<Diagnostic>> {
+        let found = self.strictness.judge(found);
+        match found.iter().any(Diagnostic::is_error) {
+            true => Err(Error::project(found)),
+            false => Ok(found),
         }
-        Ok(Compiled { project, manifest, warnings: found })
+    }
+
+    /// Reads and compiles the project to list what it holds, and remembers that for the next time.
+    pub async fn list(&self) -> Result<Compiled> {
+        let began = self.world.now();
+        let compiled = self.compile(false).await?;
+        self.remember(&compiled, began, false).await?;
+        Ok(compiled)
+    }
+
+    /// Whether a folder is the one that artifacts go to, so that a state in it is gone with the next run.
+    pub fn is_target_path(&self, folder: &Path) -> bool {
+        let same = |target: &PathBuf| match (target.canonicalize(), folder.canonicalize()) {
+            (Ok(target), Ok(folder)) => target == folder,
+            _ => false,
+        };
+        self.target_path.as_ref().is_some_and(same)
+    }
+
+    /// Whether a warning of this code is a mistake to whoever asks.
+    pub fn is_mistake(&self, code: &str) -> bool {
+        self.strictness.is_mistake(code)
+    }
+
+    /// The id of a run that begins.
+    fn run_id(&self) -> String {
+        self.invocation.clone().unwrap_or_else(|| self.world.id())
+    }
+
+    fn write_artifact(&self, target: &Path, name: &str, artifact: &serde_json::Value) -> std::io::Result<()> {
+        if self.no_artifacts { Ok(()) } else { build::write_artifact(target, name, artifact) }
     }
 
     /// Deletes rows that were staged for a moment. What stays, stays unseen, and goes with the next run.

@@ -1,14 +1,14 @@
 //! Where is the lakehouse?
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Lakehouse;
-use crate::base::{Error, Result, World};
+use crate::base::{Error, Result, Strictness, World};
 use crate::compile::YamlRenderer;
 use crate::lake::Lake;
-use crate::project::{self, LoadOptions, Project};
+use crate::project::{self, LoadOptions, Outline};
 use crate::table::Tables;
 
 /// Where a lakehouse is found, and in which shape.
@@ -26,6 +26,16 @@ pub struct OpenOptions {
     pub profiles_dir: Option<PathBuf>,
     /// `--vars`
     pub vars: BTreeMap<String, serde_json::Value>,
+    /// Where artifacts go, relative to the project, over what the project says.
+    pub target_path: Option<PathBuf>,
+    /// Which warnings are mistakes.
+    pub strictness: Strictness,
+    /// Whether no artifacts are written.
+    pub no_artifacts: bool,
+    /// Whether every file of the project is read, changed or not.
+    pub reads_all: bool,
+    /// The id of the one run to come, where somebody has told it already; a new one if nothing.
+    pub invocation: Option<String>,
 }
 
 impl OpenOptions {
@@ -41,11 +51,36 @@ impl OpenOptions {
     }
 }
 
+/// What a project says of flags, before anything of it is asked.
+#[derive(Clone, Debug, Default)]
+pub struct WrittenFlags {
+    /// The project's folder, or the folder that was asked about.
+    pub root: PathBuf,
+    /// `flags:` of `dbt_project.yml`
+    pub flags: serde_json::Map<String, serde_json::Value>,
+    /// `log-path:`
+    pub log_path: Option<PathBuf>,
+}
+
+/// What the project that `folder` is in says of flags. What is wrong with it is told by whoever reads it whole.
+pub fn written_flags(folder: &Path, env: &BTreeMap<String, String>) -> WrittenFlags {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let Some(root) = project::find_root(&folder) else {
+        return WrittenFlags { root: folder, ..WrittenFlags::default() };
+    };
+    let (flags, log_path) = project::written_flags(&root, &YamlRenderer::new(), env);
+    WrittenFlags { root, flags, log_path: log_path.map(PathBuf::from) }
+}
+
 /// A lakehouse whose lake is not open yet.
 pub(super) struct Found {
     project: Option<LoadOptions>,
-    loaded: Option<Project>,
+    outline: Option<Outline>,
     root: PathBuf,
+    strictness: Strictness,
+    no_artifacts: bool,
+    reads_all: bool,
+    invocation: Option<String>,
 }
 
 /// Where a lake is.
@@ -72,15 +107,24 @@ impl Found {
             profile: options.profile.clone(),
             profiles_dir: options.profiles_dir.clone(),
             vars: options.vars.clone(),
+            target_path: options.target_path.clone(),
             env: Arc::clone(&world.env),
         });
-        let loaded = load.as_ref().and_then(|load| project::load(load, &YamlRenderer::new()).0);
-        Ok(Self { project: load, loaded, root: root.unwrap_or(folder) })
+        let outline = load.as_ref().and_then(|load| project::outline(load, &YamlRenderer::new()));
+        Ok(Self {
+            project: load,
+            outline,
+            root: root.unwrap_or(folder),
+            strictness: options.strictness.clone(),
+            no_artifacts: options.no_artifacts,
+            reads_all: options.reads_all,
+            invocation: options.invocation.clone(),
+        })
     }
 
     /// Where the lake is: as asked for, as the profile says, or `lake` in the root.
     pub(super) fn place(&self, options: &OpenOptions) -> Place {
-        let declared = self.loaded.as_ref().and_then(|project| project.target.lake.clone());
+        let declared = self.outline.as_ref().and_then(|outline| outline.target.lake.clone());
         let (lake, from) = match (&options.lake, declared) {
             (Some(lake), _) => (lake.clone(), &options.folder),
             (None, Some(lake)) => (lake, &self.root),
@@ -94,13 +138,19 @@ impl Found {
     }
 
     pub(super) fn with(self, world: World, lake: Lake) -> Lakehouse {
-        let schema = self.loaded.map_or_else(|| "main".to_owned(), |project| project.target.schema);
+        let target_path = self.outline.as_ref().map(|outline| outline.target_path.clone());
+        let schema = self.outline.map_or_else(|| "main".to_owned(), |outline| outline.target.schema);
         Lakehouse {
             tables: Tables::new(lake, world.clone()),
             world,
             project: self.project,
             root: self.root,
             default_schema: schema,
+            strictness: self.strictness,
+            no_artifacts: self.no_artifacts,
+            reads_all: self.reads_all,
+            target_path,
+            invocation: self.invocation,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Lakehouse {
     /// # Errors
     /// All mistakes of the project at once; that there is no such macro; what went wrong in it.
     pub async fn operate(&self, name: &str, arguments: &BTreeMap<String, Value>) -> Result<Operated> {
-        let (pins, run) = (self.pins().await?, self.world.id());
+        let (pins, run) = (self.pins().await?, self.run_id());
         let facts = Facts { command: "run-operation".to_owned(), ..self.facts(&pins, &run) };
         let Compiled { manifest, warnings, .. } = self.compile_with(&facts)?;
         let before = pins.release;

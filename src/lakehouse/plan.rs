@@ -89,9 +89,12 @@ impl Lakehouse {
         let mut compiled = self.compile_with(facts)?;
         let earlier = self.with_sources_now(&request.earlier, &compiled.project);
         let mut selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
+        let unmatched = compile::unmatched(&compiled.manifest, &request.select, &request.exclude, &earlier);
+        let unmatched = self.judged(unmatched)?;
         if let Some(defer) = &request.defer {
             compiled = self.deferred(compiled, defer, &selected, facts, pins)?;
         }
+        compiled.warnings.extend(unmatched);
         selected.retain(|id| request.takes(compiled.manifest.node(id).resource_type()));
         if let Some(only) = &request.only {
             selected.retain(|id| only.contains(id.as_str()));

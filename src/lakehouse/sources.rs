@@ -60,7 +60,7 @@ impl Lakehouse {
         request: LandRequest,
         watch: &dyn Watch,
     ) -> Result<Landing> {
-        let step = Step { kind: "land".to_owned(), name: request.table.to_string() };
+        let step = Step { kind: "land".to_owned(), name: request.table.to_string(), node: None };
         watch.on(Event::Started(step.clone()));
         let begun = Instant::now();
         let base = self.head(pins, &request.table).await?;
@@ -71,7 +71,7 @@ impl Lakehouse {
             Ok(landing) => land_words(&landing.report),
             Err(error) => (Ending::Failed, error.to_string()),
         };
-        watch.on(Event::Finished { step, ending, detail, took: begun.elapsed() });
+        watch.on(Event::Finished { step, ending, detail, took: begun.elapsed(), told: None });
         Ok(landed?)
     }
 

@@ -74,7 +74,8 @@ impl Lakehouse {
         inline: Option<&str>,
         defer: Option<&Defer>,
     ) -> Result<Studied> {
-        let (pins, run) = (self.pins().await?, self.world.id());
+        let began = self.world.now();
+        let (pins, run) = (self.pins().await?, self.run_id());
         let facts = self.facts(&pins, &run);
         let (mut project, mut found) = self.load()?;
         if let Some(sql) = inline {
@@ -87,9 +88,7 @@ impl Lakehouse {
         }
         let (mut manifest, more) = compile::compile(&project, &facts);
         found.extend(more);
-        if found.iter().any(Diagnostic::is_error) {
-            return Err(Error::project(found));
-        }
+        found = self.judged(found)?;
         if let Some(defer) = defer {
             // Nothing is built here: all that is read may be the other state's.
             let deferred = defer.elsewhere(&manifest, &BTreeSet::new(), &pins);
@@ -99,7 +98,9 @@ impl Lakehouse {
             Some(_) => manifest.nodes.values().filter(|n| n.name == INLINE).map(|n| n.id.clone()).collect(),
             None => {
                 let earlier = self.with_sources_now(earlier, &project);
-                compile::select(&manifest, include, exclude, &earlier)?
+                let selected = compile::select(&manifest, include, exclude, &earlier)?;
+                found.extend(self.judged(compile::unmatched(&manifest, include, exclude, &earlier))?);
+                selected
             }
         };
         let session =
@@ -117,23 +118,31 @@ impl Lakehouse {
         let stamp = self.stamp(&run, "compile");
         let target = &project.target_path;
         let written = build::write_compiled(target, &manifest)
-            .and_then(|()| build::write_late(target, &late))
+            .and_then(|()| build::write_late(target, &manifest, &late))
             .and_then(|()| {
-                build::write_artifact(
-                    target,
-                    "manifest.json",
-                    &build::manifest_json(&manifest, &late, &stamp),
-                )
+                self.write_artifact(target, "manifest.json", &build::manifest_json(&manifest, &late, &stamp))
             });
-        written.map_err(|error| self.not_written(&error))?;
+        let summary =
+            || self.write_artifact(target, "graph_summary.json", &build::graph_summary(&manifest, &stamp));
+        written.and_then(|()| summary()).map_err(|error| self.not_written(&error))?;
         let picked = manifest.order().into_iter().filter(|id| selected.contains(id)).collect();
         let compiled = Compiled { project, manifest, warnings: found };
+        // What reads the lake is compiled for this very moment, and what was asked for besides is not in the files.
+        if include.is_empty()
+            && exclude.is_empty()
+            && inline.is_none()
+            && defer.is_none()
+            && late.is_empty()
+            && not_compiled.is_empty()
+        {
+            self.remember(&compiled, began, true).await?;
+        }
         Ok(Studied { compiled, picked, late, not_compiled })
     }
 
     /// `manifest.json` of a compiled project, as it would be written.
     pub fn manifest_json(&self, compiled: &Compiled) -> serde_json::Value {
-        let stamp = self.stamp(&self.world.id(), "list");
+        let stamp = self.stamp(&self.run_id(), "list");
         build::manifest_json(&compiled.manifest, &BTreeMap::new(), &stamp)
     }
 
@@ -202,9 +211,9 @@ impl Lakehouse {
                 |field: &arrow::datatypes::FieldRef| (field.name().clone(), sql_type_name(field.data_type()));
             found.insert(node.id.clone(), (is_view, schema.fields().iter().map(column).collect()));
         }
-        let stamp = self.stamp(&self.world.id(), "generate");
+        let stamp = self.stamp(&self.run_id(), "generate");
         let catalog = build::catalog(&studied.compiled.manifest, &found, &stamp);
-        build::write_artifact(&studied.compiled.project.target_path, "catalog.json", &catalog)
+        self.write_artifact(&studied.compiled.project.target_path, "catalog.json", &catalog)
             .map_err(|error| self.not_written(&error))?;
         Ok(found.len())
     }
@@ -250,9 +259,9 @@ impl Lakehouse {
             }));
             ages.push(age);
         }
-        let stamp = self.stamp(&self.world.id(), "freshness");
+        let stamp = self.stamp(&self.run_id(), "freshness");
         let sources = build::freshness_results(results, &stamp);
-        build::write_artifact(&studied.compiled.project.target_path, "sources.json", &sources)
+        self.write_artifact(&studied.compiled.project.target_path, "sources.json", &sources)
             .map_err(|error| self.not_written(&error))?;
         Ok(ages)
     }

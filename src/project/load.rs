@@ -36,6 +36,8 @@ pub struct LoadOptions {
     pub profiles_dir: Option<PathBuf>,
     /// `--vars`: they win over those of `dbt_project.yml`.
     pub vars: BTreeMap<String, Value>,
+    /// `--target-path`: where artifacts go, relative to the root.
+    pub target_path: Option<PathBuf>,
     /// Environment variables, for `env_var()` and for finding the profile.
     pub env: Arc<BTreeMap<String, String>>,
 }
@@ -59,6 +61,53 @@ pub fn load(options: &LoadOptions, jinja: &dyn YamlJinja) -> (Option<Project>, V
     let mut found = Vec::new();
     let project = Loading::start(options, jinja, &mut found).map(Loading::finish);
     (project, found)
+}
+
+/// What is known of a project before its files are read.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Its name.
+    pub name: String,
+    /// Where models are built.
+    pub target: super::Target,
+    /// Where artifacts go.
+    pub target_path: PathBuf,
+    /// Where packages are installed.
+    pub packages_path: PathBuf,
+}
+
+/// Reads `dbt_project.yml` and the profile, and nothing else.
+///
+/// What is wrong with them is left to [`load`] to tell.
+pub fn outline(options: &LoadOptions, jinja: &dyn YamlJinja) -> Option<Outline> {
+    let mut found = Vec::new();
+    let Loading { settings, project, .. } = Loading::start(options, jinja, &mut found)?;
+    let packages = settings.packages_path.as_deref().unwrap_or("dbt_packages");
+    Some(Outline {
+        name: project.name,
+        target: project.target,
+        target_path: project.target_path,
+        packages_path: options.root.join(packages),
+    })
+}
+
+/// What `dbt_project.yml` says under `flags:` and `log-path:`, of a project in `root`.
+pub fn written_flags(
+    root: &Path,
+    jinja: &dyn YamlJinja,
+    env: &BTreeMap<String, String>,
+) -> (serde_json::Map<String, Value>, Option<String>) {
+    let text = Files::new(root, "").read("dbt_project.yml", &mut Vec::new());
+    let Some(yaml) = text.and_then(|text| Yaml::parse(&text).ok()) else { return Default::default() };
+    let (vars, docs) = (BTreeMap::new(), BTreeMap::new());
+    let scope = RenderScope { vars: &vars, env, target: None, docs: &docs };
+    let rendered = |key: &str| {
+        let mut value = yaml.get(key)?.clone();
+        value.render(jinja, &scope, &[], &mut Vec::new());
+        Some(value)
+    };
+    let flags = rendered("flags").and_then(|flags| flags.to_json().as_object().cloned());
+    (flags.unwrap_or_default(), rendered("log-path").and_then(|path| path.text()))
 }
 
 /// A project on its way in.
@@ -114,7 +163,10 @@ impl<'a> Loading<'a> {
         let project = Project {
             name: settings.name.clone(),
             root: options.root.clone(),
-            target_path: options.root.join(&settings.target_path),
+            target_path: match &options.target_path {
+                Some(path) => options.root.join(path),
+                None => options.root.join(&settings.target_path),
+            },
             packages: BTreeMap::new(),
             dispatch: settings.dispatch.clone(),
             on_run_start: Vec::new(),
@@ -130,6 +182,8 @@ impl<'a> Loading<'a> {
             documents: Vec::new(),
             selectors: Vec::new(),
             docs: BTreeMap::new(),
+            doc_files: BTreeMap::new(),
+            roots: BTreeMap::new(),
             macros: Vec::new(),
             test_trees: Vec::new(),
         };
@@ -144,7 +198,12 @@ impl<'a> Loading<'a> {
         for (settings, files) in std::iter::once(own).chain(packages.iter().map(|p| (&p.settings, &p.files)))
         {
             let blocks = docs.entry(settings.name.clone()).or_default();
-            reading::read_docs(settings, files, blocks, self.found);
+            for (name, file) in reading::read_docs(settings, files, blocks, self.found) {
+                self.project.doc_files.insert((settings.name.clone(), name), file);
+            }
+            self.project
+                .roots
+                .insert(settings.name.clone(), files.shown("").trim_end_matches('/').to_owned());
         }
         self.project.selectors = self.selectors();
         self.one_package(None, &docs);

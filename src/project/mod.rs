@@ -12,6 +12,7 @@
 
 mod config;
 mod data_test;
+mod dependency;
 mod describe;
 mod doc_block;
 mod document;
@@ -21,6 +22,7 @@ mod load;
 mod macro_file;
 mod model;
 mod package;
+mod package_places;
 mod properties;
 mod reading;
 mod seed;
@@ -40,16 +42,19 @@ use serde_json::Value;
 
 pub use config::{Config, Setting, as_flag, canonical, plain, texts};
 pub use data_test::{DataTest, SingularTest};
+pub use dependency::{Dependency, DependencyKind, dependencies, dependencies_in, package_name};
 pub use document::{Document, UnitTest};
 pub use edition::Edition;
-pub use load::{LoadOptions, find_root, load};
+pub use load::{LoadOptions, Outline, find_root, load, outline, written_flags};
 pub use macro_file::MacroFile;
 pub use model::{Analysis, Column, Model};
+pub use package::{PACKAGE_MARK, installed};
+pub use package_places::{PackagePlaces, read_package_places};
 pub use seed::Seed;
 pub use selector::SelectorDefinition;
 pub use settings::Hook;
 pub use snapshot::SnapshotFile;
-pub use source::{LandingOption, Source, SourceLanding};
+pub use source::{LandingOption, Source, SourceLanding, WholeSource};
 pub use target::Target;
 pub use users::{Role, USERS_FILE, User, read_users, with_user};
 pub use yaml::{RenderScope, YamlJinja};
@@ -98,6 +103,10 @@ pub struct Project {
     pub selectors: Vec<SelectorDefinition>,
     /// The docs blocks, by package and name.
     pub docs: BTreeMap<String, BTreeMap<String, String>>,
+    /// The files that they are in, relative to their package.
+    pub doc_files: BTreeMap<(String, String), String>,
+    /// For each package how its folder is written in front of its files; nothing for the project itself.
+    pub roots: BTreeMap<String, String>,
     /// The files of macros and generic tests, by path.
     pub macros: Vec<MacroFile>,
     /// `data_tests:` of the packages and, last, of the project.
@@ -148,6 +157,7 @@ mod tests {
             profile: None,
             profiles_dir: None,
             vars: BTreeMap::from([("a".into(), 7.into())]),
+            target_path: None,
             env: Arc::default(),
         };
         load(&options, &TinyJinja)
@@ -257,7 +267,7 @@ sources:
         ]);
         insta::assert_snapshot!(show_all(&found), @"
         dbt_project.yml:2:24: `materialised` is not a known key of `models:` of dbt_project.yml (did you mean `materialized`?)
-        packages.yml:2:5: the package `dbt_utils` is not installed (copy or clone it to dbt_packages/dbt_utils/; elt downloads nothing)
+        packages.yml:2:5: the package `dbt_utils` is not installed (`elt deps` installs it; without a network, copy it to dbt_packages/dbt_utils/)
         models/x.py:1:1: not supported yet: Python models, as in models/x.py (instead write the model in SQL)
         models/other/orders.sql:1:1: two models are called `orders` (the first is models/marts/orders.sql; rename one of the files)
         models/broken.yml:1:9: models/broken.yml is not valid YAML: unclosed bracket '[' at line 1, column 9

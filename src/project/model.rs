@@ -65,6 +65,10 @@ pub struct Column {
     pub data_type: Option<String>,
     /// Tags, which its tests inherit.
     pub tags: Vec<String>,
+    /// Its `meta`.
+    pub meta: serde_json::Map<String, serde_json::Value>,
+    /// Whether its name is to be quoted, if that is said.
+    pub quote: Option<bool>,
     /// The tests on it.
     pub tests: Vec<DataTest>,
     /// Where it is described.

@@ -1,17 +1,19 @@
 //! Which packages does the project stand on, and where are they?
 //!
-//! Nothing is downloaded. A package is a folder of this machine: one that `packages.yml` names by `local:`,
-//! or one below `dbt_packages/` (as `packages-install-path` says), where it was installed or copied.
-//! A package that is asked for and is in neither place is a mistake that says where it belongs.
+//! A package is a folder of this machine: one that `packages.yml` names by `local:`, or one below
+//! `dbt_packages/` (as `packages-install-path` says), where `elt deps` installed it or somebody copied it.
+//! A package that is asked for and is in neither place is a mistake that says how it gets there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::base::{Diagnostic, Span};
+use serde_json::Value;
 
+use crate::base::Diagnostic;
+
+use super::dependency::{Dependency, DependencyKind, dependencies};
 use super::files::{Files, slashed};
 use super::settings::Settings;
-use super::words::unsupported;
 use super::yaml::{RenderScope, Yaml, YamlJinja};
 
 /// A package on its way in: its settings, and where its files are.
@@ -19,15 +21,6 @@ pub(super) struct Package {
     pub(super) settings: Settings,
     pub(super) root: PathBuf,
     pub(super) files: Files,
-}
-
-/// One entry of `packages.yml` or `dependencies.yml`.
-struct Wanted {
-    /// The name it is likely to have: the last part of its hub name, its address or its folder.
-    name: String,
-    /// Its folder, if it is `local:`.
-    local: Option<PathBuf>,
-    at: Span,
 }
 
 /// What finding packages needs.
@@ -41,13 +34,22 @@ pub(super) struct Finder<'a> {
 
 impl Finder<'_> {
     /// Every package below the project, by name, with what is wrong added to `found`.
+    ///
+    /// Those that are asked for and, of those that elt installed, all: somebody in between asks for them.
     pub(super) fn find(mut self) -> Vec<Package> {
+        let marked = marked(&self.root.join(self.install_path()));
         let mut packages: Vec<Package> = Vec::new();
         let mut seen = BTreeSet::from([self.settings.name.clone()]);
-        let mut open: Vec<Wanted> = self.wanted(self.root, "");
+        let mut open: Vec<Dependency> = self.wanted(self.root, "");
         let mut missing = Vec::new();
         while let Some(wanted) = open.pop() {
-            let folder = wanted.local.clone().or_else(|| self.installed(&wanted.name));
+            let folder = match &wanted.kind {
+                DependencyKind::Local { folder } => Some(folder.clone()),
+                _ => {
+                    let by_mark = marked.iter().find(|(_, mark)| is_mark_of(mark, &wanted));
+                    by_mark.map(|(folder, _)| folder.clone()).or_else(|| self.installed(&wanted.name))
+                }
+            };
             let Some(folder) = folder.filter(|folder| folder.join("dbt_project.yml").is_file()) else {
                 missing.push(wanted);
                 continue;
@@ -56,6 +58,12 @@ impl Finder<'_> {
             if seen.insert(package.settings.name.clone()) {
                 let shown = package.files.shown("");
                 open.extend(self.wanted(&folder, shown.trim_end_matches('/')));
+                packages.push(package);
+            }
+        }
+        for (folder, _) in &marked {
+            let Some(package) = self.read(folder) else { continue };
+            if seen.insert(package.settings.name.clone()) {
                 packages.push(package);
             }
         }
@@ -70,30 +78,9 @@ impl Finder<'_> {
         self.settings.packages_path.clone().unwrap_or_else(|| "dbt_packages".to_owned())
     }
 
-    /// The folder of an installed package, by its folder's name or by the name that it gives itself.
     fn installed(&self, name: &str) -> Option<PathBuf> {
         let places = [self.install_path(), "dbt_modules".to_owned()].map(|place| self.root.join(place));
-        // A repository `dbt-audit-helper` holds the package `audit_helper`.
-        let usual = name.trim_start_matches("dbt-").replace('-', "_");
-        let direct = places.iter().flat_map(|place| [place.join(name), place.join(&usual)]);
-        if let Some(folder) = direct.into_iter().find(|folder| folder.join("dbt_project.yml").is_file()) {
-            return Some(folder);
-        }
-        let mut folders: Vec<PathBuf> = places
-            .iter()
-            .filter_map(|place| std::fs::read_dir(place).ok())
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .collect();
-        folders.sort();
-        folders.into_iter().find(|folder| {
-            let text = std::fs::read_to_string(folder.join("dbt_project.yml")).unwrap_or_default();
-            let named = text.lines().find_map(|line| line.strip_prefix("name:"));
-            named.is_some_and(|named| {
-                let named = named.trim().trim_matches(['"', '\'']);
-                named == name || named == usual
-            })
-        })
+        installed(&places, name)
     }
 
     fn read(&mut self, folder: &Path) -> Option<Package> {
@@ -109,56 +96,85 @@ impl Finder<'_> {
         Some(Package { settings, root: folder.to_path_buf(), files })
     }
 
-    fn wanted(&mut self, folder: &Path, shown: &str) -> Vec<Wanted> {
-        let files = Files::new(folder, shown);
-        let mut all = Vec::new();
-        for name in ["packages.yml", "dependencies.yml"] {
-            let Some(text) = files.read(name, self.found) else { continue };
-            match Yaml::parse(&text) {
-                Ok(mut yaml) => {
-                    yaml.render(self.jinja, &self.scope, &[], self.found);
-                    all.extend(self.entries(&yaml, folder));
-                }
-                Err(diagnostic) => self.found.push(diagnostic),
-            }
-        }
-        all
-    }
-
-    fn entries(&mut self, yaml: &Yaml, folder: &Path) -> Vec<Wanted> {
-        for project in yaml.get("projects").map(Yaml::items).unwrap_or_default() {
-            self.found.push(unsupported(
-                "another project as a dependency",
-                "references across projects need dbt's platform; instead install it as a package, or read its tables as sources",
-                &project.at,
-            ));
-        }
-        let items = yaml.get("packages").map(Yaml::items).unwrap_or_default().iter();
-        let read = |item: &Yaml| {
-            let key = ["local", "package", "git", "tarball", "private"]
-                .into_iter()
-                .find_map(|key| Some((key, item.get(key)?.text()?)));
-            let (key, text) = key?;
-            let bare = text.trim_end_matches('/').trim_end_matches(".git");
-            let name = item.get("name").and_then(Yaml::text);
-            let name = name.unwrap_or_else(|| bare.rsplit(['/', ':']).next().unwrap_or(bare).to_owned());
-            let local = (key == "local").then(|| folder.join(&text));
-            Some(Wanted { name, local, at: item.at.clone() })
-        };
-        items.filter_map(read).collect()
+    fn wanted(&mut self, folder: &Path, shown: &str) -> Vec<Dependency> {
+        dependencies(folder, shown, self.jinja, &self.scope, self.found)
     }
 }
 
-fn not_installed(wanted: &Wanted, install_path: &str) -> Diagnostic {
+/// The file in the folder of an installed package that says what it is: its entry of the lock file, as JSON.
+pub const PACKAGE_MARK: &str = ".elt-package.json";
+
+/// The folders that elt installed, each with what its mark says.
+fn marked(place: &Path) -> Vec<(PathBuf, Value)> {
+    let entries = std::fs::read_dir(place).ok().into_iter().flatten().flatten();
+    let read = |folder: PathBuf| {
+        let mark = serde_json::from_slice(&std::fs::read(folder.join(PACKAGE_MARK)).ok()?).ok()?;
+        Some((folder, mark))
+    };
+    let mut all: Vec<(PathBuf, Value)> = entries.filter_map(|entry| read(entry.path())).collect();
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    all
+}
+
+/// Whether a mark is that of a package that is asked for.
+fn is_mark_of(mark: &Value, wanted: &Dependency) -> bool {
+    let same = |key: &str| {
+        let bare = |of: &Value| {
+            let text = of.get(key).and_then(Value::as_str).unwrap_or_default();
+            text.trim_end_matches('/').trim_end_matches(".git").to_owned()
+        };
+        bare(mark) == bare(&wanted.written)
+    };
+    match &wanted.kind {
+        DependencyKind::Hub { .. } => mark.get("package").is_some() && same("package"),
+        DependencyKind::Git { .. } => mark.get("git").is_some() && same("git") && same("subdirectory"),
+        DependencyKind::Tarball { .. } => mark.get("tarball").is_some() && same("tarball"),
+        DependencyKind::Local { .. } => false,
+    }
+}
+
+/// The folder of an installed package below one of `places`, by its folder's name or by the name that it gives itself.
+pub fn installed(places: &[PathBuf], name: &str) -> Option<PathBuf> {
+    // A name may be the last part of an address that somebody wrote; it is no path.
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+        return None;
+    }
+    // A repository `dbt-audit-helper` holds the package `audit_helper`.
+    let usual = name.trim_start_matches("dbt-").replace('-', "_");
+    let direct = places.iter().flat_map(|place| [place.join(name), place.join(&usual)]);
+    if let Some(folder) = direct.into_iter().find(|folder| folder.join("dbt_project.yml").is_file()) {
+        return Some(folder);
+    }
+    let is_hidden =
+        |folder: &PathBuf| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    let mut folders: Vec<PathBuf> = places
+        .iter()
+        .filter_map(|place| std::fs::read_dir(place).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|folder| !is_hidden(folder))
+        .collect();
+    folders.sort();
+    folders.into_iter().find(|folder| {
+        let text = std::fs::read_to_string(folder.join("dbt_project.yml")).unwrap_or_default();
+        let named = text.lines().find_map(|line| line.strip_prefix("name:"));
+        named.is_some_and(|named| {
+            let named = named.trim().trim_matches(['"', '\'']);
+            named == name || named == usual
+        })
+    })
+}
+
+fn not_installed(wanted: &Dependency, install_path: &str) -> Diagnostic {
     let name = &wanted.name;
-    match &wanted.local {
-        Some(folder) => {
+    match &wanted.kind {
+        DependencyKind::Local { folder } => {
             Diagnostic::error("elt::package_not_found", format!("there is no package in {}", slashed(folder)))
                 .at(&wanted.at, "no dbt_project.yml there")
                 .help("a local package is a folder with a dbt_project.yml, relative to this file")
         }
-        None => Diagnostic::error("elt::package_not_found", format!("the package `{name}` is not installed"))
+        _ => Diagnostic::error("elt::package_not_found", format!("the package `{name}` is not installed"))
             .at(&wanted.at, format!("not in {install_path}/"))
-            .help(format!("copy or clone it to {install_path}/{name}/; elt downloads nothing")),
+            .help(format!("`elt deps` installs it; without a network, copy it to {install_path}/{name}/")),
     }
 }

@@ -3,6 +3,10 @@
 //! [`read`] takes one rendered file apart. Sources come out whole; what is said of a model or of a
 //! singular test is kept as a description that `load` hangs on the thing itself.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use crate::base::{Diagnostic, Span, TableName, parse_data_type};
 
 use super::config::{Config, ConfigTree, plain};
@@ -11,7 +15,7 @@ use super::document::{Document, KINDS, UnitTest, fixtures};
 use super::edition::{DescribedEdition, EditionColumns, Editions};
 use super::model::Column;
 use super::settings::is_disabled;
-use super::source::{Source, SourceLanding};
+use super::source::{Source, SourceLanding, WholeSource};
 use super::words::{self, Words};
 use super::yaml::{RenderScope, Yaml, YamlJinja, YamlNode};
 
@@ -288,8 +292,12 @@ impl Reader<'_> {
                 self.found.push(twice("column", &name, &at, &twin.at));
                 continue;
             }
-            let tags = entry.get("tags").map(Yaml::items).unwrap_or_default();
+            let config = entry.get("config");
+            let tags = entry.get("tags").or_else(|| config?.get("tags")).map(Yaml::items).unwrap_or_default();
+            let meta = entry.get("meta").or_else(|| config?.get("meta")).map(Yaml::to_json);
             columns.push(Column {
+                meta: meta.and_then(|meta| meta.as_object().cloned()).unwrap_or_default(),
+                quote: entry.get("quote").and_then(Yaml::text).map(|quote| quote == "true"),
                 description: self.description(entry),
                 data_type: self.data_type(entry),
                 tags: tags.iter().filter_map(Yaml::text).collect(),
@@ -328,13 +336,26 @@ impl Reader<'_> {
             );
         }
         let schema = item.get("schema").and_then(Yaml::text).or_else(|| whole.text("schema"));
+        let about = Arc::new(WholeSource {
+            description: self.description(item),
+            loader: item.get("loader").and_then(Yaml::text).unwrap_or_default(),
+            meta: whole.meta().cloned().map(Value::from).unwrap_or_else(|| Value::Object(Default::default())),
+            schema: schema.clone(),
+        });
         let schema = schema.unwrap_or_else(|| source.clone());
         for table in list(item, "tables") {
-            sources.extend(self.source_table(table, &source, &schema, &whole));
+            sources.extend(self.source_table(table, &source, &schema, &whole, &about));
         }
     }
 
-    fn source_table(&mut self, item: &Yaml, source: &str, schema: &str, whole: &Config) -> Option<Source> {
+    fn source_table(
+        &mut self,
+        item: &Yaml,
+        source: &str,
+        schema: &str,
+        whole: &Config,
+        about: &Arc<WholeSource>,
+    ) -> Option<Source> {
         let (table, at) = self.name(item, "a source's table")?;
         self.judge(item, words::SOURCE_TABLE, "a source's table");
         let fqn: Vec<String> =
@@ -373,6 +394,7 @@ impl Reader<'_> {
             config,
             fqn,
             at,
+            whole: Arc::clone(about),
         })
     }
 }

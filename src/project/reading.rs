@@ -34,19 +34,24 @@ pub(super) struct Reading<'a> {
     pub(super) found: &'a mut Vec<Diagnostic>,
 }
 
-/// Adds the docs blocks of a package to `docs`.
+/// Adds the docs blocks of a package to `docs`, and says the file of each.
 pub(super) fn read_docs(
     own: &Settings,
     files: &Files,
     docs: &mut BTreeMap<String, String>,
     found: &mut Vec<Diagnostic>,
-) {
+) -> Vec<(String, String)> {
+    let mut places = Vec::new();
     let folders = if own.paths.docs.is_empty() { own.paths.all() } else { own.paths.docs.clone() };
     for file in files.list(&folders, &["md"]) {
         if let Some(text) = files.read(&file.path, found) {
-            doc_block::read_blocks(&text.text, docs);
+            let mut own = BTreeMap::new();
+            doc_block::read_blocks(&text.text, &mut own);
+            places.extend(own.keys().map(|name| (name.clone(), file.path.clone())));
+            docs.extend(own);
         }
     }
+    places
 }
 
 impl Reading<'_> {

@@ -38,6 +38,21 @@ pub struct Source {
     pub tests: Vec<DataTest>,
     /// Where it is described.
     pub at: Span,
+    /// What is said of the whole source, and only shown.
+    pub whole: Arc<WholeSource>,
+}
+
+/// What is said of a whole source, and only shown.
+#[derive(Clone, Debug, Default)]
+pub struct WholeSource {
+    /// What it is, in words.
+    pub description: String,
+    /// What loads it.
+    pub loader: String,
+    /// Its `meta`.
+    pub meta: Value,
+    /// Its schema, as it is written.
+    pub schema: Option<String>,
 }
 
 /// How the files of a source are found and read. Types come from the source's columns.

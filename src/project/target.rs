@@ -107,6 +107,17 @@ pub(super) fn find(
         found.extend(missing_profile(wanted, &yaml, &shown));
         return default;
     };
+    for entry in profile.entries().iter().filter(|entry| !PROFILE_KEYS.contains(&entry.key.as_str())) {
+        found.push(
+            Diagnostic::warning(
+                "elt::unknown_key",
+                format!("`{}` is not a known key of a profile", entry.key),
+            )
+            .at(&entry.key_at, "not known here")
+            .help("a profile has `target:` and `outputs:`")
+            .maybe_help(did_you_mean(&entry.key, PROFILE_KEYS)),
+        );
+    }
     // Only the chosen output is rendered: the others may ask for variables that are not set here.
     if let Some(chosen) = entry_mut(&mut profile, "target") {
         chosen.render(jinja, scope, &[], found);
@@ -138,8 +149,14 @@ fn entry_mut<'a>(yaml: &'a mut Yaml, key: &str) -> Option<&'a mut Yaml> {
     }
 }
 
+/// What may stand in a profile.
+const PROFILE_KEYS: [&str; 3] = ["target", "outputs", "config"];
+
 /// Engines whose SQL is near enough to DataFusion's that their projects run as they are.
 const NEAR: [&str; 2] = ["duckdb", "postgres"];
+
+/// Those and others whose macros may stand in where the profile says so.
+const DIALECTS: [&str; 3] = ["duckdb", "postgres", "spark"];
 
 fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Diagnostic>) -> Target {
     let text = |key: &str| output.get(key).and_then(Yaml::text);
@@ -170,12 +187,13 @@ fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Dia
     }
     judge_output(output, found);
     let dialect = text("dialect").unwrap_or_else(|| default.dialect.clone());
-    if !NEAR.contains(&dialect.as_str()) {
+    if !DIALECTS.contains(&dialect.as_str()) {
         let at = output.get("dialect").map_or(&output.at, |dialect| &dialect.at);
         found.push(
             Diagnostic::error("elt::profile", format!("`{dialect}` is no dialect that elt can stand in for"))
                 .at(at, "not known")
-                .help(format!("use one of: {}", NEAR.join(", "))),
+                .help(format!("use one of: {}", DIALECTS.join(", ")))
+                .maybe_help(did_you_mean(&dialect, DIALECTS)),
         );
     }
     let engine = if output.get("dialect").is_some() { dialect.clone() } else { engine };

@@ -54,8 +54,10 @@ pub fn read_users(source: &SourceText) -> Result<Vec<User>, Diagnostic> {
     let yaml = Yaml::parse(source)?;
     let mut users = Vec::new();
     for entry in yaml.entries() {
-        if entry.key != "users" {
-            return Err(unknown(&entry.key, &entry.key_at, &["users"]));
+        match entry.key.as_str() {
+            "users" => {}
+            "packages" => continue,
+            _ => return Err(unknown(&entry.key, &entry.key_at, &["users", "packages"])),
         }
         for entry in entry.value.entries() {
             users.push(user(entry)?);

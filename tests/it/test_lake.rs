@@ -78,6 +78,11 @@ impl TestLake {
         lake
     }
 
+    /// Sets a variable of the environment.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        Arc::make_mut(&mut self.world.env).insert(name.to_owned(), value.to_owned());
+    }
+
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use crate::base::{Diagnostic, Error, Result};
-use crate::lakehouse::{Defer, Earlier, Indirect, Selector};
+use crate::cli::ui::Ui;
+use crate::lakehouse::{Defer, Earlier, Indirect, Lakehouse, Selector};
 
 /// Which nodes of the project.
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -20,8 +21,8 @@ pub(in crate::cli) struct Selection {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["select", "exclude"])]
     selector: Option<String>,
     /// Which tests a selected node brings: eager (all that read it), cautious, buildable or empty [default: eager]
-    #[arg(long, value_name = "WHICH", env = "DBT_INDIRECT_SELECTION", hide_env = true)]
-    indirect_selection: Option<Indirect>,
+    #[arg(long, value_name = "WHICH")]
+    pub(in crate::cli) indirect_selection: Option<Indirect>,
     /// Folder with the manifest.json or run_results.json that `state:` and `result:` compare with
     #[arg(long, value_name = "DIR", env = "DBT_STATE", hide_env = true)]
     state: Option<PathBuf>,
@@ -66,6 +67,18 @@ impl Selection {
             ));
         }
         Ok(earlier)
+    }
+
+    /// Says so if the state to compare with is where artifacts go: the next run overwrites it.
+    pub(in crate::cli) fn warn_of_state(&self, lakehouse: &Lakehouse, ui: &Ui) {
+        let Some(folder) = self.state.as_ref().filter(|folder| lakehouse.is_target_path(folder)) else {
+            return;
+        };
+        let what = format!("The state and target directories are the same: '{}'", folder.display());
+        ui.diagnostic(
+            &Diagnostic::warning("elt::state", what)
+                .help("what is written there is what is compared with next; copy the artifacts of the run to compare with to another folder"),
+        );
     }
 
     pub(in crate::cli) fn exclude(&self) -> Result<Vec<Selector>> {
@@ -118,36 +131,4 @@ impl Deferral {
             )),
         }
     }
-}
-
-/// Flags of dbt that schedulers and scripts pass by habit, and that ask for what elt does anyway or has no use for:
-/// there is no cache to skip, no file of a parse to reuse, nothing that is sent home.
-#[derive(Clone, Debug, Default, ClapArgs)]
-#[group(skip)]
-pub(in crate::cli) struct Habits {
-    #[arg(long, global = true, hide = true, overrides_with = "no_partial_parse")]
-    partial_parse: bool,
-    #[arg(long, global = true, hide = true)]
-    no_partial_parse: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_static_parser")]
-    static_parser: bool,
-    #[arg(long, global = true, hide = true)]
-    no_static_parser: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_populate_cache")]
-    populate_cache: bool,
-    #[arg(long, global = true, hide = true)]
-    no_populate_cache: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_cache_selected_only")]
-    cache_selected_only: bool,
-    #[arg(long, global = true, hide = true)]
-    no_cache_selected_only: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_send_anonymous_usage_stats")]
-    send_anonymous_usage_stats: bool,
-    #[arg(long, global = true, hide = true)]
-    no_send_anonymous_usage_stats: bool,
-    /// Do not colour what is said
-    #[arg(long, global = true, help_heading = "Place")]
-    pub(in crate::cli) no_use_colors: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_use_colors")]
-    use_colors: bool,
 }

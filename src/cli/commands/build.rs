@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::plan::nothing_to_build;
 use super::print_json;
-use crate::base::{Ending, Result, World, grouped};
+use crate::base::{Diagnostic, Ending, Result, World, grouped};
 use crate::cli::args::{BuildArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
@@ -24,6 +24,7 @@ pub(crate) async fn run(
     ui: &Ui,
 ) -> Result<ExitCode> {
     let is_retry = purpose.is_none();
+    let selection = args.selection.clone();
     let defer = args.deferral.read(&args.selection)?;
     let request = BuildRequest {
         defer,
@@ -40,13 +41,14 @@ pub(crate) async fn run(
         store_failures: args.store_failures,
         empty: args.empty,
         sample: args.sample,
-        fail_fast: args.fail_fast,
+        fail_fast: place.settled.fail_fast,
         batches: Default::default(),
         event_time: (args.event_time_start, args.event_time_end),
         publish: PublishMode::All,
         threads: args.threads,
     };
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
+    selection.warn_of_state(&lakehouse, ui);
     let mut request = if is_retry { again(&lakehouse, request)? } else { request };
     request.publish = args.publish.unwrap_or_else(|| usual(request.purpose));
     let built = or_interrupted(Box::pin(lakehouse.build(&request, ui)), ui).await?;
@@ -62,7 +64,19 @@ pub(crate) async fn run(
     {
         failure(step, ui).await;
     }
+    let stats = ui.log().summary(built.took, built.is_well());
+    if built.is_nothing() && built.up_to_date.is_empty() {
+        let text = "Nothing to do. Try checking your model configs and model specification args";
+        let told = Diagnostic::warning("elt::nothing_to_do", text);
+        if lakehouse.is_mistake("elt::nothing_to_do") {
+            return Err(told.as_error().into());
+        }
+        ui.diagnostic(&told);
+    }
     summary(&built, ui);
+    if !built.steps.is_empty() {
+        ui.line(&stats);
+    }
     Ok(if built.is_well() { ExitCode::SUCCESS } else { ExitCode::from(exit_code(&built)) })
 }
 
@@ -101,10 +115,10 @@ async fn failure(step: &StepReport, ui: &Ui) {
     match &step.verdict {
         Verdict::Broken(error) | Verdict::Partly(_, error) => ui.diagnostic(&**error),
         Verdict::Failed(sample) => {
-            ui.line("");
+            ui.bad_line("");
             let head = format!("FAILED  {}  {}", step.name, sample.count_words());
-            ui.line(&format!("{}  {}", ui.paint(&head, Ending::Failed), step.place));
-            ui.line(&rows(sample).await);
+            ui.bad_line(&format!("{}  {}", ui.paint(&head, Ending::Failed), step.place));
+            ui.bad_line(&rows(sample).await);
         }
         _ => {}
     }

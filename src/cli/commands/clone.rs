@@ -12,6 +12,7 @@ use crate::lakehouse::{CloneRequest, Lakehouse};
 /// Brings the tables of another state over, and says what became of each.
 pub(crate) async fn run(args: CloneArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
+    args.selection.warn_of_state(&lakehouse, ui);
     let request = CloneRequest {
         select: args.selection.include()?,
         exclude: args.selection.exclude()?,

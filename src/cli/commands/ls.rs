@@ -1,5 +1,6 @@
 //! `elt ls`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -8,71 +9,92 @@ use super::{columns, print_json, print_text};
 use crate::base::{Result, World};
 use crate::cli::args::{ListOutput, LsArgs, Place, ReportFormat};
 use crate::cli::ui::Ui;
-use crate::lakehouse::{Lakehouse, Node, NodeKind};
+use crate::lakehouse::{Compiled, Lakehouse, Listed, listed};
 
 pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
-    let earlier = args.selection.earlier()?;
-    let (compiled, mut selected) = lakehouse.select(&include, &exclude, &earlier).await?;
-    let (only, never) = (&args.selection.resource_types, &args.selection.exclude_resource_types);
-    let documents = &compiled.manifest.documents;
-    let is_kind = |list: &[String], word: &str| list.iter().any(|kind| kind == word || kind == "all");
-    selected.retain(|id| {
-        let document = || documents.iter().find(|document| document.id == *id).map(|document| document.kind);
-        let word = compiled.manifest.nodes.get(id).map(Node::resource_type).or_else(document);
-        let word = word.unwrap_or_default();
-        word != "group" && (only.is_empty() || is_kind(only, word)) && !is_kind(never, word)
-    });
-    compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
-    if let Some(output) = args.output {
-        let manifest = lakehouse.manifest_json(&compiled);
-        let lines = selected.iter().filter_map(|id| line(&manifest, id.as_str(), output, &args.output_keys));
-        let mut lines: Vec<String> = lines.collect();
-        lines.sort();
-        return match lines.is_empty() {
-            true => {
-                ui.line("no nodes are selected");
-                Ok(ExitCode::SUCCESS)
+    args.selection.warn_of_state(&lakehouse, ui);
+    let wants_all = args.output == Some(ListOutput::Json) || args.format == ReportFormat::Json;
+    if include.is_empty() && exclude.is_empty() && !wants_all {
+        let (list, warnings) = match lakehouse.before(false).await? {
+            Some(before) => (before.listed.clone(), before.warnings()),
+            None => {
+                let compiled = lakehouse.list().await?;
+                (listed(&compiled), compiled.warnings)
             }
-            false => print_text(&lines.join("\n")).map(|()| ExitCode::SUCCESS),
         };
+        warnings.iter().for_each(|warning| ui.diagnostic(warning));
+        return tell(&args, &list, ui);
     }
-    let order = compiled.manifest.order();
-    let nodes: Vec<&Node> =
-        order.iter().filter(|id| selected.contains(id)).map(|id| compiled.manifest.node(id)).collect();
+    let earlier = args.selection.earlier()?;
+    let (compiled, selected) = lakehouse.select(&include, &exclude, &earlier).await?;
+    compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    let selected: BTreeSet<&str> = selected.iter().map(|id| id.as_str()).collect();
+    let list = listed(&compiled).into_iter().filter(|one| selected.contains(one.unique_id.as_str()));
+    let list: Vec<Listed> = list.filter(|one| is_asked_for(&args, &one.resource_type)).collect();
+    if args.output == Some(ListOutput::Json) {
+        let manifest = lakehouse.manifest_json(&compiled);
+        let lines = list.iter().filter_map(|one| line(&manifest, &one.unique_id, &args.output_keys));
+        return print_lines(lines.collect(), ui);
+    }
     if args.format == ReportFormat::Json {
-        let list = nodes.iter().map(|node| {
-            json!({
-                "unique_id": node.id.to_string(),
-                "name": node.name,
-                "resource_type": node.resource_type(),
-                "materialized": materialized(node),
-                "relation": node.relation,
-                "path": node.path,
-                "description": node.description,
-                "tags": node.tags,
-                "depends_on": compiled.manifest.parents(&node.id).iter().map(ToString::to_string).collect::<Vec<_>>(),
-            })
-        });
-        print_json(&list.collect())?;
+        print_json(&as_json(&compiled, &list))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<[String; 4]> = nodes
-        .iter()
-        .map(|node| {
-            let relation = node.relation.as_ref().map(ToString::to_string).unwrap_or_default();
-            let name = if relation.is_empty() { node.name.clone() } else { relation };
-            [node.resource_type().to_owned(), name, materialized(node).to_owned(), node.path.clone()]
+    tell(&args, &list, ui)
+}
+
+/// Whether nodes of this kind are to be listed.
+fn is_asked_for(args: &LsArgs, kind: &str) -> bool {
+    let (only, never) = (&args.selection.resource_types, &args.selection.exclude_resource_types);
+    let is_in = |list: &[String]| list.iter().any(|one| one == kind || one == "all");
+    (only.is_empty() || is_in(only)) && !is_in(never)
+}
+
+/// Lists nodes for people, or one line a node as dbt does.
+fn tell(args: &LsArgs, list: &[Listed], ui: &Ui) -> Result<ExitCode> {
+    let asked = list.iter().filter(|one| is_asked_for(args, &one.resource_type));
+    if let Some(output) = args.output {
+        let line = |one: &Listed| match output {
+            ListOutput::Path => one.path.clone(),
+            ListOutput::Name => one.name.clone(),
+            ListOutput::Selector | ListOutput::Json => one.selector.clone(),
+        };
+        return print_lines(asked.map(line).collect(), ui);
+    }
+    let rows: Vec<[String; 4]> = asked
+        .map(|one| {
+            let name = one.relation.clone().unwrap_or_else(|| one.name.clone());
+            [one.resource_type.clone(), name, one.materialized.clone(), one.path.clone()]
         })
         .collect();
-    let listed = documents.iter().filter(|document| selected.contains(&document.id));
-    let of_documents = listed.map(|document| {
-        [document.kind.to_owned(), document.name.clone(), String::new(), document.path.clone()]
-    });
-    let rows: Vec<_> = rows.into_iter().chain(of_documents).collect();
     print_text(&columns(["type", "name", "materialized", "path"], &rows))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_lines(mut lines: Vec<String>, ui: &Ui) -> Result<ExitCode> {
+    lines.sort();
+    match lines.is_empty() {
+        true => ui.line("no nodes are selected"),
+        false => print_text(&lines.join("\n"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(compiled: &Compiled, list: &[Listed]) -> Value {
+    let nodes: BTreeMap<&str, _> =
+        compiled.manifest.nodes.values().map(|node| (node.id.as_str(), node)).collect();
+    let known = list.iter().filter_map(|one| Some((one, nodes.get(one.unique_id.as_str())?)));
+    let entry = |(one, node): (&Listed, &&crate::lakehouse::Node)| {
+        let parents = compiled.manifest.parents(&node.id).iter().map(ToString::to_string);
+        json!({
+            "unique_id": one.unique_id, "name": node.name, "resource_type": one.resource_type,
+            "materialized": one.materialized, "relation": node.relation, "path": node.path,
+            "description": node.description, "tags": node.tags, "depends_on": parents.collect::<Vec<_>>(),
+        })
+    };
+    known.map(entry).collect()
 }
 
 /// The keys of a node that dbt tells if nobody says which.
@@ -89,50 +111,13 @@ const KEYS: [&str; 10] = [
     "unique_id",
 ];
 
-/// What `--output` writes of a node, from what the manifest has of it.
-fn line(manifest: &Value, id: &str, output: ListOutput, keys: &[String]) -> Option<String> {
+/// What `--output json` writes of a node, from what the manifest has of it.
+fn line(manifest: &Value, id: &str, keys: &[String]) -> Option<String> {
     const LISTS: [&str; 7] =
         ["nodes", "sources", "unit_tests", "exposures", "metrics", "semantic_models", "saved_queries"];
     let entry = LISTS.iter().find_map(|list| manifest.get(list)?.get(id))?;
-    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-    let kind = text("resource_type");
-    Some(match output {
-        ListOutput::Path => text("original_file_path").to_owned(),
-        ListOutput::Name => match (kind, entry.get("version").filter(|version| !version.is_null())) {
-            ("source", _) => format!("{}.{}", text("source_name"), text("name")),
-            (_, Some(version)) => format!("{}.v{}", text("name"), version.to_string().trim_matches('"')),
-            _ => text("name").to_owned(),
-        },
-        ListOutput::Selector => match kind {
-            "source" => format!("source:{}.{}.{}", text("package_name"), text("source_name"), text("name")),
-            "exposure" | "metric" | "semantic_model" | "saved_query" => {
-                format!("{kind}:{}.{}", text("package_name"), text("name"))
-            }
-            "unit_test" => format!("unit_test:{}.{}", text("package_name"), text("name")),
-            _ => {
-                let fqn = entry.get("fqn").and_then(Value::as_array).into_iter().flatten();
-                fqn.filter_map(Value::as_str).collect::<Vec<_>>().join(".")
-            }
-        },
-        ListOutput::Json => {
-            let asked: Vec<&str> = keys.iter().flat_map(|key| key.split([',', ' '])).collect();
-            let keys = if asked.is_empty() { KEYS.to_vec() } else { asked };
-            let known = keys.into_iter().filter_map(|key| Some((key.to_owned(), entry.get(key)?.clone())));
-            Value::Object(known.collect()).to_string()
-        }
-    })
-}
-
-fn materialized(node: &Node) -> &'static str {
-    use crate::lakehouse::Materialization as M;
-    match (&node.kind, node.materialization()) {
-        (_, Some(M::View)) => "view",
-        (_, Some(M::Table)) => "table",
-        (_, Some(M::Incremental { .. })) => "incremental",
-        (_, Some(M::Ephemeral)) => "ephemeral",
-        (NodeKind::Source(source), None) if source.landing.is_some() => "landed",
-        (NodeKind::Seed(_), _) => "seed",
-        (NodeKind::Snapshot(_), _) => "snapshot",
-        _ => "",
-    }
+    let asked: Vec<&str> = keys.iter().flat_map(|key| key.split([',', ' '])).collect();
+    let keys = if asked.is_empty() { KEYS.to_vec() } else { asked };
+    let known = keys.into_iter().filter_map(|key| Some((key.to_owned(), entry.get(key)?.clone())));
+    Some(Value::Object(known.collect()).to_string())
 }

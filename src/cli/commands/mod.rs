@@ -3,6 +3,7 @@
 pub(super) mod build;
 pub(super) mod clean;
 pub(super) mod clone;
+pub(super) mod deps;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod land;

@@ -1,10 +1,10 @@
-//! `elt compile`, `elt show`, `elt docs generate`, `elt source freshness`, `elt deps`, `elt debug`
+//! `elt compile`, `elt show`, `elt docs generate`, `elt source freshness`, `elt debug`
 
 use std::process::ExitCode;
 
 use super::{columns, print_text};
 use crate::base::{Result, World};
-use crate::cli::args::{CompileArgs, Place, ShowArgs};
+use crate::cli::args::{CompileArgs, DebugArgs, Place, ShowArgs};
 use crate::cli::ui::Ui;
 use crate::lakehouse::{Earlier, Lakehouse, NodeKind};
 use crate::repl::{ShowOptions, show as show_rows, terminal_width};
@@ -14,6 +14,13 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
     let (earlier, defer) = (args.selection.earlier()?, args.deferral.read(&args.selection)?);
+    args.selection.warn_of_state(&lakehouse, ui);
+    let is_whole = include.is_empty() && exclude.is_empty() && args.inline.is_none() && defer.is_none();
+    if is_whole && let Some(before) = lakehouse.before(true).await? {
+        before.warnings().iter().for_each(|warning| ui.diagnostic(warning));
+        written(before.nodes, &before.target, ui);
+        return Ok(ExitCode::SUCCESS);
+    }
     let studied =
         Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
             .await?;
@@ -27,10 +34,12 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
             print_text(node.sql.trim())?;
         }
     }
-    let nodes = studied.compiled.manifest.nodes.len();
-    let target = studied.compiled.project.target_path.display();
-    ui.line(&format!("{nodes} nodes compiled; manifest.json and compiled/ are in {target}"));
+    written(studied.compiled.manifest.nodes.len(), &studied.compiled.project.target_path, ui);
     Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn written(nodes: usize, target: &std::path::Path, ui: &Ui) {
+    ui.line(&format!("{nodes} nodes compiled; manifest.json and compiled/ are in {}", target.display()));
 }
 
 /// Shows the first rows of what was asked for.
@@ -101,20 +110,27 @@ pub(crate) async fn freshness(args: CompileArgs, place: &Place, world: World, ui
     Ok(if is_bad { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-/// Checks that packages are there. Nothing is downloaded.
-pub(crate) async fn deps(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
-    let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let packages = lakehouse.packages()?;
-    match packages.is_empty() {
-        true => ui.line("the project stands on no packages"),
-        false => ui.line(&format!("all packages are there: {}", packages.join(", "))),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Says what elt would work with.
-pub(crate) async fn debug(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
-    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+    let options = place.options()?;
+    if args.config_dir {
+        let folder = options.profiles_dir.clone().unwrap_or_else(|| options.folder.clone());
+        print_text(&format!(
+            "profiles.yml is looked for in {}, then in the project, then in ~/.dbt",
+            folder.display()
+        ))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lakehouse = Lakehouse::open(&options, world)?;
+    if args.connection {
+        let releases = lakehouse.releases(1).await?;
+        let newest = releases.first().map_or("it has no release yet".to_owned(), |one| {
+            format!("its newest release is {}", one.number)
+        });
+        ui.line(&format!("the lake can be read: {newest}"));
+        ui.line("all checks passed");
+        return Ok(ExitCode::SUCCESS);
+    }
     let studied = Box::pin(lakehouse.study(&[], &[], &Earlier::default(), None, None)).await?;
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     let (project, releases) = (&studied.compiled.project, lakehouse.releases(1).await?);

@@ -178,6 +178,12 @@ impl MacroValue {
             return Ok(value);
         }
         self.scope.called(&self.block);
+        let done = self.run_inside(state, args);
+        self.scope.left();
+        done
+    }
+
+    fn run_inside(&self, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         let mut arguments = Arguments::sort(&self.block.parameters, args, state)?;
         let root = Root {
             scope: self.scope.clone(),

@@ -12,6 +12,7 @@ mod agate;
 mod answers;
 mod blocks;
 mod call;
+mod calls;
 mod column;
 mod convert;
 mod filters;
@@ -171,6 +172,11 @@ impl Jinja {
         }
     }
 
+    /// Whether a package has a macro of this name.
+    pub(super) fn has_macro(&self, package: &str, name: &str) -> bool {
+        self.macros.of(package, name).is_some()
+    }
+
     fn macro_of(&self, package: Option<&str>, name: &str) -> Option<&Arc<MacroBlock>> {
         match package {
             Some(package) => self.macros.of(package, name),
@@ -189,6 +195,11 @@ impl Jinja {
             let id = format!("macro.{}.{}", block.package, block.name);
             (id, block.package.as_str(), block.name.as_str(), &block.source, block.written.as_str())
         })
+    }
+
+    /// The ids of the macros that the text of a macro of `package` calls, as far as that can be seen.
+    pub(super) fn calls_of(&self, package: &str, text: &str) -> std::collections::BTreeSet<String> {
+        calls::calls_of(&self.macros, package, text)
     }
 
     /// Lets templates see the graph.

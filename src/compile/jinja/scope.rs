@@ -101,6 +101,10 @@ pub(crate) struct Recorded {
     pub(crate) messages: Vec<String>,
     /// The macros that were called, as `macro.package.name`.
     pub(crate) macros: BTreeSet<String>,
+    /// Those of them that the template itself called, and no other macro.
+    pub(crate) called: BTreeSet<String>,
+    /// How many macros deep the rendering is.
+    depth: usize,
     /// What `statement` and `run_query` brought, by name.
     pub(crate) results: BTreeMap<String, Value>,
     /// Whether a hook takes the node away that it belongs to.
@@ -173,10 +177,21 @@ impl Scope {
         Some(values::from_json(value))
     }
 
-    /// Writes down that a macro was called.
+    /// Writes down that a macro was called; until [`left`](Self::left), its own calls are not the template's.
     pub(super) fn called(&self, block: &MacroBlock) {
         let id = format!("macro.{}.{}", block.package, block.name);
-        self.recorded().macros.insert(id);
+        let mut recorded = self.recorded();
+        if recorded.depth == 0 {
+            recorded.called.insert(id.clone());
+        }
+        recorded.macros.insert(id);
+        recorded.depth += 1;
+    }
+
+    /// Writes down that a macro is over.
+    pub(super) fn left(&self) {
+        let mut recorded = self.recorded();
+        recorded.depth = recorded.depth.saturating_sub(1);
     }
 
     /// The vars that the node's package sees.

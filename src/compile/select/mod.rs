@@ -153,6 +153,25 @@ impl Rule {
         }
     }
 
+    /// What there is to say of terms that mean nothing.
+    fn unmatched(&self, manifest: &Manifest, earlier: &Earlier, found: &mut Vec<Diagnostic>) {
+        match self {
+            Self::Term(term, _) => found.extend(term.unmatched(manifest, earlier)),
+            Self::Named(name) => {
+                if let Ok(named) = named::find(manifest, name) {
+                    named.rule.unmatched(manifest, earlier, found);
+                }
+            }
+            Self::Union(rules) | Self::Intersection(rules) => {
+                rules.iter().for_each(|rule| rule.unmatched(manifest, earlier, found));
+            }
+            Self::Difference(rule, out) => {
+                rule.unmatched(manifest, earlier, found);
+                out.unmatched(manifest, earlier, found);
+            }
+        }
+    }
+
     fn select(&self, manifest: &Manifest, earlier: &Earlier) -> Result<Selected, Diagnostic> {
         let all = |rules: &[Self]| -> Result<Vec<Selected>, Diagnostic> {
             rules.iter().map(|rule| rule.select(manifest, earlier)).collect()
@@ -185,10 +204,11 @@ impl Rule {
 }
 
 /// The nodes that `include` means without those `exclude` means. If both are empty these are the nodes of
-/// the default selector of `selectors.yml`, or all of them.
+/// the default selector of `selectors.yml`, or all of them. A name that means nothing adds nothing; [`unmatched`]
+/// tells which those are.
 ///
 /// # Errors
-/// If a name that holds no wildcard matches nothing. Wildcards may match nothing.
+/// If a method is asked for a value that it cannot have, or compares with a state that was not given.
 pub fn select(
     manifest: &Manifest,
     include: &[Selector],
@@ -228,6 +248,20 @@ pub fn select_with_documents(
     let complete: Vec<NodeId> = included.waiting.iter().filter(complete).cloned().collect();
     selected.extend(complete.into_iter().filter(|id| !excluded.direct.contains(id)));
     Ok(selected)
+}
+
+/// What there is to say of the terms of selectors that mean no node.
+pub fn unmatched(
+    manifest: &Manifest,
+    include: &[Selector],
+    exclude: &[Selector],
+    earlier: &Earlier,
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for selector in include.iter().chain(exclude) {
+        selector.rule.unmatched(manifest, earlier, &mut found);
+    }
+    found
 }
 
 fn union(manifest: &Manifest, selectors: &[Selector], earlier: &Earlier) -> Result<Selected, Diagnostic> {

@@ -27,6 +27,8 @@ pub(super) struct Term {
     pub(super) descendants: usize,
     method: Method,
     pub(super) value: String,
+    /// The term as it is written.
+    pub(super) written: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +102,8 @@ impl Term {
         if value.is_empty() {
             return Err(wrong(whole, "a name is missing"));
         }
-        Ok(Self { with_needs_of_descendants, ancestors, descendants, method, value: value.to_owned() })
+        let (value, written) = (value.to_owned(), written.to_owned());
+        Ok(Self { with_needs_of_descendants, ancestors, descendants, method, value, written })
     }
 
     /// The nodes the term means, with what its `+` and `@` add.
@@ -110,9 +113,6 @@ impl Term {
         earlier: &Earlier,
     ) -> Result<BTreeSet<NodeId>, Diagnostic> {
         let named = self.named(manifest, earlier)?;
-        if named.is_empty() && self.must_match() {
-            return Err(self.not_found(manifest));
-        }
         let mut selected = named.clone();
         if self.ancestors == 0 && self.descendants == 0 && !self.with_needs_of_descendants {
             return Ok(selected);
@@ -217,21 +217,15 @@ impl Term {
         Ok(ids.filter(is_fresher).map(str::to_owned).collect())
     }
 
-    /// Whether a value that matches nothing is a slip rather than an empty set.
-    fn must_match(&self) -> bool {
-        let names_something = !matches!(
-            self.method,
-            Method::Config(_)
-                | Method::TestType
-                | Method::ResourceType
-                | Method::Package
-                | Method::State
-                | Method::Result
-                | Method::Access
-                | Method::SourceStatus
-                | Method::Version
-        );
-        names_something && !self.value.contains(['*', '?', '['])
+    /// What there is to say of a term that means nothing.
+    pub(super) fn unmatched(&self, manifest: &Manifest, earlier: &Earlier) -> Option<Diagnostic> {
+        let named = self.named(manifest, earlier).ok()?;
+        let what = format!("The selection criterion '{}' does not match any enabled nodes", self.written);
+        named.is_empty().then(|| {
+            Diagnostic::warning("elt::nothing_selected", what)
+                .help("`elt ls` lists what there is")
+                .maybe_help(self.meant(manifest))
+        })
     }
 
     fn matches(&self, node: &Node) -> bool {
@@ -293,7 +287,8 @@ impl Term {
         }
     }
 
-    fn not_found(&self, manifest: &Manifest) -> Diagnostic {
+    /// What may have been meant, if the value names something that is not there.
+    fn meant(&self, manifest: &Manifest) -> Option<String> {
         let nodes = manifest.nodes.values();
         let (what, known): (&str, BTreeSet<&str>) = match self.method {
             Method::Tag => {
@@ -301,14 +296,14 @@ impl Term {
             }
             Method::Source => ("source is called", sources(manifest)),
             Method::Path | Method::File => ("file is called", nodes.map(|node| node.path.as_str()).collect()),
-            _ => {
+            Method::Bare | Method::Fqn | Method::TestName | Method::UnitTest | Method::Document(_) => {
                 let names = nodes.filter(|node| !matches!(node.kind, NodeKind::Source(_)));
                 ("model or test is called", names.map(|node| node.name.as_str()).collect())
             }
+            _ => return None,
         };
-        Diagnostic::error("elt::nothing_selected", format!("no {what} `{}`", self.value))
-            .help("`elt ls` lists what there is")
-            .maybe_help(did_you_mean(&self.value, known))
+        let meant = did_you_mean(&self.value, known)?;
+        Some(format!("no {what} `{}`; {meant}", self.value))
     }
 }
 

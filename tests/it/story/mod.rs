@@ -12,6 +12,7 @@ mod dbt_projects; // versions, named selections, operations, batches
 mod due; // what a build leaves alone
 mod edits;
 mod first_day; // a broken row, and what does not happen then
+mod flags; // what schedulers and orchestrators pass and read
 mod generated; // columns that are worked out from others
 mod growth; // new fields and wider types
 mod history; // snapshots, and the ways in which rows are put in
@@ -19,6 +20,7 @@ mod incremental; // tables that each build adds to
 mod landing; // files that arrive, and files that should not
 mod nasty; // files as the world makes them
 mod other_writers; // other programs, other processes, and power cuts
+mod packages; // from a hub, a repository, an archive
 mod project; // what is wrong with a project, all at once
 mod promises;
 mod races; // two writers at one table

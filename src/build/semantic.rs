@@ -1,0 +1,182 @@
+//! What does `manifest.json` have of metrics, semantic models and saved queries?
+//!
+//! What is written, with dbt's default for every key that is not.
+
+use serde_json::{Map, Value, json};
+
+use super::sql_text;
+use crate::base::TableName;
+use crate::compile::{DocumentNode, Manifest, NodeId};
+
+/// Completes the entry of a document by what dbt adds to its kind.
+pub(super) fn complete(entry: &mut Map<String, Value>, document: &DocumentNode, manifest: &Manifest) {
+    match document.kind {
+        "metric" => metric(entry),
+        "semantic_model" => semantic_model(entry, document, manifest),
+        "saved_query" => saved_query(entry, document, manifest),
+        "exposure" => {
+            defaults(entry, json!({"maturity": null, "url": null, "metrics": [], "refs": [], "sources": []}));
+        }
+        _ => {}
+    }
+}
+
+/// Adds what is not there.
+fn defaults(entry: &mut Map<String, Value>, missing: Value) {
+    for (key, value) in missing.as_object().into_iter().flatten() {
+        entry.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+}
+
+/// A mapping with the defaults of what is not there.
+fn with(value: &Value, missing: Value) -> Value {
+    let mut entry = value.as_object().cloned().unwrap_or_default();
+    defaults(&mut entry, missing);
+    Value::Object(entry)
+}
+
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
+}
+
+/// A measure that a metric is made of: its name alone, or with what is said of it.
+fn measure(value: &Value) -> Value {
+    let missing = json!({"filter": null, "alias": null, "join_to_timespine": false, "fill_nulls_with": null});
+    match value {
+        Value::String(name) => with(&json!({"name": name}), missing),
+        Value::Null => Value::Null,
+        value => with(value, missing),
+    }
+}
+
+/// A metric that a metric is made of.
+fn input(value: &Value) -> Value {
+    let missing = json!({"filter": null, "alias": null, "offset_window": null, "offset_to_grain": null});
+    match value {
+        Value::String(name) => with(&json!({"name": name}), missing),
+        Value::Null => Value::Null,
+        value => with(value, missing),
+    }
+}
+
+fn filter(value: Option<&Value>) -> Value {
+    match value {
+        None | Some(Value::Null) => Value::Null,
+        Some(Value::String(text)) => json!({"where_filters": [{"where_sql_template": text}]}),
+        Some(Value::Array(texts)) => {
+            let filters: Vec<Value> = texts.iter().map(|text| json!({"where_sql_template": text})).collect();
+            json!({"where_filters": filters})
+        }
+        Some(other) => other.clone(),
+    }
+}
+
+fn metric(entry: &mut Map<String, Value>) {
+    let written = entry.get("type_params").cloned().unwrap_or_default();
+    let of = |key: &str| written.get(key).cloned().unwrap_or_default();
+    let own = measure(&of("measure"));
+    let measures: Vec<Value> = if own.is_null() { Vec::new() } else { vec![own.clone()] };
+    let metrics: Vec<Value> = list(written.get("metrics")).map(input).collect();
+    let params = json!({
+        "measure": own, "input_measures": measures, "numerator": input(&of("numerator")),
+        "denominator": input(&of("denominator")), "expr": of("expr"), "window": of("window"),
+        "grain_to_date": of("grain_to_date"), "metrics": metrics, "conversion_type_params": of("conversion_type_params"),
+        "cumulative_type_params": of("cumulative_type_params"), "metric_aggregation_params": null,
+    });
+    entry.insert("type_params".into(), params);
+    let filter = filter(entry.get("filter"));
+    entry.insert("filter".into(), filter);
+    defaults(
+        entry,
+        json!({"metadata": null, "time_granularity": null, "sources": [], "refs": [], "metrics": [], "group": null}),
+    );
+    group_in_config(entry);
+}
+
+fn group_in_config(entry: &mut Map<String, Value>) {
+    let group = entry.get("group").cloned().unwrap_or_default();
+    if let Some(Value::Object(config)) = entry.get_mut("config") {
+        config.entry("group").or_insert(group);
+    }
+}
+
+fn semantic_model(entry: &mut Map<String, Value>, document: &DocumentNode, manifest: &Manifest) {
+    let completed = |key: &str, missing: &dyn Fn(&Value) -> Value| -> Value {
+        list(entry.get(key)).map(|one| with(one, missing(one))).collect()
+    };
+    let entities = completed(
+        "entities",
+        &|_| json!({"description": null, "label": null, "role": null, "expr": null, "config": {"meta": {}}}),
+    );
+    let measures = completed("measures", &|_| {
+        json!({
+            "description": null, "label": null, "create_metric": false, "expr": null, "agg_params": null,
+            "non_additive_dimension": null, "agg_time_dimension": null, "config": {"meta": {}},
+        })
+    });
+    let dimensions = completed("dimensions", &|_| {
+        json!({
+            "description": null, "label": null, "is_partition": false, "type_params": null, "expr": null,
+            "metadata": null, "config": {"meta": {}},
+        })
+    });
+    let dimensions: Value = list(Some(&dimensions))
+        .map(|one| {
+            let mut one = one.clone();
+            if one["type_params"].is_object() {
+                one["type_params"] = with(&one["type_params"], json!({"validity_params": null}));
+            }
+            one
+        })
+        .collect();
+    entry.extend([
+        ("entities".to_owned(), entities),
+        ("measures".to_owned(), measures),
+        ("dimensions".to_owned(), dimensions),
+    ]);
+    let node = document.depends_on.first().and_then(|id: &NodeId| manifest.nodes.get(id));
+    if let Some(name) = node.and_then(|node| node.relation.as_ref()) {
+        let relation = json!({
+            "alias": name.table(), "schema_name": name.schema(), "database": "elt",
+            "relation_name": sql_text::table(name),
+        });
+        entry.insert("node_relation".into(), relation);
+    }
+    let refs: Vec<Value> =
+        node.iter().map(|node| json!({"name": node.name, "package": null, "version": null})).collect();
+    let missing =
+        json!({"defaults": null, "metadata": null, "refs": refs, "primary_entity": null, "group": null});
+    defaults(entry, missing);
+    group_in_config(entry);
+}
+
+fn saved_query(entry: &mut Map<String, Value>, document: &DocumentNode, manifest: &Manifest) {
+    let params = entry.get("query_params").cloned().unwrap_or_default();
+    let mut params =
+        with(&params, json!({"metrics": [], "group_by": [], "where": null, "order_by": [], "limit": null}));
+    params["where"] = filter(params.get("where"));
+    let schema = TableName::new(&manifest.written.schema, &document.name).ok();
+    let schema = schema.as_ref().map(TableName::schema).unwrap_or_default().to_owned();
+    let exports: Value = list(entry.get("exports"))
+        .map(|one| {
+            let written = one.get("config").cloned().unwrap_or_else(|| json!({}));
+            let as_schema = written.get("schema").cloned().unwrap_or_else(|| schema.clone().into());
+            let alias = written.get("alias").cloned().unwrap_or_else(|| one["name"].clone());
+            let config = json!({
+                "export_as": written.get("export_as"), "schema_name": as_schema, "alias": alias, "database": "elt",
+            });
+            json!({"name": one["name"], "config": config, "unrendered_config": written})
+        })
+        .collect();
+    entry.extend([("query_params".to_owned(), params), ("exports".to_owned(), exports)]);
+    if entry.get("description").is_some_and(|text| text == "") {
+        entry.insert("description".into(), Value::Null);
+    }
+    entry.remove("meta");
+    defaults(entry, json!({"metadata": null, "refs": [], "group": null}));
+    group_in_config(entry);
+    if let Some(Value::Object(config)) = entry.get_mut("config") {
+        let missing = json!({"export_as": null, "schema": null, "cache": {"enabled": false}});
+        defaults(config, missing);
+    }
+}

@@ -1,0 +1,115 @@
+//! How is something had from a web server?
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::PackageError;
+
+/// How often a server is asked that does not answer.
+const ATTEMPTS: u32 = 4;
+
+/// How long a server may take to begin, and between two pieces.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The most that an archive may hold, packed: nobody's macros are as big.
+const MOST: u64 = 512 * 1024 * 1024;
+
+/// Asks web servers.
+#[derive(Clone, Debug)]
+pub(super) struct Web {
+    client: reqwest::Client,
+}
+
+/// Why an attempt failed: whether another one may do better, and the words.
+struct Failed {
+    again: bool,
+    absent: bool,
+    because: String,
+}
+
+impl Web {
+    pub(super) fn new() -> Result<Self, PackageError> {
+        let builder = reqwest::Client::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE);
+        let client = builder.user_agent(concat!("elt/", env!("CARGO_PKG_VERSION"))).build();
+        let unreachable = |error: reqwest::Error| PackageError::Unreachable {
+            url: "the web".to_owned(),
+            because: error.to_string(),
+        };
+        Ok(Self { client: client.map_err(unreachable)? })
+    }
+
+    /// A document; nothing if the server says that there is none.
+    pub(super) async fn document(&self, url: &str) -> Result<Option<Value>, PackageError> {
+        let Some(bytes) = self.bytes(url).await? else { return Ok(None) };
+        let unreadable = |error: serde_json::Error| PackageError::Unreachable {
+            url: url.to_owned(),
+            because: format!("the answer is no JSON: {error}"),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
+    }
+
+    /// Copies what is at `url` to a file.
+    pub(super) async fn file(&self, url: &str, to: &Path, what: &str) -> Result<(), PackageError> {
+        let Some(bytes) = self.bytes(url).await? else {
+            return Err(PackageError::NotFound { what: what.to_owned(), url: url.to_owned(), help: None });
+        };
+        std::fs::write(to, bytes).map_err(|because| PackageError::Files { path: to.to_owned(), because })
+    }
+
+    async fn bytes(&self, url: &str) -> Result<Option<Vec<u8>>, PackageError> {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(url).await {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(failed) if failed.absent => return Ok(None),
+                Err(failed) if failed.again && attempt < ATTEMPTS => {
+                    tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
+                    attempt += 1;
+                }
+                Err(failed) => {
+                    return Err(PackageError::Unreachable { url: url.to_owned(), because: failed.because });
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, url: &str) -> Result<Vec<u8>, Failed> {
+        let failed = |error: reqwest::Error| Failed {
+            again: !error.is_builder() && !error.is_redirect(),
+            absent: false,
+            because: in_full(&error.without_url()),
+        };
+        let mut answer = self.client.get(url).send().await.map_err(failed)?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(Failed {
+                again: status.is_server_error() || status.as_u16() == 429,
+                absent: matches!(status.as_u16(), 404 | 410),
+                because: format!("the server says {status}"),
+            });
+        }
+        let mut bytes = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(failed)? {
+            bytes.extend_from_slice(&piece);
+            if bytes.len() as u64 > MOST {
+                let because = format!("it is larger than {} MB", MOST / 1024 / 1024);
+                return Err(Failed { again: false, absent: false, because });
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// An error with what caused it.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    words.dedup();
+    words.join(": ")
+}
