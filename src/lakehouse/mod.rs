@@ -66,6 +66,7 @@ pub use crate::compile::{
 };
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
+pub use crate::packages::{InstallReport, InstalledPackage, NewPackage, Origin, PackageState};
 pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
