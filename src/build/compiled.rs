@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::compile::{Manifest, Node, NodeId, NodeKind, md5_hex};
+use crate::compile::{Manifest, Node, NodeId, NodeKind};
 
 /// The file that marks a folder as made by elt.
 const MARK: &str = ".made-by-elt";
@@ -83,7 +83,13 @@ fn write_one(folder: &Path, node: &Node, manifest: &Manifest) -> io::Result<Path
         && !matches!(node.kind, NodeKind::Snapshot(_) | NodeKind::UnitTest(_));
     let relative = match is_own_file {
         true => PathBuf::from(inside),
-        false => Path::new(inside).join(format!("{}.sql", short(&node.name))),
+        false => {
+            let name = match &node.kind {
+                NodeKind::Test(test) => test.short_name(&node.name),
+                _ => node.name.clone(),
+            };
+            Path::new(inside).join(format!("{name}.sql"))
+        }
     };
     let path = folder.join(&node.package).join(relative);
     if let Some(parent) = path.parent() {
@@ -91,15 +97,6 @@ fn write_one(folder: &Path, node: &Node, manifest: &Manifest) -> io::Result<Path
     }
     write_if_other(&path, &node.sql)?;
     Ok(path)
-}
-
-/// A name that fits a file system: dbt's way with long names of tests.
-fn short(name: &str) -> String {
-    if name.chars().count() < 64 {
-        return name.to_owned();
-    }
-    let head: String = name.chars().take(30).collect();
-    format!("{head}_{}", md5_hex(name))
 }
 
 /// Deletes what [`write_compiled`] made, and says what that was. The lake is not touched.

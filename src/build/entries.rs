@@ -44,7 +44,7 @@ fn columns(node: &Node) -> Map<String, Value> {
             "name": column.name, "description": column.description, "meta": column.meta,
             "data_type": column.data_type, "constraints": [], "quote": column.quote,
             "config": {"meta": column.meta, "tags": column.tags}, "tags": column.tags, "granularity": null,
-            "doc_blocks": [], "dimension": null, "entity": null,
+            "doc_blocks": [],
         });
         (column.name.clone(), value)
     };
@@ -122,7 +122,7 @@ fn config(node: &Node) -> Map<String, Value> {
         for (key, value) in &node.config {
             let value = match key.as_str() {
                 "pre_hook" | "post_hook" => hooks(value),
-                "severity" | "warn_if" | "error_if" | "fail_calc" if is_test => continue,
+                "severity" | "warn_if" | "error_if" | "fail_calc" if is_test => value.clone(),
                 "tags" => json!(node.tags),
                 "contract" | "docs" => {
                     let mut whole = all.get(key.as_str()).cloned().unwrap_or_default();
@@ -304,13 +304,23 @@ fn add_test(entry: &mut Value, node: &Node, test: &TestNode) {
     kwargs.insert("model".into(), format!("{{{{ get_where_subquery({reference}) }}}}").into());
     let prefix = package.as_ref().map(|package| format!("{package}.")).unwrap_or_default();
     let mut raw = format!("{{{{ {prefix}test_{test_name}(**_dbt_generic_test_kwargs) }}}}");
-    let mut short = node.name.clone();
-    if node.name.chars().count() >= 64 {
-        let head: String = node.name.chars().take(30).collect();
-        short = format!("{head}_{}", md5_hex(&node.name));
+    let short = test.short_name(&node.name);
+    if short != node.name {
         raw.push_str(&format!("{{{{ config(alias=\"{short}\") }}}}"));
         entry["alias"] = short.as_str().into();
         entry["config"]["alias"] = short.as_str().into();
+        entry["unrendered_config"]["alias"] = short.as_str().into();
+    }
+    // What its arguments refer to, and then what it is on.
+    let own = match reference.strip_prefix("ref('").and_then(|rest| rest.split('\'').next()) {
+        Some(name) => {
+            let version = reference.split("version='").nth(1).and_then(|rest| rest.split('\'').next());
+            ("refs", json!({"name": name, "package": null, "version": version.map(Edition::written)}))
+        }
+        None => ("sources", reference.split('\'').skip(1).step_by(2).collect()),
+    };
+    if let Some(Value::Array(names)) = entry.get_mut(own.0) {
+        names.push(own.1);
     }
     entry["raw_code"] = raw.into();
     entry["path"] = format!("{short}.sql").into();
@@ -353,6 +363,8 @@ pub(super) fn source(node: &Node, manifest: &Manifest) -> Value {
         "enabled": true, "event_time": node.config.get("event_time"), "freshness": freshness, "loaded_at_field": field,
         "loaded_at_query": query, "meta": meta, "tags": node.tags, "static_analysis": null,
     });
+    let mut set = json!({"loaded_at_field": null, "loaded_at_query": null, "meta": {}, "tags": []});
+    extend(&mut set, unrendered(node).into());
     json!({
         "database": "elt", "schema": relation.map(TableName::schema), "name": source.table,
         "resource_type": "source", "package_name": node.package, "path": path, "original_file_path": path,
@@ -362,7 +374,7 @@ pub(super) fn source(node: &Node, manifest: &Manifest) -> Value {
         "quoting": {"database": null, "schema": null, "identifier": null, "column": null},
         "loaded_at_field": field, "loaded_at_query": query, "freshness": freshness, "external": null,
         "description": node.description, "columns": columns(node), "meta": meta, "source_meta": whole.meta,
-        "tags": node.tags, "config": config, "patch_path": null, "unrendered_config": unrendered(node),
+        "tags": node.tags, "config": config, "patch_path": null, "unrendered_config": set,
         "relation_name": relation.map(sql_text::table), "created_at": 0.0, "unrendered_database": null,
         "unrendered_schema": whole.schema, "doc_blocks": [],
     })
@@ -401,7 +413,6 @@ pub(super) fn unit_test(node: &Node, test: &UnitTestNode, parents: Value, manife
         "config": config(node), "checksum": md5_hex(&test.written.to_string()), "schema": schema, "created_at": 0.0,
         "versions": test.written.get("versions"),
         "version": model.and_then(|model| model.edition.as_ref()).map(|edition| Edition::written(&edition.version)),
-        "tested_node_unique_id": test.model.as_str(),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::compile::{DocumentNode, Manifest, NodeId};
 /// Completes the entry of a document by what dbt adds to its kind.
 pub(super) fn complete(entry: &mut Map<String, Value>, document: &DocumentNode, manifest: &Manifest) {
     match document.kind {
-        "metric" => metric(entry),
+        "metric" => metric(entry, manifest),
         "semantic_model" => semantic_model(entry, document, manifest),
         "saved_query" => saved_query(entry, document, manifest),
         "exposure" => {
@@ -55,7 +55,50 @@ fn input(value: &Value) -> Value {
     match value {
         Value::String(name) => with(&json!({"name": name}), missing),
         Value::Null => Value::Null,
-        value => with(value, missing),
+        value => {
+            let mut whole = with(value, missing);
+            whole["offset_window"] = window(whole["offset_window"].clone());
+            whole
+        }
+    }
+}
+
+/// How deep metrics of metrics are looked through.
+const DEPTH: usize = 20;
+
+/// The measures that a metric is made of, directly or through other metrics.
+fn measures_of(metric: &Map<String, Value>, manifest: &Manifest, depth: usize) -> Vec<Value> {
+    let Some(params) = metric.get("type_params") else { return Vec::new() };
+    let conversion = params.get("conversion_type_params");
+    let direct = [
+        params.get("measure"),
+        conversion.and_then(|of| of.get("base_measure")),
+        conversion.and_then(|of| of.get("conversion_measure")),
+    ];
+    let mut all: Vec<Value> =
+        direct.into_iter().flatten().map(measure).filter(|one| !one.is_null()).collect();
+    let metrics = [params.get("numerator"), params.get("denominator")]
+        .into_iter()
+        .flatten()
+        .chain(list(params.get("metrics")));
+    for one in metrics.filter(|_| depth < DEPTH) {
+        let name = one.as_str().or_else(|| one.get("name")?.as_str()).unwrap_or_default();
+        let other = manifest.documents.iter().find(|other| other.kind == "metric" && other.name == name);
+        let below = other.and_then(|other| other.written.as_object());
+        let below = below.map(|below| measures_of(below, manifest, depth + 1)).unwrap_or_default();
+        all.extend(below.into_iter().filter(|one| !all.contains(one)).collect::<Vec<_>>());
+    }
+    all
+}
+
+/// A stretch of time, as a number of units: `1 month`.
+fn window(value: Value) -> Value {
+    let Some((count, unit)) = value.as_str().and_then(|text| text.trim().split_once(' ')) else {
+        return value;
+    };
+    match count.trim().parse::<u64>() {
+        Ok(count) => json!({"count": count, "granularity": unit.trim().trim_end_matches('s')}),
+        Err(_) => value,
     }
 }
 
@@ -71,17 +114,29 @@ fn filter(value: Option<&Value>) -> Value {
     }
 }
 
-fn metric(entry: &mut Map<String, Value>) {
+fn metric(entry: &mut Map<String, Value>, manifest: &Manifest) {
     let written = entry.get("type_params").cloned().unwrap_or_default();
     let of = |key: &str| written.get(key).cloned().unwrap_or_default();
     let own = measure(&of("measure"));
-    let measures: Vec<Value> = if own.is_null() { Vec::new() } else { vec![own.clone()] };
+    let cumulative = match entry.get("type").and_then(Value::as_str) {
+        Some("cumulative") => {
+            let mut said = with(
+                &of("cumulative_type_params"),
+                json!({"window": of("window"), "grain_to_date": of("grain_to_date"), "period_agg": "first", "metric": null}),
+            );
+            said["window"] = window(said["window"].clone());
+            said["metric"] = input(&said["metric"].clone());
+            said
+        }
+        _ => of("cumulative_type_params"),
+    };
+    let measures = measures_of(entry, manifest, 0);
     let metrics: Vec<Value> = list(written.get("metrics")).map(input).collect();
     let params = json!({
         "measure": own, "input_measures": measures, "numerator": input(&of("numerator")),
-        "denominator": input(&of("denominator")), "expr": of("expr"), "window": of("window"),
+        "denominator": input(&of("denominator")), "expr": of("expr"), "window": window(of("window")),
         "grain_to_date": of("grain_to_date"), "metrics": metrics, "conversion_type_params": of("conversion_type_params"),
-        "cumulative_type_params": of("cumulative_type_params"), "metric_aggregation_params": null,
+        "cumulative_type_params": cumulative, "metric_aggregation_params": null,
     });
     entry.insert("type_params".into(), params);
     let filter = filter(entry.get("filter"));
@@ -102,7 +157,15 @@ fn group_in_config(entry: &mut Map<String, Value>) {
 
 fn semantic_model(entry: &mut Map<String, Value>, document: &DocumentNode, manifest: &Manifest) {
     let completed = |key: &str, missing: &dyn Fn(&Value) -> Value| -> Value {
-        list(entry.get(key)).map(|one| with(one, missing(one))).collect()
+        let text = |one: Value| match one.get("expr") {
+            // An expression may be written as a number.
+            Some(expr) if !expr.is_string() && !expr.is_null() => {
+                let expr = expr.to_string();
+                with(&json!({"expr": expr}), one)
+            }
+            _ => one,
+        };
+        list(entry.get(key)).map(|one| text(with(one, missing(one)))).collect()
     };
     let entities = completed(
         "entities",
@@ -147,6 +210,8 @@ fn semantic_model(entry: &mut Map<String, Value>, document: &DocumentNode, manif
     let missing =
         json!({"defaults": null, "metadata": null, "refs": refs, "primary_entity": null, "group": null});
     defaults(entry, missing);
+    entry.remove("meta");
+    entry.remove("tags");
     group_in_config(entry);
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::base::{Diagnostic, TableName, did_you_mean};
-use crate::project::{Column, Config, DataTest, plain, texts};
+use crate::project::{Column, Config, DataTest, plain};
 
 use super::draft::{Draft, Maker};
 use super::jinja::{Argument, Phase, Relation, md5_hex, recorded};
@@ -66,7 +66,7 @@ impl Parser<'_> {
             }
         };
         let name = test.name.clone().unwrap_or_else(|| full_name(on, test));
-        let mut fqn = on.folder.clone();
+        let mut fqn = self.folder_of(on, test);
         fqn.push(name.clone());
         let mut config = self.project.test_config(&fqn);
         config.set("tags", tags.to_vec().into(), test.at.clone());
@@ -81,6 +81,7 @@ impl Parser<'_> {
             column: test.column.clone(),
             model: on.shown.clone(),
             reference: on.reference.clone(),
+            on: on.name.clone(),
             package: test.package.clone(),
             arguments: test.arguments.clone(),
         };
@@ -103,6 +104,22 @@ impl Parser<'_> {
         Some(draft)
     }
 
+    /// `[package, folder…]` of the properties file that a test is written in.
+    fn folder_of(&self, on: &On, test: &DataTest) -> Vec<String> {
+        let package = &on.folder[0];
+        let root = self.project.roots.get(package).map(String::as_str).unwrap_or_default();
+        let path = test.at.source.path.strip_prefix(root).unwrap_or(&test.at.source.path);
+        let mut folders: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        folders.pop();
+        // The first is one of the project's paths; a longer one is taken for the folder of what the test is on.
+        match folders.split_first() {
+            Some((_, folders)) if *folders != on.folder[1..] => {
+                std::iter::once(package.as_str()).chain(folders.iter().copied()).map(str::to_owned).collect()
+            }
+            _ => on.folder.clone(),
+        }
+    }
+
     /// Gives a test that keeps its failing rows the table to keep them in.
     pub(super) fn store_failures(&mut self, draft: &mut Draft) {
         let stored = self.stored(&draft.config);
@@ -117,8 +134,11 @@ impl Parser<'_> {
             config.set("schema", "dbt_test__audit".into(), draft.at.clone());
         }
         if config.get("alias").is_none() && draft.name.chars().count() > 63 {
-            let head: String = draft.name.chars().take(30).collect();
-            config.set("alias", format!("{head}_{}", md5_hex(&draft.name)).into(), draft.at.clone());
+            let short = match &draft.kind {
+                NodeKind::Test(test) => test.short_name(&draft.name),
+                _ => draft.name.clone(),
+            };
+            config.set("alias", short.into(), draft.at.clone());
         }
         let named = Draft { config, ..draft.clone() };
         draft.relation = self.relation(&named);
@@ -225,15 +245,16 @@ fn full_name(on: &On, test: &DataTest) -> String {
     }
     for (key, value) in &test.arguments {
         let parts = match value {
-            Value::Object(entries) => entries.values().map(plain).collect(),
-            value => texts(value),
+            Value::Object(entries) => entries.values().map(python_str).collect(),
+            Value::Array(items) => items.iter().map(python_str).collect(),
+            value => vec![python_str(value)],
         };
         named.insert(key, parts);
     }
     let parts: Vec<String> = named.into_values().flatten().map(|part| clean(&part)).collect();
     let package = test.package.iter().map(|package| format!("{package}_")).collect::<String>();
     let prefix = if on.is_source { "source_" } else { "" };
-    format!("{prefix}{package}{}_{}_{}", test.test, on.name, parts.join("__"))
+    format!("{package}{prefix}{}_{}_{}", test.test, on.name, parts.join("__"))
 }
 
 /// Every stretch of other characters than letters, digits and `_` becomes one `_`.
@@ -270,6 +291,40 @@ fn short_hash(name: &str, on: &On, test: &DataTest) -> String {
     );
     let hash = md5_hex(&format!("{name}{about}"));
     hash[hash.len() - 10..].to_owned()
+}
+
+/// A value as Python's `str()` writes it.
+fn python_str(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => python_value(value),
+    }
+}
+
+/// A value as Python shows it.
+fn python_value(value: &Value) -> String {
+    match value {
+        Value::Object(entries) => {
+            let entries =
+                entries.iter().map(|(key, value)| format!("{}: {}", python_repr(key), python_value(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(python_value).collect::<Vec<_>>().join(", ")),
+        Value::String(text) => python_repr(text),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Null => "None".to_owned(),
+        Value::Number(number) => number.to_string(),
+    }
+}
+
+/// dbt's name for a file or a table of a test whose name is long: its beginning, up to its arguments, and a hash.
+pub(super) fn short_test_name(name: &str, kind: &str, on: &str) -> String {
+    if name.chars().count() < 64 {
+        return name.to_owned();
+    }
+    let head: String = format!("{kind}_{on}").chars().take(30).collect();
+    format!("{head}_{}", md5_hex(name))
 }
 
 /// A value as Python shows it once every scalar in it was made a text.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::{Compiled, Defer, Earlier, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
 use crate::base::{Diagnostic, Error, Result, SourceText, sql_type_name};
 use crate::build::{self, Stamp};
@@ -155,7 +157,7 @@ impl Lakehouse {
         Earlier { sources_now: earlier.sources.as_ref().and_then(|_| read()), ..earlier.clone() }
     }
 
-    fn not_written(&self, error: &std::io::Error) -> Error {
+    pub(super) fn not_written(&self, error: &std::io::Error) -> Error {
         Error::user(
             "elt::artifacts",
             format!("the artifacts cannot be written: {error}"),
@@ -250,13 +252,7 @@ impl Lakehouse {
                     Age { node: id.clone(), name: node.name.clone(), status, seconds, because: None }
                 }
             };
-            results.push(serde_json::json!({
-                "unique_id": id.as_str(), "status": age.status, "max_loaded_at_time_ago_in_s": age.seconds,
-                "max_loaded_at": asked.as_ref().ok().copied().flatten().map(|at| at.to_rfc3339()),
-                "snapshotted_at": now.to_rfc3339(), "criteria": node.config.get("freshness"),
-                "error": age.because, "adapter_response": {}, "timing": [], "thread_id": "Thread-1",
-                "execution_time": 0.0,
-            }));
+            results.push(result(&age, asked.as_ref().ok().copied().flatten(), now, node));
             ages.push(age);
         }
         let stamp = self.stamp(&self.run_id(), "freshness");
@@ -315,6 +311,35 @@ impl Lakehouse {
         })
     }
 }
+
+/// What `sources.json` has of one source. A table without rows was loaded at the beginning of time.
+fn result(age: &Age, newest: Option<DateTime<Utc>>, now: DateTime<Utc>, node: &Node) -> serde_json::Value {
+    if let Some(why) = &age.because {
+        return serde_json::json!({"unique_id": age.node.as_str(), "error": why, "status": age.status});
+    }
+    let instant = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+    let (loaded, seconds) = match newest {
+        Some(at) => (instant(at), age.seconds.unwrap_or_default()),
+        None => ("0001-01-01T00:00:00Z".to_owned(), (now.timestamp() + SECONDS_BEFORE_1970) as f64),
+    };
+    let said = node.config.get("freshness");
+    let limit = |key: &str| {
+        let limit = said.and_then(|said| said.get(key)).filter(|limit| limit.is_object()).cloned();
+        limit.unwrap_or_else(|| serde_json::json!({"count": null, "period": null}))
+    };
+    serde_json::json!({
+        "unique_id": age.node.as_str(), "max_loaded_at": loaded, "snapshotted_at": instant(now),
+        "max_loaded_at_time_ago_in_s": seconds, "status": age.status,
+        "criteria": {
+            "warn_after": limit("warn_after"), "error_after": limit("error_after"),
+            "filter": said.and_then(|said| said.get("filter")),
+        },
+        "adapter_response": {}, "timing": [], "thread_id": "Thread-1", "execution_time": 0.0,
+    })
+}
+
+/// From the first of January of the year 1 to that of 1970.
+const SECONDS_BEFORE_1970: i64 = 62_135_596_800;
 
 /// The newest instant at which a row of the source was loaded.
 async fn newest(

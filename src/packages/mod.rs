@@ -119,7 +119,7 @@ pub struct InstallReport {
 /// # Errors
 /// [`PackageError`]. Packages that were installed before the mistake stay.
 pub async fn install(order: &Order<'_>, watch: &dyn Watch) -> Result<InstallReport, PackageError> {
-    carry_out(order, watch).await.map_err(|error| masked(error, &order.secrets))
+    Box::pin(carry_out(order, watch)).await.map_err(|error| masked(error, &order.secrets))
 }
 
 async fn carry_out(order: &Order<'_>, watch: &dyn Watch) -> Result<InstallReport, PackageError> {
@@ -138,7 +138,7 @@ async fn carry_out(order: &Order<'_>, watch: &dyn Watch) -> Result<InstallReport
     let pins = match before.filter(|_| is_settled && !order.upgrade) {
         Some(pins) => pins,
         None => {
-            let pins = resolver.resolve().await?;
+            let pins = Box::pin(resolver.resolve()).await?;
             report.notes = std::mem::take(&mut resolver.notes);
             let locked: Vec<Pin> =
                 pins.iter().filter(|pin| !matches!(pin, Pin::Vendored { .. })).cloned().collect();
@@ -151,7 +151,7 @@ async fn carry_out(order: &Order<'_>, watch: &dyn Watch) -> Result<InstallReport
         }
     };
     for pin in &pins {
-        report.packages.push(one(order, pin, &mut stock, watch).await?);
+        report.packages.push(Box::pin(one(order, pin, &mut stock, watch)).await?);
     }
     if !order.only_lock {
         report.removed = install::prune(&pins, order.install_path)?;

@@ -230,6 +230,24 @@ sources:
     }
 
     #[test]
+    fn slips_in_a_profile_are_named() {
+        let output = "dev: {type: elt, path: ./here, schema: s, dialect: sprak, thraeds: 3}";
+        let profile = format!("shop:\n  taget: dev\n  target: dev\n  outputs:\n    {output}\n");
+        let files: &[(&str, &str)] =
+            &[("dbt_project.yml", "name: shop\n"), ("profiles.yml", &profile), ("models/a.sql", "select 1")];
+        let (project, found) = load_files(files);
+        let told = show_all(&found);
+        for words in [
+            "`taget` is not a known key of a profile (did you mean `target`?)",
+            "`thraeds` is not a known key of an elt output (did you mean `threads`?)",
+            "`sprak` is no dialect that elt can stand in for (did you mean `spark`?)",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        assert_eq!(project.unwrap().target.lake.as_deref(), Some("./here"));
+    }
+
+    #[test]
     fn a_folder_with_models_is_a_project_and_an_empty_one_is_not() {
         let (project, found) = load_files(&[("models/a.sql", "select 1")]);
         assert!(found.is_empty());

@@ -28,7 +28,7 @@ KEYS = [
     "dimensions", "defaults", "node_relation", "time_granularity",
 ]
 # What an adapter decides, or dbt keeps for itself.
-LEFT_OUT = {"database", "created_at", "root_path", "compiled", "compiled_code", "compiled_path", "build_path"}
+LEFT_OUT = {"database", "created_at", "root_path", "compiled", "compiled_code", "compiled_path", "build_path", "relation_name"}
 
 
 def normal(value):
@@ -59,6 +59,9 @@ def compare(theirs, ours):
         for node in sorted(set(there) & set(here)):
             one, other = normal(there[node]), normal(here[node])
             for key in KEYS:
+                # How dbt hashes a unit test is its own matter; nothing but dbt compares the hashes.
+                if (name, key) == ("unit_tests", "checksum"):
+                    continue
                 if key in one and one.get(key) != other.get(key):
                     yield f"{name}: {key}", node, one.get(key), other.get(key)
             before, after = configs(one), configs(other)
