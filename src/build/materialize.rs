@@ -296,7 +296,7 @@ impl Making<'_> {
             self.refuse_duplicates(&session, unique_key, &duplicates).await?;
         }
         let tables = self.session.scope().tables();
-        let layout = layout_of(self.node).map_err(|why| self.wrong(why))?;
+        let layout = Layout::of(self.node).map_err(|why| self.wrong(why))?;
         let added = first.added().map_err(|why| self.wrong(why))?;
         // A column that goes or gets another type: the old rows are written in their new columns first.
         let (session, base, reshaped) = match added {
