@@ -1,23 +1,18 @@
 //! How is a model's table kept?
 //!
 //! What the model says of its files and not of its rows: `write_mode`, `partition_by`, `cluster_by`, `tblproperties`, with
-//! `persist_docs` its descriptions, and with a contract its constraints. It becomes part of the table's own design, so that every engine that writes
-//! to the table keeps to it.
+//! `persist_docs` its descriptions, and with a contract its constraints. It becomes part of the table's own design, so that every
+//! engine that writes to the table keeps to it.
 
 use serde_json::Value;
 
 use crate::compile::{Constraint, ConstraintKind, Node};
 use crate::table::{Change, Design, TableError, WriteMode};
 
-/// What a model says of its table's files.
+/// What a model says of its table's files, and of every row in them.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
-    write_mode: Option<WriteMode>,
-    partition_by: Option<Vec<String>>,
-    cluster_by: Vec<String>,
-    properties: Vec<(String, String)>,
-    description: Option<String>,
-    comments: Vec<(String, String)>,
+    files: crate::table::Layout,
     constraints: Vec<Constraint>,
 }
 
@@ -38,7 +33,7 @@ impl Layout {
             docs.and_then(Value::as_bool).unwrap_or(false)
         };
         let described = node.columns.iter().filter(|column| !column.description.is_empty());
-        Ok(Self {
+        let files = crate::table::Layout {
             write_mode: write_mode.map(|value| text(value).parse()).transpose()?,
             partition_by: match node.config.get("partition_by") {
                 Some(Value::String(column)) => Some(vec![column.clone()]),
@@ -57,15 +52,12 @@ impl Layout {
                 true => described.map(|column| (column.name.clone(), column.description.clone())).collect(),
                 false => Vec::new(),
             },
-            constraints: node.constraints.clone(),
-        })
+        };
+        Ok(Self { files, constraints: node.constraints.clone() })
     }
 
     /// The design of a table that is made anew.
     pub(super) fn anew(&self, mut design: Design) -> Result<Design, TableError> {
-        if let Some(columns) = &self.partition_by {
-            design = design.partitioned_by(columns.clone())?;
-        }
         // A rule of an earlier edition that the model has no more is gone.
         let before: Vec<String> = design.constraints().map(|(name, _)| name.to_owned()).collect();
         for name in before {
@@ -87,30 +79,29 @@ impl Layout {
                 }
             }
         }
-        Ok(self.again(design))
+        self.files.anew(design)
     }
 
     /// A change of rows, and of the design where the model says something else now. Folders stay as they are.
     pub(super) fn kept(&self, change: Change) -> Change {
-        let design = self.again(change.design().clone());
-        change.redesigned(design)
+        self.files.kept(change)
     }
 
     /// In what a table is laid out otherwise than the model says, in words; nothing if it is as the model says.
     pub(super) fn differs(&self, design: &Design) -> Option<String> {
         let mut differs = Vec::new();
-        let wanted = self.partition_by.clone().unwrap_or_default();
+        let wanted = self.files.partition_by.clone().unwrap_or_default();
         if wanted != design.partition_columns() {
             differs.push("partition_by");
         }
-        if self.write_mode.is_some_and(|mode| mode != design.write_mode()) {
+        if self.files.write_mode.is_some_and(|mode| mode != design.write_mode()) {
             differs.push("write_mode");
         }
-        let clustered = design.clone().clustered_by(&self.cluster_by);
+        let clustered = design.clone().clustered_by(&self.files.cluster_by);
         if clustered.is_ok_and(|clustered| clustered != *design) {
             differs.push("cluster_by");
         }
-        if self.properties.iter().any(|(key, value)| design.properties().get(key) != Some(value)) {
+        if self.files.properties.iter().any(|(key, value)| design.properties().get(key) != Some(value)) {
             differs.push("tblproperties");
         }
         (!differs.is_empty()).then(|| differs.join(", "))
@@ -118,25 +109,6 @@ impl Layout {
 
     /// How rows leave the table's files.
     pub(super) fn mode(&self, design: &Design) -> WriteMode {
-        self.write_mode.unwrap_or_else(|| design.write_mode())
-    }
-
-    fn again(&self, mut design: Design) -> Design {
-        if let Some(mode) = self.write_mode {
-            design = design.with_write_mode(mode);
-        }
-        if let Some(description) = &self.description {
-            design = design.with_description(Some(description.clone()).filter(|text| !text.is_empty()));
-        }
-        // Expressions are another engine's.
-        if !self.cluster_by.is_empty()
-            && let Ok(clustered) = design.clone().clustered_by(&self.cluster_by)
-        {
-            design = clustered;
-        }
-        for (column, comment) in &self.comments {
-            design = design.with_comment(column, comment);
-        }
-        design.with_properties(self.properties.clone())
+        self.files.mode(design)
     }
 }

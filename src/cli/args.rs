@@ -400,9 +400,19 @@ pub(super) struct LandArgs {
     /// Seconds between two looks; a file is taken when it was left alone for as long
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, requires = "follow")]
     pub(super) interval: f64,
+    /// Files in one release at most, the oldest first
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "follow")]
+    pub(super) max_files_per_trigger: usize,
+    /// Bytes of files in one release at most, as `500MB`; a larger file goes alone
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "follow")]
+    pub(super) max_bytes_per_trigger: Option<u64>,
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
+}
+
+fn size(text: &str) -> std::result::Result<u64, String> {
+    crate::base::parse_size(text).ok_or_else(|| "write a size, as 500MB or 1GiB".to_owned())
 }
 
 #[derive(Debug, ClapArgs)]

@@ -113,6 +113,28 @@ impl ObjectStore for DurableLocal {
         sorted.try_flatten_stream().boxed()
     }
 
+    /// What comes after `offset`. Of a folder of plain files, as logs and releases are, only those are looked at: asking
+    /// for the size and age of ten thousand files that nobody wants takes longer than everything else a commit does.
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (all, offset) = (self.list(prefix), offset.clone());
+        let folder =
+            prefix.and_then(|prefix| Some((prefix.clone(), self.inner.path_to_filesystem(prefix).ok()?)));
+        let from = offset.clone();
+        let some = blocking(move || match folder {
+            Some((prefix, folder)) => files_after(&prefix, &folder, &from).transpose(),
+            None => Ok(None),
+        });
+        let listed = some.map_ok(move |some| match some {
+            Some(metas) => futures::stream::iter(metas.into_iter().map(Ok)).boxed(),
+            None => all.try_filter(move |meta| std::future::ready(meta.location > offset)).boxed(),
+        });
+        listed.try_flatten_stream().boxed()
+    }
+
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.inner.list_with_delimiter(prefix).await
     }
@@ -122,6 +144,48 @@ impl ObjectStore for DurableLocal {
         let path = self.inner.path_to_filesystem(to)?;
         let location = to.to_string();
         blocking(move || sync_file(&path).map_err(|e| store_error(&location, e))).await
+    }
+}
+
+/// The files of a folder whose paths come after `from`, in order; nothing if there are folders in it, or names that a path
+/// would have to escape.
+fn files_after(prefix: &Path, folder: &FsPath, from: &Path) -> Option<Result<Vec<ObjectMeta>>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Ok(Vec::new())),
+        entries => entries.ok()?,
+    };
+    let mut wanted = Vec::new();
+    for entry in entries {
+        let entry = entry.ok()?;
+        let name = entry.file_name().into_string().ok()?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.contains('#') {
+            continue; // being written
+        }
+        if !entry.file_type().ok()?.is_file() || !name.bytes().all(plain) {
+            return None;
+        }
+        let path = prefix.clone().join(name);
+        if path > *from {
+            wanted.push((path, entry.path()));
+        }
+    }
+    wanted.sort();
+    let metas = wanted.into_iter().map(|(path, file)| meta_of(path, &file));
+    // What is gone since the folder was read is not there.
+    Some(metas.filter(|meta| !matches!(meta, Err(Error::NotFound { .. }))).collect())
+}
+
+fn meta_of(location: Path, file: &FsPath) -> Result<ObjectMeta> {
+    let meta = fs::metadata(file).and_then(|meta| Ok((meta.modified()?, meta.len())));
+    match meta {
+        Ok((modified, size)) => {
+            Ok(ObjectMeta { location, last_modified: modified.into(), size, e_tag: None, version: None })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::NotFound { path: location.to_string(), source: error.into() })
+        }
+        Err(error) => Err(store_error(location.as_ref(), error)),
     }
 }
 
@@ -225,6 +289,20 @@ mod tests {
         }
         let listed: Vec<ObjectMeta> = store.list(Some(&Path::from("log"))).try_collect().await.unwrap();
         assert!(listed.is_sorted_by_key(|object| object.location.clone()));
+        let after = async |offset: &str| {
+            let metas =
+                store.list_with_offset(Some(&Path::from("log")), &Path::from(format!("log/{offset}")));
+            let metas: Vec<ObjectMeta> = metas.try_collect().await.unwrap();
+            metas
+                .iter()
+                .map(|meta| (meta.location.filename().unwrap()[17..20].to_owned(), meta.size))
+                .collect::<Vec<_>>()
+        };
+        let late = [("025".to_owned(), 1), ("030".to_owned(), 1)];
+        assert_eq!(after(&format!("{:020}", 25)).await, late);
+        assert_eq!(after(&format!("{:020}.json", 18)).await, late);
+        store.put(&Path::from("log/_sidecars/x"), "x".into()).await.unwrap();
+        assert_eq!(after(&format!("{:020}", 25)).await[..2], late);
         let names: Vec<_> =
             fs::read_dir(folder.path().join("a/b")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["c.json"]);

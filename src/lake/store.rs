@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub struct Lake {
     folder: Option<PathBuf>,
     shown: Arc<str>,
     keeps_first: Arc<OnceCell<()>>,
+    /// In folders of numbered documents, the newest that was seen.
+    newest_seen: Arc<Mutex<BTreeMap<Path, u64>>>,
 }
 
 /// What came of an attempt to write a document that may be written once.
@@ -66,6 +68,7 @@ impl Lake {
             folder: Some(root),
             absent: false,
             keeps_first: Arc::new(OnceCell::new_with(Some(()))),
+            newest_seen: Arc::default(),
         })
     }
 
@@ -131,6 +134,7 @@ impl Lake {
             shown: folder.display().to_string().into(),
             absent: true,
             keeps_first: Arc::default(),
+            newest_seen: Arc::default(),
         })
     }
 
@@ -147,7 +151,14 @@ impl Lake {
     /// A lake on any object store, for tests and embedders. Two writers are kept apart by
     /// [`create_once`](Self::create_once) alone; there is no lock to wait at.
     pub fn on(store: Arc<dyn ObjectStore>, shown: &str) -> Self {
-        Self { store, folder: None, shown: shown.into(), absent: false, keeps_first: Arc::default() }
+        Self {
+            store,
+            folder: None,
+            shown: shown.into(),
+            absent: false,
+            keeps_first: Arc::default(),
+            newest_seen: Arc::default(),
+        }
     }
 
     /// The object store, rooted at the lake's root.
@@ -246,6 +257,35 @@ impl Lake {
         let mut objects = listed.map_err(|source| unavailable(prefix, source))?;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         Ok(objects)
+    }
+
+    /// Lists the objects under `prefix` whose paths come after `offset`, in order of their paths; those before it cost
+    /// next to nothing.
+    pub async fn list_after(&self, prefix: &Path, offset: &Path) -> Result<Vec<ObjectMeta>, LakeError> {
+        let listed: Result<Vec<_>, _> = self.store.list_with_offset(Some(prefix), offset).try_collect().await;
+        let mut objects = listed.map_err(|source| unavailable(prefix, source))?;
+        objects.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(objects)
+    }
+
+    /// The number of the newest document in a folder of numbered documents, which only become more.
+    ///
+    /// One listing, which begins where the last one of this process ended.
+    pub async fn newest(&self, folder: &Path) -> Result<Option<u64>, LakeError> {
+        let seen = self.newest_seen.lock().expect("no holder panics").get(folder).copied();
+        let mut listed = match seen {
+            // What was newest then is listed with what came after it.
+            Some(seen) => self.list_after(folder, &folder.clone().join(format!("{seen:020}"))).await?,
+            None => Vec::new(),
+        };
+        if listed.is_empty() {
+            listed = self.list(folder).await?;
+        }
+        let newest = listed.iter().filter_map(|object| layout::number_of(&object.location)).max();
+        if let Some(newest) = newest {
+            self.newest_seen.lock().expect("no holder panics").insert(folder.clone(), newest);
+        }
+        Ok(newest)
     }
 }
 

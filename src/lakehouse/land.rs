@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Lakehouse, Landed, released};
 use crate::base::{Event, Result, Watch};
 use crate::landing::discover::FileStamp;
-use crate::landing::{LandingError, fetch};
+use crate::landing::{LandingError, Portion, fetch};
 use crate::release::{self, Goal, Learnt, Proposal, ReleaseKind};
 
 /// Which files to land where, and how.
@@ -26,6 +26,8 @@ pub struct LandOrder {
     pub options: Vec<(String, String)>,
     /// How long a file has to be left alone before it is taken; nothing takes it as it is.
     pub settle: Option<Duration>,
+    /// The most that one load takes; nothing takes everything that is there.
+    pub portion: Option<Portion>,
     /// Whether to report what would happen, and write nothing.
     pub dry_run: bool,
     /// How many rows a dry run looks at; nothing means all.
@@ -55,6 +57,7 @@ impl Lakehouse {
         }
         request.at_hand.clone_from(&order.at_hand);
         request.settle = order.settle;
+        request.portion = order.portion.unwrap_or(Portion::ALL);
         request.may_be_nothing = order.settle.is_some();
         request.dry_run = order.dry_run;
         request.first_rows = order.first_rows;

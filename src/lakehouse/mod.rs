@@ -70,7 +70,7 @@ pub use crate::compile::{
     Sample as SampleWindow, Selector,
 };
 pub use crate::landing::discover::FileStamp;
-pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport};
+pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
 pub use crate::packages::{InstallReport, InstalledPackage, NewPackage, Origin, PackageState};
 pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};

@@ -10,7 +10,7 @@ use crate::base::{
     Diagnostic, Ending, Error, Event, Result, Span, Step, TableName, Watch, grouped, parse_data_type,
 };
 use crate::compile::SourceNode;
-use crate::landing::{self, Before, LandOptions, LandRequest, Landing, LandingError};
+use crate::landing::{self, Before, LandOptions, LandRequest, Landing, LandingError, Portion};
 use crate::query::Scope;
 use crate::release::Pins;
 use crate::table::Change;
@@ -139,6 +139,7 @@ impl Lakehouse {
             patterns: patterns.to_vec(),
             at_hand: Vec::new(),
             settle: None,
+            portion: Portion::ALL,
             may_be_nothing: false,
             options: LandOptions::default(),
             dry_run: false,
@@ -188,6 +189,7 @@ pub(super) fn declared_request(
         patterns,
         at_hand: Vec::new(),
         settle: None,
+        portion: Portion::ALL,
         may_be_nothing: false,
         options,
         dry_run: false,

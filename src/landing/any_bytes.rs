@@ -106,7 +106,7 @@ fn account(file: &FileStamp, options: &LandOptions) -> Option<FileAccount> {
     options.read.orders = columns
         .fields()
         .iter()
-        .map(|field| (field.name().clone(), super::read::literal::DateOrder::Ymd))
+        .map(|field| (field.name().clone(), super::read::moment::DateOrder::Ymd))
         .collect();
     let mut account = FileAccount::new(&file.path);
     for piece in read(file, &columns, &options).ok()? {

@@ -30,8 +30,8 @@ use super::rejects::{self, Reject};
 use super::report::FileOutcome;
 use super::rewrite::{keep_digits, takes_as_it_is, with_rows_before};
 use crate::base::TableName;
-use crate::table::write::{NewColumns, append, overwrite, replace_where};
-use crate::table::{Change, TableError, Tables};
+use crate::table::write::{NewColumns, append_as, overwrite, overwrite_as, replace_where};
+use crate::table::{Change, Layout, TableError, Tables};
 
 /// What a load is from beginning to end.
 pub(super) struct Attempt<'a> {
@@ -230,7 +230,8 @@ impl Attempt<'_> {
         });
         let name = self.request.table.companion(rejects::SUFFIX)?;
         let rejects = streamed(rejects::batch(&[], "").schema(), rejects);
-        let rejects = add(self.tables, &name, self.rejected.as_ref(), rejects);
+        let plain = Layout::default();
+        let rejects = add(self.tables, &name, self.rejected.as_ref(), rejects, &plain);
         let replaced: Vec<String> =
             taken.iter().filter(|file| file.again).map(|file| file.stamp.path.clone()).collect();
         let (change, rejects) = futures::join!(self.rows(streamed(schema, rows), &replaced, plan), rejects);
@@ -248,7 +249,8 @@ impl Attempt<'_> {
     ) -> Result<Change, LandingError> {
         let (tables, table) = (self.tables, &self.request.table);
         let gone = || ident(FILE_PATH).in_list(replaced.iter().map(lit).collect(), false);
-        Ok(match seen(self.base.as_ref()) {
+        let layout = &self.request.options.layout;
+        Ok(layout.kept(match seen(self.base.as_ref()) {
             Some(base) if !plan.widened.is_empty() && !takes_as_it_is(&base, &plan.schema)? => {
                 let stays = (!replaced.is_empty()).then(|| gone().is_not_true());
                 let rows = with_rows_before(tables, &base, stays, rows).await?;
@@ -257,8 +259,8 @@ impl Attempt<'_> {
             Some(base) if !replaced.is_empty() => {
                 replace_where(tables, base, gone(), rows, NewColumns::Append).await?
             }
-            _ => add(tables, table, self.base.as_ref(), rows).await?,
-        })
+            _ => add(tables, table, self.base.as_ref(), rows, layout).await?,
+        }))
     }
 }
 
@@ -268,12 +270,14 @@ async fn add(
     table: &TableName,
     before: Option<&Before>,
     rows: SendableRecordBatchStream,
+    layout: &Layout,
 ) -> Result<Change, TableError> {
+    let anew = |design| layout.anew(design);
     match before {
         Some(Before { snapshot, is_seen: false }) => {
-            overwrite(tables, table, Some(Arc::clone(snapshot)), rows).await
+            overwrite_as(tables, table, Some(Arc::clone(snapshot)), rows, anew).await
         }
-        before => append(tables, table, seen(before), rows, NewColumns::Append).await,
+        before => append_as(tables, table, seen(before), rows, NewColumns::Append, anew).await,
     }
 }
 

@@ -9,7 +9,8 @@ use std::path::Path;
 use arrow::datatypes::Schema;
 
 use super::error::LandingError;
-use super::read::literal::{DateOrder, Spelling};
+use super::read::literal::Spelling;
+use super::read::moment::DateOrder;
 
 /// What a file holds once it is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

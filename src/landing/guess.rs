@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 
 use super::error::LandingError;
 use super::read::Gathered;
-use super::read::literal::{self, DateOrder, Spelling};
+use super::read::literal::{self, Spelling};
+use super::read::moment::{self, DateOrder};
 use super::read::value::Json;
 use super::widen::widened;
 
@@ -98,14 +99,14 @@ fn kind_of_number(text: &str) -> Kind {
 }
 
 fn kind_of_time(text: &str) -> Kind {
-    if let Some(instant) = literal::instant(text, DateOrder::Ymd) {
+    if let Some(instant) = moment::instant(text, DateOrder::Ymd) {
         return match (instant.is_zoned(), instant.is_timed()) {
             (true, _) => Kind::ZONED_TIME,
             (false, true) => Kind::WALL_TIME,
             (false, false) => Kind::DATE,
         };
     }
-    let readings = (literal::instant(text, DateOrder::Dmy), literal::instant(text, DateOrder::Mdy));
+    let readings = (moment::instant(text, DateOrder::Dmy), moment::instant(text, DateOrder::Mdy));
     let (order, instant) = match readings {
         (Some(instant), Some(_)) => (Kind::EITHER, instant),
         (Some(instant), None) => (Kind::DAY_FIRST, instant),

@@ -31,7 +31,7 @@ use super::guess::{Guess, kind_of_text};
 use super::options::{LandOptions, OnMisfit};
 use super::parallel::in_order;
 use super::read::json::{GatheredTexts, gather_texts};
-use super::read::literal::DateOrder;
+use super::read::moment::DateOrder;
 use super::read::texts::Texts;
 use super::read::value::{self, Json};
 use super::read::{Gathered, Source, column_name, gather, header, stored};

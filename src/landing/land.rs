@@ -36,12 +36,43 @@ pub struct LandRequest {
     pub options: LandOptions,
     /// How long a file has to be left alone before it is taken. Files that are said to be of the future are taken.
     pub settle: Option<Duration>,
+    /// The most that one load takes; the oldest files come first, and the others wait.
+    pub portion: Portion,
     /// Whether it is no error if not one file can be read that was to be loaded.
     pub may_be_nothing: bool,
     /// Whether nothing is to be written: no change, no copies, only the report of what would be.
     pub dry_run: bool,
     /// How many rows a dry run looks at, and those that come with them; nothing means all.
     pub first_rows: Option<u64>,
+}
+
+/// How much one load takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// So many files.
+    pub files: usize,
+    /// So many bytes of files, but always one file.
+    pub bytes: u64,
+}
+
+impl Portion {
+    /// Everything there is.
+    pub const ALL: Self = Self { files: usize::MAX, bytes: u64::MAX };
+
+    /// Keeps of some files those that a load takes, the oldest, and returns how many others there are.
+    fn cut(self, files: &mut Vec<FileStamp>) -> usize {
+        if self == Self::ALL {
+            return 0;
+        }
+        files.sort_by(|one, other| (one.modified, &one.path).cmp(&(other.modified, &other.path)));
+        let mut bytes = 0_u64;
+        let fits = files.iter().take(self.files.max(1)).enumerate().take_while(|(at, file)| {
+            bytes = bytes.saturating_add(file.size);
+            *at == 0 || bytes <= self.bytes
+        });
+        let fits = fits.count();
+        files.drain(fits..).count()
+    }
 }
 
 /// A table as elt left it.
@@ -97,9 +128,10 @@ pub async fn land(
         Some(Before { snapshot, is_seen: false }) => Ledger::anew(tables, snapshot).await?,
         _ => Ledger::read(tables, base.as_ref(), &found, &known).await?,
     };
-    let Sorted { mut outcomes, taken } =
+    let Sorted { mut outcomes, taken, waiting } =
         sort_out(tables, &request, base.as_ref(), &mut ledger, found).await?;
     let mut report = LandReport::new(&request.table, &load, request.dry_run);
+    report.waiting = waiting;
     if taken.is_empty() {
         report.finish(outcomes);
         return Ok(Landing { changes: Vec::new(), report });
@@ -187,6 +219,8 @@ pub(super) struct Taken {
 struct Sorted {
     outcomes: Vec<FileOutcome>,
     taken: Vec<Taken>,
+    /// How many files are left for another load.
+    waiting: usize,
 }
 
 /// The columns that a table gets if its files are landed now for the first time, as far as the beginnings of the files
@@ -249,10 +283,15 @@ async fn sort_out(
         if ledger.is_untouched(&file) && !options.force {
             outcomes.push(FileOutcome::Skipped { path: file.path });
         } else {
-            touched.push(fetch(file).await?);
+            touched.push(file);
         }
     }
-    let hashed = blocking(move || hashed(touched)).await?;
+    let waiting = request.portion.cut(&mut touched);
+    let mut here = Vec::with_capacity(touched.len());
+    for file in touched {
+        here.push(fetch(file).await?);
+    }
+    let hashed = blocking(move || hashed(here)).await?;
     ledger.read_contents(tables, base, hashed.iter().map(|(_, content)| *content)).await?;
     let mut taken: Vec<Taken> = Vec::new();
     let mut seen: HashMap<ContentHash, String> = HashMap::new();
@@ -299,7 +338,7 @@ async fn sort_out(
             }
         }
     }
-    Ok(Sorted { outcomes, taken })
+    Ok(Sorted { outcomes, taken, waiting })
 }
 
 /// The files with their hashes, computed on all cores.

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::LandingError;
 use super::discover::{ContentHash, FileStamp};
-use super::read::literal::DateOrder;
+use super::read::moment::DateOrder;
 use crate::table::{Change, LEDGER, Snapshot, Tables};
 
 /// What the ledger says of a file.

@@ -11,8 +11,10 @@ use chrono::{DateTime, Utc};
 
 use super::error::LandingError;
 use super::format::ReadOptions;
-use super::read::literal::DateOrder;
+use super::read::column_name;
+use super::read::moment::DateOrder;
 use crate::base::{did_you_mean, parse_data_type, parse_instant};
+use crate::table::Layout;
 
 /// How files are taken, and what is done with those that are odd.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,8 @@ pub struct LandOptions {
     pub external: bool,
     /// Whether files are loaded again that are known already.
     pub force: bool,
+    /// How the table's files are kept.
+    pub layout: Layout,
 }
 
 /// What to do with a file of which the table has something already.
@@ -121,6 +125,7 @@ impl Default for LandOptions {
             provenance: true,
             external: false,
             force: false,
+            layout: Layout::default(),
         }
     }
 }
@@ -153,6 +158,9 @@ const NAMES: &[(&str, &[&str])] = &[
     ("provenance", &[]),
     ("external", &[]),
     ("force", &[]),
+    ("partition_by", &["partitioned_by"]),
+    ("cluster_by", &["sort_by"]),
+    ("write_mode", &[]),
 ];
 
 impl LandOptions {
@@ -176,15 +184,26 @@ impl LandOptions {
         self.set_list(name, &[value.to_owned()])
     }
 
-    /// Sets one option from a list of texts; only `null_values` takes more than one.
+    /// Sets one option from a list of texts; only `null_values`, `partition_by` and `cluster_by` take more than one.
     ///
     /// # Errors
     /// Those of [`set`](Self::set).
     pub fn set_list(&mut self, name: &str, values: &[String]) -> Result<(), LandingError> {
         let name = canonical(name)?;
-        if name == "null_values" {
-            self.read.null_values = values.to_vec();
-            return Ok(());
+        match name {
+            "null_values" => {
+                self.read.null_values = values.to_vec();
+                return Ok(());
+            }
+            "partition_by" => {
+                self.layout.partition_by = Some(columns(values)).filter(|columns| !columns.is_empty());
+                return Ok(());
+            }
+            "cluster_by" => {
+                self.layout.cluster_by = columns(values);
+                return Ok(());
+            }
+            _ => {}
         }
         let [value] = values else {
             return Err(bad(name, &values.join(", "), "one value"));
@@ -255,6 +274,11 @@ impl LandOptions {
             "provenance" => self.provenance = flag(name, &word)?,
             "external" => self.external = flag(name, &word)?,
             "force" => self.force = flag(name, &word)?,
+            "write_mode" => {
+                let mode = word.replace('_', "-").parse();
+                let modes = "copy-on-write, merge-on-read or auto";
+                self.layout.write_mode = Some(mode.map_err(|_| bad(name, value, modes))?);
+            }
             _ => return Err(bad(name, value, "something else")),
         }
         Ok(())
@@ -277,6 +301,12 @@ fn canonical(name: &str) -> Result<&'static str, LandingError> {
 
 fn bad(option: &'static str, value: &str, wanted: &str) -> LandingError {
     LandingError::BadOption { option, value: value.to_owned(), help: format!("write {wanted}") }
+}
+
+/// Columns in a list, or in one text with commas, as they are called in the table.
+fn columns(values: &[String]) -> Vec<String> {
+    let names = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    names.filter(|name| !name.is_empty()).map(column_name).collect()
 }
 
 fn flag(name: &'static str, word: &str) -> Result<bool, LandingError> {

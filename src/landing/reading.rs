@@ -96,6 +96,7 @@ impl Reading {
         let accounts = self.files.iter().map(|file| FileAccount::new(&file.path)).collect();
         let mut books = Books { accounts, ..Books::default() };
         let schema = self.schema();
+        let mut origins: Vec<Option<Origin>> = vec![None; self.files.len()];
         let work = |job: Job| match job {
             Job::Failed(error) => (0, Err(error)),
             Job::Piece(at, piece) => (at, piece().map(|parsed| vec![parsed])),
@@ -120,7 +121,8 @@ impl Reading {
                     return false;
                 }
                 books.accounts[at].add(&parsed);
-                let batch = match self.placed(&parsed, &schema, file) {
+                let origin = origins[at].get_or_insert_with(|| Origin::of(file, &self.load));
+                let batch = match placed(&parsed, &schema, origin) {
                     Ok(batch) => batch,
                     Err(source) => {
                         ended = Err(LandingError::Internal { path: file.path.clone(), source });
@@ -188,32 +190,51 @@ impl Reading {
             }
         })
     }
+}
 
-    /// A batch with where its rows are from.
-    fn placed(
-        &self,
-        parsed: &Parsed,
-        schema: &SchemaRef,
-        file: &FileStamp,
-    ) -> Result<RecordBatch, ArrowError> {
-        let rows = parsed.batch.num_rows();
-        let repeated = |text: &str| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
-        };
-        let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-            FILE_PATH => repeated(&file.path),
-            LOAD_ID => repeated(&self.load),
-            FILE_TIME => {
-                let micros = TimestampMicrosecondArray::from(vec![file.modified.timestamp_micros(); rows]);
-                Arc::new(micros.with_timezone("UTC"))
-            }
-            name => match parsed.batch.column_by_name(name) {
-                Some(column) => Arc::clone(column),
-                None => new_null_array(field.data_type(), rows),
-            },
-        });
-        RecordBatch::try_new(Arc::clone(schema), columns.collect())
+/// What every row of a file says of where it is from, as columns as long as the longest batch so far.
+#[derive(Clone)]
+struct Origin {
+    path: String,
+    load: String,
+    micros: i64,
+    columns: Option<[ArrayRef; 3]>,
+}
+
+impl Origin {
+    fn of(file: &FileStamp, load: &str) -> Self {
+        let micros = file.modified.timestamp_micros();
+        Self { path: file.path.clone(), load: load.to_owned(), micros, columns: None }
     }
+
+    /// File, time of the file, and load.
+    fn columns(&mut self, rows: usize) -> &[ArrayRef; 3] {
+        if self.columns.as_ref().is_some_and(|[path, ..]| path.len() < rows) {
+            self.columns = None;
+        }
+        self.columns.get_or_insert_with(|| {
+            let repeated = |text: &str| -> ArrayRef {
+                Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
+            };
+            let micros = TimestampMicrosecondArray::from(vec![self.micros; rows]).with_timezone("UTC");
+            [repeated(&self.path), Arc::new(micros), repeated(&self.load)]
+        })
+    }
+}
+
+/// A batch with where its rows are from.
+fn placed(parsed: &Parsed, schema: &SchemaRef, origin: &mut Origin) -> Result<RecordBatch, ArrowError> {
+    let rows = parsed.batch.num_rows();
+    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        FILE_PATH => origin.columns(rows)[0].slice(0, rows),
+        FILE_TIME => origin.columns(rows)[1].slice(0, rows),
+        LOAD_ID => origin.columns(rows)[2].slice(0, rows),
+        name => match parsed.batch.column_by_name(name) {
+            Some(column) => Arc::clone(column),
+            None => new_null_array(field.data_type(), rows),
+        },
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect())
 }
 
 impl Books {

@@ -17,6 +17,8 @@ pub struct LandReport {
     pub dry_run: bool,
     /// What became of each file, by path.
     pub files: Vec<FileOutcome>,
+    /// How many files were left for another load, because this one had enough.
+    pub waiting: usize,
     /// The columns that the table was given.
     pub added: Vec<NewColumn>,
     /// The columns that hold more than they did.
@@ -71,6 +73,7 @@ impl LandReport {
             load: load.to_owned(),
             dry_run,
             files: Vec::new(),
+            waiting: 0,
             added: Vec::new(),
             widened: Vec::new(),
             first_rejects: Vec::new(),

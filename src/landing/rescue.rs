@@ -23,6 +23,7 @@ use arrow::json::writer::LineDelimited;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::read::literal::{self, Spelling};
+use super::read::moment;
 
 /// Values of one batch that did not fit, or had no column.
 #[derive(Debug, Default)]
@@ -127,7 +128,7 @@ pub(crate) fn fit_texts<'a>(
     mut misfit: impl FnMut(usize, &str),
 ) -> Result<ArrayRef, ArrowError> {
     let integer = |text: &str| literal::integer(text, spelling);
-    let instant = |text: &str| literal::instant(text, spelling.dates);
+    let instant = |text: &str| moment::instant(text, spelling.dates);
     Ok(match data_type {
         DataType::Utf8 => {
             let mut column = StringBuilder::with_capacity(cells.len(), cells.len() * 16);
@@ -174,7 +175,7 @@ pub(crate) fn fit_texts<'a>(
             fit::<Decimal128Type>(data_type, cells, exact, misfit)
         }
         DataType::Date32 => {
-            fit::<Date32Type>(data_type, cells, |text| literal::date(text, spelling.dates), misfit)
+            fit::<Date32Type>(data_type, cells, |text| moment::date(text, spelling.dates), misfit)
         }
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             let wall = |text: &str| instant(text)?.without_zone(spelling);

@@ -81,7 +81,7 @@ pub struct LandingOption {
 const PLACES: [&str; 3] = ["location", "external_location", "schema_contract"];
 
 /// The options of landing, all of which may stand under `meta:` as well as under `config:`.
-const OPTIONS: [&str; 26] = [
+const OPTIONS: [&str; 29] = [
     "format",
     "compression",
     "encoding",
@@ -108,6 +108,9 @@ const OPTIONS: [&str; 26] = [
     "max_rejected_fraction",
     "provenance",
     "external",
+    "partition_by",
+    "cluster_by",
+    "write_mode",
 ];
 
 impl SourceLanding {
@@ -157,7 +160,7 @@ impl SourceLanding {
         let said = OPTIONS.iter().filter_map(|name| {
             let setting = option(config, name)?;
             let values = match *name {
-                "null_values" => texts(&setting.value),
+                "null_values" | "partition_by" | "cluster_by" => texts(&setting.value),
                 _ => vec![written(&setting.value)],
             };
             Some(LandingOption { name: (*name).to_owned(), values, at: setting.at })

@@ -39,10 +39,9 @@ use crate::lake::{Lake, layout};
 
 /// Returns the newest sealed release; nothing in a lake that has none yet.
 ///
-/// One listing and one read.
+/// One listing and one read; a process that asks again lists only what is new.
 pub async fn latest(lake: &Lake) -> Result<Option<Release>, ReleaseError> {
-    let sealed = lake.list(&layout::RELEASES.into()).await?;
-    match sealed.iter().filter_map(|object| layout::number_of(&object.location)).max() {
+    match lake.newest(&layout::RELEASES.into()).await? {
         Some(number) => release(lake, ReleaseNumber(number)).await.map(Some),
         None => Ok(None),
     }

@@ -178,8 +178,11 @@ async fn on_top_of(
 /// Refuses a change whose table is not where elt left it.
 async fn check_head(tables: &Tables, proposal: &Proposal, change: &Change) -> Result<(), ReleaseError> {
     let table = change.table();
-    let head = tables.head(table).await?;
     let left_at = proposal.accepted.get(table).copied().or_else(|| proposal.base.head(table));
+    let head = match left_at {
+        Some(version) => tables.head_after(table, version).await?,
+        None => tables.head(table).await?,
+    };
     if head == change.base() && (head.is_none() || left_at == head) {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 
-use crate::base::World;
+use crate::base::{World, parse_size};
 
 /// The environment variable: `4GB`, `512MB`, or bytes.
 pub const MEMORY_LIMIT: &str = "ELT_MEMORY_LIMIT";
@@ -21,7 +21,7 @@ const NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
 /// The pool that every query of this process takes its memory from; nothing if there is no limit to be seen.
 pub(super) fn pool(world: &World) -> Option<Arc<dyn MemoryPool>> {
-    let asked = world.env.get(MEMORY_LIMIT).and_then(|text| bytes(text));
+    let asked = world.env.get(MEMORY_LIMIT).and_then(|text| parse_size(text)?.try_into().ok());
     let limit = asked.or_else(spared)?;
     Some(Arc::new(TrackConsumersPool::new(FairSpillPool::new(limit), NAMED)))
 }
@@ -42,31 +42,12 @@ fn spared() -> Option<usize> {
     (share > 0).then_some(share)
 }
 
-/// Reads `4GB`, `512 MiB` or `1000000`. Units are of 1024.
-fn bytes(text: &str) -> Option<usize> {
-    let text = text.trim().to_ascii_uppercase();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
-    let unit = match text[digits.len()..].trim() {
-        "" | "B" => 1,
-        "K" | "KB" | "KIB" => 1 << 10,
-        "M" | "MB" | "MIB" => 1 << 20,
-        "G" | "GB" | "GIB" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(unit).filter(|bytes| *bytes > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_read_as_people_write_them() {
-        assert_eq!(bytes("4GB"), Some(4 << 30));
-        assert_eq!(bytes("512 mib"), Some(512 << 20));
-        assert_eq!(bytes("100"), Some(100));
-        assert_eq!(bytes("many"), None);
-        assert_eq!(bytes("0"), None);
+    fn there_is_memory_to_spare() {
         assert!(spared().is_some_and(|bytes| bytes > 64 << 20), "this machine has memory");
     }
 }

@@ -10,8 +10,8 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionStateBuilder, runtime_env::RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 use url::Url;
 
 use super::{Scan, Snapshot, TableError};
@@ -123,18 +123,23 @@ impl Tables {
     /// # Errors
     /// [`TableError::TornCommit`] if the newest commit has no content.
     pub async fn head(&self, table: &TableName) -> Result<Option<TableVersion>, TableError> {
-        let mut newest: Option<(TableVersion, u64)> = None;
-        for object in self.lake.list(&layout::log(table)).await? {
-            // Of a version's files the entry is listed last.
-            if let Some(number) = layout::version_of(&object.location)
-                && newest.is_none_or(|(version, _)| version.0 <= number)
-            {
-                newest = Some((TableVersion(number), object.size));
-            }
-        }
-        match newest {
-            Some((version, 0)) => Err(torn(table, version, "it has no content")),
-            other => Ok(other.map(|(version, _)| version)),
+        newest_of(table, &self.lake.list(&layout::log(table)).await?)
+    }
+
+    /// The same, of a table whose log goes at least to `version`: what is before that is not looked at.
+    ///
+    /// # Errors
+    /// Those of [`head`](Self::head).
+    pub async fn head_after(
+        &self,
+        table: &TableName,
+        version: TableVersion,
+    ) -> Result<Option<TableVersion>, TableError> {
+        let log = layout::log(table);
+        let listed = self.lake.list_after(&log, &log.clone().join(format!("{:020}", version.0))).await?;
+        match newest_of(table, &listed)? {
+            Some(newest) => Ok(Some(newest)),
+            None => self.head(table).await,
         }
     }
 
@@ -203,6 +208,23 @@ impl Tables {
         let folder = if table.is_outside() { String::new() } else { format!("{root}/") };
         let url = Url::parse(&format!("memory:///{folder}")).expect("table names are safe in URLs");
         default_logstore(self.lake.store_at(&root), self.lake.store(), &url, &StorageConfig::default())
+    }
+}
+
+/// The newest version among files of a log.
+fn newest_of(table: &TableName, log: &[ObjectMeta]) -> Result<Option<TableVersion>, TableError> {
+    let mut newest: Option<(TableVersion, u64)> = None;
+    for object in log {
+        // Of a version's files the entry is listed last.
+        if let Some(number) = layout::version_of(&object.location)
+            && newest.is_none_or(|(version, _)| version.0 <= number)
+        {
+            newest = Some((TableVersion(number), object.size));
+        }
+    }
+    match newest {
+        Some((version, 0)) => Err(torn(table, version, "it has no content")),
+        other => Ok(other.map(|(version, _)| version)),
     }
 }
 

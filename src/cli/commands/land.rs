@@ -11,7 +11,7 @@ use crate::base::{Ending, ErrorKind, Event, Result, Watch, World, grouped};
 use crate::cli::args::{LandArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
-use crate::lakehouse::{FileOutcome, Lakehouse, LandOrder, Landed};
+use crate::lakehouse::{FileOutcome, Lakehouse, LandOrder, Landed, Portion};
 
 pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let options = place.options()?;
@@ -24,6 +24,7 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
         at_hand: Vec::new(),
         options: args.option.clone(),
         settle: None,
+        portion: None,
         dry_run: args.dry_run,
         first_rows: None,
     };
@@ -38,6 +39,10 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
     }
     if args.follow {
         let interval = Duration::try_from_secs_f64(args.interval).unwrap_or(Duration::from_secs(5));
+        order.portion = Some(Portion {
+            files: args.max_files_per_trigger,
+            bytes: args.max_bytes_per_trigger.unwrap_or(u64::MAX),
+        });
         return follow(&lakehouse, order, interval.max(Duration::from_millis(50)), args.format, ui).await;
     }
     let landed = or_interrupted(lakehouse.land_files(&order, ui), ui).await?;
@@ -84,8 +89,10 @@ async fn follow(
                 }
             }
         };
+        let mut goes_on = false;
         match landed {
             Ok(mut landed) => {
+                goes_on = landed.report.waiting > 0;
                 // What is known is no news, and what was left out only once.
                 landed.report.files.retain(|file| match file {
                     FileOutcome::Skipped { .. } => false,
@@ -105,7 +112,7 @@ async fn follow(
             }
             Err(error) => return Err(error),
         }
-        if !is_last {
+        if !is_last && !goes_on {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
                 () = &mut interrupted => is_last = true,

@@ -3,7 +3,7 @@
 //! [`Rows`] gathers records until a batch is full, then types it column by column. A record is rejected
 //! if its quotes are broken, it is not UTF-8, or it has more or fewer fields than the header.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::DataType;
 
@@ -31,6 +31,8 @@ struct Shape {
     extras: Vec<(usize, Arc<str>)>,
     width: usize,
     nulls: Vec<String>,
+    /// Room for records that is not needed any more: fresh memory is dearer than what was used a moment ago.
+    spare: Mutex<Vec<Gathered>>,
 }
 
 /// Records of one batch, before they are typed.
@@ -64,7 +66,17 @@ pub(crate) fn gather(
     width: usize,
     told: &Told,
 ) -> Result<Gathered, LandingError> {
-    let mut gathered = Gathered { width, quote: records.quote(), ..Gathered::default() };
+    gather_in(Gathered::default(), records, width, told)
+}
+
+/// The same, in room that is there already and empty.
+fn gather_in(
+    room: Gathered,
+    records: &mut Records<Source>,
+    width: usize,
+    told: &Told,
+) -> Result<Gathered, LandingError> {
+    let mut gathered = Gathered { width, quote: records.quote(), ..room };
     while gathered.lines.len() + gathered.rejected.len() < BATCH_ROWS
         && gathered.text.len() + gathered.rejected_bytes < BATCH_BYTES
     {
@@ -99,12 +111,14 @@ impl Rows {
             extras,
             width: names.len(),
             nulls: options.null_values.clone(),
+            spare: Mutex::default(),
         };
         Ok(Self { records: opened.records, told, shape: Arc::new(shape) })
     }
 
     fn piece(&mut self) -> Result<Option<Piece>, LandingError> {
-        let gathered = gather(&mut self.records, self.shape.width, &self.told)?;
+        let room = self.shape.spare.lock().expect("no holder panics").pop().unwrap_or_default();
+        let gathered = gather_in(room, &mut self.records, self.shape.width, &self.told)?;
         if gathered.read == 0 {
             return Ok(None);
         }
@@ -142,7 +156,9 @@ impl Shape {
         let (numbers, rejected) =
             (std::mem::take(&mut gathered.lines), std::mem::take(&mut gathered.rejected));
         let typed = Typed { columns, misfits, numbers, read: gathered.read, rejected };
-        self.target.finish(typed, |row| gathered.raw(row).to_owned())
+        let parsed = self.target.finish(typed, |row| gathered.raw(row).to_owned());
+        self.spare.lock().expect("no holder panics").push(gathered.emptied());
+        parsed
     }
 
     fn is_null(&self, text: &str) -> bool {
@@ -159,6 +175,14 @@ impl Iterator for Rows {
 }
 
 impl Gathered {
+    /// Its room, without what was in it.
+    fn emptied(mut self) -> Self {
+        self.text.clear();
+        self.cells.clear();
+        self.raws.clear();
+        Self { text: self.text, cells: self.cells, raws: self.raws, ..Self::default() }
+    }
+
     /// Makes the record a row, or rejects it.
     fn take(&mut self, record: &Record<'_>, width: usize) {
         if let Some(fault) = record.fault {

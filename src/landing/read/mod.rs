@@ -11,6 +11,7 @@ mod csv;
 pub(crate) mod header;
 pub(crate) mod json;
 pub(crate) mod literal;
+pub(crate) mod moment;
 pub(crate) mod source;
 pub(crate) mod split;
 pub(crate) mod stored;

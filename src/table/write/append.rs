@@ -34,9 +34,21 @@ pub async fn append(
     rows: SendableRecordBatchStream,
     new_columns: NewColumns,
 ) -> Result<Change, TableError> {
+    append_as(tables, table, base, rows, new_columns, Ok).await
+}
+
+/// The same; a table that is made has the design that `designed` makes of the one that the rows alone would give it.
+pub async fn append_as(
+    tables: &Tables,
+    table: &TableName,
+    base: Option<Arc<Snapshot>>,
+    rows: SendableRecordBatchStream,
+    new_columns: NewColumns,
+    designed: impl FnOnce(Design) -> Result<Design, TableError>,
+) -> Result<Change, TableError> {
     let incoming = storable(table, &rows.schema())?;
     let (schema, design) = match &base {
-        None => (Arc::clone(&incoming), Design::new(table, &incoming)?),
+        None => (Arc::clone(&incoming), designed(Design::new(table, &incoming)?)?),
         Some(base) => evolve(base, &incoming, new_columns)?,
     };
     let (add, added) = write_rows(tables, table, &schema, &design, rows).await?;

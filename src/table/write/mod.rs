@@ -21,7 +21,7 @@ mod share;
 mod statistics;
 mod touch;
 
-pub use append::{NewColumns, append};
+pub use append::{NewColumns, append, append_as};
 pub use compact::{Compaction, compact, worth_compacting};
 pub use design::{create, redesign};
 pub use edit::{ACTION_COLUMN, DELETE, INSERT, UPDATE, edit};

@@ -1,6 +1,7 @@
 //! Rows are inserted, updated, deleted and merged by statements, whichever way files are written.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use elt::lake::Lake;
@@ -191,14 +192,24 @@ async fn rows_are_kept_in_a_folder_for_each_value_of_a_partition_column() {
 #[derive(Clone, Debug)]
 enum Edit {
     Insert(Vec<(i64, i64)>),
-    Delete { every: i64 },
-    Update { from: i64, to: i64 },
+    Delete {
+        every: i64,
+    },
+    Update {
+        from: i64,
+        to: i64,
+    },
     Merge(Vec<(i64, i64)>),
     Optimize,
     Order,
     Restore(usize),
     Truncate,
-    Replace { from: i64, with: i64 },
+    Replace {
+        from: i64,
+        with: i64,
+    },
+    /// A column more; what was called for may be gone again after a restore.
+    Grow,
 }
 
 fn an_edit() -> impl Strategy<Value = Edit> {
@@ -213,6 +224,7 @@ fn an_edit() -> impl Strategy<Value = Edit> {
         1 => (0_usize..20).prop_map(Edit::Restore),
         1 => Just(Edit::Truncate),
         1 => (0_i64..60, 0_i64..60).prop_map(|(from, with)| Edit::Replace { from, with }),
+        1 => Just(Edit::Grow),
     ]
 }
 
@@ -232,7 +244,7 @@ impl Edit {
                 match new.is_empty() {
                     true => format!("delete from {table} where false"),
                     false => format!(
-                        "insert into {table} {}",
+                        "insert into {table} (k, v) {}",
                         values(&new).trim_matches(['(', ')']).to_owned() + ")"
                     ),
                 }
@@ -244,7 +256,7 @@ impl Edit {
             Self::Merge(pairs) => format!(
                 "merge into {table} as t using {} as s (k, v) on t.k = s.k
                  when matched and s.v < 0 then delete when matched then update set v = t.v + s.v
-                 when not matched and s.v >= 0 then insert *",
+                 when not matched and s.v >= 0 then insert (k, v) values (s.k, s.v)",
                 values(&pairs.iter().copied().collect())
             ),
             Self::Optimize => format!("optimize {table}"),
@@ -254,8 +266,9 @@ impl Edit {
             }
             Self::Truncate => format!("truncate table {table}"),
             Self::Replace { from, with } => format!(
-                "insert into {table} replace where k >= {from} select k, v from {table} where k >= {from} and k < {with}"
+                "insert into {table} replace where k >= {from} select * from {table} where k >= {from} and k < {with}"
             ),
+            Self::Grow => format!("alter table {table} add column c{versions} int"),
         }
     }
 
@@ -282,7 +295,7 @@ impl Edit {
                     }
                 }
             }
-            Self::Optimize | Self::Order => {}
+            Self::Optimize | Self::Order | Self::Grow => {}
             Self::Restore(to) => rows.clone_from(&history[to % history.len()]),
             Self::Truncate => rows.clear(),
             Self::Replace { from, with } => rows.retain(|k, _| k < from || k < with),
@@ -296,9 +309,20 @@ fn copied_or_hidden_every_version_has_the_rows_of_the_model() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut runner = TestRunner::new(Config { cases: 12, max_shrink_iters: 60, ..Config::default() });
     let edits = vec(an_edit(), 4..14);
-    let ran = runner
-        .run(&edits, |edits| runtime.block_on(Box::pin(all_agree(&edits))).map_err(TestCaseError::fail));
+    let case = std::cell::Cell::new(0);
+    let left = left_tables();
+    let ran = runner.run(&edits, |edits| {
+        case.set(case.get() + 1);
+        let place = left.as_ref().map(|folder| folder.join(case.get().to_string()));
+        runtime.block_on(Box::pin(all_agree(&edits, place.as_deref()))).map_err(TestCaseError::fail)
+    });
     ran.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Where other programs look for the tables afterwards: `tests/interop/left.py`.
+#[expect(clippy::disallowed_methods, reason = "whoever wants the tables says where")]
+fn left_tables() -> Option<std::path::PathBuf> {
+    std::env::var("ELT_LEAVE_TABLES").ok().map(Into::into)
 }
 
 const WAYS: [(&str, &str); 5] = [
@@ -317,9 +341,17 @@ fn first_of(table: &str) -> usize {
     usize::from(table == "mapped")
 }
 
-async fn all_agree(edits: &[Edit]) -> Result<(), String> {
+/// Checks every version. With a place the tables stay there, with what each version should hold in `rows.json`.
+async fn all_agree(edits: &[Edit], place: Option<&Path>) -> Result<(), String> {
     let folder = TestLake::new();
-    let lakehouse = folder.on(Lake::on(Arc::new(InMemory::new()), "memory"), 0);
+    let lake = match place {
+        Some(place) => {
+            std::fs::create_dir_all(place).map_err(|error| error.to_string())?;
+            Lake::open(place).map_err(|error| error.to_string())?
+        }
+        None => Lake::on(Arc::new(InMemory::new()), "memory"),
+    };
+    let lakehouse = folder.on(lake, 0);
     let mut session = lakehouse.session().await.map_err(|error| error.to_string())?;
     for (way, layout) in WAYS {
         let columns = match way {
@@ -367,21 +399,30 @@ async fn all_agree(edits: &[Edit]) -> Result<(), String> {
             }
         }
     }
+    if let Some(place) = place {
+        let told = histories.iter().map(|(way, history)| {
+            let rows = |rows: &Rows| rows.iter().map(|(k, v)| vec![*k, *v]).collect::<Vec<_>>();
+            let history: Vec<_> = history.iter().map(rows).collect();
+            ((*way).to_owned(), serde_json::json!({"first": first_of(way), "versions": history}))
+        });
+        let told = serde_json::Value::Object(told.collect()).to_string();
+        std::fs::write(place.join("rows.json"), told).map_err(|error| error.to_string())?;
+    }
     Ok(())
 }
 
 /// The statement for a table that is partitioned by a third column.
 fn parted(way: &str, sql: &str) -> String {
     match way {
-        "parted" if sql.starts_with("insert into parted values") => {
-            format!(
-                "insert into parted select k, v, k % 3 from ({}) as t (k, v)",
-                &sql["insert into parted ".len()..]
-            )
-        }
-        "parted" => sql
-            .replace("then insert *", "then insert (k, v, p) values (s.k, s.v, s.k % 3)")
-            .replace("select k, v from parted", "select k, v, p from parted"),
+        "parted" => match sql.strip_prefix("insert into parted (k, v) ") {
+            Some(values) => {
+                format!("insert into parted (k, v, p) select k, v, k % 3 from ({values}) as t (k, v)")
+            }
+            None => sql.replace(
+                "then insert (k, v) values (s.k, s.v)",
+                "then insert (k, v, p) values (s.k, s.v, s.k % 3)",
+            ),
+        },
         _ => sql.to_owned(),
     }
 }

@@ -2,6 +2,9 @@
 
 use insta::assert_snapshot;
 
+use elt::base::Unwatched;
+use elt::lakehouse::{LandOrder, Portion};
+
 use crate::test_lake::TestLake;
 
 #[tokio::test]
@@ -335,4 +338,72 @@ async fn nobody_has_to_know_where_rows_are_from() {
     land: crm.ids  read 1 loaded 1 rescued 0 rejected 0  release 2
     sql: 1 - | 3 inbox/b.csv
     ");
+}
+
+#[tokio::test]
+async fn a_landed_table_is_partitioned_and_clustered_as_its_source_declares() {
+    let lake = TestLake::new();
+    lake.write(
+        "models/s.yml",
+        "sources: [{name: crm, tables: [{name: people, config: {location: 'inbox/*.csv', \
+         partition_by: [city], cluster_by: id, write_mode: merge-on-read}}]}]",
+    );
+    for file in 0..9 {
+        let rows: String =
+            (0..4).map(|row| format!("{},{}\n", 100 - file - row, ["Oslo", "Rome"][row % 2])).collect();
+        lake.write(&format!("inbox/{file:02}.csv"), &format!("id,City\n{rows}"));
+    }
+    lake.build().await;
+    lake.sql("select partition_columns from elt.tables where table_name = 'people'").await;
+    lake.sql("select count(*) as files from elt.files where table_name = 'people'").await;
+    let detail = lake.rows("describe detail crm.people").await;
+    assert!(detail.contains("merge-on-read") && detail.contains("\"id\""), "{detail}");
+    lake.sql("select count(*) as n, min(id) as first from crm.people where city = 'Oslo'").await;
+    lake.write("inbox/more.csv", "id,City\n1,Lima\n");
+    lake.build_due().await;
+    lake.land_as("crm.other", &["inbox/more.csv"], &[("partition_by", "town")]).await;
+    lake.sql("select count(*) as n, count(distinct city) as cities from crm.people").await;
+    let told = lake.story().replace("read 4 loaded 4 rescued 0 rejected 0, ", "");
+    assert_snapshot!(told, @"
+    build: landed crm.people  read 4 loaded 4 rescued 0 rejected 0
+    build: release 1
+    sql: city
+    sql: 2
+    sql: 18 90
+    build: landed crm.people  known, known, known, known, known, known, known, known, known, read 1 loaded 1 rescued 0 rejected 0
+    build: release 2
+    land: there is no column `town` to partition by
+    sql: 37 3
+    ");
+}
+
+#[tokio::test]
+async fn a_load_in_portions_takes_the_oldest_files_and_goes_on_with_the_others() {
+    let lake = TestLake::new();
+    for (file, age) in [("a", 10), ("b", 30), ("c", 20), ("d", 5)] {
+        let path = lake.path().join(format!("inbox/{file}.csv"));
+        lake.write(&format!("inbox/{file}.csv"), &format!("id\n{age}\n"));
+        let modified =
+            std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 - age);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+    }
+    for portion in
+        [Portion { files: 2, bytes: 1000 }, Portion { files: 10, bytes: 1 }, Portion::ALL, Portion::ALL]
+    {
+        let order = LandOrder {
+            table: "raw.t".into(),
+            files: vec!["inbox".into()],
+            portion: Some(portion),
+            ..LandOrder::default()
+        };
+        let landed = Box::pin(lake.open().land_files(&order, &Unwatched)).await.unwrap();
+        let loaded: Vec<&str> = landed.report.accounts().map(|account| account.path.as_str()).collect();
+        lake.note(&format!("{loaded:?}, {} wait", landed.report.waiting));
+    }
+    assert_snapshot!(lake.story(), @r#"
+    ["inbox/b.csv", "inbox/c.csv"], 2 wait
+    ["inbox/a.csv"], 1 wait
+    ["inbox/d.csv"], 0 wait
+    [], 0 wait
+    "#);
 }
