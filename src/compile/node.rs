@@ -428,8 +428,6 @@ pub enum TestKind {
         model: String,
         /// The same as a template would refer to it: `ref('orders')`.
         reference: String,
-        /// The same as names of tests have it: the model's name, or `source_table`.
-        on: String,
         /// The package it is taken from, if one is named.
         package: Option<String>,
         /// Its arguments, as written.
@@ -462,11 +460,12 @@ impl TestNode {
     /// The name of a test's file and table: its own, or a short one if that is long.
     pub fn short_name(&self, name: &str) -> String {
         match &self.kind {
-            TestKind::Generic { test_name, on, package, .. } => {
+            TestKind::Generic { test_name, model, package, .. } => {
                 let package = package.iter().map(|package| format!("{package}_")).collect::<String>();
                 let source = self.attached.as_ref().is_some_and(|id| id.as_str().starts_with("source."));
                 let prefix = if source { "source_" } else { "" };
-                short_test_name(name, &format!("{package}{prefix}{test_name}"), on)
+                // Names of tests have no dots: `source_table`, `model_v2`.
+                short_test_name(name, &format!("{package}{prefix}{test_name}"), &model.replace('.', "_"))
             }
             TestKind::Singular => short_test_name(name, name, ""),
         }
