@@ -70,7 +70,11 @@
 //! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `laterals.rs`; `query/types.rs` |
 //! | add a function that another engine has | `query/dialect/functions.rs`: a line, if ours can express it |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
-//! | change what a backslash command does | `repl/command.rs` |
+//! | change what a backslash command does | `repl/command/table.rs`, `repl/obey.rs` |
+//! | change what `\h` says of a statement | `repl/sql_help.txt` |
+//! | change how `EXPLAIN` looks | `query/explain.rs` |
+//! | change what a session keeps for itself (temporary names, variables) | `query/own/` |
+//! | change how an as-of join is done | `query/asof/` |
 //! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |
 //! | change what `elt.yml` can hold | `project/users.rs`, `project/package_places.rs` |
 //! | change how packages are found, settled and installed | [`packages`] |

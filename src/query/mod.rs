@@ -13,19 +13,24 @@
 //!
 //! Not here: making anything visible (`release`).
 
+mod asof;
 mod cases;
 mod convert;
 mod describe;
 pub mod dialect;
 mod error;
 mod expand;
+mod explain;
 mod export;
 mod files;
 mod lineage;
 mod mend;
 mod outcome;
+mod own;
 mod parameters;
+mod phrases;
 mod prepared;
+mod progress;
 mod provider;
 mod reads;
 mod scope;
@@ -48,6 +53,7 @@ pub use lineage::{ColumnOf, Influence, Lineage, Way};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 pub use prepared::{Prepared, StatementKind};
+pub use progress::{Progress, Seen};
 pub use reads::Reads;
 pub use scope::{Follower, Scope};
 pub use session::{Files, Limits, Session, is_time_zone};

@@ -21,12 +21,13 @@ use sqlparser::ast::visit_relations;
 use super::dialect::{self, Reader, Reference};
 use super::expand::expand;
 use super::files::FileSchema;
+use super::own::{Own, TEMPORARY, TemporarySchema};
 use super::scope::Meaning;
 use super::system::{self, SystemSchema};
 use super::views::{Answer, Below, Key, Leaf, PlannedView, Want, typed};
 
-use super::{Files, QueryError, Scope, cases};
-use crate::base::{ReleaseNumber, TableName};
+use super::{Files, QueryError, Scope, SqlMistake, cases};
+use crate::base::{ReleaseNumber, TableName, did_you_mean};
 use crate::release::View;
 
 /// Gives the session's present state, while the session lives.
@@ -39,6 +40,8 @@ pub(super) struct LakeCatalog {
     pub(super) default_schema: String,
     /// Whether files by name are part of it.
     pub(super) files: Files,
+    /// What the session keeps for itself.
+    pub(super) own: Own,
     pub(super) state: StateOf,
     pub(super) depth: Depth,
     /// The views that are read while another is planned, if one is.
@@ -68,6 +71,9 @@ impl CatalogProvider for LakeCatalog {
                 names.push(more.to_owned());
             }
         }
+        if !self.own.names().is_empty() {
+            names.push(TEMPORARY.to_owned());
+        }
         names
     }
 
@@ -79,6 +85,12 @@ impl CatalogProvider for LakeCatalog {
                 reader,
                 files: self.files,
             }));
+        }
+        if name == TEMPORARY {
+            return Some(Arc::new(TemporarySchema { catalog: self.clone() }));
+        }
+        if name == dialect::REFERENCES {
+            return Some(Arc::new(ReferenceSchema { catalog: self.clone() }));
         }
         if name.eq_ignore_ascii_case("information_schema") {
             return Some(Arc::new(Standard { engines: InformationSchemaProvider::new(self.alone()) }));
@@ -175,6 +187,62 @@ impl SchemaProvider for LakeSchema {
     fn table_exist(&self, name: &str) -> bool {
         let reference = Reference::read(name);
         TableName::new(&self.schema, &reference.table).is_ok_and(|name| self.catalog.scope.has(&name))
+    }
+}
+
+/// What `ref` and `source` name.
+#[derive(Debug)]
+struct ReferenceSchema {
+    catalog: LakeCatalog,
+}
+
+impl ReferenceSchema {
+    /// `crm.people` is a table as it stands; a model is in the schema of names without one, or in the only schema that
+    /// has one of its name.
+    fn find(&self, wanted: &str) -> Option<TableName> {
+        let scope = &self.catalog.scope;
+        if let Some((schema, table)) = wanted.split_once('.') {
+            return TableName::new(schema, table).ok().filter(|name| scope.has(name));
+        }
+        let own = TableName::new(&self.catalog.default_schema, wanted).ok().filter(|name| scope.has(name));
+        own.or_else(|| {
+            let names = scope.names();
+            let mut found = names.into_iter().map(|(name, _)| name).filter(|name| name.table() == wanted);
+            found.next().filter(|_| found.next().is_none())
+        })
+    }
+
+    fn missing(&self, wanted: &str) -> QueryError {
+        let what = match wanted.contains('.') {
+            true => format!("there is no source `{wanted}`"),
+            false => format!("there is no model `{wanted}`"),
+        };
+        let names = self.catalog.scope.names();
+        let bare = wanted.rsplit('.').next().unwrap_or(wanted);
+        let help = did_you_mean(bare, names.iter().map(|(name, _)| name.table()));
+        let mistake = SqlMistake::new("elt::sql::no_such_table", what);
+        mistake.help(help.unwrap_or_else(|| "it may not be published yet: run `elt build`".to_owned())).into()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for ReferenceSchema {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let (wanted, version) =
+            name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)));
+        let found = self.find(wanted).ok_or_else(|| self.missing(wanted))?;
+        let schema = LakeSchema { catalog: self.catalog.clone(), schema: found.schema().to_owned() };
+        let table = version
+            .map_or_else(|| found.table().to_owned(), |version| format!("{}@{version}", found.table()));
+        schema.table(&table).await
+    }
+
+    fn table_exist(&self, _name: &str) -> bool {
+        true
     }
 }
 

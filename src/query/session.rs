@@ -11,10 +11,12 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::lineage::lineage;
+use super::own::{GetVariable, Own};
 use super::provider::{Depth, LakeCatalog};
 use super::types::LakeTypes;
 use super::{
-    Lineage, Outcome, QueryError, Scope, SqlMistake, cases, convert, describe, export, mend, thrift, words,
+    Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
+    thrift, words,
 };
 use crate::base::did_you_mean;
 
@@ -46,6 +48,8 @@ pub struct Session {
     default_schema: String,
     time_zone: Option<String>,
     limits: Limits,
+    /// What it keeps for itself, and for the sessions that go on from it.
+    pub(super) own: Own,
 }
 
 impl std::fmt::Debug for Session {
@@ -57,7 +61,6 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// A session that sees `scope`; names without a schema are in `default_schema`.
     pub fn new(scope: Scope, default_schema: &str, limits: Limits) -> Self {
-        let scope = Arc::new(scope);
         let mut config = SessionConfig::new()
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema("elt", default_schema)
@@ -71,6 +74,12 @@ impl Session {
         options.sql_parser.map_string_types_to_utf8view = false;
         // Whether a column may be null is told differently by two parts of the engine, and means nothing for its values.
         options.execution.skip_physical_aggregate_schema_check = true;
+        Self::with(scope, default_schema, limits, config, Own::default())
+    }
+
+    /// A session with settings, and with what another kept for itself.
+    fn with(scope: Scope, default_schema: &str, limits: Limits, config: SessionConfig, own: Own) -> Self {
+        let scope = Arc::new(scope);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(scope.tables().runtime())
@@ -78,13 +87,17 @@ impl Session {
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
             .with_type_planner(Arc::new(LakeTypes))
+            .with_query_planner(Arc::new(asof::Planner))
+            .with_relation_planners(vec![Arc::new(asof::AsOfRelations)])
             .build();
         let context = SessionContext::new_with_state(state);
         mend::register(&context);
+        context.register_udf(GetVariable::of(own.clone()).into());
         let catalog = LakeCatalog {
             scope: Arc::clone(&scope),
             default_schema: default_schema.to_owned(),
             files: limits.files,
+            own: own.clone(),
             state: Arc::new(OnceLock::new()),
             depth: Depth::Rows,
             below: None,
@@ -93,7 +106,15 @@ impl Session {
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
         context.register_catalog("elt", Arc::new(catalog.clone()));
-        Self { context, catalog, scope, default_schema: default_schema.to_owned(), time_zone: None, limits }
+        Self {
+            context,
+            catalog,
+            scope,
+            default_schema: default_schema.to_owned(),
+            time_zone: None,
+            limits,
+            own,
+        }
     }
 
     /// What the session sees.
@@ -109,11 +130,20 @@ impl Session {
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
-        let same = Self::new(Scope::of(self.scope.tables().clone(), pins), &self.default_schema, self.limits);
+        let scope = Scope::of(self.scope.tables().clone(), pins);
+        let config = self.context.copied_config();
+        let same = Self::with(scope, &self.default_schema, self.limits, config, self.own.clone());
         match &self.time_zone {
             Some(zone) => same.in_zone(zone),
             None => same,
         }
+    }
+
+    /// The same session on the tables of another lake.
+    #[must_use]
+    pub fn on(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Self {
+        let moved = Self { scope: Arc::new(Scope::of(tables, pins.clone())), ..self.clone() };
+        moved.of(pins)
     }
 
     /// The same session, with instants told in this time zone. `zone` is one that [`is_time_zone`] knows.
@@ -139,7 +169,7 @@ impl Session {
     /// # Errors
     /// What is wrong with it; and copies from and to files, where files are out of reach.
     pub(super) fn read(&self, sql: &str) -> Result<Statement, SqlMistake> {
-        let statement = dialect::parse(sql)?;
+        let statement = self.with_own(dialect::parse(sql)?)?;
         let copies =
             matches!(statement, Statement::CopyInto(_) | Statement::CopyTo(_) | Statement::Convert(_));
         if copies && self.limits.files == Files::OutOfReach {
@@ -179,7 +209,12 @@ impl Session {
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
         match self.read(sql)? {
             Statement::Query(statement) => Box::pin(self.run(*statement)).await,
-            Statement::ShowTables { schema } => Ok(describe::tables(self, schema.as_deref()).await),
+            Statement::Explain(how) => Box::pin(explain::explain(self, how)).await,
+            Statement::Own(statement) => Box::pin(self.keep(statement)).await,
+            Statement::Temporary(write) => Box::pin(self.write_temporary(*write)).await,
+            Statement::ShowTables { schema, like } => {
+                Ok(describe::tables(self, schema.as_deref(), like.as_deref()).await)
+            }
             Statement::ShowReleases => describe::releases(self).await,
             Statement::ShowSchemas => Ok(describe::schemas(self)),
             Statement::ShowViews => Ok(describe::views(self)),
@@ -259,7 +294,8 @@ impl Session {
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
         let frame = frame.map_err(|error| self.with_suggestion(error.into()))?;
         let rows = Box::pin(thrift::rows(frame)).await;
-        Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
+        let (rows, progress) = rows.map_err(|error| self.with_suggestion(error.into()))?;
+        Ok(Outcome::stream(rows).with_progress(progress))
     }
 
     pub(super) async fn plan(&self, statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
@@ -285,6 +321,7 @@ impl Session {
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
         dialect::honour(&mut statement)?;
+        self.own.spell(&mut statement, &self.default_schema);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
         dialect::prepare(&mut statement, None)?;
         let planned =
@@ -320,6 +357,15 @@ impl Session {
         known.sort_by_key(|name| (!is_common(name), name.clone()));
         let help = did_you_mean(wanted, known.iter().map(String::as_str));
         mistake.help(help.unwrap_or_else(|| "`show functions` lists what there is".to_owned()))
+    }
+
+    /// The settings that `SET` knows, in order.
+    pub fn setting_names(&self) -> Vec<String> {
+        let state = self.context.state();
+        let mut names: Vec<String> =
+            state.config_options().entries().into_iter().map(|entry| entry.key).collect();
+        names.sort();
+        names
     }
 
     /// The functions that a query can call, in no order.
