@@ -8,6 +8,7 @@ use super::sources::declared_request;
 use super::{Lakehouse, Manifest, NodeId, NodeKind, Studied};
 use crate::base::{Diagnostic, Result, TableName};
 use crate::build::{self, Ground};
+use crate::compile::{self, Facts};
 use crate::landing;
 use crate::query::Scope;
 
@@ -33,8 +34,12 @@ impl Lakehouse {
     /// # Errors
     /// If the lake, or a file of a source, cannot be read; not what is wrong with the project.
     pub async fn check(&self, studied: &Studied) -> Result<Checked> {
-        let manifest = &studied.compiled.manifest;
         let pins = self.pins().await?;
+        // Templates may say something else while they are only compiled.
+        let facts = Facts { command: "build".to_owned(), ..self.facts(&pins, &self.world.id()) };
+        let built = compile::compile(&studied.compiled.project, &facts).0;
+        let is_deferred = studied.is_deferred;
+        let manifest = if is_deferred { &studied.compiled.manifest } else { &built };
         let scope = Scope::of(self.tables.clone(), pins);
         let ground = Ground {
             manifest,

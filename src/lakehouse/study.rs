@@ -51,6 +51,8 @@ pub struct Studied {
     pub late: BTreeMap<NodeId, Node>,
     /// Nodes whose templates read the lake and could not be compiled, with why.
     pub not_compiled: Vec<(String, Diagnostic)>,
+    /// Whether names mean what they are in another state.
+    pub(super) is_deferred: bool,
 }
 
 impl Studied {
@@ -139,7 +141,7 @@ impl Lakehouse {
         {
             self.remember(&compiled, began, true).await?;
         }
-        Ok(Studied { compiled, picked, late, not_compiled })
+        Ok(Studied { compiled, picked, late, not_compiled, is_deferred: defer.is_some() })
     }
 
     /// `manifest.json` of a compiled project, as it would be written.

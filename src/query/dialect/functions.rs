@@ -160,6 +160,8 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
 
 /// Functions that are another under another name, with all arguments that they are given.
 const RENAMED: &[(&str, &str)] = &[
+    ("listagg", "string_agg"),
+    ("group_concat", "string_agg"),
     ("list_value", "make_array"),
     ("array", "make_array"),
     ("sign", "signum"),
