@@ -50,6 +50,7 @@ use crate::base::{Diagnostic, TableName};
 use crate::project::Project;
 
 pub use batch::{BatchSize, Stretch, Window};
+pub use data_test::python_value;
 pub use document::RunHook;
 pub use expectation::{Expectation, OnViolation};
 pub use fingerprint::Fingerprint;
