@@ -64,9 +64,17 @@
 //! | make a package's SQL run | `sql/packages/`; macros `elt__…` go before the package's own |
 //! | see whether public dbt projects build | `tests/acceptance/dbt_projects.py` |
 //! | change how a word of SQL is understood | [`query::dialect`] |
+//! | change what `elt compile --check` finds | `build/check.rs`; where columns come from, `query/lineage.rs` |
+//! | change how views upon views are planned | `query/views.rs`, `query/provider.rs` |
+//! | change what a table refuses to hold, or a model expects | `compile/constraint.rs`, `compile/expectation.rs`, `build/expectation.rs` |
+//! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `laterals.rs`; `query/types.rs` |
 //! | add a function that another engine has | `query/dialect/functions.rs`: a line, if ours can express it |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
-//! | change what a backslash command does | `repl/command.rs` |
+//! | change what a backslash command does | `repl/command/table.rs`, `repl/obey.rs` |
+//! | change what `\h` says of a statement | `repl/sql_help.txt` |
+//! | change how `EXPLAIN` looks | `query/explain.rs` |
+//! | change what a session keeps for itself (temporary names, variables) | `query/own/` |
+//! | change how an as-of join is done | `query/asof/` |
 //! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |
 //! | change what `elt.yml` can hold | `project/users.rs`, `project/package_places.rs` |
 //! | change how packages are found, settled and installed | [`packages`] |

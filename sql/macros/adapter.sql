@@ -26,3 +26,40 @@
     {% set parts = (raw_partition_date | string).split(',') %}
     {{ return(dates_in_range(parts[0] | trim, parts[-1] | trim, in_fmt=date_fmt)) }}
 {% endmacro %}
+
+{% macro set_sql_header(config) %}{% do config.set('sql_header', caller()) %}{% endmacro %}
+
+{% macro make_intermediate_relation(base_relation, suffix='__dbt_tmp') %}{{ return(make_temp_relation(base_relation, suffix)) }}{% endmacro %}
+{% macro make_backup_relation(base_relation, backup_relation_type='table', suffix='__dbt_backup') %}{{ return(make_temp_relation(base_relation, suffix)) }}{% endmacro %}
+{% macro get_or_create_relation(database, schema, identifier, type) %}
+    {% set found = adapter.get_relation(database=database, schema=schema, identifier=identifier) %}
+    {% if found %}{{ return([true, found]) }}{% endif %}
+    {{ return([false, api.Relation.create(database=database, schema=schema, identifier=identifier, type=type)]) }}
+{% endmacro %}
+{% macro should_full_refresh() %}{{ return(flags.FULL_REFRESH if config.get('full_refresh') is none else config.get('full_refresh')) }}{% endmacro %}
+{% macro py_current_timestring() %}{{ return(modules.datetime.datetime.now().strftime('%Y%m%d%H%M%S%f')) }}{% endmacro %}
+{% macro get_limit_subquery_sql(sql, limit) %}select * from ({{ sql }}) as model_limit_subq limit {{ limit }}{% endmacro %}
+{% macro get_empty_schema_sql(columns) %}select {% for name in columns %}cast(null as {{ columns[name].data_type }}) as {{ name }}{{ ', ' if not loop.last }}{% endfor %} limit 0{% endmacro %}
+{% macro get_quoted_csv(column_names) %}{% set all = [] %}{% for name in column_names %}{% do all.append(adapter.quote(name)) %}{% endfor %}{{ return(all | join(', ')) }}{% endmacro %}
+{% macro get_merge_update_columns(merge_update_columns, merge_exclude_columns, dest_columns) %}
+    {% set all = [] %}
+    {% if merge_update_columns %}{{ return(merge_update_columns) }}{% endif %}
+    {% for column in dest_columns if column.name not in (merge_exclude_columns or []) %}{% do all.append(column.quoted) %}{% endfor %}
+    {{ return(all) }}
+{% endmacro %}
+{% macro snapshot_get_time() %}{{ current_timestamp() }}{% endmacro %}
+{% macro diff_columns(source_columns, target_columns) %}
+    {% set all, known = [], target_columns | map(attribute='name') | map('lower') | list %}
+    {% for column in source_columns if column.name | lower not in known %}{% do all.append(column) %}{% endfor %}
+    {{ return(all) }}
+{% endmacro %}
+{% macro diff_column_data_types(source_columns, target_columns) %}
+    {% set all = [] %}
+    {% for new in source_columns %}{% for old in target_columns if old.name | lower == new.name | lower and old.data_type != new.data_type %}
+        {% do all.append({'column_name': old.name, 'new_type': new.data_type}) %}
+    {% endfor %}{% endfor %}
+    {{ return(all) }}
+{% endmacro %}
+{% macro get_powers_of_two(upper_bound) %}
+    {% for at in range(1, 100) if 2 ** at >= upper_bound %}{{ return(at) }}{% endfor %}
+{% endmacro %}

@@ -32,3 +32,10 @@ from {{ model }}
 where {{ column_name }} is not null
   and {{ column_name }} not in (select {{ field }} from {{ to }} where {{ field }} is not null)
 {% endtest %}
+
+{# What a source expects of each of its rows. What is unknown is not as it should be. #}
+{% test elt_expectation(model, expect) %}
+select *
+from {{ model }}
+where not coalesce(({{ expect }}), false)
+{% endtest %}

@@ -29,7 +29,11 @@ pub(super) fn basis(inputs: &Inputs<'_>, scope: &Scope, node: &Node) -> Basis {
     reads.beyond.extend(beyond);
     if let Some(own) = node.relation.as_ref().filter(|_| node.is_made()) {
         let reads_itself = reads.tables.remove(own).is_some();
-        if reads_itself && node.materialization() == Some(&Materialization::Table) {
+        let is_made_anew = matches!(
+            node.materialization(),
+            Some(Materialization::Table | Materialization::MaterializedView { .. })
+        );
+        if reads_itself && is_made_anew {
             reads.beyond.insert("its own rows".to_owned());
         }
         reads.views.remove(own);

@@ -44,7 +44,8 @@ pub(super) async fn make(
                 Some(checked) => (&checked.session, &checked.node),
                 None => (&session, &node),
             };
-            let making = Making { session, node: made_of, action, now: inputs.started };
+            let making =
+                Making { session, manifest: inputs.manifest, node: made_of, action, now: inputs.started };
             let made = Box::pin(making.make()).await?;
             Ok((made, checked.map(|checked| (checked.kept, checked.quarantine))))
         };
@@ -52,10 +53,12 @@ pub(super) async fn make(
         let made_batch = made_batch.map(|(made, checked)| {
             if let Some((counted, quarantine)) = checked {
                 add_up(&mut kept, counted);
-                if let Some((name, change)) = quarantine {
-                    let scope = session.scope().clone().with_change(Arc::clone(&change));
-                    session = Session::new(scope, inputs.default_schema, Limits::default());
-                    beside = Some((name, change));
+                if let Some((name, made)) = quarantine {
+                    if let Made::Table(change) = &made {
+                        let scope = session.scope().clone().with_change(Arc::clone(change));
+                        session = Session::new(scope, inputs.default_schema, Limits::default());
+                    }
+                    beside = Some((name, made));
                 }
             }
             made

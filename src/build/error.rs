@@ -121,6 +121,18 @@ impl BuildError {
         Self::Table { node: node.name.clone(), source, help }
     }
 
+    /// The same as a diagnostic, at the node if it has no better place.
+    pub(super) fn into_diagnostic(self, node: &Node) -> Diagnostic {
+        match self {
+            Self::Sql(diagnostic) => diagnostic,
+            other => {
+                let help = other.help().map(|help| help.to_string());
+                let diagnostic = Diagnostic::error("elt::build::node", other.to_string());
+                diagnostic.at(&node.at, "here").maybe_help(help)
+            }
+        }
+    }
+
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -116,6 +116,16 @@ impl Plan<'_> {
         columns.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
+    /// The columns of the table afterwards, once its columns are found where the model names them.
+    ///
+    /// # Errors
+    /// A sentence, if the columns are not what the model needs or allows.
+    pub(super) fn after(&self) -> Result<Schema, String> {
+        self.check()?;
+        let fields = self.columns()?.into_iter().map(|(name, data_type)| Field::new(name, data_type, true));
+        Ok(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
     /// The columns that the table gets, if it keeps all it has as they are; nothing if its rows must be written again.
     pub(super) fn added(&self) -> Result<Option<Schema>, String> {
         let columns = self.columns()?;
@@ -197,6 +207,7 @@ impl Plan<'_> {
         };
         Ok(match self.strategy {
             Strategy::Append => all_new,
+            Strategy::Custom => return Err("its strategy is a macro, and is none of edits".to_owned()),
             Strategy::DeleteInsert => goes_with(&with_predicates(on(self.key, "="))),
             Strategy::InsertOverwrite => goes_with(&on(&self.details.partition_by, "is not distinct from")),
             Strategy::Microbatch => {

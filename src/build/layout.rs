@@ -1,12 +1,12 @@
 //! How is a model's table kept?
 //!
-//! What the model says of its files and not of its rows: `write_mode`, `partition_by`, `cluster_by`, `tblproperties`, and with
-//! `persist_docs` its descriptions. It becomes part of the table's own design, so that every engine that writes
+//! What the model says of its files and not of its rows: `write_mode`, `partition_by`, `cluster_by`, `tblproperties`, with
+//! `persist_docs` its descriptions, and with a contract its constraints. It becomes part of the table's own design, so that every engine that writes
 //! to the table keeps to it.
 
 use serde_json::Value;
 
-use crate::compile::Node;
+use crate::compile::{Constraint, ConstraintKind, Node};
 use crate::table::{Change, Design, TableError, WriteMode};
 
 /// What a model says of its table's files.
@@ -18,6 +18,7 @@ pub(super) struct Layout {
     properties: Vec<(String, String)>,
     description: Option<String>,
     comments: Vec<(String, String)>,
+    constraints: Vec<Constraint>,
 }
 
 impl Layout {
@@ -56,6 +57,7 @@ impl Layout {
                 true => described.map(|column| (column.name.clone(), column.description.clone())).collect(),
                 false => Vec::new(),
             },
+            constraints: node.constraints.clone(),
         })
     }
 
@@ -64,6 +66,27 @@ impl Layout {
         if let Some(columns) = &self.partition_by {
             design = design.partitioned_by(columns.clone())?;
         }
+        // A rule of an earlier edition that the model has no more is gone.
+        let before: Vec<String> = design.constraints().map(|(name, _)| name.to_owned()).collect();
+        for name in before {
+            design = design.without_property(&format!("delta.constraints.{name}"));
+        }
+        for column in design.column_names() {
+            design = design.with_nullable(&column, true);
+        }
+        for constraint in &self.constraints {
+            match &constraint.kind {
+                ConstraintKind::NotNull => {
+                    for column in &constraint.columns {
+                        design = design.required(column)?;
+                    }
+                }
+                ConstraintKind::Check(condition) => {
+                    let key = format!("delta.constraints.{}", constraint.name);
+                    design = design.with_properties([(key, condition.clone())]);
+                }
+            }
+        }
         Ok(self.again(design))
     }
 
@@ -71,6 +94,26 @@ impl Layout {
     pub(super) fn kept(&self, change: Change) -> Change {
         let design = self.again(change.design().clone());
         change.redesigned(design)
+    }
+
+    /// In what a table is laid out otherwise than the model says, in words; nothing if it is as the model says.
+    pub(super) fn differs(&self, design: &Design) -> Option<String> {
+        let mut differs = Vec::new();
+        let wanted = self.partition_by.clone().unwrap_or_default();
+        if wanted != design.partition_columns() {
+            differs.push("partition_by");
+        }
+        if self.write_mode.is_some_and(|mode| mode != design.write_mode()) {
+            differs.push("write_mode");
+        }
+        let clustered = design.clone().clustered_by(&self.cluster_by);
+        if clustered.is_ok_and(|clustered| clustered != *design) {
+            differs.push("cluster_by");
+        }
+        if self.properties.iter().any(|(key, value)| design.properties().get(key) != Some(value)) {
+            differs.push("tblproperties");
+        }
+        (!differs.is_empty()).then(|| differs.join(", "))
     }
 
     /// How rows leave the table's files.

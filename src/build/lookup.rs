@@ -18,13 +18,22 @@ use crate::query::{Outcome, QueryError, Session};
 /// A session, for templates.
 pub struct SessionLookup {
     session: Session,
+    /// Where rows are read of what has none in the session.
+    rows_of: Option<Session>,
     runtime: Handle,
 }
 
 impl SessionLookup {
     /// Answers from `session`, by the runtime that this is called on.
     pub fn new(session: Session) -> Self {
-        Self { session, runtime: Handle::current() }
+        Self { session, rows_of: None, runtime: Handle::current() }
+    }
+
+    /// The same; rows that `session` cannot have, because they are not made yet, are those of `other`.
+    #[must_use]
+    pub fn with_rows_of(mut self, other: Session) -> Self {
+        self.rows_of = Some(other);
+        self
     }
 }
 
@@ -41,8 +50,14 @@ fn told(error: QueryError) -> String {
 impl Lookup for SessionLookup {
     fn rows(&self, sql: &str) -> Result<Answer, String> {
         let sql = sql.trim().trim_end_matches(';');
-        let asked = async { answer(Box::pin(self.session.query(sql)).await?).await };
-        self.runtime.block_on(asked).map_err(told)
+        let asked = |session: &Session| {
+            let session = session.clone();
+            self.runtime.block_on(async move { answer(Box::pin(session.query(sql)).await?).await })
+        };
+        match (asked(&self.session), &self.rows_of) {
+            (Err(error), Some(other)) if error.is_of_rows_to_come() => asked(other).map_err(told),
+            (answer, _) => answer.map_err(told),
+        }
     }
 
     fn columns(&self, sql: &str) -> Result<Vec<AnswerColumn>, String> {

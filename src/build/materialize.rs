@@ -10,12 +10,16 @@ use datafusion::execution::SendableRecordBatchStream;
 
 use super::incremental::{self, check_contract, is_plain};
 use super::layout::Layout;
-use super::lookup::rows_of;
+use super::lookup::{SessionLookup, rows_of};
 use super::sql_text;
-use super::{Action, BuildError, seed, snapshot};
+use super::step::first_error;
+use super::{Action, BuildError, HookError, run_hooks, seed, snapshot};
 use crate::base::{TableName, TableVersion};
-use crate::compile::{Materialization, Node, NodeKind, OnSchemaChange, SeedNode, SnapshotNode, Stored};
-use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session};
+use crate::compile::{
+    Lookup, Manifest, Materialization, Node, NodeKind, OnConfigurationChange, OnSchemaChange, SeedNode,
+    SnapshotNode, Stored,
+};
+use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session, StatementKind};
 use crate::release::View;
 use crate::table::write::{NewColumns, append, edit, merge, overwrite, overwrite_as};
 use crate::table::{Change, Design, Operation, Snapshot, TableError, follows, storable};
@@ -33,6 +37,7 @@ pub(super) enum Made {
 #[derive(Clone, Copy)]
 pub(super) struct Making<'a> {
     pub(super) session: &'a Session,
+    pub(super) manifest: &'a Manifest,
     pub(super) node: &'a Node,
     pub(super) action: Action,
     /// When the run started.
@@ -127,8 +132,8 @@ impl Making<'_> {
 
     async fn model(&self) -> Result<Made, BuildError> {
         let node = self.node;
-        let is_promised = node.config.get("contract").and_then(|contract| contract.get("enforced"));
-        if is_promised == Some(&serde_json::Value::Bool(true)) {
+        self.header().await?;
+        if super::has_contract(node) {
             let schema = self.session.check(&node.sql).await.map_err(|error| self.query_error(error))?;
             let promised: Vec<_> =
                 node.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect();
@@ -146,12 +151,32 @@ impl Making<'_> {
         ) = (node.materialization(), &base, self.action)
             && !is_plain(*strategy, details, *on_schema_change)
         {
+            if let Some(name) = &details.by_macro {
+                return self.put_in_by(name).await;
+            }
             return self.put_in(base).await;
         }
         let rows = self.rows(&node.sql).await?;
         let tables = self.session.scope().tables();
         let (key, new_columns) = incremental(node);
         let layout = Layout::of(node).map_err(|why| self.wrong(why))?;
+        if let (Some(Materialization::MaterializedView { on_change }), Some(old)) =
+            (node.materialization(), &base)
+            && let Some(differs) = layout.differs(old.design())
+        {
+            match on_change {
+                OnConfigurationChange::Apply => {}
+                OnConfigurationChange::Fail => {
+                    return Err(self.wrong(format!(
+                        "its layout has changed ({differs}), and `on_configuration_change` is `fail`; set it to `apply`, or take the change back"
+                    )));
+                }
+                OnConfigurationChange::Continue => {
+                    let change = overwrite(tables, self.name(), base, rows).await;
+                    return self.made(change);
+                }
+            }
+        }
         let change = match (self.action, base) {
             (Action::MergeRows, Some(base)) => merge(tables, base, key, rows, new_columns).await,
             (Action::AppendRows, Some(base)) => {
@@ -160,6 +185,57 @@ impl Making<'_> {
             (_, base) => overwrite_as(tables, self.name(), base, rows, |design| layout.anew(design)).await,
         };
         self.made(change.map(|change| layout.kept(change)))
+    }
+
+    /// Carries out what the model's `sql_header` sets, for the model's own session.
+    async fn header(&self) -> Result<(), BuildError> {
+        let header =
+            self.node.config.get("sql_header").and_then(|header| header.as_str()).unwrap_or_default();
+        for statement in header.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            let prepared = self.session.prepare(statement).await.map_err(|error| self.in_header(&error))?;
+            if !matches!(prepared.kind, StatementKind::Setting { .. }) {
+                let first: String = statement.chars().take(40).collect();
+                return Err(self.wrong(format!(
+                    "not supported: `{first}` in `sql_header`, because a model is one query; only `set name = value` can come before it, instead write a macro or a CTE"
+                )));
+            }
+            Box::pin(self.session.execute(statement)).await.map_err(|error| self.in_header(&error))?;
+        }
+        Ok(())
+    }
+
+    fn in_header(&self, error: &QueryError) -> BuildError {
+        self.wrong(format!("its `sql_header` failed: {error}"))
+    }
+
+    /// Puts the new rows in by the statements that a macro of the project gives.
+    async fn put_in_by(&self, name: &str) -> Result<Made, BuildError> {
+        let (session, staged, _) = self.stage().await?;
+        let text = format!(
+            "{{{{ {name}({{'target_relation': this, 'temp_relation': api.Relation.create(schema='{}', identifier='{}'), \
+             'unique_key': config.get('unique_key'), 'dest_columns': adapter.get_columns_in_relation(this), \
+             'incremental_predicates': config.get('incremental_predicates', config.get('predicates'))}}) }}}}",
+            staged.schema(),
+            staged.table()
+        );
+        let (templates, id) = (self.manifest.late(), self.node.id.clone());
+        let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
+        let rendered = tokio::task::spawn_blocking(move || templates.text(&id, &text, &lake)).await;
+        let sql = rendered.expect("rendering a template does not panic").map_err(first_error)?;
+        let own = self.name();
+        let is_refused = |written: &TableName| {
+            (written != own).then(|| format!("the strategy of `{own}` puts rows into `{own}` alone"))
+        };
+        let scope = session.scope().clone();
+        let done = Box::pin(run_hooks(scope, session.default_schema(), &[sql], is_refused)).await;
+        let mut done = done.map_err(|error| match error {
+            HookError::Query(error) => self.wrong(format!("the statements of `{name}` failed: {error}")),
+            HookError::Refused(why) => self.wrong(why),
+        })?;
+        match done.changes.remove(own) {
+            Some(change) => self.made(Ok(Arc::unwrap_or_clone(change))),
+            None => Err(self.wrong(format!("the macro `{name}` gave no statement that writes to `{own}`"))),
+        }
     }
 
     async fn rows(&self, sql: &str) -> Result<SendableRecordBatchStream, BuildError> {
@@ -322,7 +398,7 @@ pub(super) async fn run_hook(session: &Session, sql: &str) -> Result<(), QueryEr
 }
 
 /// The columns and the design of a table that gets the columns of `added` at its end.
-fn with_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
+pub(super) fn with_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
     if added.fields().is_empty() {
         return Ok((Arc::clone(base.schema()), base.design().clone()));
     }

@@ -9,6 +9,7 @@
 mod artifacts;
 mod basis;
 mod batches;
+mod check;
 mod compiled;
 mod data_test;
 mod due;
@@ -36,6 +37,7 @@ pub use artifacts::{
     Stamp, catalog, freshness_results, graph_summary, manifest as manifest_json, run_results,
     write as write_artifact,
 };
+pub use check::{Checked, Columns, Ground, check};
 pub use compiled::{clean, write_compiled, write_late};
 pub use due::{Wanted, due};
 pub use error::BuildError;
@@ -47,3 +49,9 @@ pub use report::{Batches, Origin, Sample, StepReport, Verdict, Visibility};
 pub use run::{BuildRun, Inputs, PublishMode, run};
 pub use step::compile_late;
 pub use told::run_facts;
+
+/// Whether a node's columns are promised, and the promise is kept.
+fn has_contract(node: &crate::compile::Node) -> bool {
+    let enforced = node.config.get("contract").and_then(|contract| contract.get("enforced"));
+    enforced == Some(&serde_json::Value::Bool(true))
+}

@@ -293,9 +293,10 @@ fn action(node: &Node, exists: bool) -> Option<Action> {
             match strategy {
                 Strategy::Append => Action::AppendRows,
                 Strategy::Merge => Action::MergeRows,
-                Strategy::DeleteInsert | Strategy::InsertOverwrite | Strategy::Microbatch => {
-                    Action::ReplaceRows
-                }
+                Strategy::DeleteInsert
+                | Strategy::InsertOverwrite
+                | Strategy::Microbatch
+                | Strategy::Custom => Action::ReplaceRows,
             }
         }
         NodeKind::Model(_) if exists => Action::ReplaceTable,

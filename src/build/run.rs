@@ -214,10 +214,13 @@ impl<'a> State<'a> {
                 done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
                 self.bases.insert(step.node.clone(), done.basis);
                 kept = done.kept;
-                if let Some((name, change)) = done.beside {
-                    self.scope = self.scope.clone().with_change(Arc::clone(&change));
+                if let Some((name, made)) = done.beside {
+                    self.scope = match &made {
+                        Made::Table(change) => self.scope.clone().with_change(Arc::clone(change)),
+                        Made::View(view) => self.scope.clone().with_view(&name, view.clone()),
+                    };
                     let by = BTreeSet::from([step.node.clone()]);
-                    self.hooked.insert(name, (Made::Table(change), by));
+                    self.hooked.insert(name, (made, by));
                 }
                 self.late.extend(done.late.map(|node| (step.node.clone(), node)));
                 match done.what {
@@ -317,6 +320,8 @@ impl<'a> State<'a> {
             let node = self.inputs.manifest.node(&step.node);
             let name = node.relation.as_ref().filter(|_| !node.expectations.is_empty());
             run.scratch.extend(name.and_then(|name| name.companion("elt_rows").ok()));
+            let apart = name.and_then(|name| name.companion("quarantine").ok());
+            run.scratch.extend(apart.and_then(|apart| apart.companion("elt_new").ok()));
         }
         for (name, kept) in std::mem::take(&mut self.kept) {
             match kept {

@@ -16,7 +16,6 @@ use crate::base::{Diagnostic, Event, TableName, Watch};
 use crate::compile::{Lookup, Manifest, Node, NodeKind};
 use crate::query::{Limits, Scope, Session};
 use crate::release::Basis;
-use crate::table::Change;
 
 /// What a step that ended well has to show.
 pub(super) struct Done {
@@ -30,7 +29,7 @@ pub(super) struct Done {
     /// How many rows broke what the model expects of them.
     pub(super) kept: Vec<Kept>,
     /// The quarantine of those rows, if there is one.
-    pub(super) beside: Option<(TableName, Arc<Change>)>,
+    pub(super) beside: Option<(TableName, Made)>,
 }
 
 /// What came of a step.
@@ -98,7 +97,13 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
         Some(checked) => (&checked.session, &checked.node),
         None => (&session, node),
     };
-    let making = Making { session: seen, node: made_of, action: step.action, now: inputs.started };
+    let making = Making {
+        session: seen,
+        manifest: inputs.manifest,
+        node: made_of,
+        action: step.action,
+        now: inputs.started,
+    };
     let what = match &node.kind {
         NodeKind::Test(test) => {
             let asked = data_test::ask(seen, node, test).await;

@@ -162,6 +162,8 @@ pub(super) enum Command {
     Releases(ReleasesArgs),
     /// List the versions of a table
     History(HistoryArgs),
+    /// Say which rows came, went and changed from one version of a table to another
+    Diff(DiffArgs),
     /// Go back to an earlier release, as a new release
     Rollback(RollbackArgs),
     /// Compact tables, write checkpoints, delete files that nobody needs
@@ -184,9 +186,8 @@ impl Command {
             | Self::Retry(args) => Some(&mut args.selection),
             Self::Plan(args) => Some(&mut args.selection),
             Self::Clone(args) => Some(&mut args.selection),
-            Self::Compile(args) | Self::Source { command: SourceCommand::Freshness(args) } => {
-                Some(&mut args.selection)
-            }
+            Self::Compile(args) => Some(&mut args.selection),
+            Self::Source { command: SourceCommand::Freshness(args) } => Some(&mut args.selection),
             Self::Show(args) => Some(&mut args.selection),
             Self::Ls(args) => Some(&mut args.selection),
             _ => None,
@@ -315,6 +316,18 @@ pub(super) struct CompileArgs {
     /// A query with Jinja, to be compiled and shown
     #[arg(long, value_name = "SQL")]
     pub(super) inline: Option<String>,
+    /// Plan every query too: unknown columns, wrong types and broken contracts are found before anything is built
+    #[arg(long)]
+    pub(super) check: bool,
+    /// How the outcome of --check is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, requires = "check")]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct FreshnessArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -343,7 +356,7 @@ pub(super) enum DocsCommand {
 #[derive(Debug, Subcommand)]
 pub(super) enum SourceCommand {
     /// Compare the newest row of each source with what `freshness` allows
-    Freshness(CompileArgs),
+    Freshness(FreshnessArgs),
 }
 
 fn instant(text: &str) -> std::result::Result<chrono::DateTime<chrono::Utc>, String> {
@@ -476,6 +489,16 @@ fn option(text: &str) -> std::result::Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
+/// What a mistake means for what comes after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnMistake {
+    /// Nothing after it is run
+    #[default]
+    Stop,
+    /// It is told, the rest is run, and the exit code says that something failed
+    Continue,
+}
+
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct SqlArgs {
     /// SQL to run, statements ending in `;` [default: the shell, or standard input]
@@ -487,9 +510,18 @@ pub(super) struct SqlArgs {
     /// File of SQL to run (can be repeated; `-` is standard input)
     #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
     pub(super) file: Vec<PathBuf>,
-    /// table, line, csv, tsv, json, jsonl, markdown, html or insert
+    /// table, line, csv, tsv, json, jsonl, markdown, html, insert, parquet or arrow
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(super) format: Format,
+    /// Show each statement before its answer, on standard error
+    #[arg(long)]
+    pub(super) echo: bool,
+    /// What a mistake means for the statements after it
+    #[arg(long, value_name = "WHAT", default_value = "stop")]
+    pub(super) on_error: OnMistake,
+    /// Release to read [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub(super) release: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -553,6 +585,25 @@ pub(super) struct ReleasesArgs {
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     pub(super) limit: usize,
     /// How the list is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DiffArgs {
+    /// Table, as `table` or `schema.table`
+    pub(super) table: String,
+    /// Version to compare from [default: the one before]
+    pub(super) from: Option<u64>,
+    /// Version to compare to [default: the one that readers see]
+    pub(super) to: Option<u64>,
+    /// Columns that tell rows apart [default: the model's `unique_key`; without one, whole rows are compared]
+    #[arg(long, short, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(super) key: Vec<String>,
+    /// Rows to show of those that differ
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+    pub(super) limit: usize,
+    /// How it is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
 }

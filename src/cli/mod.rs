@@ -122,10 +122,40 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
         Some(Command::Ls(args)) => Box::pin(commands::ls::run(args, &place, world, ui)).await,
         Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world)).await,
         Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world)).await,
+        Some(Command::Diff(args)) => Box::pin(commands::diff::run(args, &place, world, ui)).await,
         Some(Command::Maintain(args)) => Box::pin(commands::maintain::run(args, &place, world, ui)).await,
         Some(Command::Rollback(args)) => Box::pin(commands::rollback::run(args, &place, world, ui)).await,
         Some(Command::Init(args)) => commands::init::run(&args, ui),
         Some(Command::Clean) => commands::clean::run(&place, world, ui),
+    }
+}
+
+/// Does what a line of the shell says: the words after the program's name, for the lake that the shell is in.
+///
+/// # Errors
+/// The words make no sense, or the command failed. That it failed is told by then, as at a command line.
+async fn again(words: Vec<String>, place: Place, world: World, ui: &Ui) -> Result<()> {
+    let line = words.join(" ");
+    let words = std::iter::once("elt".to_owned()).chain(words);
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return Ok(());
+        }
+    };
+    if matches!(args.command, None | Some(Command::Sql(_) | Command::Serve(_))) {
+        let what = format!("`elt {line}` is not for here");
+        return Err(Error::user("elt::shell::verb", what, "start it in another terminal"));
+    }
+    let code = Box::pin(dispatch(args.command, place, world, ui)).await?;
+    ui.published();
+    match code == ExitCode::SUCCESS {
+        true => Ok(()),
+        false => {
+            let what = format!("`elt {line}` did not end well");
+            Err(Error::user("elt::shell::verb", what, "what went wrong is told above"))
+        }
     }
 }
 

@@ -44,6 +44,11 @@ impl Ui {
         }
     }
 
+    /// Whether standard error is a terminal whose lines can be drawn over.
+    pub(super) fn is_smart(&self) -> bool {
+        self.bars.is_some()
+    }
+
     /// What programs read.
     pub(super) fn log(&self) -> &Log {
         &self.log

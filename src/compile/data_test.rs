@@ -81,7 +81,6 @@ impl Parser<'_> {
             column: test.column.clone(),
             model: on.shown.clone(),
             reference: on.reference.clone(),
-            on: on.name.clone(),
             package: test.package.clone(),
             arguments: test.arguments.clone(),
         };

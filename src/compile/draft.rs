@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::{SourceText, Span, TableName};
 use crate::project::{Column, Config, Edition};
 
+use super::constraint::Constraint;
 use super::expectation::Expectation;
 use super::jinja::{Argument, Overrides, RefCall, SourceCall, Subject};
 use super::node::{NodeId, NodeKind};
@@ -30,6 +31,8 @@ pub(super) struct Draft {
     pub(super) config: Config,
     /// What it expects of each of its rows.
     pub(super) expectations: Vec<Expectation>,
+    /// What its table refuses to hold.
+    pub(super) constraints: Vec<Constraint>,
     pub(super) at: Span,
     /// What makes its SQL.
     pub(super) maker: Maker,
@@ -83,6 +86,7 @@ impl Draft {
             fqn: fqn.to_vec(),
             config: Config::default(),
             expectations: Vec::new(),
+            constraints: Vec::new(),
             at: at.clone(),
             maker: Maker::None,
             refs: Vec::new(),

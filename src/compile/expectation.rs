@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::base::{Diagnostic, did_you_mean};
-use crate::project::{Config, plain};
+use crate::project::{Config, Setting, plain};
 
 use super::node::Materialization;
 
@@ -35,6 +35,13 @@ pub enum OnViolation {
     Fail,
 }
 
+impl Expectation {
+    /// Its name as a word.
+    pub(super) fn word(&self) -> String {
+        self.name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
+    }
+}
+
 impl OnViolation {
     /// The word for it in a properties file.
     pub fn word(self) -> &'static str {
@@ -53,19 +60,41 @@ pub(super) fn read(
     materialization: &Materialization,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Expectation> {
+    let Some(setting) = config.get("expectations") else { return Vec::new() };
+    if matches!(materialization, Materialization::Ephemeral) {
+        let what = "not supported: expectations of a model that is ephemeral".to_owned();
+        let help = "because it is a part of the queries that read it; instead set `materialized: view`, `table` or `incremental`";
+        found.push(Diagnostic::error("elt::expectation", what).at(&setting.at, "here").help(help));
+        return Vec::new();
+    }
+    listed(setting, found)
+}
+
+/// Reads the expectations of a source: rows that break one stay as they came, so they can only be told of.
+pub(super) fn of_source(config: &Config, found: &mut Vec<Diagnostic>) -> Vec<Expectation> {
+    let Some(setting) = config.get("expectations") else { return Vec::new() };
+    let mut all = listed(setting, found);
+    all.retain(|one| {
+        let is_told = matches!(one.on_violation, OnViolation::Warn | OnViolation::Fail);
+        if !is_told {
+            let what = format!(
+                "not supported: `on_violation: {}` of a source, because landed rows stay as they came",
+                one.on_violation.word()
+            );
+            let help = "set `warn` or `fail`, or write the expectation at the model that reads the source";
+            found.push(Diagnostic::error("elt::expectation", what).at(&setting.at, "here").help(help));
+        }
+        is_told
+    });
+    all
+}
+
+fn listed(setting: &Setting, found: &mut Vec<Diagnostic>) -> Vec<Expectation> {
     const KNOWN: [&str; 4] = ["name", "expect", "on_violation", "description"];
     const ACTIONS: [&str; 4] = ["warn", "drop", "quarantine", "fail"];
-    let Some(setting) = config.get("expectations") else { return Vec::new() };
     let mut wrong = |what: String, help: String| {
         found.push(Diagnostic::error("elt::expectation", what).at(&setting.at, "here").help(help));
     };
-    if matches!(materialization, Materialization::View | Materialization::Ephemeral) {
-        wrong(
-            format!("not supported: expectations of a model that is a {}", materialization.word()),
-            "because it keeps no rows; instead set `materialized: table` or `incremental`".to_owned(),
-        );
-        return Vec::new();
-    }
     let Value::Array(items) = &setting.value else {
         wrong("`expectations` is a list".to_owned(), "write `- {name: …, expect: …}`".to_owned());
         return Vec::new();

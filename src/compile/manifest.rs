@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, TableName};
 
 use super::batch::Window;
 use super::document::RunHook;
 use super::graph;
 use super::lookup::Lookup;
-use super::node::{Node, NodeId, NodeKind};
+use super::node::{Materialization, Node, NodeId, NodeKind, TestKind, TestNode};
 use super::render::Templates;
 use super::select::NamedSelector;
 
@@ -90,6 +90,16 @@ impl Late {
         lake: &Arc<dyn Lookup>,
     ) -> Result<(Vec<String>, Vec<String>), Vec<Diagnostic>> {
         self.0.run_hooks_rendered(which, given, lake).map_err(|diagnostic| vec![diagnostic])
+    }
+
+    /// Renders a text with Jinja as if it stood in a node.
+    ///
+    /// Waits for the lake's answers, so it must run where a wait holds nobody up.
+    ///
+    /// # Errors
+    /// What is wrong with it, at the node.
+    pub fn text(&self, id: &NodeId, text: &str, lake: &Arc<dyn Lookup>) -> Result<String, Vec<Diagnostic>> {
+        self.0.text(id, text, lake).map_err(|diagnostic| vec![diagnostic])
     }
 
     /// Runs a macro by itself, and returns what it said.
@@ -219,6 +229,27 @@ impl Manifest {
     /// If the id is not one of this manifest's.
     pub fn node(&self, id: &NodeId) -> &Node {
         self.nodes.get(id).expect("ids come from the manifest they are used with")
+    }
+
+    /// The columns that tell a table's rows apart: as its model or snapshot says, or the column that a test `unique` is on.
+    pub fn unique_key(&self, table: &TableName) -> Vec<String> {
+        let Some(node) = self.nodes.values().find(|node| node.relation.as_ref() == Some(table)) else {
+            return Vec::new();
+        };
+        match &node.kind {
+            NodeKind::Model(Materialization::Incremental { unique_key, .. }) if !unique_key.is_empty() => {
+                return unique_key.clone();
+            }
+            NodeKind::Snapshot(snapshot) => return vec![snapshot.names.scd_id.clone()],
+            _ => {}
+        }
+        let tested = self.nodes.values().find_map(|test| match &test.kind {
+            NodeKind::Test(TestNode {
+                kind: TestKind::Generic { test_name, column, .. }, attached, ..
+            }) if test_name == "unique" && attached.as_ref() == Some(&node.id) => column.clone(),
+            _ => None,
+        });
+        tested.into_iter().collect()
     }
 
     /// Every node, parents before children; among nodes that are ready at once, by id.

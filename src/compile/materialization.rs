@@ -8,11 +8,11 @@ use crate::project::{Config, Setting};
 
 use super::Facts;
 use super::batch::{BatchSize, Window};
-use super::node::{IncrementalDetails, Materialization, OnSchemaChange, Strategy};
+use super::node::{IncrementalDetails, Materialization, OnConfigurationChange, OnSchemaChange, Strategy};
 
-/// Materializations elt has, then dbt's that it does not have yet.
-const KNOWN: [&str; 4] = ["view", "table", "incremental", "ephemeral"];
-const NOT_YET: [&str; 4] = ["snapshot", "seed", "materialized_view", "test"];
+/// Materializations elt has, then dbt's that are for no model.
+const KNOWN: [&str; 5] = ["view", "table", "incremental", "ephemeral", "materialized_view"];
+const NOT_YET: [&str; 3] = ["snapshot", "seed", "test"];
 
 const STRATEGIES: [&str; 6] =
     ["append", "merge", "delete+insert", "insert_overwrite", "microbatch", "default"];
@@ -26,6 +26,7 @@ pub(super) fn read(
     config: &Config,
     relation: Option<&TableName>,
     facts: &Facts,
+    has_macro: &dyn Fn(&str) -> bool,
     found: &mut Vec<Diagnostic>,
 ) -> Materialization {
     let Some(setting) = config.get("materialized") else { return Materialization::View };
@@ -33,9 +34,24 @@ pub(super) fn read(
         "view" => Materialization::View,
         "table" => Materialization::Table,
         "ephemeral" => Materialization::Ephemeral,
-        "incremental" => incremental(config, setting, relation, facts, found),
-        other => {
+        "incremental" => incremental(config, setting, relation, facts, has_macro, found),
+        "materialized_view" => {
+            Materialization::MaterializedView { on_change: on_configuration_change(config, found) }
+        }
+        other if NOT_YET.contains(&other) || did_you_mean(other, KNOWN).is_some() => {
             found.push(wrong("materialized", other, &setting.at, &KNOWN, &NOT_YET));
+            Materialization::View
+        }
+        other => {
+            let what = format!("not supported: the materialization `{other}`");
+            found.push(
+                Diagnostic::error("elt::not_supported", what).at(&setting.at, "not one of elt's").help(format!(
+                    "because a build makes changes that are tested before anybody sees them, and the statements of a \
+                     `{{% materialization %}}` block would be seen at once; instead use one of: {}, with hooks or with a \
+                     strategy of your own (`get_incremental_…_sql`)",
+                    KNOWN.join(", ")
+                )),
+            );
             Materialization::View
         }
     }
@@ -46,8 +62,10 @@ fn incremental(
     materialized: &Setting,
     relation: Option<&TableName>,
     facts: &Facts,
+    has_macro: &dyn Fn(&str) -> bool,
     found: &mut Vec<Diagnostic>,
 ) -> Materialization {
+    let mut by_macro = None;
     let unique_key = config.texts("unique_key");
     let by_key = if unique_key.is_empty() { Strategy::Append } else { Strategy::Merge };
     let mut strategy = match config.get("incremental_strategy") {
@@ -60,10 +78,22 @@ fn incremental(
             "insert_overwrite" => Strategy::InsertOverwrite,
             "microbatch" => Strategy::Microbatch,
             "default" => by_key,
+            other if has_macro(&strategy_macro(other)) => {
+                by_macro = Some(strategy_macro(other));
+                if let Some(change) = config.get("on_schema_change").filter(|change| text(change) != "ignore")
+                {
+                    found.push(unsupported(
+                        &format!("`on_schema_change` beside the strategy `{other}` of the project's own"),
+                        "leave it out, and build with --full-refresh when columns change",
+                        &change.at,
+                    ));
+                }
+                Strategy::Custom
+            }
             other => {
                 let what = format!(
-                    "dbt could not find an incremental strategy macro with the name \"get_incremental_{}_sql\"",
-                    other.replace('+', "_")
+                    "dbt could not find an incremental strategy macro with the name \"{}\"",
+                    strategy_macro(other)
                 );
                 found.push(
                     Diagnostic::error("elt::config", what)
@@ -81,6 +111,7 @@ fn incremental(
         predicates: [config.texts("incremental_predicates"), config.texts("predicates")].concat(),
         partition_by: partition_columns(config),
         window: (strategy == Strategy::Microbatch).then(|| window(config, relation, facts, found)).flatten(),
+        by_macro,
     };
     if strategy == Strategy::DeleteInsert && unique_key.is_empty() {
         strategy = Strategy::Append;
@@ -100,6 +131,30 @@ fn incremental(
         is_incremental_run: is_there && !is_refresh(config, facts),
         on_schema_change: on_schema_change(config, found),
         details: Box::new(details),
+    }
+}
+
+/// The macro that a project may have for a strategy of its own.
+fn strategy_macro(strategy: &str) -> String {
+    format!("get_incremental_{}_sql", strategy.replace('+', "_"))
+}
+
+fn on_configuration_change(config: &Config, found: &mut Vec<Diagnostic>) -> OnConfigurationChange {
+    let Some(setting) = config.get("on_configuration_change") else { return OnConfigurationChange::Apply };
+    match text(setting).as_str() {
+        "apply" => OnConfigurationChange::Apply,
+        "continue" => OnConfigurationChange::Continue,
+        "fail" => OnConfigurationChange::Fail,
+        other => {
+            found.push(wrong(
+                "on_configuration_change",
+                other,
+                &setting.at,
+                &["apply", "continue", "fail"],
+                &[],
+            ));
+            OnConfigurationChange::Apply
+        }
     }
 }
 

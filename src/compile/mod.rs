@@ -12,6 +12,7 @@
 //! Not here: running anything (`build`), or whether the SQL itself is right (`query`).
 
 mod batch;
+mod constraint;
 mod data_test;
 mod document;
 mod draft;
@@ -50,6 +51,7 @@ use crate::base::{Diagnostic, TableName};
 use crate::project::Project;
 
 pub use batch::{BatchSize, Stretch, Window};
+pub use constraint::{Constraint, ConstraintKind};
 pub use data_test::python_value;
 pub use document::RunHook;
 pub use expectation::{Expectation, OnViolation};
@@ -60,8 +62,9 @@ pub use lookup::{Answer, AnswerColumn, Lookup};
 pub use manifest::{DocText, DocumentNode, Late, MacroText, Manifest, Written};
 pub use node::{
     Age, Condition, Freshness, HardDeletes, Hooks, IncrementalDetails, Materialization, Node, NodeId,
-    NodeKind, OnSchemaChange, Reference, SeedNode, SnapshotNames, SnapshotNode, SnapshotStrategy, SourceNode,
-    Stored, Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows, UnitTestNode,
+    NodeKind, OnConfigurationChange, OnSchemaChange, Reference, SeedNode, SnapshotNames, SnapshotNode,
+    SnapshotStrategy, SourceNode, Stored, Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows,
+    UnitTestNode,
 };
 pub use running::{OnError, Running};
 pub use sample::Sample;

@@ -14,6 +14,7 @@ use crate::base::{SourceText, Span, TableName};
 use crate::project::{Column, Edition, SourceLanding, WholeSource};
 
 use super::batch::Window;
+use super::constraint::Constraint;
 use super::data_test::short_test_name;
 use super::expectation::Expectation;
 use super::fingerprint::Fingerprint;
@@ -72,6 +73,8 @@ pub struct Node {
     pub config: BTreeMap<String, Value>,
     /// What it expects of each of its rows.
     pub expectations: Vec<Expectation>,
+    /// What its table refuses to hold.
+    pub constraints: Vec<Constraint>,
     /// Changes if and only if building it again could give something else from the same inputs.
     pub fingerprint: Fingerprint,
     /// The package it belongs to.
@@ -300,6 +303,11 @@ pub enum Materialization {
     View,
     /// A table, made anew by each build.
     Table,
+    /// The same, under the name that other engines have for a stored answer.
+    MaterializedView {
+        /// What happens to a table that was made with other settings.
+        on_change: OnConfigurationChange,
+    },
     /// A table that each build adds to.
     Incremental {
         /// What happens to rows that are there already.
@@ -317,6 +325,18 @@ pub enum Materialization {
     Ephemeral,
 }
 
+/// What happens to a materialized view whose layout is not what its model says any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConfigurationChange {
+    /// It is made anew, with the new layout.
+    #[default]
+    Apply,
+    /// It keeps its layout, and gets new rows.
+    Continue,
+    /// The build fails.
+    Fail,
+}
+
 /// What a model may say about how its rows are put in, beyond the strategy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncrementalDetails {
@@ -330,6 +350,8 @@ pub struct IncrementalDetails {
     pub partition_by: Vec<String>,
     /// The window of a microbatch.
     pub window: Option<Window>,
+    /// The macro that says how rows are put in, if it is the project's own.
+    pub by_macro: Option<String>,
 }
 
 /// What an incremental build does with its rows.
@@ -345,6 +367,8 @@ pub enum Strategy {
     InsertOverwrite,
     /// Takes out the rows of a window of time, then adds.
     Microbatch,
+    /// What a macro of the project's own says.
+    Custom,
 }
 
 /// What an incremental build does when the query's columns are not the table's.
@@ -404,8 +428,6 @@ pub enum TestKind {
         model: String,
         /// The same as a template would refer to it: `ref('orders')`.
         reference: String,
-        /// The same as names of tests have it: the model's name, or `source_table`.
-        on: String,
         /// The package it is taken from, if one is named.
         package: Option<String>,
         /// Its arguments, as written.
@@ -438,11 +460,12 @@ impl TestNode {
     /// The name of a test's file and table: its own, or a short one if that is long.
     pub fn short_name(&self, name: &str) -> String {
         match &self.kind {
-            TestKind::Generic { test_name, on, package, .. } => {
+            TestKind::Generic { test_name, model, package, .. } => {
                 let package = package.iter().map(|package| format!("{package}_")).collect::<String>();
                 let source = self.attached.as_ref().is_some_and(|id| id.as_str().starts_with("source."));
                 let prefix = if source { "source_" } else { "" };
-                short_test_name(name, &format!("{package}{prefix}{test_name}"), on)
+                // Names of tests have no dots: `source_table`, `model_v2`.
+                short_test_name(name, &format!("{package}{prefix}{test_name}"), &model.replace('.', "_"))
             }
             TestKind::Singular => short_test_name(name, name, ""),
         }
@@ -496,6 +519,7 @@ impl Materialization {
         match self {
             Self::View => "view",
             Self::Table => "table",
+            Self::MaterializedView { .. } => "materialized_view",
             Self::Incremental { .. } => "incremental",
             Self::Ephemeral => "ephemeral",
         }

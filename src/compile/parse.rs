@@ -15,6 +15,7 @@ use crate::project::{
 };
 
 use super::Facts;
+use super::constraint;
 use super::data_test;
 use super::draft::{Draft, Maker, place_of_setting};
 use super::expectation;
@@ -105,7 +106,34 @@ impl Parser<'_> {
             reference: format!("source('{}', '{}')", source.source, source.table),
             folder: source.fqn[..source.fqn.len() - 2].to_vec(),
         };
-        self.generic_tests(&on, &source.tests, &source.columns);
+        let mut tests = source.tests.clone();
+        tests.extend(self.expected_of(source));
+        self.generic_tests(&on, &tests, &source.columns);
+    }
+
+    /// What a source expects of its rows, as tests.
+    fn expected_of(&mut self, source: &Source) -> Vec<DataTest> {
+        let expected = expectation::of_source(&source.config, self.found);
+        let Some(setting) = source.config.get("expectations").filter(|_| !expected.is_empty()) else {
+            return Vec::new();
+        };
+        let test = |one: expectation::Expectation| {
+            let mut config = Config::default();
+            let severity = if one.on_violation == expectation::OnViolation::Fail { "error" } else { "warn" };
+            config.set("severity", severity.into(), setting.at.clone());
+            let expect = serde_json::Value::from(one.expect.clone());
+            DataTest {
+                test: "elt_expectation".to_owned(),
+                package: None,
+                column: None,
+                name: Some(format!("expectation_{}_{}_{}", source.source, source.table, one.word())),
+                description: String::new(),
+                arguments: [("expect".to_owned(), expect)].into_iter().collect(),
+                config,
+                at: setting.at.clone(),
+            }
+        };
+        expected.into_iter().map(test).collect()
     }
 
     fn seed(&mut self, seed: &Seed) {
@@ -199,9 +227,10 @@ impl Parser<'_> {
             ));
         }
         draft.relation = self.relation(&draft);
-        let materialization =
-            materialization::read(&draft.config, draft.relation.as_ref(), self.facts, self.found);
+        let materialization = self.materialization(&draft);
+        self.check_grants(&draft.config);
         draft.expectations = expectation::read(&draft.config, &materialization, self.found);
+        draft.constraints = constraint::read(&draft.config, &materialization, self.found);
         draft.kind = NodeKind::Model(materialization);
         draft.running = running::read(&draft.config, self.found);
         if let (NodeKind::Model(Materialization::Incremental { details, .. }), Some(only)) =
@@ -211,6 +240,32 @@ impl Parser<'_> {
             window.only = Some(only.clone());
         }
         self.place(draft, &model.tests);
+    }
+
+    fn materialization(&mut self, draft: &Draft) -> Materialization {
+        let jinja = self.jinja;
+        let has_macro = |name: &str| jinja.find_macro(None, name).is_ok();
+        materialization::read(&draft.config, draft.relation.as_ref(), self.facts, &has_macro, self.found)
+    }
+
+    /// Grants are privileges, each with who has it.
+    fn check_grants(&mut self, config: &Config) {
+        let Some(setting) = config.get("grants") else { return };
+        let is_who = |value: &serde_json::Value| match value {
+            serde_json::Value::Array(all) => all.iter().all(serde_json::Value::is_string),
+            other => other.is_string(),
+        };
+        let is_right = match &setting.value {
+            serde_json::Value::Object(grants) => grants.values().all(is_who),
+            other => other.is_null(),
+        };
+        if !is_right {
+            self.found.push(
+                Diagnostic::error("elt::config", "`grants` has privileges, each with a list of who has it")
+                    .at(&setting.at, "not such a mapping")
+                    .help("write `grants: {select: ['reporter']}`"),
+            );
+        }
     }
 
     fn snapshot(&mut self, snapshot: &SnapshotFile) {

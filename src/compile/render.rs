@@ -95,6 +95,14 @@ impl Templates {
         Ok((node, pass.messages))
     }
 
+    /// Renders a text in the place of a node.
+    pub(super) fn text(&self, id: &NodeId, text: &str, lake: &Arc<dyn Lookup>) -> Result<String, Diagnostic> {
+        let draft = self.draft(id);
+        let phase = self.phase(draft, None, is_incremental_run(&draft.kind), Some(lake));
+        let scope = self.jinja.scope(draft.subject(), phase);
+        self.jinja.text(&text.into(), &scope, &draft.at)
+    }
+
     /// Compiles one node. Its ephemeral parents must have been compiled before it in the same pass.
     pub(super) fn node(&self, id: &NodeId, lake: Option<&Arc<dyn Lookup>>, pass: &mut Pass) -> Node {
         let draft = self.draft(id);
@@ -363,8 +371,13 @@ impl Templates {
         };
         let other = self.quietly(draft, !is_incremental_run, lake, pass).unwrap_or_default();
         let queries = if *is_incremental_run { [&*other, sql] } else { [sql, &*other] };
-        let details =
-            (&details.update_columns, &details.exclude_columns, &details.predicates, &details.partition_by);
+        let details = (
+            &details.update_columns,
+            &details.exclude_columns,
+            &details.predicates,
+            &details.partition_by,
+            &details.by_macro,
+        );
         parts(queries, &format!("incremental {strategy:?} {unique_key:?} {on_schema_change:?} {details:?}"))
     }
 
@@ -461,6 +474,7 @@ pub(super) fn bare_node(draft: &Draft) -> Node {
         fqn: draft.fqn.clone(),
         config: draft.config.to_json(),
         expectations: draft.expectations.clone(),
+        constraints: draft.constraints.clone(),
         is_late: false,
         hooks: Hooks::default(),
         running: draft.running,

@@ -148,6 +148,15 @@ fn templates_mean_what_dbt_makes_of_them() {
         ("{{ first_long(['a', 'bbb', 'cccc']) + 1 }}", "2"),
         ("{{ ref('orders') is mapping }} {{ ref('orders').get('metadata').type }}", "True EltRelation"),
         ("{{ gather(1, 2, 3, z=4) }}", "1 [2, 3] {'z': 4}"),
+        (
+            "{{ api.Relation.scd_args(['a'], 'b') }} {{ this.matches(schema='MAIN') }} {{ this.matches(identifier='x') }}",
+            "['a', 'b'] True False",
+        ),
+        (
+            "{{ adapter.get_hard_deletes_behavior({'invalidate_hard_deletes': true}) }} {{ should_full_refresh() }} {{ get_quoted_csv(['a', 'b']) }}",
+            "invalidate False a, b",
+        ),
+        ("{{ dbt.get_powers_of_two(5) }} {{ make_backup_relation(this).identifier }}", "3 m__dbt_backup"),
         ("{% call wrap('b') %}hi {{ cents(1) }}{% endcall %}", "<b>hi (1 / 100)</b>"),
         ("{{ shout('x') }} {{ dbt.type_bigint() }}", "elt x! int64"),
     ] {
@@ -178,6 +187,7 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
         "{{ dbt.datediff('a', 'b', 'decade') }}",
         "{% if execute %}{{ ref('orders') }}{% endif %}",
         "{{ 1 + 'a' }}",
+        "{{ exceptions.relation_wrong_type(this, 'view') }}",
         "{{ config(materialized='tabel') }}",
         "{{ config(materialised='table', post_hook='drop table x') }}",
         "{{ config(materialized='incremental', incremental_strategy='bad') }}",
@@ -201,6 +211,7 @@ fn what_cannot_be_rendered_is_told_with_place_and_help() {
     models/m.sql:1:7: datediff does not know the part `decade`; it knows year, quarter, month, week, day, hour, minute and second
     models/m.sql:1:20: `ref('orders')` is only reached once `execute` is true, so the graph does not know it (add the line `-- depends_on: {{ ref('orders') }}` outside the condition)
     models/m.sql:1:4: tried to use + operator on unsupported types number and string
+    models/m.sql:1:14: main.m is to be a view, and is there already as something else
     models/m.sql:1:11: `tabel` is no value of `materialized` (did you mean `table`?)
     models/m.sql:1:11: `materialised` is not a known key of config() (did you mean `materialized`?)
     models/m.sql:1:1: not supported: a hook of `m` that runs `drop table x …` (hooks read, and insert, update, delete, merge, create and alter; run anything else by `elt run-operation`)

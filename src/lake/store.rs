@@ -134,6 +134,16 @@ impl Lake {
         })
     }
 
+    /// The same lake in a folder that is made now, if it was not there when it was opened.
+    pub fn made(&self) -> Result<Self, LakeError> {
+        if self.absent { Self::create(FsPath::new(&*self.shown)) } else { Ok(self.clone()) }
+    }
+
+    /// Whether it is in a folder that was not there when it was opened.
+    pub fn is_absent(&self) -> bool {
+        self.absent
+    }
+
     /// A lake on any object store, for tests and embedders. Two writers are kept apart by
     /// [`create_once`](Self::create_once) alone; there is no lock to wait at.
     pub fn on(store: Arc<dyn ObjectStore>, shown: &str) -> Self {

@@ -7,9 +7,11 @@
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
 mod before;
+mod check;
 mod copy;
 mod defer;
 mod deps;
+mod diff;
 mod errors;
 mod hooks;
 mod ingest;
@@ -18,6 +20,7 @@ mod land;
 mod maintain;
 mod open;
 mod operation;
+mod origin;
 mod plan;
 mod report;
 mod sources;
@@ -45,8 +48,10 @@ use open::{Found, Place};
 use plan::forgotten;
 
 pub use before::{Before, Listed, listed};
+pub use check::Checked;
 pub use defer::{CloneRequest, Cloned, Defer};
 pub use deps::{Deps, DepsRequest};
+pub use diff::{ChangedRow, ColumnDifference, DiffRequest, Difference, RowChange};
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
@@ -70,8 +75,8 @@ pub use crate::packages::{InstallReport, InstalledPackage, NewPackage, Origin, P
 pub use crate::project::{Role, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
-    Files, IfAbsent, IfThere, Outcome, Prepared, QueryError, Session, SqlMistake, StatementKind, bound,
-    bound_rows, is_time_zone,
+    Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Seen, Session, SqlMistake,
+    StatementKind, bound, bound_rows, is_time_zone,
 };
 pub use crate::release::Release;
 pub use crate::table::Commit;
@@ -133,6 +138,18 @@ impl Lakehouse {
         Ok(Found::from(options, &world)?.with(world, lake))
     }
 
+    /// The same lakehouse with its lake, which is made if it is not there; nothing if it is there already.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn with_lake(&self) -> Result<Option<Self>> {
+        if !self.tables.lake().is_absent() {
+            return Ok(None);
+        }
+        let tables = Tables::new(self.tables.lake().made()?, self.world.clone());
+        Ok(Some(Self { tables, ..self.clone() }))
+    }
+
     /// The lake's tables.
     pub fn tables(&self) -> &Tables {
         &self.tables
@@ -157,6 +174,12 @@ impl Lakehouse {
     pub async fn session(&self) -> Result<Session> {
         let scope = Scope::of(self.tables.clone(), self.pins().await?);
         Ok(Session::new(scope, &self.default_schema, Limits::default()))
+    }
+
+    /// The same session of the newest release; nothing if that is the one it reads.
+    pub async fn newer(&self, session: &Session) -> Result<Option<Session>> {
+        let pins = self.pins().await?;
+        Ok((pins.release != session.scope().pins().release).then(|| session.of(pins)))
     }
 
     /// A session that sees release `number`, and goes on seeing it.

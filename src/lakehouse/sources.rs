@@ -148,7 +148,7 @@ impl Lakehouse {
 }
 
 /// How a declared source's files are read; those of its location if `patterns` are none, none at all if they are nothing.
-fn declared_request(
+pub(super) fn declared_request(
     root: &Path,
     node: &Node,
     source: &SourceNode,

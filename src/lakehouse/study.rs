@@ -157,7 +157,7 @@ impl Lakehouse {
         Earlier { sources_now: earlier.sources.as_ref().and_then(|_| read()), ..earlier.clone() }
     }
 
-    fn not_written(&self, error: &std::io::Error) -> Error {
+    pub(super) fn not_written(&self, error: &std::io::Error) -> Error {
         Error::user(
             "elt::artifacts",
             format!("the artifacts cannot be written: {error}"),

@@ -10,11 +10,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use super::attempt::Attempt;
 use super::discover::{ContentHash, FileStamp, content_hash, discover};
 use super::fetch::{self, fetch};
+use super::infer::{Look, infer};
 use super::ledger::{Known, Ledger};
 use super::options::{LandOptions, OnKnown};
 use super::parallel::in_order;
 use super::read::{RESCUED_DATA, ROW_NUMBER, column_name};
-use super::reading::{Books, FILE_PATH, FILE_TIME, LOAD_ID};
+use super::reading::{Books, FILE_PATH, FILE_TIME, LOAD_ID, whole_schema};
 use super::report::{FileOutcome, LandReport};
 use super::{FileAccount, LandingError, format, raw};
 use crate::base::{TableName, World};
@@ -186,6 +187,29 @@ pub(super) struct Taken {
 struct Sorted {
     outcomes: Vec<FileOutcome>,
     taken: Vec<Taken>,
+}
+
+/// The columns that a table gets if its files are landed now for the first time, as far as the beginnings of the files
+/// tell. Nothing if there are no files, or they are not on this machine.
+///
+/// # Errors
+/// What keeps a file from being read.
+pub async fn foresee(mut request: LandRequest) -> Result<Option<SchemaRef>, LandingError> {
+    request.options.read.declared = request.options.hints.iter().map(|(name, _)| column_name(name)).collect();
+    format::check(&request.options.read)?;
+    if request.patterns.iter().any(|pattern| fetch::is_url(pattern)) {
+        return Ok(None);
+    }
+    blocking(move || {
+        let files = match discover(&request.root, &request.patterns) {
+            Ok(files) if !files.is_empty() => files,
+            Ok(_) | Err(LandingError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let inferred = infer(&files, &request.options, &[], Look::Beginning)?;
+        Ok(Some(whole_schema(&inferred.schema, &request.options)))
+    })
+    .await
 }
 
 async fn find(request: &LandRequest, world: &World) -> Result<Vec<FileStamp>, LandingError> {

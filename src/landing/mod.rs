@@ -39,7 +39,7 @@ mod within;
 pub use account::FileAccount;
 pub use error::LandingError;
 pub use evolve::{NewColumn, WiderColumn};
-pub use land::{Before, LandRequest, Landing, land};
+pub use land::{Before, LandRequest, Landing, foresee, land};
 pub use options::LandOptions;
 pub use report::{FileOutcome, LandReport};
 pub use within::within;

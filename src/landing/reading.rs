@@ -58,23 +58,28 @@ enum Job {
     Failed(LandingError),
 }
 
+/// The columns of a table that is landed: those of the files, `_rescued_data`, and where rows are from if anybody asks.
+pub(super) fn whole_schema(data: &Schema, options: &LandOptions) -> SchemaRef {
+    let landed = landed_schema(data);
+    let own = landed.fields().iter().filter(|field| field.name() != ROW_NUMBER).cloned();
+    let mut fields: Vec<Arc<Field>> = own.collect();
+    if options.provenance {
+        let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let origin = [
+            (FILE_PATH, DataType::Utf8),
+            (FILE_TIME, instant),
+            (ROW_NUMBER, DataType::Int64),
+            (LOAD_ID, DataType::Utf8),
+        ];
+        fields.extend(origin.map(|(name, data_type)| Arc::new(Field::new(name, data_type, true))));
+    }
+    Arc::new(Schema::new(fields))
+}
+
 impl Reading {
     /// The schema of the batches: data columns, `_rescued_data`, and where rows are from if anybody asks.
     pub(super) fn schema(&self) -> SchemaRef {
-        let landed = landed_schema(&self.schema);
-        let own = landed.fields().iter().filter(|field| field.name() != ROW_NUMBER).cloned();
-        let mut fields: Vec<Arc<Field>> = own.collect();
-        if self.options.provenance {
-            let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-            let origin = [
-                (FILE_PATH, DataType::Utf8),
-                (FILE_TIME, instant),
-                (ROW_NUMBER, DataType::Int64),
-                (LOAD_ID, DataType::Utf8),
-            ];
-            fields.extend(origin.map(|(name, data_type)| Arc::new(Field::new(name, data_type, true))));
-        }
-        Arc::new(Schema::new(fields))
+        whole_schema(&self.schema, &self.options)
     }
 
     /// Reads all files, and gives each batch to `take` and rejects to `refuse`. Blocks.

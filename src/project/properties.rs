@@ -151,7 +151,7 @@ impl Reader<'_> {
             "access",
             "deprecation_date",
             "expectations",
-            "expectations",
+            "constraints",
         ] {
             if let Some(value) = item.get(key) {
                 config.set(key, value.to_json(), value.at.clone());
@@ -171,11 +171,13 @@ impl Reader<'_> {
     fn described(&mut self, item: &Yaml, words: Words, config: Words, what: &str) -> Option<Described> {
         let (name, at) = self.name(item, what)?;
         self.judge(item, words, what);
+        let mut own = self.config(item, config, what);
+        gather_constraints(item, &mut own);
         Some(Described {
             name,
             at,
             description: self.description(item),
-            config: self.config(item, config, what),
+            config: own,
             columns: self.columns(item),
             tests: self.tests(item, None),
             editions: self.editions(item, config),
@@ -424,4 +426,34 @@ pub(super) fn twice(what: &str, name: &str, at: &Span, first: &Span) -> Diagnost
     Diagnostic::error("elt::duplicate", format!("the {what} `{}` is described twice", plain(&name.into())))
         .at(at, "again here")
         .help(format!("it is already at {}; keep one of the two", first.place()))
+}
+/// Brings the constraints of columns to those of the whole, each with the column that it is on.
+fn gather_constraints(item: &Yaml, config: &mut Config) {
+    let on_whole = item.get("constraints").map(|written| (written.to_json(), written.at.clone()));
+    let (mut all, mut at) = match on_whole {
+        Some((serde_json::Value::Array(all), at)) => (all, Some(at)),
+        // What is no list is told when it is read.
+        Some(_) => return,
+        None => (Vec::new(), None),
+    };
+    for column in list(item, "columns") {
+        let (Some(name), Some(written)) =
+            (column.get("name").and_then(Yaml::text), column.get("constraints"))
+        else {
+            continue;
+        };
+        at = at.or_else(|| Some(written.at.clone()));
+        match written.to_json() {
+            serde_json::Value::Array(constraints) => all.extend(constraints.into_iter().map(|mut one| {
+                if let Some(one) = one.as_object_mut() {
+                    one.insert("columns".to_owned(), serde_json::json!([name]));
+                }
+                one
+            })),
+            other => all.push(other),
+        }
+    }
+    if let Some(at) = at {
+        config.set("constraints", serde_json::Value::Array(all), at);
+    }
 }

@@ -17,6 +17,8 @@ pub enum Standing {
     Quiet,
     /// It is accepted and has no effect; results stay the same. Worth a warning.
     Idle,
+    /// It is accepted and kept, and elt itself does nothing about it; the text says who does.
+    Noted(&'static str),
     /// It would change results and is not supported yet; the text says what to do instead.
     Missing(&'static str),
 }
@@ -24,7 +26,11 @@ pub enum Standing {
 /// A list of words that may stand in one place, with their standings.
 pub type Words = &'static [(&'static str, Standing)];
 
-use Standing::{Done, Idle, Missing, Quiet};
+use Standing::{Done, Idle, Missing, Noted, Quiet};
+
+const GRANTS: Standing = Noted(
+    "is checked and noted in the manifest; who may read a lake is said by the rights on its folder or bucket, and by the users of `elt serve`",
+);
 
 const HEADER: Standing = Missing("elt sends one statement at a time; instead write it into the query");
 
@@ -109,7 +115,7 @@ pub const MODEL: Words = &[
     ("access", Done),
     ("latest_version", Done),
     ("deprecation_date", Done),
-    ("constraints", Idle),
+    ("constraints", Done),
     ("time_spine", Quiet),
     ("semantic_model", Quiet),
     ("derived_semantics", Quiet),
@@ -151,7 +157,7 @@ pub const COLUMN: Words = &[
     ("tags", Done),
     ("config", Done),
     ("quote", Quiet),
-    ("constraints", Idle),
+    ("constraints", Done),
     ("policy_tags", Quiet),
     ("granularity", Quiet),
     ("dimension", Quiet),
@@ -195,12 +201,7 @@ pub const SOURCE_TABLE: Words = &[
             "reading a source in place; instead give `config: {location: …}` so that elt lands its files",
         ),
     ),
-    (
-        "expectations",
-        Missing(
-            "landed rows are judged by `on_damaged`, `max_rejected` and `schema_contract`; instead write them at the model that reads the source",
-        ),
-    ),
+    ("expectations", Done),
     ("loader", Quiet),
     ("quoting", Quiet),
     ("freshness", Done),
@@ -248,6 +249,7 @@ pub const SOURCE_CONFIG: Words = &[
     ("freshness", Done),
     ("loaded_at_field", Done),
     ("loaded_at_query", Done),
+    ("expectations", Done),
     ("event_time", Done),
     ("docs", Quiet),
     ("loader", Quiet),
@@ -266,7 +268,8 @@ pub const MODEL_CONFIG: Words = &[
     ("on_schema_change", Done),
     ("full_refresh", Done),
     ("description", Done),
-    ("sql_header", HEADER),
+    ("sql_header", Done),
+    ("on_configuration_change", Done),
     ("persist_docs", Done),
     ("docs", Quiet),
     ("group", Done),
@@ -286,7 +289,7 @@ pub const MODEL_CONFIG: Words = &[
     ("query_tag", Quiet),
     ("bind", Quiet),
     ("submission_method", Quiet),
-    ("grants", Idle),
+    ("grants", GRANTS),
     ("quote_columns", Idle),
     ("column_types", Idle),
     ("indexes", Idle),
@@ -349,7 +352,7 @@ pub const SEED_CONFIG: Words = &[
     ("materialized", Quiet),
     ("transient", Quiet),
     ("on_schema_change", Quiet),
-    ("grants", Idle),
+    ("grants", GRANTS),
     ("contract", Idle),
 ];
 
@@ -381,7 +384,7 @@ pub const SNAPSHOT_CONFIG: Words = &[
     ("group", Done),
     ("event_time", Done),
     ("transient", Quiet),
-    ("grants", Idle),
+    ("grants", GRANTS),
     ("file_format", Idle),
     ("partition_by", Idle),
     ("cluster_by", Idle),
@@ -422,7 +425,11 @@ pub fn judge(words: Words, place: &str, key: &str, at: &Span, is_blank: bool) ->
     let known = words.iter().find(|(word, _)| *word == key).map(|(_, standing)| *standing);
     match known {
         Some(Done | Quiet) => None,
-        Some(Idle | Missing(_)) if is_blank => None,
+        Some(Idle | Noted(_) | Missing(_)) if is_blank => None,
+        Some(Noted(what)) => Some(
+            Diagnostic::warning("elt::no_effect", format!("`{key}` in {place} {what}"))
+                .at(at, "no effect by itself"),
+        ),
         Some(Idle) => Some(
             Diagnostic::warning(
                 "elt::no_effect",
@@ -462,8 +469,8 @@ mod tests {
         let said = |key, is_blank| judge(MODEL_CONFIG, "a model's config", key, &at, is_blank);
         assert_eq!(said("materialized", false), None);
         assert!(said("grants", false).is_some_and(|d| !d.is_error()));
-        assert!(said("sql_header", false).is_some_and(|d| d.is_error()));
-        assert_eq!(said("sql_header", true), None);
+        assert!(said("location", false).is_some_and(|d| d.is_error()));
+        assert_eq!(said("location", true), None);
         assert_eq!(said("docs", false), None);
         let slip = said("materialised", false).unwrap();
         assert_eq!(slip.help_text(), Some("did you mean `materialized`?"));

@@ -1,5 +1,6 @@
 //! What is there to query?
 
+use super::own::TEMPORARY;
 use super::{Outcome, QueryError, Session, SqlMistake, summarize, system};
 use crate::base::{TableName, did_you_mean, sql_type_name};
 use crate::release;
@@ -8,21 +9,28 @@ use crate::table::{self, Commit};
 const TIME: &str = "%Y-%m-%d %H:%M:%S%.3f";
 
 /// `SHOW TABLES`: every name, with its version and row count where the log tells them.
-pub(super) async fn tables(session: &Session, schema: Option<&str>) -> Outcome {
+///
+/// `pattern` is one of LIKE. Rows are counted by opening each table's log, so not in a lake of very many tables.
+pub(super) async fn tables(session: &Session, schema: Option<&str>, pattern: Option<&str>) -> Outcome {
     let scope = session.scope();
+    let is_meant = |name: &str| pattern.is_none_or(|pattern| is_like(name, pattern));
     let mut rows = Vec::new();
     if schema == Some(system::SCHEMA) {
         let row = |name: &str| {
             [Some(system::SCHEMA.to_owned()), Some(name.to_owned()), Some("system".to_owned()), None, None]
         };
-        rows.extend(system::TABLES.iter().map(|table| row(table.name)));
+        let own = system::TABLES.iter().filter(|table| is_meant(table.name));
+        rows.extend(own.map(|table| row(table.name)));
     }
-    for (name, is_view) in scope.names() {
-        if schema.is_some_and(|schema| schema != name.schema()) {
-            continue;
-        }
+    let names = scope
+        .names()
+        .into_iter()
+        .filter(|(name, _)| schema.is_none_or(|schema| schema == name.schema()) && is_meant(name.table()));
+    let names: Vec<_> = names.collect();
+    let is_counted = names.len() <= COUNTED;
+    for (name, is_view) in names {
         let version = scope.pins().tables.get(&name).copied().filter(|_| !is_view);
-        let counted = match version {
+        let counted = match version.filter(|_| is_counted) {
             Some(version) => {
                 scope.tables().snapshot(&name, version).await.ok().and_then(|snapshot| snapshot.rows())
             }
@@ -36,7 +44,31 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>) -> Outcome {
             counted.map(|rows| rows.to_string()),
         ]);
     }
+    let own = session
+        .temporary_names()
+        .into_iter()
+        .filter(|name| schema.is_none_or(|schema| schema == "temp") && is_meant(name));
+    rows.extend(
+        own.map(|name| [Some("temp".to_owned()), Some(name), Some("temporary".to_owned()), None, None]),
+    );
     Outcome::table(["schema", "name", "type", "version", "rows"], &["version", "rows"], rows)
+}
+
+/// Tables whose rows `SHOW TABLES` counts.
+const COUNTED: usize = 1_000;
+
+/// Whether a name fits a pattern of LIKE, in any case.
+fn is_like(name: &str, pattern: &str) -> bool {
+    fn fits(name: &[char], pattern: &[char]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some(('%', rest)) => (0..=name.len()).any(|skipped| fits(&name[skipped..], rest)),
+            Some(('_', rest)) => !name.is_empty() && fits(&name[1..], rest),
+            Some((c, rest)) => name.first() == Some(c) && fits(&name[1..], rest),
+        }
+    }
+    let chars = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    fits(&chars(name), &chars(pattern))
 }
 
 /// `SHOW RELEASES`, newest first.
@@ -211,6 +243,10 @@ pub(super) fn resolve(session: &Session, text: &str) -> Result<TableName, QueryE
 }
 
 fn quote(session: &Session, text: &str) -> Result<String, QueryError> {
+    let bare = text.strip_prefix("temp.").unwrap_or(text);
+    if session.temporary_names().iter().any(|name| name == bare) {
+        return Ok(format!("\"{TEMPORARY}\".\"{bare}\""));
+    }
     if text.starts_with("information_schema.") {
         return Ok(text.to_owned());
     }

@@ -9,6 +9,8 @@ use crate::table::TableError;
 
 /// The code of mistakes that only a value in the data shows.
 pub const VALUE: &str = "elt::sql::value";
+/// The code of asking for rows of what is not made yet.
+pub(super) const NO_ROWS: &str = "elt::sql::no_rows";
 
 /// A mistake in a statement: what, where in its text, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,6 +187,11 @@ impl QueryError {
                 .trim()
                 .to_owned(),
         )
+    }
+
+    /// Whether rows were asked of what is not made yet.
+    pub fn is_of_rows_to_come(&self) -> bool {
+        matches!(self, Self::Sql(mistake) if mistake.code == NO_ROWS)
     }
 
     /// Whether there was not enough memory.

@@ -14,6 +14,8 @@ use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
+use url::Url;
 
 use super::dialect::Reader;
 use super::provider::StateOf;
@@ -62,6 +64,11 @@ impl SchemaProvider for FileSchema {
         }
         let state = self.state.get().and_then(|state| state());
         let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        if path.contains("://") && !path.starts_with("file://") {
+            self.connect(path, &state)?;
+            return self.away(path, &state).await.map(Some);
+        }
+        let path = path.strip_prefix("file://").unwrap_or(path);
         let exists = match is_glob(path) && !path.contains("://") {
             true => glob::glob(path).is_ok_and(|mut found| found.next().is_some()),
             false => std::path::Path::new(path).exists(),
@@ -82,6 +89,49 @@ impl SchemaProvider for FileSchema {
 }
 
 impl FileSchema {
+    /// Lets the engine know the object store, or the web server, that a URL means.
+    fn connect(&self, path: &str, state: &SessionState) -> Result<()> {
+        let wrong = |because: String| {
+            let mistake =
+                SqlMistake::new("elt::sql::no_such_file", format!("`{path}` cannot be read: {because}"));
+            let help = "URLs of files begin with s3://, gs://, az://, https:// or file://; credentials come from the \
+                        environment (AWS_…, GOOGLE_…, AZURE_…)";
+            DataFusionError::from(QueryError::Sql(mistake.help(help)))
+        };
+        let url = Url::parse(path).map_err(|error| wrong(error.to_string()))?;
+        let (store, _) = self.tables.connect(&url).map_err(wrong)?;
+        let base = ListingTableUrl::parse(path)?.object_store();
+        state.runtime_env().register_object_store(base.as_ref(), store);
+        Ok(())
+    }
+
+    /// Files in an object store or on a web server.
+    async fn away(&self, path: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+        let (format, extension) = self.format(path).map_err(QueryError::Sql)?;
+        let url = ListingTableUrl::parse(path)?;
+        let options = ListingOptions::new(format).with_file_extension(extension);
+        let config = ListingTableConfig::new(url).with_listing_options(options);
+        let config = config.infer_schema(state).await.map_err(|error| {
+            let why = error.find_root().strip_backtrace();
+            let why = why.lines().next().unwrap_or_default();
+            let mistake =
+                SqlMistake::new("elt::sql::no_such_file", format!("`{path}` cannot be read: {why}"));
+            DataFusionError::from(QueryError::Sql(
+                mistake.help("check the URL, and what the environment says of it"),
+            ))
+        })?;
+        if config.file_schema.as_ref().is_none_or(|schema| schema.fields().is_empty()) {
+            let mistake = SqlMistake::new(
+                "elt::sql::no_such_file",
+                format!("no file matches `{path}`, or it holds no rows"),
+            );
+            return Err(
+                QueryError::Sql(mistake.help("check the URL, and what the environment says of it")).into()
+            );
+        }
+        Ok(Arc::new(ListingTable::try_new(config)?))
+    }
+
     /// A Delta table that is not in the lake, at a version or its newest.
     async fn delta(&self, place: &str, version: Option<u64>) -> Result<Arc<dyn TableProvider>> {
         let read = async {

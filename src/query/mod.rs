@@ -13,18 +13,24 @@
 //!
 //! Not here: making anything visible (`release`).
 
+mod asof;
 mod cases;
 mod convert;
 mod describe;
 pub mod dialect;
 mod error;
 mod expand;
+mod explain;
 mod export;
 mod files;
+mod lineage;
 mod mend;
 mod outcome;
+mod own;
 mod parameters;
+mod phrases;
 mod prepared;
+mod progress;
 mod provider;
 mod reads;
 mod scope;
@@ -33,6 +39,8 @@ mod staging;
 mod summarize;
 mod system;
 mod thrift;
+mod types;
+mod views;
 mod words;
 
 /// The name of a table, quoted, under which a query finds its rows with the place of each.
@@ -41,9 +49,11 @@ pub fn places_of(table: &crate::base::TableName) -> String {
 }
 
 pub use error::{QueryError, SqlMistake, VALUE};
+pub use lineage::{ColumnOf, Influence, Lineage, Way};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 pub use prepared::{Prepared, StatementKind};
+pub use progress::{Progress, Seen};
 pub use reads::Reads;
 pub use scope::{Follower, Scope};
 pub use session::{Files, Limits, Session, is_time_zone};

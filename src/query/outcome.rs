@@ -9,17 +9,29 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 
-use super::QueryError;
+use super::{Progress, QueryError};
 
 /// The answer to a statement: rows, as they are found. Dropping it stops the work.
 pub struct Outcome {
     schema: SchemaRef,
     rows: SendableRecordBatchStream,
+    progress: Option<Progress>,
 }
 
 impl Outcome {
     pub(super) fn stream(rows: SendableRecordBatchStream) -> Self {
-        Self { schema: rows.schema(), rows }
+        Self { schema: rows.schema(), rows, progress: None }
+    }
+
+    /// The same, with what tells how far it is.
+    pub(super) fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// How far the query is; nothing if its rows were there at once.
+    pub fn progress(&self) -> Option<&Progress> {
+        self.progress.as_ref()
     }
 
     /// A table that is already known, as text. The columns named in `numbers` become whole numbers.
@@ -49,7 +61,7 @@ impl Outcome {
     pub fn rows(batch: RecordBatch) -> Self {
         let schema = batch.schema();
         let one = futures::stream::once(async move { Ok(batch) });
-        Self { schema: Arc::clone(&schema), rows: Box::pin(RecordBatchStreamAdapter::new(schema, one)) }
+        Self::stream(Box::pin(RecordBatchStreamAdapter::new(schema, one)))
     }
 
     /// The columns.

@@ -109,6 +109,21 @@ impl Session {
             | Statement::CopyInto(_)
             | Statement::Convert(_)
             | Statement::CopyTo(_) => prepared(StatementKind::Write, nothing(), vec![None; count], None),
+            Statement::Own(_) | Statement::Temporary(_) => {
+                let mistake = SqlMistake::new(
+                    "elt::sql::not_supported",
+                    "what is only the session's own cannot be prepared by a driver",
+                );
+                return Err(mistake.help("temporary names, PREPARE and variables are for `elt sql`").into());
+            }
+            Statement::Explain(how) if count == 0 => {
+                // Mistakes are told now, and nothing is run.
+                self.columns_given(Box::pin(self.plan(*how.statement)).await?)?;
+                prepared(StatementKind::Query, super::explain::columns(), Vec::new(), None)
+            }
+            Statement::Explain(_) => {
+                prepared(StatementKind::Query, super::explain::columns(), vec![None; count], None)
+            }
             Statement::DescribeQuery { .. } | Statement::Summarize { .. } if count > 0 => {
                 let mistake =
                     SqlMistake::new("elt::sql::parameters", "values cannot be given to this statement");

@@ -1,23 +1,33 @@
 //! How does DataFusion find what a scope holds?
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
+use arrow::datatypes::DataType;
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
-use datafusion::datasource::{TableType, ViewTable};
+use datafusion::catalog::information_schema::InformationSchemaProvider;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+};
+use datafusion::common::Column;
+use datafusion::datasource::{TableType, ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::sql::parser::Statement as EngineStatement;
+use sqlparser::ast::visit_relations;
 
 use super::dialect::{self, Reader, Reference};
 use super::expand::expand;
 use super::files::FileSchema;
+use super::own::{Own, TEMPORARY, TemporarySchema};
 use super::scope::Meaning;
 use super::system::{self, SystemSchema};
+use super::views::{Answer, Below, Key, Leaf, PlannedView, Want, typed};
 
-use super::{Files, QueryError, Scope, cases};
-use crate::base::{ReleaseNumber, TableName};
+use super::{Files, QueryError, Scope, SqlMistake, cases};
+use crate::base::{ReleaseNumber, TableName, did_you_mean};
 use crate::release::View;
 
 /// Gives the session's present state, while the session lives.
@@ -30,7 +40,21 @@ pub(super) struct LakeCatalog {
     pub(super) default_schema: String,
     /// Whether files by name are part of it.
     pub(super) files: Files,
+    /// What the session keeps for itself.
+    pub(super) own: Own,
     pub(super) state: StateOf,
+    pub(super) depth: Depth,
+    /// The views that are read while another is planned, if one is.
+    pub(super) below: Option<Below>,
+}
+
+/// How far down a plan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Down to the tables that have the rows.
+    Rows,
+    /// Down to what a query reads itself, of which only the columns are known.
+    Columns,
 }
 
 impl std::fmt::Debug for LakeCatalog {
@@ -47,6 +71,9 @@ impl CatalogProvider for LakeCatalog {
                 names.push(more.to_owned());
             }
         }
+        if !self.own.names().is_empty() {
+            names.push(TEMPORARY.to_owned());
+        }
         names
     }
 
@@ -59,6 +86,15 @@ impl CatalogProvider for LakeCatalog {
                 files: self.files,
             }));
         }
+        if name == TEMPORARY {
+            return Some(Arc::new(TemporarySchema { catalog: self.clone() }));
+        }
+        if name == dialect::REFERENCES {
+            return Some(Arc::new(ReferenceSchema { catalog: self.clone() }));
+        }
+        if name.eq_ignore_ascii_case("information_schema") {
+            return Some(Arc::new(Standard { engines: InformationSchemaProvider::new(self.alone()) }));
+        }
         // Names of tables and schemas have no case, quoted or not.
         let own = [self.scope.schemas(), vec![self.default_schema.clone()]].concat();
         let known = own.into_iter().find(|known| known.eq_ignore_ascii_case(name));
@@ -68,6 +104,41 @@ impl CatalogProvider for LakeCatalog {
             return Some(Arc::new(SystemSchema { catalog: self.clone(), beside: own }));
         }
         own
+    }
+}
+
+/// The engine's `information_schema`, with columns counted from 1, as the standard has it.
+#[derive(Debug)]
+struct Standard {
+    engines: InformationSchemaProvider,
+}
+
+#[async_trait]
+impl SchemaProvider for Standard {
+    fn table_names(&self) -> Vec<String> {
+        self.engines.table_names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let found = self.engines.table(name).await?;
+        if !name.eq_ignore_ascii_case("columns") {
+            return Ok(found);
+        }
+        let Some(table) = found else { return Ok(None) };
+        let scan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?;
+        let from_one = |column: Column| match column.name.as_str() {
+            "ordinal_position" => {
+                let (table, name) = (column.relation.clone(), column.name.clone());
+                (cast(Expr::Column(column), DataType::Int64) + lit(1_i64)).alias_qualified(table, name)
+            }
+            _ => Expr::Column(column),
+        };
+        let list: Vec<Expr> = scan.schema().columns().into_iter().map(from_one).collect();
+        Ok(Some(Arc::new(ViewTable::new(scan.project(list)?.build()?, None))))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.engines.table_exist(name)
     }
 }
 
@@ -103,10 +174,7 @@ impl SchemaProvider for LakeSchema {
         match self.catalog.scope.meaning(&name, reference.as_of.as_ref()).await? {
             None => Ok(None),
             Some(Meaning::Table(table)) => Ok(Some(table)),
-            Some(Meaning::View(view, release)) => {
-                let plan = self.catalog.plan_view(&name, &view, release).await?;
-                Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql)))))
-            }
+            Some(Meaning::View(view, release)) => self.catalog.view(&name, &view, release).await.map(Some),
         }
     }
 
@@ -122,19 +190,227 @@ impl SchemaProvider for LakeSchema {
     }
 }
 
+/// What `ref` and `source` name.
+#[derive(Debug)]
+struct ReferenceSchema {
+    catalog: LakeCatalog,
+}
+
+impl ReferenceSchema {
+    /// `crm.people` is a table as it stands; a model is in the schema of names without one, or in the only schema that
+    /// has one of its name.
+    fn find(&self, wanted: &str) -> Option<TableName> {
+        let scope = &self.catalog.scope;
+        if let Some((schema, table)) = wanted.split_once('.') {
+            return TableName::new(schema, table).ok().filter(|name| scope.has(name));
+        }
+        let own = TableName::new(&self.catalog.default_schema, wanted).ok().filter(|name| scope.has(name));
+        own.or_else(|| {
+            let names = scope.names();
+            let mut found = names.into_iter().map(|(name, _)| name).filter(|name| name.table() == wanted);
+            found.next().filter(|_| found.next().is_none())
+        })
+    }
+
+    fn missing(&self, wanted: &str) -> QueryError {
+        let what = match wanted.contains('.') {
+            true => format!("there is no source `{wanted}`"),
+            false => format!("there is no model `{wanted}`"),
+        };
+        let names = self.catalog.scope.names();
+        let bare = wanted.rsplit('.').next().unwrap_or(wanted);
+        let help = did_you_mean(bare, names.iter().map(|(name, _)| name.table()));
+        let mistake = SqlMistake::new("elt::sql::no_such_table", what);
+        mistake.help(help.unwrap_or_else(|| "it may not be published yet: run `elt build`".to_owned())).into()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for ReferenceSchema {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let (wanted, version) =
+            name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)));
+        let found = self.find(wanted).ok_or_else(|| self.missing(wanted))?;
+        let schema = LakeSchema { catalog: self.catalog.clone(), schema: found.schema().to_owned() };
+        let table = version
+            .map_or_else(|| found.table().to_owned(), |version| format!("{}@{version}", found.table()));
+        schema.table(&table).await
+    }
+
+    fn table_exist(&self, _name: &str) -> bool {
+        true
+    }
+}
+
 impl LakeCatalog {
+    /// The session's state, in which names mean what they mean in this catalog.
+    pub(super) fn state(&self) -> Result<SessionState> {
+        let state = self.state.get().and_then(|state| state());
+        let mut state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        if self.depth == Depth::Columns || self.below.is_some() {
+            state.register_catalog_list(self.alone());
+        }
+        Ok(state)
+    }
+
+    /// A list of this catalog and no other.
+    fn alone(&self) -> Arc<dyn CatalogProviderList> {
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog("elt".to_owned(), Arc::new(self.clone()));
+        Arc::new(catalogs)
+    }
+
+    /// A view, as far down as this catalog goes.
+    async fn view(
+        &self,
+        name: &TableName,
+        view: &View,
+        release: Option<ReleaseNumber>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        if release.is_none() && self.below.is_none() {
+            Box::pin(self.plan_from_below(name, view)).await?;
+        }
+        let columns = Box::pin(self.planned(name, view, release, Want::Columns)).await?;
+        let Answer::Columns(leaf) = &columns.answer else { unreachable!("columns were asked for") };
+        if self.depth == Depth::Columns {
+            return Ok(Arc::new(leaf.clone()));
+        }
+        let zone = self.state()?.config_options().execution.time_zone.clone();
+        let rows = Box::pin(self.planned(name, view, release, Want::Rows(zone))).await?;
+        let Answer::Plan(plan) = &rows.answer else { unreachable!("rows were asked for") };
+        Ok(Arc::new(ViewTable::new((**plan).clone(), Some(view.sql.clone()))))
+    }
+
+    /// Plans what a view stands on before the view itself, so that a tower of views is no tower of calls.
+    ///
+    /// What is wrong with one of them is told by whoever plans it because it is asked for.
+    async fn plan_from_below(&self, name: &TableName, view: &View) -> Result<()> {
+        let dry =
+            Self { scope: Arc::new(self.scope.listening()), below: Some(Below::default()), ..self.clone() };
+        let zone = self.state()?.config_options().execution.time_zone.clone();
+        let mut open = vec![(name.clone(), view.clone())];
+        let mut seen = HashSet::new();
+        while let Some((name, view)) = open.last().cloned() {
+            let is_new = seen.insert(name.clone()) && dry.known(&name, &view, None, Want::Columns).is_none();
+            let below = if is_new { dry.views_of(&view) } else { Vec::new() };
+            let before = open.len();
+            open.extend(below.into_iter().filter(|(name, _)| !seen.contains(name)));
+            if open.len() > before {
+                continue;
+            }
+            open.pop();
+            if Box::pin(dry.planned(&name, &view, None, Want::Columns)).await.is_ok()
+                && self.depth == Depth::Rows
+            {
+                let _ = Box::pin(dry.planned(&name, &view, None, Want::Rows(zone.clone()))).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The views that a view's query names.
+    fn views_of(&self, view: &View) -> Vec<(TableName, View)> {
+        let Ok(statement) = dialect::parse_query(&view.sql) else { return Vec::new() };
+        let mut found = Vec::new();
+        let _: ControlFlow<()> = visit_relations(&statement, |name| {
+            let parts: Vec<&str> =
+                name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+            let name = match parts[..] {
+                [table] => TableName::new(&self.default_schema, table),
+                [.., schema, table] => TableName::new(schema, table),
+                [] => return ControlFlow::Continue(()),
+            };
+            if let Ok(name) = name
+                && let Some(view) = self.scope.view_now(&name)
+            {
+                found.push((name, view.clone()));
+            }
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
+    fn key(&self, name: &TableName, release: Option<ReleaseNumber>, want: Want) -> Key {
+        let (default_schema, files) = (self.default_schema.clone(), self.files);
+        Key { name: name.clone(), release, want, default_schema, files }
+    }
+
+    /// The plan of a view, if it was made.
+    fn known(
+        &self,
+        name: &TableName,
+        view: &View,
+        release: Option<ReleaseNumber>,
+        want: Want,
+    ) -> Option<Arc<PlannedView>> {
+        self.scope.known_views().find(&self.key(name, release, want), view, &self.scope)
+    }
+
+    /// The plan of a view, which is made once for all that read it.
+    async fn planned(
+        &self,
+        name: &TableName,
+        view: &View,
+        release: Option<ReleaseNumber>,
+        want: Want,
+    ) -> Result<Arc<PlannedView>> {
+        let key = self.key(name, release, want.clone());
+        let known = self.scope.known_views();
+        let planned = match known.find(&key, view, &self.scope) {
+            Some(planned) => planned,
+            None => {
+                let below = Below::default();
+                let depth = if want == Want::Columns { Depth::Columns } else { Depth::Rows };
+                let scope = Arc::new(self.scope.listening());
+                let apart = Self {
+                    scope: Arc::clone(&scope),
+                    depth,
+                    below: Some(Arc::clone(&below)),
+                    ..self.clone()
+                };
+                let plan = Box::pin(apart.plan_view(name, view, release)).await?;
+                let answer = match want {
+                    Want::Columns => {
+                        let state = apart.state()?;
+                        let plan =
+                            state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
+                        Answer::Columns(Leaf::of_view(
+                            plan.map_err(|error| in_view(name, error.into()))?.schema(),
+                        ))
+                    }
+                    Want::Rows(_) => {
+                        let columns = Box::pin(apart.planned(name, view, release, Want::Columns)).await?;
+                        let Answer::Columns(leaf) = &columns.answer else {
+                            unreachable!("asked for columns")
+                        };
+                        Answer::Plan(Box::new(typed(plan, &leaf.columns)?))
+                    }
+                };
+                known.keep(key, view, answer, &scope, &below)
+            }
+        };
+        match &self.below {
+            Some(below) => below.lock().expect("no holder panics").push(Arc::clone(&planned)),
+            None => self.scope.read_by(&planned),
+        }
+        Ok(planned)
+    }
+
+    /// Plans a view anew.
     pub(super) async fn plan_view(
         &self,
         name: &TableName,
         view: &View,
         release: Option<ReleaseNumber>,
     ) -> Result<LogicalPlan> {
-        let in_view =
-            |error: QueryError| DataFusionError::from(error).context(format!("in the view `{name}`"));
+        let in_view = |error: QueryError| in_view(name, error);
         let mut statement = dialect::parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
         dialect::honour(&mut statement).map_err(|mistake| in_view(mistake.into()))?;
-        let state = self.state.get().and_then(|state| state());
-        let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        let state = self.state()?;
         loop {
             let mut spelt = statement.clone();
             let planned = async {
@@ -153,4 +429,8 @@ impl LakeCatalog {
             }
         }
     }
+}
+
+fn in_view(name: &TableName, error: QueryError) -> DataFusionError {
+    DataFusionError::from(error).context(format!("in the view `{name}`"))
 }

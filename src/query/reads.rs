@@ -4,7 +4,7 @@
 //! neither has a version nor stays as it is. Who keeps it beside what was made can tell later
 //! whether making it again would give anything else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -26,9 +26,20 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// Adds what a plan reads beyond tables and views.
+    /// Adds what something else read.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.tables.extend(other.tables.iter().map(|(name, version)| (name.clone(), *version)));
+        self.views.extend(other.views.iter().map(|(name, view)| (name.clone(), view.clone())));
+        self.beyond.extend(other.beyond.iter().cloned());
+    }
+
+    /// Adds what a plan reads beyond tables and views. A part that it holds more than once is looked at once.
     pub(super) fn note(&mut self, plan: &LogicalPlan) {
+        let mut seen: HashSet<*const LogicalPlan> = HashSet::new();
         let walked = plan.apply_with_subqueries(|plan| {
+            if !seen.insert(std::ptr::from_ref(plan)) {
+                return Ok(TreeNodeRecursion::Jump);
+            }
             if let LogicalPlan::TableScan(scan) = plan {
                 let schema = scan.table_name.schema().unwrap_or_default();
                 let table = scan.table_name.table();

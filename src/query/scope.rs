@@ -1,11 +1,13 @@
 //! What can a session see?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::LogicalPlan;
 
+use super::views::{KnownViews, Leaf, PlannedView};
 use super::{QueryError, Reads};
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::release::{self, Pins, View};
@@ -26,6 +28,10 @@ pub struct Scope {
     reads: Arc<Mutex<Reads>>,
     /// How far the reader had come with other tables, if it follows them.
     follower: Option<Follower>,
+    /// What is not made yet, and the columns that it is going to have.
+    assumed: Arc<BTreeMap<TableName, SchemaRef>>,
+    /// The views that were planned.
+    known_views: KnownViews,
 }
 
 /// How far a model has come with the tables whose changes it takes in.
@@ -66,6 +72,8 @@ impl Scope {
             read: Arc::default(),
             reads: Arc::default(),
             follower: None,
+            assumed: Arc::default(),
+            known_views: KnownViews::default(),
         }
     }
 
@@ -73,6 +81,8 @@ impl Scope {
     #[must_use]
     pub fn following(mut self, follower: Follower) -> Self {
         self.follower = Some(follower);
+        // What a view shows of changes is for one reader.
+        self.known_views = KnownViews::default();
         self
     }
 
@@ -90,6 +100,43 @@ impl Scope {
         self.pins.pin_view(name, view);
         self.changes.remove(name);
         self
+    }
+
+    /// The same, with something of these columns that is not made yet. Queries that read it can be planned, not answered.
+    #[must_use]
+    pub fn with_columns(mut self, name: &TableName, columns: SchemaRef) -> Self {
+        Arc::make_mut(&mut self.assumed).insert(name.clone(), columns);
+        self
+    }
+
+    /// The view that a name stands for now, if it is one.
+    pub(super) fn view_now(&self, name: &TableName) -> Option<&View> {
+        self.pins.views.get(name).filter(|_| !self.assumed.contains_key(name))
+    }
+
+    /// Whether there is something in it that is not made yet.
+    pub(super) fn has_assumptions(&self) -> bool {
+        !self.assumed.is_empty()
+    }
+
+    /// The views that were planned in this scope, and in those that it was made of.
+    pub(super) fn known_views(&self) -> &KnownViews {
+        &self.known_views
+    }
+
+    /// The same scope with an ear of its own, which nothing was told yet.
+    pub(super) fn listening(&self) -> Self {
+        Self { read: Arc::default(), reads: Arc::default(), ..self.clone() }
+    }
+
+    /// Counts what a view reads among what was read.
+    pub(super) fn read_by(&self, view: &PlannedView) {
+        let mut reads = self.reads.lock().expect("no holder panics");
+        let mut read = self.read.lock().expect("no holder panics");
+        view.tell_reads(&mut HashSet::new(), &mut |of_view, versions| {
+            reads.add(of_view);
+            read.extend(versions.iter().map(|(name, version)| (name.clone(), *version)));
+        });
     }
 
     /// The tables that were read so far through this scope and its clones, at the versions that it pins.
@@ -149,8 +196,10 @@ impl Scope {
 
     /// Every name that can be read, in order, with whether it is a view.
     pub fn names(&self) -> Vec<(TableName, bool)> {
-        let tables = self.pins.tables.keys().chain(self.changes.keys()).map(|name| (name.clone(), false));
-        let views = self.pins.views.keys().map(|name| (name.clone(), true));
+        let tables = self.pins.tables.keys().chain(self.changes.keys()).chain(self.assumed.keys());
+        let tables = tables.map(|name| (name.clone(), false));
+        let views = self.pins.views.keys().filter(|name| !self.assumed.contains_key(*name));
+        let views = views.map(|name| (name.clone(), true));
         let mut names: Vec<_> = tables.chain(views).collect();
         names.sort();
         names.dedup();
@@ -170,6 +219,7 @@ impl Scope {
         self.changes.contains_key(name)
             || self.pins.tables.contains_key(name)
             || self.pins.views.contains_key(name)
+            || self.assumed.contains_key(name)
     }
 
     /// What `name` stands for, now or as of an earlier version; nothing if there is no such name.
@@ -187,6 +237,9 @@ impl Scope {
                 Some(version) => self.table_at(name, *version).await.map(Some),
                 None => Err(not_in_release(name, *number)),
             };
+        }
+        if let (Some(columns), None) = (self.assumed.get(name), as_of) {
+            return Ok(Some(Meaning::Table(Arc::new(Leaf::of_table(Arc::clone(columns))))));
         }
         if as_of.is_none() {
             self.stands_on(name);

@@ -2,19 +2,22 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
-use datafusion::error::Result as EngineResult;
-use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
 use super::dialect::{self, Statement};
 use super::expand::expand;
-use super::provider::LakeCatalog;
-use super::{Outcome, QueryError, Scope, SqlMistake, cases, convert, describe, export, mend, thrift, words};
+use super::lineage::lineage;
+use super::own::{GetVariable, Own};
+use super::provider::{Depth, LakeCatalog};
+use super::types::LakeTypes;
+use super::{
+    Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
+    thrift, words,
+};
 use crate::base::did_you_mean;
 
 /// How much of the machine a session may use.
@@ -27,7 +30,7 @@ pub struct Limits {
 }
 
 /// Whether a statement may read files of this machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Files {
     /// As whoever runs the program may.
     #[default]
@@ -40,10 +43,13 @@ pub enum Files {
 #[derive(Clone)]
 pub struct Session {
     pub(super) context: SessionContext,
+    catalog: LakeCatalog,
     scope: Arc<Scope>,
     default_schema: String,
     time_zone: Option<String>,
     limits: Limits,
+    /// What it keeps for itself, and for the sessions that go on from it.
+    pub(super) own: Own,
 }
 
 impl std::fmt::Debug for Session {
@@ -55,37 +61,60 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// A session that sees `scope`; names without a schema are in `default_schema`.
     pub fn new(scope: Scope, default_schema: &str, limits: Limits) -> Self {
-        let scope = Arc::new(scope);
         let mut config = SessionConfig::new()
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema("elt", default_schema)
-            .with_information_schema(true);
+            // `provider` has its own, in which columns are counted from 1.
+            .with_information_schema(false);
         if let Some(threads) = limits.threads {
             config = config.with_target_partitions(threads.max(1));
         }
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         options.sql_parser.map_string_types_to_utf8view = false;
+        // Whether a column may be null is told differently by two parts of the engine, and means nothing for its values.
+        options.execution.skip_physical_aggregate_schema_check = true;
+        Self::with(scope, default_schema, limits, config, Own::default())
+    }
+
+    /// A session with settings, and with what another kept for itself.
+    fn with(scope: Scope, default_schema: &str, limits: Limits, config: SessionConfig, own: Own) -> Self {
+        let scope = Arc::new(scope);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(scope.tables().runtime())
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
+            .with_optimizer_rules(mend::optimizer_rules())
             .with_type_planner(Arc::new(LakeTypes))
+            .with_query_planner(Arc::new(asof::Planner))
+            .with_relation_planners(vec![Arc::new(asof::AsOfRelations)])
             .build();
         let context = SessionContext::new_with_state(state);
         mend::register(&context);
+        context.register_udf(GetVariable::of(own.clone()).into());
         let catalog = LakeCatalog {
             scope: Arc::clone(&scope),
             default_schema: default_schema.to_owned(),
             files: limits.files,
+            own: own.clone(),
             state: Arc::new(OnceLock::new()),
+            depth: Depth::Rows,
+            below: None,
         };
         let weak = context.state_weak_ref();
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
-        context.register_catalog("elt", Arc::new(catalog));
-        Self { context, scope, default_schema: default_schema.to_owned(), time_zone: None, limits }
+        context.register_catalog("elt", Arc::new(catalog.clone()));
+        Self {
+            context,
+            catalog,
+            scope,
+            default_schema: default_schema.to_owned(),
+            time_zone: None,
+            limits,
+            own,
+        }
     }
 
     /// What the session sees.
@@ -101,11 +130,20 @@ impl Session {
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
-        let same = Self::new(Scope::of(self.scope.tables().clone(), pins), &self.default_schema, self.limits);
+        let scope = Scope::of(self.scope.tables().clone(), pins);
+        let config = self.context.copied_config();
+        let same = Self::with(scope, &self.default_schema, self.limits, config, self.own.clone());
         match &self.time_zone {
             Some(zone) => same.in_zone(zone),
             None => same,
         }
+    }
+
+    /// The same session on the tables of another lake.
+    #[must_use]
+    pub fn on(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Self {
+        let moved = Self { scope: Arc::new(Scope::of(tables, pins.clone())), ..self.clone() };
+        moved.of(pins)
     }
 
     /// The same session, with instants told in this time zone. `zone` is one that [`is_time_zone`] knows.
@@ -131,7 +169,7 @@ impl Session {
     /// # Errors
     /// What is wrong with it; and copies from and to files, where files are out of reach.
     pub(super) fn read(&self, sql: &str) -> Result<Statement, SqlMistake> {
-        let statement = dialect::parse(sql)?;
+        let statement = self.with_own(dialect::parse(sql)?)?;
         let copies =
             matches!(statement, Statement::CopyInto(_) | Statement::CopyTo(_) | Statement::Convert(_));
         if copies && self.limits.files == Files::OutOfReach {
@@ -171,7 +209,12 @@ impl Session {
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
         match self.read(sql)? {
             Statement::Query(statement) => Box::pin(self.run(*statement)).await,
-            Statement::ShowTables { schema } => Ok(describe::tables(self, schema.as_deref()).await),
+            Statement::Explain(how) => Box::pin(explain::explain(self, how)).await,
+            Statement::Own(statement) => Box::pin(self.keep(statement)).await,
+            Statement::Temporary(write) => Box::pin(self.write_temporary(*write)).await,
+            Statement::ShowTables { schema, like } => {
+                Ok(describe::tables(self, schema.as_deref(), like.as_deref()).await)
+            }
             Statement::ShowReleases => describe::releases(self).await,
             Statement::ShowSchemas => Ok(describe::schemas(self)),
             Statement::ShowViews => Ok(describe::views(self)),
@@ -202,16 +245,38 @@ impl Session {
     }
 
     /// Finds every mistake of a query that can be found without reading a row.
+    ///
+    /// Views below it are planned once and not again, however often and however deep they are read.
     pub async fn check(&self, sql: &str) -> Result<arrow::datatypes::SchemaRef, QueryError> {
-        self.columns_given(Box::pin(self.plan(dialect::parse_query(sql)?)).await?)
+        Ok(Arc::new(Box::pin(self.plan_of_columns(sql)).await?.schema().as_arrow().clone()))
+    }
+
+    /// The columns of a query, and where they come from. What it reads itself is where: views are not looked through.
+    ///
+    /// # Errors
+    /// Every mistake that [`check`](Self::check) finds.
+    pub async fn trace(&self, sql: &str) -> Result<(arrow::datatypes::SchemaRef, Lineage), QueryError> {
+        let plan = Box::pin(self.plan_of_columns(sql)).await?;
+        Ok((Arc::new(plan.schema().as_arrow().clone()), lineage(&plan, &self.default_schema)))
+    }
+
+    /// The plan of a query over tables and views that have columns and no rows, with its types settled.
+    pub(super) async fn plan_of_columns(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
+        let catalog = LakeCatalog { depth: Depth::Columns, ..self.catalog.clone() };
+        let statement = dialect::parse_query(sql)?;
+        let plan = Box::pin(self.plan_in(|| Ok(catalog.state()?), statement)).await?;
+        self.analyzed(plan)
     }
 
     /// The columns that a plan gives, once its types are settled.
     pub(super) fn columns_given(&self, plan: LogicalPlan) -> Result<arrow::datatypes::SchemaRef, QueryError> {
+        Ok(Arc::new(self.analyzed(plan)?.schema().as_arrow().clone()))
+    }
+
+    fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
         let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
-        let analyzed = analyzed.map_err(|error| self.with_suggestion(error.into()))?;
-        Ok(Arc::new(analyzed.schema().as_arrow().clone()))
+        analyzed.map_err(|error| self.with_suggestion(error.into()))
     }
 
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
@@ -229,21 +294,34 @@ impl Session {
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
         let frame = frame.map_err(|error| self.with_suggestion(error.into()))?;
         let rows = Box::pin(thrift::rows(frame)).await;
-        Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
+        let (rows, progress) = rows.map_err(|error| self.with_suggestion(error.into()))?;
+        Ok(Outcome::stream(rows).with_progress(progress))
     }
 
-    pub(super) async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+    pub(super) async fn plan(&self, statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+        Box::pin(self.plan_in(|| Ok(self.context.state()), statement)).await
+    }
+
+    async fn plan_in(
+        &self,
+        state: impl Fn() -> Result<SessionState, QueryError>,
+        mut statement: ast::Statement,
+    ) -> Result<LogicalPlan, QueryError> {
         loop {
-            match Box::pin(self.plan_as_spelt(statement.clone())).await {
+            match Box::pin(self.plan_as_spelt(state()?, statement.clone())).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
                 planned => return planned,
             }
         }
     }
 
-    async fn plan_as_spelt(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
-        let state = self.context.state();
+    async fn plan_as_spelt(
+        &self,
+        state: SessionState,
+        mut statement: ast::Statement,
+    ) -> Result<LogicalPlan, QueryError> {
         dialect::honour(&mut statement)?;
+        self.own.spell(&mut statement, &self.default_schema);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
         dialect::prepare(&mut statement, None)?;
         let planned =
@@ -281,6 +359,15 @@ impl Session {
         mistake.help(help.unwrap_or_else(|| "`show functions` lists what there is".to_owned()))
     }
 
+    /// The settings that `SET` knows, in order.
+    pub fn setting_names(&self) -> Vec<String> {
+        let state = self.context.state();
+        let mut names: Vec<String> =
+            state.config_options().entries().into_iter().map(|entry| entry.key).collect();
+        names.sort();
+        names
+    }
+
     /// The functions that a query can call, in no order.
     pub fn function_names(&self) -> Vec<String> {
         let state = self.context.state();
@@ -292,32 +379,4 @@ impl Session {
 /// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.
 pub fn is_time_zone(text: &str) -> bool {
     text.parse::<arrow::array::timezone::Tz>().is_ok()
-}
-
-/// SQL's type names, where a lake differs from DataFusion: timestamps have microseconds, as in Delta.
-#[derive(Debug)]
-struct LakeTypes;
-
-impl TypePlanner for LakeTypes {
-    fn plan_type_field(&self, sql_type: &ast::DataType) -> EngineResult<Option<FieldRef>> {
-        let zone = match sql_type {
-            ast::DataType::Timestamp(None, ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone)
-            | ast::DataType::Datetime(None) => None,
-            ast::DataType::Timestamp(None, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => {
-                Some("UTC".into())
-            }
-            // Nine digits are more than a lake keeps.
-            ast::DataType::Timestamp(
-                Some(4..=9),
-                ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone,
-            ) => None,
-            ast::DataType::String(_) => return Ok(Some(nullable(DataType::Utf8))),
-            _ => return Ok(None),
-        };
-        Ok(Some(nullable(DataType::Timestamp(TimeUnit::Microsecond, zone))))
-    }
-}
-
-fn nullable(data_type: DataType) -> FieldRef {
-    Arc::new(Field::new("", data_type, true))
 }

@@ -15,18 +15,21 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::Progress;
+
 /// What each sort sets aside for merging what it spilled, in bytes. The engine's own 10 MB leave nothing of a small limit.
 const MERGE_RESERVE: usize = 1024 * 1024;
 
 /// Rows that are handed on at a time. Each of the many sorts must be able to hold some batches.
 const BATCH: usize = 1024;
 
-/// The rows of a query, found in the fastest way that memory allows.
-pub(super) async fn rows(frame: DataFrame) -> Result<SendableRecordBatchStream> {
+/// The rows of a query, found in the fastest way that memory allows, and how far that is.
+pub(super) async fn rows(frame: DataFrame) -> Result<(SendableRecordBatchStream, Progress)> {
     let plan = frame.clone().create_physical_plan().await?;
+    let progress = Progress::of(&plan);
     let mut fast = execute_stream(Arc::clone(&plan), Arc::new(frame.task_ctx()))?;
     if !joins_by_hash(&plan)? {
-        return Ok(fast);
+        return Ok((fast, progress));
     }
     let schema = fast.schema();
     let begun = async move {
@@ -44,7 +47,8 @@ pub(super) async fn rows(frame: DataFrame) -> Result<SendableRecordBatchStream> 
             first => Ok(rejoined(first, fast)),
         }
     };
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(Box::pin(begun)).try_flatten())))
+    let rows = RecordBatchStreamAdapter::new(schema, stream::once(Box::pin(begun)).try_flatten());
+    Ok((Box::pin(rows), progress))
 }
 
 /// A stream of which the first batch was taken, whole again.
@@ -104,7 +108,7 @@ mod tests {
         let error = frame.clone().collect().await.unwrap_err();
         assert!(is_short_of_memory(&error), "the test asks for too little: {error}");
 
-        let found: Vec<RecordBatch> = rows(frame).await.unwrap().try_collect().await.unwrap();
+        let found: Vec<RecordBatch> = rows(frame).await.unwrap().0.try_collect().await.unwrap();
         let cell = |column: usize| found[0].column(column).as_primitive::<Int64Type>().value(0);
         assert_eq!((cell(0), cell(1)), (300_000, 299_999 * 150_000));
     }

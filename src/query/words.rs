@@ -8,6 +8,7 @@ use datafusion::error::DataFusionError;
 
 use super::SqlMistake;
 use super::error::VALUE;
+use super::phrases::{in_other_words, with_sql_types};
 use crate::base::{did_you_mean, sql_type_name};
 
 /// The user's mistake behind an error, if it is one: words, place and help.
@@ -32,8 +33,9 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
             | arrow::error::ArrowError::ParseError(message)
             | arrow::error::ArrowError::ComputeError(message)
             | arrow::error::ArrowError::InvalidArgumentError(message) => {
-                SqlMistake::new(VALUE, message.clone())
+                in_other_words(message).unwrap_or_else(|| SqlMistake::new(VALUE, with_sql_types(message)))
             }
+            arrow::error::ArrowError::ExternalError(error) => in_other_words(&error.to_string())?,
             arrow::error::ArrowError::DivideByZero => SqlMistake::new(VALUE, "division by zero")
                 .help("write `a / nullif(b, 0)` where the divisor may be 0"),
             arrow::error::ArrowError::ArithmeticOverflow(message) => {
@@ -50,7 +52,10 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
         DataFusionError::Execution(message) if message.starts_with("Unsupported data type") => {
             SqlMistake::new("elt::sql::arguments", message.clone())
         }
-        DataFusionError::Execution(message) => SqlMistake::new(VALUE, message.clone()),
+        DataFusionError::Execution(message) => {
+            in_other_words(message).unwrap_or_else(|| SqlMistake::new(VALUE, with_sql_types(message)))
+        }
+        DataFusionError::External(error) => in_other_words(&error.to_string())?,
         DataFusionError::ParquetError(error) => return gone(&error.to_string()),
         DataFusionError::ResourcesExhausted(message) => SqlMistake::new("elt::sql::memory", message.clone())
             .help("raise the limit, or select fewer columns or rows"),
@@ -142,6 +147,22 @@ fn no_such_column(field: &Column, valid: &[Column]) -> SqlMistake {
     if let [meant] = alike[..] {
         mistake = mistake.meaning(meant);
     }
+    // The very name: it is a column of another table.
+    let elsewhere: Vec<String> = valid
+        .iter()
+        .filter(|column| column.name() == name && column.relation != field.relation)
+        .filter_map(|column| Some(format!("{}.{name}", plain(column.relation.as_ref()?.table()))))
+        .collect();
+    if let [first, ..] = elsewhere.as_slice() {
+        let table = field.relation.as_ref().map(|table| plain(table.table()));
+        let mistake = match table {
+            Some(table) => {
+                SqlMistake::new("elt::sql::no_such_column", format!("`{table}` has no column `{name}`"))
+            }
+            None => mistake,
+        };
+        return mistake.help(format!("did you mean `{first}`?"));
+    }
     match did_you_mean(name, known.iter().map(String::as_str)) {
         Some(help) => mistake.help(help),
         None if known.is_empty() => mistake,
@@ -176,6 +197,9 @@ fn plan_mistake(message: &str) -> SqlMistake {
     if let Some(name) = between("Invalid function '", "'") {
         return new(format!("there is no function `{name}`"));
     }
+    if let Some(mistake) = in_other_words(message) {
+        return mistake;
+    }
     if message.starts_with("Substring without") {
         return new("`substring` needs a start".to_owned()).help("write `substring(text, 1, 3)`");
     }
@@ -204,7 +228,7 @@ fn plan_mistake(message: &str) -> SqlMistake {
             _ => mistake.help("cast one of them: `x::int`"),
         };
     }
-    new(without_bug_report(message).to_owned())
+    new(with_sql_types(without_bug_report(message)))
 }
 
 /// The two types and the operator between them, in SQL's words.

@@ -2,12 +2,13 @@
 //!
 //! After `from`, tables; after `alias.`, the columns of what the alias stands for; inside quotes after `from`, files;
 //! elsewhere the columns of the tables that the statement reads, then functions, then keywords. Names come from
-//! [`Known`]: nothing is asked of the lake while somebody types.
+//! [`Known`]: nothing is asked of the lake while somebody types, but what would be good to know is told.
 
 use std::path::Path;
 
-use super::known::{Known, KnownTable};
+use super::known::{Known, KnownTable, Wanted};
 use super::scan::{Bit, Kind, scan};
+use super::sources::{Read, Source, in_from, plain, sources};
 
 /// The words of SQL, as they are offered.
 pub(super) const KEYWORDS: &[&str] = &[
@@ -125,31 +126,36 @@ impl Offer {
     }
 }
 
-/// What could stand at byte `cursor` of `line`, when `before` was typed on earlier lines; and from where on it
-/// would replace the line.
+/// What could stand at byte `cursor` of `line`, which may be of several lines; and from where on it would replace it.
 pub(super) fn complete(
-    before: &str,
     line: &str,
     cursor: usize,
     known: &Known,
     commands: &[&str],
     formats: &[&str],
+    wanted: &mut Vec<Wanted>,
 ) -> (usize, Vec<Offer>) {
     let head = &line[..cursor];
-    if before.trim().is_empty() && head.starts_with(['\\', '.']) {
+    if head.starts_with(['\\', '.']) && !head.contains('\n') {
         return command(head, known, commands, formats);
     }
-    let text = format!("{before}{head}");
+    if let Some((first, typed)) = head.trim_start().split_once(char::is_whitespace)
+        && ["set", "reset", "show"].iter().any(|word| first.eq_ignore_ascii_case(word))
+        && !typed.trim_start().contains(char::is_whitespace)
+    {
+        let typed = typed.trim_start();
+        return (cursor - typed.len(), matching(settings(first, known), typed));
+    }
+    let text = head;
     let rest = &line[cursor..];
-    let bits = scan(&text);
+    let bits = scan(text);
     let statement = match bits.iter().rposition(|bit| bit.kind == Kind::Sign && bit.text == ";") {
         Some(end) => &bits[end + 1..],
         None => &bits[..],
     };
-    let in_line = |at: usize| at.saturating_sub(before.len());
     if let Some(last) = statement.last().filter(|bit| bit.open) {
         return match last.kind {
-            Kind::Text => (in_line(last.start + 1), files(&last.text[1..])),
+            Kind::Text => (last.start + 1, in_quotes(statement, &last.text[1..], known)),
             _ => (cursor, Vec::new()),
         };
     }
@@ -160,19 +166,21 @@ pub(super) fn complete(
         Some((word, earlier)) if word.kind == Kind::Word => (word.text, earlier),
         _ => ("", statement),
     };
-    let start = in_line(text.len() - prefix.len());
-    let tail = scan(rest);
-    let read = tables_read(earlier.iter().chain(&tail).copied());
+    let start = text.len() - prefix.len();
+    let tail: Vec<Bit<'_>> =
+        scan(rest).into_iter().map(|bit| Bit { start: bit.start + cursor, ..bit }).collect();
+    let read = sources(line, statement, earlier.iter().chain(&tail).copied());
     let solid: Vec<&Bit<'_>> =
         earlier.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment)).collect();
     let offers = match solid.as_slice() {
         [.., name, dot] if dot.text == "." && dot.end() == text.len() - prefix.len() => {
-            after_dot(&plain(name), &read, known)
+            after_dot(&plain(name), &read, known, wanted)
         }
+        solid if in_using(solid) => shared(&read, known, wanted),
         [.., word] if BEFORE_TABLES.iter().any(|before| word.is(before)) => table_names(&read, known),
         [.., comma] if comma.text == "," && in_from(&solid) => table_names(&read, known),
         [] => STATEMENTS.iter().map(|word| Offer::plain(cased(word, prefix))).collect(),
-        _ => anything(&read, prefix, known),
+        _ => anything(&read, prefix, known, wanted),
     };
     (start, matching(offers, prefix))
 }
@@ -197,72 +205,8 @@ const STATEMENTS: &[&str] = &[
     "values",
 ];
 
-/// A table of the statement, and the name that it is known by.
-struct Read {
-    table: String,
-    alias: String,
-}
-
-/// The tables that a statement reads, in the order in which they are named; CTEs among them.
-fn tables_read<'a>(bits: impl Iterator<Item = Bit<'a>>) -> Vec<Read> {
-    let bits: Vec<Bit<'a>> = bits.filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment)).collect();
-    let is_name = |bit: &Bit<'_>| matches!(bit.kind, Kind::Word | Kind::Quoted);
-    let mut read = Vec::new();
-    let mut at = 0;
-    let mut expects = false;
-    while at < bits.len() {
-        let bit = &bits[at];
-        let begins = ["from", "join", "into", "update"].iter().any(|word| bit.is(word));
-        if begins {
-            expects = true;
-            at += 1;
-            continue;
-        }
-        if expects && is_name(bit) {
-            let mut table = plain(bit);
-            at += 1;
-            while let [dot, name, ..] = &bits[at..]
-                && dot.text == "."
-                && is_name(name)
-            {
-                table = format!("{table}.{}", plain(name));
-                at += 2;
-            }
-            if bits.get(at).is_some_and(|bit| bit.is("as")) {
-                at += 1;
-            }
-            let alias = bits.get(at).filter(|bit| is_name(bit) && !is_keyword(bit.text)).map(plain);
-            let own = table.rsplit('.').next().unwrap_or_default().to_owned();
-            read.push(Read { table, alias: alias.unwrap_or(own) });
-            expects = false;
-            continue;
-        }
-        // `from a, b`: a comma goes on with tables until the next clause.
-        expects = bit.text == "," && in_from(&bits[..at].iter().collect::<Vec<_>>());
-        at += 1;
-    }
-    read
-}
-
-/// Whether the last clause that began is a `from`.
-fn in_from(bits: &[&Bit<'_>]) -> bool {
-    let clauses = [
-        "from", "join", "on", "using", "where", "select", "group", "order", "having", "set", "by", "qualify",
-    ];
-    let last = bits.iter().rev().find(|bit| clauses.iter().any(|clause| bit.is(clause)));
-    last.is_some_and(|bit| bit.is("from"))
-}
-
-fn is_keyword(word: &str) -> bool {
+pub(super) fn is_keyword(word: &str) -> bool {
     KEYWORDS.iter().any(|known| known.split(' ').any(|part| part.eq_ignore_ascii_case(word)))
-}
-
-/// A name as the lake knows it: without quotes, or in lower case.
-fn plain(bit: &Bit<'_>) -> String {
-    match bit.kind {
-        Kind::Quoted => bit.text.trim_matches('"').replace("\"\"", "\""),
-        _ => bit.text.to_lowercase(),
-    }
 }
 
 fn find<'a>(name: &str, known: &'a Known) -> Option<&'a KnownTable> {
@@ -275,23 +219,97 @@ fn find<'a>(name: &str, known: &'a Known) -> Option<&'a KnownTable> {
 }
 
 /// Columns of what the name stands for, or the tables of a schema.
-fn after_dot(name: &str, read: &[Read], known: &Known) -> Vec<Offer> {
-    let table = read.iter().find(|read| read.alias == name).map_or(name, |read| read.table.as_str());
-    let mut offers: Vec<Offer> = find(table, known).map(columns).unwrap_or_default();
+fn after_dot(name: &str, read: &[Read], known: &Known, wanted: &mut Vec<Wanted>) -> Vec<Offer> {
+    let own = Source::Table(name.to_owned());
+    let source = read.iter().find(|read| read.alias == name).map_or(&own, |read| &read.source);
+    let mut offers = columns_of(source, known, wanted);
     let tables = known.tables.iter().filter(|table| table.schema == name);
     offers.extend(tables.map(|table| Offer::plain(quoted(&table.name))));
     offers
 }
 
-fn columns(table: &KnownTable) -> Vec<Offer> {
+/// The columns of a table or a query, as far as they are known; what is not known is wanted.
+fn columns_of(source: &Source, known: &Known, wanted: &mut Vec<Wanted>) -> Vec<Offer> {
+    let columns = match source {
+        Source::Table(name) => {
+            let Some(table) = find(name, known) else { return Vec::new() };
+            if table.columns.is_empty() {
+                wanted.push(Wanted::Table { schema: table.schema.clone(), name: table.name.clone() });
+            }
+            &table.columns
+        }
+        Source::Query(sql) => match known.queries.get(sql) {
+            Some(columns) => columns,
+            None => {
+                wanted.push(Wanted::Query(sql.clone()));
+                return Vec::new();
+            }
+        },
+    };
     let offer = |(name, data_type): &(String, String)| Offer {
         shown: format!("{name}  {data_type}"),
         text: quoted(name),
     };
-    table.columns.iter().map(offer).collect()
+    columns.iter().map(offer).collect()
 }
 
-fn table_names(_read: &[Read], known: &Known) -> Vec<Offer> {
+/// Whether a column of `USING (…)` is to be written.
+fn in_using(solid: &[&Bit<'_>]) -> bool {
+    let open = solid.iter().rposition(|bit| bit.text == "(" || bit.text == ")");
+    open.is_some_and(|at| solid[at].text == "(" && at > 0 && solid[at - 1].is("using"))
+}
+
+/// The columns that all tables read have.
+fn shared(read: &[Read], known: &Known, wanted: &mut Vec<Wanted>) -> Vec<Offer> {
+    let mut all =
+        read.iter().map(|read| columns_of(&read.source, known, wanted)).collect::<Vec<_>>().into_iter();
+    let first = all.next().unwrap_or_default();
+    all.fold(first, |kept, next| {
+        kept.into_iter().filter(|offer| next.iter().any(|other| other.text == offer.text)).collect()
+    })
+}
+
+/// What can be set, or shown.
+fn settings(word: &str, known: &Known) -> Vec<Offer> {
+    let mut offers: Vec<Offer> = Vec::new();
+    if word.eq_ignore_ascii_case("show") {
+        offers.extend(["tables", "releases", "views", "schemas", "functions", "all"].map(Offer::plain));
+    } else {
+        offers.extend(["variable", "time zone"].map(Offer::plain));
+    }
+    offers.extend(known.settings.iter().map(Offer::plain));
+    offers
+}
+
+/// Inside quotes: the model of a `ref(`, the source of a `source(`, or a file.
+fn in_quotes(statement: &[Bit<'_>], begun: &str, known: &Known) -> Vec<Offer> {
+    let solid: Vec<&Bit<'_>> =
+        statement.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment)).collect();
+    let models = |fits: &dyn Fn(&KnownTable) -> Option<String>| {
+        let mut names: Vec<String> = known.tables.iter().filter_map(fits).collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().filter(|name| name.starts_with(begun)).map(Offer::plain).collect::<Vec<_>>()
+    };
+    match solid.as_slice() {
+        [.., function, open, _] if open.text == "(" && function.is("ref") => {
+            models(&|table| (table.schema == known.default_schema).then(|| table.name.clone()))
+        }
+        [.., function, open, _] if open.text == "(" && function.is("source") => {
+            models(&|table| (table.schema != known.default_schema).then(|| table.schema.clone()))
+        }
+        [.., function, open, schema, comma, _]
+            if comma.text == "," && open.text == "(" && function.is("source") =>
+        {
+            let schema = schema.text.trim_matches('\'');
+            models(&|table| (table.schema == schema).then(|| table.name.clone()))
+        }
+        _ => files(begun),
+    }
+}
+
+fn table_names(read: &[Read], known: &Known) -> Vec<Offer> {
+    let ctes = read.iter().filter(|read| read.is_cte).map(|read| quoted(&read.alias));
     let mut names: Vec<String> = known
         .tables
         .iter()
@@ -299,21 +317,22 @@ fn table_names(_read: &[Read], known: &Known) -> Vec<Offer> {
             true => quoted(&table.name),
             false => format!("{}.{}", quoted(&table.schema), quoted(&table.name)),
         })
+        .chain(ctes)
         .collect();
     names.sort();
     names.dedup();
     names.into_iter().map(Offer::plain).collect()
 }
 
-fn anything(read: &[Read], prefix: &str, known: &Known) -> Vec<Offer> {
+fn anything(read: &[Read], prefix: &str, known: &Known, wanted: &mut Vec<Wanted>) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
     for read in read {
-        let columns = find(&read.table, known).map(columns).unwrap_or_default();
+        let columns = columns_of(&read.source, known, wanted);
         let new = |offer: &Offer| !offers.iter().any(|known| known.text == offer.text);
         let columns: Vec<Offer> = columns.into_iter().filter(new).collect();
         offers.extend(columns);
     }
-    offers.extend(read.iter().map(|read| Offer::plain(quoted(&read.alias))));
+    offers.extend(read.iter().filter(|read| !read.is_cte).map(|read| Offer::plain(quoted(&read.alias))));
     if !prefix.is_empty() {
         let function = |name: &String| Offer { shown: format!("{name}()"), text: format!("{name}(") };
         offers.extend(known.functions.iter().map(function));
@@ -355,12 +374,22 @@ fn command(head: &str, known: &Known, commands: &[&str], formats: &[&str]) -> (u
     let start = head.len() - argument.trim_start().len();
     let argument = argument.trim_start();
     match name {
-        "\\i" | ".read" | "\\o" | ".output" | "\\e" | ".edit" => (start, files(argument)),
+        "\\i" | ".read" | "\\o" | ".output" | ".once" | "\\e" | ".edit" | "\\w" | "\\cd" | ".cd" => {
+            (start, files(argument))
+        }
         "\\format" | ".mode" => {
             let formats = formats.iter().filter(|format| format.starts_with(argument));
             (start, formats.map(|format| Offer::plain(*format)).collect())
         }
-        "\\d" | "\\d+" | ".schema" | "\\history" => (start, matching(table_names(&[], known), argument)),
+        "\\d" | "\\d+" | ".schema" | "\\history" | "\\diff" | "\\lineage" | "\\maintain" => {
+            (start, matching(table_names(&[], known), argument))
+        }
+        "\\h" => {
+            let topics = crate::repl::sql_help::names().map(|name| Offer::plain(name.to_lowercase()));
+            (start, matching(topics.collect(), argument))
+        }
+        "\\chart" => (start, matching(["bar", "line", "hist"].map(Offer::plain).to_vec(), argument)),
+        "\\x" => (start, matching(["on", "off", "auto", "once"].map(Offer::plain).to_vec(), argument)),
         _ => (head.len(), Vec::new()),
     }
 }
@@ -404,6 +433,14 @@ mod tests {
                 table("raw", "orders", &["id", "_row_number"]),
             ],
             functions: ["avg", "abs", "count", "sum"].map(str::to_owned).to_vec(),
+            settings: vec!["datafusion.execution.batch_size".into()],
+            queries: [
+                ("with c as (select id as key from orders) select * from c", "key"),
+                ("select * from (select 1 as one)", "one"),
+            ]
+            .map(|(sql, column)| (sql.to_owned(), vec![(column.to_owned(), "int".to_owned())]))
+            .into(),
+            ..Known::default()
         }
     }
 
@@ -411,8 +448,14 @@ mod tests {
     fn offered(line: &str) -> Vec<String> {
         let (head, tail) = line.split_once('|').unwrap();
         let whole = format!("{head}{tail}");
-        let (_, offers) =
-            complete("", &whole, head.len(), &shop(), &["\\d", "\\dt", "\\format"], &["csv", "json"]);
+        let (_, offers) = complete(
+            &whole,
+            head.len(),
+            &shop(),
+            &["\\d", "\\dt", "\\format"],
+            &["csv", "json"],
+            &mut Vec::new(),
+        );
         offers.into_iter().map(|offer| offer.text).collect()
     }
 
@@ -451,8 +494,25 @@ mod tests {
     }
 
     #[test]
+    fn queries_in_the_statement_have_columns_too() {
+        assert_eq!(offered("with c as (select id as key from orders) select c.| from c"), ["key"]);
+        assert_eq!(offered("with c as (select id as key from orders) select x.| from c as x"), ["key"]);
+        assert_eq!(offered("with c as (select 1) select * from c|"), ["c", "customers"]);
+        assert_eq!(offered("select s.| from (select 1 as one) s"), ["one"]);
+        assert_eq!(offered("select * from orders join customers using (|"), ["id"]);
+        assert_eq!(offered("set datafusion.execution.b|"), ["datafusion.execution.batch_size"]);
+        assert_eq!(offered("select * from ref('cus|"), ["customers"]);
+        assert_eq!(offered("select * from source('raw', 'o|"), ["orders"]);
+        let mut wanted = Vec::new();
+        let sql = "with d as (select 1 as a) select d. from d";
+        complete(sql, 35, &shop(), &[], &[], &mut wanted);
+        assert_eq!(wanted, [Wanted::Query("with d as (select 1 as a) select * from d".into())]);
+    }
+
+    #[test]
     fn earlier_lines_count() {
-        let (start, offers) = complete("select *\nfrom orders o\n", "where o.am", 10, &shop(), &[], &[]);
-        assert_eq!((start, offers[0].text.as_str()), (8, "amount"));
+        let (start, offers) =
+            complete("select *\nfrom orders o\nwhere o.am", 33, &shop(), &[], &[], &mut Vec::new());
+        assert_eq!((start, offers[0].text.as_str()), (31, "amount"));
     }
 }

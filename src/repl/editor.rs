@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hinter, HistoryHinter};
 use rustyline::history::FileHistory;
-use rustyline::validate::Validator;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, Helper};
 
 use super::command;
@@ -17,8 +18,12 @@ use super::complete::complete;
 use super::highlight::highlight;
 use super::known::Shared;
 use super::render::Format;
+use super::shell::{Entered, entered};
 
 use crate::base::{Diagnostic, Error, ErrorKind, Result};
+
+/// For so long Tab waits for columns that are being learned: nobody notices.
+const MOMENT: Duration = Duration::from_millis(80);
 
 /// Statements that the history keeps.
 const REMEMBERED: usize = 10_000;
@@ -44,8 +49,6 @@ pub(super) struct LineEditor {
 /// What helps while a line is typed.
 struct Typing {
     known: Shared,
-    /// The lines of the statement that came before.
-    before: String,
     color: bool,
     hinter: HistoryHinter,
 }
@@ -54,9 +57,22 @@ impl Completer for Typing {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, cursor: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let Ok(known) = self.known.read() else { return Ok((cursor, Vec::new())) };
         let formats = Format::ALL.map(Format::name);
-        let (start, offers) = complete(&self.before, line, cursor, &known, &command::names(), &formats);
+        let mut is_first = true;
+        let begun = Instant::now();
+        let (start, offers) = loop {
+            let Ok(known) = self.known.read() else { return Ok((cursor, Vec::new())) };
+            let mut wanted = Vec::new();
+            let (start, offers) = complete(line, cursor, &known, &command::names(), &formats, &mut wanted);
+            if wanted.is_empty() || begun.elapsed() > MOMENT {
+                break (start, offers);
+            }
+            if std::mem::take(&mut is_first) {
+                known.want(&wanted);
+            }
+            drop(known);
+            std::thread::sleep(Duration::from_millis(5));
+        };
         let pair = |offer: super::complete::Offer| Pair { display: offer.shown, replacement: offer.text };
         Ok((start, offers.into_iter().map(pair).collect()))
     }
@@ -67,7 +83,7 @@ impl Hinter for Typing {
 
     /// The rest of the last statement that began like this, in grey; the right arrow takes it.
     fn hint(&self, line: &str, cursor: usize, context: &Context<'_>) -> Option<String> {
-        if !self.before.is_empty() || line.trim().is_empty() {
+        if line.trim().is_empty() || line.contains('\n') {
             return None;
         }
         let hint = self.hinter.hint(line, cursor, context)?;
@@ -89,7 +105,15 @@ impl Highlighter for Typing {
     }
 }
 
-impl Validator for Typing {}
+impl Validator for Typing {
+    /// Enter ends a statement that is finished, and a line of one that is not.
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        Ok(match entered(context.input()) {
+            Entered::Unfinished => ValidationResult::Incomplete,
+            _ => ValidationResult::Valid(None),
+        })
+    }
+}
 
 impl Helper for Typing {}
 
@@ -104,7 +128,7 @@ impl LineEditor {
         let config = config.completion_type(CompletionType::List).color_mode(colors).build();
         let entries = FileHistory::with_config(&config);
         let mut editor = Editor::with_history(config, entries).map_err(no_terminal)?;
-        editor.set_helper(Some(Typing { known, before: String::new(), color, hinter: HistoryHinter::new() }));
+        editor.set_helper(Some(Typing { known, color, hinter: HistoryHinter::new() }));
         let history =
             history.filter(|path| path.parent().is_none_or(|folder| std::fs::create_dir_all(folder).is_ok()));
         if let Some(path) = &history {
@@ -113,15 +137,12 @@ impl LineEditor {
         Ok(Self { editor: Some(editor), history })
     }
 
-    /// Reads what is typed after `prompt`; `styled` is the same prompt with colours, `before` what was typed of
-    /// the statement so far.
-    pub(super) async fn line(&mut self, prompt: String, styled: String, before: &str) -> Result<Typed> {
+    /// Reads what is typed after `prompt`; `styled` is the same prompt with colours, `begun` what stands there already.
+    pub(super) async fn line(&mut self, prompt: String, styled: String, begun: &str) -> Result<Typed> {
         let mut editor = self.editor.take().expect("one line is read at a time");
-        if let Some(typing) = editor.helper_mut() {
-            before.clone_into(&mut typing.before);
-        }
+        let begun = begun.to_owned();
         let reading = tokio::task::spawn_blocking(move || {
-            let typed = editor.readline(&(prompt, styled));
+            let typed = editor.readline_with_initial(&(prompt, styled), (&begun, ""));
             (editor, typed)
         });
         let (editor, typed) = reading.await.map_err(|_| no_terminal(ReadlineError::Eof))?;
@@ -148,20 +169,26 @@ impl LineEditor {
         }
     }
 
-    /// The terminal's width, as it is now.
-    pub(super) fn width(&mut self) -> Option<usize> {
-        self.editor.as_mut().and_then(width_of)
+    /// The terminal's width and height, as they are now.
+    pub(super) fn size(&mut self) -> (Option<usize>, Option<usize>) {
+        let size = self.editor.as_mut().and_then(size_of);
+        (size.map(|(width, _)| width), size.map(|(_, height)| height))
+    }
+
+    /// What was typed before, newest last.
+    pub(super) fn typed(&self) -> Vec<String> {
+        self.editor.iter().flat_map(|editor| editor.history().iter().cloned()).collect()
     }
 }
 
 /// How many columns the terminal at the standard output has; nothing if that is no terminal.
 pub fn terminal_width() -> Option<usize> {
-    width_of(&mut Editor::<(), FileHistory>::new().ok()?)
+    size_of(&mut Editor::<(), FileHistory>::new().ok()?).map(|(width, _)| width)
 }
 
-fn width_of<H: Helper>(editor: &mut Editor<H, FileHistory>) -> Option<usize> {
-    let (width, _) = editor.dimensions()?;
-    Some(usize::from(width)).filter(|width| *width > 0)
+fn size_of<H: Helper>(editor: &mut Editor<H, FileHistory>) -> Option<(usize, usize)> {
+    let (width, height) = editor.dimensions()?;
+    Some((usize::from(width), usize::from(height))).filter(|(width, height)| *width > 0 && *height > 0)
 }
 
 fn no_terminal(error: ReadlineError) -> Error {

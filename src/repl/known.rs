@@ -3,12 +3,15 @@
 //! Tables and functions are known as soon as a release is read, columns a little later: planning a view to learn its
 //! columns takes a moment, and nobody waits for it.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, RwLock};
+
+use tokio::sync::mpsc;
 
 use crate::base::{ReleaseNumber, sql_type_name};
 use crate::lakehouse::Session;
 
-/// Tables whose columns are learned; a lake may have thousands.
+/// Tables whose columns are learned before anybody asks; a lake may have thousands.
 const LEARNED: usize = 500;
 
 /// A table or view.
@@ -28,6 +31,30 @@ pub(super) struct Known {
     pub(super) default_schema: String,
     pub(super) tables: Vec<KnownTable>,
     pub(super) functions: Vec<String>,
+    pub(super) settings: Vec<String>,
+    /// The columns of queries that stand in statements, by their text.
+    pub(super) queries: HashMap<String, Columns>,
+    /// Who learns what is wanted.
+    pub(super) asked: Option<mpsc::UnboundedSender<Wanted>>,
+}
+
+/// Names and types.
+pub(super) type Columns = Vec<(String, String)>;
+
+/// Something whose columns would be good to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Table { schema: String, name: String },
+    Query(String),
+}
+
+impl Wanted {
+    fn sql(&self) -> String {
+        match self {
+            Self::Table { schema, name } => format!("select * from \"{schema}\".\"{name}\""),
+            Self::Query(sql) => sql.clone(),
+        }
+    }
 }
 
 /// Names that the editor reads while they are learned.
@@ -49,37 +76,84 @@ impl Known {
             default_schema: session.default_schema().to_owned(),
             tables: session.scope().names().iter().map(|(name, _)| table(name)).collect(),
             functions,
+            settings: session.setting_names(),
+            ..Self::default()
+        }
+    }
+
+    /// Asks for columns; they are there a moment later.
+    pub(super) fn want(&self, wanted: &[Wanted]) {
+        for wanted in wanted {
+            if let Some(asked) = &self.asked {
+                let _ = asked.send(wanted.clone()); // nobody learns any more
+            }
         }
     }
 }
 
-/// Learns the names of a session: those that are at hand at once, columns in a task of their own.
+/// Learns the names of a session: those that are at hand at once, columns in a task of their own: first what somebody
+/// who types wants to know.
 pub(super) fn learn(shared: &Shared, session: &Session) {
-    let known = Known::of(session);
-    let (release, tables) = (known.release, known.tables.clone());
+    let mut known = Known::of(session);
+    let temporary = session.temporary_names().into_iter();
+    let schema = known.default_schema.clone();
+    known.tables.extend(temporary.map(|name| KnownTable {
+        schema: schema.clone(),
+        name,
+        columns: Vec::new(),
+    }));
+    let (asked, mut asks) = mpsc::unbounded_channel();
+    known.asked = Some(asked);
+    let release = known.release;
+    let all = known.tables.iter().take(LEARNED);
+    let mut rest: VecDeque<Wanted> =
+        all.map(|table| Wanted::Table { schema: table.schema.clone(), name: table.name.clone() }).collect();
     replace(shared, |now| *now = known);
     let (shared, session) = (Arc::clone(shared), session.clone());
     tokio::spawn(async move {
-        for table in tables.into_iter().take(LEARNED) {
-            let sql = format!("select * from \"{}\".\"{}\"", table.schema, table.name);
-            let Ok(schema) = Box::pin(session.check(&sql)).await else { continue };
-            let columns: Vec<(String, String)> = schema
-                .fields()
-                .iter()
-                .map(|field| (field.name().clone(), sql_type_name(field.data_type())))
-                .collect();
+        loop {
+            let wanted = match asks.try_recv() {
+                Ok(wanted) => wanted,
+                Err(_) => match rest.pop_front() {
+                    Some(next) => next,
+                    None => match asks.recv().await {
+                        Some(wanted) => wanted,
+                        None => return, // other names are learned by now
+                    },
+                },
+            };
+            let columns: Columns = match Box::pin(session.check(&wanted.sql())).await {
+                Ok(schema) => {
+                    let fields = schema.fields().iter();
+                    fields.map(|field| (field.name().clone(), sql_type_name(field.data_type()))).collect()
+                }
+                Err(_) => Vec::new(),
+            };
             replace(&shared, |now| {
-                if now.release == release {
-                    let same =
-                        |known: &&mut KnownTable| known.schema == table.schema && known.name == table.name;
-                    if let Some(known) = now.tables.iter_mut().find(same) {
-                        known.columns = columns;
+                if now.release != release {
+                    return;
+                }
+                match wanted {
+                    Wanted::Query(sql) => {
+                        if now.queries.len() >= REMEMBERED {
+                            now.queries.clear();
+                        }
+                        now.queries.insert(sql, columns);
+                    }
+                    Wanted::Table { schema, name } => {
+                        let same = |known: &&mut KnownTable| known.schema == schema && known.name == name;
+                        if let Some(known) = now.tables.iter_mut().find(same) {
+                            known.columns = columns;
+                        }
                     }
                 }
             });
         }
     });
 }
+
+/// Queries whose columns are remembered.
+const REMEMBERED: usize = 200;
 
 fn replace(shared: &Shared, change: impl FnOnce(&mut Known)) {
     if let Ok(mut known) = shared.write() {

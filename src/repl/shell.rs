@@ -1,6 +1,8 @@
 //! How does a conversation at a terminal go?
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::editor::{LineEditor, Typed, history_path};
 use super::explain::explain;
@@ -8,7 +10,7 @@ use super::input::{is_command_within, is_complete};
 use super::interrupt::interrupted;
 use super::known::{Shared, learn};
 use super::scan::{Kind, scan};
-use super::sitting::{Flow, Sees, ShellSettings, Sitting};
+use super::sitting::{Flow, Sees, ShellSettings, Sitting, Verbs};
 use super::threads::Threads;
 use crate::base::{Result, SourceText};
 use crate::lakehouse::Lakehouse;
@@ -20,85 +22,113 @@ use crate::lakehouse::Lakehouse;
 ///
 /// # Errors
 /// The lake cannot be opened, or the terminal cannot be read.
-pub async fn shell(lakehouse: &Lakehouse, settings: ShellSettings) -> Result<()> {
+pub async fn shell(lakehouse: &Lakehouse, settings: ShellSettings, verbs: Option<Verbs<'_>>) -> Result<()> {
     let color = settings.show.color;
     let mut out = io::stdout();
+    let is_seen = settings.show.to_terminal;
     let mut sitting = Sitting::begin(lakehouse, settings, Sees::Newest, Threads::own(), &mut out).await?;
+    sitting.verbs = verbs;
     let known = Shared::default();
     learn(&known, sitting.session());
     let mut editor = LineEditor::open(history_path(&lakehouse.world().env), Shared::clone(&known), color)?;
+    sitting.typed = editor.typed();
     eprintln!("elt {}. `\\?` lists the commands, Ctrl-D leaves.", env!("CARGO_PKG_VERSION"));
-    let mut typed = String::new();
+    let mut waiting = String::new();
     loop {
-        let (prompt, styled) =
-            if typed.is_empty() { prompt(lakehouse, &sitting, color) } else { more(color) };
-        match editor.line(prompt, styled, &typed).await? {
+        let (prompt, styled) = prompt(lakehouse, &sitting, color);
+        let line = match editor.line(prompt, styled, &std::mem::take(&mut waiting)).await? {
             Typed::Left => return Ok(()),
-            Typed::Cleared => typed.clear(),
-            Typed::Line(line) => {
-                // The history keeps what was typed, and not what `\\gx` makes of it.
-                let sent_off = sent(&typed, &line).map(|_| format!("{typed}{line}"));
-                let text = match entered(&mut typed, line) {
-                    Some(text) if !text.trim().is_empty() => text,
-                    _ => continue,
-                };
-                editor.remember(sent_off.as_deref().unwrap_or(&text));
-                sitting.settings.show.width = editor.width();
-                let release = sitting.release();
-                if run(&mut sitting, &SourceText::new("statement", &text)).await == Flow::Leave {
-                    return Ok(());
-                }
-                if sitting.release() != release {
-                    learn(&known, sitting.session());
-                }
+            Typed::Cleared => continue,
+            Typed::Line(line) => line,
+        };
+        // The history keeps what was typed, and not what `\\gx` makes of it.
+        let (text, remembered) = match entered(&line) {
+            Entered::Aside { command, rest } => {
+                waiting = rest;
+                (command.clone(), command)
             }
+            Entered::Run(text) => (text, line),
+            Entered::Unfinished => (line.clone(), line),
+        };
+        if text.trim().is_empty() {
+            continue;
+        }
+        editor.remember(&remembered);
+        sitting.typed.push(remembered);
+        let (width, height) = editor.size();
+        sitting.settings.show.width = width.filter(|_| is_seen);
+        sitting.height = height.filter(|_| is_seen);
+        let release = sitting.release();
+        if run(&mut sitting, &SourceText::new("statement", &text)).await == Flow::Leave {
+            return Ok(());
+        }
+        if sitting.release() != release || sitting.session().has_news() {
+            learn(&known, sitting.session());
         }
     }
 }
 
-/// Adds a line to what was typed; returns what is to be run now, if that is finished.
-///
-/// A command in the middle of a statement is run at once, and the statement waits for it.
-fn entered(typed: &mut String, line: String) -> Option<String> {
-    if let Some(text) = sent(typed, &line) {
-        typed.clear();
-        return Some(text);
-    }
-    if is_command_within(typed, &line) {
-        return Some(line);
-    }
-    typed.push_str(&line);
-    typed.push('\n');
-    is_complete(typed).then(|| std::mem::take(typed))
+/// What Enter makes of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// It goes on in the next line.
+    Unfinished,
+    /// This is to be run.
+    Run(String),
+    /// A command in the middle of a statement: it is run at once, and the statement waits for it.
+    Aside { command: String, rest: String },
 }
 
-/// A statement that a command at its end sends off: `\g`, `\gx`, `\G`, `\watch`.
-fn sent(typed: &str, line: &str) -> Option<String> {
-    let whole = format!("{typed}{line}");
-    let bits = scan(&whole);
+/// Looks whether a text is finished.
+pub(super) fn entered(text: &str) -> Entered {
+    if let Some(text) = sent(text) {
+        return Entered::Run(text);
+    }
+    if let Some((before, line)) = text.rsplit_once('\n')
+        && !before.trim().is_empty()
+        && is_command_within(before, line)
+        && !is_complete(before)
+    {
+        return Entered::Aside { command: line.to_owned(), rest: format!("{before}\n") };
+    }
+    if is_complete(text) { Entered::Run(text.to_owned()) } else { Entered::Unfinished }
+}
+
+/// A statement that a command at its end sends off: `\g`, `\gx`, `\G`, `\watch`, `\chart`.
+fn sent(whole: &str) -> Option<String> {
+    let bits = scan(whole);
     let solid: Vec<_> = bits.iter().filter(|bit| bit.kind != Kind::Space).collect();
     let at = solid.iter().rposition(|bit| bit.text == "\\")?;
     let word = solid.get(at + 1).filter(|word| word.start == solid[at].end())?;
     let sql = whole[..solid[at].start].trim_end().trim_end_matches(';');
-    if sql.trim().is_empty() || sql.trim_start().starts_with(['\\', '.']) {
+    let after = whole[word.end()..].trim();
+    if sql.trim().is_empty() || sql.trim_start().starts_with(['\\', '.']) || after.contains('\n') {
         return None;
     }
-    match (word.text, &solid[at + 2..]) {
-        ("g", []) => Some(format!("{sql}\n;")),
-        ("gx" | "G", []) => Some(format!("\\x once\n{sql}\n;")),
-        ("watch", []) => Some(format!("{sql}\n;\n\\watch")),
-        ("watch", [seconds]) => Some(format!("{sql}\n;\n\\watch {}", seconds.text)),
+    match (word.text, after) {
+        ("g", "") => Some(format!("{sql}\n;")),
+        ("g", place) => Some(format!(".once {place}\n{sql}\n;")),
+        ("gx" | "G", "") => Some(format!("\\x once\n{sql}\n;")),
+        ("watch", "") => Some(format!("{sql}\n;\n\\watch")),
+        ("watch", seconds) => Some(format!("{sql}\n;\n\\watch {seconds}")),
+        ("chart", picture) if !picture.is_empty() => Some(format!("\\chart next {picture}\n{sql}\n;")),
         _ => None,
     }
 }
 
 /// Runs what was typed, until it is done or Ctrl-C is pressed, and tells what went wrong.
-async fn run(sitting: &mut Sitting<'_>, source: &SourceText) -> Flow {
-    let answered = tokio::select! {
-        biased;
-        () = interrupted() => None,
-        answered = Box::pin(sitting.run(source)) => Some(answered),
+async fn run(sitting: &mut Sitting<'_, '_>, source: &SourceText) -> Flow {
+    let in_verb = Arc::clone(&sitting.in_verb);
+    let mut running = Box::pin(sitting.run(source));
+    let answered = loop {
+        tokio::select! {
+            biased;
+            // A command of the command line hears it too, and knows when it may stop.
+            () = interrupted() => if !in_verb.load(Ordering::SeqCst) { break None },
+            answered = &mut running => break Some(answered),
+        }
     };
+    drop(running);
     match answered {
         Some(Ok(flow)) => return flow,
         Some(Err(error)) => {
@@ -113,15 +143,11 @@ async fn run(sitting: &mut Sitting<'_>, source: &SourceText) -> Flow {
 }
 
 /// `shop@release 3> `, plain and with colours.
-fn prompt(lakehouse: &Lakehouse, sitting: &Sitting<'_>, color: bool) -> (String, String) {
+fn prompt(lakehouse: &Lakehouse, sitting: &Sitting<'_, '_>, color: bool) -> (String, String) {
     let Some(release) = sitting.release() else { return bold("elt", "> ", color) };
     let folder = lakehouse.root().file_name().map(|name| name.to_string_lossy().into_owned());
     let pinned = if sitting.sees() == Sees::Pinned { " pinned" } else { "" };
     bold(folder.as_deref().unwrap_or("elt"), &format!("@release {release}{pinned}> "), color)
-}
-
-fn more(color: bool) -> (String, String) {
-    bold("", "...> ", color)
 }
 
 fn bold(name: &str, rest: &str, color: bool) -> (String, String) {
@@ -136,25 +162,28 @@ mod tests {
 
     #[test]
     fn lines_wait_for_their_end_and_commands_do_not() {
-        let mut typed = String::new();
-        let mut told =
-            |line: &str| entered(&mut typed, line.to_owned()).map(|text| text.trim_end().to_owned());
-        assert_eq!(told("select 1"), None);
-        assert_eq!(told("\\d orders").as_deref(), Some("\\d orders"));
-        assert_eq!(told("  , 'a"), None);
-        assert_eq!(told("\\q';").as_deref(), Some("select 1\n  , 'a\n\\q';"));
-        assert_eq!(told("\\dt").as_deref(), Some("\\dt"));
-        assert_eq!(told("").as_deref(), Some(""));
+        let run = |text: &str| Entered::Run(text.to_owned());
+        assert_eq!(entered("select 1"), Entered::Unfinished);
+        let aside = Entered::Aside { command: "\\d orders".into(), rest: "select 1\n".into() };
+        assert_eq!(entered("select 1\n\\d orders"), aside);
+        assert_eq!(entered("select 1\n, 'a"), Entered::Unfinished);
+        assert_eq!(entered("select 1\n, 'a\n\\q';"), run("select 1\n, 'a\n\\q';"));
+        assert_eq!(entered("\\dt"), run("\\dt"));
+        assert_eq!(entered("select 1;\n\\dt"), run("select 1;\n\\dt"));
+        assert_eq!(entered(""), run(""));
     }
 
     #[test]
     fn a_command_at_the_end_sends_a_statement_off() {
-        let mut typed = String::new();
-        let mut told = |line: &str| entered(&mut typed, line.to_owned());
+        let told = |text: &str| match entered(text) {
+            Entered::Run(text) => Some(text),
+            _ => None,
+        };
         assert_eq!(told("select 1 \\g").as_deref(), Some("select 1\n;"));
-        assert_eq!(told("select 1"), None);
-        assert_eq!(told("\\gx").as_deref(), Some("\\x once\nselect 1\n;"));
+        assert_eq!(told("select 1 \\g out.csv").as_deref(), Some(".once out.csv\nselect 1\n;"));
+        assert_eq!(told("select 1\n\\gx").as_deref(), Some("\\x once\nselect 1\n;"));
         assert_eq!(told("select 1 \\watch 0.5").as_deref(), Some("select 1\n;\n\\watch 0.5"));
+        assert_eq!(told("select 1;\\chart hist").as_deref(), Some("\\chart next hist\nselect 1\n;"));
         assert_eq!(told("\\g").as_deref(), Some("\\g"), "what was run last");
         assert_eq!(told("select '\\g"), None);
     }

@@ -1,23 +1,24 @@
 //! What does a shell, or a script, remember from one entry to the next?
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::future::LocalBoxFuture;
 
-use super::command::{self, Action, Wanted};
-use super::explain::{at_piece, placed};
+use super::explain::{explain, placed};
 use super::input::{Entry, read};
-use super::render::{Format, ShowError, ShowOptions, show_from};
+use super::output::{Target, cannot};
+use super::pager::{Pager, Paging};
+use super::render::{Format, Picture, ShowError, ShowOptions, Shown, chart, show_from};
 use super::threads::Threads;
 use super::variables::Variables;
-use crate::base::{Diagnostic, Error, ErrorKind, ReleaseNumber, Result, SourceText};
+use crate::base::{Error, ErrorKind, ReleaseNumber, Result, SourceText};
 use crate::lakehouse::{Lakehouse, Outcome, Piece, QueryError, Session, SqlMistake};
-
-/// Files that include files that include files: deeper than this, they go round in circles.
-const DEEPEST: usize = 16;
 
 /// How a shell or a script begins.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,24 @@ pub struct ShellSettings {
     pub timing: bool,
     /// The release to read; the newest if nothing.
     pub release: Option<ReleaseNumber>,
+    /// Whether each statement is shown before its answer, on standard error.
+    pub echo: bool,
+    /// What a mistake means for what comes after it.
+    pub on_error: OnError,
 }
+
+/// What becomes of a script after a mistake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// It ends.
+    #[default]
+    Stop,
+    /// The mistake is told, the next statement is run, and the script fails at its end.
+    Continue,
+}
+
+/// Does what a command line says, with the words after the program's name.
+pub type Verbs<'a> = &'a (dyn Fn(Vec<String>) -> LocalBoxFuture<'a, Result<()>> + 'a);
 
 /// Whether what is seen changes while nobody asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,28 +68,48 @@ pub(super) enum Flow {
 }
 
 /// A lakehouse, somebody who asks, and what was agreed on so far.
-pub(super) struct Sitting<'a> {
-    lakehouse: &'a Lakehouse,
-    session: Session,
-    sees: Sees,
+pub(super) struct Sitting<'a, 'v> {
+    pub(super) lakehouse: Lakehouse,
+    pub(super) session: Session,
+    pub(super) sees: Sees,
     /// Whether somebody chose the release.
-    chosen: bool,
-    threads: Threads,
+    pub(super) chosen: bool,
+    pub(super) threads: Threads,
     pub(super) settings: ShellSettings,
-    out: &'a mut (dyn Write + Send),
-    file: Option<(PathBuf, BufWriter<File>)>,
-    depth: usize,
+    pub(super) out: &'a mut (dyn Write + Send),
+    /// Where answers go instead of to `out`.
+    pub(super) target: Option<Target>,
+    /// Where the next answer goes.
+    pub(super) next: Option<Target>,
+    pub(super) paging: Paging,
+    /// Lines of the terminal; none where nobody reads page by page.
+    pub(super) height: Option<usize>,
+    /// The width that somebody asked for.
+    pub(super) width: Option<usize>,
+    pub(super) depth: usize,
     /// What was answered last, for `\\g` and `\\watch`.
-    last: Option<String>,
+    pub(super) last: Option<String>,
     /// Whether the next answer has one line for each column.
-    once: bool,
-    variables: Variables,
+    pub(super) once: bool,
+    /// How the next answer is drawn, and by which columns.
+    pub(super) picture: Option<(Picture, Vec<String>)>,
+    pub(super) variables: Variables,
+    /// The commands of the command line.
+    pub(super) verbs: Option<Verbs<'v>>,
+    /// Whether one of them is at work, which hears Ctrl-C itself.
+    pub(super) in_verb: Arc<AtomicBool>,
+    /// Mistakes that were told and passed over.
+    pub(super) mistakes: usize,
+    /// An answer that is a whole file went to `out`.
+    is_full: bool,
+    /// What was typed before, newest last.
+    pub(super) typed: Vec<String>,
 }
 
-impl<'a> Sitting<'a> {
+impl<'a> Sitting<'a, '_> {
     /// Begins with a session of the release that is asked for.
     pub(super) async fn begin(
-        lakehouse: &'a Lakehouse,
+        lakehouse: &Lakehouse,
         settings: ShellSettings,
         sees: Sees,
         threads: Threads,
@@ -82,19 +120,30 @@ impl<'a> Sitting<'a> {
             None => (lakehouse.session().await?, sees),
         };
         let chosen = settings.release.is_some();
+        let paging = Paging::of(&lakehouse.world().env);
         Ok(Self {
-            lakehouse,
+            lakehouse: lakehouse.clone(),
             session,
             sees,
             chosen,
             threads,
             settings,
             out,
-            file: None,
+            target: None,
+            next: None,
+            paging,
+            height: None,
+            width: None,
             depth: 0,
             last: None,
             once: false,
+            picture: None,
             variables: Variables::default(),
+            verbs: None,
+            in_verb: Arc::default(),
+            mistakes: 0,
+            is_full: false,
+            typed: Vec::new(),
         })
     }
 
@@ -118,12 +167,18 @@ impl<'a> Sitting<'a> {
     /// Dropping the future cancels the entry at work; what was agreed on before it stays.
     pub(super) async fn run(&mut self, source: &SourceText) -> Result<Flow> {
         for entry in read(&source.text).all() {
-            let flow = match &entry {
-                Entry::Statement(piece) => self.answer(source, piece).await?,
-                Entry::Command(piece) => self.obey(source, piece).await?,
+            let done = match &entry {
+                Entry::Statement(piece) => self.answer(source, piece).await,
+                Entry::Command(piece) => Box::pin(self.obey(source, piece)).await,
             };
-            if flow == Flow::Leave {
-                return Ok(Flow::Leave);
+            match done {
+                Ok(Flow::Leave) => return Ok(Flow::Leave),
+                Ok(Flow::Stay) => {}
+                Err(error) if self.settings.on_error == OnError::Continue => {
+                    self.mistakes += 1;
+                    eprint!("{}", explain(&error, self.settings.show.color, self.settings.show.width));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Flow::Stay)
@@ -133,12 +188,17 @@ impl<'a> Sitting<'a> {
     pub(super) fn cancelled(&mut self) {
         self.threads.renew();
         self.depth = 0;
+        self.next = None;
+        self.in_verb.store(false, Ordering::SeqCst);
     }
 
     /// Answers a statement and shows the answer.
-    async fn answer(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
+    pub(super) async fn answer(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
         self.follow().await?;
         self.last = Some(piece.sql.clone());
+        if self.settings.echo {
+            eprintln!("{};", piece.sql.trim_end());
+        }
         if let Some(sql) = self.variables.fill(&piece.sql) {
             let source = SourceText::new(&source.path, &sql);
             return self.answered(&source, &Piece { bytes: 0..sql.len(), sql }).await;
@@ -150,8 +210,9 @@ impl<'a> Sitting<'a> {
         let begun = Instant::now();
         let outcome = self.outcome(&piece.sql).await.map_err(|error| placed(error, source, piece))?;
         let shown = self.show(outcome).await.map_err(|error| match error {
-            ShowError::Query(error) => placed(error, source, piece),
-            other => other.into(),
+            NotShown::Show(ShowError::Query(error)) => placed(error, source, piece),
+            NotShown::Show(other) => other.into(),
+            NotShown::Else(error) => error,
         })?;
         if self.settings.timing {
             eprintln!("Time: {}", duration_words(begun.elapsed()));
@@ -167,6 +228,11 @@ impl<'a> Sitting<'a> {
         if let (true, Some(release)) = (self.chosen, self.release()) {
             return Err(SqlMistake::reads_only(release).into());
         }
+        // Whoever writes to a lake that is not there wants one.
+        if let Some(made) = self.lakehouse.with_lake().map_err(Box::new)? {
+            self.session = self.session.on(made.tables().clone(), self.session.scope().pins().clone());
+            self.lakehouse = made;
+        }
         let (lakehouse, session, sql) = (self.lakehouse.clone(), self.session.clone(), sql.to_owned());
         let (outcome, session) =
             on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
@@ -174,30 +240,82 @@ impl<'a> Sitting<'a> {
         Ok(outcome)
     }
 
+    /// Shows an answer that no statement asked for.
+    pub(super) async fn show_answer(&mut self, outcome: Outcome) -> Result<()> {
+        match self.show(outcome).await {
+            Ok(_) => Ok(()),
+            Err(NotShown::Show(error)) => Err(error.into()),
+            Err(NotShown::Else(error)) => Err(error),
+        }
+    }
+
     /// Says whether anybody still reads.
-    async fn show(&mut self, outcome: Outcome) -> Result<bool, ShowError> {
+    async fn show(&mut self, outcome: Outcome) -> Result<bool, NotShown> {
+        if let Some((picture, columns)) = self.picture.take() {
+            let (schema, batches) = gathered(&self.threads, outcome).await.map_err(ShowError::from)?;
+            let width = self.width.or(self.settings.show.width);
+            let options = ShowOptions { width, ..ShowOptions::default() };
+            let page = chart::draw(picture, &schema, &batches, &columns, &options)
+                .map_err(|mistake| Error::new(ErrorKind::User, mistake))?;
+            self.write(&page)?;
+            return Ok(true);
+        }
         let settings = &self.settings;
         let format = if std::mem::take(&mut self.once) { Format::Line } else { settings.format };
-        let shown = match &mut self.file {
-            Some((_, file)) => {
-                let options = ShowOptions { null: settings.show.null.clone(), ..ShowOptions::default() };
-                show_from(&self.threads, outcome, format, &options, file).await?
+        let mut next = self.next.take();
+        if let Some(target) = next.as_mut().or(self.target.as_mut()) {
+            let format = target.format.unwrap_or(format);
+            let options = ShowOptions {
+                null: settings.show.null.clone(),
+                header: settings.show.header,
+                progress: settings.show.progress,
+                ..ShowOptions::default()
+            };
+            let out = target.answer(format)?;
+            let shown = show_from(&self.threads, outcome, format, &options, out).await;
+            if shown.is_err()
+                && let Some(target) = next.as_mut().or(self.target.as_mut())
+            {
+                target.abandon(format)?;
             }
-            None => show_from(&self.threads, outcome, format, &settings.show, self.out).await?,
+            let shown = shown?;
+            if let Some(next) = next {
+                next.close()?;
+            }
+            return Ok(shown.whole || self.height.is_some());
+        }
+        if format.is_binary() && std::mem::replace(&mut self.is_full, true) && !settings.show.to_terminal {
+            let what = format!("one {format} file is written already, and a second cannot follow it");
+            let help = "run one query at a time, or send each to a file of its own: `\\o FILE`";
+            return Err(Error::user("elt::shell::full", what, help).into());
+        }
+        let mut show = settings.show.clone();
+        show.width = self.width.or(show.width);
+        let Some((height, screen)) = self.height.filter(|_| self.paging.is_on).zip(settings.show.width)
+        else {
+            return Ok(show_from(&self.threads, outcome, format, &show, self.out).await?.whole);
         };
-        Ok(shown.whole)
+        let mut pager = Pager::new(self.out, &self.paging, height, screen);
+        let shown = show_from(&self.threads, outcome, format, &show, &mut pager).await;
+        let finished = pager.finish();
+        let Shown { .. } = shown?;
+        match finished {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(ShowError::Write(error).into())
+            }
+            _ => Ok(true), // who leaves the pager stays in the shell
+        }
     }
 
     /// Goes on with the newest release, and tells if it is another.
-    async fn follow(&mut self) -> Result<()> {
+    pub(super) async fn follow(&mut self) -> Result<()> {
         if self.sees == Sees::Pinned {
             return Ok(());
         }
         let was = self.release();
-        let newest = self.lakehouse.session().await?;
-        // The same session as long as possible: it also holds what `SET` has set.
-        if newest.scope().pins().release != was {
-            self.session = newest;
+        // The same session as long as possible, and then one that has what it was given.
+        if let Some(newer) = self.lakehouse.newer(&self.session).await? {
+            self.session = newer;
             match (was, self.release()) {
                 (Some(was), Some(now)) => {
                     eprintln!("release {now} is out: reading it now, no longer release {was}")
@@ -205,143 +323,6 @@ impl<'a> Sitting<'a> {
                 (_, Some(now)) => eprintln!("release {now} is out: reading it now"),
                 (_, None) => {}
             }
-        }
-        Ok(())
-    }
-
-    /// Does what a command asks for.
-    async fn obey(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
-        let action = command::parse(&piece.sql).map_err(|mistake| at_piece(mistake, source, piece))?;
-        let settings = &mut self.settings;
-        match action {
-            Action::Leave => return Ok(Flow::Leave),
-            Action::Say(text) => eprintln!("{text}"),
-            Action::Answer(sql) => {
-                let statement = SourceText::new(&source.path, &sql);
-                let whole = Piece { bytes: 0..sql.len(), sql };
-                return self.answer(&statement, &whole).await;
-            }
-            Action::Format(Some(format)) => settings.format = format,
-            Action::Format(None) => eprintln!("the format is: {}", settings.format),
-            Action::ExpandOnce => self.once = true,
-            Action::Again { expanded } => {
-                self.once = expanded;
-                return self.again().await;
-            }
-            Action::Watch(pause) => return self.watch(pause).await,
-            Action::Edit(path) => return self.edit(path).await,
-            Action::Variables => eprint!("{}", self.variables),
-            Action::Set(name, value) => self.variables.set(name, value),
-            Action::Unset(name) => self.variables.unset(&name),
-            Action::System(line) => system(line).await?,
-            Action::Expand(switch) => {
-                let on = switch.turn(settings.format == Format::Line);
-                settings.format = if on { Format::Line } else { Format::Table };
-                eprintln!("one line for each column: {}", on_off(on));
-            }
-            Action::Time(switch) => {
-                settings.timing = switch.turn(settings.timing);
-                eprintln!("timing: {}", on_off(settings.timing));
-            }
-            Action::Rows(rows) => {
-                settings.show.max_rows = rows.map(|(most, _)| most);
-                settings.show.last_rows = rows.map_or(0, |(_, last)| last);
-            }
-            Action::Include(path) => return self.include(path).await,
-            Action::Output(path) => self.redirect(path)?,
-            Action::Release(wanted) => self.turn_to(wanted).await?,
-        }
-        Ok(Flow::Stay)
-    }
-
-    /// Answers once more what was answered last.
-    async fn again(&mut self) -> Result<Flow> {
-        let Some(sql) = self.last.clone() else {
-            let help = "type a statement first, then `\\g`";
-            return Err(Error::user("elt::shell::nothing", "there is no statement yet".to_owned(), help));
-        };
-        let source = SourceText::new("statement", &sql);
-        Box::pin(self.answer(&source, &Piece { bytes: 0..sql.len(), sql })).await
-    }
-
-    /// Answers it again and again, with pauses, until Ctrl-C.
-    async fn watch(&mut self, pause: Duration) -> Result<Flow> {
-        loop {
-            tokio::time::sleep(pause).await;
-            if self.again().await? == Flow::Leave {
-                return Ok(Flow::Leave);
-            }
-        }
-    }
-
-    /// Opens an editor on a file, or on the last statement, and runs what was saved.
-    async fn edit(&mut self, path: Option<PathBuf>) -> Result<Flow> {
-        let world = self.lakehouse.world();
-        let named = |name: &str| world.env.get(name).filter(|value| !value.is_empty());
-        let editor = named("VISUAL").or_else(|| named("EDITOR")).map_or("vi", String::as_str);
-        let own = path.is_none();
-        let path = path.unwrap_or_else(|| std::env::temp_dir().join(format!("elt_{}.sql", world.pid)));
-        if own {
-            let text = self.last.as_ref().map_or_else(String::new, |sql| format!("{sql};\n"));
-            std::fs::write(&path, text).map_err(|error| cannot("write", &path, &error))?;
-        }
-        system(format!("{editor} '{}'", path.display())).await?;
-        let text = std::fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error));
-        if own {
-            drop(std::fs::remove_file(&path));
-        }
-        let source = SourceText::new("statement", &text?);
-        Box::pin(self.run(&source)).await
-    }
-
-    /// Runs a file. Boxed, because a file may include another.
-    fn include(&mut self, path: PathBuf) -> BoxFuture<'_, Result<Flow>> {
-        Box::pin(async move {
-            let text = std::fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))?;
-            if self.depth == DEEPEST {
-                let what = format!("{} is included by itself", path.display());
-                return Err(Error::user(
-                    "elt::shell::include",
-                    what,
-                    "take the `\\i` out of one of the files",
-                ));
-            }
-            self.depth += 1;
-            let flow = self.run(&SourceText::new(&path.to_string_lossy(), &text)).await;
-            self.depth -= 1;
-            flow
-        })
-    }
-
-    /// Sends answers to a file, made anew, or to the screen again.
-    fn redirect(&mut self, path: Option<PathBuf>) -> Result<()> {
-        self.file = match path {
-            None => None,
-            Some(path) => {
-                let file = File::create(&path).map_err(|error| cannot("write", &path, &error))?;
-                eprintln!("answers go to: {}", path.display());
-                Some((path, BufWriter::new(file)))
-            }
-        };
-        Ok(())
-    }
-
-    async fn turn_to(&mut self, wanted: Wanted) -> Result<()> {
-        match wanted {
-            Wanted::Told => {}
-            Wanted::Newest => {
-                self.chosen = false;
-                (self.session, self.sees) = (self.lakehouse.session().await?, Sees::Newest);
-            }
-            Wanted::Number(number) => {
-                self.chosen = true;
-                (self.session, self.sees) = (self.lakehouse.session_at(number).await?, Sees::Pinned);
-            }
-        }
-        match (self.release(), self.sees) {
-            (None, _) => eprintln!("the lake has no release yet"),
-            (Some(release), Sees::Newest) => eprintln!("reading release {release}, the newest"),
-            (Some(release), Sees::Pinned) => eprintln!("reading release {release} until `\\release latest`"),
         }
         Ok(())
     }
@@ -353,7 +334,7 @@ async fn planned(threads: &Threads, session: &Session, sql: &str) -> Result<Outc
     on_its_own(threads, async move { session.execute(&sql).await }).await
 }
 
-async fn on_its_own<T: Send + 'static>(
+pub(super) async fn on_its_own<T: Send + 'static>(
     threads: &Threads,
     work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
 ) -> Result<T, QueryError> {
@@ -364,8 +345,45 @@ async fn on_its_own<T: Send + 'static>(
     }
 }
 
+/// The rows of an answer, up to what a picture can show.
+async fn gathered(
+    threads: &Threads,
+    mut outcome: Outcome,
+) -> Result<(SchemaRef, Vec<RecordBatch>), QueryError> {
+    on_its_own(threads, async move {
+        let (schema, mut batches, mut rows) = (Arc::clone(outcome.schema()), Vec::new(), 0);
+        while let Some(batch) = outcome.next().await.transpose()? {
+            rows += batch.num_rows();
+            batches.push(batch);
+            if rows >= chart::POINTS {
+                break;
+            }
+        }
+        Ok((schema, batches))
+    })
+    .await
+}
+
+/// An answer was not shown.
+enum NotShown {
+    Show(ShowError),
+    Else(Error),
+}
+
+impl From<ShowError> for NotShown {
+    fn from(error: ShowError) -> Self {
+        Self::Show(error)
+    }
+}
+
+impl From<Error> for NotShown {
+    fn from(error: Error) -> Self {
+        Self::Else(error)
+    }
+}
+
 /// Runs a line of the system's own shell.
-async fn system(line: String) -> Result<()> {
+pub(super) async fn system(line: String) -> Result<()> {
     let run = move || std::process::Command::new("sh").arg("-c").arg(&line).status();
     let ended =
         tokio::task::spawn_blocking(run).await.map_err(|error| std::io::Error::other(error.to_string()));
@@ -377,15 +395,6 @@ async fn system(line: String) -> Result<()> {
         }
         Err(error) => Err(cannot("run", Path::new("sh"), &error)),
     }
-}
-
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Error {
-    let message = format!("cannot {what} {}: {error}", path.display());
-    Error::new(ErrorKind::User, Diagnostic::error("elt::shell::file", message))
-}
-
-fn on_off(on: bool) -> &'static str {
-    if on { "on" } else { "off" }
 }
 
 /// `0.8 ms`, `12 ms`, `3.41 s`, `2 min 5 s`

@@ -14,61 +14,91 @@ A statement ends with `;`. elt answers the SQL of DataFusion, and besides:
   select * from elt.copy_history;  show tables in elt;  what the lake knows of itself
   summarize orders;  from orders where amount > 10;   at a glance; `select *` may be missing
   select * exclude (a) rename (b as c) from t;        all columns but …; columns('^x') too
-  select * from 'inbox/*.csv';                        files: CSV, JSON, Parquet
+  select * from 'inbox/*.csv';                        files: CSV, JSON, Parquet, by URL too
   copy into crm.people from 'inbox/';                 each file once (`\\h copy`)
   copy orders to 'orders.csv';                        rows out (`\\h copy`)
   explain select …;  explain analyze select …;        how it is, or was, answered";
 
-const COPY: &str = "\
-COPY INTO t FROM 'files' [option …]     loads files, each once, as `elt land` does
+/// The statements and clauses that there is more to say about, each after a line `== NAME`.
+const TOPICS: &str = include_str!("sql_help.txt");
 
-  files          a file, a folder, a glob or a URL (s3, gs, az, https)
-  FILEFORMAT = csv | tsv | json | jsonl | parquet | avro | arrow
-                 otherwise each file's name tells
-  FILES = ('a.csv', …)   PATTERN = '*.{csv,gz}'      of the folder only these
-  FORMAT_OPTIONS ('header' = 'true', 'sep' = ';', 'nullValue' = 'NA', …)
-                 the options of landing, in dbt's or Databricks' spelling
-  COPY_OPTIONS ('force' = 'true', 'mergeSchema' = 'true')
-                 load again what is known; whether new columns are added (they
-                 are, unless 'false' makes them an error)
-  VALIDATE [ALL | n ROWS]     tells what would happen, and writes nothing
+/// The topics, with what there is to say.
+fn topics() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TOPICS.split("== ").skip(1).filter_map(|topic| topic.split_once('\n'))
+}
 
-COPY t TO 'file' [(option, …)]          writes rows to a file, whole or not at all
-COPY (select …) TO 'file' [(option, …)]
+/// The topics' names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    topics().map(|(name, _)| name)
+}
 
-  FORMAT csv | tsv | json | jsonl | parquet | arrow  otherwise the name tells
-  COMPRESSION gzip | zstd | bzip2 | xz | none        otherwise the name tells
-                 of Parquet: snappy | zstd | gzip | lz4 | brotli | none
-  HEADER, DELIMITER ';', QUOTE '\"', NULL 'NA', FORCE_QUOTE *
-  DATEFORMAT '%d.%m.%Y', TIMESTAMPFORMAT '…'         of CSV
-  ARRAY          of JSON: one array instead of lines
-  ROW_GROUP_SIZE n
-  PARTITION_BY (a, b), WRITE_PARTITION_COLUMNS       folders `a=1/b=2`
-  OVERWRITE      replace what is there; a file is replaced anyway, unless
-                 `OVERWRITE false`
-  OVERWRITE_OR_IGNORE, APPEND                        new files beside the old";
-
-/// The topics that there is more to say about.
-const TOPICS: &[(&str, &str)] = &[("COPY", COPY)];
+/// Other words for a topic.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("WITH", "SELECT"),
+    ("WHERE", "SELECT"),
+    ("GROUP BY", "SELECT"),
+    ("ORDER BY", "SELECT"),
+    ("QUALIFY", "SELECT"),
+    ("COLUMNS", "SELECT"),
+    ("UNION", "SELECT"),
+    ("LATERAL", "JOIN"),
+    ("TABLESAMPLE", "SAMPLE"),
+    ("USING SAMPLE", "SAMPLE"),
+    ("TIMESTAMP", "VERSION"),
+    ("RELEASE", "VERSION"),
+    ("TIME TRAVEL", "VERSION"),
+    ("EXECUTE", "PREPARE"),
+    ("DEALLOCATE", "PREPARE"),
+    ("RESET", "SET"),
+    ("TEMP", "CREATE TEMP"),
+    ("TEMPORARY", "CREATE TEMP"),
+    ("CREATE TEMPORARY", "CREATE TEMP"),
+    ("CREATE", "CREATE TABLE"),
+    ("CLONE", "CREATE TABLE"),
+    ("ALTER", "ALTER TABLE"),
+    ("DESC", "DESCRIBE"),
+    ("FILES", "FROM"),
+    ("READ_CSV", "FROM"),
+];
 
 /// What there is to say about a topic; about everything, if there is none.
 ///
 /// # Errors
 /// There is no such topic.
 pub(super) fn sql_help(topic: &str) -> Result<String, Diagnostic> {
-    let first = topic.split_whitespace().next().unwrap_or_default();
-    if first.is_empty() {
-        return Ok(ALL.to_owned());
+    let words: Vec<String> = topic.trim_end_matches(';').split_whitespace().map(str::to_uppercase).collect();
+    if words.is_empty() {
+        let names: Vec<&str> = topics().map(|(name, _)| name).collect();
+        return Ok(format!("{ALL}\n\nMore on each, as in `\\h merge`:\n{}", in_lines(&names)));
     }
-    let found = TOPICS.iter().find(|(name, _)| name.eq_ignore_ascii_case(first));
-    found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| {
-        let help = did_you_mean(&first.to_uppercase(), TOPICS.iter().map(|(name, _)| *name));
-        Diagnostic::error("elt::shell::no_such_topic", format!("there is no more help on `{first}`")).help(
-            help.unwrap_or_else(|| {
-                "`\\h` alone shows what elt adds to SQL; `\\h copy` is about files".to_owned()
-            }),
-        )
-    })
+    // `\\h create table t as …` is about `create table`: the longest beginning that is a topic.
+    for count in (1..=words.len()).rev() {
+        let begun = words[..count].join(" ");
+        let named =
+            SYNONYMS.iter().find(|(other, _)| *other == begun).map_or(begun.as_str(), |(_, name)| name);
+        if let Some((_, text)) = topics().find(|(name, _)| *name == named) {
+            return Ok(text.trim_end().to_owned());
+        }
+    }
+    let names: Vec<&str> = topics().map(|(name, _)| name).collect();
+    let help = did_you_mean(&words[0], names.iter().copied());
+    Err(Diagnostic::error("elt::shell::no_such_topic", format!("there is no more help on `{topic}`"))
+        .help(help.unwrap_or_else(|| "`\\h` alone lists what there is help on".to_owned())))
+}
+
+/// Names beside each other, in lines of a narrow terminal.
+fn in_lines(names: &[&str]) -> String {
+    let (mut text, mut width) = (String::new(), 0);
+    for name in names {
+        let more = name.chars().count() + 2;
+        if width + more > 78 {
+            text.push('\n');
+            width = 0;
+        }
+        text += &format!("{}{name}", if width == 0 { "  " } else { ", " });
+        width += more;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -77,11 +107,17 @@ mod tests {
 
     #[test]
     fn help_fits_a_screen_and_knows_its_topics() {
-        for topic in ["", "copy", "COPY INTO"] {
+        let all: Vec<&str> = topics().map(|(name, _)| name).collect();
+        for topic in [&["", "copy", "COPY INTO"], all.as_slice()].concat() {
             let text = sql_help(topic).unwrap();
             assert!(text.lines().all(|line| line.chars().count() <= 92), "{text}");
             assert!(text.lines().count() <= 40, "{topic}");
         }
-        assert_eq!(sql_help("merge").unwrap_err().message(), "there is no more help on `merge`");
+        assert!(sql_help("create temp view v as").unwrap().contains("TEMP VIEW"));
+        let mistake = sql_help("merg").unwrap_err();
+        assert_eq!(mistake.help_text(), Some("did you mean `MERGE`?"));
+        for (other, name) in SYNONYMS {
+            assert!(all.contains(name) && !all.contains(other), "{other}");
+        }
     }
 }

@@ -270,6 +270,20 @@ impl Design {
         self
     }
 
+    /// The same table with one column that may not be null.
+    ///
+    /// # Errors
+    /// [`TableError::BadLayout`] for a column that is not there.
+    pub fn required(self, column: &str) -> Result<Self, TableError> {
+        let mut names = self.column_names().into_iter();
+        match names.find(|name| name.eq_ignore_ascii_case(column)) {
+            Some(name) => Ok(self.with_nullable(&name, false)),
+            None => Err(TableError::BadLayout {
+                because: format!("there is no column `{column}`, which a constraint says is never null"),
+            }),
+        }
+    }
+
     /// A table of these columns in place of this one: nothing of it stays but its protocol, which is never
     /// lowered.
     pub fn anew(self, table: &TableName, columns: &Schema) -> Result<Self, TableError> {

@@ -47,7 +47,7 @@ pub use file::DataFile;
 pub use growth::{TYPE_WIDENING, grown, retyped, takes, widens};
 pub use history::{Commit, history};
 pub use memory::MEMORY_LIMIT;
-pub use scan::{FILE_COLUMN, POSITION_COLUMN, Scan};
+pub use scan::{FILE_COLUMN, FILES_OF_TABLE, FILES_TO_READ, POSITION_COLUMN, Scan};
 pub use schema::storable;
 pub use snapshot::Snapshot;
 pub use tables::Tables;

@@ -30,6 +30,8 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::metrics::MetricBuilder;
+use datafusion_datasource::file::FileSource;
 use datafusion_datasource::source::DataSourceExec;
 use datafusion_datasource::{PartitionedFile, TableSchema};
 use object_store::path::Path;
@@ -49,6 +51,12 @@ pub const FILE_COLUMN: &str = "_elt_file";
 
 /// The hidden column that counts the rows of the file before this one, hidden rows included.
 pub const POSITION_COLUMN: &str = "_elt_position";
+
+/// The count that a plan has of a table's files, whether they are read or not.
+pub const FILES_OF_TABLE: &str = "files_of_table";
+
+/// The count of those that are read.
+pub const FILES_TO_READ: &str = "files_to_read";
 
 /// A table's data files, ready to be read. Columns are matched by name; a file that lacks one gives nulls.
 #[derive(Clone, Debug)]
@@ -331,6 +339,7 @@ impl TableProvider for Scan {
         if scan.files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&shown, projection)?)));
         }
+        count_files(&source, self.files.len(), scan.files.len());
         let store = session.runtime_env().object_store(&self.store)?;
         // Data files never change under their name, so a footer is read once for all queries.
         let source = match self.store == store_url() {
@@ -364,6 +373,14 @@ impl TableProvider for Scan {
             false => config.with_expr_adapter(Some(Arc::new(self.layout.names.clone()))).build(),
         };
         Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// Leaves with a plan how many files the table has, and how many of them are read.
+fn count_files(source: &ParquetSource, all: usize, read: usize) {
+    let metrics = FileSource::metrics(source);
+    for (name, count) in [(FILES_OF_TABLE, all), (FILES_TO_READ, read)] {
+        MetricBuilder::new(metrics).global_counter(name).add(count);
     }
 }
 

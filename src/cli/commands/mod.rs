@@ -4,6 +4,7 @@ pub(super) mod build;
 pub(super) mod clean;
 pub(super) mod clone;
 pub(super) mod deps;
+pub(super) mod diff;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod land;

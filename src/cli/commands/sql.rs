@@ -4,32 +4,53 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::base::{Error, Result, World};
-use crate::cli::args::{Place, SqlArgs};
+use futures::future::LocalBoxFuture;
+
+use crate::base::{Error, ReleaseNumber, Result, World};
+use crate::cli::args::{OnMistake, Place, SqlArgs};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
 use crate::lakehouse::Lakehouse;
-use crate::repl::{self, ShellSettings, ShowOptions};
+use crate::repl::{self, OnError, ShellSettings, ShowOptions};
 
 pub(crate) async fn run(args: SqlArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
-    let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    let texts = texts(&args)?;
+    let lakehouse = Lakehouse::open(&place.options()?, world.clone())?;
     let to_terminal = std::io::stdout().is_terminal();
     let show = if to_terminal {
         ShowOptions::terminal(repl::terminal_width(), ui.colour())
     } else {
         ShowOptions::default()
     };
-    let settings = ShellSettings { format: args.format, show, timing: false, release: None };
-    let texts = texts(&args)?;
+    let show = ShowOptions { progress: std::io::stderr().is_terminal() && ui.is_smart(), ..show };
+    let on_error = match args.on_error {
+        OnMistake::Stop => OnError::Stop,
+        OnMistake::Continue => OnError::Continue,
+    };
+    let settings = ShellSettings {
+        format: args.format,
+        show,
+        timing: false,
+        release: args.release.map(ReleaseNumber),
+        echo: args.echo,
+        on_error,
+    };
+    // The shell's `\build` is `elt build`, in the same place.
+    let verbs = |words: Vec<String>| {
+        let (place, world) = (place.clone(), world.clone());
+        let again: LocalBoxFuture<'_, Result<()>> =
+            Box::pin(async move { crate::cli::again(words, place, world, ui).await });
+        again
+    };
     if let Some(texts) = texts {
         let mut out = std::io::stdout();
         for (name, text) in texts {
-            let answered = repl::script(&lakehouse, &text, &name, settings.clone(), &mut out);
+            let answered = repl::script(&lakehouse, &text, &name, settings.clone(), Some(&verbs), &mut out);
             or_interrupted(answered, ui).await?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    repl::shell(&lakehouse, settings).await?;
+    repl::shell(&lakehouse, settings, Some(&verbs)).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::{columns, print_text};
+use super::{columns, print_json, print_text};
 use crate::base::{Result, World};
-use crate::cli::args::{CompileArgs, DebugArgs, Place, ShowArgs};
+use crate::cli::args::{CompileArgs, DebugArgs, FreshnessArgs, Place, ReportFormat, ShowArgs};
 use crate::cli::ui::Ui;
-use crate::lakehouse::{Earlier, Lakehouse, NodeKind};
+use crate::lakehouse::{Earlier, Lakehouse, NodeKind, Studied};
 use crate::repl::{ShowOptions, show as show_rows, terminal_width};
 
 /// Compiles; the SQL of what was asked for goes to standard output.
@@ -15,7 +15,8 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
     let (earlier, defer) = (args.selection.earlier()?, args.deferral.read(&args.selection)?);
     args.selection.warn_of_state(&lakehouse, ui);
-    let is_whole = include.is_empty() && exclude.is_empty() && args.inline.is_none() && defer.is_none();
+    let is_whole =
+        include.is_empty() && exclude.is_empty() && args.inline.is_none() && defer.is_none() && !args.check;
     if is_whole && let Some(before) = lakehouse.before(true).await? {
         before.warnings().iter().for_each(|warning| ui.diagnostic(warning));
         written(before.nodes, &before.target, ui);
@@ -25,6 +26,9 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
         Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
             .await?;
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    if args.check {
+        return check(&lakehouse, &studied, args.format, ui).await;
+    }
     studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
     let shown = !include.is_empty() || args.inline.is_some();
     for id in studied.picked.iter().filter(|_| shown) {
@@ -36,6 +40,32 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
     }
     written(studied.compiled.manifest.nodes.len(), &studied.compiled.project.target_path, ui);
     Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Plans what was compiled. Exit code 2 if something is wrong.
+async fn check(lakehouse: &Lakehouse, studied: &Studied, format: ReportFormat, ui: &Ui) -> Result<ExitCode> {
+    let checked = Box::pin(lakehouse.check(studied)).await?;
+    match format {
+        ReportFormat::Json => print_json(&checked.to_json())?,
+        ReportFormat::Text => {
+            checked.mistakes.iter().for_each(|(_, mistake)| ui.diagnostic(mistake));
+            for (id, because) in &checked.not_checked {
+                ui.line(&format!("not checked: `{}`: {because}", studied.node(id).shown()));
+            }
+            let mistakes = match checked.mistakes.len() {
+                0 => "no mistakes".to_owned(),
+                1 => "1 mistake".to_owned(),
+                many => format!("{many} mistakes"),
+            };
+            let target = studied.compiled.project.target_path.display();
+            let left = checked.not_checked.len();
+            ui.line(&format!(
+                "{mistakes}; {} nodes are right, {left} not checked; column_lineage.json is in {target}",
+                checked.well
+            ));
+        }
+    }
+    Ok(if checked.mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
 fn written(nodes: usize, target: &std::path::Path, ui: &Ui) {
@@ -84,7 +114,7 @@ pub(crate) async fn docs(place: &Place, world: World, ui: &Ui) -> Result<ExitCod
 }
 
 /// Compares the age of sources with what is allowed. Exit code 1 if one is too old.
-pub(crate) async fn freshness(args: CompileArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
+pub(crate) async fn freshness(args: FreshnessArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
     let ages = Box::pin(lakehouse.freshness(&include, &exclude)).await?;

@@ -164,6 +164,33 @@ const PARTS: &[PartSpec] = &[
             ("raise_not_implemented", |_, call, _| {
                 Err(Mistake::new("elt::raised", call.text(0, "msg")?).into())
             }),
+            ("raise_dependency_error", |_, call, _| {
+                Err(Mistake::new("elt::raised", call.text(0, "msg")?).into())
+            }),
+            ("raise_fail_fast_error", |_, call, _| {
+                Err(Mistake::new("elt::raised", call.text(0, "msg")?).into())
+            }),
+            ("relation_wrong_type", |_, call, _| {
+                let (relation, wanted) = (call.text(0, "relation")?, call.text(1, "expected_type")?);
+                let what = format!("{relation} is to be a {wanted}, and is there already as something else");
+                Err(Mistake::new("elt::raised", what).into())
+            }),
+            ("missing_config", |scope, call, _| {
+                let what = format!("`{}` needs the setting `{}`", scope.subject.name, call.text(1, "name")?);
+                Err(Mistake::new("elt::raised", what).into())
+            }),
+            ("missing_relation", |_, call, _| {
+                let what = format!("{} is not there", call.text(0, "relation")?);
+                Err(Mistake::new("elt::raised", what).into())
+            }),
+            ("warn_snapshot_timestamp_data_types", |scope, call, _| {
+                let (snapshot, updated) =
+                    (call.text(0, "snapshot_time_data_type")?, call.text(1, "updated_at_data_type")?);
+                let what =
+                    format!("the snapshot's own instants are {snapshot}, and its `updated_at` is {updated}");
+                scope.recorded().warnings.push(what);
+                Ok(empty())
+            }),
             ("warn", |scope, call, _| {
                 scope.recorded().warnings.push(call.text(0, "msg")?);
                 Ok(empty())
@@ -188,6 +215,22 @@ const PARTS: &[PartSpec] = &[
             ("list_relations", list_relations),
             ("check_schema_exists", schema_exists),
             ("execute", execute),
+            ("add_query", execute),
+            ("valid_incremental_strategies", |_, _, _| {
+                let all = ["append", "delete+insert", "merge", "insert_overwrite", "microbatch"];
+                Ok(values::list(all.map(Value::from)))
+            }),
+            ("get_hard_deletes_behavior", |_, call, _| {
+                let config = call.get(0, "config").cloned().unwrap_or_default();
+                let set = |key: &str| {
+                    config.get_attr(key).ok().filter(|value| !value.is_undefined() && !value.is_none())
+                };
+                Ok(match (set("hard_deletes"), set("invalidate_hard_deletes")) {
+                    (Some(behavior), _) => behavior,
+                    (None, Some(flag)) if flag.is_true() => "invalidate".into(),
+                    _ => "ignore".into(),
+                })
+            }),
             ("expand_target_column_types", |_, _, _| Ok(empty())),
             ("commit", |_, _, _| Ok(empty())),
             ("commit_if_has_connection", |_, _, _| Ok(empty())),

@@ -174,7 +174,8 @@ impl MacroValue {
     }
 
     fn run(&self, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        if let Some(value) = self.scope.replaced(&self.block.name) {
+        let named = format!("{}.{}", self.block.package, self.block.name);
+        if let Some(value) = self.scope.replaced(&self.block.name).or_else(|| self.scope.replaced(&named)) {
             return Ok(value);
         }
         self.scope.called(&self.block);

@@ -193,4 +193,9 @@ impl Object for Refused {
     fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, _: &str, _: &[Value]) -> Result<Value, Error> {
         Err(self.error())
     }
+
+    // To be written out is a use too.
+    fn render(self: &Arc<Self>, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
 }

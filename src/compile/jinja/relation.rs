@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr};
+use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use crate::base::TableName;
@@ -114,6 +114,7 @@ impl Object for Relation {
             "is_table" => (self.name().is_some() && !matches!(**self, Self::Typed(_, true))).into(),
             "is_view" => matches!(**self, Self::Typed(_, true)).into(),
             "is_materialized_view" => false.into(),
+            "can_be_renamed" | "can_be_replaced" => true.into(),
             _ => return None,
         })
     }
@@ -157,6 +158,15 @@ impl Object for Relation {
                     all.named.extend(pick(key).map(|value| (key.to_owned(), value)));
                 }
                 Ok(Self::create(&all))
+            }
+            "matches" => {
+                let same = |key: &str| {
+                    let wanted =
+                        call.named.get(key).filter(|value| !value.is_none() && !value.is_undefined());
+                    let own = self.get_value_by_str(key).unwrap_or_default().to_string();
+                    wanted.is_none_or(|wanted| wanted.to_string().eq_ignore_ascii_case(&own))
+                };
+                Ok(["database", "schema", "identifier"].into_iter().all(same).into())
             }
             "add_ephemeral_prefix" => Ok(crate::compile::ephemeral::cte_name(&call.text(0, "name")?).into()),
             "load_python_result" => Err(Error::from(ErrorKind::UnknownMethod)),
@@ -219,6 +229,17 @@ impl Object for RelationClass {
             "add_ephemeral_prefix" => {
                 let name = Call::read(args).text(0, "name")?;
                 Ok(crate::compile::ephemeral::cte_name(&name).into())
+            }
+            // What identifies a version of a row in a snapshot.
+            "scd_args" => {
+                let call = Call::read(args);
+                let key = call.get(0, "primary_key").cloned().unwrap_or_default();
+                let mut all = match key.kind() {
+                    ValueKind::Seq | ValueKind::Iterable => key.try_iter()?.collect::<Vec<_>>(),
+                    _ => vec![key],
+                };
+                all.extend(call.get(1, "updated_at").cloned());
+                Ok(values::list(all))
             }
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }

@@ -18,6 +18,7 @@ use sqlparser::ast::{
 };
 
 use super::files::file_function;
+use super::{asof, references};
 use crate::query::SqlMistake;
 
 /// Rewrites what the planner would not understand.
@@ -104,7 +105,7 @@ impl VisitorMut for Clauses {
             projection,
             exclude,
             into,
-            from: _,
+            from,
             lateral_views,
             prewhere,
             selection: _,
@@ -144,6 +145,7 @@ impl VisitorMut for Clauses {
             "FROM without a list here",
             "write `select *`",
         )?;
+        asof::nest(from);
         for item in projection {
             if let SelectItem::ExprWithAliases { .. } = item {
                 return refuse("a list of aliases", "write one `as` for each column");
@@ -153,6 +155,9 @@ impl VisitorMut for Clauses {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {
+        if let Err(mistake) = references::spell(factor) {
+            return ControlFlow::Break(Box::new(mistake));
+        }
         if let Some(file) = file_function(factor) {
             match file {
                 Ok(file) => *factor = file,
@@ -215,6 +220,7 @@ impl VisitorMut for Clauses {
                 ordinality(*with_ordinality || *with_offset || with_offset_alias.is_some())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
+                asof::nest_inside(table_with_joins);
                 table_with_joins.joins.iter().try_for_each(check_join)?;
                 check_alias(alias)
             }
@@ -236,9 +242,14 @@ impl VisitorMut for Clauses {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         match expr {
-            Expr::SimilarTo { .. } => {
-                refuse("SIMILAR TO", "write `like`, or a regular expression: `a ~ '^x.*'`")
+            // `spelling` rewrites it.
+            Expr::SimilarTo { pattern, escape_char: None, .. } if matches!(&**pattern, Expr::Value(_)) => {
+                ControlFlow::Continue(())
             }
+            Expr::SimilarTo { .. } => refuse(
+                "SIMILAR TO with an escape, or a pattern that is no literal,",
+                "write `like`, or a regular expression: `a ~ '^x.*'`",
+            ),
             Expr::Collate { .. } => refuse("COLLATE", "write `lower(a) = lower(b)`, or `ilike`"),
             Expr::RLike { negated, expr: value, pattern, regexp: _ } => {
                 let op =
@@ -315,12 +326,13 @@ fn set_operators(body: &mut SetExpr) -> Flow {
 
 fn check_join(join: &Join) -> Flow {
     let Join { relation: _, global, join_operator } = join;
-    refuse_if(*global, "GLOBAL JOIN", "leave `global` out")?;
+    // `spoken` says of as-of joins that they are global.
+    let is_plain = matches!(
+        join_operator,
+        JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::Left(_) | JoinOperator::LeftOuter(_)
+    );
+    refuse_if(*global && !is_plain, "this kind of ASOF JOIN", "write `asof join` or `asof left join`")?;
     match join_operator {
-        JoinOperator::AsOf { .. } => refuse(
-            "ASOF JOIN",
-            "join on `a.key = b.key and a.at >= b.at`, and keep the last: `qualify row_number() over (partition by a.id order by b.at desc) = 1`",
-        ),
         JoinOperator::CrossApply | JoinOperator::OuterApply => {
             refuse("APPLY", "write `cross join lateral (…)` or `left join lateral (…) on true`")
         }

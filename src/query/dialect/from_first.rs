@@ -38,7 +38,7 @@ fn keyword(token: &TokenWithSpan) -> Keyword {
 }
 
 /// Whether a query can begin after these tokens.
-fn begins_a_query(tokens: &[TokenWithSpan], before: &[usize]) -> bool {
+pub(super) fn begins_a_query(tokens: &[TokenWithSpan], before: &[usize]) -> bool {
     let Some(last) = before.last().map(|at| &tokens[*at]) else { return true };
     match &last.token {
         // `trim(from x)` and `extract(from x)` are no SQL; `in (from t)` and `exists (from t)` are.
@@ -52,7 +52,8 @@ fn begins_a_query(tokens: &[TokenWithSpan], before: &[usize]) -> bool {
             | Keyword::ANALYZE
             | Keyword::VERBOSE
             | Keyword::DESCRIBE
-            | Keyword::DESC => true,
+            | Keyword::DESC
+            | Keyword::AS => true,
             Keyword::ALL | Keyword::DISTINCT => follows_a_set_operator(tokens, before, 1),
             Keyword::NAME => follows_a_set_operator(tokens, before, 2),
             _ => word.quote_style.is_none() && word.value.eq_ignore_ascii_case("summarize"),

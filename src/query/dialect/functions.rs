@@ -25,6 +25,23 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("equal_null", "a b", "(a) is not distinct from (b)"),
     ("safe_divide try_divide", "a b", "cast(a as double) / nullif(b, 0)"),
     ("div0", "a b", "case when (b) = 0 then 0 else cast(a as double) / (b) end"),
+    ("div", "a b", "cast(trunc((a) / (b)) as bigint)"),
+    ("isnull", "a", "(a) is null"),
+    ("square", "a", "(a) * (a)"),
+    ("bitand bit_and", "a b", "(a) & (b)"),
+    ("bitor bit_or", "a b", "(a) | (b)"),
+    (
+        "width_bucket",
+        "v lo hi n",
+        "case when (v) < (lo) then 0 when (v) >= (hi) then (n) + 1 \
+         else cast(floor(((v) - (lo)) * cast(n as double) / ((hi) - (lo))) as bigint) + 1 end",
+    ),
+    ("to_number to_double", "a", "cast(a as double)"),
+    ("to_varchar to_string", "a", "cast(a as varchar)"),
+    ("to_varchar", "a b", "to_char(a, b)"),
+    ("to_boolean", "a", "cast(a as boolean)"),
+    ("to_base64 base64 base64_encode", "a", "encode(cast(a as bytea), 'base64')"),
+    ("from_base64 unbase64", "a", "decode(a, 'base64')"),
     ("rand", "", "random()"),
     ("gen_random_uuid", "", "uuid()"),
     // Text
@@ -33,7 +50,9 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("lcase", "a", "lower(a)"),
     ("startswith", "a b", "starts_with(a, b)"),
     ("endswith", "a b", "ends_with(a, b)"),
-    ("charindex", "a b", "strpos(b, a)"),
+    ("charindex locate", "a b", "strpos(b, a)"),
+    ("mid", "a b", "substr(a, b)"),
+    ("mid", "a b n", "substr(a, b, n)"),
     ("space", "n", "repeat(' ', n)"),
     ("split str_split", "a b", "string_to_array(a, b)"),
     ("regexp_matches", "a b", "regexp_like(a, b)"),
@@ -48,6 +67,21 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
         "a b n",
         "case when (a) is not null then coalesce((regexp_match(a, '(' || (b) || ')'))[(n) + 1], '') end",
     ),
+    // JSON
+    (
+        "json_extract_path_text json_extract_string json_extract_scalar get_json_object json_value",
+        "a b",
+        "_elt_json_text(a, b)",
+    ),
+    ("json_extract json_query json_get json_extract_path", "a b", "_elt_json_get(a, b)"),
+    ("json_array_length", "a b", "json_array_length(_elt_json_get(a, b))"),
+    ("json_serialize to_json_string", "a", "to_json(a)"),
+    (
+        "json_typeof",
+        "a",
+        "case json_type(a) when 'VARCHAR' then 'string' when 'BIGINT' then 'number' when 'UBIGINT' then 'number' when 'DOUBLE' then 'number' else lower(json_type(a)) end",
+    ),
+    ("is_valid_json", "a", "json_valid(a)"),
     // Time
     ("year", "a", "cast(date_part('year', a) as bigint)"),
     ("quarter", "a", "cast(date_part('quarter', a) as bigint)"),
@@ -67,6 +101,35 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("strftime", "a b", "to_char(a, b)"),
     ("date", "a", "cast(a as date)"),
     ("getdate sysdate current_localtimestamp", "", "now()"),
+    ("weekday", "a", "cast(date_part('dow', a) as bigint)"),
+    ("weekiso", "a", "cast(date_part('week', a) as bigint)"),
+    ("dayofweekiso dayofweek_iso", "a", "cast((date_part('dow', a) + 6) % 7 + 1 as bigint)"),
+    ("yearweek", "a", "cast(date_part('isoyear', a) * 100 + date_part('week', a) as bigint)"),
+    ("unix_timestamp date_to_unix epoch_seconds", "a", "cast(date_part('epoch', a) as bigint)"),
+    ("date_from_parts datefromparts", "y m d", "make_date(cast(y as int), cast(m as int), cast(d as int))"),
+    (
+        "make_timestamp timestamp_from_parts timestamp_ntz_from_parts datetimefromparts",
+        "y m d h i s",
+        "_elt_date_add('second', s, _elt_date_add('minute', i, _elt_date_add('hour', h, \
+         cast(make_date(cast(y as int), cast(m as int), cast(d as int)) as timestamp))))",
+    ),
+    ("strptime", "a b", "to_timestamp(a, b)"),
+    ("try_to_date", "a", "try_cast(a as date)"),
+    ("try_to_timestamp", "a", "try_cast(a as timestamp)"),
+    ("parse_date", "b a", "to_date(a, b)"),
+    ("format_date", "b a", "to_char(a, b)"),
+    ("time_bucket", "i a", "date_bin(i, a)"),
+    ("convert_timezone", "a b c", "to_local_time(((c) at time zone a) at time zone b)"),
+    ("convert_timezone", "a b", "to_local_time((b) at time zone a)"),
+    (
+        "months_between",
+        "a b",
+        "(date_part('year', a) - date_part('year', b)) * 12 + date_part('month', a) - date_part('month', b) \
+         + case when date_part('day', a) = date_part('day', b) \
+           or (cast(a as date) = cast(_elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', a))) as date) \
+           and cast(b as date) = cast(_elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', b))) as date)) \
+           then 0.0 else (date_part('day', a) - date_part('day', b)) / 31.0 end",
+    ),
     (
         "last_day",
         "a",
@@ -86,7 +149,70 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("approx_count_distinct", "a", "approx_distinct(a)"),
     ("listagg group_concat", "a", "string_agg(a, ',')"),
     ("listagg group_concat", "a b", "string_agg(a, b)"),
-    ("quantile_cont", "a p", "percentile_cont(a, p)"),
+    ("quantile_cont percentile", "a p", "percentile_cont(a, p)"),
+    ("approx_percentile approx_quantile", "a p", "approx_percentile_cont(a, p)"),
+    (
+        "quantile_disc",
+        "a p",
+        "(array_sort(array_agg(a) filter (where (a) is not null)))[greatest(cast(ceil((p) * count(a)) as bigint), 1)]",
+    ),
+];
+
+/// Functions that are another under another name, with all arguments that they are given.
+const RENAMED: &[(&str, &str)] = &[
+    ("list_value", "make_array"),
+    ("array", "make_array"),
+    ("sign", "signum"),
+    ("array_construct", "make_array"),
+    ("array_size", "array_length"),
+    ("string_split", "string_to_array"),
+    ("split_to_array", "string_to_array"),
+    ("arrays_overlap", "array_has_any"),
+    ("array_agg_distinct", "array_agg"),
+    ("sequence", "generate_series"),
+    ("explode", "unnest"),
+    ("ceiling", "ceil"),
+    ("truncate", "trunc"),
+    ("prefix", "starts_with"),
+    ("suffix", "ends_with"),
+    ("editdistance", "levenshtein"),
+    ("newid", "uuid"),
+    ("uuid_string", "uuid"),
+    ("generate_uuid", "uuid"),
+    ("variance", "var_samp"),
+    ("var_sample", "var_samp"),
+    ("variance_pop", "var_pop"),
+    ("every", "bool_and"),
+    ("booland_agg", "bool_and"),
+    ("logical_and", "bool_and"),
+    ("boolor_agg", "bool_or"),
+    ("logical_or", "bool_or"),
+    ("arbitrary", "any_value"),
+    ("json_extract_path_text", "_elt_json_text"),
+    ("json_extract_path", "_elt_json_get"),
+    ("json_object_keys", "json_keys"),
+    ("object_keys", "json_keys"),
+    ("json_build_object", "json_object"),
+    ("object_construct", "json_object"),
+    ("json_build_array", "json_array"),
+    ("check_json", "json_valid"),
+    ("json", "parse_json"),
+];
+
+/// Words for a part of time, where one may stand without quotes: `date_trunc(month, d)`, and BigQuery's `date_trunc(d, month)`.
+const PARTS: &[&str] = &[
+    "year",
+    "isoyear",
+    "quarter",
+    "month",
+    "week",
+    "isoweek",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
 ];
 
 /// Functions whose first argument is a part of time, as a word or a text: `datediff(day, a, b)`.
@@ -97,6 +223,8 @@ const OF_PARTS: &[(&str, &str)] = &[
     ("datediff", "_elt_date_diff"),
     ("date_diff", "_elt_date_diff"),
     ("timestampdiff", "_elt_date_diff"),
+    ("timestamp_diff", "_elt_date_diff"),
+    ("datetime_diff", "_elt_date_diff"),
 ];
 
 /// The parameters of a function, and what it is.
@@ -127,7 +255,11 @@ impl VisitorMut for Speller {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr
-            && let Some(other) = of_parts(function).or_else(|| packed(function)).or_else(|| spelled(function))
+            && let Some(other) = of_parts(function)
+                .or_else(|| truncated(function))
+                .or_else(|| packed(function))
+                .or_else(|| spelled(function))
+                .or_else(|| renamed(function))
         {
             *expr = other;
         }
@@ -141,6 +273,11 @@ fn of_parts(function: &Function) -> Option<Expr> {
     let (_, own) = OF_PARTS.iter().find(|(known, _)| *known == name)?;
     let args = plain_args(function)?;
     let [part, first, second] = &args[..] else { return None };
+    // BigQuery's `date_diff(later, earlier, day)`.
+    let (part, first, second) = match part_word(second) {
+        Some(_) if part_word(part).is_none() => (second, first, part),
+        _ => (part, first, second),
+    };
     let part = match part {
         Expr::Identifier(part) => part.value.clone(),
         Expr::Value(value) => match &value.value {
@@ -151,6 +288,43 @@ fn of_parts(function: &Function) -> Option<Expr> {
     };
     let part = Expr::Value(Value::SingleQuotedString(part.to_lowercase()).into());
     Some(call(function, own, vec![part, first.clone(), second.clone()]))
+}
+
+/// The same call of a function that is known by another name.
+fn renamed(function: &Function) -> Option<Expr> {
+    let name = name_of(function)?;
+    let (_, other) = RENAMED.iter().find(|(known, _)| *known == name)?;
+    let mut function = function.clone();
+    function.name = Ident::new(*other).into();
+    Some(Expr::Function(function))
+}
+
+/// A part of time that is written as a word.
+fn part_word(expr: &Expr) -> Option<Expr> {
+    let Expr::Identifier(Ident { value, quote_style: None, .. }) = expr else { return None };
+    let word = value.to_lowercase();
+    let known = PARTS.contains(&word.as_str());
+    let word = word.strip_prefix("iso").unwrap_or(&word).to_owned();
+    known.then(|| Expr::Value(Value::SingleQuotedString(word).into()))
+}
+
+/// `date_trunc(month, d)`, and `date_trunc(d, month)`, `timestamp_trunc(t, month)`, `trunc(d, 'month')`.
+fn truncated(function: &Function) -> Option<Expr> {
+    let name = name_of(function)?;
+    if !matches!(name.as_str(), "date_trunc" | "timestamp_trunc" | "datetime_trunc" | "trunc" | "date_part") {
+        return None;
+    }
+    let args = plain_args(function)?;
+    let [first, second] = &args[..] else { return None };
+    let is_text = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    let (part, of) = match (part_word(first), part_word(second)) {
+        (Some(part), _) => (part, second),
+        (None, Some(part)) => (part, first),
+        (None, None) if name == "trunc" && is_text(second) => (second.clone(), first),
+        _ => return None,
+    };
+    let name = if name == "date_part" { "date_part" } else { "date_trunc" };
+    Some(call(function, name, vec![part, of.clone()]))
 }
 
 /// `struct_pack(a := 1)` is `named_struct('a', 1)`.

@@ -2,6 +2,7 @@
 //!
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
+mod asof;
 mod clauses;
 mod convert;
 mod copy;
@@ -9,21 +10,31 @@ mod files;
 mod from_first;
 mod functions;
 mod headings;
+mod laterals;
 mod literals;
+mod own;
+mod pivot_on;
+mod references;
+mod spelling;
 mod split;
+mod spoken;
 mod statement;
 mod time_travel;
+mod using;
 mod values;
 mod write;
 
+pub(super) use asof::asof_of;
 pub(super) use clauses::select_all_from;
 pub use convert::Convert;
 pub use copy::{CopyInto, CopyTo, Validate};
 pub(super) use files::Reader;
+pub use own::{IfKept, OwnStatement};
+pub(super) use references::REFERENCES;
 pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
-pub(super) use statement::{empty_query, tokenize};
+pub(super) use statement::{data_type, empty_query, tokenize};
 pub(super) use time_travel::{AsOfText, FILES, Reference};
 pub(super) use write::{ALL_COLUMNS, PLACES};
 pub use write::{OwnWrite, Vacuum};
@@ -39,6 +50,7 @@ use crate::base::ReleaseNumber;
 /// # Errors
 /// A clause that elt does not honour.
 pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
+    laterals::respell(statement);
     clauses::honour(statement)
 }
 
@@ -52,8 +64,11 @@ pub(super) fn prepare(
     statement: &mut ast::Statement,
     release: Option<ReleaseNumber>,
 ) -> Result<(), SqlMistake> {
+    laterals::respell(statement);
     clauses::honour(statement)?;
     headings::give(statement);
+    using::spell(statement);
+    spelling::respell(statement);
     functions::spell(statement);
     literals::keep_digits(statement);
     time_travel::resolve_versions(statement, release)

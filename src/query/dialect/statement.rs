@@ -9,17 +9,28 @@ use super::EltDialect;
 use super::convert::Convert;
 use super::copy::{Copy, CopyInto, CopyTo, copy};
 use super::from_first::select_all;
+use super::own::{OwnStatement, own};
+use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
+use super::{pivot_on, spoken};
 use crate::query::SqlMistake;
+use crate::query::explain::Explain;
+use crate::query::own::Write;
 
 /// A statement, understood as far as words go.
 #[derive(Clone, Debug)]
 pub enum Statement {
     /// Rows are asked for, or how they would be found (`EXPLAIN`), or a setting is set or shown.
     Query(Box<ast::Statement>),
+    /// How rows would be found, or were.
+    Explain(Explain),
     /// Something is to be written.
     Write(Box<ast::Statement>),
+    /// Only the session changes.
+    Own(OwnStatement),
+    /// Something temporary is to be written.
+    Temporary(Box<Write>),
     /// The same, in words that sqlparser does not know.
     OwnWrite(OwnWrite),
     /// Files that nobody needs are to be deleted.
@@ -35,10 +46,12 @@ pub enum Statement {
         /// The table, as written.
         table: String,
     },
-    /// `SHOW TABLES [IN schema]`
+    /// `SHOW TABLES [IN schema] [LIKE 'pattern']`
     ShowTables {
         /// Only tables of this schema.
         schema: Option<String>,
+        /// Only tables whose names are like this.
+        like: Option<String>,
     },
     /// `SHOW RELEASES`
     ShowReleases,
@@ -78,7 +91,7 @@ pub enum Statement {
 /// What is wrong and where; and, for a statement that SQL has and elt does not, what to do instead.
 pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     let tokens = tokenize(sql)?;
-    if let Some(own) = own_statement(&tokens)? {
+    if let Some(own) = own_statement(sql, &tokens)? {
         return Ok(own);
     }
     if let Some(own) = own_write(&tokens)? {
@@ -93,11 +106,18 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
         None => {}
     }
     let statement = parse_tokens(in_known_words(tokens))?;
+    let statement = match own(statement)? {
+        Ok(own) => return Ok(Statement::Own(own)),
+        Err(statement) => statement,
+    };
     if writes(&statement) {
         return Ok(Statement::Write(Box::new(statement)));
     }
     refuse_writes(&statement)?;
-    Ok(Statement::Query(Box::new(statement)))
+    match statement {
+        explain @ ast::Statement::Explain { .. } => Ok(Statement::Explain(Explain::read(explain)?)),
+        query => Ok(Statement::Query(Box::new(query))),
+    }
 }
 
 /// Reads one query, and nothing but a query.
@@ -117,7 +137,8 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let dialect = EltDialect::default();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(spell_out_releases(tokens)));
+    let tokens = pivot_on::spell(spoken::spell(spell_out_releases(without_hints(tokens)))?)?;
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(tokens));
     let statement = parser.parse_statement().map_err(syntax)?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
@@ -127,6 +148,28 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement,
     let Location { line, column } = next.span.start;
     Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token))
         .at(line, column))
+}
+
+/// Takes out `[NOT] MATERIALIZED` between `AS` and the bracket of a CTE: how often it is worked out is the engine's to choose.
+fn without_hints(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let word = |token: &Token, wanted: Keyword| matches!(token, Token::Word(word) if word.keyword == wanted);
+    let solid: Vec<usize> =
+        (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
+    let mut hints = Vec::new();
+    for four in solid.windows(3) {
+        let [before, hint, after] = four else { continue };
+        let is_hint =
+            word(&tokens[*hint].token, Keyword::MATERIALIZED) && tokens[*after].token == Token::LParen;
+        if is_hint && word(&tokens[*before].token, Keyword::AS) {
+            hints.push(*hint);
+        } else if is_hint && word(&tokens[*before].token, Keyword::NOT) {
+            hints.extend([*before, *hint]);
+        }
+    }
+    for at in hints.into_iter().rev() {
+        tokens.remove(at);
+    }
+    tokens
 }
 
 /// Takes the place out of sqlparser's message: `… at Line: 1, Column: 8`.
@@ -147,7 +190,7 @@ fn syntax(error: ParserError) -> SqlMistake {
 }
 
 /// The statements that sqlparser does not know.
-fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMistake> {
+fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMistake> {
     let solid: Vec<&Token> = tokens
         .iter()
         .map(|token| &token.token)
@@ -156,9 +199,12 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
     let words: Vec<String> = solid.iter().take(3).map(|token| token.to_string().to_uppercase()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(Some(match words.as_slice() {
-        ["SHOW", "TABLES"] => Statement::ShowTables { schema: None },
+        ["SHOW", "TABLES"] => Statement::ShowTables { schema: None, like: None },
+        ["SHOW", "ALL", "TABLES"] => Statement::ShowTables { schema: None, like: None },
+        ["SHOW", "TABLES", "LIKE"] => Statement::ShowTables { schema: None, like: like(&solid[2..])? },
         ["SHOW", "TABLES", "IN" | "FROM"] => {
-            Statement::ShowTables { schema: Some(name(&solid[3..], "SHOW TABLES IN")?.0) }
+            let (schema, rest) = name(&solid[3..], "SHOW TABLES IN")?;
+            Statement::ShowTables { schema: Some(schema), like: like(rest)? }
         }
         ["SHOW", "RELEASES"] => Statement::ShowReleases,
         ["SHOW", "SCHEMAS" | "DATABASES"] => Statement::ShowSchemas,
@@ -168,31 +214,38 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
         }
         ["SUMMARIZE" | "SUMMARISE", next, ..] => {
             let is_query = begins_query(next);
-            let what = if is_query { text_after(tokens, 1) } else { only_name(&solid[1..], "SUMMARIZE")? };
+            let what =
+                if is_query { text_after(sql, tokens, 1) } else { only_name(&solid[1..], "SUMMARIZE")? };
             Statement::Summarize { what, is_query }
         }
         ["DESCRIBE" | "DESC", next, ..] if begins_query(next) => {
-            Statement::DescribeQuery { sql: text_after(tokens, 1) }
-        }
-        ["PIVOT" | "UNPIVOT", ..] => {
-            return Err(SqlMistake::new("elt::sql::not_supported", "PIVOT as a statement is not supported").help(
-                "write `select * from t pivot (sum(n) for c in ('a', 'b'))`, or `… unpivot (v for k in (a, b))`",
-            ));
-        }
-        ["CREATE", "TEMP" | "TEMPORARY", "VIEW"] => {
-            return Err(SqlMistake::new("elt::sql::not_supported", "a temporary view is not supported")
-                .help(
-                    "write `with v as (select …) select … from v`, or make it a model and run `elt build`",
-                ));
+            Statement::DescribeQuery { sql: text_after(sql, tokens, 1) }
         }
         ["USE", ..] => {
             return Err(SqlMistake::new("elt::sql::not_supported", "USE is not supported")
                 .help("write the schema before the table: `crm.people`"));
         }
         ["SET", "VARIABLE", ..] => {
-            return Err(SqlMistake::new("elt::sql::not_supported", "SET VARIABLE is not supported").help(
-                "in the shell `\\set name value` makes a variable, which `:name` and `:'name'` stand for",
-            ));
+            let value = match &solid[2..] {
+                [Token::Word(name), Token::Eq | Token::Assignment, _, ..] => {
+                    Some((name.value.clone(), text_after(sql, tokens, 4)))
+                }
+                [Token::Word(name), Token::Word(to), _, ..] if to.keyword == Keyword::TO => {
+                    Some((name.value.clone(), text_after(sql, tokens, 4)))
+                }
+                _ => None,
+            };
+            let wrong = || {
+                SqlMistake::new("elt::sql::syntax", "this sets no variable").help(
+                    "write `set variable name = expression`, and `getvariable('name')` where it is wanted",
+                )
+            };
+            let (name, text) = value.ok_or_else(wrong)?;
+            let value = parse_expression(text.trim().trim_end_matches(';')).ok_or_else(wrong)?;
+            Statement::Own(OwnStatement::SetVariable { name, value: Box::new(value) })
+        }
+        ["RESET", "VARIABLE", _] if solid.len() == 3 => {
+            Statement::Own(OwnStatement::ResetVariable { name: solid[2].to_string().replace('"', "") })
         }
         ["DESCRIBE" | "DESC", "HISTORY", ..] => {
             let (table, rest) = name(&solid[2..], "DESCRIBE HISTORY")?;
@@ -213,15 +266,17 @@ fn own_statement(tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlMista
 }
 
 fn begins_query(word: &str) -> bool {
-    matches!(word, "SELECT" | "WITH" | "(" | "FROM" | "VALUES")
+    matches!(word, "SELECT" | "WITH" | "(" | "FROM" | "VALUES" | "PIVOT" | "UNPIVOT")
 }
 
 /// What was written after the first `skipped` words.
-fn text_after(tokens: &[TokenWithSpan], skipped: usize) -> String {
-    let is_solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+fn text_after(sql: &str, tokens: &[TokenWithSpan], skipped: usize) -> String {
+    let is_solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
     let first = tokens.iter().filter(is_solid).nth(skipped).map(|token| token.span.start);
-    let rest = tokens.iter().skip_while(|token| Some(token.span.start) != first);
-    rest.filter(|token| token.token != Token::EOF).map(|token| token.token.to_string()).collect()
+    let lines = LineStarts::of(sql);
+    first.map_or_else(String::new, |first| {
+        sql[lines.byte(sql, first)..].trim_end().trim_end_matches(';').to_owned()
+    })
 }
 
 /// `SELECT *`, from nothing yet.
@@ -236,6 +291,12 @@ pub(in crate::query) fn empty_query() -> ast::Query {
         }
         _ => unreachable!("a select is a query"),
     }
+}
+
+/// Reads the name of a type, as `describe` tells it.
+pub(in crate::query) fn data_type(sql: &str) -> Option<ast::DataType> {
+    let dialect = EltDialect::default();
+    Parser::new(&dialect).try_with_sql(sql).ok()?.parse_data_type().ok()
 }
 
 /// Reads an expression of our own.
@@ -272,6 +333,18 @@ fn only_name(tokens: &[&Token], after: &str) -> Result<String, SqlMistake> {
     match name(tokens, after)? {
         (name, []) => Ok(name),
         (_, rest) => Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", rest[0]))),
+    }
+}
+
+/// `LIKE 'pattern'`, or nothing.
+fn like(rest: &[&Token]) -> Result<Option<String>, SqlMistake> {
+    match rest {
+        [] => Ok(None),
+        [Token::Word(word), Token::SingleQuotedString(pattern)] if word.keyword == Keyword::LIKE => {
+            Ok(Some(pattern.clone()))
+        }
+        [other, ..] => Err(SqlMistake::new("elt::sql::syntax", format!("`{other}` is not expected here"))
+            .help("write `SHOW TABLES IN schema LIKE 'ord%'`")),
     }
 }
 
@@ -320,11 +393,17 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             ("EXPLAIN of a statement that writes", "explain the query that finds its rows")
         }
         S::Explain { statement, .. } => return refuse_writes(statement),
+        S::Set(ast::Set::SingleAssignment { hivevar: true, .. }) => {
+            ("SET HIVEVAR", "write `set variable name = value`")
+        }
         S::Query(query) if changes_rows(query) => CHANGING_ROWS,
         S::Query(_) | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
             return Ok(());
         }
-        S::CreateView { .. } => ("CREATE VIEW", "put the query in a file under models/ and run `elt build`"),
+        S::CreateView { .. } => (
+            "CREATE VIEW",
+            "put the query in a file under models/ and run `elt build`; for this session alone, write `create temp view`",
+        ),
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
             "every session reads one release throughout; `elt rollback` goes back to an earlier release",
@@ -354,8 +433,8 @@ mod tests {
     #[test]
     fn our_own_statements_are_known_by_their_words() {
         let shown = |sql: &str| format!("{:?}", parse(sql).unwrap());
-        assert_eq!(shown("show tables;"), "ShowTables { schema: None }");
-        assert_eq!(shown("SHOW TABLES IN Crm"), "ShowTables { schema: Some(\"crm\") }");
+        assert_eq!(shown("show tables;"), "ShowTables { schema: None, like: None }");
+        assert_eq!(shown("SHOW TABLES IN Crm"), "ShowTables { schema: Some(\"crm\"), like: None }");
         assert_eq!(shown("describe history Main.T limit 3"), "History { table: \"main.t\", limit: Some(3) }");
         assert_eq!(shown("desc 'a.csv'"), "Describe { table: \"'a.csv'\" }");
         assert_eq!(shown("describe select 1"), "DescribeQuery { sql: \"select 1\" }");

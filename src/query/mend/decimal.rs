@@ -3,6 +3,9 @@
 //! Exactly 1.19. A literal with a point is a double to the engine, and a double makes doubles of the decimals
 //! that it meets: money would be inexact, and a filter could no longer skip files. [`ExactLiterals`] makes
 //! such a literal a decimal. A division is left alone: its quotient has more digits as a double.
+//!
+//! The places that `round` keeps are part of its type, and the engine sees them only if they are a literal of its own type:
+//! before it brings them to that type, and after it has folded what that made of them, it would see two types.
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
@@ -36,6 +39,14 @@ impl AnalyzerRule for ExactLiterals {
             {
                 changed |= align(vec![&mut binary.left, &mut binary.right], schema);
             }
+            if let Expr::ScalarFunction(call) = &mut expr
+                && call.func.name() == "round"
+                && let [_, places] = &mut call.args[..]
+                && let Some(count) = whole(places)
+            {
+                changed = true;
+                *places = Expr::Literal(ScalarValue::Int32(Some(count)), None);
+            }
             Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
         })
     }
@@ -62,6 +73,24 @@ fn align(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
         *operand = Expr::Literal(exact, None);
     }
     changed
+}
+
+/// The whole number that an expression is, unless it is one as the engine wants it already.
+fn whole(expr: &Expr) -> Option<i32> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(count)), _) => i32::try_from(*count).ok(),
+        Expr::Literal(ScalarValue::Int16(Some(count)), _) => Some(i32::from(*count)),
+        Expr::Literal(ScalarValue::Int8(Some(count)), _) => Some(i32::from(*count)),
+        Expr::Negative(inner) => match &**inner {
+            Expr::Literal(ScalarValue::Int32(Some(count)), _) => count.checked_neg(),
+            other => whole(other)?.checked_neg(),
+        },
+        Expr::Cast(cast) if cast.field.data_type().is_integer() => match &*cast.expr {
+            Expr::Literal(ScalarValue::Int32(Some(count)), _) => Some(*count),
+            other => whole(other),
+        },
+        _ => None,
+    }
 }
 
 /// The decimal that a literal double was written as.

@@ -1,14 +1,20 @@
-//! How long is three times a day?
+//! How long is three times a day, and what is five hours after a date?
+//!
+//! A date and hours are an instant. The engine would give the date, and drop the hours.
 
 use std::sync::Arc;
 
 use arrow::array::{AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
-use datafusion::common::{DFSchema, Result, exec_err};
+use arrow::datatypes::{
+    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
-    ColumnarValue, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, binary_expr, cast as logical_cast,
 };
 use sqlparser::ast::BinaryOperator;
 
@@ -27,6 +33,9 @@ impl Times {
 
 impl ExprPlanner for Times {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if matches!(expr.op, BinaryOperator::Plus | BinaryOperator::Minus) {
+            return Ok(moved(expr, schema));
+        }
         if expr.op != BinaryOperator::Multiply {
             return Ok(PlannerResult::Original(expr));
         }
@@ -42,6 +51,53 @@ impl ExprPlanner for Times {
             }
             _ => PlannerResult::Original(expr),
         })
+    }
+}
+
+/// A date moved by an interval that may hold hours is an instant; by days and months, it stays a date.
+fn moved(expr: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBinaryExpr> {
+    let is = |side: &Expr, wanted: fn(&DataType) -> bool| side.get_type(schema).is_ok_and(|of| wanted(&of));
+    let is_date = |of: &DataType| matches!(of, DataType::Date32);
+    let is_interval = |of: &DataType| matches!(of, DataType::Interval(_));
+    let instant = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let op = match expr.op {
+        BinaryOperator::Plus => Operator::Plus,
+        _ => Operator::Minus,
+    };
+    if is(&expr.left, is_date) && is(&expr.right, is_interval) && !is_whole_days(&expr.right) {
+        return PlannerResult::Planned(binary_expr(logical_cast(expr.left, instant), op, expr.right));
+    }
+    let turned = op == Operator::Plus && is(&expr.left, is_interval) && is(&expr.right, is_date);
+    if turned && !is_whole_days(&expr.left) {
+        return PlannerResult::Planned(binary_expr(expr.left, op, logical_cast(expr.right, instant)));
+    }
+    PlannerResult::Original(expr)
+}
+
+/// Whether an interval is known to hold nothing but days, months and years.
+fn is_whole_days(interval: &Expr) -> bool {
+    match interval {
+        Expr::Literal(ScalarValue::IntervalYearMonth(_), _) => true,
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(value)), _) => value.milliseconds == 0,
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(value)), _) => value.nanoseconds == 0,
+        Expr::ScalarFunction(call) if call.func.name() == "_elt_times" => {
+            call.args.first().is_some_and(is_whole_days)
+        }
+        Expr::Negative(inner) => is_whole_days(inner),
+        Expr::Alias(alias) => is_whole_days(&alias.expr),
+        Expr::Cast(cast) => {
+            let mut words = String::new();
+            let looked = cast.expr.apply(|inner| {
+                if let Expr::Literal(value, _) = inner {
+                    words.push_str(&value.try_as_str().flatten().unwrap_or_default().to_lowercase());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            });
+            looked.expect("looking at an expression does not fail");
+            let has = |of: &[&str]| of.iter().any(|word| words.contains(word));
+            has(&["day", "week", "month", "quarter", "year"]) && !has(&["hour", "min", "sec", ":"])
+        }
+        _ => false,
     }
 }
 

@@ -2,19 +2,25 @@
 //!
 //! DataFusion is right about most of SQL. Here is what a lake wants differently: time has microseconds
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
-//! decimal ([`decimal`]), and `IN` has its answer, nulls included, wherever it stands ([`membership`]).
+//! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`]), an instant is written as
+//! other engines write it ([`text`]), a list is taken apart beside its row ([`unnest`]), and JSON is read ([`json`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
 
 mod arithmetic;
 mod calendar;
+mod coalesce;
 mod decimal;
+mod distinct;
 mod interval;
+mod json;
 mod membership;
 mod sum;
+mod text;
 mod time;
 mod trunc;
+mod unnest;
 
 use std::sync::Arc;
 
@@ -24,26 +30,34 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, Operator};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 use datafusion::prelude::SessionContext;
 
 /// The engine's own rules, and ours around its type coercion.
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(unnest::BesideItsRow),
         Arc::new(membership::Membership),
         Arc::new(decimal::ExactLiterals),
         Arc::new(time::Microseconds),
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(arithmetic::Checked));
+    rules.push(Arc::new(text::Instants::new()));
     rules
+}
+
+/// The engine's rules that make a plan cheaper, none of which changes what it gives.
+pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    distinct::optimizer_rules()
 }
 
 /// Puts our functions in the place of the engine's.
 pub(super) fn register(context: &SessionContext) {
-    for function in time::functions().into_iter().chain(calendar::functions()) {
+    for function in time::functions().into_iter().chain(calendar::functions()).chain(json::functions()) {
         context.register_udf(function);
     }
+    context.register_udf(coalesce::function());
     let planner = Arc::new(interval::Times::new());
     let registered = context.state_ref().write().register_expr_planner(planner);
     registered.expect("a session takes planners at any time");

@@ -11,18 +11,21 @@ use super::cell::Cells;
 pub(super) struct Csv {
     names: Vec<String>,
     between: char,
+    header: bool,
 }
 
 impl Csv {
     /// With `between` two fields: a comma or a tab.
-    pub(super) fn new(schema: &SchemaRef, between: char) -> Self {
-        Self { names: schema.fields().iter().map(|field| field.name().clone()).collect(), between }
+    pub(super) fn new(schema: &SchemaRef, between: char, header: bool) -> Self {
+        Self { names: schema.fields().iter().map(|field| field.name().clone()).collect(), between, header }
     }
 }
 
 impl Renderer for Csv {
     fn begin(&mut self, page: &mut String) {
-        record(page, self.names.iter().cloned().map(Some), self.between);
+        if self.header {
+            record(page, self.names.iter().cloned().map(Some), self.between);
+        }
     }
 
     fn rows(&mut self, batch: &RecordBatch, page: &mut String) -> Result<(), ArrowError> {

@@ -26,30 +26,41 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// One row, a line for each column.
+pub(super) fn record(
+    page: &mut String,
+    number: u64,
+    cells: Vec<(&str, Option<String>)>,
+    options: &ShowOptions,
+) {
+    let room = cells.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let title = format!("─[ row {} ]", grouped(number));
+    let rule = (room + 12).saturating_sub(width(&title));
+    page.push_str(&dim(&(title + &"─".repeat(rule)), options.color));
+    page.push('\n');
+    for (name, text) in cells {
+        pad(page, name, name, room, false);
+        let text = match text {
+            None => dim(&options.null, options.color),
+            Some(text) if text == options.null => format!("'{text}'"),
+            Some(text) => in_lines(&text).replace('\n', &format!("\n{} │ ", " ".repeat(room))),
+        };
+        page.push_str(" │ ");
+        page.push_str(&text);
+        page.push('\n');
+    }
+}
+
 impl Renderer for Lines<'_> {
     fn rows(&mut self, batch: &RecordBatch, page: &mut String) -> Result<(), ArrowError> {
-        let room = self.names.iter().map(|name| width(name)).max().unwrap_or(0);
         let mut cells = Cells::of(batch)?;
         for row in 0..batch.num_rows() {
             self.rows += 1;
             if self.rows > self.most() {
                 continue;
             }
-            let title = format!("─[ row {} ]", grouped(self.rows));
-            let rule = (room + 12).saturating_sub(width(&title));
-            page.push_str(&dim(&(title + &"─".repeat(rule)), self.options.color));
-            page.push('\n');
-            for (name, text) in self.names.iter().zip(cells.row(row)) {
-                pad(page, name, name, room, false);
-                let text = match text {
-                    None => dim(&self.options.null, self.options.color),
-                    Some(text) if text == self.options.null => format!("'{text}'"),
-                    Some(text) => in_lines(&text).replace('\n', &format!("\n{} │ ", " ".repeat(room))),
-                };
-                page.push_str(" │ ");
-                page.push_str(&text);
-                page.push('\n');
-            }
+            let names = self.names.iter().map(String::as_str);
+            record(page, self.rows, names.zip(cells.row(row)).collect(), self.options);
         }
         Ok(())
     }

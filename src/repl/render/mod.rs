@@ -5,7 +5,9 @@
 //!
 //! Not here: where the text goes, and what is said about it (`sitting`).
 
+mod binary;
 mod cell;
+pub(super) mod chart;
 mod csv;
 mod html;
 mod insert;
@@ -15,6 +17,8 @@ mod line;
 mod markdown;
 mod plan;
 mod table;
+
+pub(super) use chart::Picture;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -27,6 +31,7 @@ use arrow::error::ArrowError;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
+use super::progress::Meter;
 use super::threads::Threads;
 use crate::base::{Diagnostic, Error, ErrorKind, did_you_mean, grouped};
 use crate::lakehouse::{Outcome, QueryError};
@@ -53,11 +58,15 @@ pub enum Format {
     Html,
     /// One INSERT for each row.
     Insert,
+    /// A Parquet file, for programs.
+    Parquet,
+    /// An Arrow file, for programs.
+    Arrow,
 }
 
 impl Format {
     /// Every format, as help lists them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Table,
         Self::Line,
         Self::Csv,
@@ -67,7 +76,14 @@ impl Format {
         Self::Markdown,
         Self::Html,
         Self::Insert,
+        Self::Parquet,
+        Self::Arrow,
     ];
+
+    /// Whether it is bytes that no person reads.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
 
     /// The name that users write.
     pub fn name(self) -> &'static str {
@@ -81,6 +97,8 @@ impl Format {
             Self::Tsv => "tsv",
             Self::Html => "html",
             Self::Insert => "insert",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
         }
     }
 }
@@ -114,6 +132,8 @@ impl FromStr for Format {
             "tsv" | "tabs" => Self::Tsv,
             "html" => Self::Html,
             "insert" => Self::Insert,
+            "parquet" => Self::Parquet,
+            "arrow" | "ipc" | "feather" => Self::Arrow,
             other => {
                 let names = Self::ALL.map(Self::name);
                 let all = || format!("the formats are {}", names.join(", "));
@@ -139,19 +159,37 @@ pub struct ShowOptions {
     pub null: String,
     /// Whether the output understands colours.
     pub color: bool,
+    /// Whether CSV and TSV begin with the names of the columns.
+    pub header: bool,
+    /// Whether a table that is wider than the terminal becomes lines.
+    pub expand_wide: bool,
+    /// Whether to tell on standard error how far a query is that takes longer than two seconds.
+    pub progress: bool,
+    /// Whether the output is a terminal, which takes no bytes of files.
+    pub to_terminal: bool,
 }
 
 impl ShowOptions {
     /// For a terminal: what fits, and the first 40 rows.
     pub fn terminal(width: Option<usize>, color: bool) -> Self {
-        Self { width, max_rows: Some(40), color, ..Self::default() }
+        Self { width, max_rows: Some(40), color, to_terminal: true, ..Self::default() }
     }
 }
 
 impl Default for ShowOptions {
     /// For a file or a pipe: everything, without colour.
     fn default() -> Self {
-        Self { width: None, max_rows: None, last_rows: 0, null: "NULL".to_owned(), color: false }
+        Self {
+            width: None,
+            max_rows: None,
+            last_rows: 0,
+            null: "NULL".to_owned(),
+            color: false,
+            header: true,
+            expand_wide: false,
+            progress: false,
+            to_terminal: false,
+        }
     }
 }
 
@@ -174,6 +212,9 @@ pub enum ShowError {
     /// The output does not take more.
     #[error("the answer could not be written: {0}")]
     Write(#[source] io::Error),
+    /// A terminal does not take this format.
+    #[error("{0} is for files, and this is a terminal")]
+    Terminal(Format),
     /// A format has no way to write a type.
     #[error("the answer cannot be written as {format}: {because}")]
     Value {
@@ -192,6 +233,12 @@ impl From<ShowError> for Error {
             ShowError::Write(_) => {
                 let diagnostic = Diagnostic::error("elt::show::write", error.to_string());
                 Self::new(ErrorKind::Unavailable, diagnostic)
+            }
+            ShowError::Terminal(format) => {
+                let help = format!(
+                    "send it to a file: `\\o rows.{format}`, or `elt sql --format {format} … > rows.{format}`"
+                );
+                Self::user("elt::show::terminal", error.to_string(), &help)
             }
             ShowError::Value { .. } => Self::user(
                 "elt::show::value",
@@ -229,7 +276,9 @@ pub(super) async fn show_from(
     out: &mut (dyn Write + Send),
 ) -> Result<Shown, ShowError> {
     let schema = Arc::clone(outcome.schema());
-    show_rows(&schema, Box::pin(on_its_own(threads, outcome)), format, options, out).await
+    let progress = outcome.progress().filter(|_| options.progress).cloned();
+    let rows = Watched { rows: Box::pin(on_its_own(threads, outcome)), meter: Meter::of(progress, options) };
+    show_rows(&schema, rows, format, options, out).await
 }
 
 /// The rows of an answer, found on a task of their own. Dropping the stream stops the task.
@@ -262,13 +311,40 @@ fn on_its_own(
     })
 }
 
+/// Rows, and who tells how far they are.
+struct Watched<S> {
+    rows: S,
+    meter: Meter,
+}
+
+impl<S: Stream<Item = Result<RecordBatch, QueryError>> + Unpin> Watched<S> {
+    async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        loop {
+            tokio::select! {
+                biased;
+                batch = self.rows.next() => {
+                    self.meter.tick();
+                    return batch;
+                }
+                () = self.meter.pause() => self.meter.tick(),
+            }
+        }
+    }
+}
+
 async fn show_rows(
     schema: &SchemaRef,
-    mut batches: impl Stream<Item = Result<RecordBatch, QueryError>> + Unpin,
+    mut batches: Watched<impl Stream<Item = Result<RecordBatch, QueryError>> + Unpin>,
     format: Format,
     options: &ShowOptions,
     out: &mut (dyn Write + Send),
 ) -> Result<Shown, ShowError> {
+    if format.is_binary() {
+        if options.to_terminal {
+            return Err(ShowError::Terminal(format));
+        }
+        return binary::show(schema, &mut batches, format, out).await;
+    }
     let mut renderer = renderer(schema, format, options);
     let cannot = |because| ShowError::Value { format, because };
     let (mut page, mut rows) = (String::new(), 0);
@@ -277,10 +353,14 @@ async fn show_rows(
         let batch = batch?;
         rows += count(batch.num_rows());
         renderer.rows(&batch, &mut page).map_err(cannot)?;
+        if !page.is_empty() {
+            batches.meter.clear();
+        }
         if !written(out, &mut page)? {
             return Ok(Shown { rows, whole: false });
         }
     }
+    batches.meter.clear();
     renderer.end(&mut page);
     let whole = written(out, &mut page)? && flushed(out)?;
     Ok(Shown { rows, whole })
@@ -296,13 +376,14 @@ fn renderer<'a>(
         Format::Table | Format::Line if plan::is_plan(schema) => Box::new(plan::Plan::default()),
         Format::Table => Box::new(table::Table::new(schema, options)),
         Format::Line => Box::new(line::Lines::new(schema, options)),
-        Format::Csv => Box::new(csv::Csv::new(schema, ',')),
-        Format::Tsv => Box::new(csv::Csv::new(schema, '\t')),
+        Format::Csv => Box::new(csv::Csv::new(schema, ',', options.header)),
+        Format::Tsv => Box::new(csv::Csv::new(schema, '\t', options.header)),
         Format::Html => Box::new(html::Html::new(schema, options)),
         Format::Insert => Box::new(insert::Inserts::new(schema)),
         Format::Json => Box::new(json::Json::array(schema)),
         Format::Jsonl => Box::new(json::Json::lines(schema)),
         Format::Markdown => Box::new(markdown::Markdown::new(schema, options)),
+        Format::Parquet | Format::Arrow => Box::new(Silence), // `binary` writes them
     }
 }
 
@@ -380,6 +461,10 @@ mod tests {
         RecordBatch::try_from_iter([("n", Arc::new((from..to).collect::<Int64Array>()) as _)]).unwrap()
     }
 
+    fn unwatched<S>(rows: S) -> Watched<S> {
+        Watched { rows, meter: Meter::of(None, &ShowOptions::default()) }
+    }
+
     /// Takes `left` bytes, then says that nobody reads any more.
     struct Head {
         left: usize,
@@ -405,8 +490,9 @@ mod tests {
         let schema = numbers(0, 0).schema();
         let batches = futures::stream::iter((0..).map(|at| Ok(numbers(at, at + 1000))));
         let mut out = Head { left: 5000 };
-        let shown =
-            show_rows(&schema, batches, Format::Csv, &ShowOptions::default(), &mut out).await.unwrap();
+        let shown = show_rows(&schema, unwatched(batches), Format::Csv, &ShowOptions::default(), &mut out)
+            .await
+            .unwrap();
         assert!(!shown.whole && shown.rows < 10_000, "{shown:?}");
     }
 
@@ -415,7 +501,7 @@ mod tests {
         let schema = numbers(0, 0).schema();
         let batches = futures::stream::iter((0..300).map(|at| Ok(numbers(at * 7, at * 7 + 7))));
         let (mut out, options) = (Vec::new(), ShowOptions::terminal(None, false));
-        let shown = show_rows(&schema, batches, Format::Table, &options, &mut out).await.unwrap();
+        let shown = show_rows(&schema, unwatched(batches), Format::Table, &options, &mut out).await.unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(shown, Shown { rows: 2100, whole: true });
         assert!(text.ends_with("2,100 rows (first 40 shown)\n"), "{text}");

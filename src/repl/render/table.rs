@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 
 use super::cell::{Cells, clipped, in_one_line, is_right_aligned, pad, width};
 use super::layout::{Slot, Wish, fit};
+use super::line;
 use super::{Renderer, ShowOptions, count, dim, rows_words};
 use crate::base::{grouped, sql_type_name};
 
@@ -31,6 +32,8 @@ pub(super) struct Table<'a> {
     rows: u64,
     /// The layout, once the header is written.
     slots: Option<Vec<Slot>>,
+    /// The rows written as lines, if the table was too wide.
+    lines: Option<u64>,
 }
 
 struct Column {
@@ -47,7 +50,7 @@ impl<'a> Table<'a> {
             right: is_right_aligned(field.data_type()),
         });
         let columns = columns.collect();
-        Self { options, columns, first: Vec::new(), last: VecDeque::new(), rows: 0, slots: None }
+        Self { options, columns, first: Vec::new(), last: VecDeque::new(), rows: 0, slots: None, lines: None }
     }
 
     /// Rows kept from the beginning and from the end.
@@ -76,6 +79,14 @@ impl<'a> Table<'a> {
         let (first, last) = (std::mem::take(&mut self.first), std::mem::take(&mut self.last));
         let wishes: Vec<Wish> =
             (0..self.columns.len()).map(|at| self.wish(at, first.iter().chain(&last))).collect();
+        if self.options.expand_wide && self.is_too_wide(&wishes) {
+            self.lines = Some(0);
+            first.iter().for_each(|row| self.expanded(page, row));
+            self.lines = Some(self.rows - count(last.len()));
+            last.iter().for_each(|row| self.expanded(page, row));
+            self.slots = Some(Vec::new());
+            return;
+        }
         let slots = fit(&wishes, self.options.width);
         border(page, &slots, ['┌', '┬', '┐']);
         self.heading(page, &slots, |column| column.name.clone(), false);
@@ -89,6 +100,19 @@ impl<'a> Table<'a> {
         }
         last.iter().for_each(|row| self.line(page, &slots, row));
         self.slots = Some(slots);
+    }
+
+    fn is_too_wide(&self, wishes: &[Wish]) -> bool {
+        let natural = wishes.iter().map(|wish| wish.natural + 3).sum::<usize>() + 1;
+        self.options.width.is_some_and(|width| natural > width)
+    }
+
+    /// A row with a line for each column.
+    fn expanded(&mut self, page: &mut String, row: &Row) {
+        let number = self.lines.unwrap_or(0) + 1;
+        self.lines = Some(number);
+        let names = self.columns.iter().map(|column| column.name.as_str());
+        line::record(page, number, names.zip(row.iter().cloned()).collect(), self.options);
     }
 
     fn wish<'r>(&self, at: usize, rows: impl Iterator<Item = &'r Row>) -> Wish {
@@ -150,6 +174,13 @@ impl Renderer for Table<'_> {
         let total = batch.num_rows();
         self.rows += count(total);
         let mut cells = Cells::of(batch)?;
+        if self.lines.is_some() {
+            for row in 0..total {
+                let row = self.row(&mut cells, row);
+                self.expanded(page, &row);
+            }
+            return Ok(());
+        }
         if let Some(slots) = &self.slots {
             for row in 0..total {
                 self.line(page, slots, &self.row(&mut cells, row));
@@ -180,6 +211,12 @@ impl Renderer for Table<'_> {
             self.open(page);
         }
         let slots = self.slots.take().unwrap_or_default();
+        if self.lines.is_some() {
+            let all = (0..self.columns.len()).map(|at| Slot::Column { at, width: 0 }).collect::<Vec<_>>();
+            page.push_str(&self.footer(&all));
+            page.push('\n');
+            return;
+        }
         border(page, &slots, ['└', '┴', '┘']);
         page.push_str(&self.footer(&slots));
         page.push('\n');

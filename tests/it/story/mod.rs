@@ -4,6 +4,7 @@ mod about_itself; // the tables of the schema `elt`
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
+mod checking; // what is wrong is found before anything is built
 mod cloning; // files that two tables have, and files that become one
 mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
@@ -24,5 +25,6 @@ mod packages; // from a hub, a repository, an archive
 mod project; // what is wrong with a project, all at once
 mod promises;
 mod races; // two writers at one table
+mod rules; // what rows and tables must be like
 mod seeds_and_packages;
 mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

@@ -1,0 +1,251 @@
+//! How else can a list be taken apart, row by row?
+//!
+//! `unnest(t.list)` beside the table that has the list, with the place of each item or without; Hive's `LATERAL VIEW
+//! explode(…)`, Snowflake's `LATERAL FLATTEN(input => …)`, and `generate_series(1, t.n)`. All of them become the one
+//! `UNNEST` that the engine plans; `mend` then plans it beside the rows that it belongs to.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, LateralView, Select,
+    Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use super::spelling::{called, plain_args};
+use super::statement::parse_expression;
+
+/// Rewrites what takes lists apart in other words.
+pub(super) fn respell(statement: &mut Statement) {
+    let _: ControlFlow<()> = VisitMut::visit(statement, &mut Laterals);
+}
+
+struct Laterals;
+
+impl VisitorMut for Laterals {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if select.from.is_empty() || !select.lateral_views.iter().all(|view| unnested(view).is_some()) {
+            return ControlFlow::Continue(());
+        }
+        let views = std::mem::take(&mut select.lateral_views);
+        let last = select.from.last_mut().expect("there is one");
+        last.joins.extend(views.iter().filter_map(unnested));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let Some(other) = as_unnest(factor) {
+            *factor = other;
+        }
+        if let TableFactor::UNNEST { .. } = factor {
+            name_columns(factor);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `LATERAL VIEW [OUTER] explode(list) t AS item` as a join.
+fn unnested(view: &LateralView) -> Option<Join> {
+    let Expr::Function(call) = &view.lateral_view else { return None };
+    let name = call.name.to_string().to_lowercase();
+    let (with_place, outer) = match name.as_str() {
+        "explode" | "unnest" => (false, view.outer),
+        "explode_outer" => (false, true),
+        "posexplode" => (true, view.outer),
+        "posexplode_outer" => (true, true),
+        _ => return None,
+    };
+    let list = plain_args(call)?.into_iter().next()?.clone();
+    let mut columns = view.lateral_col_alias.clone();
+    let mut array_exprs = vec![list.clone()];
+    if with_place {
+        array_exprs.insert(0, places(&list, 0));
+    }
+    if columns.is_empty() {
+        columns = match with_place {
+            true => vec![Ident::new("pos"), Ident::new("col")],
+            false => vec![Ident::new("col")],
+        };
+    }
+    let written = view.lateral_view_name.to_string();
+    let name = match written.is_empty() {
+        true => columns[0].clone(),
+        false => Ident::new(written),
+    };
+    let relation = TableFactor::UNNEST {
+        alias: Some(alias(name, columns)),
+        array_exprs,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: false,
+    };
+    let join_operator = match outer {
+        true => JoinOperator::LeftOuter(JoinConstraint::On(Expr::value(Value::Boolean(true)))),
+        false => JoinOperator::CrossJoin(JoinConstraint::None),
+    };
+    Some(Join { relation, global: false, join_operator })
+}
+
+/// `unnest`, `explode`, `flatten` and series of a number of each row, written as functions.
+fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
+    let (name, args, with_ordinality, alias) = match factor {
+        TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+            (name, args, *with_ordinality, alias)
+        }
+        TableFactor::Table { name, args: Some(args), with_ordinality, alias, .. } => {
+            (name, &args.args, *with_ordinality, alias)
+        }
+        _ => return None,
+    };
+    let name = name.to_string().to_lowercase();
+    let unnest = |array_exprs: Vec<Expr>, alias: Option<TableAlias>| TableFactor::UNNEST {
+        alias,
+        array_exprs,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality,
+    };
+    let plain: Vec<&Expr> = args
+        .iter()
+        .filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect();
+    match name.as_str() {
+        "unnest" | "explode" if plain.len() == args.len() && !plain.is_empty() => {
+            Some(unnest(plain.into_iter().cloned().collect(), alias.clone()))
+        }
+        "flatten" => {
+            let input = args.iter().find_map(|arg| match arg {
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. }
+                    if name.value.eq_ignore_ascii_case("input") =>
+                {
+                    Some(expr.clone())
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            })?;
+            if args.len() != 1 {
+                return None;
+            }
+            let columns = vec![Ident::new("value"), Ident::new("index")];
+            let name = alias.as_ref().map_or_else(|| Ident::new("flatten"), |alias| alias.name.clone());
+            Some(unnest(vec![input.clone(), places(&input, 0)], Some(self::alias(name, columns))))
+        }
+        "generate_series" | "range" if plain.len() == args.len() && plain.iter().any(|arg| depends(arg)) => {
+            let series = called(&name, plain);
+            let alias = alias.clone().unwrap_or_else(|| self::alias(Ident::new(&name), Vec::new()));
+            Some(unnest(vec![series], Some(alias)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an expression has another value for another row.
+fn depends(expr: &Expr) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Subquery(_) => {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    Visit::visit(expr, &mut Find).is_break()
+}
+
+/// Gives its columns names, and counts its items where that is asked for.
+fn name_columns(factor: &mut TableFactor) {
+    let TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, with_ordinality } = factor
+    else {
+        return;
+    };
+    let place = match (*with_ordinality, *with_offset) {
+        (true, _) => Some((1, Ident::new("ordinality"))),
+        (false, true) => Some((0, with_offset_alias.take().unwrap_or_else(|| Ident::new("offset")))),
+        (false, false) => None,
+    };
+    let [list] = &array_exprs[..] else { return };
+    let mut known = alias.take().unwrap_or_else(|| self::alias(Ident::new("unnest"), Vec::new()));
+    if known.columns.is_empty() {
+        // One column and no name for it: it is called as the table is.
+        known.columns.push(column(known.name.clone()));
+    }
+    if let Some((first, name)) = place {
+        let places = places(list, first);
+        array_exprs.push(places);
+        if known.columns.len() == 1 {
+            known.columns.push(column(name));
+        }
+        (*with_offset, *with_ordinality) = (false, false);
+    }
+    *alias = Some(known);
+}
+
+/// The places of a list's items, counted from `first`.
+fn places(list: &Expr, first: u8) -> Expr {
+    let text = match first {
+        0 => "range(0, cast(coalesce(array_length(x), 0) as bigint))",
+        _ => "range(1, cast(coalesce(array_length(x), 0) as bigint) + 1)",
+    };
+    let mut places = parse_expression(text).expect("our own words are correct");
+    struct Put<'a>(&'a Expr);
+    impl VisitorMut for Put<'_> {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if matches!(expr, Expr::Identifier(name) if name.value == "x") {
+                *expr = self.0.clone();
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _: ControlFlow<()> = VisitMut::visit(&mut places, &mut Put(list));
+    places
+}
+
+fn alias(name: Ident, columns: Vec<Ident>) -> TableAlias {
+    TableAlias { explicit: true, name, columns: columns.into_iter().map(column).collect(), at: None }
+}
+
+fn column(name: Ident) -> TableAliasColumnDef {
+    TableAliasColumnDef { name, data_type: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+    use super::*;
+
+    fn said(sql: &str) -> String {
+        let mut statement = parse_query(sql).unwrap();
+        respell(&mut statement);
+        statement.to_string()
+    }
+
+    #[test]
+    fn lists_are_taken_apart_in_one_way() {
+        assert_eq!(said("select 1 from t, unnest(t.a) as y"), "SELECT 1 FROM t, UNNEST(t.a) AS y (y)");
+        assert_eq!(said("select 1 from t, lateral unnest(t.a) u(y)"), "SELECT 1 FROM t, UNNEST(t.a) u (y)");
+        assert_eq!(
+            said("select 1 from t lateral view outer explode(a) u as y"),
+            "SELECT 1 FROM t LEFT OUTER JOIN UNNEST(a) AS u (y) ON true"
+        );
+        assert_eq!(
+            said("select 1 from unnest([1]) as y with offset as o"),
+            "SELECT 1 FROM UNNEST([1], range(0, CAST(coalesce(array_length([1]), 0) AS BIGINT))) AS y (y, o)"
+        );
+        assert_eq!(
+            said("select 1 from t cross join generate_series(1, t.n) as s(i)"),
+            "SELECT 1 FROM t CROSS JOIN UNNEST(generate_series(1, t.n)) AS s (i)"
+        );
+        assert_eq!(said("select 1 from range(3)"), "SELECT 1 FROM range(3)");
+    }
+}

@@ -1,0 +1,160 @@
+//! Which statements are about nothing but the session itself?
+//!
+//! Temporary views and tables, prepared statements and variables: they are gone with the session, and no release knows
+//! of them.
+
+use sqlparser::ast::{self, CreateTableOptions, Expr, ObjectName};
+
+use crate::query::SqlMistake;
+
+/// A statement that changes the session and nothing else.
+#[derive(Clone, Debug)]
+pub enum OwnStatement {
+    /// `CREATE [OR REPLACE] TEMP VIEW v [(columns)] AS query`
+    CreateView {
+        /// Its name, as written.
+        name: ObjectName,
+        /// Names of its columns; as the query has them, if there are none.
+        columns: Vec<ast::Ident>,
+        /// What it shows.
+        query: Box<ast::Query>,
+        /// What becomes of one that is there.
+        if_there: IfKept,
+    },
+    /// `CREATE [OR REPLACE] TEMP TABLE t AS query`, or with columns
+    CreateTable {
+        /// The statement.
+        create: Box<ast::CreateTable>,
+        /// What becomes of one that is there.
+        if_there: IfKept,
+    },
+    /// `PREPARE p [(types)] AS statement`
+    Prepare {
+        /// Its name.
+        name: String,
+        /// The types of its values, as far as they are told.
+        types: Vec<ast::DataType>,
+        /// What it does.
+        sql: String,
+    },
+    /// `EXECUTE p (values)`
+    Execute {
+        /// Which one.
+        name: String,
+        /// What stands in its places.
+        values: Vec<Expr>,
+    },
+    /// `DEALLOCATE p`, or all of them.
+    Deallocate {
+        /// Which one; all if nothing.
+        name: Option<String>,
+    },
+    /// `SET VARIABLE name = expression`
+    SetVariable {
+        /// Its name.
+        name: String,
+        /// What it becomes.
+        value: Box<Expr>,
+    },
+    /// `RESET VARIABLE name`
+    ResetVariable {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What becomes of something of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfKept {
+    /// It is a mistake.
+    Refuse,
+    /// It is replaced.
+    Replace,
+    /// It stays, and nothing happens.
+    Keep,
+}
+
+impl IfKept {
+    fn of(or_replace: bool, if_not_exists: bool) -> Self {
+        match (or_replace, if_not_exists) {
+            (true, _) => Self::Replace,
+            (false, true) => Self::Keep,
+            (false, false) => Self::Refuse,
+        }
+    }
+}
+
+/// Takes a parsed statement for one of these; gives back any other.
+pub(super) fn own(statement: ast::Statement) -> Result<Result<OwnStatement, ast::Statement>, SqlMistake> {
+    use ast::Statement as S;
+    Ok(Ok(match statement {
+        S::CreateView(view) if view.temporary => create_view(view)?,
+        S::CreateTable(create) if create.temporary => {
+            let if_there = IfKept::of(create.or_replace, create.if_not_exists);
+            OwnStatement::CreateTable { create: Box::new(create), if_there }
+        }
+        S::Prepare { name, data_types, statement } => {
+            OwnStatement::Prepare { name: folded(&name), types: data_types, sql: statement.to_string() }
+        }
+        S::Execute { name: Some(name), parameters, immediate: false, using, into, .. } if into.is_empty() => {
+            let name = match name.0.as_slice() {
+                [part] => part.as_ident().map(folded),
+                _ => None,
+            };
+            let Some(name) = name else { return Err(refused("a name with a dot after EXECUTE")) };
+            let values = parameters.into_iter().chain(using.into_iter().map(|using| using.expr));
+            OwnStatement::Execute { name, values: values.collect() }
+        }
+        S::Deallocate { name, prepare: _ } => {
+            let name = folded(&name);
+            OwnStatement::Deallocate { name: (name != "all").then_some(name) }
+        }
+        other => return Ok(Err(other)),
+    }))
+}
+
+fn create_view(view: ast::CreateView) -> Result<OwnStatement, SqlMistake> {
+    let ast::CreateView {
+        or_alter,
+        or_replace,
+        materialized,
+        secure,
+        name,
+        name_before_not_exists: _,
+        columns,
+        query,
+        options,
+        cluster_by,
+        comment,
+        with_no_schema_binding,
+        if_not_exists,
+        temporary: _,
+        copy_grants,
+        to,
+        params,
+    } = view;
+    let has_more = or_alter
+        || materialized
+        || secure
+        || !matches!(options, CreateTableOptions::None)
+        || !cluster_by.is_empty()
+        || comment.is_some()
+        || with_no_schema_binding
+        || copy_grants
+        || to.is_some()
+        || params.is_some();
+    if has_more || columns.iter().any(|column| column.data_type.is_some() || column.options.is_some()) {
+        return Err(refused("this clause of CREATE TEMP VIEW"));
+    }
+    let columns = columns.into_iter().map(|column| column.name).collect();
+    Ok(OwnStatement::CreateView { name, columns, query, if_there: IfKept::of(or_replace, if_not_exists) })
+}
+
+fn refused(what: &str) -> SqlMistake {
+    SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported"))
+        .help("`\\h create temp` and `\\h prepare` show what there is")
+}
+
+fn folded(name: &ast::Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}

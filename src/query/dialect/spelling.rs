@@ -1,0 +1,484 @@
+//! How else can an expression be written?
+//!
+//! Operators and forms of other engines, each put into the words that the engine plans: `json ->> 'a'`, `(s).a`,
+//! `a similar to 'x%'`, `(a, b) in (select …)`, `b'…'`, `interval '1 quarter'`, a format as `YYYY-MM-DD`.
+//! Columns keep the headings that were written.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    AccessExpr, BinaryOperator, CaseWhen, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Interval, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
+    Statement, Subscript, TableAlias, TableAliasColumnDef, TableFactor, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
+};
+
+use super::statement::{empty_query, parse_expression};
+
+/// Rewrites what is only written otherwise.
+pub(super) fn respell(statement: &mut Statement) {
+    let _: ControlFlow<()> = statement.visit(&mut Speller);
+}
+
+struct Speller;
+
+impl VisitorMut for Speller {
+    type Break = ();
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        for join in select.from.iter_mut().flat_map(|table| &mut table.joins) {
+            let operator = &mut join.join_operator;
+            // The engine plans the sides by name.
+            match operator {
+                JoinOperator::Semi(constraint) => *operator = JoinOperator::LeftSemi(take(constraint)),
+                JoinOperator::Anti(constraint) => *operator = JoinOperator::LeftAnti(take(constraint)),
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let other = match expr {
+            Expr::BinaryOp { left, op: BinaryOperator::Arrow, right } => {
+                Some(called("_elt_json_get", [&**left, &**right]))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::LongArrow, right } => {
+                Some(called("_elt_json_text", [&**left, &**right]))
+            }
+            Expr::CompoundFieldAccess { root: _, access_chain } => {
+                access_chain.iter_mut().for_each(dot_to_subscript);
+                None
+            }
+            Expr::SimilarTo { negated, expr: text, pattern, escape_char: None } => {
+                similar(*negated, text, pattern)
+            }
+            Expr::InSubquery { expr: left, subquery, negated } => match &**left {
+                Expr::Tuple(items) => Some(tuple_in(items, subquery, *negated)),
+                _ => None,
+            },
+            Expr::Value(ValueWithSpan { value, .. }) => {
+                if let Value::SingleQuotedByteStringLiteral(text)
+                | Value::DoubleQuotedByteStringLiteral(text) = &*value
+                {
+                    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+                    *value = Value::HexStringLiteral(hex);
+                }
+                None
+            }
+            Expr::Extract { field, .. } => {
+                match field.to_string().to_lowercase().as_str() {
+                    "dayofweek" | "weekday" => *field = DateTimeField::Dow,
+                    "dayofyear" => *field = DateTimeField::Doy,
+                    _ => {}
+                }
+                None
+            }
+            Expr::Identifier(name)
+                if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("localtimestamp") =>
+            {
+                Some(called("now", []))
+            }
+            Expr::Interval(interval) => {
+                without_quarters(interval);
+                None
+            }
+            Expr::Rollup(sets) if sets.iter().any(|set| set.len() > 1) => {
+                let all = (0..=sets.len()).rev().map(|count| sets[..count].concat()).collect();
+                Some(Expr::GroupingSets(all))
+            }
+            Expr::Cube(sets) if sets.len() <= 12 && sets.iter().any(|set| set.len() > 1) => {
+                let chosen = |mask: u32| {
+                    let kept = sets.iter().enumerate().filter(|(at, _)| mask & (1 << at) == 0);
+                    kept.flat_map(|(_, set)| set.clone()).collect()
+                };
+                Some(Expr::GroupingSets((0..1_u32 << sets.len()).map(chosen).collect()))
+            }
+            Expr::Function(call) => decoded(call).or_else(|| discrete(call)).or_else(|| {
+                with_format(call);
+                within_group(call);
+                None
+            }),
+            _ => None,
+        };
+        if let Some(other) = other {
+            *expr = other;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn take(constraint: &mut JoinConstraint) -> JoinConstraint {
+    std::mem::replace(constraint, JoinConstraint::None)
+}
+
+/// The call of a function.
+pub(super) fn called<'a>(name: &str, args: impl IntoIterator<Item = &'a Expr>) -> Expr {
+    let Some(Expr::Function(mut function)) = parse_expression(&format!("{name}()")) else {
+        unreachable!("it is a call")
+    };
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args =
+            args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg.clone()))).collect();
+    }
+    Expr::Function(function)
+}
+
+pub(super) fn text(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.to_owned()))
+}
+
+/// `(s).field` is `s['field']`.
+fn dot_to_subscript(access: &mut AccessExpr) {
+    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+        let name = if field.quote_style.is_some() { field.value.clone() } else { field.value.to_lowercase() };
+        *access = AccessExpr::Subscript(Subscript::Index { index: text(&name) });
+    }
+}
+
+/// SQL's own regular expressions: `%` and `_` as in LIKE, and `| * + ? { } ( ) [ ]`; all of the text has to match.
+fn similar(negated: bool, value: &Expr, pattern: &Expr) -> Option<Expr> {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(pattern), .. }) = pattern else {
+        return None;
+    };
+    let mut regex = String::from("^(?s:");
+    let mut chars = pattern.chars();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => regex.extend(chars.next().map(|c| regex_escaped(c))),
+            '[' => {
+                in_class = true;
+                regex.push(c);
+            }
+            ']' => {
+                in_class = false;
+                regex.push(c);
+            }
+            _ if in_class => regex.push(c),
+            '%' => regex.push_str(".*"),
+            '_' => regex.push('.'),
+            '|' | '*' | '+' | '?' | '{' | '}' | '(' | ')' => regex.push(c),
+            other => regex.push_str(&regex_escaped(other)),
+        }
+    }
+    regex.push_str(")$");
+    let op = if negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+    Some(Expr::BinaryOp { left: Box::new(value.clone()), op, right: Box::new(text(&regex)) })
+}
+
+fn regex_escaped(c: char) -> String {
+    if c.is_alphanumeric() || c.is_whitespace() { c.to_string() } else { format!("\\{c}") }
+}
+
+/// `(a, b) in (select x, y …)` asks whether there is such a row. A comparison that is not known keeps a row out, in both
+/// directions.
+fn tuple_in(items: &[Expr], subquery: &Query, negated: bool) -> Expr {
+    let names: Vec<Ident> = (0..items.len()).map(|at| Ident::new(format!("_elt_{at}"))).collect();
+    let mut query = empty_query();
+    let equal = |(name, item): (&Ident, &Expr)| Expr::BinaryOp {
+        left: Box::new(Expr::Identifier(name.clone())),
+        op: BinaryOperator::Eq,
+        right: Box::new(Expr::Nested(Box::new(item.clone()))),
+    };
+    let all = names.iter().zip(items).map(equal).reduce(|left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    });
+    let columns = names.into_iter().map(|name| TableAliasColumnDef { name, data_type: None }).collect();
+    let alias = TableAlias { explicit: true, name: Ident::new("_elt_rows"), columns, at: None };
+    let relation = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(subquery.clone()),
+        alias: Some(alias),
+        sample: None,
+    };
+    if let SetExpr::Select(select) = &mut *query.body {
+        select.projection = vec![SelectItem::UnnamedExpr(Expr::value(Value::Number("1".to_owned(), false)))];
+        select.from = vec![sqlparser::ast::TableWithJoins { relation, joins: Vec::new() }];
+        select.selection = match (all, negated) {
+            (Some(all), true) => Some(Expr::IsNotFalse(Box::new(Expr::Nested(Box::new(all))))),
+            (all, _) => all,
+        };
+    }
+    Expr::Exists { subquery: Box::new(query), negated }
+}
+
+/// A quarter is three months.
+fn without_quarters(interval: &mut Interval) {
+    let is_quarter =
+        |word: &str| matches!(word.to_lowercase().as_str(), "quarter" | "quarters" | "qtr" | "qtrs");
+    if interval.leading_field.as_ref().is_some_and(|field| is_quarter(&field.to_string())) {
+        let months = Expr::BinaryOp {
+            left: Box::new(Expr::Nested(interval.value.clone())),
+            op: BinaryOperator::Multiply,
+            right: Box::new(Expr::value(Value::Number("3".to_owned(), false))),
+        };
+        let plain = match &*interval.value {
+            Expr::Value(ValueWithSpan {
+                value: Value::Number(n, _) | Value::SingleQuotedString(n), ..
+            }) => n.trim().parse::<i64>().ok().map(|n| text(&(n * 3).to_string())),
+            _ => None,
+        };
+        *interval.value = plain.unwrap_or(months);
+        interval.leading_field = Some(DateTimeField::Month);
+        return;
+    }
+    if let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(written), .. }) = &mut *interval.value
+    {
+        let words: Vec<&str> = written.split_whitespace().collect();
+        if words.iter().any(|word| is_quarter(word)) {
+            let mut told: Vec<String> = Vec::new();
+            for word in words {
+                match told.last().and_then(|last| last.parse::<i64>().ok()) {
+                    Some(n) if is_quarter(word) => {
+                        told.pop();
+                        told.push(format!("{} months", n * 3));
+                    }
+                    _ => told.push(word.to_owned()),
+                }
+            }
+            *written = told.join(" ");
+        }
+    }
+}
+
+/// The plain arguments of a call.
+pub(super) fn plain_args(call: &Function) -> Option<Vec<&Expr>> {
+    let FunctionArguments::List(list) = &call.args else { return None };
+    let plain = |arg: &'_ FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
+    if !list.args.iter().all(plain) {
+        return None;
+    }
+    Some(
+        list.args
+            .iter()
+            .filter_map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                _ => None,
+            })
+            .collect(),
+    )
+}
+
+fn name_of(call: &Function) -> String {
+    call.name.to_string().to_lowercase()
+}
+
+/// `decode(x, 'a', 1, 'b', 2, 0)`, which takes nulls to be equal. With two arguments it reads bytes.
+fn decoded(call: &Function) -> Option<Expr> {
+    let args = plain_args(call).filter(|args| name_of(call) == "decode" && args.len() > 2)?;
+    let (value, rest) = args.split_first()?;
+    let (pairs, otherwise) = match rest.len() % 2 {
+        0 => (rest, None),
+        _ => (&rest[..rest.len() - 1], rest.last()),
+    };
+    let conditions = pairs.chunks(2).map(|pair| CaseWhen {
+        condition: Expr::IsNotDistinctFrom(Box::new((*value).clone()), Box::new(pair[0].clone())),
+        result: pair[1].clone(),
+    });
+    let Some(Expr::Case { case_token, end_token, .. }) = parse_expression("case when true then 1 end") else {
+        return None;
+    };
+    Some(Expr::Case {
+        case_token,
+        end_token,
+        operand: None,
+        conditions: conditions.collect(),
+        else_result: otherwise.map(|expr| Box::new((*expr).clone())),
+    })
+}
+
+/// `listagg(a, ',') within group (order by b)` and the like: the order goes into the brackets.
+fn within_group(call: &mut Function) {
+    if call.within_group.is_empty()
+        || !matches!(name_of(call).as_str(), "listagg" | "string_agg" | "array_agg")
+    {
+        return;
+    }
+    if let FunctionArguments::List(list) = &mut call.args {
+        let order = std::mem::take(&mut call.within_group);
+        list.clauses.push(sqlparser::ast::FunctionArgumentClause::OrderBy(order));
+        if name_of(call) == "listagg" {
+            if let FunctionArguments::List(list) = &mut call.args
+                && list.args.len() == 1
+            {
+                list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
+            }
+            call.name = Ident::new("string_agg").into();
+        }
+    }
+}
+
+/// `percentile_disc(0.5) within group (order by a)`: a value that is there.
+fn discrete(call: &Function) -> Option<Expr> {
+    let args = plain_args(call).filter(|_| name_of(call) == "percentile_disc")?;
+    let ([share], [by]) = (&args[..], &call.within_group[..]) else { return None };
+    (by.options.asc != Some(false)).then(|| called("quantile_disc", [&by.expr, *share]))
+}
+
+/// Formats of dates in the words of Oracle, Postgres and Java become those of `strftime`.
+fn with_format(call: &mut Function) {
+    const WITH_FORMAT: [&str; 9] = [
+        "to_char",
+        "to_date",
+        "to_timestamp",
+        "to_varchar",
+        "date_format",
+        "parse_date",
+        "format_date",
+        "try_to_date",
+        "try_to_timestamp",
+    ];
+    if !WITH_FORMAT.contains(&name_of(call).as_str()) {
+        return;
+    }
+    let FunctionArguments::List(list) = &mut call.args else { return };
+    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value, .. })))] =
+        &mut list.args[..]
+    else {
+        return;
+    };
+    if let Value::SingleQuotedString(format) = value
+        && let Some(other) = strftime(format)
+    {
+        *format = other;
+    }
+}
+
+/// `YYYY-MM-DD HH24:MI:SS` and `yyyy-MM-dd HH:mm:ss` as `%Y-%m-%d %H:%M:%S`; nothing for what is neither.
+fn strftime(format: &str) -> Option<String> {
+    if format.contains('%') || !format.is_ascii() {
+        return None;
+    }
+    // Java tells months from minutes by their case; the others have no case.
+    let is_java = format.contains("yyyy")
+        && (format.contains("MM") || format.contains("mm:") || format.contains("HH"))
+        || format.contains("dd") && format.contains("MM");
+    const JAVA: [(&str, &str); 19] = [
+        ("yyyy", "%Y"),
+        ("yy", "%y"),
+        ("MMMM", "%B"),
+        ("MMM", "%b"),
+        ("MM", "%m"),
+        ("dd", "%d"),
+        ("d", "%-d"),
+        ("HH", "%H"),
+        ("hh", "%I"),
+        ("mm", "%M"),
+        ("ss", "%S"),
+        (".SSSSSS", "%.6f"),
+        (".SSS", "%.3f"),
+        ("EEEE", "%A"),
+        ("EEE", "%a"),
+        ("E", "%a"),
+        ("a", "%p"),
+        ("M", "%-m"),
+        ("D", "%j"),
+    ];
+    const PLAIN: [(&str, &str); 24] = [
+        ("yyyy", "%Y"),
+        ("iyyy", "%G"),
+        ("yy", "%y"),
+        ("month", "%B"),
+        ("mon", "%b"),
+        ("mm", "%m"),
+        ("mi", "%M"),
+        ("ddd", "%j"),
+        ("dd", "%d"),
+        ("day", "%A"),
+        ("dy", "%a"),
+        ("d", "%u"),
+        ("hh24", "%H"),
+        ("hh12", "%I"),
+        ("hh", "%I"),
+        ("ss", "%S"),
+        (".us", "%.6f"),
+        (".ff6", "%.6f"),
+        (".ms", "%.3f"),
+        (".ff3", "%.3f"),
+        (".ff", "%.f"),
+        ("am", "%p"),
+        ("pm", "%p"),
+        ("iw", "%V"),
+    ];
+    let words: &[(&str, &str)] = if is_java { &JAVA } else { &PLAIN };
+    let folded = if is_java { format.to_owned() } else { format.to_lowercase() };
+    let (mut told, mut at, mut known) = (String::new(), 0, false);
+    while at < folded.len() {
+        let rest = &folded[at..];
+        let next = rest.chars().next()?;
+        if let Some((word, means)) = words.iter().find(|(word, _)| rest.starts_with(word)) {
+            told.push_str(means);
+            known = true;
+            at += word.len();
+        } else if matches!(next, '\'' | '"') {
+            let end = rest[1..].find(next)? + 1;
+            told.push_str(&format[at + 1..at + end]);
+            at += end + 1;
+        } else if next.is_alphabetic() && next != 't' && next != 'T' && next != 'z' && next != 'Z' {
+            return None;
+        } else {
+            told.push_str(format.get(at..at + next.len_utf8())?);
+            at += next.len_utf8();
+        }
+    }
+    known.then_some(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+    use super::*;
+
+    fn said(sql: &str) -> String {
+        let mut statement = parse_query(sql).unwrap();
+        respell(&mut statement);
+        statement.to_string()
+    }
+
+    #[test]
+    fn other_spellings_become_ours() {
+        assert_eq!(said("select a -> 'b' ->> 0"), "SELECT _elt_json_text(_elt_json_get(a, 'b'), 0)");
+        assert_eq!(
+            said("select 1 from t group by rollup((a, b), c)"),
+            "SELECT 1 FROM t GROUP BY GROUPING SETS ((a, b, c), (a, b), ())"
+        );
+        assert_eq!(said("select (s).F"), "SELECT (s)['f']");
+        assert_eq!(said("select a similar to '(x|y)%.'"), r"SELECT a ~ '^(?s:(x|y).*\.)$'");
+        assert_eq!(
+            said("select interval '2 quarters 1 day', interval 1 quarter"),
+            "SELECT INTERVAL '6 months 1 day', INTERVAL '3' MONTH"
+        );
+        assert_eq!(
+            said("select decode(a, 1, 'x', 'y'), decode(a, 'hex')"),
+            "SELECT CASE WHEN a IS NOT DISTINCT FROM 1 THEN 'x' ELSE 'y' END, decode(a, 'hex')"
+        );
+        assert_eq!(
+            said("select listagg(a, ',') within group (order by b)"),
+            "SELECT string_agg(a, ',' ORDER BY b)"
+        );
+        assert_eq!(
+            said("select 1 from t where (a, b) not in (select x, y from u)"),
+            "SELECT 1 FROM t WHERE NOT EXISTS (SELECT 1 FROM (SELECT x, y FROM u) AS _elt_rows (_elt_0, _elt_1) \
+             WHERE (_elt_0 = (a) AND _elt_1 = (b)) IS NOT FALSE)"
+        );
+    }
+
+    #[test]
+    fn formats_are_told_apart() {
+        for (format, means) in [
+            ("YYYY-MM-DD", "%Y-%m-%d"),
+            ("yyyy-mm-dd", "%Y-%m-%d"),
+            ("yyyy-MM-dd HH:mm:ss", "%Y-%m-%d %H:%M:%S"),
+            ("YYYY-MM-DD HH24:MI:SS.FF3", "%Y-%m-%d %H:%M:%S%.3f"),
+            ("DD Mon YYYY", "%d %b %Y"),
+            ("YYYYMM", "%Y%m"),
+        ] {
+            assert_eq!(strftime(format).as_deref(), Some(means), "{format}");
+        }
+        assert_eq!(strftime("%Y"), None);
+        assert_eq!(strftime("999"), None);
+    }
+}

@@ -1,0 +1,260 @@
+//! Which words of other systems are put into the parser's own before it reads them?
+//!
+//! `ASOF LEFT JOIN … ON` of DuckDB, `USING SAMPLE 10%`, and `{{ ref('orders') }}` as a model has it.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::pivot_on::is_keyword;
+use crate::query::SqlMistake;
+
+type Tokens = Vec<TokenWithSpan>;
+
+/// Puts them into the parser's words.
+///
+/// # Errors
+/// A word would be taken for another that it is not.
+pub(super) fn spell(tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    samples(asof(without_braces(tokens))?)
+}
+
+fn solid(tokens: &[TokenWithSpan]) -> Vec<usize> {
+    (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect()
+}
+
+fn is_word(token: &TokenWithSpan, word: &str) -> bool {
+    matches!(&token.token, Token::Word(known) if known.quote_style.is_none() && known.value.eq_ignore_ascii_case(word))
+}
+
+/// `{{ ref('orders') }}` without its braces.
+fn without_braces(mut tokens: Tokens) -> Tokens {
+    let mut removed: Vec<usize> = Vec::new();
+    let at = solid(&tokens);
+    for start in 0..at.len() {
+        let token = |offset: usize| at.get(start + offset).map(|index| &tokens[*index]);
+        let is = |offset: usize, wanted: &Token| token(offset).is_some_and(|token| token.token == *wanted);
+        let named = token(2).is_some_and(|token| is_word(token, "ref") || is_word(token, "source"));
+        if !(is(0, &Token::LBrace) && is(1, &Token::LBrace) && named && is(3, &Token::LParen)) {
+            continue;
+        }
+        let close = (start + 4..at.len()).find(|place| tokens[at[*place]].token == Token::RParen);
+        let Some(close) = close else { continue };
+        let ends = [close + 1, close + 2];
+        if ends.iter().all(|place| at.get(*place).is_some_and(|index| tokens[*index].token == Token::RBrace))
+        {
+            removed.extend([at[start], at[start + 1], at[close + 1], at[close + 2]]);
+        }
+    }
+    removed.sort_unstable();
+    for index in removed.into_iter().rev() {
+        tokens.remove(index);
+    }
+    tokens
+}
+
+/// `ASOF [LEFT | INNER] JOIN t ON` is `GLOBAL [LEFT | INNER] JOIN t ON` to the parser, which no one else may write.
+/// With MATCH_CONDITION the parser knows it by itself.
+fn asof(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    let at = solid(&tokens);
+    let joins = |place: usize| {
+        let next = at.get(place + 1).map(|index| &tokens[*index]);
+        next.is_some_and(|next| {
+            [Keyword::JOIN, Keyword::LEFT, Keyword::INNER].iter().any(|keyword| is_keyword(next, *keyword))
+        })
+    };
+    let mut changed = Vec::new();
+    for place in 0..at.len() {
+        let token = &tokens[at[place]];
+        if is_keyword(token, Keyword::GLOBAL) && joins(place) {
+            let start = token.span.start;
+            let mistake = SqlMistake::new("elt::sql::not_supported", "GLOBAL JOIN is not supported");
+            return Err(mistake.at(start.line, start.column).help("leave `global` out"));
+        }
+        let next = at.get(place + 1).map(|index| &tokens[*index]);
+        if is_keyword(token, Keyword::ASOF)
+            && let Some(next) = next
+            && ["full", "right", "cross", "natural", "semi", "anti"].iter().any(|word| is_word(next, word))
+        {
+            let start = token.span.start;
+            let what = format!("ASOF {} JOIN is not supported", next.token.to_string().to_uppercase());
+            let mistake = SqlMistake::new("elt::sql::not_supported", what);
+            return Err(mistake.at(start.line, start.column).help("write `asof join` or `asof left join`"));
+        }
+        if is_keyword(token, Keyword::ASOF) && joins(place) && !has_match_condition(&tokens, &at[place + 1..])
+        {
+            changed.push(at[place]);
+        }
+    }
+    for index in changed {
+        tokens[index].token = Token::make_keyword("GLOBAL");
+    }
+    Ok(tokens)
+}
+
+/// Whether MATCH_CONDITION comes before the next join.
+fn has_match_condition(tokens: &[TokenWithSpan], after: &[usize]) -> bool {
+    let mut depth = 0_i32;
+    let mut joins = 0;
+    for index in after {
+        match &tokens[*index].token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+        if depth == 0 {
+            joins += i32::from(is_keyword(&tokens[*index], Keyword::JOIN));
+            if joins > 1 {
+                return false;
+            }
+            if is_keyword(&tokens[*index], Keyword::MATCH_CONDITION) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// `FROM t … USING SAMPLE 10%` is `FROM t TABLESAMPLE (10 PERCENT) …`.
+fn samples(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    loop {
+        let at = solid(&tokens);
+        let found = (0..at.len()).find(|place| {
+            is_keyword(&tokens[at[*place]], Keyword::USING)
+                && at.get(place + 1).is_some_and(|next| is_word(&tokens[*next], "sample"))
+        });
+        let Some(place) = found else { return Ok(tokens) };
+        let start = tokens[at[place]].span.start;
+        let wrong = |what: &str, help: &str| {
+            SqlMistake::new("elt::sql::not_supported", what).at(start.line, start.column).help(help)
+        };
+        let (size, used) = size(&tokens, &at[place + 2..]).ok_or_else(|| {
+            wrong("this sample has no size", "write `using sample 10%` or `using sample 100 rows`")
+        })?;
+        let end = from_end(&tokens, &at[..place]).map_err(|what| {
+            wrong(what, "write the sample after its table: `from t tablesample (10 percent) join …`")
+        })?;
+        let near = tokens[at[place]].span;
+        let last = at[place + 1 + used];
+        tokens.drain(at[place]..=last);
+        let words = format!(" TABLESAMPLE ({size}) ");
+        let words = super::statement::tokenize(&words).expect("our own words are correct");
+        let words = words.into_iter().filter(|token| token.token != Token::EOF);
+        let words: Tokens = words.map(|token| TokenWithSpan { token: token.token, span: near }).collect();
+        tokens.splice(end..end, words);
+    }
+}
+
+/// `10%`, `100 rows`, `(10 percent)`, `reservoir(50 rows)`, `10 percent (bernoulli)`: its size, and how many tokens it is.
+fn size(tokens: &[TokenWithSpan], after: &[usize]) -> Option<(String, usize)> {
+    let token = |at: usize| after.get(at).map(|index| &tokens[*index]);
+    let is = |at: usize, wanted: &Token| token(at).is_some_and(|token| token.token == *wanted);
+    let mut at = 0;
+    if ["reservoir", "bernoulli", "system"]
+        .iter()
+        .any(|method| token(0).is_some_and(|token| is_word(token, method)))
+    {
+        at += 1;
+    }
+    let in_brackets = is(at, &Token::LParen);
+    at += usize::from(in_brackets);
+    let Some(Token::Number(number, _)) = token(at).map(|token| &token.token) else { return None };
+    at += 1;
+    let unit = match token(at) {
+        Some(unit) if unit.token == Token::Mod || is_word(unit, "percent") => {
+            at += 1;
+            "PERCENT"
+        }
+        Some(unit) if is_word(unit, "rows") || is_word(unit, "row") => {
+            at += 1;
+            "ROWS"
+        }
+        _ => "ROWS",
+    };
+    if in_brackets {
+        if !is(at, &Token::RParen) {
+            return None;
+        }
+        at += 1;
+    } else if is(at, &Token::LParen) && is(at + 2, &Token::RParen) {
+        at += 3; // the method, which changes nothing of what is promised
+    }
+    Some((format!("{number} {unit}"), at))
+}
+
+/// Where the FROM of the query that `before` ends in has its end; there must be one table in it.
+fn from_end(tokens: &[TokenWithSpan], before: &[usize]) -> Result<usize, &'static str> {
+    let mut depth = 0_i32;
+    let mut end = None;
+    for index in before.iter().rev() {
+        let token = &tokens[*index];
+        match &token.token {
+            Token::RParen => depth += 1,
+            Token::LParen if depth == 0 => break,
+            Token::LParen => depth -= 1,
+            _ => {}
+        }
+        if depth != 0 {
+            continue;
+        }
+        let ends = [
+            Keyword::WHERE,
+            Keyword::GROUP,
+            Keyword::HAVING,
+            Keyword::QUALIFY,
+            Keyword::ORDER,
+            Keyword::LIMIT,
+            Keyword::WINDOW,
+        ];
+        if ends.iter().any(|keyword| is_keyword(token, *keyword)) {
+            end = Some(*index);
+        }
+        if is_keyword(token, Keyword::JOIN) || token.token == Token::Comma && end.is_none() {
+            return Err("a sample of several tables is not supported");
+        }
+        if is_keyword(token, Keyword::FROM) {
+            return Ok(end.unwrap_or_else(|| before.last().map_or(0, |last| last + 1)));
+        }
+    }
+    Err("a sample needs a table")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+
+    #[test]
+    fn other_words_for_the_same() {
+        for (sql, means) in [
+            ("select * from {{ ref('orders') }} o", "SELECT * FROM ref('orders') o"),
+            (
+                "select a, b from t as x where a > 1 using sample 10%",
+                "SELECT a, b FROM t AS x TABLESAMPLE (10 PERCENT) WHERE a > 1",
+            ),
+            ("from t using sample reservoir(50 rows)", "SELECT * FROM t TABLESAMPLE (50 ROWS)"),
+            (
+                "select * from (from t using sample 5) as x",
+                "SELECT * FROM (SELECT * FROM t TABLESAMPLE (5 ROWS)) AS x",
+            ),
+            (
+                "select * from a asof left join b on a.t >= b.t",
+                "SELECT * FROM a GLOBAL LEFT JOIN b ON a.t >= b.t",
+            ),
+            (
+                "select * from a asof join b match_condition (a.t >= b.t) on a.k = b.k",
+                "SELECT * FROM a ASOF JOIN b MATCH_CONDITION (a.t >= b.t) ON a.k = b.k",
+            ),
+        ] {
+            assert_eq!(parse_query(sql).map(|query| query.to_string()), Ok(means.to_owned()), "{sql}");
+        }
+        for sql in [
+            "from a join b using (k) using sample 10%",
+            "from a global join b on true",
+            "from t using sample",
+        ] {
+            assert!(parse_query(sql).is_err(), "{sql}");
+        }
+    }
+}

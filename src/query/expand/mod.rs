@@ -1,0 +1,303 @@
+//! What do `* RENAME`, `COLUMNS(…)`, `PIVOT` and an alias in its own list mean?
+//!
+//! What they mean depends on the columns that a table has, which the parser does not know and the engine's
+//! planner does not ask. So the first of them that a statement holds becomes a question: which columns has
+//! `select * from …`? With the answer it is spelled out, and the next one is looked for.
+
+mod aliases;
+mod pivot;
+mod stars;
+
+use std::ops::ControlFlow;
+
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::collect;
+use datafusion::sql::parser::Statement as EngineStatement;
+use sqlparser::ast::{
+    CastKind, Expr, Ident, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut,
+    VisitorMut, With,
+};
+
+use super::dialect::{self, empty_query, select_all_from};
+use super::{QueryError, SqlMistake};
+use crate::base::{ReleaseNumber, sql_type_name};
+use aliases::{refers_to_itself, spell_aliases};
+use stars::{needs_columns, spell_stars};
+
+/// So many times a statement may ask.
+const QUESTIONS: usize = 200;
+
+/// A column as `select *` gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Column {
+    table: Option<String>,
+    name: String,
+}
+
+impl Column {
+    fn expr(&self) -> Expr {
+        let name = Ident::with_quote('"', &self.name);
+        match &self.table {
+            Some(table) => Expr::CompoundIdentifier(vec![Ident::with_quote('"', table), name]),
+            None => Expr::Identifier(name),
+        }
+    }
+
+    /// Without the table, as it is called in a subquery over one table.
+    fn bare(&self) -> Expr {
+        Expr::Identifier(Ident::with_quote('"', &self.name))
+    }
+}
+
+/// Spells out whatever needs to know which columns there are.
+///
+/// # Errors
+/// What is asked for makes no sense; the columns cannot be found.
+pub(super) async fn expand(
+    state: &SessionState,
+    statement: &mut Statement,
+    release: Option<ReleaseNumber>,
+) -> Result<(), QueryError> {
+    let mut settled = 0;
+    for _ in 0..QUESTIONS {
+        let mut walk = Walk::new(settled, None);
+        let question = match statement.visit(&mut walk) {
+            ControlFlow::Continue(()) => return Ok(()),
+            ControlFlow::Break(found) => found.map_err(|mistake| QueryError::Sql(*mistake))?,
+        };
+        let Found { probe, is_needed, wants_values } = question;
+        let answer = match wants_values {
+            true => Box::pin(values(state, *probe, release)).await.map(Answer::Values),
+            false => Box::pin(columns(state, *probe, release)).await.map(Answer::Columns),
+        };
+        let columns = match answer {
+            Ok(answer) => answer,
+            Err(_) if !is_needed => Answer::Unknown,
+            Err(error) => return Err(error),
+        };
+        let mut walk = Walk::new(settled, Some(columns));
+        if let ControlFlow::Break(Err(mistake)) = statement.visit(&mut walk) {
+            return Err(QueryError::Sql(*mistake));
+        }
+        settled = walk.selects;
+    }
+    Ok(())
+}
+
+async fn planned(
+    state: &SessionState,
+    probe: Query,
+    release: Option<ReleaseNumber>,
+) -> Result<LogicalPlan, QueryError> {
+    let mut statement = Statement::Query(Box::new(probe));
+    dialect::prepare(&mut statement, release)?;
+    Ok(Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await?)
+}
+
+/// The values of a query's only column, each as an expression and as a text.
+async fn values(
+    state: &SessionState,
+    probe: Query,
+    release: Option<ReleaseNumber>,
+) -> Result<Vec<(Expr, String)>, QueryError> {
+    let plan = planned(state, probe, release).await?;
+    let plan = Box::pin(state.create_physical_plan(&plan)).await?;
+    let batches = Box::pin(collect(plan, state.task_ctx())).await?;
+    let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+    if rows > pivot::MOST {
+        let what = format!("PIVOT would make {rows} columns, and {} is the most", pivot::MOST);
+        let help = "list the values that are wanted: `pivot t on c in ('a', 'b') using …`";
+        return Err(SqlMistake::new("elt::sql::pivot", what).help(help).into());
+    }
+    let mut found = Vec::with_capacity(rows);
+    for batch in &batches {
+        let column = batch.column(0);
+        let options = FormatOptions::default();
+        let texts =
+            ArrayFormatter::try_new(column, &options).map_err(datafusion::error::DataFusionError::from)?;
+        let data_type = sql_type_name(column.data_type());
+        for row in 0..batch.num_rows() {
+            let text = texts.value(row).to_string();
+            let literal = Expr::value(Value::SingleQuotedString(text.clone()));
+            let expr = match dialect::data_type(&data_type) {
+                Some(data_type) => Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(literal),
+                    data_type,
+                    array: false,
+                    format: None,
+                },
+                None => literal,
+            };
+            found.push((expr, text));
+        }
+    }
+    Ok(found)
+}
+
+async fn columns(
+    state: &SessionState,
+    probe: Query,
+    release: Option<ReleaseNumber>,
+) -> Result<Vec<Column>, QueryError> {
+    let plan = planned(state, probe, release).await?;
+    let columns = plan.schema().iter().map(|(table, field)| Column {
+        table: table.map(|table| table.table().to_owned()),
+        name: field.name().clone(),
+    });
+    Ok(columns.collect())
+}
+
+/// What is known of the columns that were asked for.
+enum Answer {
+    Columns(Vec<Column>),
+    Values(Vec<(Expr, String)>),
+    /// They cannot be found. The planner will say why.
+    Unknown,
+}
+
+/// A question, and whether the statement makes no sense without an answer.
+struct Found {
+    probe: Box<Query>,
+    is_needed: bool,
+    /// Whether the rows of the probe are asked for, and not its columns.
+    wants_values: bool,
+}
+
+impl Found {
+    fn columns(probe: Box<Query>, is_needed: bool) -> Self {
+        Self { probe, is_needed, wants_values: false }
+    }
+
+    /// Something was spelled out; there may be more.
+    fn more() -> Self {
+        Self::columns(Box::new(empty_query()), false)
+    }
+}
+
+type Flow = ControlFlow<Result<Found, Box<SqlMistake>>>;
+
+fn wrong<T>(what: impl Into<String>, help: &str) -> Result<T, Box<SqlMistake>> {
+    Err(Box::new(SqlMistake::new("elt::sql::not_supported", what).help(help)))
+}
+
+/// Looks for the first question, or gives it its answer.
+struct Walk {
+    /// Selects that were asked about already, in the order in which they are left.
+    settled: usize,
+    /// Selects that were left so far.
+    selects: usize,
+    answer: Option<Answer>,
+    /// The CTEs of the queries around, and how many of them come before.
+    withs: Vec<(Option<With>, usize)>,
+}
+
+impl Walk {
+    fn new(settled: usize, answer: Option<Answer>) -> Self {
+        Self { settled, selects: 0, answer, withs: Vec::new() }
+    }
+
+    /// `query`, with the CTEs that are known where it stands.
+    fn asked(&self, mut query: Query) -> Box<Query> {
+        let mut ctes = Vec::new();
+        let mut recursive = false;
+        for (with, before) in &self.withs {
+            let Some(with) = with else { continue };
+            recursive |= with.recursive;
+            ctes.extend(with.cte_tables.iter().take(*before).cloned());
+        }
+        let token = self.withs.iter().find_map(|(with, _)| with.as_ref()).map(|with| with.with_token.clone());
+        if let Some(with_token) = token.filter(|_| !ctes.is_empty()) {
+            query.with = Some(With { with_token, recursive, cte_tables: ctes });
+        }
+        Box::new(query)
+    }
+}
+
+impl VisitorMut for Walk {
+    type Break = Result<Found, Box<SqlMistake>>;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> Flow {
+        self.withs.push((query.with.clone(), 0));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> Flow {
+        self.withs.pop();
+        // CTEs are visited before the query that they belong to.
+        if let Some((_, before)) = self.withs.last_mut() {
+            *before += 1;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {
+        let (TableFactor::Pivot { table, .. } | TableFactor::Unpivot { table, .. }) = &*factor else {
+            return ControlFlow::Continue(());
+        };
+        let asked = pivot::values_asked(factor);
+        match (self.answer.take(), asked) {
+            (None, Some(query)) => {
+                let probe = self.asked(query);
+                return ControlFlow::Break(Ok(Found { probe, is_needed: true, wants_values: true }));
+            }
+            (None, None) => {
+                let probe = self.asked(select_all_from((**table).clone()));
+                return ControlFlow::Break(Ok(Found::columns(probe, true)));
+            }
+            (Some(Answer::Values(values)), _) => pivot::list_values(factor, values),
+            (Some(Answer::Columns(columns)), _) => {
+                let spelled = match &*factor {
+                    TableFactor::Pivot { .. } => pivot::pivot(factor, &columns),
+                    _ => pivot::unpivot(factor, &columns),
+                };
+                match spelled {
+                    Ok(spelled) => *factor = spelled,
+                    Err(mistake) => return ControlFlow::Break(Err(mistake)),
+                }
+            }
+            (Some(Answer::Unknown), _) => return ControlFlow::Continue(()),
+        }
+        ControlFlow::Break(Ok(Found::more()))
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> Flow {
+        self.selects += 1;
+        let is_needed = select.projection.iter().any(needs_columns);
+        let wanted = is_needed || refers_to_itself(select);
+        if self.selects <= self.settled || !wanted {
+            return ControlFlow::Continue(());
+        }
+        if select.from.is_empty() {
+            return match spell_aliases(select, &[]) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(mistake) => ControlFlow::Break(Err(mistake)),
+            };
+        }
+        let Some(answer) = self.answer.take() else {
+            let mut query = empty_query();
+            if let SetExpr::Select(all) = &mut *query.body {
+                all.from = select.from.clone();
+            }
+            return ControlFlow::Break(Ok(Found::columns(self.asked(query), is_needed)));
+        };
+        let spelled = match answer {
+            Answer::Columns(columns) => {
+                spell_stars(select, &columns).and_then(|()| spell_aliases(select, &columns))
+            }
+            Answer::Values(_) | Answer::Unknown => Ok(()),
+        };
+        ControlFlow::Break(spelled.map(|()| Found::more()))
+    }
+}
+
+fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
+
+fn folded_object(name: &ObjectName) -> String {
+    let last = name.0.last().and_then(|part| part.as_ident());
+    last.map(folded).unwrap_or_default()
+}

@@ -1,0 +1,178 @@
+//! What does a session keep for itself?
+//!
+//! Temporary views and tables, prepared statements and variables. They are shared by the sessions that go on from one
+//! another when a newer release is read, and are gone with the last of them. A temporary name hides a table of the lake
+//! from what is typed, and not from the lake's own views: it stands in a schema of its own ([`TEMPORARY`]), which
+//! [`Own::spell`] puts before the name.
+
+mod names;
+mod temporary;
+mod variable;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use datafusion::common::ScalarValue;
+use sqlparser::ast;
+
+use super::dialect::{OwnStatement, Statement};
+use super::parameters::{asked_for, filled, places};
+use super::{Outcome, QueryError, Session, SqlMistake};
+use crate::base::did_you_mean;
+
+pub(super) use names::TEMPORARY;
+pub(super) use temporary::Write;
+pub(super) use temporary::{Temporary, TemporarySchema};
+pub(super) use variable::GetVariable;
+
+/// What a session keeps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Own(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    temporary: BTreeMap<String, Temporary>,
+    prepared: BTreeMap<String, PreparedText>,
+    variables: BTreeMap<String, ScalarValue>,
+    has_news: bool,
+}
+
+/// A statement with places, by its text.
+#[derive(Clone, Debug)]
+struct PreparedText {
+    sql: String,
+    types: Vec<ast::DataType>,
+}
+
+impl Own {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().expect("no holder panics")
+    }
+
+    /// A temporary view or table.
+    pub(super) fn temporary(&self, name: &str) -> Option<Temporary> {
+        self.kept().temporary.get(name).cloned()
+    }
+
+    /// The names of all temporary views and tables.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.kept().temporary.keys().cloned().collect()
+    }
+
+    fn put(&self, name: &str, temporary: Temporary) {
+        let mut kept = self.kept();
+        kept.temporary.insert(name.to_owned(), temporary);
+        kept.has_news = true;
+    }
+
+    /// The value of a variable.
+    pub(super) fn variable(&self, name: &str) -> Option<ScalarValue> {
+        self.kept().variables.get(&name.to_lowercase()).cloned()
+    }
+
+    /// What `EXECUTE` stands for, with its values.
+    fn executed(&self, name: &str, values: &[ast::Expr]) -> Result<String, SqlMistake> {
+        let kept = self.kept();
+        let Some(PreparedText { sql, types }) = kept.prepared.get(name) else {
+            let mistake =
+                SqlMistake::new("elt::sql::not_prepared", format!("there is no prepared statement `{name}`"));
+            let help = did_you_mean(name, kept.prepared.keys().map(String::as_str));
+            return Err(
+                mistake.help(help.unwrap_or_else(|| format!("write `prepare {name} as select …` first")))
+            );
+        };
+        let places = places(sql)?;
+        let wanted = asked_for(&places);
+        if wanted != values.len() {
+            let what = format!("`{name}` needs {wanted} values, and {} are given", values.len());
+            let help = format!("it is: {sql}");
+            return Err(SqlMistake::new("elt::sql::parameters", what).help(help));
+        }
+        Ok(filled(sql, &places, |at| match types.get(at) {
+            Some(data_type) => format!("CAST({} AS {data_type})", values[at]),
+            None => format!("({})", values[at]),
+        }))
+    }
+}
+
+impl Session {
+    /// Whether names came or went since this was last asked.
+    pub fn has_news(&self) -> bool {
+        std::mem::take(&mut self.own.kept().has_news)
+    }
+
+    /// The temporary views and tables, in order.
+    pub fn temporary_names(&self) -> Vec<String> {
+        self.own.names()
+    }
+
+    /// What a statement is when the session's own things are known: `EXECUTE` is what it executes, and a write to
+    /// a temporary table is no write to the lake.
+    pub(super) fn with_own(&self, statement: Statement) -> Result<Statement, SqlMistake> {
+        match statement {
+            Statement::Own(OwnStatement::Execute { name, values }) => {
+                self.read(&self.own.executed(&name, &values)?)
+            }
+            Statement::Write(write) => Ok(match self.own.written(*write, self.default_schema())? {
+                Ok(temporary) => Statement::Temporary(Box::new(temporary)),
+                Err(write) => Statement::Write(Box::new(write)),
+            }),
+            other => Ok(other),
+        }
+    }
+
+    /// Carries out a statement about the session.
+    pub(super) async fn keep(&self, statement: OwnStatement) -> Result<Outcome, QueryError> {
+        match statement {
+            OwnStatement::CreateView { name, columns, query, if_there } => {
+                Box::pin(temporary::create_view(self, &name, &columns, *query, if_there)).await
+            }
+            OwnStatement::CreateTable { create, if_there } => {
+                Box::pin(temporary::create_table(self, *create, if_there)).await
+            }
+            OwnStatement::Prepare { name, types, sql } => {
+                places(&sql)?;
+                self.read(&filled(&sql, &places(&sql)?, |_| "NULL".to_owned()))?;
+                self.own.kept().prepared.insert(name, PreparedText { sql, types });
+                Ok(nothing())
+            }
+            OwnStatement::Execute { .. } => Err(SqlMistake::empty().into()), // `read` put its statement there
+            OwnStatement::Deallocate { name: None } => {
+                self.own.kept().prepared.clear();
+                Ok(nothing())
+            }
+            OwnStatement::Deallocate { name: Some(name) } => {
+                if self.own.kept().prepared.remove(&name).is_none() {
+                    let what = format!("there is no prepared statement `{name}`");
+                    return Err(SqlMistake::new("elt::sql::not_prepared", what).into());
+                }
+                Ok(nothing())
+            }
+            OwnStatement::SetVariable { name, value } => {
+                let value = Box::pin(variable::evaluated(self, *value)).await?;
+                self.own.kept().variables.insert(name.to_lowercase(), value);
+                Ok(nothing())
+            }
+            OwnStatement::ResetVariable { name } => {
+                self.own.kept().variables.remove(&name.to_lowercase());
+                Ok(nothing())
+            }
+        }
+    }
+}
+
+/// An answer without columns.
+fn nothing() -> Outcome {
+    Outcome::rows(RecordBatch::new_empty(Arc::new(Schema::empty())))
+}
+
+/// What was done, and with how many rows.
+fn done(statement: &str, rows: u64) -> Outcome {
+    Outcome::table(
+        ["statement", "rows"],
+        &["rows"],
+        vec![[Some(statement.to_owned()), Some(rows.to_string())]],
+    )
+}

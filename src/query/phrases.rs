@@ -1,0 +1,166 @@
+//! Which of the engine's sentences are said in other words?
+//!
+//! Those that people meet often. [`in_other_words`] knows a sentence by how it begins and takes out what it is about;
+//! any other is left, with SQL's names for the types in it ([`with_sql_types`]).
+
+use super::SqlMistake;
+use super::error::VALUE;
+use crate::base::sql_type_name;
+
+/// The mistake behind a sentence of the engine, if it is one of those that are known.
+pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
+    let between = |before: &str, after: &str| {
+        let rest = message.split_once(before)?.1;
+        Some(rest.split_once(after)?.0.to_owned())
+    };
+    let plan = |words: String| SqlMistake::new("elt::sql::plan", words);
+    if message.starts_with("Column in SELECT must be in GROUP BY")
+        || message.starts_with("Column in HAVING must be in GROUP BY")
+    {
+        let column = between("column \"", "\"")
+            .or_else(|| between("resolved to reference columns: Expression ", " could"))?;
+        let bare = column.rsplit('.').next().unwrap_or(&column).to_owned();
+        return Some(plan(format!("`{column}` is neither in GROUP BY nor in an aggregate")).help(format!(
+            "add it to GROUP BY, write `group by all`, or take one of its values: `first_value({bare})`"
+        )));
+    }
+    if let Some(text) = between("Cannot cast string '", "' to value of ") {
+        let wanted = message.rsplit_once("to value of ")?.1.trim_end_matches(" type");
+        let wanted = wanted.parse().map_or_else(|_| wanted.to_owned(), |data_type| sql_type_name(&data_type));
+        let words = format!("'{text}' cannot be read as {wanted}");
+        let help = format!("`try_cast(x as {wanted})` gives NULL where a text is none");
+        return Some(SqlMistake::new(VALUE, words).help(help));
+    }
+    if let Some(condition) = between("Cannot create filter with non-boolean predicate '", "' returning ") {
+        let given = type_word(message.rsplit_once("returning ")?.1);
+        return Some(
+            plan(format!("a condition is wanted here, and `{condition}` is a {given}"))
+                .help(format!("compare it with something: `{condition} > 0`, `{condition} is not null`")),
+        );
+    }
+    if let Some(places) = between("Order by column out of bounds, specified: ", ", max: ") {
+        let most = message.rsplit_once("max: ")?.1;
+        return Some(plan(format!("there is no column {places} to order by: the list has {most}")));
+    }
+    if message.starts_with("Expected LIMIT to be an integer")
+        || message.starts_with("Expected OFFSET to be an integer")
+    {
+        return Some(plan("LIMIT and OFFSET need a whole number".to_owned()).help("write `limit 10`"));
+    }
+    if message.starts_with("Dot access not supported") {
+        let help = "name the struct first, in a subquery, or write `get_field(x, 'name')`; of a list `x[1]`";
+        return Some(plan("a dot cannot follow this expression".to_owned()).help(help));
+    }
+    if let Some(name) = message.strip_prefix("Schema contains duplicate qualified field name ") {
+        let table = name.rsplit_once('.').map_or(name, |(table, _)| table);
+        return Some(
+            plan(format!("two tables are known as `{table}`"))
+                .help("give one of them another name: `from orders a join orders b on …`"),
+        );
+    }
+    if let Some(left) = between("There isn't a common type to coerce ", " and ") {
+        let right = between(" and ", " in ")?;
+        let place = message.rsplit_once(" in ")?.1.trim_end_matches(" expression");
+        let (left, right) = (type_word(&left), type_word(&right));
+        return Some(
+            plan(format!("{place} does not go with {left} and {right}"))
+                .help("cast one of them: `x::varchar`"),
+        );
+    }
+    if message.starts_with("Too many columns! The subquery should only return one column") {
+        return Some(
+            plan("this subquery gives several columns, and one is wanted".to_owned())
+                .help("select only one column in it"),
+        );
+    }
+    if message.contains("regex parse error") {
+        let why = message.rsplit("error: ").next().unwrap_or_default().trim();
+        return Some(
+            SqlMistake::new(VALUE, format!("the regular expression is wrong: {why}"))
+                .help("a character that means itself has a backslash before it: `'\\('`"),
+        );
+    }
+    None
+}
+
+/// SQL's name for one of the engine's types.
+fn type_word(written: &str) -> String {
+    written.trim().parse().map_or_else(|_| written.to_owned(), |data_type| sql_type_name(&data_type))
+}
+
+/// The names of the engine's types that may stand in a sentence.
+const TYPES: [&str; 18] = [
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Float32",
+    "Float64",
+    "Utf8",
+    "LargeUtf8",
+    "Utf8View",
+    "Boolean",
+    "Date32",
+    "Date64",
+    "Binary",
+    "BinaryView",
+];
+
+/// A sentence with SQL's names for the types in it.
+pub(super) fn with_sql_types(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut word = String::new();
+    for c in message.chars().chain(['\0']) {
+        if c.is_alphanumeric() {
+            word.push(c);
+            continue;
+        }
+        match TYPES.contains(&word.as_str()) {
+            true => out.push_str(&type_word(&word)),
+            false => out.push_str(&word),
+        }
+        word.clear();
+        if c != '\0' {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_that_people_meet_are_said_plainly() {
+        let said = |message: &str| in_other_words(message).map(|mistake| mistake.message().to_owned());
+        for (message, words) in [
+            (
+                "Column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column \"t.a\" must appear in the GROUP BY clause",
+                "`t.a` is neither in GROUP BY nor in an aggregate",
+            ),
+            ("Cannot cast string 'x' to value of Int64 type", "'x' cannot be read as bigint"),
+            (
+                "Cannot cast string 'x' to value of Decimal128(38, 10) type",
+                "'x' cannot be read as decimal(38,10)",
+            ),
+            (
+                "Cannot create filter with non-boolean predicate 't.n' returning Int64",
+                "a condition is wanted here, and `t.n` is a bigint",
+            ),
+            ("Schema contains duplicate qualified field name d.day", "two tables are known as `d`"),
+            (
+                "There isn't a common type to coerce Date32 and Utf8 in LIKE expression",
+                "LIKE does not go with date and varchar",
+            ),
+        ] {
+            assert_eq!(said(message).as_deref(), Some(words));
+        }
+        assert_eq!(said("something new"), None);
+        assert_eq!(with_sql_types("got Utf8, not Int64 (Int64x)"), "got varchar, not bigint (Int64x)");
+    }
+}

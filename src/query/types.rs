@@ -1,0 +1,143 @@
+//! Which types do the names of types mean?
+//!
+//! A lake's timestamps have microseconds, as in Delta, and whole numbers have a sign. Names that people bring from DuckDB,
+//! BigQuery, Snowflake, Redshift and Spark mean the type that a lake has for them: `int64` is a bigint, `number` a decimal
+//! without a fraction, `json` a text. A length is read and not enforced, as in DuckDB.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::error::Result as EngineResult;
+use datafusion::logical_expr::planner::TypePlanner;
+use sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
+
+/// The digits of a number that says nothing of them.
+const DIGITS: u8 = 38;
+
+/// SQL's type names, where a lake differs from DataFusion.
+#[derive(Debug)]
+pub(super) struct LakeTypes;
+
+impl TypePlanner for LakeTypes {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> EngineResult<Option<FieldRef>> {
+        Ok(meant(sql_type).map(|data_type| Arc::new(Field::new("", data_type, true))))
+    }
+}
+
+/// The type that a name means; nothing where the engine knows.
+fn meant(sql_type: &ast::DataType) -> Option<DataType> {
+    use ast::DataType as Named;
+    Some(match sql_type {
+        // Nine digits are more than a lake keeps.
+        Named::Timestamp(None | Some(4..=9), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone)
+        | Named::Datetime(_)
+        | Named::TimestampNtz(_) => moment(None),
+        Named::Timestamp(None | Some(4..=9), TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+            moment(Some("UTC"))
+        }
+        Named::String(_)
+        | Named::CharacterVarying(_)
+        | Named::CharVarying(_)
+        | Named::Nvarchar(_)
+        | Named::Character(_)
+        | Named::CharacterLargeObject(_)
+        | Named::CharLargeObject(_)
+        | Named::Clob(_)
+        | Named::TinyText
+        | Named::MediumText
+        | Named::LongText
+        | Named::FixedString(_)
+        | Named::Uuid
+        | Named::JSON
+        | Named::JSONB => DataType::Utf8,
+        Named::Bytes(_)
+        | Named::Blob(_)
+        | Named::TinyBlob
+        | Named::MediumBlob
+        | Named::LongBlob
+        | Named::Binary(_)
+        | Named::Varbinary(_) => DataType::Binary,
+        Named::Int64 => DataType::Int64,
+        Named::Int32 | Named::MediumInt(_) => DataType::Int32,
+        Named::Int16 => DataType::Int16,
+        Named::Float64 => DataType::Float64,
+        Named::Float32 => DataType::Float32,
+        Named::UTinyInt | Named::UInt8 => DataType::Int16,
+        Named::USmallInt | Named::UInt16 => DataType::Int32,
+        Named::UInt32 => DataType::Int64,
+        Named::UBigInt | Named::UInt64 => DataType::Decimal128(20, 0),
+        Named::HugeInt | Named::UHugeInt | Named::Int128 | Named::UInt128 => DataType::Decimal128(DIGITS, 0),
+        Named::BigNumeric(info) | Named::BigDecimal(info) => decimal(info, 9)?,
+        Named::Datetime64(_, None) => moment(None),
+        Named::Custom(name, modifiers) => custom(&name.to_string().to_lowercase(), modifiers)?,
+        _ => return None,
+    })
+}
+
+fn custom(name: &str, modifiers: &[String]) -> Option<DataType> {
+    Some(match name {
+        "number" => match modifiers {
+            [] => DataType::Decimal128(DIGITS, 0),
+            [digits] => DataType::Decimal128(digits.parse().ok()?, 0),
+            [digits, scale] => DataType::Decimal128(digits.parse().ok()?, scale.trim().parse().ok()?),
+            _ => return None,
+        },
+        "byteint" => DataType::Int8,
+        "short" => DataType::Int16,
+        "long" => DataType::Int64,
+        "uinteger" => DataType::Int64,
+        "timestamp_ltz" | "timestamp_tz" | "timestampltz" => moment(Some("UTC")),
+        "timestamp_ntz" | "timestampntz" | "smalldatetime" | "datetime2" | "timestamp_us"
+        | "timestamp_ms" | "timestamp_s" => moment(None),
+        "bpchar" | "nchar" | "ntext" | "citext" | "super" => DataType::Utf8,
+        _ => return None,
+    })
+}
+
+fn moment(zone: Option<&str>) -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into))
+}
+
+fn decimal(info: &ExactNumberInfo, scale: i8) -> Option<DataType> {
+    Some(match info {
+        ExactNumberInfo::None => DataType::Decimal128(DIGITS, scale),
+        ExactNumberInfo::Precision(digits) => DataType::Decimal128(u8::try_from(*digits).ok()?, 0),
+        ExactNumberInfo::PrecisionAndScale(digits, scale) => {
+            DataType::Decimal128(u8::try_from(*digits).ok()?, i8::try_from(*scale).ok()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::views::tests::session;
+
+    #[tokio::test]
+    async fn names_of_other_engines_mean_types_of_a_lake() {
+        let session = session(&[]);
+        let said = async |name: &str| {
+            let columns = session.check(&format!("select cast(null as {name}) as x")).await.unwrap();
+            crate::base::sql_type_name(columns.field(0).data_type())
+        };
+        for (name, means) in [
+            ("int64", "bigint"),
+            ("float64", "double"),
+            ("number", "decimal(38,0)"),
+            ("number(10, 2)", "decimal(10,2)"),
+            ("hugeint", "decimal(38,0)"),
+            ("character varying(20)", "varchar"),
+            ("string", "varchar"),
+            ("json", "varchar"),
+            ("uuid", "varchar"),
+            ("datetime", "timestamp"),
+            ("timestamp_ntz", "timestamp"),
+            ("timestamp_ltz", "timestamptz"),
+            ("timestamp(9)", "timestamp"),
+            ("byteint", "tinyint"),
+            ("ubigint", "decimal(20,0)"),
+            ("bytes", "binary"),
+        ] {
+            assert_eq!(said(name).await, means, "{name}");
+        }
+    }
+}
