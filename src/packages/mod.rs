@@ -142,7 +142,7 @@ async fn carry_out(order: &Order<'_>, watch: &dyn Watch) -> Result<InstallReport
             report.notes = std::mem::take(&mut resolver.notes);
             let locked: Vec<Pin> =
                 pins.iter().filter(|pin| !matches!(pin, Pin::Vendored { .. })).cloned().collect();
-            if !order.dependencies.is_empty() && !(locked.is_empty() && known.is_none()) {
+            if !(order.dependencies.is_empty() || locked.is_empty() && known.is_none()) {
                 let text = masks(&lock::write(&locked, &hash), &order.secrets);
                 report.wrote_lock = known.as_ref().is_none_or(|known| *known.text != *text);
                 install::write(&lock_path, text.as_bytes())?;
@@ -197,7 +197,7 @@ async fn one(
             let works =
                 |one: &&hub::Edition| order.dbt_version.as_ref().is_none_or(|dbt| one.works_with(dbt));
             let releases = offer.versions.iter().filter(|(version, _)| version.pre.is_empty());
-            let newest = releases.map(|(_, edition)| edition).filter(works).next_back()?;
+            let newest = releases.map(|(_, edition)| edition).rfind(works)?;
             let is_newer = version::read(&newest.written) > version::read(version);
             is_newer.then(|| newest.written.clone())
         }),
