@@ -153,7 +153,7 @@ pub(super) fn node(node: &Node, parents: Value, manifest: &Manifest, stamp: &Sta
     let written = &manifest.written;
     let schema = match (&node.relation, &node.kind) {
         (Some(name), _) => name.schema().to_owned(),
-        (None, NodeKind::Test(_)) => format!("{}_dbt_test__audit", written.schema),
+        (None, NodeKind::Test(_)) => written.test_schema.clone(),
         (None, _) => written.schema.clone(),
     };
     let relation = node.relation.as_ref();
@@ -288,6 +288,24 @@ fn primary_key(node: &Node, manifest: &Manifest) -> Vec<String> {
     together.unwrap_or_else(|| unique.iter().take(1).map(|column| (*column).to_owned()).collect())
 }
 
+/// The settings of a test that dbt writes into its template, in dbt's order.
+const TEST_SETTINGS: [&str; 14] = [
+    "severity",
+    "tags",
+    "enabled",
+    "where",
+    "limit",
+    "warn_if",
+    "error_if",
+    "fail_calc",
+    "store_failures",
+    "store_failures_as",
+    "meta",
+    "database",
+    "schema",
+    "alias",
+];
+
 fn add_test(entry: &mut Value, node: &Node, test: &TestNode) {
     entry["columns"] = json!({});
     entry["relation_name"] = match test.stored {
@@ -305,8 +323,22 @@ fn add_test(entry: &mut Value, node: &Node, test: &TestNode) {
     let prefix = package.as_ref().map(|package| format!("{package}.")).unwrap_or_default();
     let mut raw = format!("{{{{ {prefix}test_{test_name}(**_dbt_generic_test_kwargs) }}}}");
     let short = test.short_name(&node.name);
-    if short != node.name {
-        raw.push_str(&format!("{{{{ config(alias=\"{short}\") }}}}"));
+    let mut set: Vec<String> = TEST_SETTINGS
+        .iter()
+        .filter_map(|key| Some((key, node.config.get(*key)?)))
+        .filter(|(_, value)| !value.is_null() && !value.as_array().is_some_and(Vec::is_empty))
+        .map(|(key, value)| match value {
+            Value::String(text) => format!("{key}=\"{}\"", text.replace('"', "\\\"")),
+            value => format!("{key}={}", crate::compile::python_value(value)),
+        })
+        .collect();
+    if short != node.name && !node.config.contains_key("alias") {
+        set.push(format!("alias=\"{short}\""));
+    }
+    if !set.is_empty() {
+        raw.push_str(&format!("{{{{ config({}) }}}}", set.join(",")));
+    }
+    if short != node.name && !node.config.contains_key("alias") {
         entry["alias"] = short.as_str().into();
         entry["config"]["alias"] = short.as_str().into();
         entry["unrendered_config"]["alias"] = short.as_str().into();

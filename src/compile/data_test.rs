@@ -301,7 +301,7 @@ fn python_str(value: &Value) -> String {
 }
 
 /// A value as Python shows it.
-fn python_value(value: &Value) -> String {
+pub fn python_value(value: &Value) -> String {
     match value {
         Value::Object(entries) => {
             let entries =

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, SourceText};
 use crate::project::{Document, Project, plain};
 
 use super::hook::{self, Permitted};
-use super::jinja::{Jinja, NEEDS_LAKE, RefCall, SourceCall};
+use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, SourceCall, Subject};
 use super::manifest::{DocText, DocumentNode, MacroText, Written};
 use super::node::{NodeId, NodeKind};
 use super::parse::Parsed;
@@ -293,5 +293,23 @@ pub(super) fn written(project: &Project, jinja: &Jinja) -> Written {
         roots: project.roots.clone(),
         engine: project.target.engine.clone(),
         schema: project.target.schema.clone(),
+        test_schema: test_schema(project, jinja),
     }
+}
+
+/// The schema of tests, as the project's `generate_schema_name` has it of one that says nothing itself.
+fn test_schema(project: &Project, jinja: &Jinja) -> String {
+    const OF_TESTS: &str = "dbt_test__audit";
+    let node = json!({
+        "resource_type": "test", "name": "", "package_name": project.name, "fqn": [project.name], "config": {},
+        "tags": [], "meta": {}, "path": "", "original_file_path": "", "unique_id": "", "version": null,
+    });
+    // By position, as dbt does: a project may name the parameters as it likes.
+    let arguments = [OF_TESTS.into(), node].map(|value| (String::new(), Argument::Json(value)));
+    let subject = Subject { package: project.name.clone(), ..Subject::default() };
+    let (scope, generator) = (jinja.scope(subject, Phase::Parse), "generate_schema_name");
+    let at = SourceText::new("dbt_project.yml", "").span(0..0);
+    let package = jinja.naming_macro(generator);
+    let named = jinja.call(package.as_deref(), generator, &arguments, &scope, &at);
+    named.map_or_else(|_| format!("{}_{OF_TESTS}", project.target.schema), |name| name.trim().to_owned())
 }

@@ -165,6 +165,8 @@ pub struct Written {
     pub engine: String,
     /// The schema of the profile's target.
     pub schema: String,
+    /// The schema that tests would keep their failing rows in.
+    pub test_schema: String,
 }
 
 /// A macro, as it is written.

@@ -52,6 +52,7 @@ use crate::project::Project;
 
 pub use batch::{BatchSize, Stretch, Window};
 pub use constraint::{Constraint, ConstraintKind};
+pub use data_test::python_value;
 pub use document::RunHook;
 pub use expectation::{Expectation, OnViolation};
 pub use fingerprint::Fingerprint;
