@@ -88,7 +88,7 @@ pub async fn check(ground: Ground<'_>) -> Checked {
                     scope = scope.with_columns(name, Arc::clone(&columns.schema));
                 }
                 if node.is_late {
-                    checked.late.insert(id.clone(), node);
+                    checked.late.insert(id.clone(), *node);
                 }
                 checked.nodes.insert(id, columns);
                 checked.well += 1;
@@ -108,7 +108,7 @@ pub async fn check(ground: Ground<'_>) -> Checked {
 /// What planning a node has come to.
 enum Found {
     /// It would be made, and have these columns.
-    Made(Node, Columns),
+    Made(Box<Node>, Columns),
     /// It makes nothing, and is right.
     Well,
     /// There is nothing to plan.
@@ -233,7 +233,7 @@ async fn look_at(
 /// A source is as it is in the lake, or as its files or its properties say.
 fn source(ground: &Ground<'_>, session: &Session, node: &Node) -> Found {
     let Some(name) = &node.relation else { return Found::Nothing };
-    let made = |schema: SchemaRef| Found::Made(node.clone(), Columns { schema, lineage: Lineage::default() });
+    let made = |schema: SchemaRef| Found::Made(Box::new(node.clone()), Columns { schema, lineage: Lineage::default() });
     if session.scope().has(name) {
         return Found::Nothing;
     }
@@ -256,7 +256,7 @@ async fn seed_columns(node: &Node, seed: &SeedNode) -> Result<Found, BuildError>
     let read = seed.clone();
     let read = tokio::task::spawn_blocking(move || seed::read(&read)).await;
     let rows = read.expect("reading a seed does not panic").map_err(|why| BuildError::wrong(node, why))?;
-    Ok(Found::Made(node.clone(), Columns { schema: rows.schema(), lineage: Lineage::default() }))
+    Ok(Found::Made(Box::new(node.clone()), Columns { schema: rows.schema(), lineage: Lineage::default() }))
 }
 
 /// One node that is looked at, with its SQL known.
@@ -330,7 +330,7 @@ impl Looking<'_> {
                 Arc::new(plan.after().map_err(|why| self.wrong(why))?)
             };
         }
-        Ok(Found::Made(node.clone(), columns))
+        Ok(Found::Made(Box::new(node.clone()), columns))
     }
 
     /// Refuses settings that name columns which the query does not give.
@@ -406,7 +406,7 @@ impl Looking<'_> {
         let from = |name: &String| (name.clone(), by_name.get(name).cloned().unwrap_or_default());
         columns.lineage.columns = fields.iter().map(|field| from(field.name())).collect();
         columns.schema = Arc::new(Schema::new(fields));
-        Ok(Found::Made(node.clone(), columns))
+        Ok(Found::Made(Box::new(node.clone()), columns))
     }
 }
 

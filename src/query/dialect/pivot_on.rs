@@ -169,7 +169,7 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
         true => {
             out.extend(words("(SELECT ", near));
             out.extend_from_slice(group);
-            let kept: Vec<String> = items(group).into_iter().filter_map(|item| only_name(item)).collect();
+            let kept: Vec<String> = items(group).into_iter().filter_map(only_name).collect();
             let mut used: Vec<String> = Vec::new();
             for part in by.iter().copied().chain(items(using)) {
                 names_of(part, &mut used);

@@ -146,7 +146,7 @@ fn similar(negated: bool, value: &Expr, pattern: &Expr) -> Option<Expr> {
     let mut in_class = false;
     while let Some(c) = chars.next() {
         match c {
-            '\\' => regex.extend(chars.next().map(|c| regex_escaped(c))),
+            '\\' => regex.extend(chars.next().map(regex_escaped)),
             '[' => {
                 in_class = true;
                 regex.push(c);

@@ -75,7 +75,7 @@ impl Own {
         };
         let Some(target) = target else { return Ok(Err(statement)) };
         match statement {
-            Statement::Insert(insert) => Ok(Ok(Write::Insert(target, insert))),
+            Statement::Insert(insert) => Ok(Ok(Write::Insert(target, Box::new(insert)))),
             _ => {
                 let mistake = SqlMistake::new(
                     "elt::sql::not_supported",

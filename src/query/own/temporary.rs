@@ -48,7 +48,7 @@ pub(in crate::query) struct Rows {
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Rows are added to a table.
-    Insert(String, ast::Insert),
+    Insert(String, Box<ast::Insert>),
     /// These go away.
     Drop(Vec<String>),
 }

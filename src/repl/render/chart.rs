@@ -167,7 +167,7 @@ fn short(value: f64) -> String {
         let sign = if value < 0.0 { "-" } else { "" };
         return format!("{sign}{}", grouped(size as u64));
     }
-    if size >= 1e15 || size < 1e-4 {
+    if !(1e-4..1e15).contains(&size) {
         return format!("{value:.3e}");
     }
     let places = if size >= 1000.0 {

@@ -78,7 +78,7 @@ async fn copies_go_to_a_bucket_whole_and_give_way_as_on_a_disk() {
     for copy in [
         format!("copy ({rows}) to '@/o.csv'"),
         format!("copy ({rows}) to '@/o.csv' (overwrite false)"),
-        format!("copy (select 7 as id) to '@/o.csv'"),
+        "copy (select 7 as id) to '@/o.csv'".into(),
         format!("copy ({rows}) to '@/by' (format csv, partition_by (half))"),
         format!("copy ({rows}) to '@/by' (format csv, partition_by (half))"),
         "copy (select 9 as id, 1 as half) to '@/by' (format csv, partition_by (half), overwrite true)".into(),
