@@ -233,7 +233,9 @@ async fn look_at(
 /// A source is as it is in the lake, or as its files or its properties say.
 fn source(ground: &Ground<'_>, session: &Session, node: &Node) -> Found {
     let Some(name) = &node.relation else { return Found::Nothing };
-    let made = |schema: SchemaRef| Found::Made(Box::new(node.clone()), Columns { schema, lineage: Lineage::default() });
+    let made = |schema: SchemaRef| {
+        Found::Made(Box::new(node.clone()), Columns { schema, lineage: Lineage::default() })
+    };
     if session.scope().has(name) {
         return Found::Nothing;
     }
