@@ -232,7 +232,7 @@ impl Run<'_> {
                 }
                 let differs = |name: &&str| {
                     let name = quoted(&name.to_lowercase());
-                    format!("o.{name} is distinct from n.{name}")
+                    format!("(o.{name} is distinct from n.{name})")
                 };
                 format!("({back}{})", all.iter().map(differs).collect::<Vec<_>>().join(" or "))
             }

@@ -14,6 +14,7 @@ mod laterals;
 mod literals;
 mod own;
 mod pivot_on;
+mod precedence;
 mod references;
 mod spelling;
 mod split;
@@ -50,6 +51,7 @@ use crate::base::ReleaseNumber;
 /// # Errors
 /// A clause that elt does not honour.
 pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
+    precedence::regroup(statement);
     laterals::respell(statement);
     clauses::honour(statement)
 }

@@ -137,7 +137,7 @@ async fn rules_hold_whichever_way_a_row_comes() {
     sql: 2 values for 3 columns of `main.orders`: id, city, n
     sql: `main.orders` has no column `town`
     sql: a value of column `n` does not fit: it is double in the rows and int in the table; round or cast it in the query, or run with --full-refresh
-    sql: a value does not fit column `n`: Cannot cast string 'many' to value of Int32 type
+    sql: 'many' cannot be read as int
     sql: `main.orders` has no column `nn`
     sql: rows of `main.orders` break it already: CHECK (n < 6)
     sql: ALTER TABLE 0 0 0 3

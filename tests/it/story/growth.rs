@@ -105,7 +105,7 @@ async fn a_merge_lets_in_fields_and_wider_types() {
     sql: 1 {city: Oslo!, zip: N-150} [{n: 1}] | 2 - - | 3 {city: Rome, zip: I-118} -
     sql: `place` has no field `land` in the table; leave it out, or let the table take new columns
     sql: INSERT 1 0 0 4
-    sql: a value does not fit column `id`: Can't cast value 5000000000 to type Int32
+    sql: a value does not fit column `id`: Can't cast value 5000000000 to type int
     sql: `seen` of `main.t` is struct(n int)[] and cannot take struct(n double)[]
     sql: ALTER TABLE 0 0 0 5
     sql: MERGE 1 0 0 6

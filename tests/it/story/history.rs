@@ -74,11 +74,11 @@ async fn a_snapshot_remembers_what_changed_and_what_is_gone() {
     build: people_then taken (2 added)
     build: release 1
     build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation Utf8View OR Boolean  NOT PUBLISHED: it could not be built
+    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
     build: no release
     sql: 1 Oslo true | 2 Rome true
     build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation Utf8View OR Boolean  NOT PUBLISHED: it could not be built
+    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
     build: no release
     sql: 1 Oslo true | 2 Rome true
     strategy='check', check_cols='all', hard_deletes='new_record'
@@ -86,11 +86,11 @@ async fn a_snapshot_remembers_what_changed_and_what_is_gone() {
     build: people_then taken (2 added)
     build: release 1
     build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation Utf8View OR Boolean  NOT PUBLISHED: it could not be built
+    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
     build: no release
     sql: 1 Oslo true | 2 Rome true
     build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation Utf8View OR Boolean  NOT PUBLISHED: it could not be built
+    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
     build: no release
     sql: 1 Oslo true | 2 Rome true
     ");
