@@ -293,16 +293,14 @@ mod tests {
             let metas =
                 store.list_with_offset(Some(&Path::from("log")), &Path::from(format!("log/{offset}")));
             let metas: Vec<ObjectMeta> = metas.try_collect().await.unwrap();
-            metas
-                .iter()
-                .map(|meta| (meta.location.filename().unwrap()[17..20].to_owned(), meta.size))
-                .collect::<Vec<_>>()
+            let number = |meta: &ObjectMeta| meta.location.filename().unwrap().get(17..20).map(str::to_owned);
+            metas.iter().filter_map(|meta| Some((number(meta)?, meta.size))).collect::<Vec<_>>()
         };
         let late = [("025".to_owned(), 1), ("030".to_owned(), 1)];
         assert_eq!(after(&format!("{:020}", 25)).await, late);
         assert_eq!(after(&format!("{:020}.json", 18)).await, late);
         store.put(&Path::from("log/_sidecars/x"), "x".into()).await.unwrap();
-        assert_eq!(after(&format!("{:020}", 25)).await[..2], late);
+        assert_eq!(after(&format!("{:020}", 25)).await, late);
         let names: Vec<_> =
             fs::read_dir(folder.path().join("a/b")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["c.json"]);

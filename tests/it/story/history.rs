@@ -73,26 +73,26 @@ async fn a_snapshot_remembers_what_changed_and_what_is_gone() {
     build: people loaded (2 added)
     build: people_then taken (2 added)
     build: release 1
-    build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
-    build: no release
-    sql: 1 Oslo true | 2 Rome true
-    build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
-    build: no release
-    sql: 1 Oslo true | 2 Rome true
+    build: people loaded (2 added)
+    build: people_then taken (2 added, 2 updated)
+    build: release 2
+    sql: 1 Oslo false | 1 Bergen true | 2 Rome false | 3 Lima true
+    build: people loaded (2 added)
+    build: people_then taken (no rows)
+    build: release 3
+    sql: 1 Oslo false | 1 Bergen true | 2 Rome false | 3 Lima true
     strategy='check', check_cols='all', hard_deletes='new_record'
     build: people loaded (2 added)
     build: people_then taken (2 added)
     build: release 1
-    build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
-    build: no release
-    sql: 1 Oslo true | 2 Rome true
-    build: people loaded (2 added)  NOT PUBLISHED: `people_then` failed
-    build: people_then ERROR snapshot `people_then`: Cannot infer common argument type for logical boolean operation varchar OR boolean  NOT PUBLISHED: it could not be built
-    build: no release
-    sql: 1 Oslo true | 2 Rome true
+    build: people loaded (2 added)
+    build: people_then taken (3 added, 2 updated)
+    build: release 2
+    sql: 1 Oslo false | 1 Bergen true | 2 Rome false | 2 Rome true | 3 Lima true
+    build: people loaded (2 added)
+    build: people_then taken (no rows)
+    build: release 3
+    sql: 1 Oslo false | 1 Bergen true | 2 Rome false | 2 Rome true | 3 Lima true
     ");
 }
 
