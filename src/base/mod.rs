@@ -27,4 +27,4 @@ pub use strictness::{Strictness, event_name};
 pub use suggest::{did_you_mean, nearest};
 pub use version::{AsOf, ReleaseNumber, TableVersion};
 pub use watch::{Ending, Event, NodeFacts, RunFacts, Step, Told, Unwatched, Watch, grouped};
-pub use world::{Clock, Ids, World, parse_instant};
+pub use world::{Clock, Ids, World, parse_instant, state_folder};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
@@ -53,6 +54,14 @@ impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").field("user", &self.user).field("host", &self.host).finish_non_exhaustive()
     }
+}
+
+/// Where the environment says that elt keeps what a user did: `elt` in `$XDG_STATE_HOME`, else in `~/.local/state`.
+/// Nothing if nobody says where home is.
+pub fn state_folder(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let folder = |name: &str| env.get(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+    Some(state.join("elt"))
 }
 
 /// Reads an instant as SQL users write one: a date, a date and time, or RFC 3339 with a zone.

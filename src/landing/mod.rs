@@ -11,8 +11,8 @@
 //! that a load and the memory of it become visible together, or not at all.
 
 pub mod account;
-#[cfg(test)]
-mod any_bytes;
+#[cfg(any(test, fuzzing))]
+pub mod any_bytes;
 mod attempt;
 mod dialect;
 pub mod discover;

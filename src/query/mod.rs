@@ -13,6 +13,7 @@
 //!
 //! Not here: making anything visible (`release`).
 
+mod asked;
 mod asof;
 mod cases;
 mod convert;
@@ -48,6 +49,7 @@ pub fn places_of(table: &crate::base::TableName) -> String {
     format!("\"{}\".\"{}{}\"", table.schema(), table.table(), dialect::PLACES)
 }
 
+pub use asked::Asked;
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use lineage::{ColumnOf, Influence, Lineage, Way};
 pub use outcome::Outcome;

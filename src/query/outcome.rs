@@ -29,6 +29,15 @@ impl Outcome {
         self
     }
 
+    /// The same columns, their rows by way of another stream.
+    pub(super) fn through(
+        mut self,
+        way: impl FnOnce(SendableRecordBatchStream) -> SendableRecordBatchStream,
+    ) -> Self {
+        self.rows = way(self.rows);
+        self
+    }
+
     /// How far the query is; nothing if its rows were there at once.
     pub fn progress(&self) -> Option<&Progress> {
         self.progress.as_ref()

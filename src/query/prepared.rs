@@ -10,6 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
+use super::asked::Asked;
 use super::dialect::{self, Statement};
 use super::parameters::{asked_for, filled, places};
 use super::{Outcome, QueryError, Session, SqlMistake};
@@ -47,6 +48,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Notes that a user asks it, by a program of the name `application`.
+    pub fn asked(&self, user: &str, application: &str) -> Asked {
+        self.session.asked(&self.sql, user, application)
+    }
+
     /// Runs a query as it was planned, or tells what was asked. Each time anew.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use super::known::Shared;
 use super::render::Format;
 use super::shell::{Entered, entered};
 
-use crate::base::{Diagnostic, Error, ErrorKind, Result};
+use crate::base::{Diagnostic, Error, ErrorKind, Result, state_folder};
 
 /// For so long Tab waits for columns that are being learned: nobody notices.
 const MOMENT: Duration = Duration::from_millis(80);
@@ -200,14 +200,10 @@ fn no_terminal(error: ReadlineError) -> Error {
 ///
 /// Nothing if `$ELT_HISTORY` is empty, or nobody says where home is.
 pub(super) fn history_path(env: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let folder = |name: &str| env.get(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
     match env.get("ELT_HISTORY") {
         Some(path) if path.is_empty() => None,
         Some(path) => Some(PathBuf::from(path)),
-        None => {
-            let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
-            Some(state.join("elt/history"))
-        }
+        None => Some(state_folder(env)?.join("history")),
     }
 }
 

@@ -208,7 +208,15 @@ impl<'a> Sitting<'a, '_> {
 
     async fn answered(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
         let begun = Instant::now();
-        let outcome = self.outcome(&piece.sql).await.map_err(|error| placed(error, source, piece))?;
+        let application = if self.height.is_some() { "shell" } else { "sql" };
+        let asked = self.session.asked(&piece.sql, &self.lakehouse.world().user, application);
+        let outcome = match self.outcome(&piece.sql).await {
+            Ok(outcome) => asked.answered(outcome),
+            Err(error) => {
+                asked.failed(&error);
+                return Err(placed(error, source, piece));
+            }
+        };
         let shown = self.show(outcome).await.map_err(|error| match error {
             NotShown::Show(ShowError::Query(error)) => placed(error, source, piece),
             NotShown::Show(other) => other.into(),

@@ -144,10 +144,18 @@ impl Endpoint {
         let agreed = client.agreed();
         let session = self.session(&agreed).await?;
         let turn = self.workers.turn().await?;
-        let (lakehouse, sql) = (self.lakehouse.used_by(&client.user), sql.to_owned());
+        let (lakehouse, sql, user) =
+            (self.lakehouse.used_by(&client.user), sql.to_owned(), client.user.clone());
         let work = async move {
             let _turn = turn;
-            let (outcome, _) = Box::pin(lakehouse.execute(&session, &sql)).await.map_err(query_status)?;
+            let asked = session.asked(&sql, &user, "flight");
+            let outcome = match Box::pin(lakehouse.execute(&session, &sql)).await {
+                Ok((outcome, _)) => asked.answered(outcome),
+                Err(error) => {
+                    asked.failed(&error);
+                    return Err(query_status(error));
+                }
+            };
             let told_schema = Arc::clone(outcome.schema());
             let told = outcome.collect().await.map_err(query_status)?;
             Ok(Done { rows: rows_changed(&told), told, told_schema })

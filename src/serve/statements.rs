@@ -34,6 +34,13 @@ pub(super) struct Promised {
     pub(super) cancelled: watch::Sender<bool>,
 }
 
+impl Promised {
+    /// Whose it is.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
+    }
+}
+
 pub(super) enum Answer {
     /// To be run.
     Query(Box<Prepared>),

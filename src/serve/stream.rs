@@ -84,7 +84,14 @@ impl Endpoint {
     ) -> Result<(), Status> {
         let Answer::Query(prepared) = &promised.answer else { return Ok(()) };
         let _turn = self.workers.turn().await?;
-        let outcome = prepared.run().await.map_err(query_status)?;
+        let asked = prepared.asked(promised.owner(), "flight");
+        let outcome = match prepared.run().await {
+            Ok(outcome) => asked.answered(outcome),
+            Err(error) => {
+                asked.failed(&error);
+                return Err(query_status(error));
+            }
+        };
         let schema = Arc::clone(&promised.schema);
         let batches = futures::stream::try_unfold(outcome, |mut outcome| async move {
             match outcome.next().await {

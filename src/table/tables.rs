@@ -86,6 +86,11 @@ impl Tables {
         &self.lake
     }
 
+    /// The time, the ids and the environment that they work with.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// A name that no other file has.
     pub(super) fn id(&self) -> String {
         self.world.id()

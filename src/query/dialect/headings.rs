@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart,
-    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+    OrderByKind, Query, Select, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
 };
 
 /// Gives a name to every column that has none.
@@ -39,31 +39,19 @@ impl VisitorMut for Headings {
         let (Some(order_by), SetExpr::Select(select)) = (&mut query.order_by, &*query.body) else {
             return ControlFlow::Continue(());
         };
-        let is_plain =
-            |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
-        match &mut order_by.kind {
-            OrderByKind::All(options) if select.projection.iter().all(is_plain) => {
-                let options = *options;
-                let places = (1..=select.projection.len()).map(|place| OrderByExpr {
-                    expr: Expr::value(Value::Number(place.to_string(), false)),
-                    options,
-                    with_fill: None,
+        if let OrderByKind::Expressions(sorted) = &mut order_by.kind
+            && select.distinct.is_some()
+        {
+            for sorted in sorted.iter_mut().filter(|sorted| !is_column(&sorted.expr)) {
+                let text = text_of(&sorted.expr);
+                let alias = select.projection.iter().find_map(|item| match item {
+                    SelectItem::ExprWithAlias { expr, alias } if text_of(expr) == text => Some(alias),
+                    _ => None,
                 });
-                order_by.kind = OrderByKind::Expressions(places.collect());
-            }
-            OrderByKind::Expressions(sorted) if select.distinct.is_some() => {
-                for sorted in sorted.iter_mut().filter(|sorted| !is_column(&sorted.expr)) {
-                    let text = text_of(&sorted.expr);
-                    let alias = select.projection.iter().find_map(|item| match item {
-                        SelectItem::ExprWithAlias { expr, alias } if text_of(expr) == text => Some(alias),
-                        _ => None,
-                    });
-                    if let Some(alias) = alias {
-                        sorted.expr = Expr::Identifier(alias.clone());
-                    }
+                if let Some(alias) = alias {
+                    sorted.expr = Expr::Identifier(alias.clone());
                 }
             }
-            _ => {}
         }
         ControlFlow::Continue(())
     }

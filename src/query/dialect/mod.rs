@@ -6,6 +6,7 @@ mod asof;
 mod clauses;
 mod convert;
 mod copy;
+mod create_table;
 mod files;
 mod from_first;
 mod functions;

@@ -105,7 +105,7 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
         Some(Copy::To(copy)) => return Ok(Statement::CopyTo(copy)),
         None => {}
     }
-    let statement = parse_tokens(in_known_words(tokens))?;
+    let statement = parse_tokens(in_known_words(tokens)?)?;
     let statement = match own(statement)? {
         Ok(own) => return Ok(Statement::Own(own)),
         Err(statement) => statement,

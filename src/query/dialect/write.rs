@@ -1,12 +1,13 @@
 //! Which statements write, that sqlparser does not know?
 //!
 //! What Delta's users type and no parser of ours reads is spelled so that it does: `UPDATE SET *` and
-//! `INSERT *` in a MERGE, `WITH SCHEMA EVOLUTION`, `USING DELTA`, `REPLACE WHERE`. OPTIMIZE, RESTORE and UNDROP
+//! `INSERT *` in a MERGE, `WITH SCHEMA EVOLUTION`, `REPLACE WHERE`. OPTIMIZE, RESTORE and UNDROP
 //! are read here.
 
 use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::create_table::in_order;
 use super::statement::{parse_tokens, tokenize};
 use super::time_travel::version_of;
 use crate::base::AsOf;
@@ -143,29 +144,19 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
     }
 }
 
-/// Takes `USING DELTA` out of a `CREATE TABLE`, as there is no other format, and says `CLUSTER BY NONE` as the parser
-/// knows it.
-pub(super) fn in_known_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// Says `CLUSTER BY NONE` of an ALTER TABLE as the parser knows it, and has the clauses of a CREATE TABLE in its order.
+pub(super) fn in_known_words(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlMistake> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
-    if tokens.iter().find(solid).is_some_and(|first| is(first, "ALTER")) {
-        let words: Vec<TokenWithSpan> = tokens.iter().filter(solid).cloned().collect();
-        return match (0..words.len()).find(|at| are(&words[*at..], &["CLUSTER", "BY", "NONE"])) {
-            Some(at) => {
-                let none = spelled("drop clustering key", &words[at]);
-                words[..at].iter().cloned().chain(none).chain(words[at + 3..].iter().cloned()).collect()
-            }
-            None => tokens,
-        };
-    }
-    let first: Vec<String> =
-        tokens.iter().filter(solid).take(4).map(|token| token.token.to_string().to_uppercase()).collect();
-    if first.first().map(String::as_str) != Some("CREATE") || !first.iter().any(|word| word == "TABLE") {
-        return tokens;
+    if !tokens.iter().find(solid).is_some_and(|first| is(first, "ALTER")) {
+        return in_order(tokens);
     }
     let words: Vec<TokenWithSpan> = tokens.iter().filter(solid).cloned().collect();
-    match words.windows(2).position(|pair| is(&pair[0], "USING") && is(&pair[1], "DELTA")) {
-        Some(at) => words[..at].iter().chain(&words[at + 2..]).cloned().collect(),
-        None => tokens,
+    match (0..words.len()).find(|at| are(&words[*at..], &["CLUSTER", "BY", "NONE"])) {
+        Some(at) => {
+            let none = spelled("drop clustering key", &words[at]);
+            Ok(words[..at].iter().cloned().chain(none).chain(words[at + 3..].iter().cloned()).collect())
+        }
+        None => Ok(tokens),
     }
 }
 
@@ -303,7 +294,7 @@ fn clone(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, SqlMistake> {
         .unwrap_or(end);
     let head = &tokens[..if shallow || deep { at - 1 } else { at }];
     let create = head.iter().chain(&tokens[at..name_ends]).chain(&tokens[end..]).cloned().collect();
-    match parse_tokens(create)? {
+    match parse_tokens(in_order(create)?)? {
         ast::Statement::CreateTable(create) => Ok(Some(OwnWrite::Clone {
             create: Box::new(create),
             as_of: version.map(|(_, as_of)| as_of),

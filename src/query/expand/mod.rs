@@ -1,4 +1,4 @@
-//! What do `* RENAME`, `COLUMNS(…)`, `PIVOT` and an alias in its own list mean?
+//! What do `* RENAME`, `COLUMNS(…)`, `PIVOT`, `ORDER BY ALL` and an alias in its own list mean?
 //!
 //! What they mean depends on the columns that a table has, which the parser does not know and the engine's
 //! planner does not ask. So the first of them that a statement holds becomes a question: which columns has
@@ -16,8 +16,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{
-    CastKind, Expr, Ident, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut,
-    VisitorMut, With,
+    CastKind, Expr, Ident, ObjectName, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SetExpr,
+    Statement, TableFactor, Value, VisitMut, VisitorMut, With,
 };
 
 use super::dialect::{self, empty_query, select_all_from};
@@ -224,7 +224,17 @@ impl VisitorMut for Walk {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> Flow {
+    fn post_visit_query(&mut self, query: &mut Query) -> Flow {
+        if let Some(OrderBy { kind: OrderByKind::All(options), .. }) = &query.order_by {
+            let options = *options;
+            let Some(answer) = self.answer.take() else {
+                let probe = self.asked(Query { order_by: None, ..query.clone() });
+                return ControlFlow::Break(Ok(Found::columns(probe, true)));
+            };
+            let Answer::Columns(columns) = answer else { return ControlFlow::Continue(()) };
+            query.order_by = Some(by_place(columns.len(), options));
+            return ControlFlow::Break(Ok(Found::more()));
+        }
         self.withs.pop();
         // CTEs are visited before the query that they belong to.
         if let Some((_, before)) = self.withs.last_mut() {
@@ -291,6 +301,16 @@ impl VisitorMut for Walk {
         };
         ControlFlow::Break(spelled.map(|()| Found::more()))
     }
+}
+
+/// `ORDER BY 1, 2, …`
+fn by_place(columns: usize, options: OrderByOptions) -> OrderBy {
+    let places = (1..=columns).map(|place| OrderByExpr {
+        expr: Expr::value(Value::Number(place.to_string(), false)),
+        options,
+        with_fill: None,
+    });
+    OrderBy { kind: OrderByKind::Expressions(places.collect()), interpolate: None }
 }
 
 fn folded(name: &Ident) -> String {

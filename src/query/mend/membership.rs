@@ -17,6 +17,8 @@ use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, is_null, lit, not, when};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::correlated;
+
 /// `IN` and `EXISTS` of a subquery, where the engine has no join for them.
 #[derive(Debug)]
 pub(super) struct Membership;
@@ -63,8 +65,10 @@ impl AnalyzerRule for Membership {
 /// Whether the engine makes the right join of this condition.
 fn is_joined(condition: &Expr) -> bool {
     match condition {
-        Expr::InSubquery(question) => !question.expr.column_refs().is_empty(),
-        Expr::Exists(_) => true,
+        Expr::InSubquery(question) => {
+            !question.expr.column_refs().is_empty() && correlated::is_joined(&question.subquery, false)
+        }
+        Expr::Exists(question) => correlated::is_joined(&question.subquery, true),
         Expr::Not(inner) => is_joined(inner) && matches!(**inner, Expr::Exists(_)),
         _ => false,
     }

@@ -2,8 +2,9 @@
 //!
 //! DataFusion is right about most of SQL. Here is what a lake wants differently: time has microseconds
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
-//! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`]), an instant is written as
-//! other engines write it ([`text`]), a list is taken apart beside its row ([`unnest`]), and JSON is read ([`json`]).
+//! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`]), a subquery may ask
+//! anything of the row around it ([`correlated`]), an instant is written as other engines write it ([`text`]), a list is
+//! taken apart beside its row ([`unnest`]), and JSON is read ([`json`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
@@ -11,7 +12,9 @@
 mod arithmetic;
 mod calendar;
 mod coalesce;
+mod correlated;
 mod decimal;
+mod dependent;
 mod distinct;
 mod interval;
 mod json;
@@ -38,6 +41,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(unnest::BesideItsRow),
         Arc::new(membership::Membership),
+        Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
         Arc::new(time::Microseconds),
     ];

@@ -99,7 +99,13 @@ async fn altered(
                     refuse_rows(session, target, holds, &format!("CHECK ({condition})")).await?;
                 }
             }
-            (schema, design.with_properties(properties))
+            let (comment, properties): (Vec<_>, Vec<_>) =
+                properties.into_iter().partition(|(key, _)| key == "comment");
+            let design = design.with_properties(properties);
+            (schema, match comment.into_iter().next_back() {
+                Some((_, text)) => design.with_description(Some(text)),
+                None => design,
+            })
         }
         A::AddConstraint { constraint, .. } => {
             let free = |number: &usize| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use sqlparser::ast::{
-    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr, GeneratedAs,
+    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, DataType, Expr, GeneratedAs,
     HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value, WrappedCollection,
 };
 
@@ -28,7 +28,7 @@ struct Declared {
     description: Option<String>,
 }
 
-/// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [(columns)] [PARTITIONED BY …] [TBLPROPERTIES …] [AS query]`
+/// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [(columns)] [PARTITIONED BY …] [TBLPROPERTIES …] [CLUSTER BY …] [AS query]`
 /// and `CREATE TABLE t CLONE s`, of which `origin` says more.
 pub(super) async fn create(
     session: &Session,
@@ -71,8 +71,7 @@ pub(super) async fn create(
         let help = "write CREATE OR REPLACE TABLE to replace it, or CREATE TABLE IF NOT EXISTS to leave it";
         return Err(mistake.help(help).into());
     }
-    let mut declared =
-        Declared { description: create.comment.as_ref().map(comment_text), ..Declared::default() };
+    let mut declared = Declared::default();
     declared.options(&create.table_options)?;
     for constraint in &create.constraints {
         declared.constraint(constraint)?;
@@ -81,6 +80,19 @@ pub(super) async fn create(
         declared.column(column)?;
     }
     let mut create = create;
+    let mut partition_by = Vec::new();
+    if let HiveDistributionStyle::PARTITIONED { columns } = &create.hive_distribution {
+        for column in columns {
+            let name = folded(&column.name);
+            // As in Hive, a column that is given a type here is one more column.
+            let is_new = !create.columns.iter().any(|known| folded(&known.name) == name);
+            if is_new && column.data_type != DataType::Unspecified && create.query.is_none() {
+                declared.column(column)?;
+                create.columns.push(column.clone());
+            }
+            partition_by.push(name);
+        }
+    }
     let mut shared = None;
     if let Some(original) = &create.clone {
         let Origin { as_of, shallow } = origin.unwrap_or_default();
@@ -105,8 +117,8 @@ pub(super) async fn create(
     if let Some(WrappedCollection::NoWrapping(by) | WrappedCollection::Parentheses(by)) = &create.cluster_by {
         declared.cluster_by = cluster_columns(by)?;
     }
-    if let HiveDistributionStyle::PARTITIONED { columns } = &create.hive_distribution {
-        declared.partition_by = columns.iter().map(|column| folded(&column.name)).collect();
+    if !partition_by.is_empty() {
+        declared.partition_by = partition_by;
     }
     let base = base(session, &name).await?;
     let tables = session.scope().tables();
@@ -177,10 +189,9 @@ impl Declared {
             | CreateTableOptions::TableProperties(options) => options,
         };
         for option in options {
-            if let SqlOption::Comment(comment) = option {
-                self.description = Some(comment_text(comment));
-            } else {
-                self.properties.push(property(option)?);
+            match property(option)? {
+                (key, text) if key == "comment" => self.description = Some(text),
+                property => self.properties.push(property),
             }
         }
         Ok(())
@@ -268,6 +279,14 @@ pub(super) fn cluster_columns(by: &[Expr]) -> Result<Vec<String>, QueryError> {
         match expr {
             Expr::Identifier(name)
                 if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("none") => {}
+            Expr::Identifier(name)
+                if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("auto") =>
+            {
+                return Err(not_supported(
+                    "CLUSTER BY AUTO, by which a platform chooses the columns,",
+                    "name the columns that queries ask for",
+                ));
+            }
             Expr::Identifier(name) => columns.push(folded(name)),
             Expr::Nested(inner) => columns.extend(cluster_columns(std::slice::from_ref(inner))?),
             Expr::Tuple(several) => columns.extend(cluster_columns(several)?),
@@ -332,13 +351,6 @@ pub(super) fn check_constraint(
             &format!("`{other}`"),
             "no lakehouse enforces keys: state it as a data test, `unique` or `relationships`, in a schema.yml",
         )),
-    }
-}
-
-fn comment_text(comment: &sqlparser::ast::CommentDef) -> String {
-    use sqlparser::ast::CommentDef;
-    match comment {
-        CommentDef::WithEq(text) | CommentDef::WithoutEq(text) => text.clone(),
     }
 }
 

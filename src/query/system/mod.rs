@@ -1,13 +1,14 @@
 //! What does the lake know of itself?
 //!
 //! The tables of the schema `elt`: releases, tables and their columns, versions and files, runs, loads. Nothing of it is
-//! kept anywhere else than where it already is, in the lake's documents and in the commits of its tables; a table here is
-//! a way to read them, at the time when it is read. [`TABLES`] has them all: a name, columns, and a function that gives
+//! kept anywhere else than where it already is, in the lake's documents and in the commits of its tables, and what was asked
+//! on the machine where it was asked; a table here is a way to read them, at the time when it is read. [`TABLES`] has them all: a name, columns, and a function that gives
 //! the rows, or a query that does.
 //!
 //! Not here: `information_schema`, which is the engine's own.
 
 mod loads;
+mod queries;
 mod releases;
 mod rows;
 mod runs;
@@ -60,6 +61,7 @@ pub(super) const TABLES: &[SystemTable] = &[
     tables::FILES,
     loads::LOAD_ERRORS,
     runs::MODEL_RUNS,
+    queries::QUERY_HISTORY,
     releases::RELEASES,
     runs::RUNS,
     releases::TABLE_VERSIONS,

@@ -24,6 +24,8 @@ pub(super) const TABLES: SystemTable = SystemTable {
         ("num_hidden_rows", Kind::Whole),
         ("write_mode", Kind::Text),
         ("partition_columns", Kind::Text),
+        ("clustering_columns", Kind::Text),
+        ("properties", Kind::Text),
         ("location", Kind::Text),
         ("description", Kind::Text),
         ("view_definition", Kind::Text),
@@ -80,6 +82,8 @@ async fn tables(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
                     sum(DataFile::hidden_rows).into(),
                     design.write_mode().to_string().into(),
                     design.partition_columns().join(", ").into(),
+                    design.cluster_by().join(", ").into(),
+                    serde_json::json!(design.properties()),
                     layout::table(&name).to_string().into(),
                     design.description().into(),
                     Value::Null,
@@ -88,7 +92,7 @@ async fn tables(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             None => {
                 let view = pins.views.get(&name);
                 row.push(if is_view { "view" } else { "table" }.into());
-                row.extend(std::iter::repeat_n(Value::Null, 8));
+                row.extend(std::iter::repeat_n(Value::Null, 10));
                 row.push(view.map(|view| view.description.clone()).filter(|text| !text.is_empty()).into());
                 row.push(view.map(|view| view.sql.trim().to_owned()).into());
             }
@@ -97,7 +101,7 @@ async fn tables(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     }
     rows.extend(super::TABLES.iter().map(|table| {
         let mut row: Row = vec![super::SCHEMA.into(), table.name.into(), "system".into()];
-        row.extend(std::iter::repeat_n(Value::Null, 8));
+        row.extend(std::iter::repeat_n(Value::Null, 10));
         row.extend([table.about.into(), Value::Null]);
         row
     }));

@@ -51,6 +51,30 @@ async fn releases_tables_and_runs_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn what_was_asked_can_be_asked_for() {
+    let state = tempfile::tempdir().unwrap();
+    let mut lake = TestLake::new();
+    lake.set_env("ELT_QUERY_HISTORY", &state.path().display().to_string());
+    lake.sql("create table t as select * from (values (1), (2)) as v(n)").await;
+    let session = lake.open().session().await.unwrap();
+    for sql in ["from t", "select nothing from t", "select 1 / (n - n) from t"] {
+        let asked = session.asked(sql, "ada", "test");
+        match session.execute(sql).await {
+            Ok(outcome) => drop(asked.answered(outcome).collect().await),
+            Err(error) => asked.failed(&error),
+        }
+    }
+    let asked = session.asked("select left", "ben", "test");
+    drop(asked.answered(session.execute("from t").await.unwrap()));
+    lake.sql("select status, num_rows, statement_text, message, user_name, application, release, elapsed_seconds >= 0, started_at < now() from elt.query_history order by started_at").await;
+    lake.set_env("ELT_QUERY_HISTORY", "");
+    drop(session.asked("select of another", "ben", "test"));
+    drop(lake.open().session().await.unwrap().asked("select unnoted", "ben", "test"));
+    lake.sql("select count(*) from elt.query_history").await;
+    assert_snapshot!(lake.story(), @"");
+}
+
+#[tokio::test]
 async fn loads_can_be_asked_for() {
     let lake = shop().await;
     lake.sql("select table_name, file_name, status, row_parsed, row_count, rows_rescued, error_count, first_error_message, first_error_line_number, version, release, load_id is not null from elt.copy_history order by version, file_name").await;

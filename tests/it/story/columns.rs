@@ -144,6 +144,44 @@ async fn a_clone_has_the_rows_and_the_rules_of_its_original() {
     ");
 }
 
+/// What is said of tables when they are made.
+async fn designs(lake: &TestLake, tables: &[&str]) {
+    for table in tables {
+        let named = format!("from elt.tables where table_name = '{table}'");
+        lake.sql(&format!("select description, partition_columns, clustering_columns, properties {named}"))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn the_clauses_of_create_table_stand_in_any_order() {
+    let lake = TestLake::new();
+    let clauses = ["comment 'of days'", "tblproperties ('a' = 'b')", "partitioned by (day)", "using delta"];
+    for turn in 0..clauses.len() {
+        let mut clauses = clauses;
+        clauses.rotate_left(turn);
+        lake.sql(&format!("create or replace table t {} as select 1 as n, 2 as day", clauses.join(" "))).await;
+        clauses.reverse();
+        lake.sql(&format!("create or replace table u (n int, day int) {}", clauses.join("\n"))).await;
+        designs(&lake, &["t", "u"]).await;
+    }
+    lake.sql("create table v (n int) with (c = 'd') cluster by (n) comment = 'v' options ('e' = 'f')").await;
+    designs(&lake, &["v"]).await;
+    lake.sql("alter table v set tblproperties ('comment' = 'w', 'g' = 'h')").await;
+    designs(&lake, &["v"]).await;
+    lake.sql("create table w (n int) partitioned by (day date)").await;
+    lake.sql("insert into w values (1, date '2026-01-01')").await;
+    lake.sql("create table x deep clone w tblproperties ('a' = 'b') comment 'x'").await;
+    designs(&lake, &["x"]).await;
+    lake.sql("create table y (n int) comment 'a' comment 'b'").await;
+    lake.sql("create table y (n int) using parquet").await;
+    lake.sql("create table y (n int) comment 'a' stored as parquet").await;
+    lake.sql("create table y (n int) cluster by auto").await;
+    lake.sql("create table y (n int) comment 'a' location '/tmp/y' partitioned by (n)").await;
+    lake.sql("create table y (n int) comment tblproperties ('a' = 'b')").await;
+    assert_snapshot!(lake.story(), @"");
+}
+
 #[tokio::test]
 async fn a_column_is_found_in_whatever_letters_it_is_written() {
     let lake = TestLake::new();

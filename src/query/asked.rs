@@ -1,0 +1,200 @@
+//! What was asked of a lake from this machine, and what came of it?
+//!
+//! A line of JSON for each statement, in a file of the user's own where programs keep their state: readers write nothing
+//! into a lake, which may be a bucket that they cannot write to. `elt.query_history` has what the file has.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Outcome, QueryError, Session};
+use crate::base::state_folder;
+use crate::table::Tables;
+
+/// A file of this size is put aside, in the place of the one that was put aside before.
+const FULL: u64 = 8 * 1024 * 1024;
+
+/// One statement, as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) query_id: String,
+    pub(super) started_at: String,
+    pub(super) elapsed_seconds: f64,
+    pub(super) status: String,
+    pub(super) num_rows: Option<u64>,
+    pub(super) statement_text: String,
+    pub(super) message: Option<String>,
+    pub(super) user_name: String,
+    pub(super) application: String,
+    pub(super) release: Option<u64>,
+}
+
+/// A statement that is being answered. Dropped before [`answered`](Self::answered) rows have ended, it was cancelled.
+#[derive(Debug)]
+pub struct Asked(Option<Open>);
+
+#[derive(Debug)]
+struct Open {
+    file: PathBuf,
+    entry: Entry,
+    begun: Instant,
+}
+
+impl Session {
+    /// Notes that a user asks a statement, by a program of the name `application`.
+    pub fn asked(&self, sql: &str, user: &str, application: &str) -> Asked {
+        let tables = self.scope().tables();
+        let world = tables.world();
+        let open = |file| Open {
+            file,
+            entry: Entry {
+                query_id: world.id(),
+                started_at: world.now().to_rfc3339(),
+                elapsed_seconds: 0.0,
+                status: "cancelled".to_owned(),
+                num_rows: None,
+                statement_text: sql.to_owned(),
+                message: None,
+                user_name: user.to_owned(),
+                application: application.to_owned(),
+                release: self.scope().pins().release.map(|release| release.0),
+            },
+            begun: Instant::now(),
+        };
+        Asked(file(tables).map(open))
+    }
+}
+
+impl Asked {
+    /// The same answer, which is noted when its rows have ended.
+    pub fn answered(mut self, outcome: Outcome) -> Outcome {
+        match self.0.take() {
+            None => outcome,
+            Some(open) => outcome.through(|rows| Box::pin(Noting { rows, open: Some(open), seen: 0 })),
+        }
+    }
+
+    /// Notes that there is no answer.
+    pub fn failed(mut self, error: &QueryError) {
+        if let Some(open) = self.0.take() {
+            open.close("failed", None, Some(error.to_string()));
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(open) = self.0.take() {
+            open.close("cancelled", None, None);
+        }
+    }
+}
+
+impl Open {
+    /// Writes the entry. Nobody's question fails because that fails.
+    fn close(mut self, status: &str, rows: Option<u64>, message: Option<String>) {
+        self.entry.elapsed_seconds = self.begun.elapsed().as_secs_f64();
+        (self.entry.status, self.entry.num_rows, self.entry.message) = (status.to_owned(), rows, message);
+        let Ok(mut line) = serde_json::to_vec(&self.entry) else { return };
+        line.push(b'\n');
+        let _ = append(&self.file, &line);
+    }
+}
+
+/// Rows that are counted.
+struct Noting {
+    rows: SendableRecordBatchStream,
+    open: Option<Open>,
+    seen: u64,
+}
+
+impl Stream for Noting {
+    type Item = Result<RecordBatch, DataFusionError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.rows.poll_next_unpin(context);
+        match &next {
+            Poll::Ready(Some(Ok(batch))) => self.seen += batch.num_rows() as u64,
+            Poll::Ready(Some(Err(error))) => {
+                let message = error.to_string();
+                if let Some(open) = self.open.take() {
+                    open.close("failed", None, Some(message));
+                }
+            }
+            Poll::Ready(None) => {
+                let seen = self.seen;
+                if let Some(open) = self.open.take() {
+                    open.close("succeeded", Some(seen), None);
+                }
+            }
+            Poll::Pending => {}
+        }
+        next
+    }
+}
+
+impl RecordBatchStream for Noting {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.close("cancelled", Some(self.seen), None);
+        }
+    }
+}
+
+fn append(file: &Path, line: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    if fs::metadata(file).is_ok_and(|found| found.len() >= FULL) {
+        fs::rename(file, aside(file))?;
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(line)
+}
+
+fn aside(file: &Path) -> PathBuf {
+    file.with_extension("old.jsonl")
+}
+
+/// Where the statements of a lake are kept: in `$ELT_QUERY_HISTORY`, or in `elt/queries` where a user's state belongs.
+/// Nothing if that is empty, or nobody says where home is.
+fn file(tables: &Tables) -> Option<PathBuf> {
+    let env = &tables.world().env;
+    let folder = match env.get("ELT_QUERY_HISTORY") {
+        Some(folder) if folder.is_empty() => return None,
+        Some(folder) => PathBuf::from(folder),
+        None => state_folder(env)?.join("queries"),
+    };
+    let shown = tables.lake().to_string();
+    let place = fs::canonicalize(&shown).map_or(shown, |path| path.display().to_string());
+    let hash = Sha256::digest(place.as_bytes());
+    let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Some(folder.join(name).with_extension("jsonl"))
+}
+
+/// What is kept of a lake, the oldest first. Lines that are not whole are left out.
+pub(super) fn entries(tables: &Tables) -> Vec<Entry> {
+    let Some(file) = file(tables) else { return Vec::new() };
+    let texts = [aside(&file), file].map(|file| fs::read_to_string(file).unwrap_or_default());
+    texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str(line).ok()).collect()
+}

@@ -1,0 +1,198 @@
+//! What if a subquery asks the row around it in a way that the engine has no join for?
+//!
+//! The engine takes a correlated subquery apart if all that it asks of the row is that columns are equal. [`Correlated`]
+//! takes on the others before it sees them: comparisons of any kind, `order by … limit n`, window functions, unions, a
+//! value that only the rows themselves show to be one, and the same after `lateral`. The subquery becomes a plan of all
+//! its answers at once ([`depend`]), which is joined to the rows that asked.
+
+use std::cell::Cell;
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, Result, ScalarValue, exec_err};
+use datafusion::functions_aggregate::expr_fn::{count, first_value};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::logical_plan::{Join, SubqueryAlias};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Subquery, Volatility, check_subquery_expr, lit,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
+
+use super::dependent::{Domain, depend, refers};
+
+/// Joins for subqueries that the engine has none for.
+#[derive(Debug)]
+pub(super) struct Correlated;
+
+impl AnalyzerRule for Correlated {
+    fn name(&self) -> &str {
+        "correlated"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let names = Cell::new(0);
+        let joined = plan.transform_up_with_subqueries(|plan| match plan {
+            LogicalPlan::Join(join) => lateral(join, &names),
+            plan if plan.inputs().len() == 1 => values(plan, &names),
+            plan => Ok(Transformed::no(plan)),
+        })?;
+        Ok(joined.data)
+    }
+}
+
+/// Whether the engine can answer what a subquery asks of the row around it. `exists` is only asked whether there are rows.
+pub(super) fn is_joined(subquery: &Subquery, exists: bool) -> bool {
+    let mut pull_up =
+        PullUpCorrelatedExpr::new().with_need_handle_count_bug(true).with_exists_sub_query(exists);
+    let pulled = subquery.subquery.as_ref().clone().rewrite(&mut pull_up);
+    pulled.is_ok() && pull_up.can_pull_up
+}
+
+/// Subqueries that are values, in the expressions of a part of a plan.
+fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
+    let mut asked: Vec<Expr> = Vec::new();
+    plan.apply_expressions(|expr| {
+        expr.apply(|expr| {
+            let own = matches!(expr, Expr::ScalarSubquery(subquery)
+                if refers(&subquery.subquery) && !asked.contains(expr)
+                    && (check_subquery_expr(&plan, &subquery.subquery, expr).is_err() || !is_joined(subquery, false)));
+            if own {
+                asked.push(expr.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    if asked.is_empty() {
+        return Ok(Transformed::no(plan));
+    }
+    let before = plan.inputs()[0].clone();
+    let mut rows = before.clone();
+    let mut answers: Vec<(Expr, Column)> = Vec::new();
+    for asking in asked {
+        let Expr::ScalarSubquery(subquery) = &asking else { continue };
+        let subquery = subquery.subquery.as_ref();
+        let Some(domain) = Domain::of(subquery, &before, names) else { continue };
+        let [value] = subquery.schema().columns().try_into().unwrap_or_else(|_| [Column::new_unqualified("")]);
+        if value.name.is_empty() || domain.columns.is_empty() {
+            continue;
+        }
+        let Some(mut all) = depend(subquery, &domain)? else { continue };
+        let answer = domain.name("value");
+        let keys: Vec<Expr> = all.keys.iter().cloned().map(Expr::Column).collect();
+        let mut plan = LogicalPlanBuilder::from(all.plan);
+        let shown = match subquery.max_rows() {
+            Some(..=1) => Expr::Column(value),
+            _ => {
+                let number = domain.name("rows");
+                let first = domain.name("first");
+                let counted = [
+                    first_value(Expr::Column(value), Vec::new()).alias(&first),
+                    count(lit(1)).alias(&number),
+                ];
+                plan = plan.aggregate(keys.clone(), counted)?;
+                let column = |name: &str| Expr::Column(Column::new_unqualified(name));
+                ScalarUDF::from(OnlyOne::new()).call(vec![column(&first), column(&number)])
+            }
+        };
+        all.plan = plan.project(keys.into_iter().chain([shown.alias(&answer)]))?.build()?;
+        rows = all.beside(rows, &domain.columns, JoinType::Left, None)?;
+        answers.push((asking.clone(), Column::new_unqualified(answer)));
+    }
+    if answers.is_empty() {
+        return Ok(Transformed::no(plan));
+    }
+    let saved = NamePreserver::new(&plan);
+    let exprs = plan.expressions().into_iter().map(|expr| {
+        let name = saved.save(&expr);
+        let answered = expr.transform_down(|expr| match answers.iter().find(|(asking, _)| *asking == expr) {
+            Some((_, answer)) => {
+                Ok(Transformed::new(Expr::Column(answer.clone()), true, TreeNodeRecursion::Jump))
+            }
+            None => Ok(Transformed::no(expr)),
+        })?;
+        Ok(name.restore(answered.data))
+    });
+    let exprs = exprs.collect::<Result<Vec<_>>>()?;
+    let columns = plan.schema().columns();
+    let answered = plan.with_new_exprs(exprs, vec![rows])?;
+    let has_more = answered.schema().fields().len() > columns.len();
+    Ok(Transformed::yes(match has_more {
+        true => LogicalPlanBuilder::from(answered).project(columns.into_iter().map(Expr::Column))?.build()?,
+        false => answered,
+    }))
+}
+
+/// A subquery that stands in FROM.
+fn lateral(join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
+    let (subquery, alias) = match join.right.as_ref() {
+        LogicalPlan::Subquery(subquery) => (subquery, None),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => match input.as_ref() {
+            LogicalPlan::Subquery(subquery) => (subquery, Some(alias.clone())),
+            _ => return Ok(Transformed::no(LogicalPlan::Join(join))),
+        },
+        _ => return Ok(Transformed::no(LogicalPlan::Join(join))),
+    };
+    let rows = subquery.subquery.as_ref();
+    let is_known = matches!(join.join_type, JoinType::Inner | JoinType::Left) && join.on.is_empty();
+    if !is_known || !refers(rows) || is_joined(subquery, false) {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    let Some(domain) = Domain::of(rows, &join.left, names) else {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    };
+    let Some(mut all) = depend(rows, &domain)? else {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    };
+    if let Some(alias) = alias {
+        all.plan = LogicalPlanBuilder::from(all.plan).alias(alias.clone())?.build()?;
+        all.keys = all.keys.iter().map(|key| Column::new(Some(alias.clone()), &key.name)).collect();
+    }
+    let joined = all.beside(
+        join.left.as_ref().clone(),
+        &domain.columns,
+        join.join_type,
+        join.filter.clone(),
+    )?;
+    let shown = join.schema.columns().into_iter().map(Expr::Column);
+    Ok(Transformed::yes(LogicalPlanBuilder::from(joined).project(shown)?.build()?))
+}
+
+/// `only_one(value, n)`: the value, if it is the only one.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OnlyOne {
+    signature: Signature,
+}
+
+impl OnlyOne {
+    fn new() -> Self {
+        Self { signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for OnlyOne {
+    fn name(&self) -> &str {
+        "only_one"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types[0].clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [value, number] = args.args.as_slice() else { return exec_err!("only_one takes two arguments") };
+        let numbers = number.to_array(args.number_rows)?;
+        for row in 0..numbers.len() {
+            if let ScalarValue::Int64(Some(2..)) = ScalarValue::try_from_array(&numbers, row)? {
+                return exec_err!("a subquery that stands for a value gives more than one row");
+            }
+        }
+        Ok(value.clone())
+    }
+}
