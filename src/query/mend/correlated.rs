@@ -75,7 +75,7 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
         let Expr::ScalarSubquery(subquery) = &asking else { continue };
         let subquery = subquery.subquery.as_ref();
         let Some(domain) = Domain::of(subquery, &before, names) else { continue };
-        let [value] = subquery.schema().columns().try_into().unwrap_or_else(|_| [Column::new_unqualified("")]);
+        let [value]: [Column; 1] = subquery.schema().columns().try_into().unwrap_or_else(|_| [Column::new_unqualified("")]);
         if value.name.is_empty() || domain.columns.is_empty() {
             continue;
         }

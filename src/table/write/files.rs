@@ -18,10 +18,9 @@ use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 
+use super::encoding::properties;
 use super::generated::Generated;
 use super::rules::Rules;
 use super::statistics::statistics_json;
@@ -131,6 +130,7 @@ impl<'a> RowsWriter<'a> {
     }
 
     async fn push_to(&mut self, partition: Partition, batch: RecordBatch) -> Result<(), TableError> {
+        let batch = self.names.store(&batch, &self.stored).map_err(DataFusionError::from)?;
         if !self.open.contains_key(&partition) {
             if self.open.len() >= OPEN_FILES {
                 let largest = self.open.iter().max_by_key(|(_, file)| file.bytes());
@@ -140,10 +140,9 @@ impl<'a> RowsWriter<'a> {
             }
             let folder = self.folder(&partition);
             let name = format!("{folder}part-{}{}.zstd.parquet", self.tables.id(), self.label);
-            let file = OpenFile::begin(&self.store, &self.stored, name)?;
+            let file = OpenFile::begin(&self.store, &self.stored, &batch, name)?;
             self.open.insert(partition.clone(), file);
         }
-        let batch = self.names.store(&batch, &self.stored).map_err(DataFusionError::from)?;
         let file = self.open.get_mut(&partition).expect("it was just opened");
         file.writer.write(&batch).await.map_err(failed)?;
         if file.bytes() >= FILE_BYTES {
@@ -225,14 +224,16 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn begin(store: &Arc<dyn ObjectStore>, schema: &SchemaRef, name: String) -> Result<Self, TableError> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level")))
-            .set_created_by(crate::table::commit::ENGINE.to_owned())
-            .build();
+    /// `first` are the first rows that are going to be written.
+    fn begin(
+        store: &Arc<dyn ObjectStore>,
+        schema: &SchemaRef,
+        first: &RecordBatch,
+        name: String,
+    ) -> Result<Self, TableError> {
         let upload = BufWriter::new(Arc::clone(store), Path::from(name.clone()));
         let writer =
-            AsyncArrowWriter::try_new(upload, Arc::clone(schema), Some(properties)).map_err(failed)?;
+            AsyncArrowWriter::try_new(upload, Arc::clone(schema), Some(properties(first))).map_err(failed)?;
         Ok(Self { name, writer })
     }
 

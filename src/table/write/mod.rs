@@ -9,6 +9,7 @@ mod append;
 mod compact;
 mod design;
 mod edit;
+mod encoding;
 mod files;
 mod generated;
 mod merge;

@@ -1,0 +1,104 @@
+//! How are the columns of a data file encoded?
+//!
+//! Parquet's writer begins a dictionary for every column, and gives it up when it outgrows its page: looking up the values
+//! until then is for nothing. So the first rows are looked at. A column in which next to nothing repeats has no
+//! dictionary, and whole numbers in such a column are kept as differences (`DELTA_BINARY_PACKED`, which every reader of
+//! Parquet 2 knows): a number for each row takes next to no room.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+/// Rows that are looked at, and fewer tell nothing.
+const SAMPLE: usize = 8192;
+const LEAST: usize = 2048;
+/// Of so many rows in a hundred that differ, a dictionary outgrows its page: it holds some hundred thousand values.
+const DIFFERENT: usize = 98;
+
+/// How a file is written that begins with these rows, under the names that its columns have there.
+pub(super) fn properties(first: &RecordBatch) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level")))
+        .set_created_by(crate::table::commit::ENGINE.to_owned());
+    for (field, column) in first.schema_ref().fields().iter().zip(first.columns()) {
+        if !hardly_repeats(column) {
+            continue;
+        }
+        let path = || ColumnPath::new(vec![field.name().clone()]);
+        properties = properties.set_column_dictionary_enabled(path(), false);
+        if is_whole(field.data_type()) {
+            properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
+        }
+    }
+    properties.build()
+}
+
+/// Whether nearly every value stands there once.
+fn hardly_repeats(column: &ArrayRef) -> bool {
+    let column = column.slice(0, column.len().min(SAMPLE));
+    let values = column.len() - column.null_count();
+    if values < LEAST || column.data_type().is_nested() {
+        return false;
+    }
+    let Ok(converter) = RowConverter::new(vec![SortField::new(column.data_type().clone())]) else {
+        return false;
+    };
+    let Ok(rows) = converter.convert_columns(&[column]) else { return false };
+    let different: HashSet<&[u8]> = rows.iter().map(|row| row.data()).collect();
+    different.len() * 100 >= values * DIFFERENT
+}
+
+/// Whether a type is kept as Parquet's 32 or 64 bit integers.
+fn is_whole(data_type: &DataType) -> bool {
+    use DataType as T;
+    matches!(data_type, T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Date32 | T::Timestamp(_, _))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, StringArray};
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn a_dictionary_is_begun_where_values_repeat() {
+        let rows = 3000;
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("number", Arc::new(Int64Array::from_iter_values(0..rows))),
+            ("few", Arc::new(Int64Array::from_iter_values((0..rows).map(|n| n % 9)))),
+            ("half", Arc::new(Int64Array::from_iter_values((0..rows).map(|n| n / 2)))),
+            ("mostly null", Arc::new(Int64Array::from_iter((0..rows).map(|n| (n % 9 == 0).then_some(n))))),
+            ("a.text", Arc::new(StringArray::from_iter_values((0..rows).map(|n| format!("key {n}"))))),
+            ("measure", Arc::new(Float64Array::from_iter_values((0..rows).map(|n| n as f64 / 7.0)))),
+        ];
+        let fields: Vec<Field> =
+            columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
+        let batch = RecordBatch::try_new(
+            Arc::new(Schema::new(fields)),
+            columns.iter().map(|(_, column)| Arc::clone(column)).collect(),
+        )
+        .unwrap();
+        let told = |properties: WriterProperties| {
+            let column = |(name, _): &(&str, ArrayRef)| {
+                let path = ColumnPath::new(vec![(*name).to_owned()]);
+                let dictionary = properties.dictionary_enabled(&path);
+                format!("{name} {dictionary} {:?}", properties.encoding(&path))
+            };
+            columns.iter().map(column).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(
+            told(properties(&batch)),
+            "number false Some(DELTA_BINARY_PACKED), few true None, half true None, mostly null true None, a.text false None, measure false None"
+        );
+        let few = told(properties(&batch.slice(0, 1000)));
+        assert!(!few.contains("false"), "too few to tell: {few}");
+    }
+}
