@@ -12,7 +12,8 @@ static FOLDER: LazyLock<tempfile::TempDir> =
 
 fuzz_target!(|bytes: &[u8]| {
     let [how, text @ ..] = bytes else { return };
-    let name = ["f.csv", "f.csv", "f.tsv", "f.jsonl", "f.json", "f.csv.gz", "f.avro", "f.arrow"][usize::from(how % 8)];
+    let name = ["f.csv", "f.csv", "f.tsv", "f.jsonl", "f.json", "f.csv.gz", "f.avro", "f.arrow"]
+        [usize::from(how % 8)];
     let header = [None, None, Some(true), Some(false)][usize::from(how / 8 % 4)];
     load(FOLDER.path(), name, text, header, how / 32 % 2 == 0);
 });

@@ -127,7 +127,10 @@ impl Stream for Noting {
         match &next {
             Poll::Ready(Some(Ok(batch))) => self.seen += batch.num_rows() as u64,
             Poll::Ready(Some(Err(error))) => {
-                let message = error.to_string();
+                let message = match super::words::mistake(error) {
+                    Some(mistake) => mistake.to_string(),
+                    None => error.to_string(),
+                };
                 if let Some(open) = self.open.take() {
                     open.close("failed", None, Some(message));
                 }

@@ -36,6 +36,7 @@ mod provider;
 mod reads;
 mod scope;
 mod session;
+mod show_create;
 mod staging;
 mod summarize;
 mod system;

@@ -122,6 +122,11 @@ impl Session {
                 );
                 return Err(mistake.help("temporary names, PREPARE and variables are for `elt sql`").into());
             }
+            Statement::Use { schema } => {
+                self.used(&schema)?;
+                let kind = StatementKind::Setting { name: "elt.schema".to_owned(), value: Some(schema) };
+                prepared(kind, nothing(), Vec::new(), None)
+            }
             Statement::Explain(how) if count == 0 => {
                 // Mistakes are told now, and nothing is run.
                 self.columns_given(Box::pin(self.plan(*how.statement)).await?)?;

@@ -16,7 +16,7 @@ use super::provider::{Depth, LakeCatalog};
 use super::types::LakeTypes;
 use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
-    thrift, words,
+    own, show_create, thrift, words,
 };
 use crate::base::did_you_mean;
 
@@ -139,6 +139,36 @@ impl Session {
         }
     }
 
+    /// The same session after a statement; another one if that is `USE`.
+    ///
+    /// # Errors
+    /// The statement cannot be read, or there is no such schema.
+    pub fn after(&self, sql: &str) -> Result<Self, QueryError> {
+        match dialect::parse(sql) {
+            Ok(Statement::Use { schema }) => self.used(&schema),
+            _ => Ok(self.clone()),
+        }
+    }
+
+    /// The same session with another schema for names that are written without one.
+    pub(super) fn used(&self, schema: &str) -> Result<Self, QueryError> {
+        let known = self.scope.schemas();
+        if !known.iter().any(|known| known == schema) && schema != self.default_schema {
+            let what = format!("there is no schema `{schema}`");
+            let near = did_you_mean(schema, known.iter().map(String::as_str));
+            let help = near.unwrap_or_else(|| format!("there are: {}", known.join(", ")));
+            return Err(SqlMistake::new("elt::sql::no_such_schema", what).help(help).into());
+        }
+        let mut config = self.context.copied_config();
+        config.options_mut().catalog.default_schema = schema.to_owned();
+        let scope = self.scope.as_ref().clone();
+        let same = Self::with(scope, schema, self.limits, config, self.own.clone());
+        Ok(match &self.time_zone {
+            Some(zone) => same.in_zone(zone),
+            None => same,
+        })
+    }
+
     /// The same session on the tables of another lake.
     #[must_use]
     pub fn on(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Self {
@@ -225,6 +255,9 @@ impl Session {
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
+            Statement::Use { schema } => self.used(&schema).map(|_| own::nothing()),
+            Statement::ShowCreate { table } => show_create::create(self, &table).await,
+            Statement::ShowProperties { table } => show_create::properties(self, &table).await,
             Statement::CopyTo(copy) => Box::pin(export::copy_to(self, copy)).await,
             Statement::Convert(convert) => Box::pin(convert::convert(self, convert)).await,
             Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_) => {

@@ -231,7 +231,11 @@ impl<'a> Sitting<'a, '_> {
     /// Answers a statement; after one that wrote, what it published is what is read.
     async fn outcome(&mut self, sql: &str) -> Result<Outcome, QueryError> {
         if !self.session.writes(sql)? {
-            return planned(&self.threads, &self.session, sql).await;
+            let outcome = planned(&self.threads, &self.session, sql).await?;
+            if starts_with_use(sql) {
+                self.session = self.session.after(sql)?;
+            }
+            return Ok(outcome);
         }
         if let (true, Some(release)) = (self.chosen, self.release()) {
             return Err(SqlMistake::reads_only(release).into());
@@ -334,6 +338,11 @@ impl<'a> Sitting<'a, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether a statement may be `USE`: only then has it to be read once more.
+fn starts_with_use(sql: &str) -> bool {
+    sql.trim_start().get(..3).is_some_and(|word| word.eq_ignore_ascii_case("use"))
 }
 
 /// Plans a statement on a task of its own, so that long planning can be cancelled too.

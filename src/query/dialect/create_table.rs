@@ -44,7 +44,7 @@ impl Clause {
 /// Any other statement, and one with a clause that is not known here, is given back as it came.
 ///
 /// # Errors
-/// A clause that is there twice, `USING` of another format, and `STORED AS` and `ROW FORMAT`.
+/// A clause that is there twice, `LOCATION`, `USING` of another format, and `STORED AS` and `ROW FORMAT`.
 pub(super) fn in_order(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlMistake> {
     let solid: Vec<&TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
@@ -77,7 +77,13 @@ pub(super) fn in_order(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>,
         match clause {
             Clause::Using if is(words[1], "DELTA") => {}
             Clause::Using => return Err(only_delta(&format!("USING {}", words[1].token), words[0])),
-            Clause::PartitionedBy | Clause::Location => ordered.extend(words.iter().copied().cloned()),
+            Clause::PartitionedBy => ordered.extend(words.iter().copied().cloned()),
+            Clause::Location => {
+                let what = "LOCATION is not supported, because the lake says where its tables are";
+                return Err(SqlMistake::new("elt::sql::not_supported", what)
+                    .at(words[0].span.start.line, words[0].span.start.column)
+                    .help("leave it out; a Delta table elsewhere is read by its quoted folder, `from 's3://bucket/t'`"));
+            }
             Clause::ClusterBy => by = words,
             Clause::With | Clause::Options | Clause::Properties => {
                 listed(&mut properties, words[0], &words[2..words.len() - 1]);

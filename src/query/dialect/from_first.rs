@@ -55,7 +55,10 @@ pub(super) fn begins_a_query(tokens: &[TokenWithSpan], before: &[usize]) -> bool
             | Keyword::DESC
             | Keyword::AS => true,
             Keyword::ALL | Keyword::DISTINCT => follows_a_set_operator(tokens, before, 1),
-            Keyword::NAME => follows_a_set_operator(tokens, before, 2),
+            Keyword::NAME => {
+                let by = before.iter().rev().nth(1).is_some_and(|at| keyword(&tokens[*at]) == Keyword::BY);
+                by && follows_a_set_operator(tokens, before, 2)
+            }
             _ => word.quote_style.is_none() && word.value.eq_ignore_ascii_case("summarize"),
         },
         _ => false,
@@ -118,6 +121,8 @@ mod tests {
             ("from t", "SELECT * FROM t"),
             ("from t union all from u", "SELECT * FROM t UNION ALL SELECT * FROM u"),
             ("from t union by name from u", "SELECT * FROM t UNION BY NAME SELECT * FROM u"),
+            ("from t union all by name from u", "SELECT * FROM t UNION ALL BY NAME SELECT * FROM u"),
+            ("select a from t union select name from u", "SELECT a FROM t UNION SELECT name FROM u"),
             ("with a as (from t where b) from a", "WITH a AS (SELECT * FROM t WHERE b) SELECT * FROM a"),
             ("select 1 from t where a in (from u)", "SELECT 1 FROM t WHERE a IN (SELECT * FROM u)"),
             ("from (from t where a) as x", "SELECT * FROM (SELECT * FROM t WHERE a) AS x"),

@@ -38,7 +38,7 @@ pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
 pub(super) use statement::{data_type, empty_query, tokenize};
 pub(super) use time_travel::{AsOfText, FILES, Reference};
-pub(super) use write::{ALL_COLUMNS, PLACES};
+pub(super) use write::{ALL_COLUMNS, PLACES, UNSET, UNSET_IF_THERE};
 pub use write::{OwnWrite, Vacuum};
 
 use sqlparser::ast;

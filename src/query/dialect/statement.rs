@@ -10,6 +10,7 @@ use super::convert::Convert;
 use super::copy::{Copy, CopyInto, CopyTo, copy};
 use super::from_first::select_all;
 use super::own::{OwnStatement, own};
+use super::references::versioned;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
@@ -41,6 +42,21 @@ pub enum Statement {
     CopyTo(CopyTo),
     /// Parquet files are to become a Delta table where they are.
     Convert(Convert),
+    /// `USE schema`
+    Use {
+        /// The schema, as written, without the catalog.
+        schema: String,
+    },
+    /// `SHOW CREATE TABLE t`
+    ShowCreate {
+        /// The table, or view, as written.
+        table: String,
+    },
+    /// `SHOW TBLPROPERTIES t`
+    ShowProperties {
+        /// The table, as written.
+        table: String,
+    },
     /// `DESCRIBE DETAIL t`
     Detail {
         /// The table, as written.
@@ -137,7 +153,7 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let dialect = EltDialect::default();
-    let tokens = pivot_on::spell(spoken::spell(spell_out_releases(without_hints(tokens)))?)?;
+    let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(tokens));
     let statement = parser.parse_statement().map_err(syntax)?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -212,6 +228,12 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
         ["SHOW", "COLUMNS", "FROM" | "IN"] => {
             Statement::Describe { table: only_name(&solid[3..], "SHOW COLUMNS FROM")? }
         }
+        ["SHOW", "CREATE", "TABLE" | "VIEW"] => {
+            Statement::ShowCreate { table: only_name(&solid[3..], "SHOW CREATE TABLE")? }
+        }
+        ["SHOW", "TBLPROPERTIES", _] => {
+            Statement::ShowProperties { table: only_name(&solid[2..], "SHOW TBLPROPERTIES")? }
+        }
         ["SUMMARIZE" | "SUMMARISE", next, ..] => {
             let is_query = begins_query(next);
             let what =
@@ -221,9 +243,10 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
         ["DESCRIBE" | "DESC", next, ..] if begins_query(next) => {
             Statement::DescribeQuery { sql: text_after(sql, tokens, 1) }
         }
-        ["USE", ..] => {
-            return Err(SqlMistake::new("elt::sql::not_supported", "USE is not supported")
-                .help("write the schema before the table: `crm.people`"));
+        ["USE", next, ..] => {
+            let skipped = if matches!(*next, "SCHEMA" | "DATABASE") && solid.len() > 2 { 2 } else { 1 };
+            let name = only_name(&solid[skipped..], "USE")?;
+            Statement::Use { schema: name.strip_prefix("elt.").unwrap_or(&name).to_owned() }
         }
         ["SET", "VARIABLE", ..] => {
             let value = match &solid[2..] {

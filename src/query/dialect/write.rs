@@ -15,6 +15,9 @@ use crate::query::SqlMistake;
 
 /// The column that stands for `*` in a MERGE's clauses.
 pub(in crate::query) const ALL_COLUMNS: &str = "__elt_all_columns";
+/// The property whose value is the name of one that goes; the second, if there is one.
+pub(in crate::query) const UNSET: &str = "@unset";
+pub(in crate::query) const UNSET_IF_THERE: &str = "@unset if there";
 /// What is added to a table's name to see where each of its rows is.
 pub(in crate::query) const PLACES: &str = "@places";
 
@@ -144,13 +147,17 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
     }
 }
 
-/// Says `CLUSTER BY NONE` of an ALTER TABLE as the parser knows it, and has the clauses of a CREATE TABLE in its order.
+/// Says `CLUSTER BY NONE` and `UNSET TBLPROPERTIES` of an ALTER TABLE as the parser knows them, and has the clauses of a
+/// CREATE TABLE in its order.
 pub(super) fn in_known_words(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlMistake> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
     if !tokens.iter().find(solid).is_some_and(|first| is(first, "ALTER")) {
         return in_order(tokens);
     }
     let words: Vec<TokenWithSpan> = tokens.iter().filter(solid).cloned().collect();
+    if let Some(at) = (0..words.len()).find(|at| are(&words[*at..], &["UNSET", "TBLPROPERTIES"])) {
+        return Ok(unset(&words, at));
+    }
     match (0..words.len()).find(|at| are(&words[*at..], &["CLUSTER", "BY", "NONE"])) {
         Some(at) => {
             let none = spelled("drop clustering key", &words[at]);
@@ -158,6 +165,21 @@ pub(super) fn in_known_words(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWith
         }
         None => Ok(tokens),
     }
+}
+
+/// `UNSET TBLPROPERTIES [IF EXISTS] ('a', 'b')` as properties that are set: [`UNSET`] to each name.
+fn unset(words: &[TokenWithSpan], at: usize) -> Vec<TokenWithSpan> {
+    let names = at + if are(&words[at + 2..], &["IF", "EXISTS"]) { 4 } else { 2 };
+    let key = format!("'{}' =", if names > at + 2 { UNSET_IF_THERE } else { UNSET });
+    let mut out = words[..at].to_vec();
+    out.extend(spelled("set tblproperties", &words[at]));
+    for word in &words[names..] {
+        if matches!(word.token, Token::SingleQuotedString(_)) {
+            out.extend(spelled(&key, word));
+        }
+        out.push(word.clone());
+    }
+    out
 }
 
 pub(super) fn is(token: &TokenWithSpan, word: &str) -> bool {

@@ -16,8 +16,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{
-    CastKind, Expr, Ident, ObjectName, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SetExpr,
-    Statement, TableFactor, Value, VisitMut, VisitorMut, With,
+    CastKind, Expr, Ident, ObjectName, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select,
+    SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut, With,
 };
 
 use super::dialect::{self, empty_query, select_all_from};

@@ -15,8 +15,8 @@ use datafusion::functions_aggregate::expr_fn::{count, first_value};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Join, SubqueryAlias};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Subquery, Volatility, check_subquery_expr, lit,
+    ColumnarValue, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Subquery, Volatility, check_subquery_expr, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
@@ -45,10 +45,39 @@ impl AnalyzerRule for Correlated {
 
 /// Whether the engine can answer what a subquery asks of the row around it. `exists` is only asked whether there are rows.
 pub(super) fn is_joined(subquery: &Subquery, exists: bool) -> bool {
+    if !is_simple(&subquery.subquery, false) {
+        return false;
+    }
     let mut pull_up =
         PullUpCorrelatedExpr::new().with_need_handle_count_bug(true).with_exists_sub_query(exists);
     let pulled = subquery.subquery.as_ref().clone().rewrite(&mut pull_up);
     pulled.is_ok() && pull_up.can_pull_up
+}
+
+/// Whether a condition may be taken out of this plan without changing what the rest of it gives. The engine does so
+/// whatever stands above the condition: a window function would count the rows of all values, the right side of an outer
+/// join would lose rows, and of two aggregates only one would be grouped as it should.
+fn is_simple(plan: &LogicalPlan, aggregated: bool) -> bool {
+    if !refers(plan) {
+        return true;
+    }
+    match plan {
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Distinct(_) => plan.inputs().into_iter().all(|input| is_simple(input, aggregated)),
+        LogicalPlan::Aggregate(aggregate) => !aggregated && is_simple(&aggregate.input, true),
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::Inner => is_simple(&join.left, aggregated) && is_simple(&join.right, aggregated),
+            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti => {
+                !refers(&join.right) && is_simple(&join.left, aggregated)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// Subqueries that are values, in the expressions of a part of a plan.
@@ -75,7 +104,8 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
         let Expr::ScalarSubquery(subquery) = &asking else { continue };
         let subquery = subquery.subquery.as_ref();
         let Some(domain) = Domain::of(subquery, &before, names) else { continue };
-        let [value]: [Column; 1] = subquery.schema().columns().try_into().unwrap_or_else(|_| [Column::new_unqualified("")]);
+        let [value]: [Column; 1] =
+            subquery.schema().columns().try_into().unwrap_or_else(|_| [Column::new_unqualified("")]);
         if value.name.is_empty() || domain.columns.is_empty() {
             continue;
         }
@@ -107,12 +137,13 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
     let saved = NamePreserver::new(&plan);
     let exprs = plan.expressions().into_iter().map(|expr| {
         let name = saved.save(&expr);
-        let answered = expr.transform_down(|expr| match answers.iter().find(|(asking, _)| *asking == expr) {
-            Some((_, answer)) => {
-                Ok(Transformed::new(Expr::Column(answer.clone()), true, TreeNodeRecursion::Jump))
-            }
-            None => Ok(Transformed::no(expr)),
-        })?;
+        let answered =
+            expr.transform_down(|expr| match answers.iter().find(|(asking, _)| *asking == expr) {
+                Some((_, answer)) => {
+                    Ok(Transformed::new(Expr::Column(answer.clone()), true, TreeNodeRecursion::Jump))
+                }
+                None => Ok(Transformed::no(expr)),
+            })?;
         Ok(name.restore(answered.data))
     });
     let exprs = exprs.collect::<Result<Vec<_>>>()?;
@@ -150,12 +181,8 @@ fn lateral(join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> 
         all.plan = LogicalPlanBuilder::from(all.plan).alias(alias.clone())?.build()?;
         all.keys = all.keys.iter().map(|key| Column::new(Some(alias.clone()), &key.name)).collect();
     }
-    let joined = all.beside(
-        join.left.as_ref().clone(),
-        &domain.columns,
-        join.join_type,
-        join.filter.clone(),
-    )?;
+    let joined =
+        all.beside(join.left.as_ref().clone(), &domain.columns, join.join_type, join.filter.clone())?;
     let shown = join.schema.columns().into_iter().map(Expr::Column);
     Ok(Transformed::yes(LogicalPlanBuilder::from(joined).project(shown)?.build()?))
 }

@@ -52,7 +52,9 @@ pub(super) fn depend(plan: &LogicalPlan, domain: &Domain<'_>) -> Result<Option<D
         LogicalPlan::Projection(Projection { expr, input, .. }) => {
             let Some(inner) = depend(input, domain)? else { return Ok(None) };
             let shown = domain.spelled(plan, expr, &inner.keys)?;
-            inner.map(|rows, keys| rows.project(shown.into_iter().chain(keys.iter().cloned().map(Expr::Column))))
+            inner.map(|rows, keys| {
+                rows.project(shown.into_iter().chain(keys.iter().cloned().map(Expr::Column)))
+            })
         }
         LogicalPlan::Filter(filter) => {
             let Some(inner) = depend(&filter.input, domain)? else { return Ok(None) };
@@ -89,7 +91,8 @@ pub(super) fn depend(plan: &LogicalPlan, domain: &Domain<'_>) -> Result<Option<D
             for input in &union.inputs {
                 let Some(inner) = depend(input, domain)? else { return Ok(None) };
                 let shown = input.schema().columns().into_iter().map(Expr::Column);
-                let keys = inner.keys.into_iter().zip(&names).map(|(key, name)| Expr::Column(key).alias(name));
+                let keys =
+                    inner.keys.into_iter().zip(&names).map(|(key, name)| Expr::Column(key).alias(name));
                 let part = LogicalPlanBuilder::from(inner.plan).project(shown.chain(keys))?;
                 united = Some(match united {
                     Some(united) => united.union(part.build()?)?,
@@ -221,14 +224,19 @@ fn first_rows(limit: &Limit, domain: &Domain<'_>) -> Result<Option<Dependent>> {
         other => (&[][..], other),
     };
     let Some(inner) = depend(rows, domain)? else { return Ok(None) };
-    let order = order.iter().map(|sort| Ok(sort.with_expr(domain.with_keys(sort.expr.clone(), &inner.keys)?)));
+    let order =
+        order.iter().map(|sort| Ok(sort.with_expr(domain.with_keys(sort.expr.clone(), &inner.keys)?)));
     let number = domain.name("row");
     let keys: Vec<Expr> = inner.keys.iter().cloned().map(Expr::Column).collect();
-    let numbered =
-        row_number().partition_by(keys.clone()).order_by(order.collect::<Result<_>>()?).build()?.alias(&number);
+    let numbered = row_number()
+        .partition_by(keys.clone())
+        .order_by(order.collect::<Result<_>>()?)
+        .build()?
+        .alias(&number);
     let place = || Expr::Column(Column::new_unqualified(&number));
     let whole = |number: usize| lit(u64::try_from(number).unwrap_or(u64::MAX));
-    let wanted = [Some(place().gt(whole(skip))), fetch.map(|fetch| place().lt_eq(whole(skip.saturating_add(fetch))))];
+    let wanted =
+        [Some(place().gt(whole(skip))), fetch.map(|fetch| place().lt_eq(whole(skip.saturating_add(fetch))))];
     let shown = rows.schema().columns().into_iter().map(Expr::Column);
     inner.map(|rows, _| {
         let numbered = rows.window([numbered])?;
@@ -247,7 +255,8 @@ fn aggregated(plan: &LogicalPlan, aggregate: &Aggregate, domain: &Domain<'_>) ->
     let groups = domain.spelled(plan, &aggregate.group_expr, &inner.keys)?;
     let counted = domain.spelled(plan, &aggregate.aggr_expr, &inner.keys)?;
     let keys: Vec<Expr> = inner.keys.iter().cloned().map(Expr::Column).collect();
-    let grouped = LogicalPlanBuilder::from(inner.plan).aggregate(groups.into_iter().chain(keys), counted)?.build()?;
+    let grouped =
+        LogicalPlanBuilder::from(inner.plan).aggregate(groups.into_iter().chain(keys), counted)?.build()?;
     let grouped = Dependent { plan: grouped, keys: inner.keys };
     if !aggregate.group_expr.is_empty() {
         return Ok(Some(grouped));
@@ -333,7 +342,11 @@ fn joined(join: &Join, domain: &Domain<'_>) -> Result<Option<Dependent>> {
     let same = left.iter().zip(&right).flat_map(|(left, right)| left.keys.iter().zip(&right.keys));
     let same = same.map(|(left, right)| {
         let (left, right) = (Expr::Column(left.clone()), Expr::Column(right.clone()));
-        datafusion::logical_expr::binary_expr(left, datafusion::logical_expr::Operator::IsNotDistinctFrom, right)
+        datafusion::logical_expr::binary_expr(
+            left,
+            datafusion::logical_expr::Operator::IsNotDistinctFrom,
+            right,
+        )
     });
     let mut conditions: Vec<Expr> = same.collect();
     if let Some(filter) = &join.filter {

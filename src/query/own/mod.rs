@@ -164,7 +164,7 @@ impl Session {
 }
 
 /// An answer without columns.
-fn nothing() -> Outcome {
+pub(super) fn nothing() -> Outcome {
     Outcome::rows(RecordBatch::new_empty(Arc::new(Schema::empty())))
 }
 

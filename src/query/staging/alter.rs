@@ -13,8 +13,8 @@ use super::create::{COLUMN_MAPPING, check_constraint, cluster_columns, columns, 
 use super::edits::by_name;
 use super::target::{Target, folded, item, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
-use crate::base::sql_type_name;
-use crate::query::dialect::parse_query;
+use crate::base::{TableName, sql_type_name};
+use crate::query::dialect::{UNSET, UNSET_IF_THERE, parse_query};
 use crate::table::{Design, FILE_COLUMN, TYPE_WIDENING, retyped, widens, write};
 
 /// `ALTER TABLE t …`
@@ -82,7 +82,11 @@ async fn altered(
         }
         A::SetTblProperties { table_properties } => {
             let properties: Result<Vec<_>, _> = table_properties.iter().map(property).collect();
-            let properties = properties?;
+            let mut properties = properties?;
+            let mut design = design;
+            for (key, gone) in properties.extract_if(.., |(key, _)| key == UNSET || key == UNSET_IF_THERE) {
+                design = without(design, &target.name, &gone, key == UNSET_IF_THERE)?;
+            }
             for (key, mode) in &properties {
                 let now = design.properties().get(key).map_or("none", String::as_str);
                 let is_new_way = key == COLUMN_MAPPING && mode != now;
@@ -102,10 +106,11 @@ async fn altered(
             let (comment, properties): (Vec<_>, Vec<_>) =
                 properties.into_iter().partition(|(key, _)| key == "comment");
             let design = design.with_properties(properties);
-            (schema, match comment.into_iter().next_back() {
+            let design = match comment.into_iter().next_back() {
                 Some((_, text)) => design.with_description(Some(text)),
                 None => design,
-            })
+            };
+            (schema, design)
         }
         A::AddConstraint { constraint, .. } => {
             let free = |number: &usize| {
@@ -188,6 +193,32 @@ async fn altered(
         }
         other => return Err(not_supported(&format!("ALTER TABLE … {other}"), REWRITE)),
     })
+}
+
+/// The same table without a property.
+fn without(design: Design, table: &TableName, key: &str, if_there: bool) -> Result<Design, QueryError> {
+    if key == "comment" {
+        return Ok(design.with_description(None));
+    }
+    refuse_if(
+        key.starts_with("delta.constraints."),
+        &format!("UNSET of `{key}`"),
+        "write `DROP CONSTRAINT`",
+    )?;
+    refuse_if(
+        key.starts_with("delta.columnMapping."),
+        &format!("UNSET of `{key}`"),
+        "files of the table are written with it",
+    )?;
+    if !if_there && !design.properties().contains_key(key) {
+        let known: Vec<&str> = design.properties().keys().map(String::as_str).collect();
+        let what = format!("`{table}` has no property `{key}`");
+        let mistake = SqlMistake::new("elt::sql::no_such_property", what);
+        return Err(mistake
+            .help(format!("it has: {}; UNSET TBLPROPERTIES IF EXISTS does not mind", known.join(", ")))
+            .into());
+    }
+    Ok(design.without_property(key))
 }
 
 /// The table with a wider type for a column, whose files do not change.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use sqlparser::ast::{
-    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, DataType, Expr, GeneratedAs,
-    HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value, WrappedCollection,
+    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, DataType, Expr,
+    GeneratedAs, HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value,
+    WrappedCollection,
 };
 
 use super::edits::by_name;

@@ -79,8 +79,10 @@ mod tests {
             ("a.text", Arc::new(StringArray::from_iter_values((0..rows).map(|n| format!("key {n}"))))),
             ("measure", Arc::new(Float64Array::from_iter_values((0..rows).map(|n| n as f64 / 7.0)))),
         ];
-        let fields: Vec<Field> =
-            columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+            .collect();
         let batch = RecordBatch::try_new(
             Arc::new(Schema::new(fields)),
             columns.iter().map(|(_, column)| Arc::clone(column)).collect(),

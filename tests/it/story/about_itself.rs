@@ -71,7 +71,11 @@ async fn what_was_asked_can_be_asked_for() {
     drop(session.asked("select of another", "ben", "test"));
     drop(lake.open().session().await.unwrap().asked("select unnoted", "ben", "test"));
     lake.sql("select count(*) from elt.query_history").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 2 0 0 1
+    sql: succeeded 2 from t - ada test 1 true true | failed - select nothing from t there is no column `nothing` ada test 1 true true | failed - select 1 / (n - n) from t division by zero ada test 1 true true | cancelled 0 select left - ben test 1 true true
+    sql: 0
+    ");
 }
 
 #[tokio::test]

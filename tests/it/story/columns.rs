@@ -160,7 +160,8 @@ async fn the_clauses_of_create_table_stand_in_any_order() {
     for turn in 0..clauses.len() {
         let mut clauses = clauses;
         clauses.rotate_left(turn);
-        lake.sql(&format!("create or replace table t {} as select 1 as n, 2 as day", clauses.join(" "))).await;
+        lake.sql(&format!("create or replace table t {} as select 1 as n, 2 as day", clauses.join(" ")))
+            .await;
         clauses.reverse();
         lake.sql(&format!("create or replace table u (n int, day int) {}", clauses.join("\n"))).await;
         designs(&lake, &["t", "u"]).await;
@@ -169,17 +170,80 @@ async fn the_clauses_of_create_table_stand_in_any_order() {
     designs(&lake, &["v"]).await;
     lake.sql("alter table v set tblproperties ('comment' = 'w', 'g' = 'h')").await;
     designs(&lake, &["v"]).await;
+    lake.sql("alter table v unset tblproperties ('c', 'comment')").await;
+    lake.sql("alter table v unset tblproperties ('c')").await;
+    lake.sql("alter table v unset tblproperties if exists ('c', 'e')").await;
+    designs(&lake, &["v"]).await;
+    lake.sql("show tblproperties v").await;
     lake.sql("create table w (n int) partitioned by (day date)").await;
     lake.sql("insert into w values (1, date '2026-01-01')").await;
     lake.sql("create table x deep clone w tblproperties ('a' = 'b') comment 'x'").await;
     designs(&lake, &["x"]).await;
+    lake.sql("create table \"Order\" (\"Id\" bigint not null comment 'it''s', d double check (d > 0), up int generated always as (cast(d as int)), tags string[]) partitioned by (up) cluster by (d) comment 'all' tblproperties ('k' = 'v')").await;
+    let made = lake.rows("show create table \"Order\"").await;
+    lake.sql("drop table \"Order\"").await;
+    lake.sql(&made.replace(" | ", "\n")).await;
+    assert_eq!(lake.rows("show create table \"Order\"").await, made);
+    lake.sql("show create table \"Order\"").await;
     lake.sql("create table y (n int) comment 'a' comment 'b'").await;
     lake.sql("create table y (n int) using parquet").await;
     lake.sql("create table y (n int) comment 'a' stored as parquet").await;
     lake.sql("create table y (n int) cluster by auto").await;
     lake.sql("create table y (n int) comment 'a' location '/tmp/y' partitioned by (n)").await;
     lake.sql("create table y (n int) comment tblproperties ('a' = 'b')").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r#"
+    sql: CREATE TABLE 1 0 0 1
+    sql: CREATE TABLE 0 0 0 2
+    sql: of days day  {"a":"b"}
+    sql: of days day  {"a":"b"}
+    sql: CREATE TABLE 1 0 0 3
+    sql: CREATE TABLE 0 0 0 -
+    sql: of days day  {"a":"b"}
+    sql: of days day  {"a":"b"}
+    sql: CREATE TABLE 1 0 0 4
+    sql: CREATE TABLE 0 0 0 -
+    sql: of days day  {"a":"b"}
+    sql: of days day  {"a":"b"}
+    sql: CREATE TABLE 1 0 0 5
+    sql: CREATE TABLE 0 0 0 -
+    sql: of days day  {"a":"b"}
+    sql: of days day  {"a":"b"}
+    sql: CREATE TABLE 0 0 0 6
+    sql: v  n {"c":"d","e":"f","elt.clusterBy":"n"}
+    sql: ALTER TABLE 0 0 0 7
+    sql: w  n {"c":"d","e":"f","elt.clusterBy":"n","g":"h"}
+    sql: ALTER TABLE 0 0 0 8
+    sql: `main.v` has no property `c`
+    sql: ALTER TABLE 0 0 0 9
+    sql: -  n {"elt.clusterBy":"n","g":"h"}
+    sql: elt.clusterBy n | g h
+    sql: CREATE TABLE 0 0 0 10
+    sql: INSERT 1 0 0 11
+    sql: CREATE TABLE 1 0 0 12
+    sql: x day  {"a":"b"}
+    sql: CREATE TABLE 0 0 0 13
+    sql: DROP TABLE 0 0 0 14
+    sql: CREATE TABLE 0 0 0 15
+    sql: CREATE TABLE main."order" (
+      "Id" bigint NOT NULL COMMENT 'it''s',
+      d double,
+      up int GENERATED ALWAYS AS (CAST(d AS INT)),
+      tags varchar[],
+      CONSTRAINT d_check_2 CHECK (d > 0)
+    )
+    PARTITIONED BY (up)
+    CLUSTER BY (d)
+    COMMENT 'all'
+    TBLPROPERTIES (
+      'k' = 'v'
+    )
+    sql: COMMENT is there twice
+    sql: USING parquet is not supported, because the tables of a lake are Delta tables
+    sql: STORED AS is not supported, because the tables of a lake are Delta tables
+    sql: CLUSTER BY AUTO, by which a platform chooses the columns, is not supported
+    sql: LOCATION is not supported, because the lake says where its tables are
+    sql: Expected: Token::SingleQuotedString, found: tblproperties
+    "#);
 }
 
 #[tokio::test]
