@@ -30,7 +30,7 @@ struct Shape {
     /// Fields that the table has no column for, with the names they would have.
     extras: Vec<(usize, Arc<str>)>,
     width: usize,
-    nulls: Vec<String>,
+    nulls: Nulls,
     /// Room for records that is not needed any more: fresh memory is dearer than what was used a moment ago.
     spare: Mutex<Vec<Gathered>>,
 }
@@ -110,7 +110,7 @@ impl Rows {
             target,
             extras,
             width: names.len(),
-            nulls: options.null_values.clone(),
+            nulls: Nulls::of(&options.null_values),
             spare: Mutex::default(),
         };
         Ok(Self { records: opened.records, told, shape: Arc::new(shape) })
@@ -162,7 +162,31 @@ impl Shape {
     }
 
     fn is_null(&self, text: &str) -> bool {
-        self.nulls.iter().any(|null| null == text)
+        self.nulls.has(text)
+    }
+}
+
+/// The texts that stand for a null. Most texts are known not to by their first byte.
+struct Nulls {
+    texts: Vec<String>,
+    firsts: [bool; 256],
+    empty: bool,
+}
+
+impl Nulls {
+    fn of(texts: &[String]) -> Self {
+        let mut firsts = [false; 256];
+        for first in texts.iter().filter_map(|text| text.as_bytes().first()) {
+            firsts[usize::from(*first)] = true;
+        }
+        Self { texts: texts.to_vec(), firsts, empty: texts.iter().any(String::is_empty) }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        match text.as_bytes().first() {
+            None => self.empty,
+            Some(first) => self.firsts[usize::from(*first)] && self.texts.iter().any(|null| null == text),
+        }
     }
 }
 

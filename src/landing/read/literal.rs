@@ -79,6 +79,9 @@ pub(crate) fn double(text: &str, spelling: Spelling) -> Option<f64> {
     if !spelling.free && (!plain || padded(unsigned)) {
         return None;
     }
+    if let Some(value) = short(bytes) {
+        return Some(value);
+    }
     let value: f64 = text.parse().ok()?;
     if value.is_infinite() && unsigned.iter().any(u8::is_ascii_digit) {
         return None;
@@ -86,6 +89,34 @@ pub(crate) fn double(text: &str, spelling: Spelling) -> Option<f64> {
     let whole = unsigned.len() > 15 && unsigned.iter().all(u8::is_ascii_digit);
     // Up to 15 digits always fit.
     (!whole || text.parse::<i128>().is_ok_and(|exact| value as i128 == exact)).then_some(value)
+}
+
+/// `-12.34`, if it has no more than 15 digits. A double holds both them and the power of ten exactly, and the quotient of
+/// two such numbers is the nearest double (W. D. Clinger, *How to Read Floating Point Numbers Accurately*, 1990).
+fn short(text: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let (mut value, mut point) = (0_u64, None);
+    if digits.len() > 16 || !digits.first()?.is_ascii_digit() || !digits.last()?.is_ascii_digit() {
+        return None;
+    }
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let fraction = point.map_or(0, |at| digits.len() - at - 1);
+    if digits.len() - usize::from(point.is_some()) > 15 {
+        return None;
+    }
+    let value = value as f64 / POWERS[fraction];
+    Some(if negative { -value } else { value })
 }
 
 /// A number written with a decimal comma, written with a point: `1.234,5` is `1234.5`.
@@ -185,6 +216,30 @@ mod tests {
             ("٣", None, None),
         ] {
             assert_eq!((integer(text, STRICT), integer(text, FREE)), (strict, free), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_number_is_the_double_that_the_standard_library_reads() {
+        for whole in ["0", "-0", "1", "7", "-12", "999999999999999", "1234567890123456", "99999999999999999"] {
+            for fraction in ["", ".", ".0", ".1", ".30", ".07", ".005", ".123456789012345", ".00000000000001", ".1.2"] {
+                let text = format!("{whole}{fraction}");
+                if let Some(value) = short(text.as_bytes()) {
+                    assert_eq!(Ok(value.to_bits()), text.parse::<f64>().map(f64::to_bits), "{text}");
+                }
+            }
+        }
+        for (text, is_short) in
+            [("0.1", true), ("-8.25", true), ("1.", false), (".5", false), ("1e3", false), ("", false), ("-", false)]
+        {
+            assert_eq!(short(text.as_bytes()).is_some(), is_short, "{text}");
+        }
+        let mut digits = 1_u64;
+        for _ in 0..10_000 {
+            digits = digits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let number = digits >> 14;
+            let text = format!("{}.{:02}", number % 10_000_000_000_000 / 100, number % 100);
+            assert_eq!(short(text.as_bytes()), text.parse().ok(), "{text}");
         }
     }
 

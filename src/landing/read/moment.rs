@@ -71,6 +71,16 @@ pub(crate) fn instant(text: &str, order: DateOrder) -> Option<Instant> {
     if !text.as_bytes().first().is_some_and(u8::is_ascii_digit) {
         return None;
     }
+    // What most files have: `2013-01-31 10:00:00`.
+    if let &[a, b, c, d, b'-', e, f, b'-', g, h, b'T' | b't' | b' ', i, j, b':', k, l, b':', m, n] =
+        text.as_bytes()
+    {
+        let day = days(number(&[a, b, c, d])?, number(&[e, f])?, number(&[g, h])?)?;
+        let (hour, minute, second) = (number(&[i, j])?, number(&[k, l])?, number(&[m, n])?);
+        let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000;
+        let wall = i64::from(day) * DAY + micros;
+        return (hour < 24 && minute < 60 && second < 60).then_some(Instant { wall, ahead: None, timed: true });
+    }
     let end = match text.as_bytes().get(10) {
         None | Some(b'T' | b't' | b' ') if text.as_bytes().get(4) == Some(&b'-') => text.len().min(10),
         _ => text.find(' ').unwrap_or(text.len()),
