@@ -221,17 +221,26 @@ mod tests {
 
     #[test]
     fn a_short_number_is_the_double_that_the_standard_library_reads() {
-        for whole in ["0", "-0", "1", "7", "-12", "999999999999999", "1234567890123456", "99999999999999999"] {
-            for fraction in ["", ".", ".0", ".1", ".30", ".07", ".005", ".123456789012345", ".00000000000001", ".1.2"] {
+        for whole in ["0", "-0", "1", "7", "-12", "999999999999999", "1234567890123456", "99999999999999999"]
+        {
+            for fraction in
+                ["", ".", ".0", ".1", ".30", ".07", ".005", ".123456789012345", ".00000000000001", ".1.2"]
+            {
                 let text = format!("{whole}{fraction}");
                 if let Some(value) = short(text.as_bytes()) {
                     assert_eq!(Ok(value.to_bits()), text.parse::<f64>().map(f64::to_bits), "{text}");
                 }
             }
         }
-        for (text, is_short) in
-            [("0.1", true), ("-8.25", true), ("1.", false), (".5", false), ("1e3", false), ("", false), ("-", false)]
-        {
+        for (text, is_short) in [
+            ("0.1", true),
+            ("-8.25", true),
+            ("1.", false),
+            (".5", false),
+            ("1e3", false),
+            ("", false),
+            ("-", false),
+        ] {
             assert_eq!(short(text.as_bytes()).is_some(), is_short, "{text}");
         }
         let mut digits = 1_u64;

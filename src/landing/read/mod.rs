@@ -9,6 +9,7 @@
 
 mod csv;
 pub(crate) mod header;
+mod ipc;
 pub(crate) mod json;
 pub(crate) mod literal;
 pub(crate) mod moment;

@@ -79,7 +79,11 @@ pub(crate) fn instant(text: &str, order: DateOrder) -> Option<Instant> {
         let (hour, minute, second) = (number(&[i, j])?, number(&[k, l])?, number(&[m, n])?);
         let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000;
         let wall = i64::from(day) * DAY + micros;
-        return (hour < 24 && minute < 60 && second < 60).then_some(Instant { wall, ahead: None, timed: true });
+        return (hour < 24 && minute < 60 && second < 60).then_some(Instant {
+            wall,
+            ahead: None,
+            timed: true,
+        });
     }
     let end = match text.as_bytes().get(10) {
         None | Some(b'T' | b't' | b' ') if text.as_bytes().get(4) == Some(&b'-') => text.len().min(10),

@@ -5,16 +5,16 @@
 //! by its footer, so that a reader that stops early is noticed.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::BufReader;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow_avro::reader::ReaderBuilder;
-use arrow_ipc::reader::{FileReader, StreamReader};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::ipc::Messages;
 use super::literal::Spelling;
 use super::target::{Target, Typed};
 use super::{BATCH_ROWS, Parsed, Piece, header, internal};
@@ -37,7 +37,7 @@ pub(crate) struct Stored {
 /// [`LandingError::Damaged`] if it has none that can be read.
 pub(crate) fn open(file: &FileStamp, format: Format) -> Result<Stored, LandingError> {
     let unreadable = |source| LandingError::Unreadable { path: file.path.clone(), source };
-    let mut opened = File::open(&file.on_disk).map_err(unreadable)?;
+    let opened = File::open(&file.on_disk).map_err(unreadable)?;
     let failed = |source: ArrowError| damaged(&file.path, format, source);
     Ok(match format {
         Format::Avro => {
@@ -46,16 +46,8 @@ pub(crate) fn open(file: &FileStamp, format: Format) -> Result<Stored, LandingEr
             Stored { schema: reader.schema(), promised: None, batches: Box::new(reader) }
         }
         Format::Arrow => {
-            let mut magic = [0; 6];
-            let read = opened.read(&mut magic).map_err(unreadable)?;
-            opened.rewind().map_err(unreadable)?;
-            if &magic[..read] == b"ARROW1" {
-                let reader = FileReader::try_new(BufReader::new(opened), None).map_err(failed)?;
-                Stored { schema: reader.schema(), promised: None, batches: Box::new(reader) }
-            } else {
-                let reader = StreamReader::try_new(BufReader::new(opened), None).map_err(failed)?;
-                Stored { schema: reader.schema(), promised: None, batches: Box::new(reader) }
-            }
+            let (schema, messages) = Messages::open(opened).map_err(failed)?;
+            Stored { schema, promised: None, batches: Box::new(messages) }
         }
         _ => {
             let builder =

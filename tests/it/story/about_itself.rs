@@ -110,9 +110,10 @@ async fn a_lake_with_nothing_in_it_has_these_tables_too() {
         "test_results",
         "copy_history",
         "load_errors",
+        "query_history",
     ] {
         let rows = lake.rows(&format!("select count(*) from elt.{table} where true")).await;
-        assert_eq!(rows, if table == "tables" { "10" } else { "0" }, "{table}");
+        assert_eq!(rows, if table == "tables" { "11" } else { "0" }, "{table}");
         assert!(!lake.rows(&format!("describe elt.{table}")).await.contains("no table"), "{table}");
     }
     lake.sql("show tables in elt").await;
@@ -130,7 +131,7 @@ async fn a_lake_with_nothing_in_it_has_these_tables_too() {
     lake.sql("select a from elt.mine").await;
     lake.sql("select release, made_by from ELT.\"Releases\"").await;
     assert_snapshot!(lake.story(), @"
-    sql: elt columns system - - | elt copy_history system - - | elt files system - - | elt load_errors system - - | elt model_runs system - - | elt releases system - - | elt runs system - - | elt table_versions system - - | elt tables system - - | elt test_results system - -
+    sql: elt columns system - - | elt copy_history system - - | elt files system - - | elt load_errors system - - | elt model_runs system - - | elt query_history system - - | elt releases system - - | elt runs system - - | elt table_versions system - - | elt tables system - - | elt test_results system - -
     sql: table_schema varchar NO | table_name varchar NO | file_name varchar NO | line bigint NO | column_name varchar NO | error_type varchar NO | error_message varchar NO | csv_line varchar NO | load_id varchar NO
     sql: there is no table `elt.relases`
     sql: a table of the name `elt.releases`, which is elt's own, is not supported
