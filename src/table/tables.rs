@@ -38,9 +38,11 @@ pub struct Tables {
 impl Tables {
     /// The tables of `lake`. New files take their names and times from `world`.
     pub fn new(lake: Lake, world: World) -> Self {
+        // Which files a folder has is asked each time: the engine would remember it for good.
+        let runtime = RuntimeEnvBuilder::new().with_object_list_cache_limit(0);
         let runtime = match super::memory::pool(&world) {
-            Some(pool) => RuntimeEnvBuilder::new().with_memory_pool(pool),
-            None => RuntimeEnvBuilder::new(),
+            Some(pool) => runtime.with_memory_pool(pool),
+            None => runtime,
         };
         let runtime = runtime.build_arc().expect("the default runtime needs nothing");
         runtime.register_object_store(store_url().as_ref(), lake.store());

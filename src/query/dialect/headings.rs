@@ -26,7 +26,16 @@ impl VisitorMut for Headings {
         let mut taken: HashSet<String> = HashSet::new();
         for item in &mut select.projection {
             match item {
-                SelectItem::ExprWithAlias { alias, .. } => drop(taken.insert(folded(alias))),
+                SelectItem::ExprWithAlias { alias, .. } => {
+                    let given = folded(alias);
+                    let free = (0..).map(|next| numbered(&given, next)).find(|name| !taken.contains(name));
+                    if let Some(free) = free {
+                        taken.insert(free.clone());
+                        if free != given {
+                            *alias = Ident::with_quote('"', free);
+                        }
+                    }
+                }
                 SelectItem::UnnamedExpr(expr) => name(item_of(expr), &mut taken, item),
                 _ => {}
             }
@@ -127,17 +136,19 @@ fn name(known: Item, taken: &mut HashSet<String>, item: &mut SelectItem) {
     if heading.is_empty() {
         return;
     }
-    let mut next = 1;
     if !is_first {
         taken.insert(heading.clone());
-    }
-    while !is_first && !taken.insert(heading.clone()) {
-        heading = format!("{}_{next}", known.heading);
-        next += 1;
+        let free = (0..).map(|next| numbered(&known.heading, next)).find(|name| taken.insert(name.clone()));
+        heading = free.unwrap_or(heading);
     }
     let SelectItem::UnnamedExpr(expr) = item else { return };
     let expr = std::mem::replace(expr, Expr::value(Value::Null));
     *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', heading) };
+}
+
+/// `name`, `name_1`, `name_2`, …
+fn numbered(name: &str, next: usize) -> String {
+    if next == 0 { name.to_owned() } else { format!("{name}_{next}") }
 }
 
 fn folded(name: &Ident) -> String {
@@ -200,6 +211,8 @@ mod tests {
             ("select (select max(b) from t)", "SELECT (SELECT max(b) AS \"max(b)\" FROM t) AS \"max(b)\""),
             ("select * from (select 1)", "SELECT * FROM (SELECT 1 AS \"1\")"),
             ("select unnest(a)", "SELECT unnest(a)"),
+            ("select 1 as a, 2 as A, b as a_1", "SELECT 1 AS a, 2 AS \"a_1\", b AS \"a_1_1\""),
+            ("select a, b as a", "SELECT a, b AS \"a_1\""),
         ] {
             let mut statement = parse_query(sql).unwrap();
             give(&mut statement);

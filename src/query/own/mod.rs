@@ -6,6 +6,7 @@
 //! [`Own::spell`] puts before the name.
 
 mod names;
+mod rewrite;
 mod temporary;
 mod variable;
 

@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 
 use super::Own;
+use super::rewrite::Rewrite;
 use super::temporary::Write;
 use crate::query::SqlMistake;
 
@@ -76,13 +77,18 @@ impl Own {
         let Some(target) = target else { return Ok(Err(statement)) };
         match statement {
             Statement::Insert(insert) => Ok(Ok(Write::Insert(target, Box::new(insert)))),
+            Statement::Update(update) => Ok(Ok(Write::Rewrite(target, Rewrite::Update(Box::new(update))))),
+            Statement::Delete(delete) => Ok(Ok(Write::Rewrite(target, Rewrite::Delete(Box::new(delete))))),
+            Statement::Truncate(truncate) if truncate.table_names.len() == 1 => {
+                Ok(Ok(Write::Rewrite(target, Rewrite::Truncate)))
+            }
             _ => {
                 let mistake = SqlMistake::new(
                     "elt::sql::not_supported",
                     format!("{what} of the temporary table `{target}` is not supported"),
                 );
                 Err(mistake.help(format!(
-                    "rows are only added to one; make it anew: `create or replace temp table {target} as select …`"
+                    "INSERT, UPDATE, DELETE and TRUNCATE change one; or make it anew: `create or replace temp table {target} as select …`"
                 )))
             }
         }

@@ -22,6 +22,7 @@ use sqlparser::ast::{self, Ident, ObjectName, Query, Statement};
 use tempfile::TempDir;
 
 use super::names::TEMPORARY;
+use super::rewrite::{Rewrite, rewrite};
 use super::{done, nothing};
 use crate::base::TableName;
 use crate::query::dialect::{self, IfKept};
@@ -49,6 +50,8 @@ pub(in crate::query) struct Rows {
 pub enum Write {
     /// Rows are added to a table.
     Insert(String, Box<ast::Insert>),
+    /// Rows of a table are changed.
+    Rewrite(String, Rewrite),
     /// These go away.
     Drop(Vec<String>),
 }
@@ -83,7 +86,12 @@ impl SchemaProvider for TemporarySchema {
 }
 
 impl Rows {
-    fn empty(schema: SchemaRef) -> Result<Self, QueryError> {
+    /// The columns.
+    pub(super) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    pub(super) fn empty(schema: SchemaRef) -> Result<Self, QueryError> {
         let folder = tempfile::Builder::new().prefix("elt-temp-").tempdir().map_err(no_room)?;
         Ok(Self { schema, folder: Arc::new(folder), files: 0 })
     }
@@ -96,7 +104,7 @@ impl Rows {
     }
 
     /// The same with more rows; those that were there stay as they are, whatever happens.
-    async fn with(mut self, rows: Outcome) -> Result<(Self, u64), QueryError> {
+    pub(super) async fn with(mut self, rows: Outcome) -> Result<(Self, u64), QueryError> {
         let path = self.folder.path().join(format!("{}.tmp", self.files));
         let file = std::fs::File::create(&path).map_err(no_room)?;
         let mut writer =
@@ -244,7 +252,11 @@ fn open_schema(schema: &Schema) -> SchemaRef {
 }
 
 /// The rows of a plan as a table takes them: its columns by place, or those that are named.
-fn fitted(plan: LogicalPlan, schema: &SchemaRef, named: &[String]) -> Result<LogicalPlan, QueryError> {
+pub(super) fn fitted(
+    plan: LogicalPlan,
+    schema: &SchemaRef,
+    named: &[String],
+) -> Result<LogicalPlan, QueryError> {
     let wanted: Vec<usize> = match named {
         [] => (0..schema.fields().len()).collect(),
         named => {
@@ -286,6 +298,7 @@ impl Session {
                 kept.has_news = true;
                 Ok(nothing())
             }
+            Write::Rewrite(name, how) => rewrite(self, &name, how).await,
             Write::Insert(name, insert) => {
                 let Some(Temporary::Rows(rows)) = self.own.temporary(&name) else {
                     let mistake = SqlMistake::new("elt::sql::temporary", format!("`{name}` is a view"));

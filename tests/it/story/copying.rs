@@ -1,5 +1,7 @@
 //! COPY INTO and COPY TO: files in and out by SQL.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use elt::base::ErrorKind;
 use elt::lakehouse::BuildRequest;
 use insta::assert_snapshot;
@@ -406,4 +408,23 @@ fn glob(lake: &TestLake, folder: &str) -> Vec<String> {
     }
     files.sort();
     files
+}
+
+#[tokio::test]
+async fn files_that_come_to_a_folder_are_seen_by_the_session_that_asked_before() {
+    let lake = TestLake::new();
+    let session = lake.open().session().await.unwrap();
+    let count = async || {
+        let sql = format!("select sum(a) from '{}/inbox/*.csv'", lake.path().display());
+        session.execute(&sql).await.unwrap().collect().await.unwrap()[0]
+            .column(0)
+            .as_primitive::<Int64Type>()
+            .value(0)
+    };
+    lake.write("inbox/a.csv", "a\n1\n");
+    assert_eq!(count().await, 1);
+    lake.write("inbox/b.csv", "a\n2\n");
+    assert_eq!(count().await, 3);
+    lake.write("inbox/a.csv", "a\n1\n7\n");
+    assert_eq!(count().await, 10);
 }

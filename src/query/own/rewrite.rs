@@ -1,0 +1,135 @@
+//! How do UPDATE, DELETE and TRUNCATE change a temporary table?
+//!
+//! The table is made anew, from a query that gives the rows as they are to be. Whoever reads it meanwhile reads it as it was.
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use sqlparser::ast::{self, AssignmentTarget, FromTable, TableWithJoins};
+
+use super::done;
+use super::temporary::{Rows, Temporary, fitted};
+use crate::query::{Outcome, QueryError, Session, SqlMistake, dialect};
+
+/// A statement that changes rows of a temporary table.
+#[derive(Clone, Debug)]
+pub enum Rewrite {
+    /// `DELETE FROM t WHERE p`
+    Delete(Box<ast::Delete>),
+    /// `UPDATE t SET a = e WHERE p`
+    Update(Box<ast::Update>),
+    /// `TRUNCATE t`
+    Truncate,
+}
+
+/// The rows as they are to be, and which of them are counted.
+struct Change {
+    statement: &'static str,
+    rows: String,
+    counted: String,
+}
+
+/// Carries it out, and tells how many rows it was about.
+pub(super) async fn rewrite(session: &Session, name: &str, how: Rewrite) -> Result<Outcome, QueryError> {
+    let Some(Temporary::Rows(rows)) = session.own.temporary(name) else {
+        let mistake = SqlMistake::new("elt::sql::temporary", format!("`{name}` is a view"));
+        return Err(mistake.help("rows of tables are changed").into());
+    };
+    let schema = rows.schema();
+    let change = match how {
+        Rewrite::Truncate => {
+            session.own.put(name, Temporary::Rows(Rows::empty(schema)?));
+            return Ok(done("TRUNCATE TABLE", 0));
+        }
+        Rewrite::Delete(delete) => deleted(*delete)?,
+        Rewrite::Update(update) => {
+            let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            updated(*update, &names)?
+        }
+    };
+    let count = Box::pin(session.plan(dialect::parse_query(&change.counted)?)).await?;
+    let count = session.rows_of_plan(count).await?.collect().await?;
+    let count =
+        count.iter().map(|batch| batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>());
+    let count = u64::try_from(count.sum::<i64>()).unwrap_or_default();
+    let plan = Box::pin(session.plan(dialect::parse_query(&change.rows)?)).await?;
+    let plan = fitted(plan, &schema, &[])?;
+    let (rows, _) = Rows::empty(schema)?.with(session.rows_of_plan(plan).await?).await?;
+    session.own.put(name, Temporary::Rows(rows));
+    Ok(done(change.statement, count))
+}
+
+fn deleted(delete: ast::Delete) -> Result<Change, SqlMistake> {
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let is_plain = delete.using.is_none()
+        && delete.returning.is_none()
+        && delete.order_by.is_empty()
+        && delete.limit.is_none()
+        && delete.tables.is_empty();
+    let table = only(from).filter(|_| is_plain).ok_or_else(|| {
+        refused(
+            "DELETE",
+            "write `delete from t where …`; other tables are asked by `where exists (select …)`",
+        )
+    })?;
+    let condition = delete.selection.map_or_else(|| "true".to_owned(), |condition| condition.to_string());
+    Ok(Change {
+        statement: "DELETE",
+        rows: format!("SELECT * FROM {table} WHERE ({condition}) IS NOT TRUE"),
+        counted: format!("SELECT count(*) FROM {table} WHERE {condition}"),
+    })
+}
+
+fn updated(update: ast::Update, columns: &[&str]) -> Result<Change, SqlMistake> {
+    const HELP: &str = "write `update t set a = …, b = … where …`; other tables are asked by `(select …)`";
+    let is_plain = update.from.is_none()
+        && update.returning.is_none()
+        && update.or.is_none()
+        && update.limit.is_none()
+        && update.order_by.is_empty();
+    let table = only(std::slice::from_ref(&update.table)).filter(|_| is_plain);
+    let table = table.ok_or_else(|| refused("UPDATE", HELP))?;
+    let mut values: Vec<Option<String>> = vec![None; columns.len()];
+    for assignment in &update.assignments {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else {
+            return Err(refused("UPDATE", HELP));
+        };
+        let last = name.0.last().and_then(|part| part.as_ident()).ok_or_else(|| refused("UPDATE", HELP))?;
+        let is_it = |column: &&str| match last.quote_style {
+            Some(_) => **column == *last.value,
+            None => column.eq_ignore_ascii_case(&last.value),
+        };
+        let Some(at) = columns.iter().position(|column| is_it(column)) else {
+            let mistake =
+                SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{}`", last.value));
+            return Err(mistake.help(format!("there are: {}", columns.join(", "))));
+        };
+        values[at] = Some(assignment.value.to_string());
+    }
+    let condition = update.selection.map_or_else(|| "true".to_owned(), |condition| condition.to_string());
+    let shown = columns.iter().zip(&values).map(|(column, value)| {
+        let column = format!("\"{}\"", column.replace('"', "\"\""));
+        match value {
+            Some(value) => format!("CASE WHEN {condition} THEN {value} ELSE {column} END AS {column}"),
+            None => column,
+        }
+    });
+    let shown: Vec<String> = shown.collect();
+    Ok(Change {
+        statement: "UPDATE",
+        rows: format!("SELECT {} FROM {table}", shown.join(", ")),
+        counted: format!("SELECT count(*) FROM {table} WHERE {condition}"),
+    })
+}
+
+/// The table, with its alias, if there is one without joins.
+fn only(tables: &[TableWithJoins]) -> Option<String> {
+    match tables {
+        [table] if table.joins.is_empty() => Some(table.relation.to_string()),
+        _ => None,
+    }
+}
+
+fn refused(statement: &str, help: &str) -> SqlMistake {
+    let what = format!("this form of {statement} of a temporary table is not supported");
+    SqlMistake::new("elt::sql::not_supported", what).help(help)
+}
