@@ -15,7 +15,9 @@ use arrow::error::ArrowError;
 use arrow_ipc::reader::{StreamDecoder, read_footer_length};
 use arrow_ipc::root_as_footer;
 
-const MARK: &[u8; 8] = b"ARROW1\0\0";
+const MARK: &[u8] = b"ARROW1";
+/// Writers fill up to the first message with zeros, to eight bytes or sixty-four.
+const FILLED: usize = 4096;
 /// Bytes that are read at once.
 const CHUNK: u64 = 1024 * 1024;
 
@@ -35,14 +37,16 @@ pub(super) struct Messages {
 impl Messages {
     /// Opens a file or stream and reads its schema.
     pub(super) fn open(mut source: File) -> Result<(SchemaRef, Self), ArrowError> {
-        let mut mark = Vec::new();
-        (&mut source).take(MARK.len() as u64).read_to_end(&mut mark)?;
-        let promised = match mark.starts_with(&MARK[..6]) {
-            true => Some(batches_in_footer(&mut source)?),
-            false => None,
+        let mut head = Vec::new();
+        (&mut source).take(FILLED as u64).read_to_end(&mut head)?;
+        let (promised, begin) = match head.strip_prefix(MARK) {
+            Some(filled) => {
+                let first = filled.iter().position(|byte| *byte != 0).unwrap_or_default() + MARK.len();
+                (Some(batches_in_footer(&mut source)?), first / 8 * 8)
+            }
+            None => (None, 0),
         };
-        let begin = if promised.is_some() { MARK.len() as u64 } else { 0 };
-        source.seek(SeekFrom::Start(begin))?;
+        source.seek(SeekFrom::Start(begin as u64))?;
         let decoder = StreamDecoder::new();
         let chunk = Buffer::from(Vec::<u8>::new());
         let mut messages = Self { source, decoder, chunk, first: None, given: 0, promised, ended: false };
