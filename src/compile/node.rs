@@ -3,6 +3,7 @@
 //! A [`Node`] is a source, a model, a seed, a snapshot or a test with everything that building it needs: its SQL, its
 //! relation, how it is materialized, and the way from its SQL back to the user's file.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -32,6 +33,12 @@ impl NodeId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for NodeId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -8,10 +8,11 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, Statement,
-    Value, VisitMut, VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem,
+    SetExpr, Statement, Value, VisitMut, VisitorMut,
 };
 
+use super::lambdas;
 use super::statement::parse_query;
 
 /// A function's names, its parameters, and what it is. Where one ends in the call of an aggregate, `filter` and `over` of
@@ -139,6 +140,8 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("date_add", "a b", "(a) + (b)"),
     ("date_sub", "a b", "(a) - (b)"),
     ("datediff", "a b", "_elt_date_diff('day', b, a)"),
+    ("age", "a b", "_elt_age(a, b)"),
+    ("age", "a", "_elt_age(current_date, a)"),
     // Aggregates
     ("max_by arg_max argmax", "a b", "first_value(a order by b desc nulls last)"),
     ("min_by arg_min argmin", "a b", "first_value(a order by b asc nulls last)"),
@@ -229,6 +232,16 @@ const OF_PARTS: &[(&str, &str)] = &[
     ("datetime_diff", "_elt_date_diff"),
 ];
 
+/// Functions whose arguments are texts, whatever they are.
+const OF_TEXTS: &[(&str, &str)] = &[
+    ("hash", "_elt_hash"),
+    ("sha1", "_elt_sha1"),
+    ("sha1_hex", "_elt_sha1"),
+    ("printf", "_elt_printf"),
+    ("format_string", "_elt_printf"),
+    ("format", "_elt_printf"),
+];
+
 /// The parameters of a function, and what it is.
 type Meaning = (Vec<&'static str>, Expr);
 
@@ -261,6 +274,9 @@ impl VisitorMut for Speller {
                 .or_else(|| truncated(function))
                 .or_else(|| packed(function))
                 .or_else(|| spelled(function))
+                .or_else(|| of_texts(function))
+                .or_else(|| mode(function))
+                .or_else(|| made_interval(function))
                 .or_else(|| renamed(function))
         {
             *expr = other;
@@ -295,10 +311,56 @@ fn of_parts(function: &Function) -> Option<Expr> {
 /// The same call of a function that is known by another name.
 fn renamed(function: &Function) -> Option<Expr> {
     let name = name_of(function)?;
-    let (_, other) = RENAMED.iter().find(|(known, _)| *known == name)?;
+    let other = match lambdas::name_of(&name, &function.args) {
+        Some(other) => other,
+        None => RENAMED.iter().find(|(known, _)| *known == name)?.1,
+    };
     let mut function = function.clone();
-    function.name = Ident::new(*other).into();
+    function.name = Ident::new(other).into();
     Some(Expr::Function(function))
+}
+
+/// A call of a function that takes texts alone, with its arguments as texts.
+fn of_texts(function: &Function) -> Option<Expr> {
+    let name = name_of(function)?;
+    let (_, own) = OF_TEXTS.iter().find(|(known, _)| *known == name)?;
+    let text = |arg: Expr| Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(arg),
+        data_type: DataType::Varchar(None),
+        array: false,
+        format: None,
+    };
+    Some(call(function, own, plain_args(function)?.into_iter().map(text).collect()))
+}
+
+/// `mode() within group (order by a)` is `mode(a)`.
+fn mode(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [by] = &function.within_group[..] else { return None };
+    let is_mode = name_of(function)? == "mode" && list.args.is_empty();
+    is_mode.then(|| call(function, "mode", vec![by.expr.clone()]))
+}
+
+/// `make_interval(days => 3)`, what is not named being nothing.
+fn made_interval(function: &Function) -> Option<Expr> {
+    const NAMES: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if name_of(function)? != "make_interval" || list.args.len() > NAMES.len() {
+        return None;
+    }
+    let mut parts = vec![expression_of("0"); NAMES.len()];
+    for (at, arg) in list.args.iter().enumerate() {
+        let (at, value) = match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                (NAMES.iter().position(|known| name.value.eq_ignore_ascii_case(known))?, value)
+            }
+            _ => return None,
+        };
+        parts[at] = value.clone();
+    }
+    Some(call(function, "_elt_interval", parts))
 }
 
 /// A part of time that is written as a word.

@@ -14,6 +14,7 @@ use sqlparser::ast::{
 };
 
 use super::statement::{empty_query, parse_expression};
+use super::{lambdas, symmetric};
 
 /// Rewrites what is only written otherwise.
 pub(super) fn respell(statement: &mut Statement) {
@@ -40,7 +41,8 @@ impl VisitorMut for Speller {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let other = match expr {
-            Expr::BinaryOp { left, op: BinaryOperator::Arrow, right } => {
+            between @ Expr::Between { .. } => symmetric::both_ways(between),
+            Expr::BinaryOp { left, op: BinaryOperator::Arrow | lambdas::KEY, right } => {
                 Some(called("_elt_json_get", [&**left, &**right]))
             }
             Expr::BinaryOp { left, op: BinaryOperator::LongArrow, right } => {
