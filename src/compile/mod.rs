@@ -29,6 +29,7 @@ mod manifest;
 mod materialization;
 mod meaning;
 mod node;
+mod node_id;
 mod normal;
 mod operation;
 mod parse;

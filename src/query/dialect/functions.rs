@@ -8,12 +8,12 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem,
-    SetExpr, Statement, Value, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, Statement,
+    Value, VisitMut, VisitorMut,
 };
 
-use super::lambdas;
 use super::statement::parse_query;
+use super::{calls, lambdas};
 
 /// A function's names, its parameters, and what it is. Where one ends in the call of an aggregate, `filter` and `over` of
 /// the call go there.
@@ -232,16 +232,6 @@ const OF_PARTS: &[(&str, &str)] = &[
     ("datetime_diff", "_elt_date_diff"),
 ];
 
-/// Functions whose arguments are texts, whatever they are.
-const OF_TEXTS: &[(&str, &str)] = &[
-    ("hash", "_elt_hash"),
-    ("sha1", "_elt_sha1"),
-    ("sha1_hex", "_elt_sha1"),
-    ("printf", "_elt_printf"),
-    ("format_string", "_elt_printf"),
-    ("format", "_elt_printf"),
-];
-
 /// The parameters of a function, and what it is.
 type Meaning = (Vec<&'static str>, Expr);
 
@@ -274,9 +264,9 @@ impl VisitorMut for Speller {
                 .or_else(|| truncated(function))
                 .or_else(|| packed(function))
                 .or_else(|| spelled(function))
-                .or_else(|| of_texts(function))
-                .or_else(|| mode(function))
-                .or_else(|| made_interval(function))
+                .or_else(|| calls::of_texts(function))
+                .or_else(|| calls::mode(function))
+                .or_else(|| calls::made_interval(function))
                 .or_else(|| renamed(function))
         {
             *expr = other;
@@ -318,49 +308,6 @@ fn renamed(function: &Function) -> Option<Expr> {
     let mut function = function.clone();
     function.name = Ident::new(other).into();
     Some(Expr::Function(function))
-}
-
-/// A call of a function that takes texts alone, with its arguments as texts.
-fn of_texts(function: &Function) -> Option<Expr> {
-    let name = name_of(function)?;
-    let (_, own) = OF_TEXTS.iter().find(|(known, _)| *known == name)?;
-    let text = |arg: Expr| Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(arg),
-        data_type: DataType::Varchar(None),
-        array: false,
-        format: None,
-    };
-    Some(call(function, own, plain_args(function)?.into_iter().map(text).collect()))
-}
-
-/// `mode() within group (order by a)` is `mode(a)`.
-fn mode(function: &Function) -> Option<Expr> {
-    let FunctionArguments::List(list) = &function.args else { return None };
-    let [by] = &function.within_group[..] else { return None };
-    let is_mode = name_of(function)? == "mode" && list.args.is_empty();
-    is_mode.then(|| call(function, "mode", vec![by.expr.clone()]))
-}
-
-/// `make_interval(days => 3)`, what is not named being nothing.
-fn made_interval(function: &Function) -> Option<Expr> {
-    const NAMES: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-    let FunctionArguments::List(list) = &function.args else { return None };
-    if name_of(function)? != "make_interval" || list.args.len() > NAMES.len() {
-        return None;
-    }
-    let mut parts = vec![expression_of("0"); NAMES.len()];
-    for (at, arg) in list.args.iter().enumerate() {
-        let (at, value) = match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (at, value),
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
-                (NAMES.iter().position(|known| name.value.eq_ignore_ascii_case(known))?, value)
-            }
-            _ => return None,
-        };
-        parts[at] = value.clone();
-    }
-    Some(call(function, "_elt_interval", parts))
 }
 
 /// A part of time that is written as a word.
@@ -444,7 +391,7 @@ impl VisitorMut for Filler<'_> {
 }
 
 /// The name of a call that is written without a schema.
-fn name_of(function: &Function) -> Option<String> {
+pub(super) fn name_of(function: &Function) -> Option<String> {
     match &function.name.0[..] {
         [name] => {
             name.as_ident().filter(|name| name.quote_style.is_none()).map(|name| name.value.to_lowercase())
@@ -454,7 +401,7 @@ fn name_of(function: &Function) -> Option<String> {
 }
 
 /// The arguments of a call that has nothing but arguments in its brackets.
-fn plain_args(function: &Function) -> Option<Vec<Expr>> {
+pub(super) fn plain_args(function: &Function) -> Option<Vec<Expr>> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let is_plain = list.duplicate_treatment.is_none()
         && list.clauses.is_empty()
@@ -469,7 +416,7 @@ fn plain_args(function: &Function) -> Option<Vec<Expr>> {
 }
 
 /// The same call of another function, with other arguments.
-fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
     let Expr::Function(mut function) = expression_of(&format!("{name}(1)")) else {
         unreachable!("it is a call")
     };
@@ -480,7 +427,7 @@ fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
     Expr::Function(function)
 }
 
-fn expression_of(sql: &str) -> Expr {
+pub(super) fn expression_of(sql: &str) -> Expr {
     let parsed = parse_query(&format!("select {sql}"));
     if let Ok(Statement::Query(query)) = parsed
         && let SetExpr::Select(mut select) = *query.body

@@ -3,6 +3,7 @@
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
 mod asof;
+mod calls;
 mod clauses;
 mod convert;
 mod copy;

@@ -310,3 +310,42 @@ async fn a_header_sets_what_a_session_can_set() {
     sql: 1.50
     ");
 }
+
+#[tokio::test]
+async fn grants_are_held_against_the_users_of_the_lake() {
+    let lake = TestLake::new();
+    lake.write(
+        "models/m.sql",
+        "{{ config(grants={'select': ['ann', 'bob'], 'insert': 'bob'}) }} select 1 as id",
+    );
+    let warned = async |users: &str| {
+        lake.write("elt.yml", users);
+        let built = lake.try_build(&BuildRequest::default()).await.unwrap();
+        let told = built
+            .warnings
+            .iter()
+            .map(|one| format!("{} ({})", one.message(), one.help_text().unwrap_or_default()));
+        told.collect::<Vec<_>>().join("\n")
+    };
+    let user = |name: &str, role: &str| format!("  {name}: {{role: {role}, password: $argon2id$x}}\n");
+    assert_snapshot!(warned("").await, @"");
+    assert_snapshot!(warned(&format!("users:\n{}{}", user("ann", "reads"), user("bob", "writes"))).await, @"");
+    assert_snapshot!(warned(&format!("users:\n{}{}", user("carl", "writes"), user("bob", "reads"))).await, @"");
+    lake.write("models/m.sql", "{{ config(grants={'selct': ['ann']}) }} select 1 as id");
+    assert_snapshot!(warned("").await, @"");
+    lake.write("models/m.sql", "{{ config(grants=['ann']) }} select 1 as id");
+    let error = lake.try_build(&BuildRequest::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "`grants` has privileges, each with a list of who has it");
+}
+
+#[tokio::test]
+async fn templates_know_what_is_selected() {
+    let lake = TestLake::new();
+    lake.write("models/m.sql", "select {{ selected_resources | length }} as n, '{{ selected_resources | sort | join(' ') }}' as what");
+    lake.write("models/other.sql", "select 1 as id");
+    lake.build().await;
+    lake.sql("select * from m").await;
+    lake.build_with(&BuildRequest { select: vec!["m".parse().unwrap()], ..BuildRequest::default() }).await;
+    lake.sql("select * from m").await;
+    assert_snapshot!(lake.story(), @"");
+}
