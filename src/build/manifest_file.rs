@@ -29,6 +29,9 @@ pub fn manifest<'a>(
     ManifestFile { manifest, late, stamp }
 }
 
+/// Entries of a mapping, made one after the other.
+type Entries<'a> = Box<dyn Iterator<Item = (String, Value)> + 'a>;
+
 /// The entries of a mapping, made one after the other.
 struct Each<F>(F);
 
@@ -89,7 +92,7 @@ impl<'a> ManifestFile<'a> {
     }
 
     /// The nodes that are in one of the lists.
-    fn of(&self, list: &'static str) -> Each<impl Fn() -> Box<dyn Iterator<Item = (String, Value)> + 'a>> {
+    fn of(&self, list: &'static str) -> Each<impl Fn() -> Entries<'a>> {
         let this = *self;
         let is_in = move |node: &&Node| {
             let own = match &node.kind {
@@ -101,11 +104,11 @@ impl<'a> ManifestFile<'a> {
         };
         Each(move || {
             let those = this.manifest.nodes.values().filter(is_in);
-            Box::new(those.map(move |node| (node.id.to_string(), this.node(node).1)))
+            Box::new(those.map(move |node| (node.id.to_string(), this.node(node).1))) as Entries<'a>
         })
     }
 
-    fn documents(&self) -> impl Iterator<Item = &'a DocumentNode> {
+    fn documents(&self) -> std::slice::Iter<'a, DocumentNode> {
         self.manifest.documents.iter()
     }
 
@@ -116,11 +119,11 @@ impl<'a> ManifestFile<'a> {
     fn of_kind(
         &self,
         kind: &'static str,
-    ) -> Each<impl Fn() -> Box<dyn Iterator<Item = (String, Value)> + 'a>> {
+    ) -> Each<impl Fn() -> Entries<'a>> {
         let this = *self;
         Each(move || {
             let those = this.documents().filter(move |document| document.kind == kind);
-            Box::new(those.map(move |document| (document.id.to_string(), this.document(document))))
+            Box::new(those.map(move |document| (document.id.to_string(), this.document(document)))) as Entries<'a>
         })
     }
 
@@ -143,7 +146,9 @@ impl<'a> ManifestFile<'a> {
         let mut map: BTreeMap<&str, Vec<&str>> =
             nodes.map(|id| (id.as_str(), texts(self.manifest.children(id)))).collect();
         let documents = || self.documents().filter(|document| document.kind != "group");
-        documents().for_each(|document| drop(map.entry(document.id.as_str()).or_default()));
+        for document in documents() {
+            map.entry(document.id.as_str()).or_default();
+        }
         for document in documents() {
             for parent in &document.depends_on {
                 if let Some(children) = map.get_mut(parent.as_str()) {

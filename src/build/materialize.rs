@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 use datafusion::execution::SendableRecordBatchStream;
 
@@ -23,7 +23,7 @@ use crate::compile::{
 use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session, StatementKind};
 use crate::release::View;
 use crate::table::write::{NewColumns, append, edit, merge, overwrite, overwrite_as};
-use crate::table::{Change, Design, Operation, Snapshot, TableError, follows, grown, storable};
+use crate::table::{Change, Operation, Snapshot, TableError, follows, grown};
 
 /// A node, made and not yet seen by anyone.
 #[derive(Clone, Debug)]
@@ -414,17 +414,6 @@ pub(super) async fn run_hook(session: &Session, sql: &str) -> Result<(), QueryEr
         session.query(statement).await?.collect().await?;
     }
     Ok(())
-}
-
-/// The columns and the design of a table that gets the columns of `added` at its end.
-pub(super) fn with_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
-    if added.fields().is_empty() {
-        return Ok((Arc::clone(base.schema()), base.design().clone()));
-    }
-    let added = storable(base.table(), added)?;
-    let fields: Vec<_> = base.schema().fields().iter().chain(added.fields()).cloned().collect();
-    let design = base.design().clone().with_columns(base.table(), &added)?;
-    Ok((Arc::new(Schema::new(fields)), design))
 }
 
 fn incremental(node: &Node) -> (&[String], NewColumns) {

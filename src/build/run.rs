@@ -26,7 +26,7 @@ use super::report::{StepReport, Verdict, Visibility};
 use super::step::{Done, What, try_out};
 use super::{BuildError, expectation};
 use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
-use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, OnError};
+use crate::compile::{Manifest, Node, NodeId, OnError};
 use crate::query::Scope;
 use crate::release::{Basis, Memory, View};
 use crate::table::{Change, Effect};

@@ -134,9 +134,9 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
 ///
 /// # Errors
 /// The words make no sense, or the command failed. That it failed is told by then, as at a command line.
-async fn again(words: Vec<String>, place: Place, world: World, ui: &Ui) -> Result<()> {
+async fn again(words: Vec<String>, mut place: Place, world: World, ui: &Ui) -> Result<()> {
     // Each line is a command of its own.
-    let place = Place { invocation: None, ..place };
+    place.invocation = None;
     let line = words.join(" ");
     let words = std::iter::once("elt".to_owned()).chain(words);
     let args = match Args::try_parse_from(words) {

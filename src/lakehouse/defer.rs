@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::{Compiled, Earlier, Lakehouse, Manifest, Node, NodeId, Selector, released};
 use crate::base::{Diagnostic, Error, ReleaseNumber, Result, TableName};
-use crate::build;
 use crate::compile::{self, Facts};
 use crate::release::{self, Goal, Pins, Proposal, ReleaseKind, View};
 

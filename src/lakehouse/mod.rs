@@ -7,7 +7,6 @@
 //! what they answer ([`BuildRequest`], [`Built`], [`Landed`]), and how declared files are landed.
 
 mod before;
-mod build;
 mod check;
 mod copy;
 mod defer;
@@ -18,6 +17,7 @@ mod hooks;
 mod ingest;
 mod known;
 mod land;
+mod main_job;
 mod maintain;
 mod open;
 mod operation;
@@ -35,18 +35,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use object_store::ObjectStoreExt;
-
-use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Strictness, TableName, Watch, World};
+use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Strictness, Watch, World};
 use crate::compile::{self, Facts, YamlRenderer};
-use crate::lake::{Lake, LakeError, LakeLock, layout};
+use crate::lake::{Lake, LakeError, LakeLock};
 use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
-use crate::release::{self, Goal, Learnt, Memory, Pins, Proposal, Published, Recovered, ReleaseKind};
+use crate::build;
+use crate::release::{self, Pins, Published, Recovered};
 use crate::table::Tables;
-use hooks::RunEnd;
 use open::{Found, Place};
-use plan::forgotten;
 
 pub use before::{Before, Listed, listed};
 pub use check::Checked;

@@ -41,7 +41,7 @@ impl VisitorMut for Speller {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let other = match expr {
-            between @ Expr::Between { .. } => symmetric::both_ways(between),
+            Expr::Between { expr: of, negated, low, high } => symmetric::both_ways(of, *negated, low, high),
             Expr::BinaryOp { left, op: BinaryOperator::Arrow | lambdas::KEY, right } => {
                 Some(called("_elt_json_get", [&**left, &**right]))
             }

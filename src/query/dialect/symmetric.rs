@@ -46,16 +46,15 @@ fn marked(bound: Expr) -> Expr {
 }
 
 /// `(a between b and c) or (a between c and b)`, if that is what a BETWEEN means.
-pub(super) fn both_ways(expr: &Expr) -> Option<Expr> {
-    let Expr::Between { expr: of, negated, low, high } = expr else { return None };
-    let Expr::Function(function) = &**low else { return None };
+pub(super) fn both_ways(of: &Expr, negated: bool, low: &Expr, high: &Expr) -> Option<Expr> {
+    let Expr::Function(function) = low else { return None };
     let FunctionArguments::List(list) = &function.args else { return None };
     if function.name.to_string() != MARK {
         return None;
     }
     let [FunctionArg::Unnamed(FunctionArgExpr::Expr(low))] = &list.args[..] else { return None };
     let between = |low: &Expr, high: &Expr| Expr::Between {
-        expr: of.clone(),
+        expr: Box::new(of.clone()),
         negated: false,
         low: Box::new(low.clone()),
         high: Box::new(high.clone()),
