@@ -116,14 +116,12 @@ impl<'a> ManifestFile<'a> {
         entries::document(document, self.manifest, self.stamp)
     }
 
-    fn of_kind(
-        &self,
-        kind: &'static str,
-    ) -> Each<impl Fn() -> Entries<'a>> {
+    fn of_kind(&self, kind: &'static str) -> Each<impl Fn() -> Entries<'a>> {
         let this = *self;
         Each(move || {
             let those = this.documents().filter(move |document| document.kind == kind);
-            Box::new(those.map(move |document| (document.id.to_string(), this.document(document)))) as Entries<'a>
+            Box::new(those.map(move |document| (document.id.to_string(), this.document(document))))
+                as Entries<'a>
         })
     }
 

@@ -36,11 +36,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Strictness, Watch, World};
+use crate::build;
 use crate::compile::{self, Facts, YamlRenderer};
 use crate::lake::{Lake, LakeError, LakeLock};
 use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
-use crate::build;
 use crate::release::{self, Pins, Published, Recovered};
 use crate::table::Tables;
 use open::{Found, Place};

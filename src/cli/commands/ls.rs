@@ -25,6 +25,7 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
             None => {
                 let compiled = lakehouse.list().await?;
                 ui.said(&compiled.manifest.messages);
+                ui.log().found(&compiled.found());
                 (listed(&compiled), compiled.warnings)
             }
         };

@@ -89,12 +89,44 @@ metrics:
 fn commands_that_make_nothing_speak_in_events_of_dbt() {
     let lake = project();
     elt(&lake, &["build"]);
-    assert_snapshot!(events(&lake, &["ls", "--resource-type", "model"]), @"");
-    assert_snapshot!(events(&lake, &["show", "-s", "cities"]), @"");
-    assert_snapshot!(events(&lake, &["show", "--inline", "select 1 as a", "--output", "json"]), @"");
-    assert_snapshot!(events(&lake, &["compile", "-s", "cities"]), @"");
-    assert_snapshot!(events(&lake, &["source", "freshness"]), @"");
-    assert_snapshot!(events(&lake, &["docs", "generate"]), @"");
+    assert_snapshot!(events(&lake, &["ls", "--resource-type", "model"]), @r#"
+    PrintEvent Z052 info: hello
+    JinjaLogInfo I062 info: logged
+    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 72 macros, 1 semantic model
+    PrintEvent Z052 info: test.cities
+    PrintEvent Z052 info: test.days
+    PrintEvent Z052 info: test.latest
+    PrintEvent Z052 info: test.people
+    "#);
+    assert_snapshot!(events(&lake, &["show", "-s", "cities"]), @r#"
+    PrintEvent Z052 info: hello
+    JinjaLogInfo I062 info: logged
+    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 72 macros, 1 semantic model
+    ShowNode Q041 info: Previewing node 'cities': / | city | n | / | --- | ---: | / | Oslo | 1 | / | Rome | 1 |
+    "#);
+    assert_snapshot!(events(&lake, &["show", "--inline", "select 1 as a", "--output", "json"]), @r#"
+    PrintEvent Z052 info: hello
+    JinjaLogInfo I062 info: logged
+    FoundStats W006 info: Found 4 models, 1 analysis, 1 data test, 1 source, 2 metrics, 72 macros, 1 semantic model
+    ShowNode Q041 info: { /   "show": [ /     { /       "a": 1 /     } /   ] / }
+    "#);
+    assert_snapshot!(events(&lake, &["compile", "-s", "cities"]), @r#"
+    PrintEvent Z052 info: hello
+    JinjaLogInfo I062 info: logged
+    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 72 macros, 1 semantic model
+    CompiledNode Q042 info: Compiled node 'cities' is: / select city, count(*) as n from main.people group by city
+    ParsePerfInfoPath I010 info: Performance info: …/target/perf_info.json
+    "#);
+    assert_snapshot!(events(&lake, &["source", "freshness"]), @r#"
+    LogStartLine Q011 info: 1 of 1 START freshness of crm.people ........................................... [RUN]
+    LogFreshnessResult Q018 warn: 1 of 1 WARN freshness of crm.people ............................................ [WARN
+    FinishedRunningStats E047 info: Finished running 1 source
+    FreshnessCheckComplete Q003 info: Done.
+    "#);
+    assert_snapshot!(events(&lake, &["docs", "generate"]), @r#"
+    BuildingCatalog E044 info: Building catalog
+    CatalogWritten E042 info: Catalog written to …/target/catalog.json
+    "#);
 }
 
 #[test]
@@ -118,17 +150,40 @@ fn statements_are_written_as_they_were_carried_out() {
     let lake = project();
     elt(&lake, &["build"]);
     let run = |path: &str| std::fs::read_to_string(lake.path().join("target/run").join(path)).unwrap();
-    assert_snapshot!(run("test/models/people.sql"), @"");
-    assert_snapshot!(run("test/models/cities.sql"), @"");
+    assert_snapshot!(run("test/models/people.sql"), @r#"
+    create or replace table "main"."people" as
+    select id, city from crm.people;
+    "#);
+    assert_snapshot!(run("test/models/cities.sql"), @r#"
+    create or replace view "main"."cities" as
+    select city, count(*) as n from main.people group by city;
+    "#);
     elt(&lake, &["run"]);
-    assert_snapshot!(run("test/models/latest.sql"), @"");
+    assert_snapshot!(run("test/models/latest.sql"), @r#"
+    merge into "main"."latest" as old using (
+    select id, city from main.people
+    ) as new
+    on old."id" = new."id"
+    when matched then update set *
+    when not matched then insert *;
+    "#);
     let results = json(&lake.path().join("target/manifest.json"));
     let node = &results["nodes"]["model.test.people"];
     let shown = ["compiled_path", "build_path", "relation_name", "constraints", "contract"]
         .map(|key| format!("{key}: {}", node[key]));
-    assert_snapshot!(shown.join("\n"), @"");
-    assert_snapshot!(node["columns"]["id"]["constraints"], @"");
-    assert_snapshot!(results["nodes"]["model.test.days"]["time_spine"], @"");
+    assert_snapshot!(shown.join("\n"), @r#"
+    compiled_path: "target/compiled/test/models/people.sql"
+    build_path: "target/run/test/models/people.sql"
+    relation_name: "\"main\".\"people\""
+    constraints: [{"type":"check","name":"positive","expression":"id > 0","warn_unenforced":true,"warn_unsupported":true,"to":null,"to_columns":[],"columns":[]}]
+    contract: {"enforced":true,"alias_types":true,"checksum":"5e27eca590000cd90039317bdfeca42b0d112cde59373c5dd900f6f8b90738c6"}
+    "#);
+    assert_snapshot!(node["columns"]["id"]["constraints"], @r#"
+    [{"type":"not_null","name":null,"expression":null,"warn_unenforced":true,"warn_unsupported":true,"to":null,"to_columns":[]}]
+    "#);
+    assert_snapshot!(results["nodes"]["model.test.days"]["time_spine"], @r#"
+    {"standard_granularity_column":"day","custom_granularities":[{"name":"fiscal","column_name":"day"}]}
+    "#);
     // What failed has its statement too.
     lake.write("models/cities.sql", "select nope from {{ ref('people') }}");
     let told = elt(&lake, &["run", "-s", "cities", "--log-format", "json"]);
@@ -146,11 +201,43 @@ fn engines_of_metrics_find_their_manifest() {
     let lake = project();
     elt(&lake, &["parse"]);
     let semantic = json(&lake.path().join("target/semantic_manifest.json"));
-    assert_snapshot!(serde_json::to_string_pretty(&semantic["project_configuration"]).unwrap(), @"");
+    assert_snapshot!(serde_json::to_string_pretty(&semantic["project_configuration"]).unwrap(), @r#"
+    {
+      "time_spine_table_configurations": [],
+      "metadata": null,
+      "dsi_package_version": {
+        "major_version": "0",
+        "minor_version": "9",
+        "patch_version": "0"
+      },
+      "time_spines": [
+        {
+          "node_relation": {
+            "alias": "days",
+            "schema_name": "main",
+            "database": "elt",
+            "relation_name": "\"main\".\"days\""
+          },
+          "primary_column": {
+            "name": "day",
+            "time_granularity": "day"
+          },
+          "custom_granularities": [
+            {
+              "name": "fiscal",
+              "column_name": "day"
+            }
+          ]
+        }
+      ]
+    }
+    "#);
     let names: Vec<&str> =
         semantic["metrics"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["population", "heads"]);
-    assert_snapshot!(semantic["semantic_models"][0]["node_relation"], @"");
+    assert_snapshot!(semantic["semantic_models"][0]["node_relation"], @r#"
+    {"alias":"people","schema_name":"main","database":"elt","relation_name":"\"main\".\"people\""}
+    "#);
     let perf = json(&lake.path().join("target/perf_info.json"));
     assert!(perf["path_count"].as_u64() > Some(4) && perf["load_all_elapsed"].as_f64() > Some(0.0));
     lake.write("models/s2.yml", "models: [{name: cities, time_spine: {standard_granularity_column: city}}]");

@@ -56,7 +56,42 @@ async fn each_model_is_seen_when_it_is_made() {
     lake.roll_back(None).await;
     lake.sql("select id from b").await;
     lake.note(&shown(&lake).await);
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r#"
+    build: a created (1 added)
+    build: b view (no rows)
+    build: c ERROR model `c`: division by zero  NOT PUBLISHED: it could not be built
+    build: d skipped, `c` failed  NOT PUBLISHED: `c` failed
+    build: e created (1 added)
+    build: release 3
+    sql: 2
+    1: main.a@0
+    2: main.a@0, main.b (view)
+    3: main.a@0, main.e@0, main.b (view)
+    build: a replaced (1 added)
+    build: b view (no rows)
+    build: c created (1 added)
+    build: d created (1 added)
+    build: e replaced (1 added)
+    build: release 7
+    sql: 11 22
+    1: main.a@0
+    2: main.a@0, main.b (view)
+    3: main.a@0, main.e@0, main.b (view)
+    4: main.a@1, main.e@0, main.b (view)
+    5: main.a@1, main.c@0, main.e@0, main.b (view)
+    6: main.a@1, main.c@0, main.d@0, main.e@0, main.b (view)
+    7: main.a@1, main.c@0, main.d@0, main.e@1, main.b (view)
+    rollback: release 8 (rollback to 3)
+    sql: 2
+    1: main.a@0
+    2: main.a@0, main.b (view)
+    3: main.a@0, main.e@0, main.b (view)
+    4: main.a@1, main.e@0, main.b (view)
+    5: main.a@1, main.c@0, main.e@0, main.b (view)
+    6: main.a@1, main.c@0, main.d@0, main.e@0, main.b (view)
+    7: main.a@1, main.c@0, main.d@0, main.e@1, main.b (view)
+    8: main.a@2, main.e@2, main.b (view)
+    "#);
 }
 
 #[tokio::test]
@@ -67,7 +102,13 @@ async fn a_short_run_is_one_release() {
     }
     lake.build_with(&BuildRequest { pace: None, ..each() }).await;
     lake.note(&shown(&lake).await);
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r#"
+    build: a created (1 added)
+    build: b created (1 added)
+    build: c created (1 added)
+    build: release 1
+    1: main.a@0, main.b@0, main.c@0
+    "#);
 }
 
 #[tokio::test]
@@ -87,5 +128,17 @@ async fn what_is_landed_is_seen_with_the_first_model_and_hooks_with_the_last() {
     lake.note(&shown(&lake).await);
     lake.build_with(&each()).await;
     lake.sql("select n from b").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r#"
+    build: landed crm.people  read 2 loaded 2 rescued 0 rejected 0
+    build: a created (2 added)
+    build: b created (1 added)
+    build: release 2
+    1: crm.people@0, main.a@0
+    2: crm.people@0, main.a@0, main.b@0, main.notes@0
+    build: landed crm.people  known
+    build: a merged (2 updated)
+    build: b replaced (1 added)
+    build: release 4
+    sql: 2
+    "#);
 }
