@@ -172,7 +172,8 @@ impl Templates {
         pass: &mut Pass,
     ) {
         let answers = self.answers.get(&draft.id).cloned().unwrap_or_default();
-        for relation in answers.refs.values().chain(answers.sources.values()) {
+        let meant = answers.refs.iter().map(|(_, meant)| meant);
+        for relation in meant.chain(answers.sources.iter().map(|(_, meant)| meant)) {
             let Some(name) = relation.relation.name() else { continue };
             if !test.inputs.iter().any(|input| input.relation == *name) {
                 let rows = UnitRows::Given(Vec::new());
