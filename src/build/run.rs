@@ -124,7 +124,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             running.push(Box::pin(async move {
                 let (begun, executed) = (Instant::now(), Executed::default());
                 let done = Box::pin(try_out(inputs, scope, step, &executed, watch)).await;
-                Happened::Ended(at, done, begun.elapsed(), executed.take())
+                Happened::Ended(at, Box::new(done), begun.elapsed(), executed.take())
             }));
         }
         if let Some(publishing) = state.portion() {
@@ -133,7 +133,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
         }
         let Some(happened) = running.next().await else { break };
         let (at, done, took, executed) = match happened {
-            Happened::Ended(at, done, took, executed) => (at, done, took, executed),
+            Happened::Ended(at, done, took, executed) => (at, *done, took, executed),
             Happened::Published(is_done) => {
                 state.published(is_done);
                 watch.on(Event::Published);
@@ -154,7 +154,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
 /// What happened next.
 enum Happened {
     /// A step ended: its place in the plan, what came of it, how long it took, and its statements.
-    Ended(usize, Result<Done, BuildError>, Duration, Vec<String>),
+    Ended(usize, Box<Result<Done, BuildError>>, Duration, Vec<String>),
     /// What was made so far was published, or could not be.
     Published(bool),
 }
