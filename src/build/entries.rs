@@ -133,6 +133,16 @@ fn config(node: &Node) -> Map<String, Value> {
                 "pre_hook" | "post_hook" => hooks(value),
                 "severity" | "warn_if" | "error_if" | "fail_calc" if is_test => value.clone(),
                 "tags" => json!(node.tags),
+                // A plus only says that it adds to others.
+                "grants" => value.as_object().map_or_else(
+                    || value.clone(),
+                    |grants| {
+                        let plain = grants
+                            .iter()
+                            .map(|(key, who)| (key.trim_start_matches('+').to_owned(), who.clone()));
+                        Value::Object(plain.collect())
+                    },
+                ),
                 "contract" | "docs" => {
                     let mut whole = all.get(key.as_str()).cloned().unwrap_or_default();
                     extend(&mut whole, value.clone());

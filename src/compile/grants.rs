@@ -48,7 +48,7 @@ pub(super) fn check(config: &Config, users: &[User], found: &mut Vec<Diagnostic>
         }
     };
     for (written, who) in grants {
-        let word = written.to_lowercase();
+        let word = written.trim_start_matches('+').to_lowercase();
         let who = texts(who);
         if who.is_empty() {
             continue;

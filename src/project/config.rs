@@ -119,12 +119,14 @@ fn granted(old: Option<&Value>, new: &Value) -> Value {
     let Value::Object(new) = new else { return new.clone() };
     let mut whole = old.and_then(Value::as_object).cloned().unwrap_or_default();
     for (key, who) in new {
-        let (privilege, who) = match (key.strip_prefix('+'), whole.get(key.trim_start_matches('+'))) {
-            (Some(privilege), Some(before)) => (privilege, add_up(before, who)),
-            (Some(privilege), None) => (privilege, who.clone()),
-            (None, _) => (key.as_str(), who.clone()),
+        let privilege = key.trim_start_matches('+');
+        let there = whole.keys().find(|known| known.trim_start_matches('+') == privilege).cloned();
+        match (there.and_then(|there| whole.remove(&there)), key == privilege) {
+            (Some(before), false) => whole.insert(privilege.to_owned(), add_up(&before, who)),
+            // Whether there is something to add to shows when this is laid over others.
+            (None, false) => whole.insert(key.clone(), who.clone()),
+            (_, true) => whole.insert(key.clone(), who.clone()),
         };
-        whole.insert(privilege.to_owned(), who);
     }
     Value::Object(whole)
 }
@@ -300,10 +302,17 @@ mod tests {
         let (tree, _) = tree(
             "+grants: {select: [ann], insert: bob}\nshop:\n  +grants: {+select: carl, insert: [dora]}\n  deep:\n    +grants: {+delete: [eve]}\n",
         );
-        let granted = |path: &str| tree.resolve(&fqn(path)).get("grants").unwrap().value.to_string();
-        assert_eq!(granted("other/m"), r#"{"select":["ann"],"insert":"bob"}"#);
-        assert_eq!(granted("shop/m"), r#"{"select":["ann","carl"],"insert":["dora"]}"#);
-        assert_eq!(granted("shop/deep/m"), r#"{"select":["ann","carl"],"insert":["dora"],"delete":["eve"]}"#);
+        let granted = |path: &str| {
+            let config = tree.resolve(&fqn(path));
+            let grants = config.get("grants").unwrap().value.as_object().unwrap().clone();
+            let mut told: Vec<String> =
+                grants.iter().map(|(key, who)| format!("{key} {}", texts(who).join("+"))).collect();
+            told.sort();
+            told.join(", ")
+        };
+        assert_eq!(granted("other/m"), "insert bob, select ann");
+        assert_eq!(granted("shop/m"), "insert dora, select ann+carl");
+        assert_eq!(granted("shop/deep/m"), "+delete eve, insert dora, select ann+carl");
     }
 
     #[test]
