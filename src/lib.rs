@@ -42,7 +42,8 @@
 //! 5. Only `cli` and `repl` print. Only `main` reads the clock, the environment and chance.
 //! 6. Readers resolve names through [`Pins`](release::Pins), never through the newest version of anything.
 //! 7. Every input row is accounted for (`read = loaded + rescued + rejected`), or the load fails.
-//! 8. A view that is not published shows what it showed: what it reads is held back with it.
+//! 8. A view that is not published shows what it showed: what it reads is held back with it; unless a run publishes piece by
+//!    piece, as dbt does.
 //!
 //! # Reading order
 //!
@@ -59,6 +60,8 @@
 //! | add a materialization or a strategy | `build/materialize.rs`, `build/incremental.rs`, [`table::write`] |
 //! | change what makes a node due, or is remembered of it | `build/plan.rs`, `build/basis.rs`, `release/memory.rs` |
 //! | change what a selector means | `compile/select/` |
+//! | change when a run publishes what it makes | `build/run/portion.rs`, `lakehouse/portions.rs` |
+//! | change what programs read of a command | `cli/log/`; artifacts: `build/manifest_file.rs`, `build/entries/` |
 //! | change what a hook or an operation may do | `compile/hook.rs`, `build/hook.rs`, `compile/operation.rs` |
 //! | add a generic data test or a built-in macro | `sql/tests/`, `sql/macros/`; no Rust |
 //! | make a package's SQL run | `sql/packages/`; macros `elt__…` go before the package's own |

@@ -26,5 +26,5 @@ pub use source::{SourceText, Span};
 pub use strictness::{Strictness, event_name};
 pub use suggest::{did_you_mean, nearest};
 pub use version::{AsOf, ReleaseNumber, TableVersion};
-pub use watch::{Ending, Event, NodeFacts, RunFacts, Step, Told, Unwatched, Watch, grouped};
+pub use watch::{Ending, Event, Message, NodeFacts, RunFacts, Step, Told, Unwatched, Watch, grouped};
 pub use world::{Clock, Ids, World, parse_instant, state_folder};

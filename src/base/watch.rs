@@ -24,8 +24,29 @@ pub enum Event {
     },
     /// Something worth knowing that is no step.
     Note(String),
+    /// Something that a template said.
+    Said(Message),
     /// Publishing begins; from here on the work is not to be interrupted.
     Publishing,
+    /// Something is published, and the work goes on; it may be interrupted again.
+    Published,
+}
+
+/// Something that a template said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// By `log(…, info=true)`: for whoever watches.
+    Logged(String),
+    /// By `print(…)`: for whoever reads what the command writes.
+    Printed(String),
+}
+
+impl Message {
+    /// What was said.
+    pub fn text(&self) -> &str {
+        let (Self::Logged(text) | Self::Printed(text)) = self;
+        text
+    }
 }
 
 /// One piece of work that a person would want a line about.
@@ -79,6 +100,8 @@ pub struct NodeFacts {
     pub meta: String,
     /// The node that a test is on.
     pub attached: String,
+    /// The file of its compiled SQL, if it has one.
+    pub compiled: String,
 }
 
 /// How a step on a node ended, in dbt's words.

@@ -4,20 +4,20 @@
 //! `catalog.json` (1) and `sources.json` (3). Documentation sites, orchestrators and linters live on them.
 //! What elt has no notion of is there with dbt's default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::entries;
+use super::compiled::{COMPILED, RUN, place};
 use super::report::{StepReport, Verdict};
 use super::sql_text;
-use crate::compile::{
-    Condition, DBT_VERSION, Manifest, NamedSelector, Node, NodeId, NodeKind, TestNode, md5_hex,
-};
+use crate::compile::{Condition, DBT_VERSION, Manifest, Node, NodeId, NodeKind, TestNode};
 
 /// Which run an artifact is of.
 #[derive(Clone, Debug)]
@@ -32,20 +32,42 @@ pub struct Stamp {
     pub command: String,
     /// What else was asked, for `args`.
     pub arguments: Map<String, Value>,
+    /// The folder of artifacts, as paths in them begin; nothing if none are written.
+    pub target: Option<String>,
+    /// The nodes whose statements are written down.
+    pub executed: BTreeSet<NodeId>,
 }
 
-/// Writes an artifact as `<target>/<name>`.
-pub fn write(target: &Path, name: &str, artifact: &Value) -> io::Result<()> {
+impl Stamp {
+    /// The file of a node's compiled SQL, if it has one.
+    pub(super) fn compiled_at(&self, node: &Node, manifest: &Manifest) -> Option<String> {
+        self.file(COMPILED, node, manifest).filter(|_| !node.sql.is_empty())
+    }
+
+    /// The file of the statements that were carried out for a node, if some were.
+    pub(super) fn executed_at(&self, node: &Node, manifest: &Manifest) -> Option<String> {
+        self.file(RUN, node, manifest).filter(|_| self.executed.contains(&node.id))
+    }
+
+    fn file(&self, folder: &str, node: &Node, manifest: &Manifest) -> Option<String> {
+        let target = self.target.as_ref()?;
+        Some(format!("{target}/{folder}/{}", place(node, manifest).display()))
+    }
+}
+
+/// Writes an artifact as `<target>/<name>`, entry by entry: it may be far larger than what is kept in memory of it.
+pub fn write(target: &Path, name: &str, artifact: &impl Serialize) -> io::Result<()> {
     fs::create_dir_all(target)?;
-    let bytes = serde_json::to_vec(artifact).map_err(io::Error::other)?;
-    fs::write(target.join(name), bytes)
+    let mut file = BufWriter::new(fs::File::create(target.join(name))?);
+    serde_json::to_writer(&mut file, artifact).map_err(io::Error::other)?;
+    file.flush()
 }
 
-fn instant(at: DateTime<Utc>) -> String {
+pub(super) fn instant(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-fn metadata(kind: &str, version: u32, stamp: &Stamp) -> Map<String, Value> {
+pub(super) fn metadata(kind: &str, version: u32, stamp: &Stamp) -> Map<String, Value> {
     let mut metadata = Map::new();
     let schema = format!("https://schemas.getdbt.com/dbt/{kind}/v{version}.json");
     metadata.insert("dbt_schema_version".into(), schema.into());
@@ -55,87 +77,6 @@ fn metadata(kind: &str, version: u32, stamp: &Stamp) -> Map<String, Value> {
     metadata.insert("invocation_started_at".into(), instant(stamp.started).into());
     metadata.insert("env".into(), json!({}));
     metadata
-}
-
-/// `manifest.json`: the project as it is meant. `late` are the nodes that were compiled while they were built.
-pub fn manifest(manifest: &Manifest, late: &BTreeMap<NodeId, Node>, stamp: &Stamp) -> Value {
-    let mut about = metadata("manifest", 12, stamp);
-    about.insert("project_name".into(), manifest.project.as_str().into());
-    about.insert("project_id".into(), md5_hex(&manifest.project).into());
-    about.insert("user_id".into(), Value::Null);
-    about.insert("send_anonymous_usage_stats".into(), false.into());
-    about.insert("run_started_at".into(), instant(stamp.started).into());
-    let quoting = json!({"database": true, "schema": true, "identifier": true, "column": null});
-    about.insert("quoting".into(), quoting);
-    about.insert("adapter_type".into(), manifest.written.engine.as_str().into());
-    let (mut nodes, mut sources, mut unit_tests) = (Map::new(), Map::new(), Map::new());
-    let (mut parent_map, mut child_map) = (Map::new(), Map::new());
-    let ids = |ids: &[NodeId]| ids.iter().map(|id| Value::from(id.as_str())).collect::<Value>();
-    for (id, node) in &manifest.nodes {
-        let node = late.get(id).unwrap_or(node);
-        let parents = ids(manifest.parents(id));
-        parent_map.insert(id.to_string(), parents.clone());
-        child_map.insert(id.to_string(), ids(manifest.children(id)));
-        match &node.kind {
-            NodeKind::Source(_) => sources.insert(id.to_string(), entries::source(node, manifest)),
-            NodeKind::UnitTest(test) => {
-                unit_tests.insert(id.to_string(), entries::unit_test(node, test, parents, manifest))
-            }
-            _ => nodes.insert(id.to_string(), entries::node(node, parents, manifest, stamp)),
-        };
-    }
-    let macros = manifest.written.macros.iter();
-    let macros: Map<String, Value> =
-        macros.map(|one| (one.id.clone(), entries::macro_text(one, manifest))).collect();
-    let docs = manifest.written.docs.iter().map(entries::doc);
-    let docs: Map<String, Value> =
-        docs.map(|one| (one["unique_id"].as_str().unwrap_or_default().to_owned(), one)).collect();
-    let mut disabled: Map<String, Value> = Map::new();
-    for node in &manifest.disabled {
-        let entry = match &node.kind {
-            NodeKind::UnitTest(test) => entries::unit_test(node, test, json!([]), manifest),
-            _ => entries::node(node, json!([]), manifest, stamp),
-        };
-        if let Value::Array(all) = disabled.entry(node.id.to_string()).or_insert_with(|| json!([])) {
-            all.push(entry);
-        }
-    }
-    let documents = || manifest.documents.iter().filter(|document| document.kind != "group");
-    for document in documents() {
-        parent_map.insert(document.id.to_string(), ids(&document.depends_on));
-        child_map.entry(document.id.to_string()).or_insert_with(|| json!([]));
-    }
-    for document in documents() {
-        for parent in &document.depends_on {
-            if let Some(Value::Array(children)) = child_map.get_mut(parent.as_str()) {
-                children.push(document.id.as_str().into());
-            }
-        }
-    }
-    let of = |kind: &str| -> Map<String, Value> {
-        let those = manifest.documents.iter().filter(|document| document.kind == kind);
-        those
-            .map(|document| (document.id.to_string(), entries::document(document, manifest, stamp)))
-            .collect()
-    };
-    let mut group_map: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for node in manifest.nodes.values() {
-        if let Some(group) = node.config.get("group").and_then(Value::as_str) {
-            group_map.entry(group.to_owned()).or_default().push(node.id.as_str());
-        }
-    }
-    let selector = |(name, one): (&String, &NamedSelector)| {
-        let entry = json!({"name": name, "description": one.description, "definition": one.written});
-        (name.clone(), entry)
-    };
-    let selectors: Map<String, Value> = manifest.selectors.iter().map(selector).collect();
-    json!({
-        "metadata": about, "nodes": nodes, "sources": sources, "macros": macros, "docs": docs,
-        "exposures": of("exposure"), "metrics": of("metric"), "groups": of("group"), "selectors": selectors,
-        "disabled": disabled, "parent_map": parent_map, "child_map": child_map, "group_map": group_map,
-        "saved_queries": of("saved_query"), "semantic_models": of("semantic_model"), "unit_tests": unit_tests,
-        "functions": {},
-    })
 }
 
 /// `graph_summary.json`: who reads whom, by numbers.
@@ -153,6 +94,36 @@ pub fn graph_summary(manifest: &Manifest, stamp: &Stamp) -> Value {
     };
     let linked: Map<String, Value> = numbers.iter().map(one).collect();
     json!({"_invocation_id": stamp.run, "linked": linked})
+}
+
+/// `perf_info.json`: how much was read, and how long that and understanding it took.
+pub fn perf_info(manifest: &Manifest, read: Duration, parsed: Duration, is_partial: bool) -> Value {
+    let mut counts: BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
+    for node in manifest.nodes.values() {
+        let kinds = counts.entry(&node.package).or_default();
+        kinds.entry(node.resource_type()).or_default().insert(&node.path);
+    }
+    for one in &manifest.written.macros {
+        counts.entry(&one.package).or_default().entry("macro").or_default().insert(&one.path);
+    }
+    let project = |(name, kinds): (&&str, &BTreeMap<&str, BTreeSet<&str>>)| {
+        let parser = |(kind, files): (&&str, &BTreeSet<&str>)| json!({"parser": kind, "parsed_path_count": files.len(), "elapsed": null});
+        let files: BTreeSet<&&str> = kinds.values().flatten().collect();
+        json!({
+            "project_name": name, "elapsed": null, "parsed_path_count": files.len(),
+            "parsers": kinds.iter().map(parser).collect::<Vec<_>>(),
+        })
+    };
+    let projects: Vec<Value> = counts.iter().map(project).collect();
+    let files: u64 = projects.iter().filter_map(|one| one["parsed_path_count"].as_u64()).sum();
+    // All is read and understood in two steps; dbt's others are parts of the second.
+    json!({
+        "path_count": files, "parsed_path_count": files, "static_analysis_path_count": 0,
+        "static_analysis_parsed_path_count": 0, "is_partial_parse_enabled": is_partial,
+        "is_static_analysis_enabled": false, "read_files_elapsed": read.as_secs_f64(), "load_macros_elapsed": null,
+        "parse_project_elapsed": parsed.as_secs_f64(), "patch_sources_elapsed": null,
+        "process_manifest_elapsed": null, "load_all_elapsed": (read + parsed).as_secs_f64(), "projects": projects,
+    })
 }
 
 /// dbt's word for how a node is made.

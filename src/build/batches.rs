@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::build::basis::basis;
+use crate::build::executed::Executed;
 use crate::build::lookup::SessionLookup;
 use crate::build::materialize::{Made, Making};
 use crate::build::plan::{Action, PlannedStep};
@@ -20,6 +21,7 @@ pub(super) async fn make(
     session: &Session,
     step: &PlannedStep,
     window: &Window,
+    executed: &Executed,
 ) -> Result<Done, BuildError> {
     let name = inputs.manifest.node(&step.node).relation.as_ref().expect("a model that is made has a name");
     let mut session = session.clone();
@@ -44,8 +46,8 @@ pub(super) async fn make(
                 Some(checked) => (&checked.session, &checked.node),
                 None => (&session, &node),
             };
-            let making =
-                Making { session, manifest: inputs.manifest, node: made_of, action, now: inputs.started };
+            let (manifest, now) = (inputs.manifest, inputs.started);
+            let making = Making { session, manifest, node: made_of, action, now, executed };
             let made = Box::pin(making.make()).await?;
             Ok((made, checked.map(|checked| (checked.kept, checked.quarantine))))
         };

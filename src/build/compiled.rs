@@ -14,7 +14,20 @@ use crate::compile::{Manifest, Node, NodeId, NodeKind};
 /// The file that marks a folder as made by elt.
 const MARK: &str = ".made-by-elt";
 /// The folder of compiled SQL under the target path.
-const COMPILED: &str = "compiled";
+pub(super) const COMPILED: &str = "compiled";
+/// The folder of statements as they were carried out.
+pub(super) const RUN: &str = "run";
+
+/// The files beside it.
+const ARTIFACTS: [&str; 7] = [
+    "manifest.json",
+    "run_results.json",
+    "catalog.json",
+    "sources.json",
+    "graph_summary.json",
+    "semantic_manifest.json",
+    "perf_info.json",
+];
 
 /// Writes every model's and test's compiled SQL to `<target>/compiled/<project>/<path>`.
 ///
@@ -73,8 +86,45 @@ pub fn write_late(target: &Path, manifest: &Manifest, late: &BTreeMap<NodeId, No
     late.values().try_for_each(|node| write_one(&folder, node, manifest).map(drop))
 }
 
+/// Writes the statements that made or tested nodes, as they were carried out, to `<target>/run/<project>/<path>`.
+///
+/// Files of nodes that this run did not come to stay as they are, as in dbt.
+pub fn write_run(
+    target: &Path,
+    manifest: &Manifest,
+    executed: &BTreeMap<NodeId, Vec<String>>,
+) -> io::Result<()> {
+    let folder = target.join(RUN);
+    let mark = folder.join(MARK);
+    if folder.exists() && !mark.exists() {
+        return Err(io::Error::other(format!("{} was not made by elt", folder.display())));
+    }
+    fs::create_dir_all(&folder)?;
+    write_if_other(&mark, "elt makes the files of this folder\n")?;
+    for (id, statements) in executed.iter().filter(|(_, statements)| !statements.is_empty()) {
+        let text: String = statements.iter().map(|sql| format!("{};\n\n", sql.trim())).collect();
+        let path = folder.join(place(manifest.node(id), manifest));
+        write_below(&path, text.trim_end())?;
+    }
+    Ok(())
+}
+
+fn write_below(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    write_if_other(path, text)
+}
+
 /// Writes one node's SQL, and says where.
 fn write_one(folder: &Path, node: &Node, manifest: &Manifest) -> io::Result<PathBuf> {
+    let path = folder.join(place(node, manifest));
+    write_below(&path, &node.sql)?;
+    Ok(path)
+}
+
+/// The file of a node below the folder of all: its package, and the path of its own file.
+pub(super) fn place(node: &Node, manifest: &Manifest) -> PathBuf {
     // A package's files may lie above the project; they are kept inside by their own names.
     let inside = manifest.written.inside(&node.package, &node.path);
     let inside = inside.trim_start_matches("../").trim_start_matches('/');
@@ -91,12 +141,7 @@ fn write_one(folder: &Path, node: &Node, manifest: &Manifest) -> io::Result<Path
             Path::new(inside).join(format!("{name}.sql"))
         }
     };
-    let path = folder.join(&node.package).join(relative);
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    write_if_other(&path, &node.sql)?;
-    Ok(path)
+    Path::new(&node.package).join(relative)
 }
 
 /// Deletes what [`write_compiled`] made, and says what that was. The lake is not touched.
@@ -106,7 +151,11 @@ pub fn clean(target: &Path) -> io::Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     }
     fs::remove_dir_all(&folder)?;
-    for name in ["manifest.json", "run_results.json", "catalog.json", "sources.json", "graph_summary.json"] {
+    let run = target.join(RUN);
+    if run.join(MARK).exists() {
+        fs::remove_dir_all(&run)?;
+    }
+    for name in ARTIFACTS {
         let _ = fs::remove_file(target.join(name));
     }
     // The target path goes too if nothing else is in it; otherwise it belongs to others as well.

@@ -4,6 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
+use super::executed::Executed;
 use super::report::{Origin, Sample, Verdict};
 use crate::compile::{Node, TestNode, TestSeverity};
 use crate::query::{QueryError, Session};
@@ -12,10 +13,16 @@ use crate::query::{QueryError, Session};
 ///
 /// dbt's rule: the failures are what `fail_calc` makes of the failing rows, of the first `limit` of
 /// them if there is a limit; `error_if` and `warn_if` judge that number.
-pub(super) async fn ask(session: &Session, node: &Node, test: &TestNode) -> Result<Verdict, QueryError> {
+pub(super) async fn ask(
+    session: &Session,
+    node: &Node,
+    test: &TestNode,
+    executed: &Executed,
+) -> Result<Verdict, QueryError> {
     let limit = test.limit.map(|limit| format!(" limit {limit}")).unwrap_or_default();
     let counted =
         format!("select {} as failures from (\n{}\n{limit}) dbt_internal_test", test.fail_calc, node.sql);
+    executed.note(counted.as_str());
     let counted = session.query(&counted).await.map_err(one_line_up)?.collect().await?;
     let failures = number(&counted).unwrap_or(0.0);
     let is_error = test.severity == TestSeverity::Error && test.error_if.holds(failures);

@@ -4,10 +4,15 @@
 //!
 //! Not here: the file as a whole ([`artifacts`](super::artifacts)).
 
+mod promises;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+
+pub(super) use promises::time_spine;
+use promises::{constraints, contract_checksum, primary_key};
 
 use super::artifacts::{Stamp, materialized};
 use super::{semantic, sql_text};
@@ -42,9 +47,9 @@ fn columns(node: &Node) -> Map<String, Value> {
     let entry = |column: &crate::compile::Column| {
         let value = json!({
             "name": column.name, "description": column.description, "meta": column.meta,
-            "data_type": column.data_type, "constraints": [], "quote": column.quote,
-            "config": {"meta": column.meta, "tags": column.tags}, "tags": column.tags, "granularity": null,
-            "doc_blocks": [],
+            "data_type": column.data_type, "constraints": constraints(node, Some(&column.name)),
+            "quote": column.quote, "config": {"meta": column.meta, "tags": column.tags}, "tags": column.tags,
+            "granularity": column.granularity, "doc_blocks": [],
         });
         (column.name.clone(), value)
     };
@@ -74,6 +79,9 @@ fn config_key(key: &str) -> &str {
         key => key,
     }
 }
+
+/// Properties of a model that are kept among its settings, and are none to dbt.
+const BESIDE: [&str; 2] = ["constraints", "time_spine"];
 
 /// A node's settings with dbt's defaults below them.
 fn config(node: &Node) -> Map<String, Value> {
@@ -119,11 +127,22 @@ fn config(node: &Node) -> Map<String, Value> {
     };
     let is_test = matches!(node.kind, NodeKind::Test(_));
     if let Value::Object(all) = &mut all {
-        for (key, value) in &node.config {
+        // What is written beside `config:` has a place of its own.
+        for (key, value) in node.config.iter().filter(|(key, _)| !BESIDE.contains(&key.as_str())) {
             let value = match key.as_str() {
                 "pre_hook" | "post_hook" => hooks(value),
                 "severity" | "warn_if" | "error_if" | "fail_calc" if is_test => value.clone(),
                 "tags" => json!(node.tags),
+                // A plus only says that it adds to others.
+                "grants" => value.as_object().map_or_else(
+                    || value.clone(),
+                    |grants| {
+                        let plain = grants
+                            .iter()
+                            .map(|(key, who)| (key.trim_start_matches('+').to_owned(), who.clone()));
+                        Value::Object(plain.collect())
+                    },
+                ),
                 "contract" | "docs" => {
                     let mut whole = all.get(key.as_str()).cloned().unwrap_or_default();
                     extend(&mut whole, value.clone());
@@ -145,7 +164,8 @@ fn extend(entry: &mut Value, more: Value) {
 
 /// What is set of a node in its own files and those of the project.
 fn unrendered(node: &Node) -> Map<String, Value> {
-    node.config.iter().map(|(key, value)| (config_key(key).to_owned(), value.clone())).collect()
+    let set = node.config.iter().filter(|(key, _)| !BESIDE.contains(&key.as_str()));
+    set.map(|(key, value)| (config_key(key).to_owned(), value.clone())).collect()
 }
 
 /// The entry of a model, seed, snapshot, analysis or data test.
@@ -186,20 +206,20 @@ pub(super) fn node(node: &Node, parents: Value, manifest: &Manifest, stamp: &Sta
         "alias": relation.map_or(node.name.as_str(), TableName::table), "checksum": checksum(node),
         "tags": node.tags, "description": node.description, "columns": columns(node),
         "meta": config.get("meta"), "group": config.get("group"), "docs": docs, "patch_path": patch,
-        "build_path": null, "unrendered_config": unrendered(node),
+        "build_path": stamp.executed_at(node, manifest), "unrendered_config": unrendered(node),
         "created_at": stamp.started.timestamp_micros() as f64 / 1e6,
     });
     let more = json!({
         "relation_name": relation.map(sql_text::table), "raw_code": node.raw.trim(), "doc_blocks": [],
         "language": "sql", "refs": refs, "sources": sources, "metrics": [], "functions": [],
-        "depends_on": {"macros": node.called, "nodes": parents}, "compiled_path": null,
+        "depends_on": {"macros": node.called, "nodes": parents}, "compiled_path": stamp.compiled_at(node, manifest),
         "compiled": !node.sql.is_empty(), "compiled_code": node.sql, "extra_ctes_injected": true, "extra_ctes": [],
-        "contract": {"enforced": is_enforced, "alias_types": true, "checksum": null},
-        "access": config.get("access"), "constraints": [],
+        "contract": {"enforced": is_enforced, "alias_types": true, "checksum": is_enforced.then(|| contract_checksum(node))},
+        "access": config.get("access"), "constraints": constraints(node, None),
         "version": node.edition.as_ref().map(|edition| Edition::written(&edition.version)),
         "latest_version": node.edition.as_ref().map(|edition| Edition::written(&edition.latest)),
         "deprecation_date": node.config.get("deprecation_date"), "primary_key": primary_key(node, manifest),
-        "time_spine": null,
+        "time_spine": time_spine(node),
     });
     extend(&mut entry, more);
     entry["config"] = config.into();
@@ -254,38 +274,6 @@ fn foreign(kind: &NodeKind) -> &'static [&'static str] {
         NodeKind::Seed(_) => OF_QUERIES,
         NodeKind::Test(_) | NodeKind::Snapshot(_) | NodeKind::Analysis => OF_MODELS,
     }
-}
-
-/// The columns that tests say name a row: unique and never null, or unique together.
-fn primary_key(node: &Node, manifest: &Manifest) -> Vec<String> {
-    if !matches!(node.kind, NodeKind::Model(_)) {
-        return Vec::new();
-    }
-    let (mut unique, mut not_null, mut together): (Vec<&str>, Vec<&str>, Option<Vec<String>>) =
-        Default::default();
-    for id in manifest.children(&node.id) {
-        let Some(NodeKind::Test(test)) = manifest.nodes.get(id).map(|node| &node.kind) else { continue };
-        let TestKind::Generic { test_name, column, package, arguments, .. } = &test.kind else { continue };
-        if test.attached.as_ref() != Some(&node.id) {
-            continue;
-        }
-        match (package.as_deref(), test_name.as_str(), column) {
-            (None, "unique", Some(column)) => unique.push(column),
-            (None, "not_null", Some(column)) => not_null.push(column),
-            (Some("dbt_utils"), "unique_combination_of_columns", _) => {
-                together = arguments.get("combination_of_columns").map(crate::compile::texts_of);
-            }
-            _ => {}
-        }
-    }
-    let mut both: Vec<String> =
-        unique.iter().filter(|column| not_null.contains(column)).map(|c| (*c).to_owned()).collect();
-    both.sort();
-    both.truncate(1);
-    if !both.is_empty() {
-        return both;
-    }
-    together.unwrap_or_else(|| unique.iter().take(1).map(|column| (*column).to_owned()).collect())
 }
 
 /// The settings of a test that dbt writes into its template, in dbt's order.

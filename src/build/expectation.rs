@@ -8,11 +8,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
 use datafusion::execution::SendableRecordBatchStream;
 use serde::Serialize;
 
-use super::materialize::{Made, with_columns};
+use super::materialize::Made;
 use super::sql_text::{literal, quoted, table};
 use super::{Action, BuildError, incremental};
 use crate::base::{TableName, grouped};
@@ -20,7 +19,7 @@ use crate::compile::{Expectation, Materialization, Node, OnSchemaChange, OnViola
 use crate::query::{Limits, QueryError, Session};
 use crate::release::View;
 use crate::table::write::{NewColumns, append, edit, overwrite};
-use crate::table::{Change, Operation, TableError};
+use crate::table::{Change, Operation, TableError, grown};
 
 /// How many rows broke an expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -230,9 +229,8 @@ async fn put_apart(
         new: (&staged, &schema),
     };
     let wrong = |why| BuildError::wrong(node, why);
-    let added = plan.added().map_err(wrong)?.unwrap_or_else(Schema::empty);
     let edits = session.query(&plan.edits().map_err(wrong)?).await.map_err(ask)?.into_stream();
-    let after = with_columns(&base, &added).map_err(failed)?;
+    let after = grown(&base, &plan.after().map_err(wrong)?).map_err(failed)?;
     let mode = base.design().write_mode();
     edit(tables, base, after, edits, Operation::Merge, mode).await.map_err(failed)
 }

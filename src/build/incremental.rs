@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::sql_text::{cast, quoted, table};
+use super::sql_text::{brought, cast, quoted, table};
 use crate::base::{TableName, sql_type_name};
 use crate::compile::{IncrementalDetails, OnSchemaChange, Strategy};
 use crate::query::places_of;
+use crate::table::grown_nested;
 use crate::table::write::{DELETE, INSERT, UPDATE};
 use crate::table::{ACTION_COLUMN, FILE_COLUMN, POSITION_COLUMN};
 
@@ -85,12 +86,23 @@ impl Plan<'_> {
                 missing.join(", ")
             )),
             OnSchemaChange::Ignore | OnSchemaChange::Fail => Ok(old.fields().iter().map(pair).collect()),
-            OnSchemaChange::AppendNewColumns => Ok(old.fields().iter().map(pair).chain(added).collect()),
+            OnSchemaChange::AppendNewColumns => {
+                let kept = old.fields().iter().map(|field| {
+                    let now = type_of(new, field.name()).unwrap_or(field.data_type());
+                    (field.name().clone(), grown_nested(field.data_type(), now))
+                });
+                Ok(kept.chain(added).collect())
+            }
             OnSchemaChange::SyncAllColumns => {
                 let kept = old.fields().iter().filter(|field| has(new, field.name()));
                 let kept = kept.map(|field| {
                     let now = type_of(new, field.name()).unwrap_or(field.data_type());
-                    (field.name().clone(), now.clone())
+                    // Fields of structs come; those that rows have no more are null in them.
+                    let now = match field.data_type().is_nested() && now.is_nested() {
+                        true => grown_nested(field.data_type(), now),
+                        false => now.clone(),
+                    };
+                    (field.name().clone(), now)
                 });
                 Ok(kept.chain(added).collect())
             }
@@ -108,7 +120,7 @@ impl Plan<'_> {
                 }
                 Some(field) => {
                     let from = format!("{alias}.{}", quoted(field.name()));
-                    format!("{} as {quoted_name}", cast(&from, data_type))
+                    format!("{} as {quoted_name}", brought(&from, field.data_type(), data_type))
                 }
                 None => format!("{} as {quoted_name}", cast("null", data_type)),
             }
@@ -126,16 +138,14 @@ impl Plan<'_> {
         Ok(Schema::new(fields.collect::<Vec<_>>()))
     }
 
-    /// The columns that the table gets, if it keeps all it has as they are; nothing if its rows must be written again.
-    pub(super) fn added(&self) -> Result<Option<Schema>, String> {
+    /// Whether the table keeps all that it has, so that its files can stay: it gets columns, and fields inside them. If
+    /// not, its rows must be written again.
+    pub(super) fn keeps_files(&self) -> Result<bool, String> {
         let columns = self.columns()?;
-        let old = self.old.1;
-        let stays = old.fields().iter().all(|field| {
-            columns.iter().any(|(name, data_type)| name == field.name() && data_type == field.data_type())
-        });
-        let new = columns.iter().filter(|(name, _)| !has(old, name));
-        let fields: Vec<_> = new.map(|(name, data_type)| Field::new(name, data_type.clone(), true)).collect();
-        Ok(stays.then(|| Schema::new(fields)))
+        Ok(self.old.1.fields().iter().all(|field| {
+            let stays = |data_type: &DataType| grown_nested(field.data_type(), data_type) == *data_type;
+            columns.iter().any(|(name, data_type)| name == field.name() && stays(data_type))
+        }))
     }
 
     /// Refuses columns that one side does not have.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 use datafusion::execution::SendableRecordBatchStream;
 
+use super::executed::Executed;
 use super::incremental::{self, check_contract, is_plain};
 use super::layout::Layout;
 use super::lookup::{SessionLookup, rows_of};
@@ -22,7 +23,7 @@ use crate::compile::{
 use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session, StatementKind};
 use crate::release::View;
 use crate::table::write::{NewColumns, append, edit, merge, overwrite, overwrite_as};
-use crate::table::{Change, Design, Operation, Snapshot, TableError, follows, storable};
+use crate::table::{Change, Operation, Snapshot, TableError, follows, grown};
 
 /// A node, made and not yet seen by anyone.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub(super) struct Making<'a> {
     pub(super) action: Action,
     /// When the run started.
     pub(super) now: DateTime<Utc>,
+    /// What is carried out is written down here.
+    pub(super) executed: &'a Executed,
 }
 
 impl Making<'_> {
@@ -140,6 +143,7 @@ impl Making<'_> {
             check_contract(&promised, &schema).map_err(|why| self.wrong(why))?;
         }
         if self.action == Action::MakeView {
+            self.executed.created("view", self.name(), &node.sql);
             self.session.check(&node.sql).await.map_err(|error| self.query_error(error))?;
             return Ok(Made::View(View { sql: node.sql.clone(), description: node.description.clone() }));
         }
@@ -156,9 +160,14 @@ impl Making<'_> {
             }
             return self.put_in(base).await;
         }
+        let (key, new_columns) = incremental(node);
+        match (self.action, &base) {
+            (Action::MergeRows, Some(_)) => self.executed.merged(self.name(), key, &node.sql),
+            (Action::AppendRows, Some(_)) => self.executed.added(self.name(), &node.sql),
+            _ => self.executed.created("table", self.name(), &node.sql),
+        }
         let rows = self.rows(&node.sql).await?;
         let tables = self.session.scope().tables();
-        let (key, new_columns) = incremental(node);
         let layout = Layout::of(node).map_err(|why| self.wrong(why))?;
         if let (Some(Materialization::MaterializedView { on_change }), Some(old)) =
             (node.materialization(), &base)
@@ -222,6 +231,7 @@ impl Making<'_> {
         let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
         let rendered = tokio::task::spawn_blocking(move || templates.text(&id, &text, &lake)).await;
         let sql = rendered.expect("rendering a template does not panic").map_err(first_error)?;
+        self.executed.note(sql.as_str());
         let own = self.name();
         let is_refused = |written: &TableName| {
             (written != own).then(|| format!("the strategy of `{own}` puts rows into `{own}` alone"))
@@ -266,8 +276,9 @@ impl Making<'_> {
 
     /// Writes the rows of the node's query beside the lake's tables, so that they can be read again and again.
     async fn stage(&self) -> Result<(Session, TableName, Arc<Schema>), BuildError> {
-        let rows = self.rows(&self.node.sql).await?;
         let name = self.name().companion("elt_new").map_err(|error| self.wrong(error.to_string()))?;
+        self.executed.created("table", &name, &self.node.sql);
+        let rows = self.rows(&self.node.sql).await?;
         let change = overwrite(self.session.scope().tables(), &name, None, rows).await;
         let change = Arc::new(change.map_err(|error| self.table_error(error))?);
         let schema = change.schema().clone();
@@ -297,12 +308,12 @@ impl Making<'_> {
         }
         let tables = self.session.scope().tables();
         let layout = Layout::of(self.node).map_err(|why| self.wrong(why))?;
-        let added = first.added().map_err(|why| self.wrong(why))?;
         // A column that goes or gets another type: the old rows are written in their new columns first.
-        let (session, base, reshaped) = match added {
-            Some(_) => (session, Arc::clone(base), None),
-            None => {
+        let (session, base, reshaped) = match first.keeps_files().map_err(|why| self.wrong(why))? {
+            true => (session, Arc::clone(base), None),
+            false => {
                 let sql = first.reshaped().map_err(|why| self.wrong(why))?;
+                self.executed.created("table", self.name(), &sql);
                 let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
                 let anew = |design| layout.anew(design);
                 let change = overwrite_as(tables, self.name(), Some(Arc::clone(base)), rows, anew).await;
@@ -314,9 +325,10 @@ impl Making<'_> {
         };
         let plan = plan(base.schema());
         let edits = plan.edits().map_err(|why| self.wrong(why))?;
+        self.executed.note(format!("-- the rows that leave {} and those that come\n{edits}", self.name()));
         let edits = session.query(&edits).await.map_err(|error| self.query_error(error))?.into_stream();
-        let after = with_columns(&base, &added.unwrap_or_else(Schema::empty));
-        let after = after.map_err(|error| self.table_error(error))?;
+        let after = plan.after().map_err(|why| self.wrong(why))?;
+        let after = grown(&base, &after).map_err(|error| self.table_error(error))?;
         let mode = layout.mode(base.design());
         let change = edit(tables, base, after, edits, Operation::Merge, mode).await;
         let change = change.map(|change| match reshaped {
@@ -366,7 +378,14 @@ impl Making<'_> {
         run.check().map_err(wrong)?;
         let duplicates = incremental::duplicates(&node.unique_key, &sql_text::table(&staged));
         self.refuse_duplicates(&session, &node.unique_key, &duplicates).await?;
-        let rows = session.query(&run.query()).await.map_err(|error| self.query_error(error))?.into_stream();
+        let sql = run.query();
+        match &base {
+            Some(_) => {
+                self.executed.merged(self.name(), std::slice::from_ref(&node.names.scd_id), &sql);
+            }
+            None => self.executed.created("table", self.name(), &sql),
+        }
+        let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
         let tables = self.session.scope().tables();
         match base {
             Some(base) => {
@@ -395,17 +414,6 @@ pub(super) async fn run_hook(session: &Session, sql: &str) -> Result<(), QueryEr
         session.query(statement).await?.collect().await?;
     }
     Ok(())
-}
-
-/// The columns and the design of a table that gets the columns of `added` at its end.
-pub(super) fn with_columns(base: &Snapshot, added: &Schema) -> Result<(SchemaRef, Design), TableError> {
-    if added.fields().is_empty() {
-        return Ok((Arc::clone(base.schema()), base.design().clone()));
-    }
-    let added = storable(base.table(), added)?;
-    let fields: Vec<_> = base.schema().fields().iter().chain(added.fields()).cloned().collect();
-    let design = base.design().clone().with_columns(base.table(), &added)?;
-    Ok((Arc::new(Schema::new(fields)), design))
 }
 
 fn incremental(node: &Node) -> (&[String], NewColumns) {

@@ -15,18 +15,21 @@ mod data_test;
 mod due;
 mod entries;
 mod error;
+mod executed;
 mod expectation;
 mod graph;
 mod hook;
 mod incremental;
 mod layout;
 mod lookup;
+mod manifest_file;
 mod materialize;
 mod plan;
 mod report;
 mod run;
 mod seed;
 mod semantic;
+mod semantic_manifest;
 mod snapshot;
 mod sql_text;
 mod step;
@@ -34,21 +37,22 @@ mod told;
 mod unit_test;
 
 pub use artifacts::{
-    Stamp, catalog, freshness_results, graph_summary, manifest as manifest_json, run_results,
-    write as write_artifact,
+    Stamp, catalog, freshness_results, graph_summary, perf_info, run_results, write as write_artifact,
 };
 pub use check::{Checked, Columns, Ground, check};
-pub use compiled::{clean, write_compiled, write_late};
+pub use compiled::{clean, write_compiled, write_late, write_run};
 pub use due::{Wanted, due};
 pub use error::BuildError;
 pub use expectation::Kept;
 pub use hook::{HookError, Hooked, run_hooks};
 pub use lookup::{SessionLookup, answer};
+pub use manifest_file::{ManifestFile, manifest as manifest_json};
 pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
 pub use report::{Batches, Origin, Sample, StepReport, Verdict, Visibility};
-pub use run::{BuildRun, Inputs, PublishMode, run};
+pub use run::{BuildRun, Inputs, Portion, PublishMode, Publisher, run};
+pub use semantic_manifest::semantic_manifest;
 pub use step::compile_late;
-pub use told::run_facts;
+pub use told::{found, node_facts, run_facts};
 
 /// Whether a node's columns are promised, and the promise is kept.
 fn has_contract(node: &crate::compile::Node) -> bool {

@@ -3,7 +3,11 @@
 //! Steps that wait for nothing run side by side, each in a session of what was made so far. Nothing
 //! here is visible to anyone else; the end of it is a [`BuildRun`], which says what may be published.
 
+mod conclude;
 mod hooked;
+mod portion;
+
+pub use portion::{Portion, Publisher};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,18 +18,19 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
-use super::basis::learnt;
-use super::graph::{solid_parents, waits_for};
+use super::executed::Executed;
+use super::graph::waits_for;
 use super::materialize::Made;
 use super::plan::{Action, BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict, Visibility};
 use super::step::{Done, What, try_out};
 use super::{BuildError, expectation};
 use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
-use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, OnError};
+use crate::compile::{Manifest, Node, NodeId, OnError};
 use crate::query::Scope;
 use crate::release::{Basis, Memory, View};
 use crate::table::{Change, Effect};
+use portion::Out;
 
 /// What is published if not everything is well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,10 +40,12 @@ pub enum PublishMode {
     All,
     /// The models whose whole upstream is well.
     Passing,
+    /// Each model soon after it is made, as in dbt: others go on while readers see it.
+    Each,
 }
 
 /// What a build works on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Inputs<'a> {
     /// The project, compiled.
     pub manifest: &'a Manifest,
@@ -60,6 +67,8 @@ pub struct Inputs<'a> {
     pub fail_fast: bool,
     /// Whether a test that only warns fails.
     pub warnings_fail: bool,
+    /// Who publishes what is made while the run goes on, with [`PublishMode::Each`].
+    pub publisher: Option<&'a dyn Publisher>,
 }
 
 /// A build, carried out and not published.
@@ -75,6 +84,8 @@ pub struct BuildRun {
     pub held_back: BTreeMap<TableName, String>,
     /// The nodes that were compiled only now, because their templates read the lake.
     pub late: BTreeMap<NodeId, Node>,
+    /// The statements of each step.
+    pub executed: BTreeMap<NodeId, Vec<String>>,
     /// What the changes and views were made from, and the tests that held.
     pub learnt: Memory,
     /// Names under which rows were staged; whatever lies under them is of no use any more.
@@ -93,9 +104,9 @@ impl BuildRun {
 /// A step that fails is told in its report; its descendants are skipped, the rest goes on.
 pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
     let mut state = State::new(&inputs);
-    let mut running: FuturesUnordered<BoxFuture<'_, Ended>> = FuturesUnordered::new();
+    let mut running: FuturesUnordered<BoxFuture<'_, Happened>> = FuturesUnordered::new();
     loop {
-        while running.len() < inputs.threads.max(1) {
+        while state.at_work < inputs.threads.max(1) {
             let Some(at) = state.next_ready() else { break };
             let step = &inputs.plan.steps[at];
             if let Some(because) = state.failed_before(step) {
@@ -109,13 +120,28 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             watch.on(Event::Started(shown(&inputs, step)));
             let scope = state.scope.clone();
             let inputs = &inputs;
+            state.at_work += 1;
             running.push(Box::pin(async move {
-                let begun = Instant::now();
-                let done = Box::pin(try_out(inputs, scope, step, watch)).await;
-                (at, done, begun.elapsed())
+                let (begun, executed) = (Instant::now(), Executed::default());
+                let done = Box::pin(try_out(inputs, scope, step, &executed, watch)).await;
+                Happened::Ended(at, Box::new(done), begun.elapsed(), executed.take())
             }));
         }
-        let Some((at, done, took)) = running.next().await else { break };
+        if let Some(publishing) = state.portion() {
+            watch.on(Event::Publishing);
+            running.push(publishing);
+        }
+        let Some(happened) = running.next().await else { break };
+        let (at, done, took, executed) = match happened {
+            Happened::Ended(at, done, took, executed) => (at, *done, took, executed),
+            Happened::Published(is_done) => {
+                state.published(is_done);
+                watch.on(Event::Published);
+                continue;
+            }
+        };
+        state.at_work -= 1;
+        state.executed.insert(inputs.plan.steps[at].node.clone(), executed);
         let done = match done {
             Ok(done) => state.hooks_after(at, done).await,
             Err(error) => Err(error),
@@ -125,8 +151,13 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
     state.conclude()
 }
 
-/// A step's place in the plan, what came of it, and how long it took.
-type Ended = (usize, Result<Done, BuildError>, Duration);
+/// What happened next.
+enum Happened {
+    /// A step ended: its place in the plan, what came of it, how long it took, and its statements.
+    Ended(usize, Box<Result<Done, BuildError>>, Duration, Vec<String>),
+    /// What was made so far was published, or could not be.
+    Published(bool),
+}
 
 fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
     let node = inputs.manifest.node(&step.node);
@@ -145,11 +176,16 @@ struct State<'a> {
     /// Failing rows that tests keep; they are published whatever happens.
     kept: Vec<(TableName, Made)>,
     late: BTreeMap<NodeId, Node>,
+    executed: BTreeMap<NodeId, Vec<String>>,
     bases: BTreeMap<NodeId, Basis>,
     reports: Vec<StepReport>,
     scope: Scope,
     /// Since when it runs.
     clock: Instant,
+    /// Steps that are carried out now.
+    at_work: usize,
+    /// How far publishing is while the run goes on.
+    out: Out,
 }
 
 impl<'a> State<'a> {
@@ -162,10 +198,13 @@ impl<'a> State<'a> {
             hooked: BTreeMap::new(),
             kept: Vec::new(),
             late: BTreeMap::new(),
+            executed: BTreeMap::new(),
             bases: BTreeMap::new(),
             reports: Vec::new(),
             scope: inputs.scope.clone(),
             clock: Instant::now(),
+            at_work: 0,
+            out: Out::default(),
             inputs,
         }
     }
@@ -183,6 +222,9 @@ impl<'a> State<'a> {
 
     /// The name of a node whose failure keeps this step from being begun.
     fn failed_before(&self, step: &PlannedStep) -> Option<String> {
+        if self.out.has_failed {
+            return Some("publishing".to_owned());
+        }
         let bad = |node: &&NodeId| self.ended.get(*node).is_some_and(Verdict::is_bad);
         let earlier = self.reports.iter().find(|report| report.verdict.is_bad());
         if let Some(earlier) = earlier.filter(|_| self.inputs.fail_fast) {
@@ -211,7 +253,7 @@ impl<'a> State<'a> {
             Err(because) => Verdict::Skipped { because },
             Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
             Ok(Ok(done)) => {
-                done.messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
+                done.messages.into_iter().for_each(|message| watch.on(Event::Said(message)));
                 self.bases.insert(step.node.clone(), done.basis);
                 kept = done.kept;
                 if let Some((name, made)) = done.beside {
@@ -281,171 +323,6 @@ impl<'a> State<'a> {
         };
         self.made.insert(id.clone(), made);
         effect
-    }
-
-    /// Decides what may be published.
-    fn conclude(mut self) -> BuildRun {
-        let condemned = self.condemned();
-        let all_or_nothing = self.inputs.publish == PublishMode::All;
-        let stop = self.reports.iter().find(|step| step.verdict.is_bad()).map(|step| step.name.clone());
-        let why_not = |node: &NodeId| match (&stop, condemned.get(node)) {
-            (_, Some(because)) => Some(because.clone()),
-            (Some(name), None) if all_or_nothing => Some(format!("`{name}` failed")),
-            _ => None,
-        };
-        for report in &mut self.reports {
-            if !report.action.is_test() {
-                report.visibility = match why_not(&report.node) {
-                    Some(because) => Visibility::NotPublished { because },
-                    None => Visibility::Published,
-                };
-            }
-        }
-        let mut run = BuildRun {
-            steps: std::mem::take(&mut self.reports),
-            changes: Vec::new(),
-            views: BTreeMap::new(),
-            held_back: BTreeMap::new(),
-            late: std::mem::take(&mut self.late),
-            learnt: Memory::new(),
-            scratch: Vec::new(),
-        };
-        for step in &self.inputs.plan.steps {
-            let is_staged = matches!(
-                step.action,
-                Action::TakeSnapshot | Action::ReplaceRows | Action::MergeRows | Action::AppendRows
-            );
-            let name = self.inputs.manifest.node(&step.node).relation.as_ref().filter(|_| is_staged);
-            run.scratch.extend(name.and_then(|name| name.companion("elt_new").ok()));
-            let node = self.inputs.manifest.node(&step.node);
-            let name = node.relation.as_ref().filter(|_| !node.expectations.is_empty());
-            run.scratch.extend(name.and_then(|name| name.companion("elt_rows").ok()));
-            let apart = name.and_then(|name| name.companion("quarantine").ok());
-            run.scratch.extend(apart.and_then(|apart| apart.companion("elt_new").ok()));
-        }
-        for (name, kept) in std::mem::take(&mut self.kept) {
-            match kept {
-                Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
-                Made::View(view) => drop(run.views.insert(name, view)),
-            }
-        }
-        let unseen: BTreeSet<NodeId> = self.made.keys().filter(|id| why_not(id).is_some()).cloned().collect();
-        for (name, (made, by)) in std::mem::take(&mut self.hooked) {
-            // Their rows are of one table and cannot be told apart any more.
-            if by.iter().any(|id| why_not(id).is_some()) {
-                continue;
-            }
-            match made {
-                Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
-                Made::View(view) => drop(run.views.insert(name, view)),
-            }
-        }
-        for (id, made) in std::mem::take(&mut self.made) {
-            if unseen.contains(&id) {
-                continue;
-            }
-            match made {
-                Made::Table(change) => run.changes.push(Arc::unwrap_or_clone(change)),
-                Made::View(view) => {
-                    let name =
-                        self.inputs.manifest.node(&id).relation.clone().expect("what is made has a name");
-                    run.views.insert(name, view);
-                }
-            }
-        }
-        let sources =
-            self.inputs.manifest.nodes.values().filter(|node| matches!(node.kind, NodeKind::Source(_)));
-        let by_table: BTreeMap<&TableName, &NodeId> =
-            sources.filter_map(|node| Some((node.relation.as_ref()?, &node.id))).collect();
-        for (table, changes) in &self.inputs.landed {
-            match by_table
-                .get(table)
-                .and_then(|id| why_not(id))
-                .or_else(|| stop.as_ref().filter(|_| all_or_nothing).map(|name| format!("`{name}` failed")))
-            {
-                Some(because) => drop(run.held_back.insert(table.clone(), because)),
-                None => run.changes.extend(changes.iter().map(|change| Change::clone(change))),
-            }
-        }
-        let bases = std::mem::take(&mut self.bases);
-        let mut hidden: BTreeSet<TableName> = run.held_back.keys().cloned().collect();
-        hidden.extend(run.held_back.keys().filter_map(|table| table.companion("rejected").ok()));
-        let relations = unseen.iter().map(|id| self.inputs.manifest.node(id).relation.clone());
-        hidden.extend(relations.flatten());
-        run.learnt = learnt(self.inputs, bases, &self.ended, &hidden);
-        run
-    }
-
-    /// What a view shows that this run has changed. A view that is not published must go on showing
-    /// what it showed.
-    fn moves_under(&self, node: &NodeId) -> Vec<NodeId> {
-        let manifest = self.inputs.manifest;
-        if manifest.node(node).materialization() != Some(&Materialization::View) {
-            return Vec::new();
-        }
-        let moved = |parent: &NodeId| {
-            let landed = manifest
-                .node(parent)
-                .relation
-                .as_ref()
-                .is_some_and(|name| self.inputs.landed.contains_key(name));
-            landed || self.made.contains_key(parent)
-        };
-        solid_parents(manifest, node).into_iter().filter(moved).collect()
-    }
-
-    /// Nodes that must not be published on their own account or their ancestors', with why.
-    fn condemned(&self) -> BTreeMap<NodeId, String> {
-        let manifest = self.inputs.manifest;
-        let mut condemned = BTreeMap::new();
-        for report in self.reports.iter().filter(|report| report.verdict.is_bad()) {
-            match &manifest.node(&report.node).kind {
-                NodeKind::UnitTest(test) => {
-                    condemned.insert(test.model.clone(), format!("the unit test `{}` failed", report.name));
-                }
-                NodeKind::Test(test) => {
-                    if !matches!(report.verdict, Verdict::Skipped { .. }) {
-                        let about = test.attached.clone().map_or_else(
-                            || solid_parents(manifest, &report.node),
-                            |node| BTreeSet::from([node]),
-                        );
-                        let because = format!("the test `{}` failed", report.name);
-                        condemned.extend(about.into_iter().map(|node| (node, because.clone())));
-                    }
-                }
-                // The batches that were made may be seen; what reads them may not.
-                _ if matches!(report.verdict, Verdict::Partly(..)) => {
-                    let because = format!("some batches of `{}` failed", report.name);
-                    let below = manifest.descendants(&report.node);
-                    condemned.extend(below.into_iter().map(|node| (node, because.clone())));
-                }
-                _ => {
-                    let because = match &report.verdict {
-                        Verdict::Skipped { because } => format!("`{because}` failed"),
-                        _ => "it could not be built".to_owned(),
-                    };
-                    condemned.insert(report.node.clone(), because);
-                }
-            }
-        }
-        let mut open: Vec<NodeId> = condemned.keys().cloned().collect();
-        while let Some(node) = open.pop() {
-            let name = &manifest.node(&node).name;
-            let is_alone = self.ended.get(&node).is_some_and(|how| goes_on_without(manifest, &node, how));
-            for below in manifest.descendants(&node).into_iter().filter(|_| !is_alone) {
-                if !condemned.contains_key(&below) {
-                    condemned.insert(below.clone(), format!("`{name}` failed"));
-                    open.push(below);
-                }
-            }
-            for above in self.moves_under(&node) {
-                if !condemned.contains_key(&above) {
-                    condemned.insert(above.clone(), format!("the view `{name}` would show it"));
-                    open.push(above);
-                }
-            }
-        }
-        condemned
     }
 }
 

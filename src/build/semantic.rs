@@ -136,7 +136,8 @@ fn metric(entry: &mut Map<String, Value>, manifest: &Manifest) {
         "measure": own, "input_measures": measures, "numerator": input(&of("numerator")),
         "denominator": input(&of("denominator")), "expr": of("expr"), "window": window(of("window")),
         "grain_to_date": of("grain_to_date"), "metrics": metrics, "conversion_type_params": of("conversion_type_params"),
-        "cumulative_type_params": cumulative, "metric_aggregation_params": null,
+        "cumulative_type_params": cumulative, "metric_aggregation_params": null, "join_to_timespine": false,
+        "fill_nulls_with": null, "is_private": null,
     });
     entry.insert("type_params".into(), params);
     let filter = filter(entry.get("filter"));
@@ -177,6 +178,9 @@ fn semantic_model(entry: &mut Map<String, Value>, document: &DocumentNode, manif
             "non_additive_dimension": null, "agg_time_dimension": null, "config": {"meta": {}},
         })
     });
+    // The metrics that measures are by themselves are written out.
+    let measures: Value =
+        list(Some(&measures)).map(|one| with(&json!({"create_metric": false}), one.clone())).collect();
     let dimensions = completed("dimensions", &|_| {
         json!({
             "description": null, "label": null, "is_partition": false, "type_params": null, "expr": null,
@@ -199,11 +203,7 @@ fn semantic_model(entry: &mut Map<String, Value>, document: &DocumentNode, manif
     ]);
     let node = document.depends_on.first().and_then(|id: &NodeId| manifest.nodes.get(id));
     if let Some(name) = node.and_then(|node| node.relation.as_ref()) {
-        let relation = json!({
-            "alias": name.table(), "schema_name": name.schema(), "database": "elt",
-            "relation_name": sql_text::table(name),
-        });
-        entry.insert("node_relation".into(), relation);
+        entry.insert("node_relation".into(), relation(name));
     }
     let refs: Vec<Value> =
         node.iter().map(|node| json!({"name": node.name, "package": null, "version": null})).collect();
@@ -213,6 +213,14 @@ fn semantic_model(entry: &mut Map<String, Value>, document: &DocumentNode, manif
     entry.remove("meta");
     entry.remove("tags");
     group_in_config(entry);
+}
+
+/// Where the rows of a model are.
+pub(super) fn relation(name: &TableName) -> Value {
+    json!({
+        "alias": name.table(), "schema_name": name.schema(), "database": "elt",
+        "relation_name": sql_text::table(name),
+    })
 }
 
 fn saved_query(entry: &mut Map<String, Value>, document: &DocumentNode, manifest: &Manifest) {
@@ -238,7 +246,7 @@ fn saved_query(entry: &mut Map<String, Value>, document: &DocumentNode, manifest
         entry.insert("description".into(), Value::Null);
     }
     entry.remove("meta");
-    defaults(entry, json!({"metadata": null, "refs": [], "group": null}));
+    defaults(entry, json!({"metadata": null, "refs": [], "group": null, "tags": []}));
     group_in_config(entry);
     if let Some(Value::Object(config)) = entry.get_mut("config") {
         let missing = json!({"export_as": null, "schema": null, "cache": {"enabled": false}});

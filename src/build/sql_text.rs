@@ -29,6 +29,29 @@ pub(super) fn cast(expression: &str, data_type: &DataType) -> String {
     }
 }
 
+/// `expression` of the type `from` as `to`: fields of structs by their names, those that are missing null.
+pub(super) fn brought(expression: &str, from: &DataType, to: &DataType) -> String {
+    match (from, to) {
+        (from, to) if from == to => expression.to_owned(),
+        (DataType::Struct(given), DataType::Struct(fields)) => {
+            let part = |field: &std::sync::Arc<arrow::datatypes::Field>| {
+                let there = given.iter().find(|other| other.name().eq_ignore_ascii_case(field.name()));
+                let value = match there {
+                    Some(other) => {
+                        let part = format!("{expression}[{}]", literal(other.name()));
+                        brought(&part, other.data_type(), field.data_type())
+                    }
+                    None => cast("null", field.data_type()),
+                };
+                format!("{}, {value}", literal(field.name()))
+            };
+            let parts = fields.iter().map(part).collect::<Vec<_>>().join(", ");
+            format!("case when {expression} is null then null else named_struct({parts}) end")
+        }
+        (_, to) => cast(expression, to),
+    }
+}
+
 /// The name of a type as the engine reads it.
 fn sql_name(name: &str) -> &str {
     match name {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::basis::basis;
+use super::executed::Executed;
 use super::lookup::SessionLookup;
 use super::materialize::{Made, Making};
 use super::plan::PlannedStep;
 use super::report::{Batches, Verdict};
 use super::run::Inputs;
 use super::{BuildError, Kept, batches, data_test, expectation, unit_test};
-use crate::base::{Diagnostic, Event, TableName, Watch};
+use crate::base::{Diagnostic, Event, Message, TableName, Watch};
 use crate::compile::{Lookup, Manifest, Node, NodeKind};
 use crate::query::{Limits, Scope, Session};
 use crate::release::Basis;
@@ -23,7 +24,7 @@ pub(super) struct Done {
     /// The node, if it was compiled only now.
     pub(super) late: Option<Node>,
     /// What its templates said.
-    pub(super) messages: Vec<String>,
+    pub(super) messages: Vec<Message>,
     /// What it was made from.
     pub(super) basis: Basis,
     /// How many rows broke what the model expects of them.
@@ -51,12 +52,13 @@ pub(super) async fn try_out(
     inputs: &Inputs<'_>,
     scope: Scope,
     step: &PlannedStep,
+    executed: &Executed,
     watch: &dyn Watch,
 ) -> Result<Done, BuildError> {
     let node = inputs.manifest.node(&step.node);
     let mut wait = FIRST_WAIT;
     for again in 1.. {
-        let tried = Box::pin(carry_out(inputs, scope.clone(), step));
+        let tried = Box::pin(carry_out(inputs, scope.clone(), step, executed));
         let done = match node.running.timeout {
             None => tried.await,
             Some(most) => tokio::time::timeout(most, tried)
@@ -78,11 +80,16 @@ pub(super) async fn try_out(
     unreachable!("the last try is returned")
 }
 
-async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Result<Done, BuildError> {
+async fn carry_out(
+    inputs: &Inputs<'_>,
+    scope: Scope,
+    step: &PlannedStep,
+    executed: &Executed,
+) -> Result<Done, BuildError> {
     let node = inputs.manifest.node(&step.node);
     let session = Session::new(scope.apart(), inputs.default_schema, Limits::default());
     if let Some(window) = node.window() {
-        return batches::make(inputs, &session, step, window).await;
+        return batches::make(inputs, &session, step, window, executed).await;
     }
     let (late, messages) = match node.is_late {
         true => {
@@ -103,10 +110,11 @@ async fn carry_out(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep) -> Res
         node: made_of,
         action: step.action,
         now: inputs.started,
+        executed,
     };
     let what = match &node.kind {
         NodeKind::Test(test) => {
-            let asked = data_test::ask(seen, node, test).await;
+            let asked = data_test::ask(seen, node, test, executed).await;
             let verdict = asked.map_err(|error| BuildError::query(node, error))?;
             let kept = match (test.stored, &node.relation) {
                 (Some(stored), Some(_)) => Some(making.failures(stored).await?),
@@ -143,7 +151,7 @@ pub async fn compile_late(
     manifest: &Manifest,
     node: &Node,
     session: &Session,
-) -> Result<(Node, Vec<String>), BuildError> {
+) -> Result<(Node, Vec<Message>), BuildError> {
     let (late, id) = (manifest.late(), node.id.clone());
     let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
     let compiled = tokio::task::spawn_blocking(move || late.compile(&id, &lake)).await;

@@ -4,25 +4,36 @@
 
 use sha2::{Digest, Sha256};
 
-use super::artifacts;
-use super::plan::BuildPlan;
+use super::artifacts::{self, Stamp};
+use super::plan::{BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict};
 use super::sql_text;
 use crate::base::{NodeFacts, RunFacts, TableName, Told};
 use crate::compile::{Manifest, Node, NodeId, NodeKind};
 
 /// What is known of a run before its first step.
-pub fn run_facts(manifest: &Manifest, plan: &BuildPlan, target: &str, threads: usize) -> RunFacts {
+pub fn run_facts(
+    manifest: &Manifest,
+    plan: &BuildPlan,
+    target: &str,
+    threads: usize,
+    stamp: &Stamp,
+) -> RunFacts {
+    let facts = |step: &PlannedStep| {
+        let node = manifest.node(&step.node);
+        let compiled = stamp.compiled_at(node, manifest).unwrap_or_default();
+        NodeFacts { compiled, ..node_facts(node) }
+    };
     RunFacts {
         found: found(manifest),
         target: target.to_owned(),
         threads,
-        nodes: plan.steps.iter().map(|step| facts(manifest.node(&step.node))).collect(),
+        nodes: plan.steps.iter().map(facts).collect(),
     }
 }
 
 /// What the project holds: `5 models, 22 data tests, 3 seeds, 602 macros`.
-fn found(manifest: &Manifest) -> String {
+pub fn found(manifest: &Manifest) -> String {
     let count = |kind: &str| manifest.nodes.values().filter(|node| node.resource_type() == kind).count();
     let documents = |kind: &str| manifest.documents.iter().filter(|one| one.kind == kind).count();
     let counts = [
@@ -45,7 +56,8 @@ fn found(manifest: &Manifest) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn facts(node: &Node) -> NodeFacts {
+/// A node as log lines name it.
+pub fn node_facts(node: &Node) -> NodeFacts {
     let relation = node.relation.as_ref();
     let attached = match &node.kind {
         NodeKind::Test(test) => test.attached.as_ref().map(NodeId::to_string),
@@ -68,6 +80,7 @@ fn facts(node: &Node) -> NodeFacts {
             .collect(),
         meta: node.config.get("meta").map_or_else(|| "{}".to_owned(), ToString::to_string),
         attached: attached.unwrap_or_default(),
+        compiled: String::new(),
     }
 }
 

@@ -260,7 +260,7 @@ pub(super) struct BuildArgs {
     /// Where microbatches end, as a date
     #[arg(long, value_name = "DATE", value_parser = instant)]
     pub(super) event_time_end: Option<chrono::DateTime<chrono::Utc>>,
-    /// What to publish if something fails: nothing, or the models whose whole upstream passed [default: `all` of a build or nothing; `passing` of run, seed, snapshot and test]
+    /// When to publish: `all` at the end or nothing, `passing` at the end the models whose whole upstream passed, `each` model soon after it is made [default: `all` of build, `each` of run, seed and snapshot]
     #[arg(long, value_name = "WHAT", value_parser = publish_mode)]
     pub(super) publish: Option<PublishMode>,
     /// Wait while another process writes to the lake, for so many seconds at most [default: an hour, if it is given without a number]
@@ -372,7 +372,8 @@ fn publish_mode(text: &str) -> std::result::Result<PublishMode, String> {
     match text {
         "all" => Ok(PublishMode::All),
         "passing" => Ok(PublishMode::Passing),
-        _ => Err("write `all` or `passing`".to_owned()),
+        "each" => Ok(PublishMode::Each),
+        _ => Err("write `all`, `passing` or `each`".to_owned()),
     }
 }
 

@@ -4,6 +4,11 @@
 //! in a file for whoever asks for one. Orchestrators follow a run by them. What there is no event of dbt for is a
 //! `Note`.
 
+mod lines;
+mod study;
+
+pub(super) use study::in_json;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Write as _;
@@ -14,14 +19,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::base::{Ending, Event, NodeFacts, RunFacts, Step, Told, World};
+use crate::base::{Ending, Event, Message, NodeFacts, RunFacts, Step, Told, World};
 use crate::cli::args::{Level, LogFormat, Settled};
+use lines::{counted, description, dotted, instant, node_info, result_line, word};
 
 /// A log file that is larger is put aside before the next run.
 const LARGEST: u64 = 10 * 1024 * 1024;
-
-/// How wide lines are made with dots.
-const WIDTH: usize = 80;
 
 /// One thing to say.
 pub(super) struct Said<'a> {
@@ -86,7 +89,16 @@ impl Log {
         self.say_from("MainThread", said);
     }
 
+    /// Writes an event whatever level is wanted.
+    fn always(&self, said: &Said<'_>) {
+        self.write(Level::None, "MainThread", said);
+    }
+
     fn say_from(&self, thread: &str, said: &Said<'_>) {
+        self.write(said.level, thread, said);
+    }
+
+    fn write(&self, level: Level, thread: &str, said: &Said<'_>) {
         let at = self.world.now();
         let event = || {
             json!({
@@ -98,12 +110,12 @@ impl Log {
                 },
             })
         };
-        if self.console.is_some_and(|least| said.level >= least) {
+        if self.console.is_some_and(|least| level >= least) {
             // Whoever listened may be gone; the work is not for them alone.
             let _ = writeln!(std::io::stdout(), "{}", event());
         }
         if let Some((file, format, least)) = &self.file
-            && said.level >= *least
+            && level >= *least
         {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = match format {
@@ -129,6 +141,19 @@ impl Log {
     pub(super) fn note(&self, text: &str, level: Level) {
         let data = json!({"msg": text});
         self.say(&Said { name: "Note", code: "Z050", level, message: text.to_owned(), data });
+    }
+
+    /// A text that is what was asked for.
+    pub(super) fn print(&self, text: &str) {
+        let data = json!({"msg": text});
+        // It is no news, and comes through where only errors are wanted.
+        self.always(&Said {
+            name: "PrintEvent",
+            code: "Z052",
+            level: Level::Info,
+            message: text.to_owned(),
+            data,
+        });
     }
 
     /// That a command begins.
@@ -168,18 +193,26 @@ impl Log {
                 }
             },
             Event::Note(text) => self.note(text, Level::Info),
+            Event::Said(Message::Logged(text)) => {
+                let data = json!({"msg": text});
+                self.say(&Said {
+                    name: "JinjaLogInfo",
+                    code: "I062",
+                    level: Level::Info,
+                    message: text.clone(),
+                    data,
+                });
+            }
+            Event::Said(Message::Printed(text)) => self.print(text),
+            Event::Published => self.note("published what was made so far", Level::Debug),
             Event::Publishing => self.note("publishing", Level::Debug),
         }
     }
 
     fn begun(&self, facts: &RunFacts) {
-        let message = format!("Found {}", facts.found);
-        let data = json!({"stat_line": facts.found});
-        self.say(&Said { name: "FoundStats", code: "W006", level: Level::Info, message, data });
-        let (threads, target, total) = (facts.threads, &facts.target, facts.nodes.len());
-        let message = format!("Concurrency: {threads} threads (target='{target}')");
-        let data = json!({"num_threads": threads, "target_name": target, "node_count": total});
-        self.say(&Said { name: "ConcurrencyLine", code: "Q027", level: Level::Info, message, data });
+        self.found(&facts.found);
+        let total = facts.nodes.len();
+        self.concurrency(facts.threads, &facts.target, total);
         let facts = facts.nodes.iter().map(|node| (node.unique_id.clone(), node.clone())).collect();
         *self.run() = Run { facts, total, ..Run::default() };
     }
@@ -274,12 +307,7 @@ impl Log {
         let kinds =
             kinds.iter().map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }));
         let line = kinds.collect::<Vec<_>>().join(", ");
-        let execution = format!(
-            " in {} hours {} minutes and {:.2} seconds",
-            (seconds / 3600.0) as u64,
-            (seconds % 3600.0 / 60.0) as u64,
-            seconds % 60.0
-        );
+        let execution = lines::execution(seconds);
         let message = format!("Finished running {line}{execution} ({seconds:.2}s).");
         let data = json!({"stat_line": line, "execution": execution, "execution_time": seconds});
         self.say(&Said { name: "FinishedRunningStats", code: "E047", level: Level::Info, message, data });
@@ -329,6 +357,17 @@ impl Log {
                     message,
                     data: sentence,
                 });
+                if !facts.compiled.is_empty() {
+                    let message = format!("  compiled code at {}", facts.compiled);
+                    let data = json!({"node_info": node, "path": facts.compiled});
+                    self.say(&Said {
+                        name: "SQLCompiledPath",
+                        code: "Z026",
+                        level: Level::Info,
+                        message,
+                        data,
+                    });
+                }
             }
             "warn" => {
                 let message = format!("Warning in {kind} {name} ({file})");
@@ -363,141 +402,6 @@ impl Run {
     }
 }
 
-/// The line that says how a node ended.
-fn result_line<'a>(
-    facts: &NodeFacts,
-    told: &Told,
-    (index, total): (usize, usize),
-    took: Duration,
-    node: &Value,
-) -> Said<'a> {
-    let seconds = took.as_secs_f64();
-    let bad = matches!(told.status, "error" | "fail" | "partial success");
-    let level = if bad {
-        Level::Error
-    } else if told.status == "warn" {
-        Level::Warn
-    } else {
-        Level::Info
-    };
-    let what = description(facts);
-    if told.status == "skipped" {
-        let message = dotted(index, total, &format!("SKIP {what}"), "SKIP", None);
-        let data = json!({
-            "index": index, "total": total, "node_info": node, "node_name": facts.name,
-            "resource_type": facts.resource_type, "schema": facts.schema,
-        });
-        return Said { name: "SkippingDetails", code: "Q034", level, message, data };
-    }
-    let rows = told.rows.map_or_else(|| "OK".to_owned(), |rows| format!("OK {rows}"));
-    let failures = told.failures.unwrap_or(0.0) as i64;
-    match facts.resource_type {
-        "test" | "unit_test" => {
-            let word = match told.status {
-                "pass" => "PASS".to_owned(),
-                "warn" => format!("WARN {failures}"),
-                "fail" => format!("FAIL {failures}"),
-                _ => "ERROR".to_owned(),
-            };
-            let message = dotted(index, total, &format!("{word} {}", facts.name), &word, Some(seconds));
-            let data = json!({
-                "attached_node": facts.attached, "execution_time": seconds, "index": index, "name": facts.name,
-                "node_info": node, "num_failures": failures, "num_models": total, "status": told.status,
-            });
-            Said { name: "LogTestResult", code: "Q007", level, message, data }
-        }
-        "seed" => {
-            let verb = if bad { "ERROR loading" } else { "OK loaded" };
-            let end = if bad { "ERROR" } else { rows.as_str() };
-            let message = dotted(index, total, &format!("{verb} {what}"), end, Some(seconds));
-            let data = json!({
-                "execution_time": seconds, "index": index, "node_info": node, "relation": facts.alias,
-                "result_message": rows, "schema": facts.schema, "status": told.status, "total": total,
-            });
-            Said { name: "LogSeedResult", code: "Q016", level, message, data }
-        }
-        "snapshot" => {
-            let verb = if bad { "ERROR snapshotting" } else { "OK snapshotted" };
-            let end = if bad { "ERROR" } else { rows.as_str() };
-            let message = dotted(index, total, &format!("{verb} {what}"), end, Some(seconds));
-            let data = json!({
-                "description": what, "execution_time": seconds, "index": index, "node_info": node,
-                "cfg": {}, "status": told.status, "result_message": rows, "total": total,
-            });
-            Said { name: "LogSnapshotResult", code: "Q015", level, message, data }
-        }
-        _ => {
-            let verb = if bad { "ERROR creating" } else { "OK created" };
-            let status = if bad { told.status } else { rows.as_str() };
-            let end = if bad { "ERROR" } else { rows.as_str() };
-            let message = dotted(index, total, &format!("{verb} {what}"), end, Some(seconds));
-            let data = json!({
-                "description": what, "execution_time": seconds, "index": index, "node_info": node,
-                "status": status, "total": total,
-            });
-            Said { name: "LogModelResult", code: "Q012", level, message, data }
-        }
-    }
-}
-
-fn node_info(
-    facts: &NodeFacts,
-    status: &str,
-    began: Option<DateTime<Utc>>,
-    ended: Option<DateTime<Utc>>,
-) -> Value {
-    let local = |at: Option<DateTime<Utc>>| {
-        at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()).unwrap_or_default()
-    };
-    let meta: Value = serde_json::from_str(&facts.meta).unwrap_or_default();
-    json!({
-        "materialized": facts.materialized, "meta": meta, "node_checksum": facts.checksum,
-        "node_finished_at": local(ended), "node_name": facts.name, "node_path": facts.path,
-        "node_relation": {
-            "alias": facts.alias, "database": "elt", "relation_name": facts.relation_name, "schema": facts.schema,
-        },
-        "node_started_at": local(began), "node_status": status, "resource_type": facts.resource_type,
-        "unique_id": facts.unique_id,
-    })
-}
-
-/// What a node is, as dbt's lines name it: `sql view model main.orders`.
-fn description(facts: &NodeFacts) -> String {
-    let relation = format!("{}.{}", facts.schema, facts.alias);
-    match facts.resource_type {
-        "model" => format!("sql {} model {relation}", facts.materialized),
-        "seed" => format!("seed file {relation}"),
-        "snapshot" => format!("snapshot {relation}"),
-        "unit_test" => format!("unit_test {}", facts.name),
-        _ => format!("test {}", facts.name),
-    }
-}
-
-/// A line as dbt lays it out: `1 of 30 OK created sql view model main.a ....... [OK in 0.10s]`.
-fn dotted(index: usize, total: usize, text: &str, end: &str, seconds: Option<f64>) -> String {
-    let line = format!("{index} of {total} {text} ");
-    let dots = ".".repeat(WIDTH.saturating_sub(line.chars().count()));
-    let took = seconds.map(|seconds| format!(" in {seconds:.2}s")).unwrap_or_default();
-    format!("{line}{dots} [{end}{took}]")
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-fn word(level: Level) -> &'static str {
-    match level {
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error | Level::None => "error",
-    }
-}
-
-fn instant(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
-
 /// A world in which nothing happens, for tests of what is said.
 #[cfg(test)]
 pub(super) fn quiet_world() -> World {
@@ -519,18 +423,5 @@ pub(super) fn quiet_world() -> World {
         user: "tester".into(),
         host: "testhost".into(),
         pid: 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_laid_out_as_dbt_does() {
-        assert_eq!(
-            dotted(1, 30, "OK created sql view model main.stg_customers", "OK", Some(0.0976)),
-            "1 of 30 OK created sql view model main.stg_customers ........................... [OK in 0.10s]"
-        );
     }
 }

@@ -134,7 +134,9 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
 ///
 /// # Errors
 /// The words make no sense, or the command failed. That it failed is told by then, as at a command line.
-async fn again(words: Vec<String>, place: Place, world: World, ui: &Ui) -> Result<()> {
+async fn again(words: Vec<String>, mut place: Place, world: World, ui: &Ui) -> Result<()> {
+    // Each line is a command of its own.
+    place.invocation = None;
     let line = words.join(" ");
     let words = std::iter::once("elt".to_owned()).chain(words);
     let args = match Args::try_parse_from(words) {
@@ -169,7 +171,11 @@ async fn or_interrupted<T>(verb: impl Future<Output = Result<T>>, ui: &Ui) -> Re
             done = &mut verb => return done,
             () = crate::repl::interrupted() => {
                 if !ui.is_publishing() {
-                    let diagnostic = crate::base::Diagnostic::error("elt::interrupted", "interrupted; nothing was published");
+                    let what = match ui.has_published() {
+                        true => "interrupted; what was made before is published, the rest is not",
+                        false => "interrupted; nothing was published",
+                    };
+                    let diagnostic = crate::base::Diagnostic::error("elt::interrupted", what);
                     return Err(Error::new(ErrorKind::Interrupted, diagnostic));
                 }
             }

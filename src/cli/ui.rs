@@ -15,7 +15,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyle
 
 use super::args::{Level, Settled};
 use super::log::{Log, Said};
-use crate::base::{Ending, Error, Event, Step, Watch, World, event_name};
+use crate::base::{Ending, Error, Event, Message, Result, Step, Watch, World, event_name};
 
 /// What is said to people, on standard error; and to programs, through the [`Log`].
 pub(super) struct Ui {
@@ -25,6 +25,12 @@ pub(super) struct Ui {
     bars: Option<MultiProgress>,
     running: Mutex<HashMap<Step, ProgressBar>>,
     publishing: AtomicBool,
+    /// Whether a part of the work is published.
+    parts: AtomicBool,
+    /// Whether standard output is a report's alone.
+    reports: AtomicBool,
+    /// Whether what templates print is told.
+    prints: bool,
     colour: bool,
 }
 
@@ -38,6 +44,9 @@ impl Ui {
             bars: (terminal && level <= Level::Info).then(MultiProgress::new),
             running: Mutex::default(),
             publishing: AtomicBool::new(false),
+            parts: AtomicBool::new(false),
+            reports: AtomicBool::new(false),
+            prints: settled.print,
             colour: settled.colours.unwrap_or(terminal && !plain),
             log,
             level,
@@ -64,9 +73,50 @@ impl Ui {
         self.publishing.load(Ordering::SeqCst)
     }
 
+    /// Whether a part of the work is published already.
+    pub(super) fn has_published(&self) -> bool {
+        self.parts.load(Ordering::SeqCst)
+    }
+
     /// Takes note that publishing is over, and work may be interrupted again.
     pub(super) fn published(&self) {
         self.publishing.store(false, Ordering::SeqCst);
+    }
+
+    /// Keeps standard output for a report that programs read.
+    pub(super) fn keep_output(&self) {
+        self.reports.store(true, Ordering::SeqCst);
+    }
+
+    /// What was asked for, on standard output: as it is, or as an event where there are events.
+    pub(super) fn print(&self, text: &str) -> Result<()> {
+        match self.log.is_json() {
+            true => self.log.print(text),
+            false => super::commands::print_text(text)?,
+        }
+        Ok(())
+    }
+
+    /// What templates said.
+    pub(super) fn said(&self, messages: &[Message]) {
+        messages.iter().cloned().for_each(|message| self.on(Event::Said(message)));
+    }
+
+    /// What a template said: what it logged to whoever watches, what it printed to whoever reads the output.
+    fn tell(&self, message: &Message) {
+        match message {
+            Message::Logged(text) => self.write(&format!("note: {text}"), Level::Info),
+            Message::Printed(text) if self.reports.load(Ordering::SeqCst) => self.write(text, Level::Error),
+            Message::Printed(_) if self.log.is_json() => {}
+            Message::Printed(text) => {
+                let written = match &self.bars {
+                    Some(bars) => bars.suspend(|| super::commands::print_text(text)),
+                    None => super::commands::print_text(text),
+                };
+                // Nobody is left to tell that nobody listens.
+                drop(written);
+            }
+        }
     }
 
     /// One line, or several.
@@ -178,6 +228,9 @@ fn said(diagnostic: &dyn miette::Diagnostic, level: Level) -> Said<'static> {
 
 impl Watch for Ui {
     fn on(&self, event: Event) {
+        if matches!(event, Event::Said(Message::Printed(_))) && !self.prints {
+            return;
+        }
         self.log.on(&event);
         match event {
             Event::Begun(_) => {}
@@ -195,7 +248,12 @@ impl Watch for Ui {
             Event::Finished { step, ending, detail, took, told: _ } => {
                 self.finished(&step, ending, &detail, took)
             }
+            Event::Said(message) => self.tell(&message),
             Event::Note(text) => self.write(&format!("note: {text}"), Level::Info),
+            Event::Published => {
+                self.parts.store(true, Ordering::SeqCst);
+                self.published();
+            }
             Event::Publishing => self.publishing.store(true, Ordering::SeqCst),
         }
     }
@@ -229,6 +287,9 @@ mod tests {
             bars: Some(MultiProgress::with_draw_target(target)),
             running: Mutex::default(),
             publishing: AtomicBool::new(false),
+            parts: AtomicBool::new(false),
+            reports: AtomicBool::new(false),
+            prints: true,
             colour: false,
         }
     }

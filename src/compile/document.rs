@@ -26,8 +26,14 @@ pub(super) fn read(
     found: &mut Vec<Diagnostic>,
 ) -> Vec<DocumentNode> {
     let _ = jinja;
-    let metrics: BTreeMap<&str, &Document> =
-        project.documents.iter().filter(|d| d.kind == "metric").map(|d| (d.name.as_str(), d)).collect();
+    let made: Vec<Document> = project.documents.iter().flat_map(made_metrics).collect();
+    let metrics: BTreeMap<&str, &Document> = project
+        .documents
+        .iter()
+        .chain(&made)
+        .filter(|d| d.kind == "metric")
+        .map(|d| (d.name.as_str(), d))
+        .collect();
     let models = project.documents.iter().filter(|document| document.kind == "semantic_model");
     let measures: BTreeMap<String, &Document> = models
         .flat_map(|document| {
@@ -75,7 +81,32 @@ pub(super) fn read(
             written: document.written.clone(),
         }
     };
-    project.documents.iter().map(read).collect()
+    project.documents.iter().chain(&made).map(read).collect()
+}
+
+/// The metrics that a semantic model's measures are by themselves: those with `create_metric: true`.
+fn made_metrics(document: &Document) -> Vec<Document> {
+    let measures = document.written.get("measures").and_then(Value::as_array).into_iter().flatten();
+    let wants = |measure: &&Value| {
+        document.kind == "semantic_model"
+            && measure.get("create_metric").and_then(crate::project::as_flag) == Some(true)
+    };
+    let metric = |measure: &Value| {
+        let name = measure.get("name").map(plain)?;
+        let text = |key: &str| measure.get(key).filter(|value| !value.is_null()).map(plain);
+        Some(Document {
+            kind: "metric",
+            fqn: vec![document.package.clone(), name.clone()],
+            written: json!({
+                "name": name, "label": text("label").unwrap_or_else(|| name.clone()), "type": "simple",
+                "description": text("description").unwrap_or_else(|| format!("Metric created from measure {name}")),
+                "type_params": {"measure": {"name": name}, "expr": text("expr").unwrap_or_else(|| name.clone())},
+            }),
+            name,
+            ..document.clone()
+        })
+    };
+    measures.filter(wants).filter_map(metric).collect()
 }
 
 fn id(document: &Document) -> NodeId {

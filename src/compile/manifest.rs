@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::{Diagnostic, TableName};
+use crate::base::{Diagnostic, Message, TableName};
 
 use super::batch::Window;
 use super::document::RunHook;
@@ -35,7 +35,7 @@ pub struct Manifest {
     /// The unit tests' and macros' texts and everything else that only the manifest file shows.
     pub written: Arc<Written>,
     /// What templates said by `log(…, info=true)` and `print()`, in order of rendering.
-    pub messages: Vec<String>,
+    pub messages: Vec<Message>,
     pub(super) parents: BTreeMap<NodeId, Vec<NodeId>>,
     pub(super) children: BTreeMap<NodeId, Vec<NodeId>>,
     pub(super) templates: Option<Arc<Templates>>,
@@ -56,7 +56,7 @@ impl Late {
         &self,
         id: &NodeId,
         lake: &Arc<dyn Lookup>,
-    ) -> Result<(Node, Vec<String>), Vec<Diagnostic>> {
+    ) -> Result<(Node, Vec<Message>), Vec<Diagnostic>> {
         self.0.late(id, None, lake)
     }
 
@@ -70,12 +70,25 @@ impl Late {
         batch: Window,
         is_incremental: bool,
         lake: &Arc<dyn Lookup>,
-    ) -> Result<(Node, Vec<String>), Vec<Diagnostic>> {
+    ) -> Result<(Node, Vec<Message>), Vec<Diagnostic>> {
         self.0.late(id, Some((batch, is_incremental)), lake)
     }
 }
 
 impl Late {
+    /// Lets templates that are rendered from now on see which nodes are selected: `selected_resources`.
+    pub fn set_selected<'a>(&self, ids: impl IntoIterator<Item = &'a NodeId>) {
+        self.0.jinja.set_selected(ids.into_iter().map(NodeId::as_str));
+    }
+
+    /// Whether there are hooks of the whole run on this side of it.
+    pub fn has_run_hooks(&self, which: RunHook) -> bool {
+        match which {
+            RunHook::Start => !self.0.run_hooks.0.is_empty(),
+            RunHook::End => !self.0.run_hooks.1.is_empty(),
+        }
+    }
+
     /// Renders the hooks of the whole run: their statements, and what their templates said.
     ///
     /// `given` are the names that templates have besides: at the end `results`, `schemas` and `database_schemas`.
@@ -88,7 +101,7 @@ impl Late {
         which: RunHook,
         given: &BTreeMap<String, serde_json::Value>,
         lake: &Arc<dyn Lookup>,
-    ) -> Result<(Vec<String>, Vec<String>), Vec<Diagnostic>> {
+    ) -> Result<(Vec<String>, Vec<Message>), Vec<Diagnostic>> {
         self.0.run_hooks_rendered(which, given, lake).map_err(|diagnostic| vec![diagnostic])
     }
 
@@ -113,7 +126,7 @@ impl Late {
         name: &str,
         arguments: &BTreeMap<String, serde_json::Value>,
         lake: &Arc<dyn Lookup>,
-    ) -> Result<Vec<String>, Vec<Diagnostic>> {
+    ) -> Result<Vec<Message>, Vec<Diagnostic>> {
         self.0.operate(name, arguments, lake)
     }
 }

@@ -16,11 +16,14 @@ use super::resolve::Names;
 use super::sql_name::shown;
 use super::unit_test::fixture_name;
 
+/// What names mean, side by side: every node has a few.
+pub(super) type Meanings<K> = Box<[(K, Meant)]>;
+
 /// What the names of one node mean.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers {
-    pub(super) refs: BTreeMap<RefCall, Meant>,
-    pub(super) sources: BTreeMap<SourceCall, Meant>,
+    pub(super) refs: Meanings<RefCall>,
+    pub(super) sources: Meanings<SourceCall>,
 }
 
 /// What one name means.
@@ -101,7 +104,7 @@ impl Seen {
 }
 
 /// What names mean to a node that sees so much of it.
-pub(super) fn seen<K: Ord + Clone>(meant: &BTreeMap<K, Meant>, seen: &Seen) -> BTreeMap<K, Relation> {
+pub(super) fn seen<K: Ord + Clone>(meant: &Meanings<K>, seen: &Seen) -> BTreeMap<K, Relation> {
     meant.iter().map(|(call, meant)| (call.clone(), meant.clone().seen(seen))).collect()
 }
 

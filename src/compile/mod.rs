@@ -20,6 +20,7 @@ mod ephemeral;
 mod expectation;
 mod fingerprint;
 mod freshness;
+mod grants;
 mod graph;
 mod hook;
 mod jinja;
@@ -28,6 +29,7 @@ mod manifest;
 mod materialization;
 mod meaning;
 mod node;
+mod node_id;
 mod normal;
 mod operation;
 mod parse;
@@ -40,6 +42,7 @@ mod snapshot;
 mod source_map;
 mod sql_name;
 mod state;
+mod time_spine;
 mod unit_test;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +80,7 @@ use render::{Pass, Templates};
 use resolve::{Names, Resolved};
 
 // `build` reads columns; what they are is the project's word.
-pub use crate::project::{Column, Edition, WholeSource};
+pub use crate::project::{Column, Edition, ON_COLUMN, WholeSource};
 
 /// The version of dbt that elt answers for in templates and artifacts.
 pub const DBT_VERSION: &str = jinja::DBT_VERSION;
@@ -170,6 +173,7 @@ fn templates(project: &Project, facts: &Facts, found: &mut Vec<Diagnostic>) -> J
         vars: project.packages.clone(),
         command: facts.command.clone(),
         graph: Arc::default(),
+        selected: Arc::default(),
         env: facts.env.clone(),
         full_refresh: facts.full_refresh,
         empty: facts.empty,

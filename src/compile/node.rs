@@ -18,29 +18,9 @@ use super::constraint::Constraint;
 use super::data_test::short_test_name;
 use super::expectation::Expectation;
 use super::fingerprint::Fingerprint;
+pub use super::node_id::NodeId;
 use super::running::Running;
 use super::source_map::{SourceMap, offset_of};
-
-/// dbt's `unique_id`: `model.shop.orders`, `source.shop.crm.people`, `test.shop.unique_orders_id.1f0c…`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(Arc<str>);
-
-impl NodeId {
-    pub(super) fn new(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// One node of the graph.
 #[derive(Clone, Debug)]

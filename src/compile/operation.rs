@@ -13,7 +13,7 @@ use super::jinja::{Argument, Phase, Recorded, Subject, recorded};
 use super::lookup::Lookup;
 use super::meaning::{Seen, seen};
 use super::render::{Templates, refused};
-use crate::base::{Diagnostic, SourceText, did_you_mean};
+use crate::base::{Diagnostic, Message, SourceText, did_you_mean};
 use crate::project::Hook;
 
 impl Templates {
@@ -51,7 +51,7 @@ impl Templates {
         which: RunHook,
         given: &BTreeMap<String, Value>,
         lake: &Arc<dyn Lookup>,
-    ) -> Result<(Vec<String>, Vec<String>), Diagnostic> {
+    ) -> Result<(Vec<String>, Vec<Message>), Diagnostic> {
         let hooks = match which {
             RunHook::Start => &self.run_hooks.0,
             RunHook::End => &self.run_hooks.1,
@@ -75,7 +75,7 @@ impl Templates {
         name: &str,
         arguments: &BTreeMap<String, serde_json::Value>,
         lake: &Arc<dyn Lookup>,
-    ) -> Result<Vec<String>, Vec<Diagnostic>> {
+    ) -> Result<Vec<Message>, Vec<Diagnostic>> {
         let (package, plain) = match name.split_once('.') {
             Some((package, plain)) => (Some(package), plain),
             None => (None, name),
@@ -99,7 +99,7 @@ impl Templates {
         let at = SourceText::new("run-operation", name).span(0..name.len());
         let called = self.jinja.call(package, plain, &arguments, &scope, &at);
         let seen = recorded(&scope);
-        let warned = seen.warnings.into_iter().map(|text| format!("warning: {text}"));
+        let warned = seen.warnings.into_iter().map(|text| Message::Logged(format!("warning: {text}")));
         called.map_err(|diagnostic| vec![diagnostic])?;
         Ok(seen.messages.into_iter().chain(warned).collect())
     }

@@ -20,11 +20,13 @@ use super::data_test;
 use super::draft::{Draft, Maker, place_of_setting};
 use super::expectation;
 use super::freshness;
+use super::grants;
 use super::jinja::{Argument, Jinja, Phase, Subject, recorded};
 use super::materialization;
 use super::node::{Materialization, NodeId, NodeKind, SeedNode, SourceNode, TestKind};
 use super::running;
 use super::snapshot;
+use super::time_spine;
 
 /// The drafts of a project.
 #[derive(Default)]
@@ -158,6 +160,7 @@ impl Parser<'_> {
             return;
         }
         self.check_column_types(&draft);
+        grants::check(&draft.config, &self.project.users, self.found);
         draft.relation = self.relation(&draft);
         self.place(draft, &seed.tests);
     }
@@ -228,9 +231,10 @@ impl Parser<'_> {
         }
         draft.relation = self.relation(&draft);
         let materialization = self.materialization(&draft);
-        self.check_grants(&draft.config);
+        grants::check(&draft.config, &self.project.users, self.found);
         draft.expectations = expectation::read(&draft.config, &materialization, self.found);
         draft.constraints = constraint::read(&draft.config, &materialization, self.found);
+        time_spine::check(&draft, self.found);
         draft.kind = NodeKind::Model(materialization);
         draft.running = running::read(&draft.config, self.found);
         if let (NodeKind::Model(Materialization::Incremental { details, .. }), Some(only)) =
@@ -246,26 +250,6 @@ impl Parser<'_> {
         let jinja = self.jinja;
         let has_macro = |name: &str| jinja.find_macro(None, name).is_ok();
         materialization::read(&draft.config, draft.relation.as_ref(), self.facts, &has_macro, self.found)
-    }
-
-    /// Grants are privileges, each with who has it.
-    fn check_grants(&mut self, config: &Config) {
-        let Some(setting) = config.get("grants") else { return };
-        let is_who = |value: &serde_json::Value| match value {
-            serde_json::Value::Array(all) => all.iter().all(serde_json::Value::is_string),
-            other => other.is_string(),
-        };
-        let is_right = match &setting.value {
-            serde_json::Value::Object(grants) => grants.values().all(is_who),
-            other => other.is_null(),
-        };
-        if !is_right {
-            self.found.push(
-                Diagnostic::error("elt::config", "`grants` has privileges, each with a list of who has it")
-                    .at(&setting.at, "not such a mapping")
-                    .help("write `grants: {select: ['reporter']}`"),
-            );
-        }
     }
 
     fn snapshot(&mut self, snapshot: &SnapshotFile) {
@@ -288,6 +272,7 @@ impl Parser<'_> {
         }
         draft.config = config;
         draft.kind = NodeKind::Snapshot(snapshot::read(&draft, self.found));
+        grants::check(&draft.config, &self.project.users, self.found);
         draft.running = running::read(&draft.config, self.found);
         draft.relation = self.relation(&draft);
         self.place(draft, &snapshot.tests);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Message};
 use crate::project::Hook;
 
 use super::batch::Window;
@@ -62,7 +62,7 @@ pub(super) struct Pass {
     pub(super) ephemeral: BTreeMap<NodeId, Body>,
     /// Ephemeral models that read the lake.
     pub(super) late: Vec<NodeId>,
-    pub(super) messages: Vec<String>,
+    pub(super) messages: Vec<Message>,
     pub(super) found: Vec<Diagnostic>,
     macros: Vec<String>,
     /// The batch that is rendered, if it is one.
@@ -80,7 +80,7 @@ impl Templates {
         id: &NodeId,
         batch: Option<(Window, bool)>,
         lake: &Arc<dyn Lookup>,
-    ) -> Result<(Node, Vec<String>), Vec<Diagnostic>> {
+    ) -> Result<(Node, Vec<Message>), Vec<Diagnostic>> {
         let batch = batch.map(|(window, is_incremental)| Batch { id: id.clone(), window, is_incremental });
         let mut pass = Pass { batch, ..Pass::default() };
         let mut needed = Vec::new();
@@ -172,7 +172,8 @@ impl Templates {
         pass: &mut Pass,
     ) {
         let answers = self.answers.get(&draft.id).cloned().unwrap_or_default();
-        for relation in answers.refs.values().chain(answers.sources.values()) {
+        let meant = answers.refs.iter().map(|(_, meant)| meant);
+        for relation in meant.chain(answers.sources.iter().map(|(_, meant)| meant)) {
             let Some(name) = relation.relation.name() else { continue };
             if !test.inputs.iter().any(|input| input.relation == *name) {
                 let rows = UnitRows::Given(Vec::new());
@@ -231,6 +232,7 @@ impl Templates {
                 })
             }
         };
+        let rendered = rendered.and_then(|body| no_selection(draft, &scope, lake).map_or(Ok(body), Err));
         self.take_down(draft, &scope, rendered.is_ok(), pass);
         rendered
     }
@@ -255,7 +257,8 @@ impl Templates {
         let mut hooks = Hooks::default();
         for (text, is_after) in &draft.hooks {
             let scope = self.jinja.scope(draft.subject(), self.phase(draft, None, false, lake));
-            match self.jinja.text(&text.as_str().into(), &scope, &draft.at) {
+            let text = self.jinja.text(&text.as_str().into(), &scope, &draft.at);
+            match text.and_then(|text| no_selection(draft, &scope, lake).map_or(Ok(text), Err)) {
                 Err(diagnostic) if diagnostic.stable_code() == NEEDS_LAKE => return None,
                 Err(diagnostic) => pass.found.push(diagnostic),
                 Ok(sql) => match hook::judge(&sql) {
@@ -431,6 +434,14 @@ pub(super) fn refused(words: &str, node: &str, at: &crate::base::Span) -> Diagno
 /// Whether a failure is for the build to tell: the template reads the lake, or raised an error by itself.
 fn is_deferred(diagnostic: &Diagnostic, lake: Option<&Arc<dyn Lookup>>) -> bool {
     lake.is_none() && matches!(diagnostic.stable_code(), NEEDS_LAKE | "elt::raised")
+}
+
+/// Why a text that names `selected_resources` cannot be rendered while a project is only compiled.
+fn no_selection(draft: &Draft, scope: &Arc<Scope>, lake: Option<&Arc<dyn Lookup>>) -> Option<Diagnostic> {
+    let asks = lake.is_none() && scope.recorded().asks_selection;
+    asks.then(|| {
+        Diagnostic::error(NEEDS_LAKE, "what is selected is not known yet").at(&draft.at, "asked here")
+    })
 }
 
 pub(super) fn is_ephemeral(draft: &Draft) -> bool {

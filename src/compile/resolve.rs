@@ -67,14 +67,14 @@ impl<'a> Names<'a> {
 
     /// What every name means to something that stands outside the graph: an operation, a hook of the run.
     pub(super) fn all(&self) -> Answers {
-        let mut all = Answers::default();
+        let (mut refs, mut sources) = (BTreeMap::new(), BTreeMap::new());
         for draft in self.models.values().flatten() {
             let version = draft.edition.as_ref().map(|edition| edition.version.clone());
             for package in [None, Some(draft.package.clone())] {
                 for version in [None, version.clone()] {
                     let call = RefCall { package: package.clone(), name: draft.name.clone(), version };
                     if let Some(meant) = self.model(&call, self.root) {
-                        all.refs.insert(call, Meant::of(meant));
+                        refs.insert(call, Meant::of(meant));
                     }
                 }
             }
@@ -82,10 +82,10 @@ impl<'a> Names<'a> {
         for (source, table) in self.sources.keys() {
             let call = SourceCall { source: (*source).to_owned(), table: (*table).to_owned() };
             if let Some(meant) = self.source(&call, self.root) {
-                all.sources.insert(call, Meant::of(meant));
+                sources.insert(call, Meant::of(meant));
             }
         }
-        all
+        Answers { refs: refs.into_iter().collect(), sources: sources.into_iter().collect() }
     }
 
     /// The parents of a draft, each once, in the order it names them, and what is wrong with its names.

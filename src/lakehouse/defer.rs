@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::{Compiled, Earlier, Lakehouse, Manifest, Node, NodeId, Selector, released};
 use crate::base::{Diagnostic, Error, ReleaseNumber, Result, TableName};
-use crate::build;
 use crate::compile::{self, Facts};
 use crate::release::{self, Goal, Pins, Proposal, ReleaseKind, View};
 
@@ -164,10 +163,9 @@ impl Lakehouse {
             goal: Goal::Keep,
         };
         let release = released(release::publish(&self.tables, &self.world, proposal).await?);
-        let stamp = self.stamp(&self.run_id(), "clone");
-        let json = build::manifest_json(manifest, &BTreeMap::new(), &stamp);
+        let stamp = self.stamp_in(&compiled.project, &self.run_id(), "clone");
         // The manifest is for other tools; what was cloned does not depend on it.
-        let _ = self.write_artifact(&compiled.project.target_path, "manifest.json", &json);
+        let _ = self.write_project(&compiled.project.target_path, manifest, &BTreeMap::new(), &stamp);
         Ok((told, release.map(|release| release.number)))
     }
 }

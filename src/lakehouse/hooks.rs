@@ -65,13 +65,17 @@ impl Lakehouse {
         for (name, view) in &views {
             scope = scope.with_view(name, view.clone());
         }
+        if !end.manifest.late().has_run_hooks(RunHook::End) {
+            done.changes = changes.into_values().map(Arc::unwrap_or_clone).collect();
+            done.views = views;
+            return Ok(());
+        }
         let results = build::run_results(&done.steps, end.manifest, &done.late, end.stamp);
         let nodes = build::manifest_json(end.manifest, &done.late, end.stamp);
         let with_node = |result: &Value| {
             let mut result = result.clone();
             let id = result["unique_id"].as_str().unwrap_or_default();
-            let node = ["nodes", "unit_tests"].iter().find_map(|list| nodes.get(list)?.get(id));
-            result["node"] = node.cloned().unwrap_or_default();
+            result["node"] = nodes.entry(id).unwrap_or_default();
             result
         };
         let results: Vec<Value> =
@@ -110,7 +114,7 @@ impl Lakehouse {
         let rendered = tokio::task::spawn_blocking(move || late.run_hooks(which, &given, &lake)).await;
         let rendered = rendered.expect("rendering a template does not panic");
         let (statements, messages) = rendered.map_err(Error::project)?;
-        messages.into_iter().for_each(|message| watch.on(Event::Note(message)));
+        messages.into_iter().for_each(|message| watch.on(Event::Said(message)));
         let done = Box::pin(build::run_hooks(scope, &self.default_schema, &statements, is_refused)).await;
         done.map_err(|error| match error {
             HookError::Query(error) => error.into(),

@@ -17,11 +17,13 @@ mod hooks;
 mod ingest;
 mod known;
 mod land;
+mod main_job;
 mod maintain;
 mod open;
 mod operation;
 mod origin;
 mod plan;
+mod portions;
 mod report;
 mod sources;
 mod statement;
@@ -33,19 +35,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use object_store::ObjectStoreExt;
-
-use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Strictness, TableName, Watch, World};
-use crate::build::{self, Inputs, Stamp, Wanted};
+use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Strictness, Watch, World};
+use crate::build;
 use crate::compile::{self, Facts, YamlRenderer};
-use crate::lake::{Lake, LakeError, LakeLock, layout};
+use crate::lake::{Lake, LakeError, LakeLock};
 use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
-use crate::release::{self, Goal, Learnt, Memory, Pins, Proposal, Published, Recovered, ReleaseKind};
+use crate::release::{self, Pins, Published, Recovered};
 use crate::table::Tables;
-use hooks::RunEnd;
 use open::{Found, Place};
-use plan::forgotten;
 
 pub use before::{Before, Listed, listed};
 pub use check::Checked;
@@ -60,7 +58,7 @@ pub use open::OpenOptions;
 pub use open::{WrittenFlags, written_flags};
 pub use operation::Operated;
 pub use report::{BuildRequest, Built, Compiled, Landed, Planned, PlannedNode, Purpose, step_json};
-pub use study::{Age, Studied, Unfinished};
+pub use study::{Age, INLINE, Studied, Unfinished};
 pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
@@ -242,140 +240,6 @@ impl Lakehouse {
         Ok(self.session().await?.history(table, limit).await?)
     }
 
-    /// Lands what is new, builds and tests the selected nodes, and publishes them as one release.
-    ///
-    /// Nothing is visible to anyone before the end, and then all of it at once. Dropping the future is safe
-    /// until [`Event::Publishing`].
-    pub async fn build(&self, request: &BuildRequest, watch: &dyn Watch) -> Result<Built> {
-        let begun = Instant::now();
-        let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
-        let pins = self.pins().await?;
-        let run = self.run_id();
-        let facts = self.facts_of(request, &pins, &run);
-        let started = facts.run_started_at;
-        let stamp = Stamp {
-            run: run.clone(),
-            started,
-            at: started,
-            command: facts.command.clone(),
-            arguments: request.arguments(),
-        };
-        let (compiled, selected) = self.chosen(request, &facts, &pins)?;
-        let Compiled { project, manifest, warnings } = compiled;
-        if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
-            watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
-        }
-        let (scope, landed, reports) = match request.purpose {
-            Purpose::Build | Purpose::Run => {
-                self.land_sources(&pins, &manifest, &selected, false, watch).await?
-            }
-            _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
-        };
-        let (mut memory, later) = self.memory().await?;
-        memory.extend(later.clone());
-        let forgotten = forgotten(&memory, &manifest, &self.default_schema);
-        let versions = landed.values().flatten();
-        let plan = build::due(Wanted {
-            manifest: &manifest,
-            selected: &selected,
-            asked: request.asked(),
-            scope: &scope,
-            landed: versions.map(|change| (change.table().clone(), change.version())).collect(),
-            memory,
-            default_schema: &self.default_schema,
-        })
-        .await;
-        let up_to_date: Vec<String> =
-            plan.up_to_date.iter().map(|step| manifest.node(&step.node).shown()).collect();
-        let is_nothing = plan.steps.is_empty() && landed.is_empty();
-        let started_with = match is_nothing {
-            true => None,
-            false => Some(Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?),
-        };
-        let threads = request.threads.or(project.target.threads).unwrap_or_else(cores);
-        let told = build::run_facts(&manifest, &plan, &project.target.name, threads);
-        watch.on(Event::Begun(Box::new(told)));
-        let watched = scope.clone();
-        let inputs = Inputs {
-            manifest: &manifest,
-            plan: &plan,
-            scope: started_with.as_ref().map_or(scope, |started| started.scope.clone()),
-            landed,
-            default_schema: &self.default_schema,
-            threads,
-            publish: request.publish,
-            started,
-            fail_fast: request.fail_fast,
-            warnings_fail: self.strictness.is_mistake("elt::test"),
-        };
-        let all_or_nothing = request.publish == PublishMode::All;
-        let mut done = match &started_with {
-            None => build::BuildRun::default(),
-            Some(_) => Box::pin(build::run(inputs, watch)).await,
-        };
-        let is_well = done.is_well();
-        let before = pins.release;
-        if request.is_partial() {
-            done.learnt.clear();
-        }
-        let found_out = release::completed(done.learnt.clone(), &pins);
-        let published = match started_with {
-            None => Published::Nothing,
-            Some(started_with) => {
-                let hooks = RunEnd { manifest: &manifest, selected: &selected, pins: &pins, stamp: &stamp };
-                Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
-                watch.on(Event::Publishing);
-                let learnt = std::mem::take(&mut done.learnt);
-                let proposal = Proposal {
-                    base: pins,
-                    read: watched.read_so_far(),
-                    accepted: BTreeMap::new(),
-                    kind: ReleaseKind::Build,
-                    run: run.clone(),
-                    changes: std::mem::take(&mut done.changes),
-                    views: std::mem::take(&mut done.views),
-                    learnt: Learnt { bases: later.into_iter().chain(learnt).collect(), forgotten },
-                    goal: Goal::Keep,
-                };
-                release::publish(&self.tables, &self.world, proposal).await?
-            }
-        };
-        self.sweep(&done.scratch).await;
-        let mut stamp = Stamp { at: self.world.now(), ..stamp };
-        stamp.arguments.insert("published".into(), (!all_or_nothing || is_well).into());
-        let results = build::run_results(&done.steps, &manifest, &done.late, &stamp);
-        let artifacts = [
-            ("manifest.json", build::manifest_json(&manifest, &done.late, &stamp)),
-            ("run_results.json", results),
-        ];
-        let written = build::write_late(&project.target_path, &manifest, &done.late).and_then(|()| {
-            artifacts
-                .iter()
-                .try_for_each(|(name, text)| self.write_artifact(&project.target_path, name, text))
-        });
-        if let Err(error) = written {
-            watch.on(Event::Note(format!("the artifacts were not written: {error}")));
-        }
-        let release = released(published);
-        if let Some(release) = &release {
-            maintain::tell(&self.maintain_after(release).await, watch);
-        }
-        let built = Built {
-            purpose: request.purpose,
-            run,
-            warnings,
-            landed: reports,
-            held_back: done.held_back,
-            steps: done.steps,
-            up_to_date,
-            release,
-            before,
-            took: begun.elapsed(),
-        };
-        self.record(&built, &stamp, found_out).await;
-        Ok(built)
-    }
-
     /// Publishes a new release with the content of an earlier one; see [`release::roll_back`].
     pub async fn roll_back(&self, to: Option<ReleaseNumber>, watch: &dyn Watch) -> Result<Option<Release>> {
         let _lock = self.begin_writing("rollback", watch).await?;
@@ -527,45 +391,13 @@ impl Lakehouse {
         self.invocation.clone().unwrap_or_else(|| self.world.id())
     }
 
-    fn write_artifact(&self, target: &Path, name: &str, artifact: &serde_json::Value) -> std::io::Result<()> {
+    fn write_artifact(
+        &self,
+        target: &Path,
+        name: &str,
+        artifact: &impl serde::Serialize,
+    ) -> std::io::Result<()> {
         if self.no_artifacts { Ok(()) } else { build::write_artifact(target, name, artifact) }
-    }
-
-    /// Deletes rows that were staged for a moment. What stays, stays unseen, and goes with the next run.
-    async fn sweep(&self, scratch: &[TableName]) {
-        let lake = self.tables.lake();
-        for name in scratch {
-            let Ok(files) = lake.list(&layout::table(name)).await else { continue };
-            for file in files {
-                if let Err(error) = lake.store().delete(&file.location).await {
-                    tracing::debug!("{} stays: {error}", file.location);
-                }
-            }
-        }
-    }
-
-    /// Keeps the run's report in the lake, and what was found out if no release has it. What readers see does not
-    /// depend on it.
-    async fn record(&self, built: &Built, stamp: &Stamp, found_out: Memory) {
-        let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
-        let mut document = serde_json::json!({
-            "run": built.run,
-            "command": stamp.command,
-            "started_at": stamp.started,
-            "user": self.world.user,
-            "release": built.release.as_ref().map(|release| release.number),
-            "landed": built.landed,
-            "results": steps,
-            "up_to_date": built.up_to_date.len(),
-            "elapsed_seconds": built.took.as_secs_f64(),
-        });
-        if built.release.is_none() && !found_out.is_empty() {
-            document["memory"] = serde_json::json!(found_out);
-        }
-        let bytes = serde_json::to_vec_pretty(&document).expect("reports are plain data");
-        if let Err(error) = self.tables.lake().put(&layout::run(&built.run), bytes).await {
-            tracing::warn!("the report of run {} was not kept: {error}", built.run);
-        }
     }
 }
 
@@ -577,8 +409,4 @@ fn released(published: Published) -> Option<Release> {
         Published::Release(release) => Some(*release),
         Published::Nothing => None,
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }

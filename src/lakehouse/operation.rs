@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::{Compiled, Lakehouse, Session};
-use crate::base::{Diagnostic, Error, ReleaseNumber, Result, TableName};
+use crate::base::{Diagnostic, Error, Message, ReleaseNumber, Result, TableName};
 use crate::build::{SessionLookup, answer};
 use crate::compile::{self, Answer, AnswerColumn, Facts, Lookup};
 use crate::query::QueryError;
@@ -19,7 +19,7 @@ use crate::query::QueryError;
 #[derive(Debug, Default)]
 pub struct Operated {
     /// What its macros logged and printed.
-    pub messages: Vec<String>,
+    pub messages: Vec<Message>,
     /// What they warned of.
     pub warnings: Vec<Diagnostic>,
     /// The releases that its statements became.

@@ -29,6 +29,7 @@ impl Lakehouse {
         let facts = self.facts_of(request, &pins, &self.world.id());
         let (compiled, selected) = self.chosen(request, &facts, &pins)?;
         let manifest = &compiled.manifest;
+        manifest.late().set_selected(&selected);
         let (scope, reports) = match request.purpose {
             Purpose::Build | Purpose::Run => {
                 let (scope, _, reports) =

@@ -9,7 +9,7 @@ use crate::compile::{Sample, Stretch};
 
 use super::{Defer, Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
-use crate::build::{Action, Asked, Reason};
+use crate::build::{self, Action, Asked, Reason};
 use crate::project::Project;
 
 /// What to build, and how.
@@ -51,6 +51,9 @@ pub struct BuildRequest {
     pub wait: Duration,
     /// What to publish if not everything is well.
     pub publish: PublishMode,
+    /// The time between two releases of one run, at least, if each model is published when it is made; a second if
+    /// nothing is said.
+    pub pace: Option<Duration>,
     /// Steps at once; nothing means as many as there are cores, 2 at least.
     pub threads: Option<usize>,
 }
@@ -146,8 +149,10 @@ pub struct Built {
     pub steps: Vec<StepReport>,
     /// The names of nodes for which nothing was done, because nothing has changed.
     pub up_to_date: Vec<String>,
-    /// The release that it became, if it became one.
+    /// The release that it became, if it became one; of several, the last.
     pub release: Option<Release>,
+    /// The first of the releases that it became.
+    pub first: Option<ReleaseNumber>,
     /// The release that readers saw before.
     pub before: Option<ReleaseNumber>,
     /// How long it took.
@@ -201,6 +206,13 @@ pub struct Compiled {
     pub manifest: Manifest,
     /// What is wrong with it without stopping it.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    /// What the project holds: `5 models, 22 data tests, 3 seeds`.
+    pub fn found(&self) -> String {
+        build::found(&self.manifest)
+    }
 }
 
 impl Built {

@@ -1,18 +1,20 @@
 //! The verbs that make nothing: compile, show, document, ask for the age of sources.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
 use super::{Compiled, Defer, Earlier, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
-use crate::base::{Diagnostic, Error, Result, SourceText, sql_type_name};
+use crate::base::{Diagnostic, Error, Message, NodeFacts, Result, SourceText, sql_type_name};
 use crate::build::{self, Stamp};
 use crate::compile::{self, Freshness, Stretch};
 use crate::project::Analysis;
 use crate::query::{Limits, Scope};
 
 /// The name of a query that is given on the command line.
-const INLINE: &str = "inline_query";
+pub const INLINE: &str = "inline_query";
 
 /// How old the rows of one source are.
 #[derive(Clone, Debug)]
@@ -27,6 +29,12 @@ pub struct Age {
     pub seconds: Option<f64>,
     /// What went wrong.
     pub because: Option<String>,
+    /// The source as log lines name it.
+    pub facts: NodeFacts,
+    /// When it was asked.
+    pub began: DateTime<Utc>,
+    /// How long the answer took.
+    pub took: Duration,
 }
 
 /// What the last run left.
@@ -49,6 +57,8 @@ pub struct Studied {
     pub picked: Vec<NodeId>,
     /// Nodes whose templates read the lake, compiled for what readers see now.
     pub late: BTreeMap<NodeId, Node>,
+    /// What templates said.
+    pub messages: Vec<Message>,
     /// Nodes whose templates read the lake and could not be compiled, with why.
     pub not_compiled: Vec<(String, Diagnostic)>,
     /// Whether names mean what they are in another state.
@@ -81,7 +91,9 @@ impl Lakehouse {
         let began = self.world.now();
         let (pins, run) = (self.pins().await?, self.run_id());
         let facts = self.facts(&pins, &run);
+        let clock = Instant::now();
         let (mut project, mut found) = self.load()?;
+        let read = clock.elapsed();
         if let Some(sql) = inline {
             project.analyses.push(Analysis {
                 name: INLINE.to_owned(),
@@ -91,6 +103,7 @@ impl Lakehouse {
             });
         }
         let (mut manifest, more) = compile::compile(&project, &facts);
+        let parsed = clock.elapsed() - read;
         found.extend(more);
         found = self.judged(found)?;
         if let Some(defer) = defer {
@@ -107,28 +120,33 @@ impl Lakehouse {
                 selected
             }
         };
+        manifest.late().set_selected(&selected);
         let session =
             Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default());
+        let mut messages = manifest.messages.clone();
         let (mut late, mut not_compiled) = (BTreeMap::new(), Vec::new());
         for node in manifest.nodes.values().filter(|node| node.is_late && selected.contains(&node.id)) {
             match build::compile_late(&manifest, node, &session).await {
-                Ok((node, _)) => drop(late.insert(node.id.clone(), node)),
+                Ok((node, said)) => {
+                    messages.extend(said);
+                    late.insert(node.id.clone(), node);
+                }
                 Err(error) => {
                     let why = Diagnostic::error("elt::not_compiled", error.to_string()).at(&node.at, "here");
                     not_compiled.push((node.name.clone(), why));
                 }
             }
         }
-        let stamp = self.stamp(&run, "compile");
+        let stamp = self.stamp_in(&project, &run, "compile");
         let target = &project.target_path;
-        let written = build::write_compiled(target, &manifest)
+        build::write_compiled(target, &manifest)
             .and_then(|()| build::write_late(target, &manifest, &late))
+            .and_then(|()| self.write_project(target, &manifest, &late, &stamp))
             .and_then(|()| {
-                self.write_artifact(target, "manifest.json", &build::manifest_json(&manifest, &late, &stamp))
-            });
-        let summary =
-            || self.write_artifact(target, "graph_summary.json", &build::graph_summary(&manifest, &stamp));
-        written.and_then(|()| summary()).map_err(|error| self.not_written(&error))?;
+                let perf = build::perf_info(&manifest, read, parsed, !self.reads_all);
+                self.write_artifact(target, "perf_info.json", &perf)
+            })
+            .map_err(|error| self.not_written(&error))?;
         let picked = manifest.order().into_iter().filter(|id| selected.contains(id)).collect();
         let compiled = Compiled { project, manifest, warnings: found };
         // What reads the lake is compiled for this very moment, and what was asked for besides is not in the files.
@@ -141,13 +159,31 @@ impl Lakehouse {
         {
             self.remember(&compiled, began, true).await?;
         }
-        Ok(Studied { compiled, picked, late, not_compiled, is_deferred: defer.is_some() })
+        Ok(Studied { compiled, picked, late, messages, not_compiled, is_deferred: defer.is_some() })
     }
 
-    /// `manifest.json` of a compiled project, as it would be written.
-    pub fn manifest_json(&self, compiled: &Compiled) -> serde_json::Value {
-        let stamp = self.stamp(&self.run_id(), "list");
-        build::manifest_json(&compiled.manifest, &BTreeMap::new(), &stamp)
+    /// The entries that `manifest.json` of a compiled project has of some nodes and documents, by their ids.
+    pub fn entries_of<'a>(
+        &self,
+        compiled: &Compiled,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<serde_json::Value> {
+        let (stamp, late) = (self.stamp(&self.run_id(), "list"), BTreeMap::new());
+        let file = build::manifest_json(&compiled.manifest, &late, &stamp);
+        ids.into_iter().filter_map(|id| file.entry(id)).collect()
+    }
+
+    /// Writes what tells of the project as a whole: `manifest.json`, `semantic_manifest.json`, `graph_summary.json`.
+    pub(super) fn write_project(
+        &self,
+        target: &std::path::Path,
+        manifest: &compile::Manifest,
+        late: &BTreeMap<NodeId, Node>,
+        stamp: &Stamp,
+    ) -> std::io::Result<()> {
+        self.write_artifact(target, "manifest.json", &build::manifest_json(manifest, late, stamp))?;
+        self.write_artifact(target, "semantic_manifest.json", &build::semantic_manifest(manifest, stamp))?;
+        self.write_artifact(target, "graph_summary.json", &build::graph_summary(manifest, stamp))
     }
 
     /// What a selection compares with, and the newest look at the sources of this project beside it.
@@ -175,7 +211,14 @@ impl Lakehouse {
             at: now,
             command: command.to_owned(),
             arguments: serde_json::Map::new(),
+            target: None,
+            executed: BTreeSet::new(),
         }
+    }
+
+    /// The same for artifacts of a project that name files below the folder of artifacts.
+    pub(super) fn stamp_in(&self, project: &crate::project::Project, run: &str, command: &str) -> Stamp {
+        Stamp { target: Some(shown_target(project)), ..self.stamp(run, command) }
     }
 
     /// The first rows of what a node would give, and the statement that asks for them.
@@ -197,8 +240,8 @@ impl Lakehouse {
         Ok((outcome, asked))
     }
 
-    /// Writes `catalog.json`: the columns that everything readable really has. Says how many there are.
-    pub async fn document(&self) -> Result<usize> {
+    /// Writes `catalog.json`: the columns that everything readable really has. Says how many there are, and where it is.
+    pub async fn document(&self) -> Result<(usize, PathBuf)> {
         let studied = self.study(&[], &[], &Earlier::default(), None, None).await?;
         let session = self.session().await?;
         let names: BTreeMap<_, _> = session.scope().names().into_iter().collect();
@@ -217,9 +260,9 @@ impl Lakehouse {
         }
         let stamp = self.stamp(&self.run_id(), "generate");
         let catalog = build::catalog(&studied.compiled.manifest, &found, &stamp);
-        self.write_artifact(&studied.compiled.project.target_path, "catalog.json", &catalog)
-            .map_err(|error| self.not_written(&error))?;
-        Ok(found.len())
+        let target = &studied.compiled.project.target_path;
+        self.write_artifact(target, "catalog.json", &catalog).map_err(|error| self.not_written(&error))?;
+        Ok((found.len(), target.join("catalog.json")))
     }
 
     /// How old the rows of sources are, compared with what the project allows; also as `sources.json`.
@@ -232,15 +275,12 @@ impl Lakehouse {
             let node = studied.node(id);
             let NodeKind::Source(source) = &node.kind else { continue };
             let Some(freshness) = &source.freshness else { continue };
+            let (began, clock) = (self.world.now(), Instant::now());
             let asked = newest(&session, node, freshness).await;
-            let age = match &asked {
-                Err(why) => Age {
-                    node: id.clone(),
-                    name: node.name.clone(),
-                    status: "runtime error",
-                    seconds: None,
-                    because: Some(why.to_string()),
-                },
+            let took = clock.elapsed();
+            let facts = build::node_facts(node);
+            let (status, seconds) = match &asked {
+                Err(_) => ("runtime error", None),
                 Ok(newest) => {
                     let seconds = newest.map(|at| (now - at).num_milliseconds() as f64 / 1000.0);
                     let is_past = |age: &Option<compile::Age>| {
@@ -251,9 +291,12 @@ impl Lakehouse {
                         (false, true) => "warn",
                         (false, false) => "pass",
                     };
-                    Age { node: id.clone(), name: node.name.clone(), status, seconds, because: None }
+                    (status, seconds)
                 }
             };
+            let because = asked.as_ref().err().map(ToString::to_string);
+            let (node_id, name) = (id.clone(), node.name.clone());
+            let age = Age { node: node_id, name, status, seconds, because, facts, began, took };
             results.push(result(&age, asked.as_ref().ok().copied().flatten(), now, node));
             ages.push(age);
         }
@@ -314,6 +357,12 @@ impl Lakehouse {
     }
 }
 
+/// The folder of artifacts, relative to the project if it is in it.
+pub(super) fn shown_target(project: &crate::project::Project) -> String {
+    let target = &project.target_path;
+    target.strip_prefix(&project.root).unwrap_or(target).display().to_string()
+}
+
 /// What `sources.json` has of one source. A table without rows was loaded at the beginning of time.
 fn result(age: &Age, newest: Option<DateTime<Utc>>, now: DateTime<Utc>, node: &Node) -> serde_json::Value {
     if let Some(why) = &age.because {
@@ -336,7 +385,8 @@ fn result(age: &Age, newest: Option<DateTime<Utc>>, now: DateTime<Utc>, node: &N
             "warn_after": limit("warn_after"), "error_after": limit("error_after"),
             "filter": said.and_then(|said| said.get("filter")),
         },
-        "adapter_response": {}, "timing": [], "thread_id": "Thread-1", "execution_time": 0.0,
+        "adapter_response": {}, "thread_id": "Thread-1", "execution_time": age.took.as_secs_f64(),
+        "timing": [{"name": "execute", "started_at": instant(age.began), "completed_at": instant(age.began + age.took)}],
     })
 }
 

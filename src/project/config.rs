@@ -24,8 +24,10 @@ pub struct Setting {
 }
 
 /// Settings by key. Keys use `_`, never `-`.
+///
+/// There are as many as there are nodes and tests, each with few settings: they are kept in order, side by side.
 #[derive(Clone, Debug, Default)]
-pub struct Config(BTreeMap<String, Setting>);
+pub struct Config(Vec<(String, Setting)>);
 
 impl Config {
     /// Reads a mapping of settings and judges its keys against `words`.
@@ -50,13 +52,22 @@ impl Config {
 
     /// Sets `key`, laying the value over what is there.
     pub fn set(&mut self, key: &str, value: Value, at: Span) {
-        let value = match (key, self.0.get(key)) {
+        let at_key = self.0.binary_search_by(|(known, _)| known.as_str().cmp(key));
+        let value = match (key, at_key.ok().map(|found| &self.0[found].1)) {
+            ("grants", old) => granted(old.map(|old| &old.value), &value),
             ("tags", Some(old)) => add_up(&old.value, &value),
             ("pre_hook" | "post_hook", Some(old)) => in_sequence(&old.value, &value),
             ("meta" | "column_types" | "docs" | "quoting", Some(old)) => merged(&old.value, &value),
             _ => value,
         };
-        self.0.insert(key.to_owned(), Setting { value, at });
+        let setting = Setting { value, at };
+        match at_key {
+            Ok(found) => self.0[found].1 = setting,
+            Err(place) => {
+                self.0.reserve_exact(1);
+                self.0.insert(place, (key.to_owned(), setting));
+            }
+        }
     }
 
     /// Lays `over` on top of this one.
@@ -68,7 +79,8 @@ impl Config {
 
     /// The setting of `key`, if it has one that is not null.
     pub fn get(&self, key: &str) -> Option<&Setting> {
-        self.0.get(key).filter(|setting| !setting.value.is_null())
+        let found = self.0.binary_search_by(|(known, _)| known.as_str().cmp(key)).ok()?;
+        Some(&self.0[found].1).filter(|setting| !setting.value.is_null())
     }
 
     /// The text of `key`.
@@ -100,6 +112,23 @@ impl Config {
     pub fn to_json(&self) -> BTreeMap<String, Value> {
         self.0.iter().map(|(key, setting)| (key.clone(), setting.value.clone())).collect()
     }
+}
+
+/// Grants laid over others: a privilege with a `+` before it adds those who have it, another takes their place.
+fn granted(old: Option<&Value>, new: &Value) -> Value {
+    let Value::Object(new) = new else { return new.clone() };
+    let mut whole = old.and_then(Value::as_object).cloned().unwrap_or_default();
+    for (key, who) in new {
+        let privilege = key.trim_start_matches('+');
+        let there = whole.keys().find(|known| known.trim_start_matches('+') == privilege).cloned();
+        match (there.and_then(|there| whole.remove(&there)), key == privilege) {
+            (Some(before), false) => whole.insert(privilege.to_owned(), add_up(&before, who)),
+            // Whether there is something to add to shows when this is laid over others.
+            (None, false) => whole.insert(key.clone(), who.clone()),
+            (_, true) => whole.insert(key.clone(), who.clone()),
+        };
+    }
+    Value::Object(whole)
 }
 
 /// A key as configs keep it: `pre-hook` is `pre_hook`.
@@ -266,6 +295,24 @@ mod tests {
 
     fn fqn(path: &str) -> Vec<String> {
         path.split('/').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_grant_with_a_plus_adds_to_those_before() {
+        let (tree, _) = tree(
+            "+grants: {select: [ann], insert: bob}\nshop:\n  +grants: {+select: carl, insert: [dora]}\n  deep:\n    +grants: {+delete: [eve]}\n",
+        );
+        let granted = |path: &str| {
+            let config = tree.resolve(&fqn(path));
+            let grants = config.get("grants").unwrap().value.as_object().unwrap().clone();
+            let mut told: Vec<String> =
+                grants.iter().map(|(key, who)| format!("{key} {}", texts(who).join("+"))).collect();
+            told.sort();
+            told.join(", ")
+        };
+        assert_eq!(granted("other/m"), "insert bob, select ann");
+        assert_eq!(granted("shop/m"), "insert dora, select ann+carl");
+        assert_eq!(granted("shop/deep/m"), "+delete eve, insert dora, select ann+carl");
     }
 
     #[test]

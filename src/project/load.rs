@@ -110,6 +110,12 @@ pub fn written_flags(
     (flags.unwrap_or_default(), rendered("log-path").and_then(|path| path.text()))
 }
 
+/// The users of the lake. A mistake in their file is told where they are let in.
+fn users(files: &Files) -> Vec<super::User> {
+    let text = files.read(super::USERS_FILE, &mut Vec::new());
+    text.and_then(|text| super::read_users(&text).ok()).unwrap_or_default()
+}
+
 /// A project on its way in.
 struct Loading<'a> {
     options: &'a LoadOptions,
@@ -184,6 +190,7 @@ impl<'a> Loading<'a> {
             docs: BTreeMap::new(),
             doc_files: BTreeMap::new(),
             roots: BTreeMap::new(),
+            users: users(&files),
             macros: Vec::new(),
             test_trees: Vec::new(),
         };

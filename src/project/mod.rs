@@ -50,6 +50,7 @@ pub use macro_file::MacroFile;
 pub use model::{Analysis, Column, Model};
 pub use package::{PACKAGE_MARK, installed};
 pub use package_places::{PackagePlaces, read_package_places};
+pub use properties::ON_COLUMN;
 pub use seed::Seed;
 pub use selector::SelectorDefinition;
 pub use settings::Hook;
@@ -107,6 +108,8 @@ pub struct Project {
     pub doc_files: BTreeMap<(String, String), String>,
     /// For each package how its folder is written in front of its files; nothing for the project itself.
     pub roots: BTreeMap<String, String>,
+    /// Who may ask the lake, and change it; nobody if that is not written well.
+    pub users: Vec<User>,
     /// The files of macros and generic tests, by path.
     pub macros: Vec<MacroFile>,
     /// `data_tests:` of the packages and, last, of the project.

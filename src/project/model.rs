@@ -67,6 +67,8 @@ pub struct Column {
     pub tags: Vec<String>,
     /// Its `meta`.
     pub meta: serde_json::Map<String, serde_json::Value>,
+    /// The grain of its instants, if the model is a time spine: `day`.
+    pub granularity: Option<String>,
     /// Whether its name is to be quoted, if that is said.
     pub quote: Option<bool>,
     /// The tests on it.

@@ -152,6 +152,7 @@ impl Reader<'_> {
             "deprecation_date",
             "expectations",
             "constraints",
+            "time_spine",
         ] {
             if let Some(value) = item.get(key) {
                 config.set(key, value.to_json(), value.at.clone());
@@ -299,6 +300,7 @@ impl Reader<'_> {
             let meta = entry.get("meta").or_else(|| config?.get("meta")).map(Yaml::to_json);
             columns.push(Column {
                 meta: meta.and_then(|meta| meta.as_object().cloned()).unwrap_or_default(),
+                granularity: entry.get("granularity").and_then(Yaml::text),
                 quote: entry.get("quote").and_then(Yaml::text).map(|quote| quote == "true"),
                 description: self.description(entry),
                 data_type: self.data_type(entry),
@@ -427,6 +429,9 @@ pub(super) fn twice(what: &str, name: &str, at: &Span, first: &Span) -> Diagnost
         .at(at, "again here")
         .help(format!("it is already at {}; keep one of the two", first.place()))
 }
+/// The key of a constraint that is written at a column: which column.
+pub const ON_COLUMN: &str = "on_column";
+
 /// Brings the constraints of columns to those of the whole, each with the column that it is on.
 fn gather_constraints(item: &Yaml, config: &mut Config) {
     let on_whole = item.get("constraints").map(|written| (written.to_json(), written.at.clone()));
@@ -447,6 +452,7 @@ fn gather_constraints(item: &Yaml, config: &mut Config) {
             serde_json::Value::Array(constraints) => all.extend(constraints.into_iter().map(|mut one| {
                 if let Some(one) = one.as_object_mut() {
                     one.insert("columns".to_owned(), serde_json::json!([name]));
+                    one.insert(ON_COLUMN.to_owned(), name.clone().into());
                 }
                 one
             })),

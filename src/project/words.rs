@@ -17,8 +17,6 @@ pub enum Standing {
     Quiet,
     /// It is accepted and has no effect; results stay the same. Worth a warning.
     Idle,
-    /// It is accepted and kept, and elt itself does nothing about it; the text says who does.
-    Noted(&'static str),
     /// It would change results and is not supported yet; the text says what to do instead.
     Missing(&'static str),
 }
@@ -26,11 +24,7 @@ pub enum Standing {
 /// A list of words that may stand in one place, with their standings.
 pub type Words = &'static [(&'static str, Standing)];
 
-use Standing::{Done, Idle, Missing, Noted, Quiet};
-
-const GRANTS: Standing = Noted(
-    "is checked and noted in the manifest; who may read a lake is said by the rights on its folder or bucket, and by the users of `elt serve`",
-);
+use Standing::{Done, Idle, Missing, Quiet};
 
 const HEADER: Standing = Missing("elt sends one statement at a time; instead write it into the query");
 
@@ -116,7 +110,7 @@ pub const MODEL: Words = &[
     ("latest_version", Done),
     ("deprecation_date", Done),
     ("constraints", Done),
-    ("time_spine", Quiet),
+    ("time_spine", Done),
     ("semantic_model", Quiet),
     ("derived_semantics", Quiet),
     ("primary_entity", Quiet),
@@ -159,7 +153,7 @@ pub const COLUMN: Words = &[
     ("quote", Quiet),
     ("constraints", Done),
     ("policy_tags", Quiet),
-    ("granularity", Quiet),
+    ("granularity", Done),
     ("dimension", Quiet),
     ("entity", Quiet),
 ];
@@ -292,7 +286,7 @@ pub const MODEL_CONFIG: Words = &[
     ("query_tag", Quiet),
     ("bind", Quiet),
     ("submission_method", Quiet),
-    ("grants", GRANTS),
+    ("grants", Done),
     ("quote_columns", Idle),
     ("column_types", Idle),
     ("indexes", Idle),
@@ -355,7 +349,7 @@ pub const SEED_CONFIG: Words = &[
     ("materialized", Quiet),
     ("transient", Quiet),
     ("on_schema_change", Quiet),
-    ("grants", GRANTS),
+    ("grants", Done),
     ("contract", Idle),
 ];
 
@@ -387,7 +381,7 @@ pub const SNAPSHOT_CONFIG: Words = &[
     ("group", Done),
     ("event_time", Done),
     ("transient", Quiet),
-    ("grants", GRANTS),
+    ("grants", Done),
     ("file_format", Idle),
     ("partition_by", Idle),
     ("cluster_by", Idle),
@@ -428,11 +422,7 @@ pub fn judge(words: Words, place: &str, key: &str, at: &Span, is_blank: bool) ->
     let known = words.iter().find(|(word, _)| *word == key).map(|(_, standing)| *standing);
     match known {
         Some(Done | Quiet) => None,
-        Some(Idle | Noted(_) | Missing(_)) if is_blank => None,
-        Some(Noted(what)) => Some(
-            Diagnostic::warning("elt::no_effect", format!("`{key}` in {place} {what}"))
-                .at(at, "no effect by itself"),
-        ),
+        Some(Idle | Missing(_)) if is_blank => None,
         Some(Idle) => Some(
             Diagnostic::warning(
                 "elt::no_effect",
@@ -471,7 +461,7 @@ mod tests {
         let at = SourceText::new("m.yml", "x").span(0..1);
         let said = |key, is_blank| judge(MODEL_CONFIG, "a model's config", key, &at, is_blank);
         assert_eq!(said("materialized", false), None);
-        assert!(said("grants", false).is_some_and(|d| !d.is_error()));
+        assert!(said("indexes", false).is_some_and(|d| !d.is_error()));
         assert!(said("location", false).is_some_and(|d| d.is_error()));
         assert_eq!(said("location", true), None);
         assert_eq!(said("docs", false), None);

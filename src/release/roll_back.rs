@@ -10,7 +10,8 @@ use super::{Learnt, Pins, Proposal, Published, Release, ReleaseError, ReleaseKin
 
 /// Publishes a new release with the content of an earlier one.
 ///
-/// `to` is the release to go back to; nothing means the newest published one before the current.
+/// `to` is the release to go back to; nothing means the newest published one before the current, and before all the
+/// others of its run, if a run published several.
 /// Each table whose content differs gets a restore commit, so that programs which read the Delta
 /// folders see what readers through elt see. A table that the earlier release did not have is
 /// emptied and goes out of sight. Going to the current release itself undoes what a program outside
@@ -63,8 +64,13 @@ pub async fn roll_back(
 /// The newest published release before the current one whose content is not a rollback's own source.
 async fn earlier(tables: &Tables, current: &Pins) -> Result<Release, ReleaseError> {
     let releases = list(tables.lake(), usize::MAX).await?;
+    let newest = releases.iter().find(|release| Some(release.number) == current.release);
+    let run = newest.filter(|release| release.kind == ReleaseKind::Build).map(|release| release.run.clone());
+    let is_of_run =
+        |release: &Release| release.kind == ReleaseKind::Build && Some(&release.run) == run.as_ref();
     let before = releases.into_iter().filter(|release| Some(release.number) < current.release);
-    let mut candidates = before.filter(|release| release.is_published() && !release.pins.same_as(current));
+    let mut candidates = before
+        .filter(|release| release.is_published() && !release.pins.same_as(current) && !is_of_run(release));
     candidates.next().ok_or(ReleaseError::NothingEarlier)
 }
 

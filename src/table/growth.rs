@@ -113,6 +113,11 @@ fn grown_type(own: &DataType, given: &DataType, may: &dyn Fn(&DataType, &DataTyp
     }
 }
 
+/// `own` with the fields that structs of `given` have more, in lists too. What is neither stays as it is.
+pub fn grown_nested(own: &DataType, given: &DataType) -> DataType {
+    grown_type(own, given, &|_, _| false)
+}
+
 impl Design {
     /// Whether a column may get a wider type while files have values of the narrower.
     pub fn widens_types(&self) -> bool {

@@ -45,7 +45,7 @@ pub use design::Design;
 pub use error::TableError;
 pub use expired::{expired, log_retention};
 pub use file::DataFile;
-pub use growth::{TYPE_WIDENING, grown, retyped, takes, widens};
+pub use growth::{TYPE_WIDENING, grown, grown_nested, retyped, takes, widens};
 pub use history::{Commit, history};
 pub use layout::Layout;
 pub use memory::MEMORY_LIMIT;

@@ -5,7 +5,9 @@
 
 Needs a Python with dbt-artifacts-parser and dbterd (and PyYAML). The parser reads each artifact into its typed
 classes, and a few facts of the manifest are asked of them; dbterd draws the relations between tables that tests of
-the kind `relationships` tell. Prints what was understood. Exit code 1 if something was not.
+the kind `relationships` tell. Where they are installed, astronomer-cosmos makes its graph of tasks of the manifest, and
+dbt's own engine of metrics (metricflow) validates `semantic_manifest.json`. Prints what was understood. Exit code 1 if
+something was not.
 """
 
 import json
@@ -35,6 +37,34 @@ def facts(manifest):
     return f"{len(known)} nodes, {edges} edges, {len(tests)} generic tests", lost + loose
 
 
+def tasks(target):
+    """What astronomer-cosmos makes of the manifest: how many nodes, and parents that it does not know."""
+    from cosmos.config import ExecutionConfig, ProjectConfig, RenderConfig
+    from cosmos.constants import LoadMode
+    from cosmos.dbt.graph import DbtGraph
+
+    manifest = target / "manifest.json"
+    name = json.loads(manifest.read_text())["metadata"]["project_name"]
+    graph = DbtGraph(
+        project=ProjectConfig(manifest_path=manifest, project_name=name),
+        render_config=RenderConfig(load_method=LoadMode.DBT_MANIFEST, dbt_project_path=target.parent),
+        execution_config=ExecutionConfig(dbt_project_path=target.parent),
+    )
+    graph.load(method=LoadMode.DBT_MANIFEST)
+    lost = [parent for node in graph.nodes.values() for parent in node.depends_on if parent not in graph.nodes]
+    return f"{len(graph.nodes)} tasks of cosmos", lost
+
+
+def metrics(target):
+    """What dbt's engine of metrics says of the semantic manifest: how much there is, and what is wrong."""
+    from metricflow_semantic_interfaces.implementations.semantic_manifest import PydanticSemanticManifest
+    from metricflow_semantic_interfaces.validations.semantic_manifest_validator import SemanticManifestValidator
+
+    read = PydanticSemanticManifest.parse_raw((target / "semantic_manifest.json").read_text())
+    wrong = [error.message for error in SemanticManifestValidator().validate_semantic_manifest(read).errors]
+    return f"{len(read.semantic_models)} semantic models, {len(read.metrics)} metrics", wrong
+
+
 def main():
     target, bad = pathlib.Path(sys.argv[1]), False
     for name, reader in READERS.items():
@@ -50,6 +80,14 @@ def main():
             continue
         words, wrong = facts(read) if name == "manifest.json" else (type(read).__name__, [])
         print(f"{name}: {words}" + (f"; in the air: {wrong[:5]}" if wrong else ""))
+        bad |= bool(wrong)
+    for consumer in (tasks, metrics):
+        try:
+            words, wrong = consumer(target)
+        except ImportError as why:
+            print(f"{consumer.__name__}: not asked: {why}")
+            continue
+        print(f"{words}" + (f"; wrong: {wrong[:5]}" if wrong else ""))
         bad |= bool(wrong)
     if (target / "catalog.json").exists():
         with tempfile.TemporaryDirectory() as folder:

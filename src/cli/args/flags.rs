@@ -186,6 +186,8 @@ pub(in crate::cli) struct Settled {
     pub(in crate::cli) partial_parse: bool,
     /// Whether versions of dbt matter.
     pub(in crate::cli) version_check: bool,
+    /// Whether what templates print is told.
+    pub(in crate::cli) print: bool,
     /// Which tests a selected node brings.
     pub(in crate::cli) indirect: Option<Indirect>,
 }
@@ -205,6 +207,7 @@ impl Default for Settled {
             write_json: true,
             partial_parse: true,
             version_check: true,
+            print: true,
             indirect: None,
         }
     }
@@ -352,6 +355,7 @@ impl Flags {
             version_check: said
                 .flag("version_check", self.version_check, self.no_version_check)?
                 .unwrap_or(true),
+            print: said.flag("print", self.print, self.no_print)?.unwrap_or(true),
             indirect,
         };
         let odd = project.keys().filter(|name| !KNOWN.contains(&name.as_str()) && !is_of_dbt(name));

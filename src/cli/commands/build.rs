@@ -11,8 +11,8 @@ use crate::cli::args::{BuildArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
 use crate::lakehouse::{
-    BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Sample, StepReport, Verdict,
-    Visibility, step_json,
+    BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Release, Sample, StepReport,
+    Verdict, Visibility, step_json,
 };
 use crate::repl::{Format, ShowOptions, show};
 
@@ -45,9 +45,13 @@ pub(crate) async fn run(
         batches: Default::default(),
         event_time: (args.event_time_start, args.event_time_end),
         publish: PublishMode::All,
+        pace: None,
         threads: args.threads,
     };
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
+    if args.format == ReportFormat::Json {
+        ui.keep_output();
+    }
     selection.warn_of_state(&lakehouse, ui);
     let mut request = if is_retry { again(&lakehouse, request)? } else { request };
     request.publish = args.publish.unwrap_or_else(|| usual(request.purpose));
@@ -83,7 +87,11 @@ pub(crate) async fn run(
 /// What is published if not everything is well and nobody says: a build is all or nothing, dbt's other verbs go model
 /// by model.
 fn usual(purpose: Purpose) -> PublishMode {
-    if purpose == Purpose::Build { PublishMode::All } else { PublishMode::Passing }
+    match purpose {
+        Purpose::Build => PublishMode::All,
+        Purpose::Test => PublishMode::Passing,
+        Purpose::Run | Purpose::Seed | Purpose::Snapshot => PublishMode::Each,
+    }
 }
 
 /// The request for what the last run left.
@@ -197,16 +205,20 @@ fn summary(built: &Built, ui: &Ui) {
     parts.extend((unread > 0).then(|| format!("{unread} {files} could not be read, and left out")));
     let parts = parts.join(" · ");
     let took = time_words(built.took);
+    let number = |release: &Release| match built.first {
+        Some(first) if first != release.number => format!("releases {first} to {}", release.number),
+        _ => format!("release {}", release.number),
+    };
     match (&built.release, built.built_well()) {
         (Some(release), true) => {
-            let head = ui.paint(&format!("published release {}", release.number), Ending::Done);
+            let head = ui.paint(&format!("published {}", number(release)), Ending::Done);
             ui.line(&format!("{head}  {parts}  {took}"));
         }
         (None, true) => {
             ui.line(&format!("{}  {parts}  {took}", ui.paint("nothing new to publish", Ending::Done)))
         }
         (Some(release), false) => {
-            let head = ui.paint(&format!("published release {} in part", release.number), Ending::Warned);
+            let head = ui.paint(&format!("published {} in part", number(release)), Ending::Warned);
             ui.line(&format!("{head}  {parts}  {took}"));
             unpublished(built, ui);
         }
@@ -260,6 +272,7 @@ fn as_json(built: &Built) -> serde_json::Value {
         "run": built.run,
         "published": built.release.is_some(),
         "release": built.release.as_ref().map(|release| release.number),
+        "first_release": built.first,
         "release_before": built.before,
         "landed": built.landed,
         "held_back": built.held_back,

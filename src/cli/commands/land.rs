@@ -128,7 +128,7 @@ struct Hushed<'a>(&'a Ui);
 
 impl Watch for Hushed<'_> {
     fn on(&self, event: Event) {
-        if matches!(event, Event::Note(_) | Event::Publishing) {
+        if matches!(event, Event::Note(_) | Event::Said(_) | Event::Publishing) {
             self.0.on(event);
         }
     }

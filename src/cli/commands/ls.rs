@@ -15,12 +15,17 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
     args.selection.warn_of_state(&lakehouse, ui);
+    if args.format == ReportFormat::Json {
+        ui.keep_output();
+    }
     let wants_all = args.output == Some(ListOutput::Json) || args.format == ReportFormat::Json;
     if include.is_empty() && exclude.is_empty() && !wants_all {
         let (list, warnings) = match lakehouse.before(false).await? {
             Some(before) => (before.listed.clone(), before.warnings()),
             None => {
                 let compiled = lakehouse.list().await?;
+                ui.said(&compiled.manifest.messages);
+                ui.log().found(&compiled.found());
                 (listed(&compiled), compiled.warnings)
             }
         };
@@ -29,14 +34,15 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
     }
     let earlier = args.selection.earlier()?;
     let (compiled, selected) = lakehouse.select(&include, &exclude, &earlier).await?;
+    ui.said(&compiled.manifest.messages);
     compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    ui.log().found(&compiled.found());
     let selected: BTreeSet<&str> = selected.iter().map(|id| id.as_str()).collect();
     let list = listed(&compiled).into_iter().filter(|one| selected.contains(one.unique_id.as_str()));
     let list: Vec<Listed> = list.filter(|one| is_asked_for(&args, &one.resource_type)).collect();
     if args.output == Some(ListOutput::Json) {
-        let manifest = lakehouse.manifest_json(&compiled);
-        let lines = list.iter().filter_map(|one| line(&manifest, &one.unique_id, &args.output_keys));
-        return print_lines(lines.collect(), ui);
+        let entries = lakehouse.entries_of(&compiled, list.iter().map(|one| one.unique_id.as_str()));
+        return print_lines(entries.iter().map(|entry| line(entry, &args.output_keys)).collect(), ui);
     }
     if args.format == ReportFormat::Json {
         print_json(&as_json(&compiled, &list))?;
@@ -69,6 +75,10 @@ fn tell(args: &LsArgs, list: &[Listed], ui: &Ui) -> Result<ExitCode> {
             [one.resource_type.clone(), name, one.materialized.clone(), one.path.clone()]
         })
         .collect();
+    if ui.log().is_json() {
+        let selectors = list.iter().filter(|one| is_asked_for(args, &one.resource_type));
+        return print_lines(selectors.map(|one| one.selector.clone()).collect(), ui);
+    }
     print_text(&columns(["type", "name", "materialized", "path"], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -77,6 +87,7 @@ fn print_lines(mut lines: Vec<String>, ui: &Ui) -> Result<ExitCode> {
     lines.sort();
     match lines.is_empty() {
         true => ui.line("no nodes are selected"),
+        false if ui.log().is_json() => lines.iter().try_for_each(|line| ui.print(line))?,
         false => print_text(&lines.join("\n"))?,
     }
     Ok(ExitCode::SUCCESS)
@@ -112,12 +123,9 @@ const KEYS: [&str; 10] = [
 ];
 
 /// What `--output json` writes of a node, from what the manifest has of it.
-fn line(manifest: &Value, id: &str, keys: &[String]) -> Option<String> {
-    const LISTS: [&str; 7] =
-        ["nodes", "sources", "unit_tests", "exposures", "metrics", "semantic_models", "saved_queries"];
-    let entry = LISTS.iter().find_map(|list| manifest.get(list)?.get(id))?;
+fn line(entry: &Value, keys: &[String]) -> String {
     let asked: Vec<&str> = keys.iter().flat_map(|key| key.split([',', ' '])).collect();
     let keys = if asked.is_empty() { KEYS.to_vec() } else { asked };
     let known = keys.into_iter().filter_map(|key| Some((key.to_owned(), entry.get(key)?.clone())));
-    Some(Value::Object(known.collect()).to_string())
+    Value::Object(known.collect()).to_string()
 }

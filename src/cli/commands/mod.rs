@@ -30,7 +30,7 @@ fn print_json(report: &serde_json::Value) -> Result<()> {
 }
 
 /// Writes a text and a line end to standard output. A reader that has gone away is no error.
-fn print_text(text: &str) -> Result<()> {
+pub(super) fn print_text(text: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::user(
             "elt::output",

@@ -14,7 +14,7 @@ pub(crate) async fn run(args: &OperationArgs, place: &Place, world: World, ui: &
     let arguments = args.args.as_deref().map(OpenOptions::read_vars).transpose()?.unwrap_or_default();
     let told = or_interrupted(lakehouse.operate(&args.name, &arguments), ui).await?;
     told.warnings.iter().for_each(|warning| ui.diagnostic(warning));
-    told.messages.iter().for_each(|message| ui.line(message));
+    ui.said(&told.messages);
     match told.releases.as_slice() {
         [] => ui.line(&format!("ran `{}`", args.name)),
         [one] => ui.line(&format!("ran `{}`, published release {one}", args.name)),

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use super::{columns, print_json, print_text};
 use crate::base::{Result, World};
 use crate::cli::args::{CompileArgs, DebugArgs, FreshnessArgs, Place, ReportFormat, ShowArgs};
+use crate::cli::log::in_json;
 use crate::cli::ui::Ui;
 use crate::lakehouse::{Earlier, Lakehouse, NodeKind, Studied};
-use crate::repl::{ShowOptions, show as show_rows, terminal_width};
+use crate::repl::{Format, ShowOptions, show as show_rows, terminal_width};
 
 /// Compiles; the SQL of what was asked for goes to standard output.
 pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
@@ -26,6 +27,8 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
         Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
             .await?;
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    ui.said(&studied.messages);
+    ui.log().found(&studied.compiled.found());
     if args.check {
         return check(&lakehouse, &studied, args.format, ui).await;
     }
@@ -34,11 +37,16 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
     for id in studied.picked.iter().filter(|_| shown) {
         let node = studied.node(id);
         if !node.sql.is_empty() && !node.is_test() {
-            ui.line(&format!("compiled node `{}`:", node.name));
-            print_text(node.sql.trim())?;
+            ui.log().compiled(&node.name, id.as_str(), node.sql.trim());
+            if !ui.log().is_json() {
+                ui.line(&format!("compiled node `{}`:", node.name));
+                print_text(node.sql.trim())?;
+            }
         }
     }
-    written(studied.compiled.manifest.nodes.len(), &studied.compiled.project.target_path, ui);
+    let target = &studied.compiled.project.target_path;
+    ui.log().written("ParsePerfInfoPath", &target.join("perf_info.json"));
+    written(studied.compiled.manifest.nodes.len(), target, ui);
     Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
@@ -88,6 +96,8 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
         Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
             .await?;
     studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
+    ui.said(&studied.messages);
+    ui.log().found(&studied.compiled.found());
     for id in &studied.picked {
         let node = studied.node(id);
         let is_shown = node.is_made() || matches!(node.kind, NodeKind::Analysis | NodeKind::Source(_));
@@ -95,12 +105,23 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
             continue;
         }
         let (outcome, _) = lakehouse.show(node, args.limit).await?;
-        ui.line(&format!("the first {} rows of `{}`:", args.limit, node.name));
+        // Programs read rows as JSON or as a table, whatever people do.
+        let events = ui.log().is_json();
+        let format = if events && args.format != Format::Json { Format::Markdown } else { args.format };
         let options = ShowOptions::terminal(terminal_width(), false);
         let mut text = Vec::new();
-        let _ =
-            show_rows(outcome, args.format, &options, &mut text).await.map_err(crate::base::Error::from)?;
-        print_text(String::from_utf8_lossy(&text).trim_end())?;
+        let _ = show_rows(outcome, format, &options, &mut text).await.map_err(crate::base::Error::from)?;
+        let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+        let is_json = args.format == Format::Json;
+        ui.log().shown((&node.name, id.as_str()), &text, is_json);
+        if events {
+            continue;
+        }
+        ui.line(&format!("the first {} rows of `{}`:", args.limit, node.name));
+        match is_json {
+            true => print_text(&in_json(&node.name, &text))?,
+            false => print_text(&text)?,
+        }
     }
     Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
@@ -108,7 +129,9 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
 /// Writes the catalog.
 pub(crate) async fn docs(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let count = Box::pin(lakehouse.document()).await?;
+    let (count, written) = Box::pin(lakehouse.document()).await?;
+    ui.log().building_catalog();
+    ui.log().written("CatalogWritten", &written);
     ui.line(&format!("catalog.json tells of {count} tables and views; manifest.json is beside it"));
     Ok(ExitCode::SUCCESS)
 }
@@ -117,7 +140,9 @@ pub(crate) async fn docs(place: &Place, world: World, ui: &Ui) -> Result<ExitCod
 pub(crate) async fn freshness(args: FreshnessArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
+    let begun = std::time::Instant::now();
     let ages = Box::pin(lakehouse.freshness(&include, &exclude)).await?;
+    ui.log().ages(&ages, begun.elapsed());
     if ages.is_empty() {
         ui.line("no source says how old it may be: add `freshness:` to one");
         return Ok(ExitCode::SUCCESS);
@@ -135,7 +160,9 @@ pub(crate) async fn freshness(args: FreshnessArgs, place: &Place, world: World, 
             ]
         })
         .collect();
-    print_text(&columns(["source", "status", "age", "because"], &rows))?;
+    if !ui.log().is_json() {
+        print_text(&columns(["source", "status", "age", "because"], &rows))?;
+    }
     let is_bad = ages.iter().any(|age| matches!(age.status, "error" | "runtime error"));
     Ok(if is_bad { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use minijinja::{Error, State, Value};
 use serde_json::Value as Json;
 
-use crate::base::{TableName, did_you_mean};
+use crate::base::{Message, TableName, did_you_mean};
 use crate::project::Edition;
 
 use super::call::Call;
@@ -241,7 +241,8 @@ pub(super) fn dispatch(scope: &Arc<Scope>, call: &Call, state: &mut State<'_, '_
 
 pub(super) fn log(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
     if call.get(1, "info").is_some_and(Value::is_true) && scope.is_execution() {
-        scope.recorded().messages.push(call.text(0, "msg")?);
+        let text = call.text(0, "msg")?;
+        scope.recorded().messages.push(Message::Logged(text));
     }
     Ok(Value::from(""))
 }

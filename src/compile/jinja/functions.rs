@@ -31,6 +31,7 @@ use super::relation::{DATABASE, RelationClass};
 use super::scope::Scope;
 use super::time::started;
 use super::values;
+use crate::base::Message;
 use crate::compile::sql_name::quoted;
 
 /// The version of dbt that elt answers for.
@@ -48,7 +49,8 @@ const FUNCTIONS: &[(&str, Run)] = &[
     ("return", |_, call, _| Err(macros::throw(call.positional.first().cloned().unwrap_or(Value::from(()))))),
     ("log", log),
     ("print", |scope, call, _| {
-        scope.recorded().messages.push(call.text(0, "msg")?);
+        let text = call.text(0, "msg")?;
+        scope.recorded().messages.push(Message::Printed(text));
         Ok(empty())
     }),
     ("tojson", |_, call, _| to_json(call)),
@@ -309,11 +311,16 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
         {
             values::list([])
         }
+        "selected_resources" => match scope.given.selected.get().filter(|_| scope.has_lake()) {
+            Some(selected) => selected.clone(),
+            None => {
+                scope.recorded().asks_selection = true;
+                values::list([])
+            }
+        },
         "pre_hooks" | "post_hooks" => values::list([]),
         "sql" | "compiled_code" if scope.subject.resource_type == "operation" => empty(),
-        "selected_resources" | "database_schemas" | "schemas" | "results" => {
-            Value::from_object(Refused { name: name.to_owned() })
-        }
+        "database_schemas" | "schemas" | "results" => Value::from_object(Refused { name: name.to_owned() }),
         _ => return None,
     })
 }

@@ -208,6 +208,11 @@ impl Jinja {
         let _ = self.given.graph.set(values::from_json(graph));
     }
 
+    /// Lets templates that are rendered from now on see which nodes are selected.
+    pub(super) fn set_selected<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+        let _ = self.given.selected.set(values::list(ids.map(Value::from)));
+    }
+
     /// The world of one node in one phase.
     pub(super) fn scope(&self, subject: Subject, phase: Phase) -> Arc<Scope> {
         Scope::new(self.given.clone(), self.macros.clone(), subject, phase)

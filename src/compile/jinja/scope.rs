@@ -12,7 +12,7 @@ use minijinja::Value;
 use minijinja::value::{Enumerator, Object};
 use serde_json::Value as Json;
 
-use crate::base::TableName;
+use crate::base::{Message, TableName};
 use crate::project::{Edition, Target};
 
 use super::answers::HERE;
@@ -35,6 +35,8 @@ pub(crate) struct Given {
     pub(crate) command: String,
     /// `graph`, once the names are resolved.
     pub(crate) graph: Arc<OnceLock<Value>>,
+    /// `selected_resources`, once a selection is made.
+    pub(crate) selected: Arc<OnceLock<Value>>,
     pub(crate) env: Arc<BTreeMap<String, String>>,
     pub(crate) full_refresh: bool,
     pub(crate) empty: bool,
@@ -98,7 +100,7 @@ pub(crate) struct Recorded {
     /// What `exceptions.warn` said.
     pub(crate) warnings: Vec<String>,
     /// What `log(…, info=true)` and `print` said.
-    pub(crate) messages: Vec<String>,
+    pub(crate) messages: Vec<Message>,
     /// The macros that were called, as `macro.package.name`.
     pub(crate) macros: BTreeSet<String>,
     /// Those of them that the template itself called, and no other macro.
@@ -107,6 +109,8 @@ pub(crate) struct Recorded {
     depth: usize,
     /// What `statement` and `run_query` brought, by name.
     pub(crate) results: BTreeMap<String, Value>,
+    /// Whether `selected_resources` was looked at before a selection was made.
+    pub(crate) asks_selection: bool,
     /// Whether a hook takes the node away that it belongs to.
     pub(crate) drops_itself: bool,
 }
@@ -154,6 +158,11 @@ impl Scope {
     /// Whether this is the compile phase.
     pub(crate) fn is_execution(&self) -> bool {
         matches!(self.phase, Phase::Compile { .. })
+    }
+
+    /// Whether there is a lake to ask.
+    pub(super) fn has_lake(&self) -> bool {
+        matches!(self.phase, Phase::Compile { lake: Some(_), .. })
     }
 
     /// What `name` means in a template of `package`: a macro of that package or of the project, a function

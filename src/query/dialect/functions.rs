@@ -13,6 +13,7 @@ use sqlparser::ast::{
 };
 
 use super::statement::parse_query;
+use super::{calls, lambdas};
 
 /// A function's names, its parameters, and what it is. Where one ends in the call of an aggregate, `filter` and `over` of
 /// the call go there.
@@ -139,6 +140,8 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("date_add", "a b", "(a) + (b)"),
     ("date_sub", "a b", "(a) - (b)"),
     ("datediff", "a b", "_elt_date_diff('day', b, a)"),
+    ("age", "a b", "_elt_age(a, b)"),
+    ("age", "a", "_elt_age(current_date, a)"),
     // Aggregates
     ("max_by arg_max argmax", "a b", "first_value(a order by b desc nulls last)"),
     ("min_by arg_min argmin", "a b", "first_value(a order by b asc nulls last)"),
@@ -261,6 +264,9 @@ impl VisitorMut for Speller {
                 .or_else(|| truncated(function))
                 .or_else(|| packed(function))
                 .or_else(|| spelled(function))
+                .or_else(|| calls::of_texts(function))
+                .or_else(|| calls::mode(function))
+                .or_else(|| calls::made_interval(function))
                 .or_else(|| renamed(function))
         {
             *expr = other;
@@ -295,9 +301,12 @@ fn of_parts(function: &Function) -> Option<Expr> {
 /// The same call of a function that is known by another name.
 fn renamed(function: &Function) -> Option<Expr> {
     let name = name_of(function)?;
-    let (_, other) = RENAMED.iter().find(|(known, _)| *known == name)?;
+    let other = match lambdas::name_of(&name, &function.args) {
+        Some(other) => other,
+        None => RENAMED.iter().find(|(known, _)| *known == name)?.1,
+    };
     let mut function = function.clone();
-    function.name = Ident::new(*other).into();
+    function.name = Ident::new(other).into();
     Some(Expr::Function(function))
 }
 
@@ -382,7 +391,7 @@ impl VisitorMut for Filler<'_> {
 }
 
 /// The name of a call that is written without a schema.
-fn name_of(function: &Function) -> Option<String> {
+pub(super) fn name_of(function: &Function) -> Option<String> {
     match &function.name.0[..] {
         [name] => {
             name.as_ident().filter(|name| name.quote_style.is_none()).map(|name| name.value.to_lowercase())
@@ -392,7 +401,7 @@ fn name_of(function: &Function) -> Option<String> {
 }
 
 /// The arguments of a call that has nothing but arguments in its brackets.
-fn plain_args(function: &Function) -> Option<Vec<Expr>> {
+pub(super) fn plain_args(function: &Function) -> Option<Vec<Expr>> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let is_plain = list.duplicate_treatment.is_none()
         && list.clauses.is_empty()
@@ -407,7 +416,7 @@ fn plain_args(function: &Function) -> Option<Vec<Expr>> {
 }
 
 /// The same call of another function, with other arguments.
-fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
     let Expr::Function(mut function) = expression_of(&format!("{name}(1)")) else {
         unreachable!("it is a call")
     };
@@ -418,7 +427,7 @@ fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
     Expr::Function(function)
 }
 
-fn expression_of(sql: &str) -> Expr {
+pub(super) fn expression_of(sql: &str) -> Expr {
     let parsed = parse_query(&format!("select {sql}"));
     if let Ok(Statement::Query(query)) = parsed
         && let SetExpr::Select(mut select) = *query.body

@@ -3,6 +3,7 @@
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
 mod asof;
+mod calls;
 mod clauses;
 mod convert;
 mod copy;
@@ -11,6 +12,7 @@ mod files;
 mod from_first;
 mod functions;
 mod headings;
+mod lambdas;
 mod laterals;
 mod literals;
 mod own;
@@ -21,6 +23,7 @@ mod spelling;
 mod split;
 mod spoken;
 mod statement;
+mod symmetric;
 mod time_travel;
 mod using;
 mod values;
@@ -43,6 +46,7 @@ pub use write::{OwnWrite, Vacuum};
 
 use sqlparser::ast;
 use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::parser::{Parser, ParserError};
 
 use super::SqlMistake;
 use crate::base::ReleaseNumber;
@@ -82,7 +86,18 @@ pub(super) fn prepare(
 /// What the generic dialect of sqlparser accepts and DataFusion can plan, with version clauses
 /// (`t VERSION AS OF 3`), trailing commas and `ORDER BY ALL` besides.
 #[derive(Debug, Default)]
-pub struct EltDialect(GenericDialect);
+pub struct EltDialect {
+    base: GenericDialect,
+    /// Whether `x -> …` is a function.
+    lambdas: bool,
+}
+
+impl EltDialect {
+    /// The same, where `x -> …` may be a function.
+    fn with_lambdas(lambdas: bool) -> Self {
+        Self { lambdas, ..Self::default() }
+    }
+}
 
 /// Answers a list of the parser's questions with yes.
 macro_rules! yes_to {
@@ -91,19 +106,27 @@ macro_rules! yes_to {
 
 impl Dialect for EltDialect {
     fn dialect(&self) -> std::any::TypeId {
-        self.0.dialect()
+        self.base.dialect()
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        self.lambdas
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<ast::Expr, ParserError>> {
+        symmetric::bound(self, parser)
     }
 
     fn is_identifier_start(&self, c: char) -> bool {
-        self.0.is_identifier_start(c)
+        self.base.is_identifier_start(c)
     }
 
     fn is_identifier_part(&self, c: char) -> bool {
-        self.0.is_identifier_part(c)
+        self.base.is_identifier_part(c)
     }
 
     fn is_delimited_identifier_start(&self, c: char) -> bool {
-        self.0.is_delimited_identifier_start(c)
+        self.base.is_delimited_identifier_start(c)
     }
 
     yes_to! {

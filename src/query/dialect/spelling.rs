@@ -14,6 +14,7 @@ use sqlparser::ast::{
 };
 
 use super::statement::{empty_query, parse_expression};
+use super::{lambdas, symmetric};
 
 /// Rewrites what is only written otherwise.
 pub(super) fn respell(statement: &mut Statement) {
@@ -40,15 +41,17 @@ impl VisitorMut for Speller {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let other = match expr {
-            Expr::BinaryOp { left, op: BinaryOperator::Arrow, right } => {
+            Expr::Between { expr: of, negated, low, high } => symmetric::both_ways(of, *negated, low, high),
+            Expr::BinaryOp { left, op: BinaryOperator::Arrow | lambdas::KEY, right } => {
                 Some(called("_elt_json_get", [&**left, &**right]))
             }
             Expr::BinaryOp { left, op: BinaryOperator::LongArrow, right } => {
                 Some(called("_elt_json_text", [&**left, &**right]))
             }
-            Expr::CompoundFieldAccess { root: _, access_chain } => {
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let root = with_names(root, access_chain);
                 access_chain.iter_mut().for_each(dot_to_subscript);
-                None
+                root.filter(|_| access_chain.is_empty())
             }
             Expr::SimilarTo { negated, expr: text, pattern, escape_char: None } => {
                 similar(*negated, text, pattern)
@@ -126,6 +129,29 @@ pub(super) fn called<'a>(name: &str, args: impl IntoIterator<Item = &'a Expr>) -
 
 pub(super) fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_owned()))
+}
+
+/// The root of `t.s['field']` is `t.s`: names behind a name belong to it. Returns it, if it has become longer.
+fn with_names(root: &mut Box<Expr>, chain: &mut Vec<AccessExpr>) -> Option<Expr> {
+    let mut names = match &**root {
+        Expr::Identifier(name) => vec![name.clone()],
+        Expr::CompoundIdentifier(names) => names.clone(),
+        _ => return None,
+    };
+    let behind: Vec<Ident> = chain
+        .iter()
+        .map_while(|access| match access {
+            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    if behind.is_empty() {
+        return None;
+    }
+    chain.drain(..behind.len());
+    names.extend(behind);
+    **root = Expr::CompoundIdentifier(names);
+    Some((**root).clone())
 }
 
 /// `(s).field` is `s['field']`.

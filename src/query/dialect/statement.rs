@@ -14,7 +14,7 @@ use super::references::versioned;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
-use super::{pivot_on, spoken};
+use super::{lambdas, pivot_on, spoken};
 use crate::query::SqlMistake;
 use crate::query::explain::Explain;
 use crate::query::own::Write;
@@ -152,7 +152,8 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 }
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
-    let dialect = EltDialect::default();
+    let mut tokens = tokens;
+    let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(tokens));
     let statement = parser.parse_statement().map_err(syntax)?;

@@ -9,6 +9,7 @@
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
 
+mod age;
 mod arithmetic;
 mod calendar;
 mod coalesce;
@@ -16,9 +17,12 @@ mod correlated;
 mod decimal;
 mod dependent;
 mod distinct;
+mod hash;
 mod interval;
 mod json;
 mod membership;
+mod mode;
+mod printf;
 mod sum;
 mod text;
 mod time;
@@ -58,9 +62,12 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 
 /// Puts our functions in the place of the engine's.
 pub(super) fn register(context: &SessionContext) {
-    for function in time::functions().into_iter().chain(calendar::functions()).chain(json::functions()) {
+    let own = time::functions().into_iter().chain(calendar::functions()).chain(json::functions());
+    let own = own.chain(age::functions()).chain(hash::functions()).chain([printf::function()]);
+    for function in own {
         context.register_udf(function);
     }
+    context.register_udaf(AggregateUDF::from(mode::Mode::new()));
     context.register_udf(coalesce::function());
     let planner = Arc::new(interval::Times::new());
     let registered = context.state_ref().write().register_expr_planner(planner);

@@ -161,7 +161,7 @@ async fn a_macro_is_run_by_itself_and_writes() {
     let arguments = |json: serde_json::Value| serde_json::from_value(json).unwrap();
     let told =
         lake.open().operate("note", &arguments(serde_json::json!({"what": "a", "times": 2}))).await.unwrap();
-    assert_eq!((told.messages, told.releases.len()), (vec!["noted a".to_owned()], 3));
+    assert_eq!((told.messages[0].text(), told.messages.len(), told.releases.len()), ("noted a", 1, 3));
     lake.sql("select * from notes order by what").await;
     let wrong = lake.open().operate("nota", &arguments(serde_json::json!({}))).await.unwrap_err();
     lake.note(&wrong.to_string());

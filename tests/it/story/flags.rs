@@ -83,6 +83,7 @@ fn events_of_a_run_are_those_of_dbt() {
     RunResultWarningMessage Z046 warn test.test.unique_good_id.c91342c84f None
     RunResultFailure Z022 error model.test.bad None
     RunResultError Z024 error model.test.bad None
+    SQLCompiledPath Z026 info model.test.bad None
     StatsLine Z023 info
     CommandCompleted Q039 debug
     ");

@@ -243,3 +243,36 @@ async fn a_model_takes_in_what_changed_since_it_last_ran() {
     sql: from which version on are the changes of `main.arrived` to be told?
     ");
 }
+
+#[tokio::test]
+async fn fields_come_into_structs_in_every_strategy() {
+    for strategy in ["delete+insert", "merge", "append", "insert_overwrite"] {
+        for change in ["append_new_columns", "sync_all_columns"] {
+            let lake = TestLake::new();
+            let model = |rows: &str| {
+                format!(
+                    "{{{{ config(materialized='incremental', unique_key='id', incremental_strategy='{strategy}', \
+                     partition_by=['id'], merge_exclude_columns=['kept'], on_schema_change='{change}') }}}} {rows}"
+                )
+            };
+            lake.write(
+                "models/m.sql",
+                &model("select 1 as id, named_struct('city', 'Oslo') as place, 'x' as kept union all select 2, named_struct('city', 'Rome'), 'y'"),
+            );
+            lake.build().await;
+            lake.write(
+                "models/m.sql",
+                &model("select 2 as id, named_struct('zip', 'I-118', 'city', 'Roma') as place, 'z' as kept, 7 as more union all select 3, null, 'w', 8"),
+            );
+            lake.build().await;
+            let seen = lake
+                .rows("select id, place['city'] as city, place['zip'] as zip, more from m order by id, zip nulls first")
+                .await;
+            let expected = match strategy {
+                "append" => "1 Oslo - - | 2 Rome - - | 2 Roma I-118 7 | 3 - - 8",
+                _ => "1 Oslo - - | 2 Roma I-118 7 | 3 - - 8",
+            };
+            assert_eq!(seen, expected, "{strategy} {change}");
+        }
+    }
+}

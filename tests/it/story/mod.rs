@@ -3,6 +3,7 @@
 mod about_itself; // the tables of the schema `elt`
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
+mod artifacts; // what other tools read
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
 mod checking; // what is wrong is found before anything is built
 mod cloning; // files that two tables have, and files that become one
@@ -22,6 +23,7 @@ mod landing; // files that arrive, and files that should not
 mod nasty; // files as the world makes them
 mod other_writers; // other programs, other processes, and power cuts
 mod packages; // from a hub, a repository, an archive
+mod piecemeal; // runs that publish while they go on
 mod project; // what is wrong with a project, all at once
 mod promises;
 mod races; // two writers at one table

@@ -310,3 +310,58 @@ async fn a_header_sets_what_a_session_can_set() {
     sql: 1.50
     ");
 }
+
+#[tokio::test]
+async fn grants_are_held_against_the_users_of_the_lake() {
+    let lake = TestLake::new();
+    lake.write(
+        "models/m.sql",
+        "{{ config(grants={'select': ['ann', 'bob'], 'insert': 'bob'}) }} select 1 as id",
+    );
+    let warned = async |users: &str| {
+        lake.write("elt.yml", users);
+        let built = lake.try_build(&BuildRequest::default()).await.unwrap();
+        let told = built
+            .warnings
+            .iter()
+            .map(|one| format!("{} ({})", one.message(), one.help_text().unwrap_or_default()));
+        told.collect::<Vec<_>>().join("\n")
+    };
+    let user = |name: &str, role: &str| format!("  {name}: {{role: {role}, password: $argon2id$x}}\n");
+    assert_snapshot!(warned("").await, @r#"
+    `select` is granted to `ann`, `bob`, and the lake has no users (who may read a lake is said by the rights on its folder or bucket, and by the users of `elt serve`: `elt user add NAME` adds one)
+    `insert` is granted to `bob`, and the lake has no users (who may read a lake is said by the rights on its folder or bucket, and by the users of `elt serve`: `elt user add NAME` adds one)
+    "#);
+    assert_snapshot!(warned(&format!("users:\n{}{}", user("ann", "reads"), user("bob", "writes"))).await, @"");
+    assert_snapshot!(warned(&format!("users:\n{}{}", user("carl", "writes"), user("bob", "reads"))).await, @r#"
+    `select` is granted to `ann`, who is no user of the lake (add the user: `elt user add ann`)
+    `select` is granted to `ann`, `bob`, and `carl` may do it too (elt keeps nobody off a single table: who reads a lake reads all of it; name them too, or keep the table in a lake of its own)
+    `insert` is granted to `bob`, who only reads (give `bob` the role `writes` in elt.yml)
+    `insert` is granted to `bob`, and `carl` may do it too (elt keeps nobody off a single table: who writes a lake writes all of it; name them too, or keep the table in a lake of its own)
+    "#);
+    lake.write("models/m.sql", "{{ config(grants={'selct': ['ann']}) }} select 1 as id");
+    assert_snapshot!(warned("").await, @"`selct` is no privilege of elt: it is noted in the manifest (did you mean `select`?)");
+    lake.write("models/m.sql", "{{ config(grants=['ann']) }} select 1 as id");
+    let error = lake.try_build(&BuildRequest::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "`grants` has privileges, each with a list of who has it");
+}
+
+#[tokio::test]
+async fn templates_know_what_is_selected() {
+    let lake = TestLake::new();
+    lake.write("models/m.sql", "select {{ selected_resources | length }} as n, '{{ selected_resources | sort | join(' ') }}' as what");
+    lake.write("models/other.sql", "select 1 as id");
+    lake.build().await;
+    lake.sql("select * from m").await;
+    lake.build_with(&BuildRequest { select: vec!["m".parse().unwrap()], ..BuildRequest::default() }).await;
+    lake.sql("select * from m").await;
+    assert_snapshot!(lake.story(), @r#"
+    build: m view (no rows)
+    build: other view (no rows)
+    build: release 1
+    sql: 2 model.test.m model.test.other
+    build: m view (no rows)
+    build: release 2
+    sql: 1 model.test.m
+    "#);
+}

@@ -1,0 +1,209 @@
+//! The main verb: raw files in, models made and tested, the outcome published.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use object_store::ObjectStoreExt;
+
+use super::hooks::RunEnd;
+use super::plan::forgotten;
+use super::portions::Portions;
+use super::{
+    BuildRequest, Built, Compiled, Lakehouse, PublishMode, Purpose, maintain, released, step_json, study,
+};
+use crate::base::{Event, Result, TableName, Watch};
+use crate::build::{self, Inputs, Stamp, Wanted};
+use crate::lake::layout;
+use crate::query::Scope;
+use crate::release::{self, Goal, Learnt, Memory, Proposal, Published, Release, ReleaseKind};
+
+impl Lakehouse {
+    /// Lands what is new, builds and tests the selected nodes, and publishes them as one release.
+    ///
+    /// Nothing is visible to anyone before the end, and then all of it at once; unless the request asks for
+    /// [`PublishMode::Each`], where each model is seen soon after it is made. Dropping the future is safe but for the time
+    /// between [`Event::Publishing`] and [`Event::Published`].
+    pub async fn build(&self, request: &BuildRequest, watch: &dyn Watch) -> Result<Built> {
+        let begun = Instant::now();
+        let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
+        let pins = self.pins().await?;
+        let run = self.run_id();
+        let facts = self.facts_of(request, &pins, &run);
+        let started = facts.run_started_at;
+        let stamp = Stamp {
+            run: run.clone(),
+            started,
+            at: started,
+            command: facts.command.clone(),
+            arguments: request.arguments(),
+            target: None,
+            executed: BTreeSet::new(),
+        };
+        let (compiled, selected) = self.chosen(request, &facts, &pins)?;
+        let Compiled { project, manifest, warnings } = compiled;
+        let stamp = Stamp { target: Some(study::shown_target(&project)), ..stamp };
+        manifest.messages.iter().cloned().for_each(|message| watch.on(Event::Said(message)));
+        if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
+            watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
+        }
+        manifest.late().set_selected(&selected);
+        let (scope, landed, reports) = match request.purpose {
+            Purpose::Build | Purpose::Run => {
+                self.land_sources(&pins, &manifest, &selected, false, watch).await?
+            }
+            _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
+        };
+        let (mut memory, later) = self.memory().await?;
+        memory.extend(later.clone());
+        let forgotten = forgotten(&memory, &manifest, &self.default_schema);
+        let versions = landed.values().flatten();
+        let plan = build::due(Wanted {
+            manifest: &manifest,
+            selected: &selected,
+            asked: request.asked(),
+            scope: &scope,
+            landed: versions.map(|change| (change.table().clone(), change.version())).collect(),
+            memory,
+            default_schema: &self.default_schema,
+        })
+        .await;
+        let up_to_date: Vec<String> =
+            plan.up_to_date.iter().map(|step| manifest.node(&step.node).shown()).collect();
+        let is_nothing = plan.steps.is_empty() && landed.is_empty();
+        let started_with = match is_nothing {
+            true => None,
+            false => Some(Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?),
+        };
+        let threads = request.threads.or(project.target.threads).unwrap_or_else(cores);
+        let told = build::run_facts(&manifest, &plan, &project.target.name, threads, &stamp);
+        watch.on(Event::Begun(Box::new(told)));
+        let portions = Portions::new(self, &run, &pins, &scope).paced(request.pace);
+        let inputs = Inputs {
+            manifest: &manifest,
+            plan: &plan,
+            scope: started_with.as_ref().map_or(scope, |started| started.scope.clone()),
+            landed,
+            default_schema: &self.default_schema,
+            threads,
+            publish: request.publish,
+            started,
+            fail_fast: request.fail_fast,
+            warnings_fail: self.strictness.is_mistake("elt::test"),
+            publisher: Some(&portions),
+        };
+        let all_or_nothing = request.publish == PublishMode::All;
+        let mut done = match &started_with {
+            None => build::BuildRun::default(),
+            Some(_) => Box::pin(build::run(inputs, watch)).await,
+        };
+        let is_well = done.is_well();
+        let before = pins.release;
+        let out = portions.conclude()?;
+        let pins = out.pins;
+        if request.is_partial() {
+            done.learnt.clear();
+        }
+        let found_out = release::completed(done.learnt.clone(), &pins);
+        let published = match started_with {
+            None => Published::Nothing,
+            Some(started_with) => {
+                let hooks = RunEnd { manifest: &manifest, selected: &selected, pins: &pins, stamp: &stamp };
+                Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
+                watch.on(Event::Publishing);
+                let learnt = std::mem::take(&mut done.learnt);
+                let proposal = Proposal {
+                    base: pins,
+                    read: out.read,
+                    accepted: BTreeMap::new(),
+                    kind: ReleaseKind::Build,
+                    run: run.clone(),
+                    changes: std::mem::take(&mut done.changes),
+                    views: std::mem::take(&mut done.views),
+                    learnt: Learnt { bases: later.into_iter().chain(learnt).collect(), forgotten },
+                    goal: Goal::Keep,
+                };
+                release::publish(&self.tables, &self.world, proposal).await?
+            }
+        };
+        self.sweep(&done.scratch).await;
+        let mut stamp = Stamp { at: self.world.now(), ..stamp };
+        stamp.arguments.insert("published".into(), (!all_or_nothing || is_well).into());
+        let executed = done.executed.iter().filter(|(_, statements)| !statements.is_empty());
+        stamp.executed = executed.map(|(id, _)| id.clone()).collect();
+        let results = build::run_results(&done.steps, &manifest, &done.late, &stamp);
+        let target = &project.target_path;
+        let written = build::write_late(target, &manifest, &done.late)
+            .and_then(|()| build::write_run(target, &manifest, &done.executed))
+            .and_then(|()| self.write_project(target, &manifest, &done.late, &stamp))
+            .and_then(|()| self.write_artifact(target, "run_results.json", &results));
+        if let Err(error) = written {
+            watch.on(Event::Note(format!("the artifacts were not written: {error}")));
+        }
+        // What was found out is in the last release, or nowhere yet.
+        let is_remembered = matches!(published, Published::Release(_));
+        let mut releases = out.releases;
+        releases.extend(released(published));
+        if let Some(last) = releases.last() {
+            let tables = releases.iter().flat_map(|release| release.tables.iter().cloned());
+            let all = Release { tables: tables.collect(), ..last.clone() };
+            maintain::tell(&self.maintain_after(&all).await, watch);
+        }
+        let built = Built {
+            purpose: request.purpose,
+            run,
+            warnings,
+            landed: reports,
+            held_back: done.held_back,
+            steps: done.steps,
+            up_to_date,
+            first: releases.first().map(|release| release.number),
+            release: releases.pop(),
+            before,
+            took: begun.elapsed(),
+        };
+        let found_out = if is_remembered { Memory::new() } else { found_out };
+        self.record(&built, &stamp, found_out).await;
+        Ok(built)
+    }
+
+    /// Deletes rows that were staged for a moment. What stays, stays unseen, and goes with the next run.
+    async fn sweep(&self, scratch: &[TableName]) {
+        let lake = self.tables.lake();
+        for name in scratch {
+            let Ok(files) = lake.list(&layout::table(name)).await else { continue };
+            for file in files {
+                if let Err(error) = lake.store().delete(&file.location).await {
+                    tracing::debug!("{} stays: {error}", file.location);
+                }
+            }
+        }
+    }
+
+    /// Keeps the run's report in the lake, and what was found out if no release has it. What readers see does not
+    /// depend on it.
+    async fn record(&self, built: &Built, stamp: &Stamp, found_out: Memory) {
+        let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
+        let mut document = serde_json::json!({
+            "run": built.run,
+            "command": stamp.command,
+            "started_at": stamp.started,
+            "user": self.world.user,
+            "release": built.release.as_ref().map(|release| release.number),
+            "landed": built.landed,
+            "results": steps,
+            "up_to_date": built.up_to_date.len(),
+            "elapsed_seconds": built.took.as_secs_f64(),
+        });
+        if !found_out.is_empty() {
+            document["memory"] = serde_json::json!(found_out);
+        }
+        let bytes = serde_json::to_vec_pretty(&document).expect("reports are plain data");
+        if let Err(error) = self.tables.lake().put(&layout::run(&built.run), bytes).await {
+            tracing::warn!("the report of run {} was not kept: {error}", built.run);
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+}

@@ -1,0 +1,112 @@
+//! Which value is the most frequent?
+//!
+//! `mode(a)`: of several that are as frequent, the least. Nulls do not count.
+
+use std::collections::HashMap;
+use std::mem::size_of;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+
+/// `mode`
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Mode {
+    signature: Signature,
+}
+
+impl Mode {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for Mode {
+    fn name(&self) -> &str {
+        "mode"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [one] => Ok(one.clone()),
+            _ => internal_err!("`mode` has one argument"),
+        }
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let data_type = args.return_field.data_type().clone();
+        Ok(Box::new(Counts { counts: HashMap::new(), data_type }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let list = |name: &str, item: DataType| {
+            let item = Field::new_list_field(item, true);
+            Arc::new(Field::new_list(format_state_name(args.name, name), item, true))
+        };
+        Ok(vec![list("values", args.return_type().clone()), list("counts", DataType::Int64)])
+    }
+}
+
+/// How often each value was seen.
+#[derive(Debug)]
+struct Counts {
+    counts: HashMap<ScalarValue, i64>,
+    data_type: DataType,
+}
+
+impl Accumulator for Counts {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let values = &values[0];
+        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
+            *self.counts.entry(ScalarValue::try_from_array(values, row)?.compacted()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let (values, counts) = (states[0].as_list::<i32>(), states[1].as_list::<i32>());
+        for state in 0..values.len() {
+            let (values, counts) = (values.value(state), counts.value(state));
+            let counts = counts.as_primitive::<Int64Type>();
+            for row in 0..values.len() {
+                let value = ScalarValue::try_from_array(&values, row)?.compacted();
+                *self.counts.entry(value).or_default() += counts.value(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let (values, counts): (Vec<ScalarValue>, Vec<ScalarValue>) =
+            self.counts.iter().map(|(value, count)| (value.clone(), ScalarValue::from(*count))).unzip();
+        let list =
+            |all: &[ScalarValue], of: &DataType| ScalarValue::List(ScalarValue::new_list_nullable(all, of));
+        Ok(vec![list(&values, &self.data_type), list(&counts, &DataType::Int64)])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let first = |a: &ScalarValue, b: &ScalarValue| a.partial_cmp(b) == Some(std::cmp::Ordering::Less);
+        let mut best: Option<(&ScalarValue, i64)> = None;
+        for (value, count) in &self.counts {
+            if best.is_none_or(|(other, most)| *count > most || (*count == most && first(value, other))) {
+                best = Some((value, *count));
+            }
+        }
+        match best {
+            Some((value, _)) => Ok(value.clone()),
+            None => ScalarValue::try_from(&self.data_type),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.counts.keys().map(|value| value.size() + size_of::<i64>()).sum::<usize>()
+    }
+}

@@ -1,0 +1,250 @@
+//! How are values put into a text?
+//!
+//! `printf('%d of %s', n, name)` and Spark's `format_string`, with C's conversions; and DuckDB's `format('{} of {}', n, name)`, in
+//! the same function: a text with `{}` and without a conversion is one of those. Postgres' `format` has `%s`, which is the
+//! same in both. Null makes null.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+/// `_elt_printf`
+pub(super) fn function() -> ScalarUDF {
+    ScalarUDF::from(Printf { signature: Signature::variadic_any(Volatility::Immutable) })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Printf {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Printf {
+    fn name(&self) -> &str {
+        "_elt_printf"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let texts = args
+            .args
+            .iter()
+            .map(|value| Ok(cast(&value.clone().into_array(args.number_rows)?, &DataType::Utf8)?))
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        let mut written = StringBuilder::new();
+        for row in 0..args.number_rows {
+            if texts.iter().any(|column| column.is_null(row)) {
+                written.append_null();
+                continue;
+            }
+            let values: Vec<&str> =
+                texts.iter().skip(1).map(|column| column.as_string::<i32>().value(row)).collect();
+            written.append_value(put(texts[0].as_string::<i32>().value(row), &values)?);
+        }
+        Ok(ColumnarValue::Array(Arc::new(written.finish())))
+    }
+}
+
+/// The text with the values in it.
+fn put(text: &str, values: &[&str]) -> Result<String> {
+    if text.contains('{') && !text.contains('%') {
+        return in_braces(text, values);
+    }
+    let (mut written, mut values_left) = (String::new(), values.iter());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            written.push(c);
+            continue;
+        }
+        if chars.next_if_eq(&'%').is_some() {
+            written.push('%');
+            continue;
+        }
+        let mut form = Form::default();
+        let (mut precision, mut is_precision) = (String::new(), false);
+        let mut width = String::new();
+        let conversion = loop {
+            match chars.next() {
+                Some('-') if width.is_empty() => form.left = true,
+                Some('+') if width.is_empty() => form.plus = true,
+                Some(',') => form.grouped = true,
+                Some('0') if width.is_empty() && !is_precision => form.zeros = true,
+                Some('.') => is_precision = true,
+                Some(digit @ '0'..='9') if is_precision => precision.push(digit),
+                Some(digit @ '0'..='9') => width.push(digit),
+                Some('l') => {}
+                Some(conversion) => break conversion,
+                None => {
+                    return exec_err!("`{text}` ends with half a conversion; write `%%` for a percent sign");
+                }
+            }
+        };
+        form.width = width.parse().unwrap_or(0);
+        form.precision = is_precision.then(|| precision.parse().unwrap_or(0));
+        let Some(value) = values_left.next() else {
+            return exec_err!("`{text}` wants more values than it is given");
+        };
+        form.write(&mut written, conversion, value)?;
+    }
+    Ok(written)
+}
+
+/// How a value is to be written.
+#[derive(Debug, Default)]
+struct Form {
+    left: bool,
+    plus: bool,
+    zeros: bool,
+    grouped: bool,
+    width: usize,
+    precision: Option<usize>,
+}
+
+impl Form {
+    fn write(&self, to: &mut String, conversion: char, value: &str) -> Result<()> {
+        let whole = || match value.parse::<i128>() {
+            Ok(number) => Ok(number),
+            Err(_) => match value.parse::<f64>() {
+                Ok(number) if number.fract() == 0.0 => Ok(number as i128),
+                _ => exec_err!("`{value}` is no whole number, which `%{conversion}` writes"),
+            },
+        };
+        let number = || match value.parse::<f64>() {
+            Ok(number) => Ok(number),
+            Err(_) => exec_err!("`{value}` is no number, which `%{conversion}` writes"),
+        };
+        let digits = self.precision.unwrap_or(6);
+        let mut text = match conversion {
+            's' | 'S' => match self.precision {
+                Some(most) => value.chars().take(most).collect(),
+                None => value.to_owned(),
+            },
+            'd' | 'i' | 'u' => self.grouped(whole()?.to_string()),
+            'x' => format!("{:x}", whole()?),
+            'X' => format!("{:X}", whole()?),
+            'o' => format!("{:o}", whole()?),
+            'c' => value.chars().take(1).collect(),
+            'f' | 'F' => self.grouped(format!("{:.digits$}", number()?)),
+            'e' | 'E' => exponent(number()?, digits, conversion == 'E'),
+            'g' | 'G' => number()?.to_string(),
+            other => {
+                return exec_err!("`%{other}` is no conversion; there are %s, %d, %f, %e, %g, %x, %o and %c");
+            }
+        };
+        let is_number = !matches!(conversion, 's' | 'S' | 'c');
+        if self.plus && is_number && !text.starts_with('-') {
+            text.insert(0, '+');
+        }
+        let missing = self.width.saturating_sub(text.chars().count());
+        match (self.left, self.zeros && is_number) {
+            (true, _) => write!(to, "{text}{}", " ".repeat(missing)),
+            (false, true) => {
+                let (sign, digits) = text.split_at(usize::from(text.starts_with(['-', '+'])));
+                write!(to, "{sign}{}{digits}", "0".repeat(missing))
+            }
+            (false, false) => write!(to, "{}{text}", " ".repeat(missing)),
+        }
+        .expect("a text takes all that is written");
+        Ok(())
+    }
+
+    /// A number by thousands, if that is asked for.
+    fn grouped(&self, number: String) -> String {
+        if !self.grouped {
+            return number;
+        }
+        let (sign, number) = number.split_at(usize::from(number.starts_with('-')));
+        let (whole, rest) = number.find('.').map_or((number, ""), |at| number.split_at(at));
+        let mut grouped = String::new();
+        for (at, digit) in whole.chars().enumerate() {
+            if at > 0 && (whole.len() - at).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        format!("{sign}{grouped}{rest}")
+    }
+}
+
+/// `1.5e+03`, as C writes it.
+fn exponent(number: f64, digits: usize, is_upper: bool) -> String {
+    let text = format!("{number:.digits$e}");
+    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
+    format!("{mantissa}{}{sign}{power:0>2}", if is_upper { 'E' } else { 'e' })
+}
+
+/// `{}` one after the other, `{0}` by number, `{:.2f}` with a form; `{{` is a brace.
+fn in_braces(text: &str, values: &[&str]) -> Result<String> {
+    let (mut written, mut next) = (String::new(), 0);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '{' | '}' if chars.next_if_eq(&c).is_some() => written.push(c),
+            '{' => {
+                let inside: String = chars.by_ref().take_while(|c| *c != '}').collect();
+                let (number, form) = inside.split_once(':').unwrap_or((&inside, ""));
+                let at = match number {
+                    "" => {
+                        next += 1;
+                        next - 1
+                    }
+                    number => match number.parse::<usize>() {
+                        Ok(at) => at,
+                        Err(_) => return exec_err!("`{{{inside}}}` is no number of a value"),
+                    },
+                };
+                let Some(value) = values.get(at) else {
+                    return exec_err!("`{text}` wants more values than it is given");
+                };
+                match form {
+                    "" => written.push_str(value),
+                    // The forms that both have: `.2f`, `05d`, `,d`.
+                    form if form.ends_with(|c: char| c.is_ascii_alphabetic()) => {
+                        written.push_str(&put(&format!("%{form}"), &[value])?);
+                    }
+                    form => written.push_str(&put(&format!("%{form}s"), &[value])?),
+                }
+            }
+            c => written.push(c),
+        }
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_c_and_python_do() {
+        for (text, values, written) in [
+            ("%d of %s", &["3", "ten"][..], "3 of ten"),
+            ("%05.1f|%-6s|%6s|", &["3.14159", "ab", "cd"], "003.1|ab    |    cd|"),
+            ("%,d %+d %x %%", &["1234567", "5", "255"], "1,234,567 +5 ff %"),
+            ("%e %.2s", &["1500", "abc"], "1.500000e+03 ab"),
+            ("{} of {}", &["3", "ten"], "3 of ten"),
+            ("{1}-{0} {{x}} {0:.2f}", &["1.005", "b"], "b-1.005 {x} 1.00"),
+        ] {
+            assert_eq!(put(text, values).unwrap(), written, "{text}");
+        }
+        for (text, values) in [("%d", &["x"][..]), ("%d", &[]), ("50%", &[]), ("%k", &["1"]), ("{a}", &["1"])]
+        {
+            assert!(put(text, values).is_err(), "{text}");
+        }
+    }
+}
