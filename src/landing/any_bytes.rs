@@ -64,7 +64,7 @@ impl Read for Dripping<'_> {
 fn records(source: impl Read, marks: Marks) -> Vec<(u64, Vec<u8>, usize, bool)> {
     let mut records = Records::new(source, marks);
     let mut found = Vec::new();
-    while let Some(record) = records.next().unwrap() {
+    while let Some(record) = records.next().expect("a text in memory can be read") {
         found.push((record.line, record.bytes.to_vec(), record.fields.len(), record.fault.is_some()));
     }
     found

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use arrow::datatypes::{DataType, FieldRef};
 use sqlparser::keywords::{RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER, RESERVED_FOR_TABLE_ALIAS};
 use sqlparser::tokenizer::Token;
 
@@ -48,7 +49,7 @@ fn table_text(name: &TableName, snapshot: &Snapshot) -> String {
     let design = snapshot.design();
     let mut lines: Vec<String> = Vec::new();
     for field in snapshot.schema().fields() {
-        let mut line = format!("  {} {}", quoted(field.name()), sql_type_name(field.data_type()));
+        let mut line = format!("  {} {}", quoted(field.name()), type_text(field.data_type()));
         if let Some(expression) = design.generation(field.name()) {
             let _ = write!(line, " GENERATED ALWAYS AS ({expression})");
         }
@@ -101,6 +102,21 @@ fn quoted(name: &str) -> String {
         && !name.is_empty()
         && !is_reserved(name);
     if is_plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// A type as a statement declares it.
+fn type_text(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Struct(fields) => {
+            let field =
+                |field: &FieldRef| format!("{}: {}", quoted(field.name()), type_text(field.data_type()));
+            format!("struct<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        DataType::List(item) if item.data_type().is_nested() => {
+            format!("array<{}>", type_text(item.data_type()))
+        }
+        other => sql_type_name(other),
+    }
 }
 
 fn is_reserved(name: &str) -> bool {

@@ -30,7 +30,10 @@ pub(super) fn versioned(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         else {
             continue;
         };
-        let version = word(close + 1, &["version", "timestamp"])
+        let plain = (at + 2..close)
+            .all(|at| matches!(tokens[solid[at]].token, Token::SingleQuotedString(_) | Token::Comma));
+        let version = plain
+            && word(close + 1, &["version", "timestamp"])
             && word(close + 2, &["as"])
             && word(close + 3, &["of"])
             && token(close + 4).is_some();

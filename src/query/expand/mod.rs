@@ -17,7 +17,7 @@ use datafusion::physical_plan::collect;
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{
     CastKind, Expr, Ident, ObjectName, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select,
-    SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut, With,
+    SelectItem, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut, With,
 };
 
 use super::dialect::{self, empty_query, select_all_from};
@@ -227,13 +227,18 @@ impl VisitorMut for Walk {
     fn post_visit_query(&mut self, query: &mut Query) -> Flow {
         if let Some(OrderBy { kind: OrderByKind::All(options), .. }) = &query.order_by {
             let options = *options;
+            if let Some(columns) = plain_columns(query) {
+                query.order_by = Some(by_place(columns, options));
+                return self.post_visit_query(query);
+            }
             let Some(answer) = self.answer.take() else {
                 let probe = self.asked(Query { order_by: None, ..query.clone() });
                 return ControlFlow::Break(Ok(Found::columns(probe, true)));
             };
-            let Answer::Columns(columns) = answer else { return ControlFlow::Continue(()) };
-            query.order_by = Some(by_place(columns.len(), options));
-            return ControlFlow::Break(Ok(Found::more()));
+            if let Answer::Columns(columns) = answer {
+                query.order_by = Some(by_place(columns.len(), options));
+                return ControlFlow::Break(Ok(Found::more()));
+            }
         }
         self.withs.pop();
         // CTEs are visited before the query that they belong to.
@@ -301,6 +306,14 @@ impl VisitorMut for Walk {
         };
         ControlFlow::Break(spelled.map(|()| Found::more()))
     }
+}
+
+/// How many columns a select list gives, if it says so itself.
+fn plain_columns(query: &Query) -> Option<usize> {
+    let SetExpr::Select(select) = &*query.body else { return None };
+    let is_plain =
+        |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    select.projection.iter().all(is_plain).then_some(select.projection.len())
 }
 
 /// `ORDER BY 1, 2, …`

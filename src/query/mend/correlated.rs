@@ -6,6 +6,7 @@
 //! its answers at once ([`depend`]), which is joined to the rows that asked.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -13,7 +14,8 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, ScalarValue, exec_err};
 use datafusion::functions_aggregate::expr_fn::{count, first_value};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::logical_plan::{Join, SubqueryAlias};
+use datafusion::logical_expr::logical_plan::{FetchType, Filter, Join, SubqueryAlias};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Subquery, Volatility, check_subquery_expr, lit,
@@ -43,39 +45,94 @@ impl AnalyzerRule for Correlated {
     }
 }
 
-/// Whether the engine can answer what a subquery asks of the row around it. `exists` is only asked whether there are rows.
-pub(super) fn is_joined(subquery: &Subquery, exists: bool) -> bool {
-    if !is_simple(&subquery.subquery, false) {
+/// What is asked of the rows of a subquery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// The only one.
+    Value,
+    /// All of them, beside those that asked.
+    Rows,
+    /// Whether one is equal.
+    Member,
+    /// Whether there are any.
+    Any,
+}
+
+/// Whether the engine gives the right answer to what a subquery asks of the row around it.
+pub(super) fn is_joined(subquery: &Subquery, asks: Asks) -> bool {
+    if !is_simple(&subquery.subquery, asks, false) {
         return false;
     }
     let mut pull_up =
-        PullUpCorrelatedExpr::new().with_need_handle_count_bug(true).with_exists_sub_query(exists);
+        PullUpCorrelatedExpr::new().with_need_handle_count_bug(true).with_exists_sub_query(asks == Asks::Any);
     let pulled = subquery.subquery.as_ref().clone().rewrite(&mut pull_up);
     pulled.is_ok() && pull_up.can_pull_up
 }
 
 /// Whether a condition may be taken out of this plan without changing what the rest of it gives. The engine does so
 /// whatever stands above the condition: a window function would count the rows of all values, the right side of an outer
-/// join would lose rows, and of two aggregates only one would be grouped as it should.
-fn is_simple(plan: &LogicalPlan, aggregated: bool) -> bool {
+/// join would lose rows, of two aggregates only one would be grouped as it should, and an aggregate of no rows, which is a
+/// row, would be none.
+fn is_simple(plan: &LogicalPlan, asks: Asks, aggregated: bool) -> bool {
     if !refers(plan) {
         return true;
     }
     match plan {
-        LogicalPlan::Projection(_)
-        | LogicalPlan::Filter(_)
-        | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Sort(_)
-        | LogicalPlan::Limit(_)
-        | LogicalPlan::Distinct(_) => plan.inputs().into_iter().all(|input| is_simple(input, aggregated)),
-        LogicalPlan::Aggregate(aggregate) => !aggregated && is_simple(&aggregate.input, true),
+        LogicalPlan::Projection(_) | LogicalPlan::Sort(_) => {
+            plan.inputs().into_iter().all(|input| is_simple(input, asks, aggregated))
+        }
+        LogicalPlan::Filter(filter) => {
+            !is_aggregate(&filter.input) && is_simple(&filter.input, asks, aggregated)
+        }
+        LogicalPlan::Limit(limit) => {
+            let some = matches!(limit.get_fetch_type(), Ok(FetchType::Literal(None | Some(1..))));
+            asks == Asks::Any && limit.skip.is_none() && some && is_simple(&limit.input, asks, aggregated)
+        }
+        LogicalPlan::Distinct(_) => {
+            asks != Asks::Rows && plan.inputs().into_iter().all(|input| is_simple(input, asks, aggregated))
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            let fits = match asks {
+                Asks::Value => true,
+                Asks::Rows => !aggregate.aggr_expr.is_empty(),
+                Asks::Member | Asks::Any => !aggregate.group_expr.is_empty(),
+            };
+            fits && !aggregated && is_simple(&aggregate.input, asks, true)
+        }
         LogicalPlan::Join(join) => match join.join_type {
-            JoinType::Inner => is_simple(&join.left, aggregated) && is_simple(&join.right, aggregated),
+            JoinType::Inner => {
+                is_simple(&join.left, asks, aggregated) && is_simple(&join.right, asks, aggregated)
+            }
             JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti => {
-                !refers(&join.right) && is_simple(&join.left, aggregated)
+                !refers(&join.right) && is_simple(&join.left, asks, aggregated)
             }
             _ => false,
         },
+        _ => false,
+    }
+}
+
+/// Whether what is filtered are groups: then the filter is a HAVING.
+fn is_aggregate(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_) => true,
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) => {
+            plan.inputs().first().is_some_and(|input| is_aggregate(input))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a plan cannot give more than one row.
+fn is_single(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(_) => true,
+        LogicalPlan::Limit(limit) => matches!(limit.get_fetch_type(), Ok(FetchType::Literal(Some(..=1)))),
+        LogicalPlan::Projection(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_) => plan.inputs().first().is_some_and(|input| is_single(input)),
         _ => false,
     }
 }
@@ -87,7 +144,7 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
         expr.apply(|expr| {
             let own = matches!(expr, Expr::ScalarSubquery(subquery)
                 if refers(&subquery.subquery) && !asked.contains(expr)
-                    && (check_subquery_expr(&plan, &subquery.subquery, expr).is_err() || !is_joined(subquery, false)));
+                    && (check_subquery_expr(&plan, &subquery.subquery, expr).is_err() || !is_joined(subquery, Asks::Value)));
             if own {
                 asked.push(expr.clone());
             }
@@ -97,6 +154,7 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
     if asked.is_empty() {
         return Ok(Transformed::no(plan));
     }
+    let plan = others_first(plan, &asked)?;
     let before = plan.inputs()[0].clone();
     let mut rows = before.clone();
     let mut answers: Vec<(Expr, Column)> = Vec::new();
@@ -113,9 +171,9 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
         let answer = domain.name("value");
         let keys: Vec<Expr> = all.keys.iter().cloned().map(Expr::Column).collect();
         let mut plan = LogicalPlanBuilder::from(all.plan);
-        let shown = match subquery.max_rows() {
-            Some(..=1) => Expr::Column(value),
-            _ => {
+        let shown = match is_single(subquery) {
+            true => Expr::Column(value),
+            false => {
                 let number = domain.name("rows");
                 let first = domain.name("first");
                 let counted = [
@@ -128,7 +186,10 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
             }
         };
         all.plan = plan.project(keys.into_iter().chain([shown.alias(&answer)]))?.build()?;
-        rows = all.beside(rows, &domain.columns, JoinType::Left, None)?;
+        let Some(joined) = all.beside(rows.clone(), &domain.columns, JoinType::Left, None)? else {
+            continue;
+        };
+        rows = joined;
         answers.push((asking.clone(), Column::new_unqualified(answer)));
     }
     if answers.is_empty() {
@@ -156,6 +217,20 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
     }))
 }
 
+/// A filter, below it one with the conditions that ask no such subquery: nothing is asked for rows that they leave out.
+fn others_first(plan: LogicalPlan, asked: &[Expr]) -> Result<LogicalPlan> {
+    let LogicalPlan::Filter(filter) = &plan else { return Ok(plan) };
+    let asks = |expr: &Expr| expr.exists(|expr| Ok(asked.contains(expr))).unwrap_or(true);
+    let (asking, others): (Vec<&Expr>, Vec<&Expr>) =
+        split_conjunction(&filter.predicate).into_iter().partition(|expr| asks(expr) || expr.is_volatile());
+    let others = conjunction(others.into_iter().cloned());
+    let (Some(asking), Some(others)) = (conjunction(asking.into_iter().cloned()), others) else {
+        return Ok(plan);
+    };
+    let below = Filter::try_new(others, Arc::clone(&filter.input))?;
+    Ok(LogicalPlan::Filter(Filter::try_new(asking, Arc::new(LogicalPlan::Filter(below)))?))
+}
+
 /// A subquery that stands in FROM.
 fn lateral(join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
     let (subquery, alias) = match join.right.as_ref() {
@@ -168,7 +243,7 @@ fn lateral(join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> 
     };
     let rows = subquery.subquery.as_ref();
     let is_known = matches!(join.join_type, JoinType::Inner | JoinType::Left) && join.on.is_empty();
-    if !is_known || !refers(rows) || is_joined(subquery, false) {
+    if !is_known || !refers(rows) || is_joined(subquery, Asks::Rows) {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     }
     let Some(domain) = Domain::of(rows, &join.left, names) else {
@@ -183,6 +258,7 @@ fn lateral(join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> 
     }
     let joined =
         all.beside(join.left.as_ref().clone(), &domain.columns, join.join_type, join.filter.clone())?;
+    let Some(joined) = joined else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
     let shown = join.schema.columns().into_iter().map(Expr::Column);
     Ok(Transformed::yes(LogicalPlanBuilder::from(joined).project(shown)?.build()?))
 }

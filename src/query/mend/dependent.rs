@@ -7,8 +7,9 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, NullEquality, Result, ScalarValue};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, ExprSchema, Result, ScalarValue};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -114,14 +115,42 @@ pub(super) fn depend(plan: &LogicalPlan, domain: &Domain<'_>) -> Result<Option<D
     }
 }
 
+/// Whether a plan gives the same rows each time: here it is carried out twice.
+fn is_steady(plan: &LogicalPlan) -> bool {
+    let wobbles = plan.exists(|part| {
+        let mut volatile = false;
+        part.apply_expressions(|expr| {
+            volatile |= expr.is_volatile();
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        let any_rows = matches!(part, LogicalPlan::Limit(limit) if !is_sorted(&limit.input));
+        Ok(volatile || any_rows)
+    });
+    !wobbles.unwrap_or(true)
+}
+
+fn is_sorted(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.inputs().first().is_some_and(|input| is_sorted(input))
+        }
+        _ => false,
+    }
+}
+
 /// Whether a plan speaks of columns of the query around it.
 pub(super) fn refers(plan: &LogicalPlan) -> bool {
     plan.exists(|part| Ok(part.contains_outer_reference())).unwrap_or(true)
 }
 
 impl<'a> Domain<'a> {
-    /// The columns of `rows` that `subquery` speaks of; nothing if it speaks of others.
+    /// The columns of `rows` that `subquery` speaks of; nothing if it speaks of others, or if the rows may be others when
+    /// they are read again.
     pub(super) fn of(subquery: &LogicalPlan, rows: &'a LogicalPlan, names: &'a Cell<usize>) -> Option<Self> {
+        if !is_steady(rows) {
+            return None;
+        }
         let mut columns: Vec<Column> = Vec::new();
         for expr in subquery.all_out_ref_exprs() {
             let Expr::OuterReferenceColumn(_, column) = expr else { return None };
@@ -184,24 +213,38 @@ impl Dependent {
         Ok(Some(Self { plan, keys: self.keys }))
     }
 
-    /// Puts the rows of `left` beside those that belong to them, by `columns` of theirs.
+    /// Puts the rows of `left` beside those that belong to them, by `columns` of theirs; nothing if the type of one has
+    /// no value that could stand for a null.
     pub(super) fn beside(
         self,
         left: LogicalPlan,
         columns: &[Column],
         join_type: JoinType,
         condition: Option<Expr>,
-    ) -> Result<LogicalPlan> {
-        LogicalPlanBuilder::from(left)
-            .join_detailed(
-                self.plan,
-                join_type,
-                (columns.to_vec(), self.keys),
-                condition,
-                NullEquality::NullEqualsNull,
-            )?
-            .build()
+    ) -> Result<Option<LogicalPlan>> {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for (column, key) in columns.iter().zip(&self.keys) {
+            let data_type = left.schema().data_type(column)?.clone();
+            let (Some(our), Some(their)) = (never_null(column, &data_type), never_null(key, &data_type))
+            else {
+                return Ok(None);
+            };
+            ours.extend(our);
+            theirs.extend(their);
+        }
+        let joined = LogicalPlanBuilder::from(left)
+            .join_with_expr_keys(self.plan, join_type, (ours, theirs), condition)?
+            .build()?;
+        Ok(Some(joined))
     }
+}
+
+/// A column as two expressions that are equal to another's where both are null, and are never null: in a join whose keys
+/// may be null and equal, the engine would take every `=` that it moves there for one of that kind.
+fn never_null(column: &Column, data_type: &DataType) -> Option<[Expr; 2]> {
+    let column = Expr::Column(column.clone());
+    let other = ScalarValue::new_default(data_type).ok().filter(|value| !value.is_null())?;
+    Some([coalesce(vec![column.clone(), lit(other)]), column.is_null()])
 }
 
 /// `limit n`: the first rows for each value.
@@ -224,22 +267,25 @@ fn first_rows(limit: &Limit, domain: &Domain<'_>) -> Result<Option<Dependent>> {
         other => (&[][..], other),
     };
     let Some(inner) = depend(rows, domain)? else { return Ok(None) };
-    let order =
-        order.iter().map(|sort| Ok(sort.with_expr(domain.with_keys(sort.expr.clone(), &inner.keys)?)));
-    let number = domain.name("row");
     let keys: Vec<Expr> = inner.keys.iter().cloned().map(Expr::Column).collect();
-    let numbered = row_number()
-        .partition_by(keys.clone())
-        .order_by(order.collect::<Result<_>>()?)
-        .build()?
-        .alias(&number);
+    // What is sorted by are columns, whatever they are worked out from.
+    let (mut sorted, mut by) = (Vec::new(), Vec::new());
+    for sort in order {
+        let name = domain.name("sort");
+        sorted.push(domain.with_keys(sort.expr.clone(), &inner.keys)?.alias(&name));
+        by.push(sort.with_expr(Expr::Column(Column::new_unqualified(name))));
+    }
+    let number = domain.name("row");
+    let numbered = row_number().partition_by(keys.clone());
+    let numbered = if by.is_empty() { numbered } else { numbered.order_by(by) }.build()?.alias(&number);
     let place = || Expr::Column(Column::new_unqualified(&number));
     let whole = |number: usize| lit(u64::try_from(number).unwrap_or(u64::MAX));
     let wanted =
         [Some(place().gt(whole(skip))), fetch.map(|fetch| place().lt_eq(whole(skip.saturating_add(fetch))))];
     let shown = rows.schema().columns().into_iter().map(Expr::Column);
     inner.map(|rows, _| {
-        let numbered = rows.window([numbered])?;
+        let all: Vec<Expr> = rows.schema().columns().into_iter().map(Expr::Column).collect();
+        let numbered = rows.project(all.into_iter().chain(sorted))?.window([numbered])?;
         let wanted = conjunction(wanted.into_iter().flatten()).unwrap_or_else(|| lit(true));
         numbered.filter(wanted)?.project(shown.chain(keys))
     })
@@ -273,7 +319,9 @@ fn aggregated(plan: &LogicalPlan, aggregate: &Aggregate, domain: &Domain<'_>) ->
             }
         });
     }
-    let plan = grouped.beside(values.plan, &values.keys, JoinType::Left, None)?;
+    let Some(plan) = grouped.beside(values.plan, &values.keys, JoinType::Left, None)? else {
+        return Ok(None);
+    };
     shown.extend(values.keys.iter().cloned().map(Expr::Column));
     let plan = LogicalPlanBuilder::from(plan).project(shown)?.build()?;
     Ok(Some(Dependent { plan, keys: values.keys }))
@@ -339,16 +387,17 @@ fn joined(join: &Join, domain: &Domain<'_>) -> Result<Option<Dependent>> {
     };
     debug_assert!(left.is_some() || right.is_some() || in_condition, "something refers to the outside");
     let keys = left.as_ref().or(right.as_ref()).map(|side| side.keys.clone()).unwrap_or_default();
-    let same = left.iter().zip(&right).flat_map(|(left, right)| left.keys.iter().zip(&right.keys));
-    let same = same.map(|(left, right)| {
-        let (left, right) = (Expr::Column(left.clone()), Expr::Column(right.clone()));
-        datafusion::logical_expr::binary_expr(
-            left,
-            datafusion::logical_expr::Operator::IsNotDistinctFrom,
-            right,
-        )
-    });
-    let mut conditions: Vec<Expr> = same.collect();
+    let mut conditions: Vec<Expr> = Vec::new();
+    for (left, right) in left.iter().zip(&right) {
+        for (ours, theirs) in left.keys.iter().zip(&right.keys) {
+            let data_type = left.plan.schema().data_type(ours)?;
+            let (Some(ours), Some(theirs)) = (never_null(ours, data_type), never_null(theirs, data_type))
+            else {
+                return Ok(None);
+            };
+            conditions.extend(ours.into_iter().zip(theirs).map(|(ours, theirs)| ours.eq(theirs)));
+        }
+    }
     if let Some(filter) = &join.filter {
         conditions.push(domain.with_keys(filter.clone(), &keys)?);
     }

@@ -17,7 +17,8 @@ use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, is_null, lit, not, when};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::correlated;
+use super::correlated::{Asks, is_joined as has_a_join};
+use super::dependent::refers;
 
 /// `IN` and `EXISTS` of a subquery, where the engine has no join for them.
 #[derive(Debug)]
@@ -66,9 +67,12 @@ impl AnalyzerRule for Membership {
 fn is_joined(condition: &Expr) -> bool {
     match condition {
         Expr::InSubquery(question) => {
-            !question.expr.column_refs().is_empty() && correlated::is_joined(&question.subquery, false)
+            let asks_the_row = refers(&question.subquery.subquery);
+            !question.expr.column_refs().is_empty()
+                && !(question.negated && asks_the_row)
+                && has_a_join(&question.subquery, Asks::Member)
         }
-        Expr::Exists(question) => correlated::is_joined(&question.subquery, true),
+        Expr::Exists(question) => has_a_join(&question.subquery, Asks::Any),
         Expr::Not(inner) => is_joined(inner) && matches!(**inner, Expr::Exists(_)),
         _ => false,
     }

@@ -3,11 +3,12 @@
 //! The table is made anew, from a query that gives the rows as they are to be. Whoever reads it meanwhile reads it as it was.
 
 use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Int64Type};
 use sqlparser::ast::{self, AssignmentTarget, FromTable, TableWithJoins};
 
 use super::done;
 use super::temporary::{Rows, Temporary, fitted};
+use crate::base::sql_type_name;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, dialect};
 
 /// A statement that changes rows of a temporary table.
@@ -42,8 +43,9 @@ pub(super) async fn rewrite(session: &Session, name: &str, how: Rewrite) -> Resu
         }
         Rewrite::Delete(delete) => deleted(*delete)?,
         Rewrite::Update(update) => {
-            let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-            updated(*update, &names)?
+            let columns: Vec<(&str, &DataType)> =
+                schema.fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect();
+            updated(*update, &columns)?
         }
     };
     let count = Box::pin(session.plan(dialect::parse_query(&change.counted)?)).await?;
@@ -79,7 +81,7 @@ fn deleted(delete: ast::Delete) -> Result<Change, SqlMistake> {
     })
 }
 
-fn updated(update: ast::Update, columns: &[&str]) -> Result<Change, SqlMistake> {
+fn updated(update: ast::Update, columns: &[(&str, &DataType)]) -> Result<Change, SqlMistake> {
     const HELP: &str = "write `update t set a = …, b = … where …`; other tables are asked by `(select …)`";
     let is_plain = update.from.is_none()
         && update.returning.is_none()
@@ -94,19 +96,30 @@ fn updated(update: ast::Update, columns: &[&str]) -> Result<Change, SqlMistake> 
             return Err(refused("UPDATE", HELP));
         };
         let last = name.0.last().and_then(|part| part.as_ident()).ok_or_else(|| refused("UPDATE", HELP))?;
-        let is_it = |column: &&str| match last.quote_style {
-            Some(_) => **column == *last.value,
-            None => column.eq_ignore_ascii_case(&last.value),
+        let folded = if last.quote_style.is_some() { last.value.clone() } else { last.value.to_lowercase() };
+        let exactly = columns.iter().position(|(column, _)| *column == folded);
+        let in_any_case = || match last.quote_style {
+            Some(_) => None,
+            None => columns.iter().position(|(column, _)| column.eq_ignore_ascii_case(&folded)),
         };
-        let Some(at) = columns.iter().position(|column| is_it(column)) else {
-            let mistake =
-                SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{}`", last.value));
-            return Err(mistake.help(format!("there are: {}", columns.join(", "))));
+        let Some(at) = exactly.or_else(in_any_case).filter(|_| name.0.len() == 1) else {
+            let mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"));
+            let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+            return Err(mistake.help(format!("there are: {}", names.join(", "))));
         };
-        values[at] = Some(assignment.value.to_string());
+        if values[at].is_some() {
+            let what = format!("`{}` is set twice", last.value);
+            return Err(SqlMistake::new("elt::sql::syntax", what).help("leave one of them out"));
+        }
+        // Cast within the CASE, or the other rows would become the value's type and back.
+        let data_type = columns[at].1;
+        values[at] = Some(match data_type.is_nested() {
+            true => assignment.value.to_string(),
+            false => format!("CAST({} AS {})", assignment.value, sql_type_name(data_type)),
+        });
     }
     let condition = update.selection.map_or_else(|| "true".to_owned(), |condition| condition.to_string());
-    let shown = columns.iter().zip(&values).map(|(column, value)| {
+    let shown = columns.iter().zip(&values).map(|((column, _), value)| {
         let column = format!("\"{}\"", column.replace('"', "\"\""));
         match value {
             Some(value) => format!("CASE WHEN {condition} THEN {value} ELSE {column} END AS {column}"),

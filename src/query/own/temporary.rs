@@ -219,6 +219,13 @@ pub(super) async fn create_table(
             SqlMistake::new("elt::sql::not_supported", "this clause of CREATE TEMP TABLE is not supported");
         return Err(mistake.help("columns with their types, and AS, are what there is").into());
     }
+    let is_rule = |option: &ast::ColumnOptionDef| !matches!(option.option, ast::ColumnOption::Null);
+    if let Some(column) = create.columns.iter().find(|column| column.options.iter().any(is_rule)) {
+        let what = format!("a rule or a default of `{}` in a temporary table is not supported", column.name);
+        return Err(SqlMistake::new("elt::sql::not_supported", what)
+            .help("leave it out; lasting tables have NOT NULL, CHECK and GENERATED ALWAYS AS")
+            .into());
+    }
     let declared = match create.columns.as_slice() {
         [] => None,
         columns => Some(staging::declared_columns(session, columns).await?),

@@ -86,6 +86,15 @@ pub(super) async fn create(
         for column in columns {
             let name = folded(&column.name);
             // As in Hive, a column that is given a type here is one more column.
+            if let Some(known) = create.columns.iter().find(|known| folded(&known.name) == name)
+                && column.data_type != DataType::Unspecified
+                && column.data_type != known.data_type
+            {
+                let what =
+                    format!("`{name}` is a {} above, and a {} here", known.data_type, column.data_type);
+                let mistake = SqlMistake::new("elt::sql::syntax", what);
+                return Err(mistake.help("leave the type out after PARTITIONED BY").into());
+            }
             let is_new = !create.columns.iter().any(|known| folded(&known.name) == name);
             if is_new && column.data_type != DataType::Unspecified && create.query.is_none() {
                 declared.column(column)?;

@@ -180,6 +180,11 @@ async fn the_clauses_of_create_table_stand_in_any_order() {
     lake.sql("create table x deep clone w tblproperties ('a' = 'b') comment 'x'").await;
     designs(&lake, &["x"]).await;
     lake.sql("create table \"Order\" (\"Id\" bigint not null comment 'it''s', d double check (d > 0), up int generated always as (cast(d as int)), tags string[]) partitioned by (up) cluster by (d) comment 'all' tblproperties ('k' = 'v')").await;
+    lake.sql("create table nested (s struct<x: int, \"Y z\": array<struct<q: string>>>)").await;
+    let nested = lake.rows("show create table nested").await;
+    lake.sql("drop table nested").await;
+    lake.sql(&nested).await;
+    assert_eq!(lake.rows("show create table nested").await, nested);
     let made = lake.rows("show create table \"Order\"").await;
     lake.sql("drop table \"Order\"").await;
     lake.sql(&made.replace(" | ", "\n")).await;
@@ -222,8 +227,11 @@ async fn the_clauses_of_create_table_stand_in_any_order() {
     sql: CREATE TABLE 1 0 0 12
     sql: x day  {"a":"b"}
     sql: CREATE TABLE 0 0 0 13
-    sql: DROP TABLE 0 0 0 14
-    sql: CREATE TABLE 0 0 0 15
+    sql: CREATE TABLE 0 0 0 14
+    sql: DROP TABLE 0 0 0 15
+    sql: CREATE TABLE 0 0 0 16
+    sql: DROP TABLE 0 0 0 17
+    sql: CREATE TABLE 0 0 0 18
     sql: CREATE TABLE main."order" (
       "Id" bigint NOT NULL COMMENT 'it''s',
       d double,
