@@ -67,10 +67,9 @@ impl AnalyzerRule for Membership {
 fn is_joined(condition: &Expr) -> bool {
     match condition {
         Expr::InSubquery(question) => {
-            let asks_the_row = refers(&question.subquery.subquery);
-            !question.expr.column_refs().is_empty()
-                && !(question.negated && asks_the_row)
-                && has_a_join(&question.subquery, Asks::Member)
+            let is_constant = question.expr.column_refs().is_empty();
+            let forgets_nulls = question.negated && refers(&question.subquery.subquery);
+            !is_constant && !forgets_nulls && has_a_join(&question.subquery, Asks::Member)
         }
         Expr::Exists(question) => has_a_join(&question.subquery, Asks::Any),
         Expr::Not(inner) => is_joined(inner) && matches!(**inner, Expr::Exists(_)),
