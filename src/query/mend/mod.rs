@@ -2,7 +2,7 @@
 //!
 //! DataFusion is right about most of SQL. Here is what a lake wants differently: time has microseconds
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
-//! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`]), a subquery may ask
+//! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written as other engines write it ([`text`]), a list is
 //! taken apart beside its row ([`unnest`]), and JSON is read ([`json`]).
 //!
@@ -20,6 +20,7 @@ mod distinct;
 mod hash;
 mod interval;
 mod json;
+mod lists;
 mod membership;
 mod mode;
 mod printf;
@@ -44,6 +45,7 @@ use datafusion::prelude::SessionContext;
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(unnest::BesideItsRow),
+        Arc::new(lists::Spelled),
         Arc::new(membership::Membership),
         Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
