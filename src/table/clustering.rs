@@ -74,7 +74,6 @@ pub(super) async fn sorted(
 /// columns lie is told from the first rows.
 pub(super) async fn arranged(
     tables: &Tables,
-    schema: &SchemaRef,
     design: &Design,
     mut rows: SendableRecordBatchStream,
 ) -> std::result::Result<SendableRecordBatchStream, TableError> {
@@ -99,13 +98,10 @@ pub(super) async fn arranged(
         several => zorder::place(context.read_batches(first.clone())?, several).await?,
     };
     let all = futures::stream::iter(first.into_iter().map(Ok)).chain(rows);
+    // A partition column that the rows lack is null in all of them.
+    let is_given = |name: &&String| given.column_with_name(name).is_some();
+    let parted: Vec<String> = design.partition_columns().iter().filter(is_given).cloned().collect();
     let all = Once::table(Box::pin(RecordBatchStreamAdapter::new(given, all)))?;
-    let parted: Vec<String> = design
-        .partition_columns()
-        .iter()
-        .filter(|name| schema.column_with_name(name).is_some())
-        .cloned()
-        .collect();
     Ok(in_order(context.read_table(all)?, &parted, place)?.execute_stream().await?)
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn write_rows(
     rows: SendableRecordBatchStream,
 ) -> Result<(Vec<DataFile>, u64), TableError> {
     let mut writer = RowsWriter::new(tables, table, schema, design)?;
-    let mut rows = arranged(tables, schema, design, rows).await?;
+    let mut rows = arranged(tables, design, rows).await?;
     while let Some(batch) = rows.next().await {
         writer.push(&batch?).await?;
     }

@@ -67,3 +67,18 @@ async fn rows_are_written_and_compacted_in_the_order_that_the_table_asks_for() {
     sql: 0 | 1 | 2 | 3
     ");
 }
+
+#[tokio::test]
+async fn rows_without_the_column_that_parts_them_are_clustered_too() {
+    let lake = TestLake::new();
+    lake.sql("create table t (id bigint, v int, day date) cluster by (id) partitioned by (day)").await;
+    lake.sql("insert into t (v, id) values (1, 2), (2, 1)").await;
+    lake.sql("insert into t (v) values (3)").await;
+    lake.sql("select * from t order by v").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 2 0 0 2
+    sql: INSERT 1 0 0 3
+    sql: 2 1 - | 1 2 - | - 3 -
+    ");
+}
