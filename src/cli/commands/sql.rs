@@ -44,9 +44,12 @@ pub(crate) async fn run(args: SqlArgs, place: &Place, world: World, ui: &Ui) -> 
     };
     if let Some(texts) = texts {
         let mut out = std::io::stdout();
-        for (name, text) in texts {
-            // The text before may have made the lake.
-            let lakehouse = Lakehouse::open(&place.options()?, world.clone())?;
+        let mut lakehouse = lakehouse;
+        for (at, (name, text)) in texts.into_iter().enumerate() {
+            if at > 0 {
+                // The text before may have made the lake.
+                lakehouse = Lakehouse::open(&place.options()?, world.clone())?;
+            }
             let answered = repl::script(&lakehouse, &text, &name, settings.clone(), Some(&verbs), &mut out);
             or_interrupted(answered, ui).await?;
         }

@@ -24,6 +24,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use super::dependent::{Domain, depend, refers};
+use super::has_any;
 
 /// Joins for subqueries that the engine has none for.
 #[derive(Debug)]
@@ -35,6 +36,9 @@ impl AnalyzerRule for Correlated {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        if !has_any(&plan, |expr| matches!(expr, Expr::OuterReferenceColumn(..)))? {
+            return Ok(plan);
+        }
         let names = Cell::new(0);
         let joined = plan.transform_up_with_subqueries(|plan| match plan {
             LogicalPlan::Join(join) => lateral(join, &names),

@@ -11,7 +11,7 @@ use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::rewrite_expressions;
+use super::{has_any, rewrite_expressions};
 
 /// `IN` of a list that is not all values, as comparisons.
 #[derive(Debug)]
@@ -23,6 +23,9 @@ impl AnalyzerRule for Spelled {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        if !has_any(&plan, |expr| matches!(expr, Expr::InList(list) if has_expressions(list)))? {
+            return Ok(plan);
+        }
         rewrite_expressions(plan, |expr, _| match expr {
             Expr::InList(list) if has_expressions(&list) => {
                 let InList { expr, list, negated } = list;

@@ -32,7 +32,7 @@ mod unnest;
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -75,6 +75,18 @@ pub(super) fn register(context: &SessionContext) {
     let registered = context.state_ref().write().register_expr_planner(planner);
     registered.expect("a session takes planners at any time");
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::new()));
+}
+
+/// Whether a plan, or a subquery of it, has an expression of a kind. Most plans have none, and are left as they are.
+fn has_any(plan: &LogicalPlan, is_meant: impl Fn(&Expr) -> bool) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|part| {
+        part.apply_expressions(|expr| {
+            found |= expr.exists(|expr| Ok(is_meant(expr)))?;
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    Ok(found)
 }
 
 /// Rewrites every expression of a plan, subqueries included, from the inside out. The names of the
