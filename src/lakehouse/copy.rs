@@ -4,17 +4,48 @@
 //! are translated into a [`LandOrder`]; what a file format needs is understood as [`LandOptions`](super::LandOptions)
 //! understand it, and an option that means nothing here is refused by its name.
 
+use std::sync::{Arc, Mutex};
+
+use arrow::datatypes::Schema;
+use async_trait::async_trait;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::TryStreamExt;
+
 use super::{FileAccount, FileOutcome, Lakehouse, LandOrder, Landed};
 use crate::base::{Diagnostic, Error, Result, Unwatched};
-use crate::landing::within;
-use crate::query::dialect::{CopyInto, Validate};
-use crate::query::{Outcome, Session};
+use crate::landing::{LandingError, Shape, within};
+use crate::query::dialect::{CopiedAs, CopyInto, CopySelect, Places, Validate};
+use crate::query::{Outcome, QueryError, Session};
 use crate::table::TableError;
 
 impl Lakehouse {
     /// Lands the files that a `COPY INTO` names, or tells what that would do. Returns what it tells.
-    pub(super) async fn copy_into(&self, session: &Session, copy: &CopyInto) -> Result<Outcome> {
-        let order = order(copy, session.default_schema())?;
+    pub(super) async fn copy_into(&self, session: &Session, copy: &CopyInto) -> Result<Outcome, QueryError> {
+        let mistake = Arc::new(Mutex::new(None));
+        let shape = copy.select.as_ref().map(|select| -> Arc<dyn Shape> {
+            Arc::new(Selected {
+                session: session.clone(),
+                select: select.clone(),
+                places: copy.places.clone(),
+                mistake: Arc::clone(&mistake),
+            })
+        });
+        let copied = self.copy_shaped(session, copy, shape).await;
+        copied.map_err(|error| match mistake.lock().expect("no holder panics").take() {
+            Some(mistake) => mistake,
+            None => Box::new(error).into(),
+        })
+    }
+
+    async fn copy_shaped(
+        &self,
+        session: &Session,
+        copy: &CopyInto,
+        shape: Option<Arc<dyn Shape>>,
+    ) -> Result<Outcome> {
+        let order = LandOrder { shape, ..order(copy, session.default_schema())? };
         if !order.dry_run {
             self.tables().lake().check_writable().await.map_err(TableError::from)?;
         }
@@ -37,10 +68,14 @@ fn order(copy: &CopyInto, default_schema: &str) -> Result<LandOrder> {
     for (name, value) in &copy.copy_options {
         options.extend(copy_option(name, value)?);
     }
+    if let (Places::Listed(columns), None) = (&copy.places, &copy.select) {
+        options.push(("column_names".to_owned(), columns.join(",")));
+    }
     Ok(LandOrder {
         table,
         files: within(&copy.from, &copy.files, copy.pattern.as_deref())?,
         options,
+        by_position: copy.places == Places::ByPosition,
         dry_run: copy.validate.is_some(),
         first_rows: match copy.validate {
             Some(Validate::Rows(rows)) => Some(rows),
@@ -48,6 +83,61 @@ fn order(copy: &CopyInto, default_schema: &str) -> Result<LandOrder> {
         },
         ..LandOrder::default()
     })
+}
+
+/// What a SELECT makes of the rows of files.
+#[derive(Debug)]
+struct Selected {
+    session: Session,
+    select: CopySelect,
+    places: Places,
+    /// What is wrong with the statement, with its place in it.
+    mistake: Arc<Mutex<Option<QueryError>>>,
+}
+
+#[async_trait]
+impl Shape for Selected {
+    fn as_they_are(&self, table: Option<&Schema>) -> Vec<(String, String)> {
+        let bare = self.select.as_they_are();
+        let known = table.map(Schema::fields);
+        let place = |(at, column): (usize, Option<CopiedAs>)| {
+            let CopiedAs { column, named } = column?;
+            let into = match &self.places {
+                Places::ByName => named,
+                Places::ByPosition => known?.get(at)?.name().clone(),
+                Places::Listed(columns) => columns.get(at)?.clone(),
+            };
+            Some((column, into))
+        };
+        let mut pairs: Vec<(String, String)> = bare.into_iter().enumerate().filter_map(place).collect();
+        if self.select.takes_all() && self.places == Places::ByName {
+            let asked = self.select.asked();
+            let all = known.into_iter().flatten().map(|field| field.name());
+            pairs.extend(all.filter(|name| !asked.contains(name)).map(|name| (name.clone(), name.clone())));
+        }
+        pairs
+    }
+
+    async fn rows(
+        &self,
+        files: SendableRecordBatchStream,
+        own: &[String],
+        table: Option<&Schema>,
+    ) -> Result<SendableRecordBatchStream, LandingError> {
+        let told = |error: QueryError| LandingError::Shape(error.into());
+        let rows = match self.session.copied(&self.select, &self.places, files, own, table).await {
+            Ok(rows) => rows,
+            Err(QueryError::Sql(mistake)) => {
+                *self.mistake.lock().expect("no holder panics") = Some(QueryError::Sql(mistake.clone()));
+                return Err(told(mistake.into()));
+            }
+            Err(error) => return Err(told(error)),
+        };
+        let schema = rows.schema();
+        let rows = rows
+            .map_err(move |error| DataFusionError::External(Box::new(told(QueryError::from(error)))));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
 }
 
 type Options = Vec<(String, String)>;

@@ -19,7 +19,16 @@ macro_rules! at_the_front_door {
     )* };
 }
 
-at_the_front_door!(LakeError, TableError, ReleaseError, LandingError, PackageError);
+at_the_front_door!(LakeError, TableError, ReleaseError, PackageError);
+
+impl From<LandingError> for Error {
+    fn from(error: LandingError) -> Self {
+        match error {
+            LandingError::Shape(error) => error,
+            other => Self::new(other.kind(), other),
+        }
+    }
+}
 
 impl From<QueryError> for Error {
     fn from(error: QueryError) -> Self {

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Lakehouse, Landed, released};
 use crate::base::{Event, Result, Watch};
 use crate::landing::discover::FileStamp;
-use crate::landing::{LandingError, Portion, fetch};
+use crate::landing::{LandingError, Portion, Shape, fetch};
 use crate::release::{self, Goal, Learnt, Proposal, ReleaseKind};
 
 /// Which files to land where, and how.
@@ -24,6 +25,10 @@ pub struct LandOrder {
     pub at_hand: Vec<FileStamp>,
     /// Options by name, over those that the project declares; see [`LandOptions::set`](super::LandOptions::set).
     pub options: Vec<(String, String)>,
+    /// What becomes of the rows of files before they are rows of the table: the SELECT of a `COPY INTO`.
+    pub shape: Option<Arc<dyn Shape>>,
+    /// Whether the columns of files are the table's in their order, whatever they are called.
+    pub by_position: bool,
     /// How long a file has to be left alone before it is taken; nothing takes it as it is.
     pub settle: Option<Duration>,
     /// The most that one load takes; nothing takes everything that is there.
@@ -57,6 +62,8 @@ impl Lakehouse {
         }
         request.at_hand.clone_from(&order.at_hand);
         request.settle = order.settle;
+        request.shape.clone_from(&order.shape);
+        request.by_position = order.by_position;
         request.portion = order.portion.unwrap_or(Portion::ALL);
         request.may_be_nothing = order.settle.is_some();
         request.dry_run = order.dry_run;

@@ -142,6 +142,8 @@ impl Lakehouse {
             portion: Portion::ALL,
             may_be_nothing: false,
             options: LandOptions::default(),
+            shape: None,
+            by_position: false,
             dry_run: false,
             first_rows: None,
         })
@@ -192,6 +194,8 @@ pub(super) fn declared_request(
         portion: Portion::ALL,
         may_be_nothing: false,
         options,
+        shape: None,
+        by_position: false,
         dry_run: false,
         first_rows: None,
     })

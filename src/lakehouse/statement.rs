@@ -31,7 +31,7 @@ impl Lakehouse {
             return Ok((deleted(&files), session.clone()));
         }
         if let Some(copy) = session.copy_into(sql)? {
-            let told = self.copy_into(session, &copy).await.map_err(Box::new)?;
+            let told = self.copy_into(session, &copy).await?;
             return Ok((told, self.newest(session).await?));
         }
         if !session.writes(sql)? {

@@ -24,11 +24,12 @@ use super::land::{Before, LandRequest, Taken, blocking, seen};
 use super::ledger::Habits;
 use super::options::{LandOptions, OnDamaged};
 use super::parallel::in_order;
-use super::read::read;
-use super::reading::{Books, FILE_PATH, Reading};
+use super::read::{RESCUED_DATA, ROW_NUMBER, read};
+use super::reading::{Books, FILE_PATH, FILE_TIME, LOAD_ID, Reading};
 use super::rejects::{self, Reject};
 use super::report::FileOutcome;
 use super::rewrite::{keep_digits, takes_as_it_is, with_rows_before};
+use super::shape;
 use crate::base::TableName;
 use crate::table::write::{NewColumns, append_as, overwrite, overwrite_as, replace_where};
 use crate::table::{Change, Layout, TableError, Tables};
@@ -81,7 +82,7 @@ impl Attempt<'_> {
         mut taken: Vec<Taken>,
         outcomes: &mut Vec<FileOutcome>,
     ) -> Result<Option<(Vec<Taken>, Taking)>, LandingError> {
-        let mut look = Look::Beginning;
+        let mut look = if self.request.shape.is_some() { Look::All } else { Look::Beginning };
         loop {
             match self.read(&taken, look).await {
                 Ok(Read::Done(taking)) => return Ok(Some((taken, *taking))),
@@ -137,8 +138,13 @@ impl Attempt<'_> {
         if plan.schema.fields().is_empty() {
             return Ok(Read::Nothing);
         }
-        if let Some(base) = &seen(self.base.as_ref()) {
+        if let Some(base) = &seen(self.base.as_ref())
+            && self.request.shape.is_none()
+        {
             keep_digits(self.tables, base, &mut plan).await.map_err(in_columns)?;
+        }
+        if self.request.shape.is_some() {
+            options.provenance = true;
         }
         let reading = Reading {
             files: taken.iter().map(|file| file.stamp.clone()).collect(),
@@ -147,9 +153,10 @@ impl Attempt<'_> {
             load: self.load.clone(),
             doubtful,
         };
+        let of_files = Arc::clone(&plan.schema);
         let in_rows =
-            |error| Trouble { error, options: options.clone(), schema: Some(Arc::clone(&plan.schema)) };
-        let (books, written) = match self.request.dry_run {
+            |error| Trouble { error, options: options.clone(), schema: Some(Arc::clone(&of_files)) };
+        let (books, written) = match self.request.dry_run && self.request.shape.is_none() {
             true => {
                 let (mut seen, most) = (0_u64, self.request.first_rows.unwrap_or(u64::MAX));
                 let enough = move |batch: RecordBatch| {
@@ -159,8 +166,8 @@ impl Attempt<'_> {
                 (blocking(move || reading.run(enough, |_| true)).await.map_err(in_rows)?, None)
             }
             false => {
-                let (change, rejects, books) = self.write(reading, taken, &plan).await.map_err(in_rows)?;
-                (books, Some((change, rejects)))
+                let (change, books) = self.write(reading, taken, &mut plan).await.map_err(in_rows)?;
+                (books, change)
             }
         };
         if books.misfit {
@@ -180,7 +187,8 @@ impl Attempt<'_> {
         let mut habits = self.habits.clone();
         options.read.orders = habits.orders.clone();
         options.read.comma_elsewhere = habits.decimal_comma;
-        let (plan, doubtful) = match &self.data {
+        let data = self.data.as_ref().filter(|_| self.request.shape.is_none());
+        let (mut plan, doubtful) = match data {
             Some(data) if !evolve::needs_inference(Some(data), options) => {
                 (Plan { schema: Arc::clone(data), added: Vec::new(), widened: Vec::new() }, None)
             }
@@ -196,11 +204,16 @@ impl Attempt<'_> {
                     Some(_) => Vec::new(),
                     None => inferred.without_values(options),
                 });
-                (evolve::plan(data.as_ref(), &inferred, options), doubtful)
+                (evolve::plan(data, &inferred, options), doubtful)
             }
         };
         options.read.orders = habits.orders.clone();
         options.read.comma_elsewhere = habits.decimal_comma;
+        if let Some(shape) = &self.request.shape {
+            let (schema, typed) = shape::with_types_of(&plan.schema, self.data.as_ref(), shape.as_ref());
+            plan.schema = schema;
+            options.read.declared.extend(typed);
+        }
         Ok((plan, habits, doubtful))
     }
 
@@ -209,8 +222,8 @@ impl Attempt<'_> {
         &self,
         reading: Reading,
         taken: &[Taken],
-        plan: &Plan,
-    ) -> Result<(Change, Option<Change>, Books), LandingError> {
+        plan: &mut Plan,
+    ) -> Result<(Option<(Change, Option<Change>)>, Books), LandingError> {
         let schema = reading.schema();
         let (sender, rows) = mpsc::channel::<Result<RecordBatch, DataFusionError>>(2);
         let (refused, rejects) = mpsc::channel::<Result<RecordBatch, DataFusionError>>(2);
@@ -231,14 +244,42 @@ impl Attempt<'_> {
         let name = self.request.table.companion(rejects::SUFFIX)?;
         let rejects = streamed(rejects::batch(&[], "").schema(), rejects);
         let plain = Layout::default();
-        let rejects = add(self.tables, &name, self.rejected.as_ref(), rejects, &plain);
+        let rejects = async {
+            match self.request.dry_run {
+                true => drained(rejects, None).await.map(|()| None),
+                false => Ok(Some(add(self.tables, &name, self.rejected.as_ref(), rejects, &plain).await?)),
+            }
+        };
         let replaced: Vec<String> =
             taken.iter().filter(|file| file.again).map(|file| file.stamp.path.clone()).collect();
-        let (change, rejects) = futures::join!(self.rows(streamed(schema, rows), &replaced, plan), rejects);
+        let rows = async {
+            let rows = self.shaped(streamed(schema, rows), plan).await?;
+            match self.request.dry_run {
+                true => drained(rows, self.request.first_rows).await.map(|()| None),
+                false => self.rows(rows, &replaced, plan).await.map(Some),
+            }
+        };
+        let (change, rejects) = futures::join!(rows, rejects);
         // What went wrong with the files says more than what then went wrong with writing them.
         let books = reader.await.expect("readers do not panic, and the runtime is not shutting down")?;
-        let rejects = rejects?;
-        Ok((change?, (books.rejected > 0).then_some(rejects), books))
+        let rejects = rejects?.filter(|_| books.rejected > 0);
+        Ok((change?.map(|change| (change, rejects)), books))
+    }
+
+    /// What the shape makes of the rows of the files, if there is one.
+    async fn shaped(
+        &self,
+        rows: SendableRecordBatchStream,
+        plan: &mut Plan,
+    ) -> Result<SendableRecordBatchStream, LandingError> {
+        let Some(shape) = &self.request.shape else { return Ok(rows) };
+        let own = [RESCUED_DATA, FILE_PATH, FILE_TIME, ROW_NUMBER, LOAD_ID].map(str::to_owned);
+        let mut rows = shape.rows(rows, &own, self.data.as_ref().map(AsRef::as_ref)).await?;
+        if !self.request.options.provenance {
+            rows = first_columns(rows, own.len() - 1);
+        }
+        plan.added = shape::added(&rows.schema(), &own, self.data.as_ref(), &self.request.options)?;
+        Ok(rows)
     }
 
     async fn rows(
@@ -319,6 +360,25 @@ fn failing(
         },
     );
     failing
+}
+
+/// The rows without their last columns.
+fn first_columns(rows: SendableRecordBatchStream, without: usize) -> SendableRecordBatchStream {
+    let kept: Vec<usize> = (0..rows.schema().fields().len() - without).collect();
+    let schema = Arc::new(rows.schema().project(&kept).expect("there are as many columns"));
+    let rows = rows.map(move |batch| Ok(batch?.project(&kept)?));
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
+}
+
+/// Looks at the rows of a stream, or the first ones, and keeps none.
+async fn drained(mut rows: SendableRecordBatchStream, most: Option<u64>) -> Result<(), LandingError> {
+    let mut seen = 0;
+    while most.is_none_or(|most| seen < most)
+        && let Some(batch) = rows.next().await
+    {
+        seen += batch.map_err(TableError::Rows)?.num_rows() as u64;
+    }
+    Ok(())
 }
 
 fn streamed(

@@ -200,10 +200,14 @@ impl FileStamp {
     /// # Errors
     /// Those of [`format::of`].
     pub fn format(&self, options: &ReadOptions) -> Result<(Format, Compression), LandingError> {
-        format::of(Path::new(&self.found_as), options).map_err(|error| match error {
+        let found = format::of(Path::new(&self.found_as), options).map_err(|error| match error {
             LandingError::UnknownFormat { .. } => LandingError::UnknownFormat { path: self.path.clone() },
             other => other,
-        })
+        })?;
+        if options.names.is_some() && matches!(found.0, Format::Json | Format::JsonLines) {
+            return Err(LandingError::NoPositions { path: self.path.clone() });
+        }
+        Ok(found)
     }
 }
 

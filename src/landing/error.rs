@@ -173,6 +173,32 @@ pub enum LandingError {
         reason: String,
     },
 
+    /// Names were given for the columns of a file that has more or fewer.
+    #[error("columns of {path}: {columns}; names given for them: {names}")]
+    #[diagnostic(
+        code(elt::landing::column_names),
+        help("name every column of the file, in its order; of files that differ, load each kind by itself")
+    )]
+    NamesAndColumns {
+        /// The file.
+        path: String,
+        /// How many columns it has.
+        columns: usize,
+        /// How many names were given.
+        names: usize,
+    },
+
+    /// Names were given for the columns of a file whose columns have no order.
+    #[error("{path} holds JSON, whose columns have names and no order")]
+    #[diagnostic(
+        code(elt::landing::no_positions),
+        help("leave out `column_names`, or BY POSITION; in SQL, `copy into t from (select a as b from '…')` gives columns other names")
+    )]
+    NoPositions {
+        /// The file.
+        path: String,
+    },
+
     /// The first line has one column, and would have more with another delimiter.
     #[error("two readings of {path}: 1 column with `{used}` as delimiter, {columns} columns with `{other}`")]
     #[diagnostic(
@@ -450,6 +476,35 @@ pub enum LandingError {
     #[diagnostic(code(elt::landing::name), help("give the table a shorter name"))]
     Name(#[from] NameError),
 
+    /// A SELECT gives the table a column that it lacks and may not be given.
+    #[error("the table has no column `{column}`")]
+    #[diagnostic(
+        code(elt::landing::selected_column),
+        help(
+            "nothing was landed; `copy_options ('mergeSchema' = 'true')` gives it to the table; or leave it out of the SELECT, or call it as the table does"
+        )
+    )]
+    SelectedColumn {
+        /// The column.
+        column: String,
+    },
+
+    /// Columns are to be matched by position with those of a table that does not exist.
+    #[error("there is no table `{table}` whose columns have positions")]
+    #[diagnostic(
+        code(elt::landing::no_positions_yet),
+        help("create the table first, or list its columns: `copy into t (a, b) from '…'`")
+    )]
+    NoTablePositions {
+        /// The table.
+        table: String,
+    },
+
+    /// What stands between the files and the table does not fit, or cannot be done with a row.
+    #[error("{0}")]
+    #[diagnostic(code(elt::landing::shape))]
+    Shape(crate::base::Error),
+
     /// The rows could not be written, or the lake could not be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -485,6 +540,7 @@ impl LandingError {
                 | Self::SameName { .. }
                 | Self::ReservedName { .. }
                 | Self::BadHeader { .. }
+                | Self::NamesAndColumns { .. }
                 | Self::Delimiter { .. }
                 | Self::Encoding { .. }
                 | Self::NotJson { .. }
@@ -516,6 +572,7 @@ impl LandingError {
             Self::Internal { .. } => ErrorKind::Internal,
             Self::Changed { .. } => ErrorKind::Data,
             Self::Moving { .. } => ErrorKind::Conflict,
+            Self::Shape(error) => error.kind(),
             Self::Table(error) => error.kind(),
             Self::Lake(error) => error.kind(),
             _ => ErrorKind::User,

@@ -60,6 +60,8 @@ pub struct ReadOptions {
     pub delimiter: Option<char>,
     /// The character around fields of a CSV file; inside nothing, that there is none.
     pub quote: Option<Option<char>>,
+    /// What the columns of a file are called, in its order, whatever its header says.
+    pub names: Option<Vec<String>>,
     /// Whether CSV files start with the names of their columns.
     ///
     /// Without a header columns are matched by position, and those without a declared name are
@@ -94,6 +96,7 @@ impl Default for ReadOptions {
             encoding: None,
             delimiter: None,
             quote: None,
+            names: None,
             header: None,
             null_values: vec![String::new(), "\\N".to_owned()],
             decimal_comma: None,

@@ -229,7 +229,7 @@ impl Columns {
             }
             Format::JsonLines | Format::Json => self.see_json(open()?, format, effort)?,
             Format::Parquet | Format::Avro | Format::Arrow => {
-                let stored = stored::open(file, format)?.schema;
+                let stored = stored::open(file, format, &options.read)?.schema;
                 let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
                 let names = header::column_names(&file.path, &in_file)?;
                 for (name, field) in names.iter().zip(stored.fields()) {

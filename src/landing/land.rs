@@ -17,7 +17,7 @@ use super::parallel::in_order;
 use super::read::{RESCUED_DATA, ROW_NUMBER, column_name};
 use super::reading::{Books, FILE_PATH, FILE_TIME, LOAD_ID, whole_schema};
 use super::report::{FileOutcome, LandReport};
-use super::{FileAccount, LandingError, format, raw};
+use super::{FileAccount, LandingError, Shape, format, raw};
 use crate::base::{TableName, World};
 use crate::table::{Change, Snapshot, Tables};
 
@@ -34,6 +34,10 @@ pub struct LandRequest {
     pub at_hand: Vec<FileStamp>,
     /// How they are taken.
     pub options: LandOptions,
+    /// What becomes of their rows before they are rows of the table.
+    pub shape: Option<Arc<dyn Shape>>,
+    /// Whether the columns of files are the table's in their order, whatever they are called.
+    pub by_position: bool,
     /// How long a file has to be left alone before it is taken. Files that are said to be of the future are taken.
     pub settle: Option<Duration>,
     /// The most that one load takes; the oldest files come first, and the others wait.
@@ -120,10 +124,20 @@ pub async fn land(
         return Err(LandingError::NoTable { table: request.table.to_string() });
     }
     format::check(&request.options.read)?;
+    if request.by_position && request.shape.is_none() {
+        let Some(base) = &base else {
+            return Err(LandingError::NoTablePositions { table: request.table.to_string() });
+        };
+        let columns = data_columns(base.schema());
+        request.options.read.names = Some(columns.fields().iter().map(|field| field.name().clone()).collect());
+    }
     let found = find(&request, world).await?;
     let data = base.as_ref().map(|base| data_columns(base.schema()));
-    let known: Vec<String> =
-        data.iter().flat_map(|data| data.fields().iter().map(|field| field.name().clone())).collect();
+    // Columns of files that are selected from have nothing to do with those of the table.
+    let known: Vec<String> = match &request.shape {
+        Some(_) => Vec::new(),
+        None => data.iter().flat_map(|data| data.fields().iter().map(|field| field.name().clone())).collect(),
+    };
     let mut ledger = match &before {
         Some(Before { snapshot, is_seen: false }) => Ledger::anew(tables, snapshot).await?,
         _ => Ledger::read(tables, base.as_ref(), &found, &known).await?,

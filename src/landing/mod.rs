@@ -33,6 +33,7 @@ mod rejects;
 mod report;
 mod rescue;
 mod rewrite;
+mod shape;
 mod widen;
 mod within;
 
@@ -42,4 +43,5 @@ pub use evolve::{NewColumn, WiderColumn};
 pub use land::{Before, LandRequest, Landing, Portion, foresee, land};
 pub use options::LandOptions;
 pub use report::{FileOutcome, LandReport};
+pub use shape::Shape;
 pub use within::within;

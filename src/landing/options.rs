@@ -137,6 +137,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("encoding", &["charset"]),
     ("delimiter", &["sep", "delim"]),
     ("quote", &[]),
+    ("column_names", &["names"]),
     ("header", &[]),
     ("null_values", &["null_value", "nullstr"]),
     ("decimal", &["decimal_separator"]),
@@ -184,7 +185,8 @@ impl LandOptions {
         self.set_list(name, &[value.to_owned()])
     }
 
-    /// Sets one option from a list of texts; only `null_values`, `partition_by` and `cluster_by` take more than one.
+    /// Sets one option from a list of texts; only `null_values`, `column_names`, `partition_by` and `cluster_by`
+    /// take more than one.
     ///
     /// # Errors
     /// Those of [`set`](Self::set).
@@ -193,6 +195,10 @@ impl LandOptions {
         match name {
             "null_values" => {
                 self.read.null_values = values.to_vec();
+                return Ok(());
+            }
+            "column_names" => {
+                self.read.names = Some(columns(values)).filter(|names| !names.is_empty());
                 return Ok(());
             }
             "partition_by" => {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use datafusion::catalog::TableProvider;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -125,6 +126,17 @@ impl Session {
     /// The schema of names that are written without one.
     pub fn default_schema(&self) -> &str {
         &self.default_schema
+    }
+
+    /// A session that sees the same, works on one core, and knows one name more and no other temporary ones.
+    pub(super) fn alone_with(&self, name: &str, rows: Arc<dyn TableProvider>) -> Self {
+        let config = self.context.copied_config().with_target_partitions(1);
+        let own = self.own.alone_with(name, rows);
+        let same = Self::with(self.scope.as_ref().clone(), &self.default_schema, self.limits, config, own);
+        match &self.time_zone {
+            Some(zone) => same.in_zone(zone),
+            None => same,
+        }
     }
 
     /// The same session with what another release pins.

@@ -21,12 +21,9 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
     let mut order = LandOrder {
         table: args.table.clone(),
         files: from_here(&files),
-        at_hand: Vec::new(),
         options: args.option.clone(),
-        settle: None,
-        portion: None,
         dry_run: args.dry_run,
-        first_rows: None,
+        ..LandOrder::default()
     };
     if !input.is_empty() {
         order.at_hand.push(lakehouse.take_in(&mut std::io::stdin().lock())?);

@@ -39,6 +39,26 @@ pub(crate) fn column_names(path: &str, in_file: &[String]) -> Result<Vec<String>
     Ok(landed)
 }
 
+/// Returns what the columns of a file are called: as it says, unless the options name them in their order.
+///
+/// # Errors
+/// If there are not as many names as columns.
+pub(crate) fn named(
+    path: &str,
+    in_file: Vec<String>,
+    options: &ReadOptions,
+) -> Result<Vec<String>, LandingError> {
+    match &options.names {
+        Some(names) if names.len() != in_file.len() => Err(LandingError::NamesAndColumns {
+            path: path.to_owned(),
+            columns: in_file.len(),
+            names: names.len(),
+        }),
+        Some(names) => Ok(names.clone()),
+        None => Ok(in_file),
+    }
+}
+
 /// Returns for each column of `schema` which of the file's columns it is, if any.
 ///
 /// The same name wins over the name that [`column_name`] makes of the file's, and that over the same letters
@@ -88,6 +108,7 @@ pub(crate) fn open_csv(
     let path = told.path.clone();
     let dialect = dialect::detect(&mut source, delimiter, options, expected)?;
     let decimal_comma = dialect.decimal_comma;
+    let named = |in_file| named(&path, in_file, options);
     let mut records = Records::new(source, dialect.marks);
     records.skip_mark().map_err(|error| told.failed(error))?;
     let Some(record) = records.next().map_err(|error| told.failed(error))? else {
@@ -101,7 +122,7 @@ pub(crate) fn open_csv(
         records.again();
         let numbered = (expected.len()..).map(|at| format!("_c{at}"));
         let in_file = expected.iter().cloned().chain(numbered).take(width).collect();
-        return Ok(Opened { records, in_file, decimal_comma });
+        return Ok(Opened { records, in_file: named(in_file)?, decimal_comma });
     }
     let Ok(line) = std::str::from_utf8(record.bytes) else {
         return Err(LandingError::Encoding { path, found: "the header is not valid UTF-8" });
@@ -118,7 +139,7 @@ pub(crate) fn open_csv(
         line[field.start as usize..field.end as usize].replace(&doubled, &doubled[1..])
     };
     let in_file = record.fields.iter().map(text).collect();
-    Ok(Opened { records, in_file, decimal_comma })
+    Ok(Opened { records, in_file: named(in_file)?, decimal_comma })
 }
 
 /// Refuses a header that is one column only because the delimiter is another.

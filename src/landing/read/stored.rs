@@ -9,7 +9,7 @@ use std::io::BufReader;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow_avro::reader::ReaderBuilder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -34,12 +34,12 @@ pub(crate) struct Stored {
 /// Opens a file and reads its schema.
 ///
 /// # Errors
-/// [`LandingError::Damaged`] if it has none that can be read.
-pub(crate) fn open(file: &FileStamp, format: Format) -> Result<Stored, LandingError> {
+/// [`LandingError::Damaged`] if it has none that can be read; [`LandingError::NamesAndColumns`].
+pub(crate) fn open(file: &FileStamp, format: Format, options: &ReadOptions) -> Result<Stored, LandingError> {
     let unreadable = |source| LandingError::Unreadable { path: file.path.clone(), source };
     let opened = File::open(&file.on_disk).map_err(unreadable)?;
     let failed = |source: ArrowError| damaged(&file.path, format, source);
-    Ok(match format {
+    let mut stored = match format {
         Format::Avro => {
             let builder = ReaderBuilder::new().with_batch_size(BATCH_ROWS);
             let reader = builder.build(BufReader::new(opened)).map_err(failed)?;
@@ -57,7 +57,15 @@ pub(crate) fn open(file: &FileStamp, format: Format) -> Result<Stored, LandingEr
             let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| failed(error.into()))?;
             Stored { schema, promised: Some(promised), batches: Box::new(reader) }
         }
-    })
+    };
+    if options.names.is_some() {
+        let fields = stored.schema.fields();
+        let in_file = fields.iter().map(|field| field.name().clone()).collect();
+        let named = fields.iter().zip(header::named(&file.path, in_file, options)?);
+        let named = named.map(|(field, name)| field.as_ref().clone().with_name(name)).collect::<Vec<_>>();
+        stored.schema = Arc::new(Schema::new(named));
+    }
+    Ok(stored)
 }
 
 fn damaged(path: &str, format: Format, source: ArrowError) -> LandingError {
@@ -87,7 +95,7 @@ impl Rows {
         target: Target,
         options: &ReadOptions,
     ) -> Result<Self, LandingError> {
-        let stored = open(file, format)?;
+        let stored = open(file, format, options)?;
         let in_file: Vec<String> = stored.schema.fields().iter().map(|field| field.name().clone()).collect();
         let names = header::column_names(&file.path, &in_file)?;
         let matched = header::matching(&target.schema, &in_file);

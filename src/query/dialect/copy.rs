@@ -1,44 +1,16 @@
 //! How do rows come from files, and go to files?
 //!
-//! `COPY INTO t FROM '…'` in the words of Databricks, `COPY t TO '…'` in those of DuckDB and Postgres. Here both are
-//! only read; what the options mean is known by who honours them, and who does not know one refuses it by its name.
+//! `COPY INTO t FROM '…'` in the words of Databricks ([`copy_into`](super::copy_into)), `COPY t TO '…'` in those of DuckDB
+//! and Postgres. Here both are only read; what the options mean is known by who honours them, and who does not know one
+//! refuses it by its name.
 
 use sqlparser::ast;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
+use super::copy_into::{self, CopyInto};
 use super::statement::parse_tokens;
 use super::write::spelled;
 use crate::query::SqlMistake;
-
-/// `COPY INTO t FROM 'files' …`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CopyInto {
-    /// The table, as written.
-    pub table: String,
-    /// A file, a folder, a glob or a URL.
-    pub from: String,
-    /// Only these files of the folder.
-    pub files: Vec<String>,
-    /// Only files of the folder whose names are like this.
-    pub pattern: Option<String>,
-    /// The format, if it is told.
-    pub format: Option<String>,
-    /// `FORMAT_OPTIONS (…)`, names and values as written.
-    pub format_options: Vec<(String, String)>,
-    /// `COPY_OPTIONS (…)`, names and values as written.
-    pub copy_options: Vec<(String, String)>,
-    /// Whether nothing is to be written, only looked at.
-    pub validate: Option<Validate>,
-}
-
-/// How much a `VALIDATE` looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validate {
-    /// Every row.
-    All,
-    /// So many rows.
-    Rows(u64),
-}
 
 /// `COPY t TO 'file' (…)`
 #[derive(Clone, Debug)]
@@ -51,8 +23,6 @@ pub struct CopyTo {
     pub options: Vec<(String, Vec<String>)>,
 }
 
-const INTO_HELP: &str = "write `copy into crm.people from 'inbox/' fileformat = csv pattern = '*.csv' \
-                         format_options ('header' = 'true') copy_options ('mergeSchema' = 'true')`";
 const TO_HELP: &str =
     "write `copy orders to 'orders.csv' (header, delimiter ';')`, or `copy (select …) to 'o.parquet'`";
 
@@ -72,72 +42,9 @@ pub(super) fn copy(tokens: &[TokenWithSpan]) -> Result<Option<Copy>, SqlMistake>
         return Ok(None);
     }
     Ok(Some(match words.take("INTO") {
-        true => Copy::Into(into(words).map_err(|mistake| mistake.help_if_none(INTO_HELP))?),
+        true => Copy::Into(copy_into::into(words).map_err(|mistake| mistake.help_if_none(copy_into::HELP))?),
         false => Copy::To(to(words).map_err(|mistake| mistake.help_if_none(TO_HELP))?),
     }))
-}
-
-fn into(mut words: Words<'_>) -> Result<CopyInto, SqlMistake> {
-    let mut copy = CopyInto { table: words.name()?, ..CopyInto::default() };
-    if words.is_at("BY") || words.is_symbol(&Token::LParen) {
-        return Err(words.refused("a list of columns", "columns are found by their names in the file's header; without one, name them by `schemaHints` in `format_options`"));
-    }
-    words.expect("FROM")?;
-    if words.is_symbol(&Token::LParen) {
-        return Err(words.refused(
-            "COPY INTO from a query",
-            "copy the files as they are into a table of their own, then `insert into … select …`; or make a model of the query",
-        ));
-    }
-    copy.from = words.text("the files")?;
-    if words.is_at("WITH") {
-        return Err(words.refused(
-            "WITH (CREDENTIAL …)",
-            "credentials come from the environment: AWS_…, GOOGLE_…, AZURE_…",
-        ));
-    }
-    let mut seen: Vec<String> = Vec::new();
-    while let Some(clause) = words.word() {
-        if seen.contains(&clause) {
-            return Err(words.before(format!("`{clause}` is there twice")));
-        }
-        match clause.as_str() {
-            "FILEFORMAT" => {
-                words.equals();
-                copy.format = Some(words.value()?.to_lowercase());
-            }
-            "VALIDATE" => copy.validate = Some(validate(&mut words)?),
-            "FILES" => {
-                words.equals();
-                copy.files = words.list()?;
-            }
-            "PATTERN" => {
-                words.equals();
-                copy.pattern = Some(words.text("a pattern")?);
-            }
-            "FORMAT_OPTIONS" => copy.format_options = words.pairs()?,
-            "COPY_OPTIONS" => copy.copy_options = words.pairs()?,
-            _ => return Err(words.before(format!("`{clause}` is not expected here")).help(INTO_HELP)),
-        }
-        seen.push(clause);
-    }
-    words.end()?;
-    if !copy.files.is_empty() && copy.pattern.is_some() {
-        return Err(SqlMistake::new("elt::sql::syntax", "FILES and PATTERN cannot both be given"));
-    }
-    Ok(copy)
-}
-
-fn validate(words: &mut Words<'_>) -> Result<Validate, SqlMistake> {
-    if words.take("ALL") {
-        return Ok(Validate::All);
-    }
-    let Some(Token::Number(number, _)) = words.peek() else { return Ok(Validate::All) };
-    let rows = number.replace('_', "").parse().ok().filter(|rows| *rows > 0);
-    let rows = rows.ok_or_else(|| words.here(format!("`{number}` is not a number of rows")))?;
-    words.at += 1;
-    words.expect("ROWS")?;
-    Ok(Validate::Rows(rows))
 }
 
 fn to(mut words: Words<'_>) -> Result<CopyTo, SqlMistake> {
@@ -208,51 +115,51 @@ fn rows_of(table: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
 }
 
 /// The words of a statement, one after another.
-struct Words<'a> {
-    tokens: &'a [TokenWithSpan],
-    at: usize,
+pub(super) struct Words<'a> {
+    pub(super) tokens: &'a [TokenWithSpan],
+    pub(super) at: usize,
 }
 
 impl Words<'_> {
-    fn peek(&self) -> Option<&Token> {
+    pub(super) fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.at).map(|token| &token.token)
     }
 
-    fn is_at(&self, word: &str) -> bool {
+    pub(super) fn is_at(&self, word: &str) -> bool {
         self.peek().is_some_and(|token| is(token, word))
     }
 
-    fn is_symbol(&self, symbol: &Token) -> bool {
+    pub(super) fn is_symbol(&self, symbol: &Token) -> bool {
         self.peek() == Some(symbol)
     }
 
-    fn take(&mut self, word: &str) -> bool {
+    pub(super) fn take(&mut self, word: &str) -> bool {
         let found = self.is_at(word);
         self.at += usize::from(found);
         found
     }
 
-    fn take_symbol(&mut self, symbol: &Token) -> bool {
+    pub(super) fn take_symbol(&mut self, symbol: &Token) -> bool {
         let found = self.is_symbol(symbol);
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, word: &str) -> Result<(), SqlMistake> {
+    pub(super) fn expect(&mut self, word: &str) -> Result<(), SqlMistake> {
         if self.take(word) { Ok(()) } else { Err(self.here(format!("`{word}` is expected here"))) }
     }
 
-    fn expect_symbol(&mut self, symbol: &Token) -> Result<(), SqlMistake> {
+    pub(super) fn expect_symbol(&mut self, symbol: &Token) -> Result<(), SqlMistake> {
         if self.take_symbol(symbol) { Ok(()) } else { Err(self.here(format!("`{symbol}` is expected here"))) }
     }
 
     /// The equals sign, which may be missing.
-    fn equals(&mut self) {
+    pub(super) fn equals(&mut self) {
         self.take_symbol(&Token::Eq);
     }
 
     /// The next word, in capitals.
-    fn word(&mut self) -> Option<String> {
+    pub(super) fn word(&mut self) -> Option<String> {
         let Some(Token::Word(Word { value, quote_style: None, .. })) = self.peek() else { return None };
         let word = value.to_uppercase();
         self.at += 1;
@@ -260,7 +167,7 @@ impl Words<'_> {
     }
 
     /// `a` or `a.b`.
-    fn name(&mut self) -> Result<String, SqlMistake> {
+    pub(super) fn name(&mut self) -> Result<String, SqlMistake> {
         let rest: Vec<&Token> = self.tokens[self.at..].iter().map(|token| &token.token).collect();
         if !matches!(rest.first(), Some(Token::Word(_))) {
             return Err(self.here("the name of a table is expected here".to_owned()));
@@ -270,8 +177,33 @@ impl Words<'_> {
         Ok(name)
     }
 
+    /// Goes on to the next.
+    pub(super) fn skip(&mut self) {
+        self.at += 1;
+    }
+
+    /// `(a, "B")`, the names of columns.
+    pub(super) fn columns(&mut self) -> Result<Vec<String>, SqlMistake> {
+        self.expect_symbol(&Token::LParen)?;
+        let mut columns = Vec::new();
+        loop {
+            let Some(Token::Word(word)) = self.peek() else {
+                return Err(self.here("the name of a column is expected here".to_owned()));
+            };
+            columns.push(match word.quote_style {
+                Some(_) => word.value.clone(),
+                None => word.value.to_lowercase(),
+            });
+            self.skip();
+            if !self.take_symbol(&Token::Comma) {
+                self.expect_symbol(&Token::RParen)?;
+                return Ok(columns);
+            }
+        }
+    }
+
     /// A text in quotes.
-    fn text(&mut self, what: &str) -> Result<String, SqlMistake> {
+    pub(super) fn text(&mut self, what: &str) -> Result<String, SqlMistake> {
         match self.peek() {
             Some(
                 Token::SingleQuotedString(text)
@@ -287,7 +219,7 @@ impl Words<'_> {
     }
 
     /// A text, a number or a bare word.
-    fn value(&mut self) -> Result<String, SqlMistake> {
+    pub(super) fn value(&mut self) -> Result<String, SqlMistake> {
         let minus = self.take_symbol(&Token::Minus);
         let value = match self.peek() {
             Some(Token::Word(word)) if word.quote_style.is_none() || word.quote_style == Some('"') => {
@@ -302,7 +234,7 @@ impl Words<'_> {
     }
 
     /// `('a', 'b')`
-    fn list(&mut self) -> Result<Vec<String>, SqlMistake> {
+    pub(super) fn list(&mut self) -> Result<Vec<String>, SqlMistake> {
         self.expect_symbol(&Token::LParen)?;
         let mut values = Vec::new();
         while !self.take_symbol(&Token::RParen) {
@@ -316,7 +248,7 @@ impl Words<'_> {
     }
 
     /// `('a' = 'b', c = true)`
-    fn pairs(&mut self) -> Result<Vec<(String, String)>, SqlMistake> {
+    pub(super) fn pairs(&mut self) -> Result<Vec<(String, String)>, SqlMistake> {
         self.equals();
         self.expect_symbol(&Token::LParen)?;
         let mut pairs: Vec<(String, String)> = Vec::new();
@@ -337,7 +269,7 @@ impl Words<'_> {
     }
 
     /// `(header, delimiter ';', partition_by (a, b))`
-    fn options(&mut self) -> Result<Vec<(String, Vec<String>)>, SqlMistake> {
+    pub(super) fn options(&mut self) -> Result<Vec<(String, Vec<String>)>, SqlMistake> {
         self.expect_symbol(&Token::LParen)?;
         let mut options: Vec<(String, Vec<String>)> = Vec::new();
         while !self.take_symbol(&Token::RParen) {
@@ -362,7 +294,7 @@ impl Words<'_> {
     }
 
     /// What stands between this bracket and the one that closes it.
-    fn bracketed(&mut self) -> Result<Vec<TokenWithSpan>, SqlMistake> {
+    pub(super) fn bracketed(&mut self) -> Result<Vec<TokenWithSpan>, SqlMistake> {
         let begin = self.at + 1;
         let mut depth = 0_i32;
         while let Some(token) = self.peek() {
@@ -379,7 +311,7 @@ impl Words<'_> {
         Err(self.here("a bracket is not closed".to_owned()))
     }
 
-    fn end(&self) -> Result<(), SqlMistake> {
+    pub(super) fn end(&self) -> Result<(), SqlMistake> {
         match self.peek() {
             None => Ok(()),
             Some(token) => Err(self.here(format!("`{token}` is not expected here"))),
@@ -387,21 +319,21 @@ impl Words<'_> {
     }
 
     /// A mistake at the next word.
-    fn here(&self, message: String) -> SqlMistake {
+    pub(super) fn here(&self, message: String) -> SqlMistake {
         self.mistake(self.at, message)
     }
 
     /// A mistake at the word before.
-    fn before(&self, message: String) -> SqlMistake {
+    pub(super) fn before(&self, message: String) -> SqlMistake {
         self.mistake(self.at.saturating_sub(1), message)
     }
 
-    fn mistake(&self, at: usize, message: String) -> SqlMistake {
+    pub(super) fn mistake(&self, at: usize, message: String) -> SqlMistake {
         let span = self.tokens.get(at).or(self.tokens.last()).map_or(Span::empty(), |token| token.span);
         SqlMistake::new("elt::sql::syntax", message).at(span.start.line, span.start.column)
     }
 
-    fn refused(&self, what: &str, instead: &str) -> SqlMistake {
+    pub(super) fn refused(&self, what: &str, instead: &str) -> SqlMistake {
         let span = self.tokens.get(self.at).map_or(Span::empty(), |token| token.span);
         SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported"))
             .at(span.start.line, span.start.column)
@@ -409,13 +341,13 @@ impl Words<'_> {
     }
 }
 
-fn is(token: &Token, word: &str) -> bool {
+pub(super) fn is(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(own) if own.quote_style.is_none() && own.value.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Statement, parse};
+    use super::super::{CopiedAs, CopyInto, Places, Statement, Validate, parse};
     use super::*;
 
     fn read_into(sql: &str) -> CopyInto {
@@ -444,6 +376,13 @@ mod tests {
         assert_eq!((copy.pattern.as_deref(), copy.validate), (Some("*.csv"), Some(Validate::Rows(10))));
         assert_eq!(copy.format_options, [pair("header", "true"), pair("sep", ";")]);
         assert_eq!(copy.copy_options, [pair("force", "true")]);
+        let copy = read_into("copy into t (A, \"B\") from (select f.a as x, b + c, D::int from 'in' as f) fileformat = csv");
+        assert_eq!((copy.places, copy.from.as_str()), (Places::Listed(vec!["a".into(), "B".into()]), "in"));
+        let select = copy.select.unwrap();
+        assert_eq!(select.alias.as_ref().map(|alias| alias.value.as_str()), Some("f"));
+        let bare = CopiedAs { column: "a".into(), named: "x".into() };
+        assert_eq!(select.as_they_are(), [Some(bare), None, None]);
+        assert_eq!(read_into("copy into t by position from 'in'").places, Places::ByPosition);
         let copy = read_into("COPY INTO t FROM 'in' FILES = ('a.csv', 'b.csv') VALIDATE");
         assert_eq!((copy.files, copy.validate), (vec!["a.csv".into(), "b.csv".into()], Some(Validate::All)));
     }
@@ -478,12 +417,20 @@ mod tests {
             ("copy t to 'x' (header, HEADER)", "`HEADER` is there twice", Some((1, 24))),
             ("copy t to 'x' csv", "`csv` is not expected here", Some((1, 15))),
             ("copy into 'x'", "the name of a table is expected here", Some((1, 11))),
-            ("copy into t (a) from 'x'", "a list of columns is not supported", Some((1, 13))),
+            ("copy into t () from 'x'", "the name of a column is expected here", Some((1, 14))),
+            ("copy into t by name from 'x'", "`POSITION` is expected here", Some((1, 16))),
             (
-                "copy into t from (select a from 'x')",
-                "COPY INTO from a query is not supported",
-                Some((1, 18)),
+                "copy into t from (select a from 'x' where a > 1)",
+                "more than SELECT and FROM in a COPY INTO is not supported",
+                Some((1, 19)),
             ),
+            (
+                "copy into t from (select a from 'x' order by a)",
+                "more than SELECT and FROM in a COPY INTO is not supported",
+                Some((1, 19)),
+            ),
+            ("copy into t from (select a from u)", "the files stand in single quotes after FROM", Some((1, 19))),
+            ("copy into t from (select a from 'x', 'y')", "anything but the files in FROM in a COPY INTO is not supported", Some((1, 19))),
             ("copy into t from 'x' validate 0 rows", "`0` is not a number of rows", Some((1, 31))),
             ("copy into t from 'x' validate 5", "`ROWS` is expected here", Some((1, 31))),
             ("copy into t from 'x' sort = a", "`SORT` is not expected here", Some((1, 22))),

@@ -7,7 +7,8 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use super::EltDialect;
 use super::convert::Convert;
-use super::copy::{Copy, CopyInto, CopyTo, copy};
+use super::copy::{Copy, CopyTo, copy};
+use super::copy_into::CopyInto;
 use super::from_first::select_all;
 use super::own::{OwnStatement, own};
 use super::references::versioned;

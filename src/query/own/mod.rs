@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 
@@ -60,6 +61,13 @@ impl Own {
     /// The names of all temporary views and tables.
     pub(super) fn names(&self) -> Vec<String> {
         self.kept().temporary.keys().cloned().collect()
+    }
+
+    /// What a session keeps that knows this name and the same variables, and nothing else.
+    pub(super) fn alone_with(&self, name: &str, rows: Arc<dyn TableProvider>) -> Self {
+        let temporary = BTreeMap::from([(name.to_owned(), Temporary::Passing(rows))]);
+        let variables = self.kept().variables.clone();
+        Self(Arc::new(Mutex::new(Kept { temporary, variables, ..Kept::default() })))
     }
 
     fn put(&self, name: &str, temporary: Temporary) {

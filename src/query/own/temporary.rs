@@ -35,6 +35,8 @@ use crate::release::View;
 pub(in crate::query) enum Temporary {
     View(View),
     Rows(Rows),
+    /// Rows that pass once, on their way to somewhere else.
+    Passing(Arc<dyn TableProvider>),
 }
 
 /// Rows in files of a folder that goes away.
@@ -77,6 +79,7 @@ impl SchemaProvider for TemporarySchema {
                 Some(Arc::new(ViewTable::new(plan, Some(view.sql))))
             }
             Some(Temporary::Rows(rows)) => Some(rows.provider()?),
+            Some(Temporary::Passing(rows)) => Some(rows),
         })
     }
 

@@ -7,6 +7,7 @@
 //! Not here: publishing (`release`), and how rows leave a file (`table::write`).
 
 mod alter;
+mod copied;
 mod create;
 mod edits;
 mod ingest;

@@ -70,14 +70,11 @@ impl Target {
         if self.base.design().generation(name).is_some() { null() } else { self.column(name) }
     }
 
-    /// A value on its way into a column. As in SQL, fractions are rounded to what the column holds.
+    /// A value on its way into a column; see [`assigned_to`].
     pub(super) fn assigned(&self, column: &str, value: Expr) -> Expr {
-        let Ok(field) = self.base.schema().field_with_name(column) else { return value };
-        let is_rounded =
-            matches!(field.data_type(), DataType::Decimal128(..) | DataType::Float32 | DataType::Float64);
-        match sql_type(field.data_type()).filter(|_| is_rounded) {
-            Some(data_type) => cast(value, data_type),
-            None => value,
+        match self.base.schema().field_with_name(column) {
+            Ok(field) => assigned_to(field.data_type(), value),
+            Err(_) => value,
         }
     }
 
@@ -237,6 +234,15 @@ pub(super) fn sql_type(data_type: &DataType) -> Option<ast::DataType> {
         }
         _ => return None,
     })
+}
+
+/// A value on its way into a column of this type. As in SQL, fractions are rounded to what the column holds.
+pub(super) fn assigned_to(to: &DataType, value: Expr) -> Expr {
+    let is_rounded = matches!(to, DataType::Decimal128(..) | DataType::Float32 | DataType::Float64);
+    match sql_type(to).filter(|_| is_rounded) {
+        Some(data_type) => cast(value, data_type),
+        None => value,
+    }
 }
 
 /// No value.

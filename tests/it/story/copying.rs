@@ -94,6 +94,108 @@ async fn copy_into_honours_its_options_or_refuses_them() {
 }
 
 #[tokio::test]
+async fn what_is_selected_of_files_is_copied_row_for_row() {
+    let lake = TestLake::new();
+    lake.write("inbox/a.csv", "id;name;price;zip\n1;ann;1.50;1234\nonly one\n2;bob;abc;5678\n");
+    lake.sql("create table shop (id bigint, label varchar, price varchar, zip varchar, file varchar)").await;
+    let into = "copy into shop from (select id, upper(name) || '!' as label, price, f.zip, _metadata.file_name as file
+        from '@/inbox' f) fileformat = csv";
+    copy(&lake, &format!("{into} validate")).await;
+    copy(&lake, into).await;
+    copy(&lake, into).await;
+    lake.sql("select id, label, price, zip, file, _row_number from shop order by id").await;
+    lake.sql("select line, error_type from shop__rejected").await;
+    // In place of the rows that it had, by position, with a column that is new.
+    let again = "copy_options ('force' = 'true')";
+    copy(&lake, &format!("copy into shop (label, id) from (select name, id * 10 from '@/inbox') {again}")).await;
+    lake.sql("select id, label, price, file from shop order by id").await;
+    copy(&lake, &format!("copy into shop from (select id, zip as postcode from '@/inbox') {again}")).await;
+    lake.sql("select id, label, postcode from shop order by id").await;
+    // A table is made of what is selected; what does not fit a type is still kept.
+    lake.write("b.json", "{\"a\":1,\"b\":{\"c\":[1,2]}}\n{\"a\":2}\n{\"a\":99999999999999999999}\n");
+    copy(&lake, "copy into made from (select a, b.c[1] as first, * exclude (a, b) from '@/b.json') format_options ('schemaHints' = 'a bigint')").await;
+    lake.sql("select a, first, _rescued_data from made order by _row_number").await;
+    for (wrong, options) in [
+        ("select idd from '@/inbox'", ""),
+        ("select id + 1 from '@/inbox'", ""),
+        ("select sum(id) as id from '@/inbox'", ""),
+        ("select row_number() over () as id from '@/inbox'", ""),
+        ("select unnest([1, 2]) as id from '@/inbox'", ""),
+        ("select (select 1) as id from '@/inbox'", ""),
+        ("select price::int as id from '@/inbox'", ""),
+        ("select id, 1 as more from '@/inbox'", ", 'mergeSchema' = 'false'"),
+    ] {
+        copy(&lake, &format!("copy into shop from ({wrong}) copy_options ('force' = 'true'{options})")).await;
+    }
+    copy(&lake, &format!("copy into shop (id, label) from (select id from '@/inbox') {again}")).await;
+    copy(&lake, &format!("copy into shop (id, lable) from (select id, name from '@/inbox') {again}")).await;
+    lake.sql("select count(*) from shop").await;
+    assert_snapshot!(lake.story(), @r#"
+    sql: CREATE TABLE 0 0 0 1
+    copy into: inbox/a.csv loaded 3 2 0 1 inbox/a.csv:3: 1 field where the header has 4
+    copy into: 2 2 0 0 1 1 0 0 2
+    copy into: 0 0 0 0 0 0 1 0 -
+    sql: 1 ANN! 1.50 1234 a.csv 2 | 2 BOB! abc 5678 a.csv 4
+    sql: 3 too_few_fields
+    copy into: 2 2 0 0 1 1 0 0 3
+    sql: 10 ann - - | 20 bob - -
+    copy into: 2 2 0 0 1 1 0 0 4
+    sql: 1 - 1234 | 2 - 5678
+    copy into: 3 3 0 1 0 1 0 0 5
+    sql: 1 1 - | 2 - - | - - {"a":99999999999999999999,"_file_path":"b.json"}
+    copy into: there is no column `idd`
+    copy into: this has no name, and columns are found by it
+    copy into: an aggregate in a COPY INTO is not supported
+    copy into: a window in a COPY INTO is not supported
+    copy into: UNNEST in a COPY INTO is not supported
+    copy into: a subquery in a COPY INTO is not supported
+    copy into: '1.50' cannot be read as int
+    copy into: the table has no column `more`
+    copy into: 1 selected for 2 columns: id, label
+    copy into: the table has no column `lable`
+    sql: 2
+    "#);
+}
+
+#[tokio::test]
+async fn columns_of_files_go_where_their_positions_say() {
+    let lake = TestLake::new();
+    lake.write("inbox/a.csv", "x,y,z\n7,Oslo,1\n8,Rome,two\n");
+    lake.write("b.csv", "7,Oslo\n");
+    lake.write("c.json", "{\"a\":1}\n");
+    copy(&lake, "copy into t by position from '@/inbox'").await;
+    lake.sql("create table t (n int, city varchar, k bigint)").await;
+    copy(&lake, "copy into t by position from '@/inbox' format_options ('header' = 'true')").await;
+    lake.sql("select n, city, k, _rescued_data from t order by n").await;
+    copy(&lake, "copy into t (k, city, n) from '@/inbox' format_options ('header' = 'true') copy_options ('force' = 'true')").await;
+    lake.sql("select n, city, k, _rescued_data from t order by k").await;
+    copy(&lake, "copy into t by position from (select z, y, 5 from '@/inbox') format_options ('header' = 'true') copy_options ('force' = 'true')").await;
+    lake.sql("select n, city, k, _rescued_data from t order by _row_number").await;
+    copy(&lake, "copy into t by position from '@/b.csv' format_options ('header' = 'false')").await;
+    copy(&lake, "copy into t (k, city) from '@/b.csv' format_options ('header' = 'false')").await;
+    copy(&lake, "copy into t by position from '@/c.json'").await;
+    lake.sql("select n, city, k from t where _file_path like '%b.csv'").await;
+    lake.land_as("main.u", &["b.csv"], &[("names", "id, town")]).await;
+    lake.sql("select id, town from u").await;
+    assert_snapshot!(lake.story(), @r#"
+    copy into: there is no table `main.t` whose columns have positions
+    sql: CREATE TABLE 0 0 0 1
+    copy into: 2 2 0 1 0 1 0 0 2
+    sql: 7 Oslo 1 - | 8 Rome - {"k":"two","_file_path":"inbox/a.csv"}
+    copy into: 2 2 0 1 0 1 0 0 3
+    sql: 1 Oslo 7 - | - Rome 8 {"n":"two","_file_path":"inbox/a.csv"}
+    copy into: 2 2 0 1 0 1 0 0 4
+    sql: 1 Oslo 5 - | - Rome 5 {"z":"two","_file_path":"inbox/a.csv"}
+    copy into: columns of b.csv: 2; names given for them: 3
+    copy into: 1 1 0 0 0 1 0 0 5
+    copy into: c.json holds JSON, whose columns have names and no order
+    sql: - Oslo 7
+    land: main.u  b.csv loaded: 1 = 1 + 0 + 0  release 6
+    sql: 7 Oslo
+    "#);
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_read_fails_alone() {
     let lake = TestLake::new();
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
