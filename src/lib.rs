@@ -73,6 +73,7 @@
 //! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `laterals.rs`; `query/types.rs` |
 //! | add a function that another engine has | `query/dialect/functions.rs`: a line, if ours can express it |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
+//! | spell out what depends on the columns there are: stars, `USING` | `query/expand/` |
 //! | change what a backslash command does | `repl/command/table.rs`, `repl/obey.rs` |
 //! | change what `\h` says of a statement | `repl/sql_help.txt` |
 //! | change how `EXPLAIN` looks | `query/explain.rs` |

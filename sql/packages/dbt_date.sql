@@ -17,7 +17,7 @@
 {%- endmacro %}
 
 {% macro elt__convert_timezone(column, target_tz, source_tz) -%}
-    to_local_time(cast({{ column }} as timestamp) at time zone '{{ source_tz }}' at time zone '{{ target_tz }}')
+    cast({{ column }} as timestamp) at time zone '{{ source_tz }}' at time zone '{{ target_tz }}'
 {%- endmacro %}
 
 {% macro elt__from_unixtimestamp(epochs, format='seconds') -%}

@@ -160,13 +160,22 @@ pub async fn land(
         known,
         load: load.clone(),
     };
-    let (taken, taking) = match attempt.until_read(taken, &mut outcomes).await? {
+    let unhashed = taken.iter().filter(|file| file.content.is_none()).map(|file| file.stamp.clone());
+    let unhashed: Vec<FileStamp> = unhashed.collect();
+    let hashing = blocking(move || hashed(unhashed));
+    let (read, hashes) = futures::join!(attempt.until_read(taken, &mut outcomes), hashing);
+    let (mut taken, taking) = match read? {
         Some(done) => done,
         None => {
             report.finish(outcomes);
             return Ok(Landing { changes: Vec::new(), report });
         }
     };
+    let mut hashes: HashMap<String, ContentHash> =
+        hashes?.into_iter().map(|(file, content)| (file.path, content)).collect();
+    for file in &mut taken {
+        file.content = file.content.or_else(|| hashes.remove(&file.stamp.path));
+    }
     (report.added, report.widened) = (taking.plan.added, taking.plan.widened);
     let Books { accounts, first_rejects, .. } = taking.books;
     let outcome =
@@ -181,7 +190,8 @@ pub async fn land(
         }
         for file in &taken {
             unchanged_meanwhile(&file.stamp)?;
-            change = ledger.enter(change, &file.stamp, file.content);
+            let content = file.content.expect("what was read was hashed");
+            change = ledger.enter(change, &file.stamp, content);
         }
         change = ledger.enter_habits(change, &taking.habits);
         let failed: Vec<&FileOutcome> =
@@ -214,7 +224,7 @@ async fn keep_raw(
 ) -> Result<(), LandingError> {
     for file in taken {
         let kept = raw::keep(tables, &request.table, load, &file.stamp).await?;
-        if kept.is_some_and(|kept| kept != file.content) {
+        if kept.is_some_and(|kept| Some(kept) != file.content) {
             return Err(LandingError::Moving { path: file.stamp.path.clone() });
         }
     }
@@ -225,7 +235,8 @@ async fn keep_raw(
 #[derive(Clone)]
 pub(super) struct Taken {
     pub(super) stamp: FileStamp,
-    pub(super) content: ContentHash,
+    /// The hash of its bytes; nothing if it is worked out while the rows are read.
+    pub(super) content: Option<ContentHash>,
     /// Whether rows of it are in the table, which have to give way.
     pub(super) again: bool,
 }
@@ -305,15 +316,21 @@ async fn sort_out(
     for file in touched {
         here.push(fetch(file).await?);
     }
-    let hashed = blocking(move || hashed(here)).await?;
-    ledger.read_contents(tables, base, hashed.iter().map(|(_, content)| *content)).await?;
+    let hashed = if base.is_none() && sizes_differ(&here) {
+        here.into_iter().map(|file| (file, None)).collect()
+    } else {
+        let hashed = blocking(move || hashed(here)).await?;
+        hashed.into_iter().map(|(file, content)| (file, Some(content))).collect::<Vec<_>>()
+    };
+    ledger.read_contents(tables, base, hashed.iter().filter_map(|(_, content)| *content)).await?;
     let mut taken: Vec<Taken> = Vec::new();
     let mut seen: HashMap<ContentHash, String> = HashMap::new();
     for (stamp, content) in hashed {
         let path = stamp.path.clone();
         let again = ledger.has_path(&path);
-        let copied = seen.get(&content).filter(|_| stamp.size > 0).cloned();
-        let (policy, outcome, error) = match (ledger.look_up(&stamp, content), copied) {
+        let copied = content.and_then(|content| seen.get(&content)).filter(|_| stamp.size > 0).cloned();
+        let known = content.map_or(Known::New, |content| ledger.look_up(&stamp, content));
+        let (policy, outcome, error) = match (known, copied) {
             (Known::Same, _) if !options.force => {
                 outcomes.push(FileOutcome::Skipped { path });
                 continue;
@@ -347,12 +364,19 @@ async fn sort_out(
                 if again && base.is_some_and(|base| base.schema().field_with_name(FILE_PATH).is_err()) {
                     return Err(LandingError::NoProvenance { path: stamp.path });
                 }
-                seen.insert(content, stamp.path.clone());
+                seen.extend(content.map(|content| (content, stamp.path.clone())));
                 taken.push(Taken { stamp, content, again });
             }
         }
     }
     Ok(Sorted { outcomes, taken, waiting })
+}
+
+/// Whether no two of the files can be the same: then nobody has to know what is in them before they are read.
+fn sizes_differ(files: &[FileStamp]) -> bool {
+    let mut sizes: Vec<u64> = files.iter().map(|file| file.size).collect();
+    sizes.sort_unstable();
+    sizes.windows(2).all(|pair| pair[0] != pair[1])
 }
 
 /// The files with their hashes, computed on all cores.

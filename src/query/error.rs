@@ -1,6 +1,7 @@
 //! What is wrong with a statement, or with answering it?
 
 use datafusion::error::DataFusionError;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::words::mistake;
 use crate::base::{Diagnostic, ErrorKind, SourceText};
@@ -109,8 +110,25 @@ impl SqlMistake {
         let diagnostic = Diagnostic::error(self.code, self.message.clone()).maybe_help(self.help.clone());
         match self.place {
             Some((line, column)) => diagnostic.at(&text.word_at(line, column), "here"),
-            None => diagnostic,
+            None => match self.named_in(text) {
+                Some((line, column)) => diagnostic.at(&text.word_at(line, column), "here"),
+                None => diagnostic,
+            },
         }
+    }
+
+    /// Where the text has what the message names, if it has it once.
+    fn named_in(&self, text: &SourceText) -> Option<(usize, usize)> {
+        let name = self.message.split('`').nth(1)?.to_lowercase();
+        let tokens = super::dialect::tokenize(&text.text).ok()?;
+        let is_named = |token: &&TokenWithSpan| match &token.token {
+            Token::Word(word) => word.value.to_lowercase() == name || name.ends_with(&format!(".{}", word.value.to_lowercase())),
+            _ => false,
+        };
+        let mut found = tokens.iter().filter(is_named).map(|token| token.span.start);
+        let first = found.next()?;
+        let place = (usize::try_from(first.line).ok()?, usize::try_from(first.column).ok()?);
+        found.next().is_none().then_some(place)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::SqlMistake;
 use super::error::VALUE;
-use crate::base::sql_type_name;
+use crate::base::{did_you_mean, sql_type_name};
 
 /// The mistake behind a sentence of the engine, if it is one of those that are known.
 pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
@@ -37,6 +37,21 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             plan(format!("a condition is wanted here, and `{condition}` is a {given}"))
                 .help(format!("compare it with something: `{condition} > 0`, `{condition} is not null`")),
         );
+    }
+    if let Some(name) = message.strip_prefix("Unsupported SQL type ") {
+        let known = [
+            "bigint", "int", "smallint", "tinyint", "double", "float", "real", "decimal(10, 2)", "boolean", "varchar",
+            "text", "date", "timestamp", "timestamptz", "time", "interval", "binary",
+        ];
+        let help = did_you_mean(&name.to_lowercase(), known.iter().copied());
+        let all = || format!("types are called {}, `int[]`, `struct(a int)`", known.join(", "));
+        return Some(plan(format!("there is no type `{name}`")).help(help.unwrap_or_else(all)));
+    }
+    if let Some(name) = between("table function '", "' not found") {
+        let known = ["read_csv", "read_json", "read_parquet", "range", "generate_series", "unnest"];
+        let help = did_you_mean(&name.to_lowercase(), known.iter().copied());
+        let all = || format!("there are {}; a file is read by its name: `from 'a.csv'`", known.join(", "));
+        return Some(plan(format!("there is no function `{name}` to select from")).help(help.unwrap_or_else(all)));
     }
     if let Some(places) = between("Order by column out of bounds, specified: ", ", max: ") {
         let most = message.rsplit_once("max: ")?.1;

@@ -186,7 +186,7 @@ fn named(types: &[Option<DataType>]) -> SchemaRef {
 }
 
 /// What a `SET` sets; nothing for other statements.
-fn setting(statement: &ast::Statement) -> Result<Option<StatementKind>, SqlMistake> {
+pub(super) fn setting(statement: &ast::Statement) -> Result<Option<StatementKind>, SqlMistake> {
     let ast::Statement::Set(set) = statement else { return Ok(None) };
     let (name, value) = match set {
         ast::Set::SingleAssignment { variable, values, .. } if values.len() == 1 => {

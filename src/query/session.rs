@@ -13,6 +13,7 @@ use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::lineage::lineage;
 use super::own::{GetVariable, Own};
+use super::prepared::{StatementKind, setting};
 use super::provider::{Depth, LakeCatalog};
 use super::types::LakeTypes;
 use super::{
@@ -325,11 +326,16 @@ impl Session {
     }
 
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
-        let setting = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
+        let set = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
+        if let Some(StatementKind::Setting { name, value: Some(zone) }) = setting(&statement)?
+            && ["timezone", "time_zone", "datafusion.execution.time_zone"].contains(&name.as_str())
+        {
+            return only_utc(&zone);
+        }
         let plan = Box::pin(self.plan(statement)).await?;
-        let Some(setting) = setting else { return self.rows_of_plan(plan).await };
+        let Some(set) = set else { return self.rows_of_plan(plan).await };
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
-        let frame = frame.map_err(|error| words::setting_mistake(&setting, &error))?;
+        let frame = frame.map_err(|error| words::setting_mistake(&set, &error))?;
         let rows = Box::pin(frame.execute_stream()).await;
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }
@@ -419,6 +425,20 @@ impl Session {
         let (scalar, aggregate) = (state.scalar_functions().keys(), state.aggregate_functions().keys());
         scalar.chain(aggregate).chain(state.window_functions().keys()).cloned().collect()
     }
+}
+
+/// Instants are kept and shown in UTC, and a session cannot be in another zone.
+fn only_utc(zone: &str) -> Result<Outcome, QueryError> {
+    if ["utc", "etc/utc", "z", "gmt", "+00:00"].contains(&zone.to_lowercase().as_str()) {
+        return Ok(own::nothing());
+    }
+    let mistake = match is_time_zone(zone) {
+        true => SqlMistake::new("elt::sql::time_zone", format!("a session in the time zone `{zone}` is not supported"))
+            .help(format!("instants are shown in UTC; `instant at time zone '{zone}'` is the wall clock there")),
+        false => SqlMistake::new("elt::sql::time_zone", format!("there is no time zone `{zone}`"))
+            .help("zones are called `Europe/Oslo`, `UTC` or `+02:00`"),
+    };
+    Err(mistake.into())
 }
 
 /// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.

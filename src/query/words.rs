@@ -24,9 +24,8 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
                 "join the tables; a list is unnested in the select list: `select unnest(list) as item, …`",
             )
         }
-        DataFusionError::NotImplemented(message) => {
-            SqlMistake::new("elt::sql::not_supported", message.clone())
-        }
+        DataFusionError::NotImplemented(message) => in_other_words(message)
+            .unwrap_or_else(|| SqlMistake::new("elt::sql::not_supported", message.clone())),
         DataFusionError::Configuration(message) => setting_words(message),
         DataFusionError::ArrowError(error, _) => match &**error {
             arrow::error::ArrowError::CastError(message)
@@ -106,7 +105,7 @@ fn schema_mistake(error: &SchemaError) -> SqlMistake {
                 "elt::sql::ambiguous_column",
                 format!("the column `{}` is in more than one table", field.name()),
             );
-            mistake.help(format!("write the table before it: `orders.{}`", field.name()))
+            mistake.help(format!("write the table before it, or its alias: `a.{}`", field.name()))
         }
         other => SqlMistake::new("elt::sql::plan", other.to_string()),
     }

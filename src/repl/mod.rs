@@ -35,6 +35,6 @@ pub use editor::terminal_width;
 pub use explain::explain;
 pub use interrupt::interrupted;
 pub use render::{Format, ShowError, ShowOptions, Shown, UnknownFormat, show};
-pub use script::script;
+pub use script::{script, scripts};
 pub use shell::shell;
 pub use sitting::{OnError, ShellSettings, Verbs};

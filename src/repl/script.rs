@@ -24,14 +24,36 @@ pub async fn script(
     verbs: Option<Verbs<'_>>,
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
-    let source = SourceText::new(name, text);
+    scripts(lakehouse, &[SourceText::new(name, text)], settings, verbs, out).await
+}
+
+/// Runs several texts, one after another in one session, as [`script`] runs one: what the first sets or makes for the
+/// session is there for the second.
+///
+/// # Errors
+/// Those of [`script`].
+pub async fn scripts(
+    lakehouse: &Lakehouse,
+    texts: &[SourceText],
+    settings: ShellSettings,
+    verbs: Option<Verbs<'_>>,
+    out: &mut (dyn Write + Send),
+) -> Result<()> {
     let mut sitting = Sitting::begin(lakehouse, settings, Sees::Pinned, Threads::shared(), out).await?;
     sitting.verbs = verbs;
-    let _: Flow = Box::pin(sitting.run(&source)).await?;
+    for source in texts {
+        if matches!(Box::pin(sitting.run(source)).await?, Flow::Leave) {
+            break;
+        }
+    }
+    let of = match texts {
+        [one] => &*one.path,
+        _ => "all",
+    };
     match sitting.mistakes {
         0 => Ok(()),
-        1 => Err(failed(format!("one statement of {name} failed"))),
-        many => Err(failed(format!("{many} statements of {name} failed"))),
+        1 => Err(failed(format!("one statement of {of} failed"))),
+        many => Err(failed(format!("{many} statements of {of} failed"))),
     }
 }
 
@@ -93,13 +115,14 @@ mod tests {
         elt::sql::syntax
 
           × `(` is not expected here
-           ╭─[q.sql:4:6]
+           ╭─[q.sql:4:1]
          3 │ select 'é;' as b;  select x
          4 │ form (select 1 as x) y;
-           ·      ┬
-           ·      ╰── here
+           · ──┬─
+           ·   ╰── here
          5 │ select 3;
            ╰────
+          help: did you mean `from` instead of `form`?
         ");
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use futures::future::LocalBoxFuture;
 
-use crate::base::{Error, ReleaseNumber, Result, World};
+use crate::base::{Error, ReleaseNumber, Result, SourceText, World};
 use crate::cli::args::{OnMistake, Place, SqlArgs};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
@@ -43,16 +43,9 @@ pub(crate) async fn run(args: SqlArgs, place: &Place, world: World, ui: &Ui) -> 
         again
     };
     if let Some(texts) = texts {
+        let texts: Vec<SourceText> = texts.iter().map(|(name, text)| SourceText::new(name, text)).collect();
         let mut out = std::io::stdout();
-        let mut lakehouse = lakehouse;
-        for (at, (name, text)) in texts.into_iter().enumerate() {
-            if at > 0 {
-                // The text before may have made the lake.
-                lakehouse = Lakehouse::open(&place.options()?, world.clone())?;
-            }
-            let answered = repl::script(&lakehouse, &text, &name, settings.clone(), Some(&verbs), &mut out);
-            or_interrupted(answered, ui).await?;
-        }
+        or_interrupted(repl::scripts(&lakehouse, &texts, settings, Some(&verbs), &mut out), ui).await?;
         return Ok(ExitCode::SUCCESS);
     }
     repl::shell(&lakehouse, settings, Some(&verbs)).await?;

@@ -11,11 +11,12 @@ use std::ops::ControlFlow;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, Cte, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, GroupByWithModifier, Ident, Join, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
+    GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
     OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectFlavor, SelectItem, SetExpr,
-    SetOperator, Statement, TableAlias, TableFactor, TableSample, TableSampleKind, TableSampleUnit, Top,
-    TopQuantity, Value, VisitMut, VisitorMut, With,
+    SetOperator, Spanned, Statement, TableAlias, TableFactor, TableSample, TableSampleKind, TableSampleUnit, Top,
+    TableWithJoins, TopQuantity, Value, Visit, VisitMut, Visitor, VisitorMut, With,
 };
+use sqlparser::tokenizer::Span;
 
 use super::files::file_function;
 use super::{asof, references};
@@ -86,6 +87,14 @@ impl VisitorMut for Clauses {
                 check_order(exprs)?;
             }
         }
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &*limit_clause {
+            let rows = [limit.as_ref(), offset.as_ref().map(|offset| &offset.value)];
+            refuse_if(
+                rows.into_iter().flatten().any(|rows| matches!(rows, Expr::Subquery(_))),
+                "a subquery in LIMIT or OFFSET",
+                "number the rows: `qualify row_number() over (order by …) <= (select …)`",
+            )?;
+        }
         fetch_to_limit(fetch, limit_clause)?;
         super::values::as_selects(body);
         if let SetExpr::Select(select) = &mut **body {
@@ -108,7 +117,7 @@ impl VisitorMut for Clauses {
             from,
             lateral_views,
             prewhere,
-            selection: _,
+            selection,
             connect_by,
             group_by,
             cluster_by,
@@ -145,6 +154,12 @@ impl VisitorMut for Clauses {
             "FROM without a list here",
             "write `select *`",
         )?;
+        no_window(selection.as_ref(), "WHERE", "write `qualify` in its place: it is asked of the rows with their windows")?;
+        if let GroupByExpr::Expressions(keys, _) = &*group_by {
+            for key in keys {
+                no_window(Some(key), "GROUP BY", "work it out in a subquery: `from (select *, … over (…) as x from t)`")?;
+            }
+        }
         asof::nest(from);
         for item in projection {
             if let SelectItem::ExprWithAliases { .. } = item {
@@ -286,6 +301,44 @@ impl VisitorMut for Clauses {
     }
 }
 
+/// Refuses a window function where there are no windows yet.
+fn no_window(expr: Option<&Expr>, place: &str, instead: &str) -> Flow {
+    struct Find {
+        queries: usize,
+    }
+    impl Visitor for Find {
+        type Break = Span;
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<Span> {
+            self.queries += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Span> {
+            self.queries -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Span> {
+            match expr {
+                Expr::Function(call) if call.over.is_some() && self.queries == 0 => {
+                    ControlFlow::Break(call.name.span())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    let Some(expr) = expr else { return ControlFlow::Continue(()) };
+    match Visit::visit(expr, &mut Find { queries: 0 }) {
+        ControlFlow::Continue(()) => ControlFlow::Continue(()),
+        ControlFlow::Break(span) => {
+            let what = format!("a window function in {place} is not supported");
+            let mistake = SqlMistake::new("elt::sql::not_supported", what).at(span.start.line, span.start.column);
+            ControlFlow::Break(Box::new(mistake.help(instead)))
+        }
+    }
+}
+
 fn check_order(exprs: &[OrderByExpr]) -> Flow {
     for OrderByExpr { expr: _, options: OrderByOptions { asc: _, nulls_first: _ }, with_fill } in exprs {
         refuse_if(with_fill.is_some(), "WITH FILL", "join with `generate_series(…)`")?;
@@ -314,7 +367,13 @@ fn set_operators(body: &mut SetExpr) -> Flow {
             set_operators(left)?;
             set_operators(right)
         }
-        SetExpr::Select(select) => select.from.iter().flat_map(|table| &table.joins).try_for_each(check_join),
+        SetExpr::Select(select) => {
+            for TableWithJoins { relation, joins } in &select.from {
+                check_positional(relation, joins)?;
+                joins.iter().try_for_each(check_join)?;
+            }
+            ControlFlow::Continue(())
+        }
         SetExpr::Table(_) => refuse("TABLE t", "write `from t`"),
         SetExpr::Query(_) | SetExpr::Values(_) => ControlFlow::Continue(()),
         // `statement` refuses them.
@@ -322,6 +381,20 @@ fn set_operators(body: &mut SetExpr) -> Flow {
             ControlFlow::Continue(())
         }
     }
+}
+
+/// `a positional join b` would be read as a table that is called `positional`.
+fn check_positional(relation: &TableFactor, joins: &[Join]) -> Flow {
+    let alias = match relation {
+        TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => alias.as_ref(),
+        _ => None,
+    };
+    let is_word = alias.is_some_and(|alias| !alias.explicit && alias.name.value.eq_ignore_ascii_case("positional"));
+    refuse_if(
+        is_word && !joins.is_empty(),
+        "POSITIONAL JOIN",
+        "number the rows of both with `row_number() over (order by …)`, and join by the number",
+    )
 }
 
 fn check_join(join: &Join) -> Flow {
@@ -340,6 +413,20 @@ fn check_join(join: &Join) -> Flow {
             refuse("ARRAY JOIN", "write `select unnest(list) as item, …` in a subquery")
         }
         JoinOperator::StraightJoin(_) => refuse("STRAIGHT_JOIN", "write `join`"),
+        JoinOperator::Join(JoinConstraint::None)
+        | JoinOperator::Inner(JoinConstraint::None)
+        | JoinOperator::Left(JoinConstraint::None)
+        | JoinOperator::LeftOuter(JoinConstraint::None)
+        | JoinOperator::Right(JoinConstraint::None)
+        | JoinOperator::RightOuter(JoinConstraint::None)
+        | JoinOperator::FullOuter(JoinConstraint::None)
+            if !*global =>
+        {
+            refuse(
+                "a JOIN without ON or USING",
+                "say which rows belong together: `join b on a.id = b.id`; or write `cross join`",
+            )
+        }
         _ => ControlFlow::Continue(()),
     }
 }
@@ -405,15 +492,13 @@ fn group_modifiers(group_by: &mut GroupByExpr) -> Flow {
     }
 }
 
-/// `t TABLESAMPLE (10 PERCENT)` is a subquery that keeps rows by chance.
+/// The call that is a number of a row, the same each time: `expand` gives it the columns.
+pub(in crate::query) const ROW_HASH: &str = "_elt_row_hash";
+
+/// `t TABLESAMPLE (10 PERCENT)` is a subquery that keeps rows by chance; with a seed, by what is in them.
 fn sampled(factor: &mut TableFactor, sample: TableSampleKind) -> Flow {
     let (TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample)) = sample;
     let TableSample { modifier: _, name: _, quantity, seed, bucket, offset } = *sample;
-    refuse_if(
-        seed.is_some(),
-        "a seed of a sample",
-        "order by a hash: `order by md5(id::varchar) limit 100`",
-    )?;
     refuse_if(bucket.is_some() || offset.is_some(), "BUCKET", "write `tablesample (10 percent)`")?;
     let Some(quantity) = quantity else {
         return refuse(
@@ -427,9 +512,22 @@ fn sampled(factor: &mut TableFactor, sample: TableSampleKind) -> Flow {
         _ => None,
     };
     let number = |text: &str| Expr::value(Value::Number(text.to_owned(), false));
-    let random = super::statement::parse_expression("random()").expect("our own words are correct");
+    let call = match &seed {
+        Some(seed) => format!("{ROW_HASH}({})", seed.value),
+        None => "random()".to_owned(),
+    };
+    let Some(random) = super::statement::parse_expression(&call) else {
+        return refuse("this seed of a sample", "write a number: `repeatable (42)`");
+    };
     let mut query = select_all_from(factor.clone());
     match quantity.unit {
+        Some(TableSampleUnit::Rows) if seed.is_some() => {
+            // In the select itself, where `expand` knows the columns.
+            let rank = format!("row_number() over (order by {call}) <= ({})", quantity.value);
+            if let SetExpr::Select(select) = &mut *query.body {
+                select.qualify = super::statement::parse_expression(&rank);
+            }
+        }
         Some(TableSampleUnit::Rows) => {
             query.order_by = Some(OrderBy {
                 kind: OrderByKind::Expressions(vec![OrderByExpr {
@@ -447,6 +545,11 @@ fn sampled(factor: &mut TableFactor, sample: TableSampleKind) -> Flow {
                 left: Box::new(Expr::Nested(Box::new(quantity.value))),
                 op: BinaryOperator::Divide,
                 right: Box::new(number("1e2")),
+            };
+            let random = match seed {
+                Some(_) => super::statement::parse_expression(&format!("abs({call} % 1000000) / 1e6"))
+                    .expect("our own words are correct"),
+                None => random,
             };
             if let SetExpr::Select(select) = &mut *query.body {
                 let (left, right) = (Box::new(random), Box::new(share));

@@ -348,7 +348,6 @@ pub(super) fn is(token: &Token, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::{CopiedAs, CopyInto, Places, Statement, Validate, parse};
-    use super::*;
 
     fn read_into(sql: &str) -> CopyInto {
         match parse(sql).unwrap() {

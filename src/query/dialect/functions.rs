@@ -120,8 +120,8 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("parse_date", "b a", "to_date(a, b)"),
     ("format_date", "b a", "to_char(a, b)"),
     ("time_bucket", "i a", "date_bin(i, a)"),
-    ("convert_timezone", "a b c", "to_local_time(((c) at time zone a) at time zone b)"),
-    ("convert_timezone", "a b", "to_local_time((b) at time zone a)"),
+    ("convert_timezone", "a b c", "timezone(b, timezone(a, (c)::timestamp))"),
+    ("convert_timezone", "a b", "timezone(a, (b)::timestamptz)"),
     (
         "months_between",
         "a b",

@@ -23,20 +23,17 @@ impl VisitorMut for Headings {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let mut taken: HashSet<String> = HashSet::new();
+        let mut names = Names::of(select);
         for item in &mut select.projection {
             match item {
                 SelectItem::ExprWithAlias { alias, .. } => {
                     let given = folded(alias);
-                    let free = (0..).map(|next| numbered(&given, next)).find(|name| !taken.contains(name));
-                    if let Some(free) = free {
-                        taken.insert(free.clone());
-                        if free != given {
-                            *alias = Ident::with_quote('"', free);
-                        }
+                    let free = names.free(&given, 0);
+                    if free != given {
+                        *alias = Ident::with_quote('"', free);
                     }
                 }
-                SelectItem::UnnamedExpr(expr) => name(item_of(expr), &mut taken, item),
+                SelectItem::UnnamedExpr(expr) => names.name(item_of(expr), item),
                 _ => {}
             }
         }
@@ -87,7 +84,8 @@ fn item_of(expr: &Expr) -> Item {
         Expr::Function(call) if may_be_many(call) => {
             Item { heading: String::new(), identity: text_of(expr), is_known: true }
         }
-        Expr::Cast { expr: inner, .. } if is_column(inner) => item_of(inner),
+        // The engine would call it by the table's name as well.
+        Expr::Cast { expr: inner, .. } if is_column(inner) => Item { is_known: false, ..item_of(inner) },
         Expr::Nested(inner) => item_of(inner),
         Expr::Subquery(query) => {
             let heading = heading_of(query).unwrap_or_else(|| text_of(expr));
@@ -126,24 +124,55 @@ fn heading_of(query: &Query) -> Option<String> {
     }
 }
 
-/// Gives the item its name, or the next that is free.
-fn name(known: Item, taken: &mut HashSet<String>, item: &mut SelectItem) {
-    let is_first = taken.insert(known.identity.clone());
-    if is_first && known.is_known {
-        return;
+/// The names of a list.
+struct Names {
+    /// Those that were given so far, and the columns that the engine calls by itself.
+    taken: HashSet<String>,
+    /// Those that the query gives.
+    aliases: HashSet<String>,
+    /// Those of columns with their tables, `id` of `t.id`: beside such a one, the engine would not know another `id`.
+    of_tables: HashSet<String>,
+}
+
+impl Names {
+    fn of(select: &Select) -> Self {
+        let (mut aliases, mut of_tables) = (HashSet::new(), HashSet::new());
+        for item in &select.projection {
+            match item {
+                SelectItem::ExprWithAlias { alias, .. } => drop(aliases.insert(folded(alias))),
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => of_tables.extend(path.last().map(folded)),
+                _ => {}
+            }
+        }
+        Self { taken: HashSet::new(), aliases, of_tables }
     }
-    let mut heading = known.heading.clone();
-    if heading.is_empty() {
-        return;
+
+    /// Gives the item its name, or the next that is free.
+    fn name(&mut self, known: Item, item: &mut SelectItem) {
+        let is_first = self.taken.insert(known.identity.clone());
+        let of_table = known.identity != known.heading;
+        let is_clear = !of_table || !self.aliases.contains(&known.heading);
+        if is_first && known.is_known && is_clear || known.heading.is_empty() {
+            return;
+        }
+        let is_free = is_first && !known.is_known && !self.of_tables.contains(&known.heading);
+        let heading = match is_free && (!of_table || !self.taken.contains(&known.heading)) {
+            true => known.heading.clone(),
+            false => self.free(&known.heading, 1),
+        };
+        self.taken.insert(heading.clone());
+        let SelectItem::UnnamedExpr(expr) = item else { return };
+        let expr = std::mem::replace(expr, Expr::value(Value::Null));
+        *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', heading) };
     }
-    if !is_first {
-        taken.insert(heading.clone());
-        let free = (0..).map(|next| numbered(&known.heading, next)).find(|name| taken.insert(name.clone()));
-        heading = free.unwrap_or(heading);
+
+    /// The first name of `name`, `name_1`, … that is free, beginning there.
+    fn free(&mut self, name: &str, from: usize) -> String {
+        let free = (from..).map(|next| numbered(name, next)).find(|name| !self.taken.contains(name));
+        let free = free.unwrap_or_else(|| name.to_owned());
+        self.taken.insert(free.clone());
+        free
     }
-    let SelectItem::UnnamedExpr(expr) = item else { return };
-    let expr = std::mem::replace(expr, Expr::value(Value::Null));
-    *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', heading) };
 }
 
 /// `name`, `name_1`, `name_2`, …
@@ -156,7 +185,7 @@ fn folded(name: &Ident) -> String {
 }
 
 /// The expression as it was written, but for space and the case of names.
-fn text_of(expr: &Expr) -> String {
+pub(super) fn text_of(expr: &Expr) -> String {
     struct LowerCase;
     impl VisitorMut for LowerCase {
         type Break = ();
@@ -205,7 +234,8 @@ mod tests {
                 "SELECT COUNT(*) AS \"count(*)\", Sum(O.Amount) AS \"sum(o.amount)\"",
             ),
             ("select id, o.id, \"A b\"", "SELECT id, o.id, \"A b\""),
-            ("select id::int", "SELECT id::INT"),
+            ("select o.id, 1 as id", "SELECT o.id AS \"id_1\", 1 AS id"),
+            ("select id::int", "SELECT id::INT AS \"id\""),
             ("select 1, 1, 1", "SELECT 1 AS \"1\", 1 AS \"1_1\", 1 AS \"1_2\""),
             ("select id, ID, id + 1", "SELECT id, ID AS \"id_1\", id + 1 AS \"id + 1\""),
             ("select (select max(b) from t)", "SELECT (SELECT max(b) AS \"max(b)\" FROM t) AS \"max(b)\""),

@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Statement, Value, ValueWithSpan, VisitMut, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Statement, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 
 /// What every double keeps.
@@ -25,6 +26,11 @@ impl VisitorMut for Numbers {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr: number, data_type, .. } = expr
+            && is_decimal(data_type)
+        {
+            as_written(number);
+        }
         if let Expr::Value(ValueWithSpan { value: Value::Number(text, _), span }) = expr
             && let Some(data_type) = exact_type(text)
         {
@@ -39,6 +45,31 @@ impl VisitorMut for Numbers {
             };
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_))
+}
+
+/// A number with a point, and a sign perhaps, as a text: a double on the way would not be what was written.
+fn as_written(number: &mut Expr) {
+    let digits = |expr: &Expr| match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(text, _), .. }) if text.contains('.') => {
+            Some(text.replace('_', ""))
+        }
+        _ => None,
+    };
+    let mut inner = &*number;
+    while let Expr::Nested(nested) = inner {
+        inner = nested;
+    }
+    let text = match inner {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => digits(expr).map(|text| format!("-{text}")),
+        other => digits(other),
+    };
+    if let Some(text) = text.filter(|text| !text.contains(['e', 'E'])) {
+        *number = Expr::value(Value::SingleQuotedString(text));
     }
 }
 

@@ -82,6 +82,7 @@ impl VisitorMut for Speller {
             {
                 Some(called("now", []))
             }
+            Expr::AtTimeZone { timestamp, time_zone } => Some(called("timezone", [&**time_zone, &**timestamp])),
             Expr::Interval(interval) => {
                 without_quarters(interval);
                 None
@@ -116,7 +117,7 @@ fn take(constraint: &mut JoinConstraint) -> JoinConstraint {
 }
 
 /// The call of a function.
-pub(super) fn called<'a>(name: &str, args: impl IntoIterator<Item = &'a Expr>) -> Expr {
+pub(in crate::query) fn called<'a>(name: &str, args: impl IntoIterator<Item = &'a Expr>) -> Expr {
     let Some(Expr::Function(mut function)) = parse_expression(&format!("{name}()")) else {
         unreachable!("it is a call")
     };

@@ -139,7 +139,7 @@ fn samples(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
         let near = tokens[at[place]].span;
         let last = at[place + 1 + used];
         tokens.drain(at[place]..=last);
-        let words = format!(" TABLESAMPLE ({size}) ");
+        let words = format!(" TABLESAMPLE {size} ");
         let words = super::statement::tokenize(&words).expect("our own words are correct");
         let words = words.into_iter().filter(|token| token.token != Token::EOF);
         let words: Tokens = words.map(|token| TokenWithSpan { token: token.token, span: near }).collect();
@@ -147,10 +147,12 @@ fn samples(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
     }
 }
 
-/// `10%`, `100 rows`, `(10 percent)`, `reservoir(50 rows)`, `10 percent (bernoulli)`: its size, and how many tokens it is.
+/// `10%`, `100 rows`, `(10 percent)`, `reservoir(50 rows)`, `10 percent (bernoulli, 42)`, `10% repeatable (42)`: its size and
+/// seed, as TABLESAMPLE has them, and how many tokens it is.
 fn size(tokens: &[TokenWithSpan], after: &[usize]) -> Option<(String, usize)> {
     let token = |at: usize| after.get(at).map(|index| &tokens[*index]);
     let is = |at: usize, wanted: &Token| token(at).is_some_and(|token| token.token == *wanted);
+    let mut seed = None;
     let mut at = 0;
     if ["reservoir", "bernoulli", "system"]
         .iter()
@@ -180,8 +182,16 @@ fn size(tokens: &[TokenWithSpan], after: &[usize]) -> Option<(String, usize)> {
         at += 1;
     } else if is(at, &Token::LParen) && is(at + 2, &Token::RParen) {
         at += 3; // the method, which changes nothing of what is promised
+    } else if is(at, &Token::LParen) && is(at + 2, &Token::Comma) && is(at + 4, &Token::RParen) {
+        seed = token(at + 3).map(|token| token.token.to_string());
+        at += 5;
     }
-    Some((format!("{number} {unit}"), at))
+    if token(at).is_some_and(|token| is_word(token, "repeatable")) && is(at + 3, &Token::RParen) {
+        seed = token(at + 2).map(|token| token.token.to_string());
+        at += 4;
+    }
+    let seed = seed.map(|seed| format!(" REPEATABLE ({seed})")).unwrap_or_default();
+    Some((format!("({number} {unit}){seed}"), at))
 }
 
 /// Where the FROM of the query that `before` ends in has its end; there must be one table in it.
@@ -234,6 +244,8 @@ mod tests {
                 "SELECT a, b FROM t AS x TABLESAMPLE (10 PERCENT) WHERE a > 1",
             ),
             ("from t using sample reservoir(50 rows)", "SELECT * FROM t TABLESAMPLE (50 ROWS)"),
+            ("from t using sample 10% (bernoulli, 42)", "SELECT * FROM t TABLESAMPLE (10 PERCENT) REPEATABLE (42)"),
+            ("from t using sample 5 rows repeatable (1)", "SELECT * FROM t TABLESAMPLE (5 ROWS) REPEATABLE (1)"),
             (
                 "select * from (from t using sample 5) as x",
                 "SELECT * FROM (SELECT * FROM t TABLESAMPLE (5 ROWS)) AS x",

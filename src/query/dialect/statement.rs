@@ -156,16 +156,66 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement,
     let mut tokens = tokens;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(select_all(tokens));
-    let statement = parser.parse_statement().map_err(syntax)?;
+    let tokens = select_all(tokens);
+    let read = tokens.clone();
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement().map_err(|error| with_meant(syntax(error), &read))?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
     if next.token == Token::EOF {
         return Ok(statement);
     }
     let Location { line, column } = next.span.start;
-    Err(SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token))
-        .at(line, column))
+    let mistake = SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token));
+    Err(with_meant(mistake.at(line, column), &read))
+}
+
+/// Words that are often mistyped, and then taken for names.
+const WORDS: &[&str] = &[
+    "select", "from", "where", "join", "group", "order", "having", "limit", "union", "left", "right", "inner", "outer",
+    "cross", "using", "values", "insert", "update", "delete", "table", "create", "drop", "alter", "distinct", "between",
+    "case", "when", "then", "else", "over", "partition", "window", "qualify", "offset", "exists", "into", "merge", "with",
+];
+
+/// The mistake with the word that was probably meant: where it was found, or just before, taken for a name.
+fn with_meant(mistake: SqlMistake, tokens: &[TokenWithSpan]) -> SqlMistake {
+    let Some((line, column)) = mistake.place().filter(|_| mistake.help_text().is_none()) else { return mistake };
+    let solid: Vec<&TokenWithSpan> =
+        tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
+    let place = |token: &&TokenWithSpan| {
+        (token.span.start.line as usize, token.span.start.column as usize) >= (line, column)
+    };
+    let at = solid.iter().position(place).unwrap_or(solid.len());
+    // What stands behind these is a name, however it is spelled.
+    let names = ["from", "join", "into", "update", "table", "as", ",", ".", "ref"];
+    let is_name = |at: usize| {
+        let before = at.checked_sub(1).and_then(|at| solid.get(at));
+        before.is_some_and(|before| names.contains(&before.token.to_string().to_lowercase().as_str()))
+    };
+    let places = [at.checked_sub(1), Some(at)].into_iter().flatten().filter(|at| !is_name(*at));
+    for token in places.filter_map(|at| solid.get(at)) {
+        let Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }) = &token.token else { continue };
+        let word = value.to_lowercase();
+        if let Some(meant) = WORDS.iter().find(|known| is_slip(&word, known)) {
+            let start = token.span.start;
+            return mistake.at(start.line, start.column).help(format!("did you mean `{meant}` instead of `{value}`?"));
+        }
+    }
+    mistake
+}
+
+/// Whether a word is another with one letter too many, too few or wrong, or two of them turned round.
+fn is_slip(word: &str, of: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (word.chars().collect(), of.chars().collect());
+    let same = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+    let (one, other) = (&one[same..], &other[same..]);
+    match (one, other) {
+        ([a, b, one @ ..], [c, d, other @ ..]) if (a, b) == (d, c) && one == other => true,
+        ([_, one @ ..], [_, other @ ..]) if one == other => true,
+        ([_, one @ ..], other) if one == other => true,
+        (one, [_, other @ ..]) => one == other,
+        _ => false,
+    }
 }
 
 /// Takes out `[NOT] MATERIALIZED` between `AS` and the bracket of a CTE: how often it is worked out is the engine's to choose.
@@ -433,7 +483,38 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             "BEGIN, COMMIT and ROLLBACK",
             "every session reads one release throughout; `elt rollback` goes back to an earlier release",
         ),
-        _ => ("this statement", "`elt sql` answers queries, SHOW, DESCRIBE and EXPLAIN"),
+        S::CreateMacro { .. } | S::CreateFunction(_) | S::DropFunction(_) => (
+            "a function of one's own",
+            "write a Jinja macro under macros/ for models; in a session, `create temp view` or `prepare`",
+        ),
+        S::CreateSchema { .. } | S::CreateDatabase { .. } => {
+            ("CREATE SCHEMA", "a schema is there with its first table: `create table s.t (…)`")
+        }
+        S::CreateIndex(_) => {
+            ("CREATE INDEX", "files are skipped by their statistics: `create table … cluster by (a)`")
+        }
+        S::Grant { .. } | S::Revoke { .. } => {
+            ("GRANT and REVOKE", "who may do what stands in `elt.yml`; `elt user add` adds a user")
+        }
+        S::Pragma { .. } => ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one"),
+        S::Analyze { .. } => ("ANALYZE", "leave it out: each write keeps the statistics of its rows"),
+        S::AttachDatabase { .. } | S::AttachDuckDBDatabase { .. } => {
+            ("ATTACH", "read files by their names: `from 'other.parquet'`; another lake is `elt sql --lake PLACE`")
+        }
+        S::Install { .. } | S::Load { .. } => ("INSTALL and LOAD", "leave it out: there are no extensions"),
+        S::Reset(_) => ("RESET", "write `set name = value` with the value that it had"),
+        S::Call(_) => ("CALL", "write `select f(…)`; macros run by `elt run-operation`"),
+        S::CreateSequence { .. } => ("CREATE SEQUENCE", "number rows: `row_number() over (order by …)`"),
+        S::CreateType { .. } | S::CreateDomain(_) => {
+            ("a type of one's own", "write a CHECK constraint: `alter table t add constraint c check (…)`")
+        }
+        other => {
+            let text = other.to_string();
+            let words: Vec<&str> = text.split_whitespace().take(2).collect();
+            let what = format!("`{}` is not supported", words.join(" "));
+            return Err(SqlMistake::new("elt::sql::not_supported", what)
+                .help("`\\h` lists the statements that there are"));
+        }
     };
     Err(SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported")).help(instead))
 }

@@ -31,6 +31,11 @@ pub enum OwnWrite {
         /// `WITH SCHEMA EVOLUTION`
         evolve: bool,
     },
+    /// `INSERT INTO t BY NAME query`
+    InsertByName {
+        /// The statement without these words.
+        insert: Box<ast::Insert>,
+    },
     /// `INSERT INTO t REPLACE WHERE p query`
     ReplaceWhere {
         /// The statement without the predicate.
@@ -135,7 +140,10 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
         .help(
             "add the column first, `alter table t add column c bigint`, or write MERGE WITH SCHEMA EVOLUTION",
         )),
-        ["INSERT", ..] => replace_where(tokens),
+        ["INSERT", ..] => match by_name(&tokens)? {
+            Some(insert) => Ok(Some(insert)),
+            None => replace_where(tokens),
+        },
         ["UNDROP", ..] => {
             let name = if words.get(1) == Some(&"TABLE") { &tokens[2..] } else { &tokens[1..] };
             Ok(Some(OwnWrite::Undrop { table: shown(name) }))
@@ -225,6 +233,22 @@ fn merge(tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
 }
 
 /// `INSERT INTO t REPLACE WHERE p query`: the predicate goes to the end of a query of its own.
+/// `INSERT [INTO | OVERWRITE] t BY NAME query`; nothing for another INSERT.
+fn by_name(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, SqlMistake> {
+    let begins_query = |token: &TokenWithSpan| {
+        token.token == Token::LParen || ["SELECT", "VALUES", "WITH", "FROM"].iter().any(|word| is(token, word))
+    };
+    let query = tokens.iter().position(begins_query).unwrap_or(tokens.len());
+    let Some(at) = tokens[..query].windows(2).position(|pair| is(&pair[0], "BY") && is(&pair[1], "NAME")) else {
+        return Ok(None);
+    };
+    let rest = tokens[..at].iter().chain(&tokens[at + 2..]).cloned().collect();
+    match parse_tokens(rest)? {
+        ast::Statement::Insert(insert) => Ok(Some(OwnWrite::InsertByName { insert: Box::new(insert) })),
+        _ => Ok(None),
+    }
+}
+
 fn replace_where(tokens: Vec<TokenWithSpan>) -> Result<Option<OwnWrite>, SqlMistake> {
     let Some(at) = tokens.windows(2).position(|pair| is(&pair[0], "REPLACE") && is(&pair[1], "WHERE")) else {
         return Ok(None);

@@ -1,10 +1,12 @@
-//! What do `* RENAME`, `COLUMNS(…)`, `PIVOT`, `ORDER BY ALL` and an alias in its own list mean?
+//! What do `* RENAME`, `COLUMNS(…)`, `PIVOT`, `ORDER BY ALL`, `USING` and an alias in its own list mean?
 //!
 //! What they mean depends on the columns that a table has, which the parser does not know and the engine's
 //! planner does not ask. So the first of them that a statement holds becomes a question: which columns has
 //! `select * from …`? With the answer it is spelled out, and the next one is looked for.
 
 mod aliases;
+mod hashes;
+mod joins;
 mod pivot;
 mod stars;
 
@@ -24,7 +26,7 @@ use super::dialect::{self, empty_query, select_all_from};
 use super::{QueryError, SqlMistake};
 use crate::base::{ReleaseNumber, sql_type_name};
 use aliases::{refers_to_itself, spell_aliases};
-use stars::{needs_columns, spell_stars};
+use stars::{names_columns, needs_columns, spell_stars};
 
 /// So many times a statement may ask.
 const QUESTIONS: usize = 200;
@@ -34,10 +36,18 @@ const QUESTIONS: usize = 200;
 struct Column {
     table: Option<String>,
     name: String,
+    /// What it is, if it is of more than one table.
+    means: Option<Expr>,
 }
+
+/// What a name without a table means.
+type Meaning = (String, Expr);
 
 impl Column {
     fn expr(&self) -> Expr {
+        if let Some(means) = &self.means {
+            return means.clone();
+        }
         let name = Ident::with_quote('"', &self.name);
         match &self.table {
             Some(table) => Expr::CompoundIdentifier(vec![Ident::with_quote('"', table), name]),
@@ -146,6 +156,7 @@ async fn columns(
     let columns = plan.schema().iter().map(|(table, field)| Column {
         table: table.map(|table| table.table().to_owned()),
         name: field.name().clone(),
+        means: None,
     });
     Ok(columns.collect())
 }
@@ -192,11 +203,15 @@ struct Walk {
     answer: Option<Answer>,
     /// The CTEs of the queries around, and how many of them come before.
     withs: Vec<(Option<With>, usize)>,
+    /// Whether the answer was given; nothing more is asked then.
+    answered: bool,
+    /// What shared names mean in the query that is left next, if it is so deep.
+    shared: Option<(usize, Vec<Meaning>)>,
 }
 
 impl Walk {
     fn new(settled: usize, answer: Option<Answer>) -> Self {
-        Self { settled, selects: 0, answer, withs: Vec::new() }
+        Self { settled, selects: 0, answer, withs: Vec::new(), answered: false, shared: None }
     }
 
     /// `query`, with the CTEs that are known where it stands.
@@ -225,7 +240,15 @@ impl VisitorMut for Walk {
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> Flow {
-        if let Some(OrderBy { kind: OrderByKind::All(options), .. }) = &query.order_by {
+        if let Some((depth, meanings)) = &self.shared
+            && *depth == self.withs.len()
+        {
+            joins::put_in_order(query, meanings);
+            self.shared = None;
+        }
+        if let Some(OrderBy { kind: OrderByKind::All(options), .. }) = &query.order_by
+            && !self.answered
+        {
             let options = *options;
             if let Some(columns) = plain_columns(query) {
                 query.order_by = Some(by_place(columns, options));
@@ -252,6 +275,9 @@ impl VisitorMut for Walk {
         let (TableFactor::Pivot { table, .. } | TableFactor::Unpivot { table, .. }) = &*factor else {
             return ControlFlow::Continue(());
         };
+        if self.answered {
+            return ControlFlow::Continue(());
+        }
         let asked = pivot::values_asked(factor);
         match (self.answer.take(), asked) {
             (None, Some(query)) => {
@@ -279,9 +305,14 @@ impl VisitorMut for Walk {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> Flow {
+        if self.answered {
+            return ControlFlow::Continue(());
+        }
         self.selects += 1;
-        let is_needed = select.projection.iter().any(needs_columns);
-        let wanted = is_needed || refers_to_itself(select);
+        let shares = joins::are_shared(select);
+        let is_needed = select.projection.iter().any(needs_columns) || hashes::are_asked(select);
+        let names = select.projection.iter().any(names_columns);
+        let wanted = is_needed || names || shares || refers_to_itself(select);
         if self.selects <= self.settled || !wanted {
             return ControlFlow::Continue(());
         }
@@ -291,20 +322,37 @@ impl VisitorMut for Walk {
                 Err(mistake) => ControlFlow::Break(Err(mistake)),
             };
         }
+        if shares {
+            joins::name_relations(select);
+        }
         let Some(answer) = self.answer.take() else {
             let mut query = empty_query();
             if let SetExpr::Select(all) = &mut *query.body {
-                all.from = select.from.clone();
+                all.from = if shares { joins::side_by_side(&select.from) } else { select.from.clone() };
             }
             return ControlFlow::Break(Ok(Found::columns(self.asked(query), is_needed)));
         };
-        let spelled = match answer {
-            Answer::Columns(columns) => {
-                spell_stars(select, &columns).and_then(|()| spell_aliases(select, &columns))
-            }
-            Answer::Values(_) | Answer::Unknown => Ok(()),
+        self.answered = true;
+        let Answer::Columns(columns) = answer else { return ControlFlow::Continue(()) };
+        match self.spell(select, &columns, shares) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(mistake) => ControlFlow::Break(Err(mistake)),
+        }
+    }
+}
+
+impl Walk {
+    /// Spells out what a select says of columns, now that they are known.
+    fn spell(&mut self, select: &mut Select, columns: &[Column], shares: bool) -> Result<(), Box<SqlMistake>> {
+        hashes::spell(select, columns);
+        let spelled = if shares { joins::spell(select, columns)? } else { None };
+        let Some((shown, meanings)) = spelled else {
+            spell_stars(select, columns, columns, false)?;
+            return spell_aliases(select, columns);
         };
-        ControlFlow::Break(spelled.map(|()| Found::more()))
+        self.shared = Some((self.withs.len(), meanings));
+        spell_stars(select, &shown, columns, true)?;
+        spell_aliases(select, &shown)
     }
 }
 

@@ -7,44 +7,85 @@ use std::ops::ControlFlow;
 use arrow::array::StringArray;
 use arrow::compute::kernels::regexp::regexp_is_match_scalar;
 use sqlparser::ast::{
-    ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
     RenameSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind, Value, Visit, VisitMut, Visitor,
     VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::{Column, folded, folded_object, wrong};
+use crate::base::did_you_mean;
 use crate::query::SqlMistake;
+
+/// Whether an item is a star that leaves columns out, or has others in their place: the engine knows how, but not what is
+/// wrong with a name that is not there.
+pub(super) fn names_columns(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => !is_plain(options),
+        _ => false,
+    }
+}
 
 /// Whether an item stands for columns that only the table knows.
 pub(super) fn needs_columns(item: &SelectItem) -> bool {
     match item {
         SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
-            options.opt_rename.is_some()
+            options.opt_rename.is_some() || options.opt_ilike.is_some()
         }
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => which(expr).is_some(),
         SelectItem::ExprWithAliases { .. } => false,
     }
 }
 
-pub(super) fn spell_stars(select: &mut Select, columns: &[Column]) -> Result<(), Box<SqlMistake>> {
+/// Whether a star says nothing but that it is one.
+fn is_plain(options: &WildcardAdditionalOptions) -> bool {
+    let WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias: _,
+    } = options;
+    opt_ilike.is_none()
+        && opt_exclude.is_none()
+        && opt_except.is_none()
+        && opt_replace.is_none()
+        && opt_rename.is_none()
+}
+
+/// Spells out stars: `star` are the columns of `*`, `all` those of the tables, which `t.*` is some of. A star that says nothing
+/// is left to the engine, unless it is to be spelled out as well.
+pub(super) fn spell_stars(
+    select: &mut Select,
+    star: &[Column],
+    all: &[Column],
+    even_plain: bool,
+) -> Result<(), Box<SqlMistake>> {
     let mut spelled = Vec::with_capacity(select.projection.len());
     for item in std::mem::take(&mut select.projection) {
         match item {
-            SelectItem::Wildcard(options) if options.opt_rename.is_some() => {
-                spelled.extend(renamed(columns.iter(), &options)?);
+            SelectItem::Wildcard(options) if even_plain || !is_plain(&options) => {
+                spelled.extend(renamed(&star.iter().collect::<Vec<_>>(), &options)?);
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(table), options)
-                if options.opt_rename.is_some() =>
+                if !is_plain(&options) =>
             {
                 let table = folded_object(&table);
-                let of_table = columns.iter().filter(|column| column.table.as_deref() == Some(&table));
-                spelled.extend(renamed(of_table, &options)?);
+                let of_table = all.iter().filter(|column| column.table.as_deref() == Some(&table));
+                spelled.extend(renamed(&of_table.collect::<Vec<_>>(), &options)?);
             }
             SelectItem::UnnamedExpr(expr) if which(&expr).is_some() => {
-                spelled.extend(for_each_column(&expr, columns)?.into_iter().map(SelectItem::UnnamedExpr));
+                let named = |expr: Expr| match star.iter().find(|column| column.means.as_ref() == Some(&expr)) {
+                    Some(column) => {
+                        SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', &column.name) }
+                    }
+                    None => SelectItem::UnnamedExpr(expr),
+                };
+                spelled.extend(for_each_column(&expr, star)?.into_iter().map(named));
             }
             SelectItem::ExprWithAlias { expr, alias } if which(&expr).is_some() => {
-                let mut exprs = for_each_column(&expr, columns)?;
+                let mut exprs = for_each_column(&expr, star)?;
                 if exprs.len() != 1 {
                     return wrong(
                         format!("`{expr}` is {} columns, which cannot all be called `{alias}`", exprs.len()),
@@ -56,58 +97,89 @@ pub(super) fn spell_stars(select: &mut Select, columns: &[Column]) -> Result<(),
             other => spelled.push(other),
         }
     }
+    if spelled.is_empty() {
+        return wrong("no column is left of `*`", "`describe t` lists the columns");
+    }
     select.projection = spelled;
     Ok(())
 }
 
-/// `* RENAME (a AS b)`, together with EXCLUDE and REPLACE.
-fn renamed<'a>(
-    columns: impl Iterator<Item = &'a Column>,
+/// `* RENAME (a AS b)`, EXCLUDE, REPLACE and ILIKE.
+fn renamed(
+    columns: &[&Column],
     options: &WildcardAdditionalOptions,
 ) -> Result<Vec<SelectItem>, Box<SqlMistake>> {
-    let mut excluded: HashSet<String> = HashSet::new();
+    let mut excluded: Vec<Ident> = Vec::new();
+    let last = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).cloned();
     match &options.opt_exclude {
-        Some(ExcludeSelectItem::Single(name)) => drop(excluded.insert(folded_object(name))),
-        Some(ExcludeSelectItem::Multiple(names)) => excluded.extend(names.iter().map(folded_object)),
+        Some(ExcludeSelectItem::Single(name)) => excluded.extend(last(name)),
+        Some(ExcludeSelectItem::Multiple(names)) => excluded.extend(names.iter().filter_map(last)),
         None => {}
     }
     if let Some(except) = &options.opt_except {
-        excluded.insert(folded(&except.first_element));
-        excluded.extend(except.additional_elements.iter().map(folded));
+        excluded.push(except.first_element.clone());
+        excluded.extend(except.additional_elements.iter().cloned());
     }
     let renames = match &options.opt_rename {
         Some(RenameSelectItem::Single(one)) => std::slice::from_ref(one),
         Some(RenameSelectItem::Multiple(many)) => many.as_slice(),
         None => &[],
     };
-    if options.opt_ilike.is_some() {
-        return wrong("ILIKE beside RENAME is not supported", "name the columns");
-    }
     let replaced = options.opt_replace.iter().flat_map(|replace| &replace.items);
     let replaced: Vec<_> = replaced.collect();
-    let mut unknown: HashSet<String> = renames.iter().map(|rename| folded(&rename.ident)).collect();
+    for (names, what) in [
+        (excluded.iter().collect::<Vec<_>>(), "leave out"),
+        (renames.iter().map(|rename| &rename.ident).collect(), "rename"),
+        (replaced.iter().map(|replace| &replace.column_name).collect(), "replace"),
+    ] {
+        if let Some(name) = names.into_iter().find(|name| !columns.iter().any(|column| is(name, column))) {
+            return Err(Box::new(unknown(name, what, columns)));
+        }
+    }
+    let names = StringArray::from_iter_values(columns.iter().map(|column| column.name.as_str()));
+    let alike: Vec<bool> = match &options.opt_ilike {
+        Some(ilike) => {
+            let pattern = StringArray::new_scalar(&ilike.pattern);
+            let alike = arrow::compute::kernels::comparison::ilike(&names, &pattern);
+            alike.map(|alike| alike.iter().map(|alike| alike == Some(true)).collect()).unwrap_or_default()
+        }
+        None => vec![true; columns.len()],
+    };
     let mut items = Vec::new();
-    for column in columns.filter(|column| !excluded.contains(&column.name)) {
-        let rename = renames.iter().find(|rename| folded(&rename.ident) == column.name);
-        let replace = replaced.iter().find(|replace| folded(&replace.column_name) == column.name);
-        unknown.remove(&column.name);
+    for (column, is_alike) in columns.iter().zip(alike) {
+        if !is_alike || excluded.iter().any(|name| is(name, column)) {
+            continue;
+        }
+        let rename = renames.iter().find(|rename| is(&rename.ident, column));
+        let replace = replaced.iter().find(|replace| is(&replace.column_name, column));
         let expr = replace.map_or_else(|| column.expr(), |replace| replace.expr.clone());
         let alias = match (rename, replace) {
             (Some(rename), _) => Some(rename.alias.clone()),
-            (None, Some(_)) => Some(Ident::with_quote('"', &column.name)),
-            (None, None) => None,
+            (None, None) if column.means.is_none() => None,
+            (None, _) => Some(Ident::with_quote('"', &column.name)),
         };
         items.push(match alias {
             Some(alias) => SelectItem::ExprWithAlias { expr, alias },
             None => SelectItem::UnnamedExpr(expr),
         });
     }
-    match unknown.into_iter().next() {
-        Some(name) => {
-            wrong(format!("there is no column `{name}` to rename"), "`describe t` lists the columns")
-        }
-        None => Ok(items),
+    Ok(items)
+}
+
+fn is(name: &Ident, column: &Column) -> bool {
+    match name.quote_style {
+        Some(_) => name.value == column.name,
+        None => name.value.eq_ignore_ascii_case(&column.name),
     }
+}
+
+fn unknown(name: &Ident, what: &str, columns: &[&Column]) -> SqlMistake {
+    let place = name.span.start;
+    let known = || columns.iter().map(|column| column.name.as_str());
+    let all = || format!("the columns are: {}", known().take(20).collect::<Vec<_>>().join(", "));
+    SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{}` to {what}", name.value))
+        .at(place.line, place.column)
+        .help(did_you_mean(&folded(name), known()).unwrap_or_else(all))
 }
 
 /// The columns that a `COLUMNS(…)` means.

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result, ScalarValue, exec_err};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, exec_err};
 use datafusion::functions_aggregate::expr_fn::{count, first_value};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{FetchType, Filter, Join, SubqueryAlias};
-use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Subquery, Volatility, check_subquery_expr, lit,
@@ -23,7 +23,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
-use super::dependent::{Domain, depend, refers};
+use super::dependent::{Domain, depend, reaches_out, refers, speaks_of};
 use super::has_any;
 
 /// Joins for subqueries that the engine has none for.
@@ -63,8 +63,9 @@ pub(super) enum Asks {
 }
 
 /// Whether the engine gives the right answer to what a subquery asks of the row around it.
-pub(super) fn is_joined(subquery: &Subquery, asks: Asks) -> bool {
-    if !is_simple(&subquery.subquery, asks, false) {
+pub(super) fn is_joined(subquery: &Subquery, asks: Asks, around: &DFSchema) -> bool {
+    let is_near = speaks_of(&subquery.subquery, around) && !reaches_out(&subquery.subquery);
+    if !is_near || !is_simple(&subquery.subquery, asks, false) {
         return false;
     }
     let mut pull_up =
@@ -144,11 +145,12 @@ fn is_single(plan: &LogicalPlan) -> bool {
 /// Subqueries that are values, in the expressions of a part of a plan.
 fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
     let mut asked: Vec<Expr> = Vec::new();
+    let around = merge_schema(&plan.inputs());
     plan.apply_expressions(|expr| {
         expr.apply(|expr| {
             let own = matches!(expr, Expr::ScalarSubquery(subquery)
                 if refers(&subquery.subquery) && !asked.contains(expr)
-                    && (check_subquery_expr(&plan, &subquery.subquery, expr).is_err() || !is_joined(subquery, Asks::Value)));
+                    && (check_subquery_expr(&plan, &subquery.subquery, expr).is_err() || !is_joined(subquery, Asks::Value, &around)));
             if own {
                 asked.push(expr.clone());
             }
@@ -168,7 +170,7 @@ fn values(plan: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalP
         let Some(domain) = Domain::of(subquery, &before, names) else { continue };
         let [value]: [Column; 1] =
             subquery.schema().columns().try_into().unwrap_or_else(|_| [Column::new_unqualified("")]);
-        if value.name.is_empty() || domain.columns.is_empty() {
+        if value.name.is_empty() {
             continue;
         }
         let Some(mut all) = depend(subquery, &domain)? else { continue };
@@ -237,20 +239,22 @@ fn others_first(plan: LogicalPlan, asked: &[Expr]) -> Result<LogicalPlan> {
 
 /// A subquery that stands in FROM.
 fn lateral(join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
-    let (subquery, alias) = match join.right.as_ref() {
-        LogicalPlan::Subquery(subquery) => (subquery, None),
-        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => match input.as_ref() {
-            LogicalPlan::Subquery(subquery) => (subquery, Some(alias.clone())),
-            _ => return Ok(Transformed::no(LogicalPlan::Join(join))),
-        },
-        _ => return Ok(Transformed::no(LogicalPlan::Join(join))),
+    let (input, alias) = match join.right.as_ref() {
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => (input.as_ref(), Some(alias.clone())),
+        other => (other, None),
     };
-    let rows = subquery.subquery.as_ref();
+    // The engine calls it a subquery only if it asks the rows beside it itself, and not by a subquery of its own.
+    let (rows, has_a_join) = match input {
+        LogicalPlan::Subquery(subquery) => {
+            (subquery.subquery.as_ref(), is_joined(subquery, Asks::Rows, join.left.schema()))
+        }
+        other => (other, false),
+    };
     let is_known = matches!(join.join_type, JoinType::Inner | JoinType::Left) && join.on.is_empty();
-    if !is_known || !refers(rows) || is_joined(subquery, Asks::Rows) {
+    if !is_known || has_a_join || !refers(rows) {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     }
-    let Some(domain) = Domain::of(rows, &join.left, names) else {
+    let Some(domain) = Domain::of(rows, &join.left, names).filter(|domain| !domain.columns.is_empty()) else {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     };
     let Some(mut all) = depend(rows, &domain)? else {

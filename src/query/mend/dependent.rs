@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ExprSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{
     Aggregate, Distinct, FetchType, Join, Limit, Projection, SkipType, Sort, Window,
 };
-use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::{conjunction, merge_schema};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, lit,
 };
@@ -44,7 +44,10 @@ pub(super) struct Dependent {
 /// # Errors
 /// What the engine says of a plan that is put together wrongly.
 pub(super) fn depend(plan: &LogicalPlan, domain: &Domain<'_>) -> Result<Option<Dependent>> {
-    if !refers(plan) {
+    if domain.columns.is_empty() {
+        return Ok(Some(Dependent { plan: plan.clone(), keys: Vec::new() }));
+    }
+    if !domain.is_asked_by(plan) {
         let values = domain.values()?;
         let crossed = LogicalPlanBuilder::from(plan.clone()).cross_join(values.plan)?.build()?;
         return Ok(Some(Dependent { plan: crossed, keys: values.keys }));
@@ -144,9 +147,32 @@ pub(super) fn refers(plan: &LogicalPlan) -> bool {
     plan.exists(|part| Ok(part.contains_outer_reference())).unwrap_or(true)
 }
 
+/// Whether a plan, or a query in it, speaks of columns that are not of the query right around it, but of one further out.
+pub(super) fn reaches_out(plan: &LogicalPlan) -> bool {
+    let reaches = plan.exists(|part| {
+        let mut reaches = false;
+        part.apply_subqueries(|subquery| {
+            let LogicalPlan::Subquery(subquery) = subquery else { return Ok(TreeNodeRecursion::Continue) };
+            let around = merge_schema(&part.inputs());
+            reaches |= !speaks_of(&subquery.subquery, &around) || reaches_out(&subquery.subquery);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(reaches)
+    });
+    reaches.unwrap_or(true)
+}
+
+/// Whether all columns of queries around it that a plan speaks of are among these.
+pub(super) fn speaks_of(plan: &LogicalPlan, around: &DFSchema) -> bool {
+    plan.all_out_ref_exprs().iter().all(|expr| match expr {
+        Expr::OuterReferenceColumn(_, column) => around.has_column(column),
+        _ => false,
+    })
+}
+
 impl<'a> Domain<'a> {
-    /// The columns of `rows` that `subquery` speaks of; nothing if it speaks of others, or if the rows may be others when
-    /// they are read again.
+    /// The columns of `rows` that `subquery` speaks of; nothing if the rows may be others when they are read again. Others
+    /// that it speaks of are of a query further out, and stay.
     pub(super) fn of(subquery: &LogicalPlan, rows: &'a LogicalPlan, names: &'a Cell<usize>) -> Option<Self> {
         if !is_steady(rows) {
             return None;
@@ -154,14 +180,23 @@ impl<'a> Domain<'a> {
         let mut columns: Vec<Column> = Vec::new();
         for expr in subquery.all_out_ref_exprs() {
             let Expr::OuterReferenceColumn(_, column) = expr else { return None };
-            if !rows.schema().has_column(&column) {
-                return None;
-            }
-            if !columns.contains(&column) {
+            if rows.schema().has_column(&column) && !columns.contains(&column) {
                 columns.push(column);
             }
         }
         Some(Self { rows, columns, names })
+    }
+
+    /// Whether a plan speaks of columns of the domain.
+    fn is_asked_by(&self, plan: &LogicalPlan) -> bool {
+        plan.all_out_ref_exprs().iter().any(|expr| self.is_asked(expr))
+    }
+
+    /// Whether an expression speaks of columns of the domain.
+    fn is_asked(&self, expr: &Expr) -> bool {
+        let of_domain =
+            |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if self.columns.contains(column));
+        expr.exists(|expr| Ok(of_domain(expr))).unwrap_or(true)
     }
 
     /// A name that nothing else has.
@@ -232,10 +267,12 @@ impl Dependent {
             ours.extend(our);
             theirs.extend(their);
         }
-        let joined = LogicalPlanBuilder::from(left)
-            .join_with_expr_keys(self.plan, join_type, (ours, theirs), condition)?
-            .build()?;
-        Ok(Some(joined))
+        let left = LogicalPlanBuilder::from(left);
+        let joined = match ours.is_empty() {
+            true => left.join_on(self.plan, join_type, [condition.unwrap_or_else(|| lit(true))])?,
+            false => left.join_with_expr_keys(self.plan, join_type, (ours, theirs), condition)?,
+        };
+        Ok(Some(joined.build()?))
     }
 }
 
@@ -328,7 +365,7 @@ fn aggregated(plan: &LogicalPlan, aggregate: &Aggregate, domain: &Domain<'_>) ->
 }
 
 /// What an aggregate gives where there are no rows.
-fn of_nothing(aggregate: &Expr, schema: &datafusion::common::DFSchema) -> Result<ScalarValue> {
+fn of_nothing(aggregate: &Expr, schema: &DFSchema) -> Result<ScalarValue> {
     match aggregate {
         Expr::Alias(alias) => of_nothing(&alias.expr, schema),
         Expr::AggregateFunction(AggregateFunction { func, .. }) => {
@@ -363,33 +400,40 @@ fn windowed(plan: &LogicalPlan, window: &Window, domain: &Domain<'_>) -> Result<
 /// A join, either side of which may depend on the values.
 fn joined(join: &Join, domain: &Domain<'_>) -> Result<Option<Dependent>> {
     use JoinType as J;
-    if join.null_aware || !matches!(join.join_type, J::Inner | J::Left | J::LeftSemi | J::LeftAnti) {
+    if join.null_aware || matches!(join.join_type, J::LeftMark | J::RightMark) {
         return Ok(None);
     }
-    let is_inner = join.join_type == JoinType::Inner;
-    let in_condition = join.filter.as_ref().is_some_and(Expr::contains_outer)
-        || join.on.iter().any(|(left, right)| left.contains_outer() || right.contains_outer());
-    let right_refers = refers(&join.right);
-    let left_alone = is_inner && right_refers && !refers(&join.left);
-    let left = match left_alone {
-        true => None,
-        false => match depend(&join.left, domain)? {
+    let in_condition = join.filter.as_ref().is_some_and(|filter| domain.is_asked(filter))
+        || join.on.iter().any(|(left, right)| domain.is_asked(left) || domain.is_asked(right));
+    let (left_asks, right_asks) = (domain.is_asked_by(&join.left), domain.is_asked_by(&join.right));
+    // A side whose rows stay without a partner has to have the values itself.
+    let is_inner = join.join_type == J::Inner;
+    let keeps_right = matches!(join.join_type, J::Right | J::RightSemi | J::RightAnti | J::Full);
+    let keeps_left = matches!(join.join_type, J::Left | J::LeftSemi | J::LeftAnti | J::Full);
+    let of_left = keeps_left || left_asks || (is_inner && !right_asks);
+    let of_right = keeps_right || right_asks;
+    let left = match of_left {
+        false => None,
+        true => match depend(&join.left, domain)? {
             Some(left) => Some(left),
             None => return Ok(None),
         },
     };
-    let right = match right_refers {
+    let right = match of_right {
         false => None,
         true => match depend(&join.right, domain)? {
             Some(right) => Some(right),
             None => return Ok(None),
         },
     };
-    debug_assert!(left.is_some() || right.is_some() || in_condition, "something refers to the outside");
-    let keys = left.as_ref().or(right.as_ref()).map(|side| side.keys.clone()).unwrap_or_default();
+    debug_assert!(left_asks || right_asks || in_condition, "something refers to the outside");
+    let first = if keeps_right && !keeps_left { right.as_ref().or(left.as_ref()) } else { left.as_ref().or(right.as_ref()) };
+    let mut keys = first.map(|side| side.keys.clone()).unwrap_or_default();
     let mut conditions: Vec<Expr> = Vec::new();
+    let mut either: Vec<Expr> = Vec::new();
     for (left, right) in left.iter().zip(&right) {
         for (ours, theirs) in left.keys.iter().zip(&right.keys) {
+            either.push(coalesce(vec![Expr::Column(ours.clone()), Expr::Column(theirs.clone())]));
             let data_type = left.plan.schema().data_type(ours)?;
             let (Some(ours), Some(theirs)) = (never_null(ours, data_type), never_null(theirs, data_type))
             else {
@@ -415,5 +459,14 @@ fn joined(join: &Join, domain: &Domain<'_>) -> Result<Option<Dependent>> {
         join.null_equality,
         join.null_aware,
     )?;
-    Ok(Some(Dependent { plan: LogicalPlan::Join(plan), keys }))
+    let mut plan = LogicalPlan::Join(plan);
+    if join.join_type == J::Full {
+        // Either side may be missing, and with it its keys.
+        let shown = join.schema.columns().into_iter().map(Expr::Column);
+        let names: Vec<String> = keys.iter().map(|_| domain.name("outer")).collect();
+        let either = either.into_iter().zip(&names).map(|(key, name)| key.alias(name));
+        plan = LogicalPlanBuilder::from(plan).project(shown.chain(either))?.build()?;
+        keys = names.into_iter().map(Column::new_unqualified).collect();
+    }
+    Ok(Some(Dependent { plan, keys }))
 }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, is_null, lit, not, when};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, binary_expr, is_null, lit, not, when,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::correlated::{Asks, is_joined as has_a_join};
@@ -31,15 +33,16 @@ impl AnalyzerRule for Membership {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
+            let plan = plan.map_expressions(|expr| expr.transform_up(as_in))?.data;
+            let schema = merge_schema(&plan.inputs());
             let joined: Vec<Expr> = match &plan {
                 LogicalPlan::Filter(filter) => split_conjunction(&filter.predicate)
                     .into_iter()
-                    .filter(|expr| is_joined(expr))
+                    .filter(|expr| is_joined(expr, &schema))
                     .cloned()
                     .collect(),
                 _ => Vec::new(),
             };
-            let schema = merge_schema(&plan.inputs());
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
                 if !asks_a_subquery(&expr)? {
@@ -54,6 +57,9 @@ impl AnalyzerRule for Membership {
                         Ok(Transformed::new(counted(question, &schema)?, true, TreeNodeRecursion::Jump))
                     }
                     Expr::Exists(question) => Ok(Transformed::yes(any_row(question)?)),
+                    Expr::SetComparison(question) if question.subquery.subquery.schema().fields().len() == 1 => {
+                        Ok(Transformed::new(quantified(question, &schema)?, true, TreeNodeRecursion::Jump))
+                    }
                     other => Ok(Transformed::no(other)),
                 })?;
                 Ok(counted.update_data(|expr| name.restore(expr)))
@@ -63,22 +69,35 @@ impl AnalyzerRule for Membership {
     }
 }
 
+/// `= any` is `in`, and `<> all` is `not in`.
+fn as_in(expr: Expr) -> Result<Transformed<Expr>> {
+    let Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) = expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let question = |negated| Expr::InSubquery(InSubquery { expr: expr.clone(), subquery: subquery.clone(), negated });
+    Ok(match (op, &quantifier) {
+        (Operator::Eq, SetQuantifier::Any) => Transformed::yes(question(false)),
+        (Operator::NotEq, SetQuantifier::All) => Transformed::yes(question(true)),
+        _ => Transformed::no(Expr::SetComparison(SetComparison { expr, subquery, op, quantifier })),
+    })
+}
+
 /// Whether the engine makes the right join of this condition.
-fn is_joined(condition: &Expr) -> bool {
+fn is_joined(condition: &Expr, around: &DFSchema) -> bool {
     match condition {
         Expr::InSubquery(question) => {
             let is_constant = question.expr.column_refs().is_empty();
             let forgets_nulls = question.negated && refers(&question.subquery.subquery);
-            !is_constant && !forgets_nulls && has_a_join(&question.subquery, Asks::Member)
+            !is_constant && !forgets_nulls && has_a_join(&question.subquery, Asks::Member, around)
         }
-        Expr::Exists(question) => has_a_join(&question.subquery, Asks::Any),
-        Expr::Not(inner) => is_joined(inner) && matches!(**inner, Expr::Exists(_)),
+        Expr::Exists(question) => has_a_join(&question.subquery, Asks::Any, around),
+        Expr::Not(inner) => is_joined(inner, around) && matches!(**inner, Expr::Exists(_)),
         _ => false,
     }
 }
 
 fn asks_a_subquery(expr: &Expr) -> Result<bool> {
-    expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_) | Expr::Exists(_))))
+    expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))))
 }
 
 fn has_one_column(question: &InSubquery) -> bool {
@@ -95,6 +114,29 @@ fn any_row(question: Exists) -> Result<Expr> {
 /// `in`, by SQL's rules: true if a row is equal; unknown if none is, and a null stands on either side.
 fn counted(question: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let InSubquery { expr, subquery, negated } = question;
+    compared(expr, Operator::Eq, &subquery, negated, schema)
+}
+
+/// `> any` and the like; all of the rows are if not any is otherwise.
+fn quantified(question: SetComparison, schema: &DFSchema) -> Result<Expr> {
+    let SetComparison { expr, subquery, op, quantifier } = question;
+    match quantifier {
+        SetQuantifier::Any => compared(expr, op, &subquery, false, schema),
+        SetQuantifier::All => match op.negate() {
+            Some(opposite) => compared(expr, opposite, &subquery, true, schema),
+            None => plan_err!("`{op} all` is no comparison"),
+        },
+    }
+}
+
+/// Whether a row compares so: unknown if none does, and a null stands on either side.
+fn compared(
+    expr: Box<Expr>,
+    op: Operator,
+    subquery: &Subquery,
+    negated: bool,
+    schema: &DFSchema,
+) -> Result<Expr> {
     let value = Expr::Column(subquery.subquery.schema().columns().remove(0));
     let mut outer = Vec::new();
     let wanted = (*expr).clone().transform(|expr| match expr {
@@ -105,9 +147,10 @@ fn counted(question: InSubquery, schema: &DFSchema) -> Result<Expr> {
         }
         other => Ok(Transformed::no(other)),
     })?;
-    let equal = count_where(&subquery, Some(value.clone().eq(wanted.data)), lit(1), outer)?;
-    let rows = || count_where(&subquery, None, lit(1), Vec::new());
-    let known = count_where(&subquery, None, value, Vec::new())?;
+    let holds = binary_expr(wanted.data, op, value.clone());
+    let equal = count_where(subquery, Some(holds), lit(1), outer)?;
+    let rows = || count_where(subquery, None, lit(1), Vec::new());
+    let known = count_where(subquery, None, value, Vec::new())?;
     let found = when(equal.gt(lit(0)), lit(true))
         .when(rows()?.eq(lit(0)), lit(false))
         .when(is_null(*expr).or(known.lt(rows()?)), lit(ScalarValue::Boolean(None)))

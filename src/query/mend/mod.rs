@@ -4,14 +4,17 @@
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
 //! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written as other engines write it ([`text`]), a list is
-//! taken apart beside its row ([`unnest`]), and JSON is read ([`json`]).
+//! taken apart beside its row ([`unnest`]), quotients and averages are rounded ([`quotient`], [`average`]), an interval is as long as it is ([`spans`]), a zone
+//! has its clocks ([`zones`]), and JSON is read ([`json`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
 
 mod age;
 mod arithmetic;
+mod average;
 mod calendar;
+mod cast_as;
 mod coalesce;
 mod correlated;
 mod decimal;
@@ -20,15 +23,19 @@ mod distinct;
 mod hash;
 mod interval;
 mod json;
+mod lifted;
 mod lists;
 mod membership;
 mod mode;
 mod printf;
+mod quotient;
+mod spans;
 mod sum;
 mod text;
 mod time;
 mod trunc;
 mod unnest;
+mod zones;
 
 use std::sync::Arc;
 
@@ -46,6 +53,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(unnest::BesideItsRow),
         Arc::new(lists::Spelled),
+        Arc::new(lifted::Lifted),
         Arc::new(membership::Membership),
         Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
@@ -53,6 +61,9 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(arithmetic::Checked));
+    rules.push(Arc::new(quotient::Rounded));
+    rules.push(Arc::new(average::Averages::new()));
+    rules.push(Arc::new(spans::Spans::new()));
     rules.push(Arc::new(text::Instants::new()));
     rules
 }
@@ -65,7 +76,7 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 /// Puts our functions in the place of the engine's.
 pub(super) fn register(context: &SessionContext) {
     let own = time::functions().into_iter().chain(calendar::functions()).chain(json::functions());
-    let own = own.chain(age::functions()).chain(hash::functions()).chain([printf::function()]);
+    let own = own.chain(age::functions()).chain(hash::functions()).chain([printf::function(), zones::function(), cast_as::function()]);
     for function in own {
         context.register_udf(function);
     }

@@ -375,6 +375,14 @@ pub(in crate::query) async fn columns(
             "write `CREATE TABLE t (id bigint, …)`, or AS SELECT …",
         ));
     }
+    for (at, column) in columns.iter().enumerate() {
+        let name = folded(&column.name);
+        if columns[..at].iter().any(|other| folded(&other.name).eq_ignore_ascii_case(&name)) {
+            let place = column.name.span.start;
+            let mistake = SqlMistake::new("elt::sql::column_twice", format!("the column `{name}` is there twice"));
+            return Err(mistake.at(place.line, place.column).help("give one of them another name").into());
+        }
+    }
     let mut query = template("select 1 limit 0");
     select_of(&mut query).projection = columns
         .iter()

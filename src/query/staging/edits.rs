@@ -1,7 +1,8 @@
 //! DELETE, UPDATE and TRUNCATE.
 
 use sqlparser::ast::{
-    AssignmentTarget, Delete, Distinct, Expr, FromTable, ObjectName, Query, TableWithJoins, Truncate, Update,
+    Assignment, AssignmentTarget, Delete, Distinct, Expr, FromTable, ObjectName, Query, SetExpr, TableWithJoins,
+    Truncate, Update,
     UpdateTableFromKind,
 };
 
@@ -53,14 +54,13 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
     let target = only(session, std::slice::from_ref(&update.table), "UPDATE").await?;
     let mut values: Vec<(String, Expr)> = Vec::new();
     for assignment in update.assignments {
-        let AssignmentTarget::ColumnName(column) = &assignment.target else {
-            return Err(not_supported("SET (a, b) = …", "assign each column by itself"));
-        };
-        let column = target.known_column(column)?;
-        if values.iter().any(|(known, _)| *known == column) {
-            return Err(assigned_twice(&column));
+        for (column, value) in each(assignment)? {
+            let column = target.known_column(&column)?;
+            if values.iter().any(|(known, _)| *known == column) {
+                return Err(assigned_twice(&column));
+            }
+            values.push((column, value));
         }
-        values.push((column, assignment.value));
     }
     let mut query = template("select 1 from t where true");
     let select = select_of(&mut query);
@@ -79,6 +79,45 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
     }
     select.selection = update.selection;
     carry_out(session, target, query, Operation::Update, "UPDATE").await
+}
+
+/// `a = 1`, or the parts of `(a, b) = (1, 2)` and of `(a, b) = (select x, y from …)`.
+fn each(assignment: Assignment) -> Result<Vec<(ObjectName, Expr)>, QueryError> {
+    let Assignment { target, value } = assignment;
+    let columns = match target {
+        AssignmentTarget::ColumnName(column) => return Ok(vec![(column, value)]),
+        AssignmentTarget::Tuple(columns) => columns,
+    };
+    let values: Vec<Expr> = match value {
+        Expr::Tuple(values) => values,
+        Expr::Subquery(query) => {
+            let items = match &*query.body {
+                SetExpr::Select(select) => select.projection.len(),
+                _ => {
+                    return Err(not_supported(
+                        "SET (a, b) = a subquery that is no plain SELECT",
+                        "assign each column by itself, or write a MERGE",
+                    ));
+                }
+            };
+            let alone = |at: usize| {
+                let mut query = query.clone();
+                if let SetExpr::Select(select) = &mut *query.body {
+                    select.projection = vec![select.projection[at].clone()];
+                }
+                Expr::Subquery(query)
+            };
+            (0..items).map(alone).collect()
+        }
+        other => vec![other],
+    };
+    if columns.len() != values.len() {
+        let message = format!("{} values for {} columns", values.len(), columns.len());
+        return Err(SqlMistake::new("elt::sql::values_and_columns", message)
+            .help("give one value for each: `set (a, b) = (1, 2)`")
+            .into());
+    }
+    Ok(columns.into_iter().zip(values).collect())
 }
 
 /// A column is given two values.

@@ -7,7 +7,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
-use sqlparser::ast::{Expr, Ident, Insert, Query, SelectItem, TableAliasColumnDef, TableFactor, TableObject};
+use sqlparser::ast::{Expr, Ident, Insert, ObjectName, Query, SelectItem, TableAliasColumnDef, TableFactor, TableObject};
 
 use super::target::{Target, alone, item, known_as, null, number, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
@@ -19,10 +19,19 @@ const ROWS: &str = "_elt_rows";
 /// The column that says whether a row meets the predicate of REPLACE WHERE.
 const MEETS: &str = "_elt_meets";
 
-/// `INSERT [INTO | OVERWRITE] t [(columns)] query`
-pub(super) async fn insert(session: &Session, insert: Insert) -> Result<Staged, QueryError> {
+/// Which column of the table a column of the rows is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Matched {
+    /// The one in the same place, of the table or of the list.
+    ByPlace,
+    /// The one of the same name.
+    ByName,
+}
+
+/// `INSERT [INTO | OVERWRITE] t [(columns) | BY NAME] query`
+pub(super) async fn insert(session: &Session, insert: Insert, matched: Matched) -> Result<Staged, QueryError> {
     let overwrite = insert.overwrite;
-    let (target, rows) = rows(session, insert, None).await?;
+    let (target, rows) = rows(session, insert, matched, None).await?;
     let (tables, table) = (session.scope().tables(), &target.name);
     if overwrite {
         let change = write::replace_all(tables, target.base, rows).await?;
@@ -38,7 +47,7 @@ pub(super) async fn replace_where(
     insert: Insert,
     predicate: Expr,
 ) -> Result<Staged, QueryError> {
-    let (target, rows) = rows(session, insert, Some(&predicate)).await?;
+    let (target, rows) = rows(session, insert, Matched::ByPlace, Some(&predicate)).await?;
     let mut query = template("select 1 from t where true");
     let select = select_of(&mut query);
     select.projection = target.places(number(DELETE));
@@ -55,6 +64,7 @@ pub(super) async fn replace_where(
 async fn rows(
     session: &Session,
     insert: Insert,
+    matched: Matched,
     predicate: Option<&Expr>,
 ) -> Result<(Target, SendableRecordBatchStream), QueryError> {
     refuse_if(
@@ -82,6 +92,16 @@ async fn rows(
     let mut columns = Vec::new();
     for column in &insert.columns {
         columns.push(target.known_column(column)?);
+    }
+    if matched == Matched::ByName {
+        for name in &given {
+            let name = ObjectName::from(vec![Ident::new(name.as_str())]);
+            let column = target.known_column(&name)?;
+            if columns.contains(&column) {
+                return Err(super::edits::assigned_twice(&column));
+            }
+            columns.push(column);
+        }
     }
     if columns.is_empty() {
         columns = target.base.schema().fields().iter().map(|field| field.name().clone()).collect();

@@ -88,7 +88,7 @@ impl Session {
     async fn stage_sql(&self, statement: ast::Statement) -> Result<Staged, QueryError> {
         use ast::Statement as S;
         match statement {
-            S::Insert(insert) => insert::insert(self, insert).await,
+            S::Insert(insert) => insert::insert(self, insert, insert::Matched::ByPlace).await,
             S::Delete(delete) => edits::delete(self, delete).await,
             S::Update(update) => edits::update(self, update).await,
             S::Merge(merge) => merge::merge(self, merge, false).await,
@@ -108,6 +108,7 @@ impl Session {
     async fn stage_own(&self, own: OwnWrite) -> Result<Staged, QueryError> {
         match own {
             OwnWrite::Merge { merge, evolve } => merge::merge(self, *merge, evolve).await,
+            OwnWrite::InsertByName { insert } => insert::insert(self, *insert, insert::Matched::ByName).await,
             OwnWrite::ReplaceWhere { insert, predicate } => {
                 insert::replace_where(self, *insert, *predicate).await
             }

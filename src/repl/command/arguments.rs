@@ -119,6 +119,14 @@ pub(super) fn explain(name: &str) -> Meaning {
     }
 }
 
+/// The statement that makes a table.
+pub(super) fn schema(table: &str) -> Meaning {
+    match table {
+        "" => answer("show tables"),
+        table => answer(&format!("show create table {table}")),
+    }
+}
+
 pub(super) fn describe(table: &str) -> Meaning {
     match table {
         "" => answer("show tables"),

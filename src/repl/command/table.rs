@@ -42,7 +42,8 @@ pub(super) const COMMANDS: &[Command] = &[
         |_| Ok(Action::Tell),
     ),
     // What there is
-    command(Group::Lake, &["\\d", ".schema"], "[TABLE]", "describe a table, or list the tables", describe),
+    command(Group::Lake, &["\\d"], "[TABLE]", "describe a table, or list the tables", describe),
+    command(Group::Lake, &[".schema"], "[TABLE]", "the statement that makes a table", schema),
     command(Group::Lake, &["\\d+"], "TABLE", "a table's files, size and properties", details),
     command(Group::Lake, &["\\dt", ".tables"], "[PATTERN]", "list the tables and views", tables),
     command(Group::Lake, &["\\dv"], "", "list the views and their queries", |_| answer("show views")),

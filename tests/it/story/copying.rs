@@ -190,7 +190,7 @@ async fn columns_of_files_go_where_their_positions_say() {
     copy into: 1 1 0 0 0 1 0 0 5
     copy into: c.json holds JSON, whose columns have names and no order
     sql: - Oslo 7
-    land: main.u  b.csv loaded: 1 = 1 + 0 + 0  release 6
+    land: main.u  read 1 loaded 1 rescued 0 rejected 0  release 6
     sql: 7 Oslo
     "#);
 }

@@ -1,0 +1,83 @@
+//! What number stands for a row?
+//!
+//! A sample with a seed is the same each time: it keeps the rows whose hash, of all columns and the seed, is small.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use super::Column;
+use crate::query::dialect::{ROW_HASH, called};
+
+/// Whether a select asks for hashes of its rows.
+pub(super) fn are_asked(select: &Select) -> bool {
+    struct Find {
+        queries: usize,
+    }
+    impl Visitor for Find {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.queries += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.queries -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match self.queries == 0 && seed_of(expr).is_some() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        }
+    }
+    let asks = |condition: &Expr| Visit::visit(condition, &mut Find { queries: 0 }).is_break();
+    [&select.selection, &select.qualify].into_iter().flatten().any(asks)
+}
+
+/// Gives hashes their columns.
+pub(super) fn spell(select: &mut Select, columns: &[Column]) {
+    struct Put<'a> {
+        columns: &'a [Column],
+        queries: usize,
+    }
+    impl VisitorMut for Put<'_> {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.queries += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.queries -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Some(seed) = seed_of(expr).filter(|_| self.queries == 0) {
+                let columns = self.columns.iter().map(Column::expr);
+                let values: Vec<Expr> = std::iter::once(seed).chain(columns).collect();
+                *expr = called("hash", &values);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut put = Put { columns, queries: 0 };
+    for condition in [&mut select.selection, &mut select.qualify].into_iter().flatten() {
+        let _: ControlFlow<()> = VisitMut::visit(condition, &mut put);
+    }
+}
+
+fn seed_of(expr: &Expr) -> Option<Expr> {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else { return None };
+    match &list.args[..] {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(seed))] if name.to_string() == ROW_HASH => Some(seed.clone()),
+        _ => None,
+    }
+}
