@@ -122,7 +122,10 @@ impl SqlMistake {
         let name = self.message.split('`').nth(1)?.to_lowercase();
         let tokens = super::dialect::tokenize(&text.text).ok()?;
         let is_named = |token: &&TokenWithSpan| match &token.token {
-            Token::Word(word) => word.value.to_lowercase() == name || name.ends_with(&format!(".{}", word.value.to_lowercase())),
+            Token::Word(word) => {
+                word.value.to_lowercase() == name
+                    || name.ends_with(&format!(".{}", word.value.to_lowercase()))
+            }
             _ => false,
         };
         let mut found = tokens.iter().filter(is_named).map(|token| token.span.start);

@@ -40,8 +40,23 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
     }
     if let Some(name) = message.strip_prefix("Unsupported SQL type ") {
         let known = [
-            "bigint", "int", "smallint", "tinyint", "double", "float", "real", "decimal(10, 2)", "boolean", "varchar",
-            "text", "date", "timestamp", "timestamptz", "time", "interval", "binary",
+            "bigint",
+            "int",
+            "smallint",
+            "tinyint",
+            "double",
+            "float",
+            "real",
+            "decimal(10, 2)",
+            "boolean",
+            "varchar",
+            "text",
+            "date",
+            "timestamp",
+            "timestamptz",
+            "time",
+            "interval",
+            "binary",
         ];
         let help = did_you_mean(&name.to_lowercase(), known.iter().copied());
         let all = || format!("types are called {}, `int[]`, `struct(a int)`", known.join(", "));
@@ -51,7 +66,9 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         let known = ["read_csv", "read_json", "read_parquet", "range", "generate_series", "unnest"];
         let help = did_you_mean(&name.to_lowercase(), known.iter().copied());
         let all = || format!("there are {}; a file is read by its name: `from 'a.csv'`", known.join(", "));
-        return Some(plan(format!("there is no function `{name}` to select from")).help(help.unwrap_or_else(all)));
+        return Some(
+            plan(format!("there is no function `{name}` to select from")).help(help.unwrap_or_else(all)),
+        );
     }
     if let Some(places) = between("Order by column out of bounds, specified: ", ", max: ") {
         let most = message.rsplit_once("max: ")?.1;

@@ -243,7 +243,7 @@ impl Session {
     /// Which files a statement would have landed; nothing if it is another statement.
     pub fn copy_into(&self, sql: &str) -> Result<Option<dialect::CopyInto>, QueryError> {
         match self.read(sql)? {
-            Statement::CopyInto(copy) => Ok(Some(copy)),
+            Statement::CopyInto(copy) => Ok(Some(*copy)),
             _ => Ok(None),
         }
     }
@@ -433,8 +433,11 @@ fn only_utc(zone: &str) -> Result<Outcome, QueryError> {
         return Ok(own::nothing());
     }
     let mistake = match is_time_zone(zone) {
-        true => SqlMistake::new("elt::sql::time_zone", format!("a session in the time zone `{zone}` is not supported"))
-            .help(format!("instants are shown in UTC; `instant at time zone '{zone}'` is the wall clock there")),
+        true => SqlMistake::new(
+            "elt::sql::time_zone",
+            format!("a session in the time zone `{zone}` is not supported"),
+        )
+        .help(format!("instants are shown in UTC; `instant at time zone '{zone}'` is the wall clock there")),
         false => SqlMistake::new("elt::sql::time_zone", format!("there is no time zone `{zone}`"))
             .help("zones are called `Europe/Oslo`, `UTC` or `+02:00`"),
     };

@@ -11,10 +11,11 @@ use std::ops::ControlFlow;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, Cte, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
-    OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectFlavor, SelectItem, SetExpr,
-    SetOperator, Spanned, Statement, TableAlias, TableFactor, TableSample, TableSampleKind, TableSampleUnit, Top,
-    TableWithJoins, TopQuantity, Value, Visit, VisitMut, Visitor, VisitorMut, With,
+    GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint, JoinOperator, LimitClause, ObjectName,
+    ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectFlavor,
+    SelectItem, SetExpr, SetOperator, Spanned, Statement, TableAlias, TableFactor, TableSample,
+    TableSampleKind, TableSampleUnit, TableWithJoins, Top, TopQuantity, Value, Visit, VisitMut, Visitor,
+    VisitorMut, With,
 };
 use sqlparser::tokenizer::Span;
 
@@ -154,10 +155,18 @@ impl VisitorMut for Clauses {
             "FROM without a list here",
             "write `select *`",
         )?;
-        no_window(selection.as_ref(), "WHERE", "write `qualify` in its place: it is asked of the rows with their windows")?;
+        no_window(
+            selection.as_ref(),
+            "WHERE",
+            "write `qualify` in its place: it is asked of the rows with their windows",
+        )?;
         if let GroupByExpr::Expressions(keys, _) = &*group_by {
             for key in keys {
-                no_window(Some(key), "GROUP BY", "work it out in a subquery: `from (select *, … over (…) as x from t)`")?;
+                no_window(
+                    Some(key),
+                    "GROUP BY",
+                    "work it out in a subquery: `from (select *, … over (…) as x from t)`",
+                )?;
             }
         }
         asof::nest(from);
@@ -333,7 +342,8 @@ fn no_window(expr: Option<&Expr>, place: &str, instead: &str) -> Flow {
         ControlFlow::Continue(()) => ControlFlow::Continue(()),
         ControlFlow::Break(span) => {
             let what = format!("a window function in {place} is not supported");
-            let mistake = SqlMistake::new("elt::sql::not_supported", what).at(span.start.line, span.start.column);
+            let mistake =
+                SqlMistake::new("elt::sql::not_supported", what).at(span.start.line, span.start.column);
             ControlFlow::Break(Box::new(mistake.help(instead)))
         }
     }
@@ -389,7 +399,8 @@ fn check_positional(relation: &TableFactor, joins: &[Join]) -> Flow {
         TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => alias.as_ref(),
         _ => None,
     };
-    let is_word = alias.is_some_and(|alias| !alias.explicit && alias.name.value.eq_ignore_ascii_case("positional"));
+    let is_word =
+        alias.is_some_and(|alias| !alias.explicit && alias.name.value.eq_ignore_ascii_case("positional"));
     refuse_if(
         is_word && !joins.is_empty(),
         "POSITIONAL JOIN",

@@ -28,7 +28,7 @@ const TO_HELP: &str =
 
 /// What a COPY asks for.
 pub(super) enum Copy {
-    Into(CopyInto),
+    Into(Box<CopyInto>),
     To(CopyTo),
 }
 
@@ -42,7 +42,9 @@ pub(super) fn copy(tokens: &[TokenWithSpan]) -> Result<Option<Copy>, SqlMistake>
         return Ok(None);
     }
     Ok(Some(match words.take("INTO") {
-        true => Copy::Into(copy_into::into(words).map_err(|mistake| mistake.help_if_none(copy_into::HELP))?),
+        true => Copy::Into(Box::new(
+            copy_into::into(words).map_err(|mistake| mistake.help_if_none(copy_into::HELP))?,
+        )),
         false => Copy::To(to(words).map_err(|mistake| mistake.help_if_none(TO_HELP))?),
     }))
 }
@@ -351,7 +353,7 @@ mod tests {
 
     fn read_into(sql: &str) -> CopyInto {
         match parse(sql).unwrap() {
-            Statement::CopyInto(copy) => copy,
+            Statement::CopyInto(copy) => *copy,
             other => panic!("{other:?}"),
         }
     }
@@ -375,7 +377,9 @@ mod tests {
         assert_eq!((copy.pattern.as_deref(), copy.validate), (Some("*.csv"), Some(Validate::Rows(10))));
         assert_eq!(copy.format_options, [pair("header", "true"), pair("sep", ";")]);
         assert_eq!(copy.copy_options, [pair("force", "true")]);
-        let copy = read_into("copy into t (A, \"B\") from (select f.a as x, b + c, D::int from 'in' as f) fileformat = csv");
+        let copy = read_into(
+            "copy into t (A, \"B\") from (select f.a as x, b + c, D::int from 'in' as f) fileformat = csv",
+        );
         assert_eq!((copy.places, copy.from.as_str()), (Places::Listed(vec!["a".into(), "B".into()]), "in"));
         let select = copy.select.unwrap();
         assert_eq!(select.alias.as_ref().map(|alias| alias.value.as_str()), Some("f"));
@@ -428,8 +432,16 @@ mod tests {
                 "more than SELECT and FROM in a COPY INTO is not supported",
                 Some((1, 19)),
             ),
-            ("copy into t from (select a from u)", "the files stand in single quotes after FROM", Some((1, 19))),
-            ("copy into t from (select a from 'x', 'y')", "anything but the files in FROM in a COPY INTO is not supported", Some((1, 19))),
+            (
+                "copy into t from (select a from u)",
+                "the files stand in single quotes after FROM",
+                Some((1, 19)),
+            ),
+            (
+                "copy into t from (select a from 'x', 'y')",
+                "anything but the files in FROM in a COPY INTO is not supported",
+                Some((1, 19)),
+            ),
             ("copy into t from 'x' validate 0 rows", "`0` is not a number of rows", Some((1, 31))),
             ("copy into t from 'x' validate 5", "`ROWS` is expected here", Some((1, 31))),
             ("copy into t from 'x' sort = a", "`SORT` is not expected here", Some((1, 22))),

@@ -140,7 +140,9 @@ impl Names {
         for item in &select.projection {
             match item {
                 SelectItem::ExprWithAlias { alias, .. } => drop(aliases.insert(folded(alias))),
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => of_tables.extend(path.last().map(folded)),
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => {
+                    of_tables.extend(path.last().map(folded))
+                }
                 _ => {}
             }
         }

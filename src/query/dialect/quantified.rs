@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArguments, Ident, OrderBy, OrderByKind, Query, SelectItem, SetExpr,
-    Statement, UnaryOperator, VisitMut, VisitorMut,
+    BinaryOperator, Expr, Function, FunctionArguments, Ident, OrderBy, OrderByKind, Query, SelectItem,
+    SetExpr, Statement, UnaryOperator, VisitMut, VisitorMut,
 };
 
 use super::statement::parse_query;
@@ -57,11 +57,8 @@ fn any(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
         BinaryOperator::LtEq => BinaryOperator::Gt,
         _ => return None,
     };
-    let all = Expr::AllOp {
-        left: Box::new(left.clone()),
-        compare_op: opposite,
-        right: Box::new(right.clone()),
-    };
+    let all =
+        Expr::AllOp { left: Box::new(left.clone()), compare_op: opposite, right: Box::new(right.clone()) };
     let expr = Box::new(Expr::Nested(Box::new(all)));
     Some(Expr::Nested(Box::new(Expr::UnaryOp { op: UnaryOperator::Not, expr })))
 }
@@ -103,9 +100,12 @@ fn array_of_rows(call: &Function) -> Option<Expr> {
             *item = SelectItem::ExprWithAlias { expr, alias: Ident::new(VALUE) };
         }
     }
-    let names = if matches!(*query.body, SetExpr::Select(_)) { "r".to_owned() } else { format!("r({VALUE})") };
+    let names =
+        if matches!(*query.body, SetExpr::Select(_)) { "r".to_owned() } else { format!("r({VALUE})") };
     let text = format!("select coalesce(array_agg(r.{VALUE}{sorted}), []) from (select 1) as {names}");
-    let Ok(Statement::Query(mut list)) = parse_query(&text) else { unreachable!("our own words are correct") };
+    let Ok(Statement::Query(mut list)) = parse_query(&text) else {
+        unreachable!("our own words are correct")
+    };
     put_in_from(&mut list, query)?;
     Some(Expr::Subquery(list))
 }

@@ -82,7 +82,9 @@ impl VisitorMut for Speller {
             {
                 Some(called("now", []))
             }
-            Expr::AtTimeZone { timestamp, time_zone } => Some(called("timezone", [&**time_zone, &**timestamp])),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                Some(called("timezone", [&**time_zone, &**timestamp]))
+            }
             Expr::Interval(interval) => {
                 without_quarters(interval);
                 None

@@ -244,8 +244,14 @@ mod tests {
                 "SELECT a, b FROM t AS x TABLESAMPLE (10 PERCENT) WHERE a > 1",
             ),
             ("from t using sample reservoir(50 rows)", "SELECT * FROM t TABLESAMPLE (50 ROWS)"),
-            ("from t using sample 10% (bernoulli, 42)", "SELECT * FROM t TABLESAMPLE (10 PERCENT) REPEATABLE (42)"),
-            ("from t using sample 5 rows repeatable (1)", "SELECT * FROM t TABLESAMPLE (5 ROWS) REPEATABLE (1)"),
+            (
+                "from t using sample 10% (bernoulli, 42)",
+                "SELECT * FROM t TABLESAMPLE (10 PERCENT) REPEATABLE (42)",
+            ),
+            (
+                "from t using sample 5 rows repeatable (1)",
+                "SELECT * FROM t TABLESAMPLE (5 ROWS) REPEATABLE (1)",
+            ),
             (
                 "select * from (from t using sample 5) as x",
                 "SELECT * FROM (SELECT * FROM t TABLESAMPLE (5 ROWS)) AS x",

@@ -38,7 +38,7 @@ pub enum Statement {
     /// Files that nobody needs are to be deleted.
     Vacuum(Vacuum),
     /// Files are to be landed.
-    CopyInto(CopyInto),
+    CopyInto(Box<CopyInto>),
     /// Rows are to be written to a file.
     CopyTo(CopyTo),
     /// Parquet files are to become a Delta table where they are.
@@ -172,14 +172,51 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement,
 
 /// Words that are often mistyped, and then taken for names.
 const WORDS: &[&str] = &[
-    "select", "from", "where", "join", "group", "order", "having", "limit", "union", "left", "right", "inner", "outer",
-    "cross", "using", "values", "insert", "update", "delete", "table", "create", "drop", "alter", "distinct", "between",
-    "case", "when", "then", "else", "over", "partition", "window", "qualify", "offset", "exists", "into", "merge", "with",
+    "select",
+    "from",
+    "where",
+    "join",
+    "group",
+    "order",
+    "having",
+    "limit",
+    "union",
+    "left",
+    "right",
+    "inner",
+    "outer",
+    "cross",
+    "using",
+    "values",
+    "insert",
+    "update",
+    "delete",
+    "table",
+    "create",
+    "drop",
+    "alter",
+    "distinct",
+    "between",
+    "case",
+    "when",
+    "then",
+    "else",
+    "over",
+    "partition",
+    "window",
+    "qualify",
+    "offset",
+    "exists",
+    "into",
+    "merge",
+    "with",
 ];
 
 /// The mistake with the word that was probably meant: where it was found, or just before, taken for a name.
 fn with_meant(mistake: SqlMistake, tokens: &[TokenWithSpan]) -> SqlMistake {
-    let Some((line, column)) = mistake.place().filter(|_| mistake.help_text().is_none()) else { return mistake };
+    let Some((line, column)) = mistake.place().filter(|_| mistake.help_text().is_none()) else {
+        return mistake;
+    };
     let solid: Vec<&TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
     let place = |token: &&TokenWithSpan| {
@@ -194,11 +231,15 @@ fn with_meant(mistake: SqlMistake, tokens: &[TokenWithSpan]) -> SqlMistake {
     };
     let places = [at.checked_sub(1), Some(at)].into_iter().flatten().filter(|at| !is_name(*at));
     for token in places.filter_map(|at| solid.get(at)) {
-        let Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }) = &token.token else { continue };
+        let Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }) = &token.token else {
+            continue;
+        };
         let word = value.to_lowercase();
         if let Some(meant) = WORDS.iter().find(|known| is_slip(&word, known)) {
             let start = token.span.start;
-            return mistake.at(start.line, start.column).help(format!("did you mean `{meant}` instead of `{value}`?"));
+            return mistake
+                .at(start.line, start.column)
+                .help(format!("did you mean `{meant}` instead of `{value}`?"));
         }
     }
     mistake
@@ -496,11 +537,14 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         S::Grant { .. } | S::Revoke { .. } => {
             ("GRANT and REVOKE", "who may do what stands in `elt.yml`; `elt user add` adds a user")
         }
-        S::Pragma { .. } => ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one"),
-        S::Analyze { .. } => ("ANALYZE", "leave it out: each write keeps the statistics of its rows"),
-        S::AttachDatabase { .. } | S::AttachDuckDBDatabase { .. } => {
-            ("ATTACH", "read files by their names: `from 'other.parquet'`; another lake is `elt sql --lake PLACE`")
+        S::Pragma { .. } => {
+            ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one")
         }
+        S::Analyze { .. } => ("ANALYZE", "leave it out: each write keeps the statistics of its rows"),
+        S::AttachDatabase { .. } | S::AttachDuckDBDatabase { .. } => (
+            "ATTACH",
+            "read files by their names: `from 'other.parquet'`; another lake is `elt sql --lake PLACE`",
+        ),
         S::Install { .. } | S::Load { .. } => ("INSTALL and LOAD", "leave it out: there are no extensions"),
         S::Reset(_) => ("RESET", "write `set name = value` with the value that it had"),
         S::Call(_) => ("CALL", "write `select f(…)`; macros run by `elt run-operation`"),

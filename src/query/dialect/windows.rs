@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, Ident, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByKind, Query, Select, SetExpr,
-    Statement, VisitMut, VisitorMut, WindowSpec, WindowType,
+    Expr, Function, Ident, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByKind, Query, Select,
+    SetExpr, Statement, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
 use crate::base::did_you_mean;
@@ -63,7 +63,11 @@ fn windows(select: &Select) -> ControlFlow<Box<SqlMistake>, Vec<(Ident, WindowSp
     let mut known: Vec<(Ident, WindowSpec)> = Vec::new();
     for NamedWindowDefinition(name, window) in &select.named_window {
         if known.iter().any(|(other, _)| folded(other) == folded(name)) {
-            return wrong(name, format!("there are two windows `{name}`"), "give one of them another name".to_owned());
+            return wrong(
+                name,
+                format!("there are two windows `{name}`"),
+                "give one of them another name".to_owned(),
+            );
         }
         let spec = match window {
             NamedWindowExpr::NamedWindow(of) => find(of, &known)?.clone(),
@@ -104,7 +108,8 @@ fn find<'a>(name: &Ident, known: &'a [(Ident, WindowSpec)]) -> ControlFlow<Box<S
         return ControlFlow::Continue(window);
     }
     let meant = did_you_mean(&folded(name), known.iter().map(|(name, _)| name.value.as_str()));
-    let help = meant.unwrap_or_else(|| format!("define it: `… window {name} as (partition by a order by b)`"));
+    let help =
+        meant.unwrap_or_else(|| format!("define it: `… window {name} as (partition by a order by b)`"));
     wrong(name, format!("there is no window `{name}`"), help)
 }
 
@@ -166,7 +171,10 @@ mod tests {
     #[test]
     fn a_name_is_the_window_that_it_means() {
         for (sql, means) in [
-            ("select sum(x) over w from t window w as (partition by g)", "SELECT sum(x) OVER (PARTITION BY g) FROM t"),
+            (
+                "select sum(x) over w from t window w as (partition by g)",
+                "SELECT sum(x) OVER (PARTITION BY g) FROM t",
+            ),
             (
                 "select sum(x) over (W order by d) from t window w as (partition by g)",
                 "SELECT sum(x) OVER (PARTITION BY g ORDER BY d) FROM t",

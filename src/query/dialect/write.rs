@@ -236,10 +236,12 @@ fn merge(tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
 /// `INSERT [INTO | OVERWRITE] t BY NAME query`; nothing for another INSERT.
 fn by_name(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, SqlMistake> {
     let begins_query = |token: &TokenWithSpan| {
-        token.token == Token::LParen || ["SELECT", "VALUES", "WITH", "FROM"].iter().any(|word| is(token, word))
+        token.token == Token::LParen
+            || ["SELECT", "VALUES", "WITH", "FROM"].iter().any(|word| is(token, word))
     };
     let query = tokens.iter().position(begins_query).unwrap_or(tokens.len());
-    let Some(at) = tokens[..query].windows(2).position(|pair| is(&pair[0], "BY") && is(&pair[1], "NAME")) else {
+    let Some(at) = tokens[..query].windows(2).position(|pair| is(&pair[0], "BY") && is(&pair[1], "NAME"))
+    else {
         return Ok(None);
     };
     let rest = tokens[..at].iter().chain(&tokens[at + 2..]).cloned().collect();

@@ -5,7 +5,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 use super::Column;
@@ -75,9 +76,13 @@ pub(super) fn spell(select: &mut Select, columns: &[Column]) {
 }
 
 fn seed_of(expr: &Expr) -> Option<Expr> {
-    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else { return None };
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else {
+        return None;
+    };
     match &list.args[..] {
-        [FunctionArg::Unnamed(FunctionArgExpr::Expr(seed))] if name.to_string() == ROW_HASH => Some(seed.clone()),
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(seed))] if name.to_string() == ROW_HASH => {
+            Some(seed.clone())
+        }
         _ => None,
     }
 }

@@ -8,8 +8,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByKind,
-    Query, Select, SelectItem, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    BinaryOperator, Distinct, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, OrderBy,
+    OrderByKind, Query, Select, SelectItem, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use super::{Column, Meaning, folded};
@@ -23,7 +23,9 @@ pub(super) fn are_shared(select: &Select) -> bool {
     };
     select.from.iter().any(|tables| tables.joins.iter().any(by_name))
         && select.from.iter().all(|tables| {
-            std::iter::once(&tables.relation).chain(tables.joins.iter().map(|join| &join.relation)).all(is_plain)
+            std::iter::once(&tables.relation)
+                .chain(tables.joins.iter().map(|join| &join.relation))
+                .all(is_plain)
         })
 }
 
@@ -41,9 +43,22 @@ fn is_plain(factor: &TableFactor) -> bool {
 fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
     use JoinOperator as J;
     match operator {
-        J::Join(of) | J::Inner(of) | J::Left(of) | J::LeftOuter(of) | J::Right(of) | J::RightOuter(of)
-        | J::FullOuter(of) | J::CrossJoin(of) | J::Semi(of) | J::LeftSemi(of) | J::RightSemi(of) | J::Anti(of)
-        | J::LeftAnti(of) | J::RightAnti(of) | J::StraightJoin(of) | J::AsOf { constraint: of, .. } => Some(of),
+        J::Join(of)
+        | J::Inner(of)
+        | J::Left(of)
+        | J::LeftOuter(of)
+        | J::Right(of)
+        | J::RightOuter(of)
+        | J::FullOuter(of)
+        | J::CrossJoin(of)
+        | J::Semi(of)
+        | J::LeftSemi(of)
+        | J::RightSemi(of)
+        | J::Anti(of)
+        | J::LeftAnti(of)
+        | J::RightAnti(of)
+        | J::StraightJoin(of)
+        | J::AsOf { constraint: of, .. } => Some(of),
         J::CrossApply | J::OuterApply | J::ArrayJoin | J::LeftArrayJoin | J::InnerArrayJoin => None,
     }
 }
@@ -51,9 +66,22 @@ fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
 fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
     use JoinOperator as J;
     match operator {
-        J::Join(of) | J::Inner(of) | J::Left(of) | J::LeftOuter(of) | J::Right(of) | J::RightOuter(of)
-        | J::FullOuter(of) | J::CrossJoin(of) | J::Semi(of) | J::LeftSemi(of) | J::RightSemi(of) | J::Anti(of)
-        | J::LeftAnti(of) | J::RightAnti(of) | J::StraightJoin(of) | J::AsOf { constraint: of, .. } => Some(of),
+        J::Join(of)
+        | J::Inner(of)
+        | J::Left(of)
+        | J::LeftOuter(of)
+        | J::Right(of)
+        | J::RightOuter(of)
+        | J::FullOuter(of)
+        | J::CrossJoin(of)
+        | J::Semi(of)
+        | J::LeftSemi(of)
+        | J::RightSemi(of)
+        | J::Anti(of)
+        | J::LeftAnti(of)
+        | J::RightAnti(of)
+        | J::StraightJoin(of)
+        | J::AsOf { constraint: of, .. } => Some(of),
         J::CrossApply | J::OuterApply | J::ArrayJoin | J::LeftArrayJoin | J::InnerArrayJoin => None,
     }
 }
@@ -87,12 +115,12 @@ pub(super) fn side_by_side(from: &[TableWithJoins]) -> Vec<TableWithJoins> {
     from
 }
 
+/// The columns of `*`, and what shared names mean.
+pub(super) type Shared = (Vec<Column>, Vec<Meaning>);
+
 /// Spells out what the tables share. Returns the columns of `*` and what shared names mean; nothing if the tables cannot be
 /// told apart.
-pub(super) fn spell(
-    select: &mut Select,
-    columns: &[Column],
-) -> Result<Option<(Vec<Column>, Vec<Meaning>)>, Box<SqlMistake>> {
+pub(super) fn spell(select: &mut Select, columns: &[Column]) -> Result<Option<Shared>, Box<SqlMistake>> {
     let Some(mut relations) = by_relation(select, columns) else { return Ok(None) };
     relations.reverse();
     let mut all = Vec::new();
@@ -136,7 +164,9 @@ fn name_of(factor: &TableFactor) -> Option<String> {
         | TableFactor::NestedJoin { alias: Some(alias), .. }
         | TableFactor::UNNEST { alias: Some(alias), .. }
         | TableFactor::Function { alias: Some(alias), .. } => Some(folded(&alias.name)),
-        TableFactor::Table { name, alias: None, .. } => name.0.last().and_then(|part| part.as_ident()).map(folded),
+        TableFactor::Table { name, alias: None, .. } => {
+            name.0.last().and_then(|part| part.as_ident()).map(folded)
+        }
         _ => None,
     }
 }
@@ -155,9 +185,10 @@ fn joined(
         _ => left.into_iter().chain(right).collect(),
     };
     let shared: Vec<Ident> = match constraint_mut(&mut join.join_operator) {
-        Some(JoinConstraint::Using(columns)) => {
-            columns.iter().filter_map(|name| name.0.last().and_then(|part| part.as_ident()).cloned()).collect()
-        }
+        Some(JoinConstraint::Using(columns)) => columns
+            .iter()
+            .filter_map(|name| name.0.last().and_then(|part| part.as_ident()).cloned())
+            .collect(),
         Some(JoinConstraint::Natural) => {
             let is_shared = |column: &&Column| right.iter().any(|other| other.name == column.name);
             left.iter().filter(is_shared).map(|column| Ident::with_quote('"', &column.name)).collect()
@@ -196,7 +227,9 @@ fn joined(
         merged.push(shown);
     }
     let rest = |side: Vec<Column>| {
-        side.into_iter().filter(|column| merged.iter().all(|shown| shown.name != column.name)).collect::<Vec<_>>()
+        side.into_iter()
+            .filter(|column| merged.iter().all(|shown| shown.name != column.name))
+            .collect::<Vec<_>>()
     };
     let (left, right) = (rest(left), rest(right));
     if let Some(of) = constraint_mut(&mut join.join_operator) {
@@ -226,8 +259,12 @@ fn find<'a>(name: &Ident, side: &'a [Column], which: &str) -> Result<&'a Column,
         [] => {
             let known = side.iter().map(|column| column.name.as_str());
             let help = did_you_mean(&wanted, known.clone());
-            let all = || format!("its columns are: {}", known.clone().take(20).collect::<Vec<_>>().join(", "));
-            Err(wrong(format!("there is no column `{name}` on the {which} side of the join"), help.unwrap_or_else(all)))
+            let all =
+                || format!("its columns are: {}", known.clone().take(20).collect::<Vec<_>>().join(", "));
+            Err(wrong(
+                format!("there is no column `{name}` on the {which} side of the join"),
+                help.unwrap_or_else(all),
+            ))
         }
         _ => Err(wrong(
             format!("the column `{name}` is in more than one table on the {which} side of the join"),

@@ -343,7 +343,12 @@ impl VisitorMut for Walk {
 
 impl Walk {
     /// Spells out what a select says of columns, now that they are known.
-    fn spell(&mut self, select: &mut Select, columns: &[Column], shares: bool) -> Result<(), Box<SqlMistake>> {
+    fn spell(
+        &mut self,
+        select: &mut Select,
+        columns: &[Column],
+        shares: bool,
+    ) -> Result<(), Box<SqlMistake>> {
         hashes::spell(select, columns);
         let spelled = if shares { joins::spell(select, columns)? } else { None };
         let Some((shown, meanings)) = spelled else {

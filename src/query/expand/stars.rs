@@ -76,7 +76,8 @@ pub(super) fn spell_stars(
                 spelled.extend(renamed(&of_table.collect::<Vec<_>>(), &options)?);
             }
             SelectItem::UnnamedExpr(expr) if which(&expr).is_some() => {
-                let named = |expr: Expr| match star.iter().find(|column| column.means.as_ref() == Some(&expr)) {
+                let named = |expr: Expr| match star.iter().find(|column| column.means.as_ref() == Some(&expr))
+                {
                     Some(column) => {
                         SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', &column.name) }
                     }

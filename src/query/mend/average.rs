@@ -115,8 +115,7 @@ impl Averages {
 
     /// The sum and the count that an average of decimals is made of.
     fn halves(&self, expr: &Expr, input: &DFSchema) -> Option<(Expr, Expr)> {
-        let is_decimal =
-            |args: &[Expr]| matches!(args, [arg] if matches!(arg.get_type(input), Ok(DataType::Decimal128(..))));
+        let is_decimal = |args: &[Expr]| matches!(args, [arg] if matches!(arg.get_type(input), Ok(DataType::Decimal128(..))));
         match expr {
             Expr::Alias(alias) => self.halves(&alias.expr, input),
             Expr::AggregateFunction(call) if is_average(expr) && is_decimal(&call.params.args) => {

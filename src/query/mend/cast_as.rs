@@ -29,7 +29,9 @@ impl ScalarUDFImpl for CastAs {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        let [value, Expr::Literal(data_type, _)] = args else { return exec_err!("a cast is of a value to a type") };
+        let [value, Expr::Literal(data_type, _)] = args else {
+            return exec_err!("a cast is of a value to a type");
+        };
         Ok(format!("CAST({} AS {data_type})", value.schema_name()))
     }
 

@@ -240,7 +240,9 @@ fn others_first(plan: LogicalPlan, asked: &[Expr]) -> Result<LogicalPlan> {
 /// A subquery that stands in FROM.
 fn lateral(join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
     let (input, alias) = match join.right.as_ref() {
-        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => (input.as_ref(), Some(alias.clone())),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => {
+            (input.as_ref(), Some(alias.clone()))
+        }
         other => (other, None),
     };
     // The engine calls it a subquery only if it asks the rows beside it itself, and not by a subquery of its own.

@@ -194,8 +194,7 @@ impl<'a> Domain<'a> {
 
     /// Whether an expression speaks of columns of the domain.
     fn is_asked(&self, expr: &Expr) -> bool {
-        let of_domain =
-            |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if self.columns.contains(column));
+        let of_domain = |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if self.columns.contains(column));
         expr.exists(|expr| Ok(of_domain(expr))).unwrap_or(true)
     }
 
@@ -427,7 +426,11 @@ fn joined(join: &Join, domain: &Domain<'_>) -> Result<Option<Dependent>> {
         },
     };
     debug_assert!(left_asks || right_asks || in_condition, "something refers to the outside");
-    let first = if keeps_right && !keeps_left { right.as_ref().or(left.as_ref()) } else { left.as_ref().or(right.as_ref()) };
+    let first = if keeps_right && !keeps_left {
+        right.as_ref().or(left.as_ref())
+    } else {
+        left.as_ref().or(right.as_ref())
+    };
     let mut keys = first.map(|side| side.keys.clone()).unwrap_or_default();
     let mut conditions: Vec<Expr> = Vec::new();
     let mut either: Vec<Expr> = Vec::new();

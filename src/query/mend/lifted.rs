@@ -128,7 +128,8 @@ fn without_answers(plan: LogicalPlan, columns: Vec<Column>) -> Result<LogicalPla
 fn lift_from(mut join: Join, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
     let columns = join.schema.columns();
     let Some(filter) = join.filter.take() else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
-    let (asking, others): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter).into_iter().partition(asks);
+    let (asking, others): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(filter).into_iter().partition(asks);
     if join.join_type == JoinType::Inner {
         join.filter = conjunction(others);
         let rows = LogicalPlanBuilder::from(LogicalPlan::Join(join));

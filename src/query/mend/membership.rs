@@ -57,7 +57,9 @@ impl AnalyzerRule for Membership {
                         Ok(Transformed::new(counted(question, &schema)?, true, TreeNodeRecursion::Jump))
                     }
                     Expr::Exists(question) => Ok(Transformed::yes(any_row(question)?)),
-                    Expr::SetComparison(question) if question.subquery.subquery.schema().fields().len() == 1 => {
+                    Expr::SetComparison(question)
+                        if question.subquery.subquery.schema().fields().len() == 1 =>
+                    {
                         Ok(Transformed::new(quantified(question, &schema)?, true, TreeNodeRecursion::Jump))
                     }
                     other => Ok(Transformed::no(other)),
@@ -74,7 +76,8 @@ fn as_in(expr: Expr) -> Result<Transformed<Expr>> {
     let Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) = expr else {
         return Ok(Transformed::no(expr));
     };
-    let question = |negated| Expr::InSubquery(InSubquery { expr: expr.clone(), subquery: subquery.clone(), negated });
+    let question =
+        |negated| Expr::InSubquery(InSubquery { expr: expr.clone(), subquery: subquery.clone(), negated });
     Ok(match (op, &quantifier) {
         (Operator::Eq, SetQuantifier::Any) => Transformed::yes(question(false)),
         (Operator::NotEq, SetQuantifier::All) => Transformed::yes(question(true)),
@@ -114,32 +117,26 @@ fn any_row(question: Exists) -> Result<Expr> {
 /// `in`, by SQL's rules: true if a row is equal; unknown if none is, and a null stands on either side.
 fn counted(question: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let InSubquery { expr, subquery, negated } = question;
-    compared(expr, Operator::Eq, &subquery, negated, schema)
+    compared(*expr, Operator::Eq, &subquery, negated, schema)
 }
 
 /// `> any` and the like; all of the rows are if not any is otherwise.
 fn quantified(question: SetComparison, schema: &DFSchema) -> Result<Expr> {
     let SetComparison { expr, subquery, op, quantifier } = question;
     match quantifier {
-        SetQuantifier::Any => compared(expr, op, &subquery, false, schema),
+        SetQuantifier::Any => compared(*expr, op, &subquery, false, schema),
         SetQuantifier::All => match op.negate() {
-            Some(opposite) => compared(expr, opposite, &subquery, true, schema),
+            Some(opposite) => compared(*expr, opposite, &subquery, true, schema),
             None => plan_err!("`{op} all` is no comparison"),
         },
     }
 }
 
 /// Whether a row compares so: unknown if none does, and a null stands on either side.
-fn compared(
-    expr: Box<Expr>,
-    op: Operator,
-    subquery: &Subquery,
-    negated: bool,
-    schema: &DFSchema,
-) -> Result<Expr> {
+fn compared(expr: Expr, op: Operator, subquery: &Subquery, negated: bool, schema: &DFSchema) -> Result<Expr> {
     let value = Expr::Column(subquery.subquery.schema().columns().remove(0));
     let mut outer = Vec::new();
-    let wanted = (*expr).clone().transform(|expr| match expr {
+    let wanted = expr.clone().transform(|expr| match expr {
         Expr::Column(column) => {
             let reference = outer_reference(&column, schema)?;
             outer.push(reference.clone());
@@ -153,7 +150,7 @@ fn compared(
     let known = count_where(subquery, None, value, Vec::new())?;
     let found = when(equal.gt(lit(0)), lit(true))
         .when(rows()?.eq(lit(0)), lit(false))
-        .when(is_null(*expr).or(known.lt(rows()?)), lit(ScalarValue::Boolean(None)))
+        .when(is_null(expr).or(known.lt(rows()?)), lit(ScalarValue::Boolean(None)))
         .otherwise(lit(false))?;
     Ok(if negated { not(found) } else { found })
 }

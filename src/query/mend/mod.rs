@@ -76,7 +76,11 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 /// Puts our functions in the place of the engine's.
 pub(super) fn register(context: &SessionContext) {
     let own = time::functions().into_iter().chain(calendar::functions()).chain(json::functions());
-    let own = own.chain(age::functions()).chain(hash::functions()).chain([printf::function(), zones::function(), cast_as::function()]);
+    let own = own.chain(age::functions()).chain(hash::functions()).chain([
+        printf::function(),
+        zones::function(),
+        cast_as::function(),
+    ]);
     for function in own {
         context.register_udf(function);
     }

@@ -34,11 +34,17 @@ impl AnalyzerRule for Rounded {
                 return Ok(Transformed::no(expr));
             }
             let types = (binary.left.get_type(schema), binary.right.get_type(schema), expr.get_type(schema));
-            let (Ok(DataType::Decimal128(..)), Ok(DataType::Decimal128(..)), Ok(of @ DataType::Decimal128(..))) = types
+            let (
+                Ok(DataType::Decimal128(..)),
+                Ok(DataType::Decimal128(..)),
+                Ok(of @ DataType::Decimal128(..)),
+            ) = types
             else {
                 return Ok(Transformed::no(expr));
             };
-            let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = expr else { return Ok(Transformed::no(expr)) };
+            let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = expr else {
+                return Ok(Transformed::no(expr));
+            };
             Ok(Transformed::yes(quotient(of, *left, *right)))
         })
     }
@@ -89,7 +95,9 @@ impl ScalarUDFImpl for Quotient {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [left, right] = &args.args[..] else { return exec_err!("a quotient is of two numbers") };
-        let DataType::Decimal128(precision, scale) = self.of else { return exec_err!("a quotient is a decimal") };
+        let DataType::Decimal128(precision, scale) = self.of else {
+            return exec_err!("a quotient is a decimal");
+        };
         let scale_of = |of: &DataType| match of {
             DataType::Decimal128(_, scale) => Ok(i32::from(*scale)),
             other => exec_err!("a quotient is not of a {other}"),
@@ -142,7 +150,8 @@ fn rounded(dividend: i128, divisor: i128) -> Option<i128> {
 }
 
 fn rounded_wide(dividend: i128, divisor: i128, tens: i128, down: bool) -> Option<i128> {
-    let (dividend, divisor, tens) = (i256::from_i128(dividend), i256::from_i128(divisor), i256::from_i128(tens));
+    let (dividend, divisor, tens) =
+        (i256::from_i128(dividend), i256::from_i128(divisor), i256::from_i128(tens));
     let (dividend, divisor) = match down {
         true => (dividend, divisor.checked_mul(tens)?),
         false => (dividend.checked_mul(tens)?, divisor),

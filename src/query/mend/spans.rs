@@ -43,7 +43,9 @@ impl AnalyzerRule for Spans {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = rewrite_expressions(plan, |mut expr, schema| {
             let sides: Vec<&mut Expr> = match &mut expr {
-                Expr::BinaryExpr(binary) if is_comparison(binary.op) => vec![&mut binary.left, &mut binary.right],
+                Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
+                    vec![&mut binary.left, &mut binary.right]
+                }
                 Expr::Between(between) => vec![&mut between.expr, &mut between.low, &mut between.high],
                 Expr::InList(list) => std::iter::once(&mut *list.expr).chain(list.list.iter_mut()).collect(),
                 _ => return Ok(Transformed::no(expr)),

@@ -379,7 +379,8 @@ pub(in crate::query) async fn columns(
         let name = folded(&column.name);
         if columns[..at].iter().any(|other| folded(&other.name).eq_ignore_ascii_case(&name)) {
             let place = column.name.span.start;
-            let mistake = SqlMistake::new("elt::sql::column_twice", format!("the column `{name}` is there twice"));
+            let mistake =
+                SqlMistake::new("elt::sql::column_twice", format!("the column `{name}` is there twice"));
             return Err(mistake.at(place.line, place.column).help("give one of them another name").into());
         }
     }

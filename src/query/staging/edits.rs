@@ -1,9 +1,8 @@
 //! DELETE, UPDATE and TRUNCATE.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Distinct, Expr, FromTable, ObjectName, Query, SetExpr, TableWithJoins,
-    Truncate, Update,
-    UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Distinct, Expr, FromTable, ObjectName, Query, SetExpr,
+    TableWithJoins, Truncate, Update, UpdateTableFromKind,
 };
 
 use super::target::{Target, alone, item, number, select_of, template};

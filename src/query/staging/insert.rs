@@ -7,7 +7,9 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
-use sqlparser::ast::{Expr, Ident, Insert, ObjectName, Query, SelectItem, TableAliasColumnDef, TableFactor, TableObject};
+use sqlparser::ast::{
+    Expr, Ident, Insert, ObjectName, Query, SelectItem, TableAliasColumnDef, TableFactor, TableObject,
+};
 
 use super::target::{Target, alone, item, known_as, null, number, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
@@ -29,7 +31,11 @@ pub(super) enum Matched {
 }
 
 /// `INSERT [INTO | OVERWRITE] t [(columns) | BY NAME] query`
-pub(super) async fn insert(session: &Session, insert: Insert, matched: Matched) -> Result<Staged, QueryError> {
+pub(super) async fn insert(
+    session: &Session,
+    insert: Insert,
+    matched: Matched,
+) -> Result<Staged, QueryError> {
     let overwrite = insert.overwrite;
     let (target, rows) = rows(session, insert, matched, None).await?;
     let (tables, table) = (session.scope().tables(), &target.name);
