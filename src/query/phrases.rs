@@ -105,6 +105,50 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
                 .help("select only one column in it"),
         );
     }
+    if message.contains("cannot take square root of a negative number") {
+        return Some(
+            SqlMistake::new(VALUE, "a negative number has no square root")
+                .help("write `case when x >= 0 then sqrt(x) end` where x may be negative"),
+        );
+    }
+    if message.starts_with("a list of ") && message.ends_with(" is too long") {
+        return Some(SqlMistake::new("elt::sql::memory", message).help(
+            "take the values as rows, which are made as they are wanted: `select i from range(10000000000) t(i)`",
+        ));
+    }
+    if let Some((text, wanted)) = message.split_once(" cannot be read as ")
+        && text.starts_with('\'')
+        && wanted.starts_with("timestamp")
+    {
+        let help = format!(
+            "write it as '2024-01-31 10:11:12'; `try_cast(x as {wanted})` gives NULL where a text is none"
+        );
+        return Some(SqlMistake::new(VALUE, message).help(help));
+    }
+    if message.contains(" is not written as ") && message.ends_with(" says") {
+        return Some(
+            SqlMistake::new(VALUE, message)
+                .help("`try_strptime(x, format)` gives NULL where a text is written otherwise"),
+        );
+    }
+    if message.starts_with("Unsupported interval argument")
+        || message.starts_with("INTERVAL expression cannot be ")
+    {
+        return Some(
+            plan("this is no interval".to_owned()).help("write `interval '2 days'`, or `to_days(n)`"),
+        );
+    }
+    if message.contains(" argument must be a") && message.contains("got Literal(") {
+        let help = "write `generate_series(1, 10)`, or of dates `generate_series(date '2024-01-01', date '2024-01-31', interval '1 day')`";
+        return Some(
+            plan("a series goes from one number, or one date, to another of its kind".to_owned()).help(help),
+        );
+    }
+    if let Some(part) = between("Date part '", "' not supported") {
+        let words = format!("`{part}` is no part of time");
+        let help = "there are year, quarter, month, week, day, hour, minute, second, decade, century, dow, doy, epoch and others";
+        return Some(plan(words).help(help));
+    }
     if message.contains("regex parse error") {
         let why = message.rsplit("error: ").next().unwrap_or_default().trim();
         return Some(

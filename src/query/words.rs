@@ -297,6 +297,8 @@ fn type_word(written: &str) -> String {
         "Float" => "double".to_owned(),
         "Timestamp" => "timestamp".to_owned(),
         "Any" => "any".to_owned(),
+        "Comparable(1)" => "any".to_owned(),
+        "Comparable(2)" => "any, any".to_owned(),
         other => match other.parse::<arrow::datatypes::DataType>() {
             Ok(data_type) => sql_type_name(&data_type),
             Err(_) if other.chars().all(char::is_alphanumeric) && other != "UserDefined" => {

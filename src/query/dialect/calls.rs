@@ -1,10 +1,15 @@
 //! Which calls are written otherwise than by their arguments alone?
 //!
-//! Those whose arguments are texts whatever they are, the mode of an ordered set, intervals of named parts.
+//! Those whose arguments are texts whatever they are, the mode of an ordered set, intervals of named parts, and those of
+//! which a literal says what is meant: a format, a replacement, a list of names.
 
-use sqlparser::ast::{CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{
+    Array, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
+    ValueWithSpan,
+};
 
 use super::functions::{call, expression_of, name_of, plain_args};
+use super::spelling::text;
 
 /// Functions whose arguments are texts, whatever they are.
 const OF_TEXTS: &[(&str, &str)] = &[
@@ -28,6 +33,99 @@ pub(super) fn of_texts(function: &Function) -> Option<Expr> {
         format: None,
     };
     Some(call(function, own, plain_args(function)?.into_iter().map(text).collect()))
+}
+
+/// A call whose meaning hangs on a literal in it.
+pub(super) fn by_kind(function: &Function) -> Option<Expr> {
+    let args = plain_args(function)?;
+    match (name_of(function)?.as_str(), &args[..]) {
+        ("strftime", [at, format]) => {
+            // DuckDB takes them in either order.
+            let (at, format) = match at {
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. })
+                    if text.contains('%') =>
+                {
+                    (format, at)
+                }
+                _ => (at, format),
+            };
+            let format = match literal(format) {
+                Some(written) => text(&fractions(written)),
+                None => format.clone(),
+            };
+            Some(call(function, "to_char", vec![at.clone(), format]))
+        }
+        ("regexp_replace", [value, pattern, replacement, flags @ ..]) => {
+            // The engine takes `$1` for a group, and two backslashes for two.
+            let is_plain =
+                literal(replacement).is_some_and(|text| !text.contains('$') && !text.contains(r"\\"));
+            let args = [value, pattern, replacement].into_iter().chain(flags).cloned().collect();
+            (!is_plain).then(|| call(function, "_elt_regexp_replace", args))
+        }
+        ("regexp_extract", [value, pattern, Expr::Array(Array { elem: names, .. })]) => {
+            let mut fields = Vec::new();
+            for (at, name) in names.iter().enumerate() {
+                let group = expression_of(&(at + 1).to_string());
+                fields.push(name.clone());
+                let part = call(function, "regexp_extract", vec![value.clone(), pattern.clone(), group]);
+                let Expr::Function(part) = part else { return None };
+                fields.push(super::functions::other_call(&part)?);
+            }
+            Some(call(function, "named_struct", fields))
+        }
+        _ => None,
+    }
+}
+
+/// `unnest(list, recursive := true)`: lists in lists are taken apart too.
+pub(super) fn unnested(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if name_of(function)? != "unnest" {
+        return None;
+    }
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value)), FunctionArg::Named { name, arg, .. }] =
+        &list.args[..]
+    else {
+        return None;
+    };
+    let FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Boolean(all), .. })) = arg else {
+        return None;
+    };
+    if !name.value.eq_ignore_ascii_case("recursive") {
+        return None;
+    }
+    let value = match all {
+        true => call(function, "_elt_flatten", vec![value.clone()]),
+        false => value.clone(),
+    };
+    Some(call(function, "unnest", vec![value]))
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => Some(text),
+        _ => None,
+    }
+}
+
+/// A format in which `%f` are microseconds, `%g` milliseconds and `%n` nanoseconds, in the engine's words.
+fn fractions(format: &str) -> String {
+    let mut told = String::with_capacity(format.len());
+    let mut chars = format.chars();
+    while let Some(c) = chars.next() {
+        told.push(c);
+        if c != '%' {
+            continue;
+        }
+        match chars.next() {
+            Some('f') => told.push_str("6f"),
+            Some('g') => told.push_str("3f"),
+            Some('n') => told.push_str("9f"),
+            Some(other) => told.push(other),
+            None => {}
+        }
+    }
+    told
 }
 
 /// `mode() within group (order by a)` is `mode(a)`.

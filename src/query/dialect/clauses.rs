@@ -98,6 +98,7 @@ impl VisitorMut for Clauses {
         }
         fetch_to_limit(fetch, limit_clause)?;
         super::values::as_selects(body);
+        whole_tables(body);
         if let SetExpr::Select(select) = &mut **body {
             top_to_limit(select, limit_clause)?;
         }
@@ -170,6 +171,7 @@ impl VisitorMut for Clauses {
             }
         }
         asof::nest(from);
+        super::laterals::places_beside(projection);
         for item in projection {
             if let SelectItem::ExprWithAliases { .. } = item {
                 return refuse("a list of aliases", "write one `as` for each column");
@@ -300,6 +302,7 @@ impl VisitorMut for Clauses {
                 } = &*call;
                 let has_parameters = !matches!(parameters, FunctionArguments::None);
                 refuse_if(has_parameters, "a second list of arguments", "put them in one list: `f(a, 0.5)`")?;
+                refuse_fold(call)?;
                 if let Some(case) = if_to_case(call) {
                     *expr = case;
                 }
@@ -349,6 +352,53 @@ fn no_window(expr: Option<&Expr>, place: &str, instead: &str) -> Flow {
     }
 }
 
+/// Functions that go through a list with what they have so far.
+fn refuse_fold(call: &Function) -> Flow {
+    let name = call.name.to_string().to_lowercase();
+    let FunctionArguments::List(list) = &call.args else { return ControlFlow::Continue(()) };
+    let is_fold = match name.as_str() {
+        "list_reduce" | "array_reduce" | "reduce" => true,
+        // DuckDB's takes the name of an aggregate.
+        "aggregate" => {
+            list.args.len() > 2
+                && !matches!(
+                    list.args[1],
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ref value)))
+                        if matches!(value.value, Value::SingleQuotedString(_))
+                )
+        }
+        _ => false,
+    };
+    refuse_if(
+        is_fold,
+        &format!("`{name}` with a function"),
+        "write an aggregate's name: `list_aggregate(list, 'sum')`, also of `list_transform(list, x -> …)`",
+    )
+}
+
+/// `TABLE t` beside UNION, or in brackets, is `SELECT * FROM t`.
+fn whole_tables(body: &mut SetExpr) {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            whole_tables(left);
+            whole_tables(right);
+        }
+        SetExpr::Table(table) => {
+            let names = [&table.schema_name, &table.table_name].into_iter().flatten();
+            let name = names.map(|name| ObjectNamePart::Identifier(Ident::new(name))).collect();
+            if let Some(Expr::Subquery(mut query)) = super::statement::parse_expression("(select * from t)")
+                && let SetExpr::Select(select) = &mut *query.body
+                && let Some(TableFactor::Table { name: known, .. }) =
+                    select.from.first_mut().map(|table| &mut table.relation)
+            {
+                *known = ObjectName(name);
+                *body = *query.body;
+            }
+        }
+        _ => {}
+    }
+}
+
 fn check_order(exprs: &[OrderByExpr]) -> Flow {
     for OrderByExpr { expr: _, options: OrderByOptions { asc: _, nulls_first: _ }, with_fill } in exprs {
         refuse_if(with_fill.is_some(), "WITH FILL", "join with `generate_series(…)`")?;
@@ -384,8 +434,8 @@ fn set_operators(body: &mut SetExpr) -> Flow {
             }
             ControlFlow::Continue(())
         }
-        SetExpr::Table(_) => refuse("TABLE t", "write `from t`"),
-        SetExpr::Query(_) | SetExpr::Values(_) => ControlFlow::Continue(()),
+        // `whole_tables` has made queries of them.
+        SetExpr::Table(_) | SetExpr::Query(_) | SetExpr::Values(_) => ControlFlow::Continue(()),
         // `statement` refuses them.
         SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
             ControlFlow::Continue(())

@@ -12,225 +12,9 @@ use sqlparser::ast::{
     Value, VisitMut, VisitorMut,
 };
 
+use super::meanings::{FUNCTIONS, OF_PARTS, PARTS, RENAMED};
 use super::statement::parse_query;
-use super::{calls, lambdas};
-
-/// A function's names, its parameters, and what it is. Where one ends in the call of an aggregate, `filter` and `over` of
-/// the call go there.
-const FUNCTIONS: &[(&str, &str, &str)] = &[
-    ("mod", "a b", "(a) % (b)"),
-    ("if iff", "c a b", "case when c then a else b end"),
-    ("if", "c a", "case when c then a end"),
-    ("zeroifnull", "a", "coalesce(a, 0)"),
-    ("nullifzero", "a", "nullif(a, 0)"),
-    ("equal_null", "a b", "(a) is not distinct from (b)"),
-    ("safe_divide try_divide", "a b", "cast(a as double) / nullif(b, 0)"),
-    ("div0", "a b", "case when (b) = 0 then 0 else cast(a as double) / (b) end"),
-    ("div", "a b", "cast(trunc((a) / (b)) as bigint)"),
-    ("isnull", "a", "(a) is null"),
-    ("square", "a", "(a) * (a)"),
-    ("bitand bit_and", "a b", "(a) & (b)"),
-    ("bitor bit_or", "a b", "(a) | (b)"),
-    (
-        "width_bucket",
-        "v lo hi n",
-        "case when (v) < (lo) then 0 when (v) >= (hi) then (n) + 1 \
-         else cast(floor(((v) - (lo)) * cast(n as double) / ((hi) - (lo))) as bigint) + 1 end",
-    ),
-    ("to_number to_double", "a", "cast(a as double)"),
-    ("to_varchar to_string", "a", "cast(a as varchar)"),
-    ("to_varchar", "a b", "to_char(a, b)"),
-    ("to_boolean", "a", "cast(a as boolean)"),
-    ("to_base64 base64 base64_encode", "a", "encode(cast(a as bytea), 'base64')"),
-    ("from_base64 unbase64", "a", "decode(a, 'base64')"),
-    ("rand", "", "random()"),
-    ("gen_random_uuid", "", "uuid()"),
-    // Text
-    ("len", "a", "length(a)"),
-    ("ucase", "a", "upper(a)"),
-    ("lcase", "a", "lower(a)"),
-    ("startswith", "a b", "starts_with(a, b)"),
-    ("endswith", "a b", "ends_with(a, b)"),
-    ("charindex locate", "a b", "strpos(b, a)"),
-    ("mid", "a b", "substr(a, b)"),
-    ("mid", "a b n", "substr(a, b, n)"),
-    ("space", "n", "repeat(' ', n)"),
-    ("split str_split", "a b", "string_to_array(a, b)"),
-    ("regexp_matches", "a b", "regexp_like(a, b)"),
-    ("regexp_substr", "a b", "(regexp_match(a, '(' || (b) || ')'))[1]"),
-    (
-        "regexp_extract",
-        "a b",
-        "case when (a) is not null then coalesce((regexp_match(a, '(' || (b) || ')'))[1], '') end",
-    ),
-    (
-        "regexp_extract",
-        "a b n",
-        "case when (a) is not null then coalesce((regexp_match(a, '(' || (b) || ')'))[(n) + 1], '') end",
-    ),
-    // JSON
-    (
-        "json_extract_path_text json_extract_string json_extract_scalar get_json_object json_value",
-        "a b",
-        "_elt_json_text(a, b)",
-    ),
-    ("json_extract json_query json_get json_extract_path", "a b", "_elt_json_get(a, b)"),
-    ("json_array_length", "a b", "json_array_length(_elt_json_get(a, b))"),
-    ("json_serialize to_json_string", "a", "to_json(a)"),
-    (
-        "json_typeof",
-        "a",
-        "case json_type(a) when 'VARCHAR' then 'string' when 'BIGINT' then 'number' when 'UBIGINT' then 'number' when 'DOUBLE' then 'number' else lower(json_type(a)) end",
-    ),
-    ("is_valid_json", "a", "json_valid(a)"),
-    // Time
-    ("year", "a", "cast(date_part('year', a) as bigint)"),
-    ("quarter", "a", "cast(date_part('quarter', a) as bigint)"),
-    ("month", "a", "cast(date_part('month', a) as bigint)"),
-    ("week weekofyear", "a", "cast(date_part('week', a) as bigint)"),
-    ("day dayofmonth", "a", "cast(date_part('day', a) as bigint)"),
-    ("dayofweek", "a", "cast(date_part('dow', a) as bigint)"),
-    ("isodow", "a", "cast((date_part('dow', a) + 6) % 7 + 1 as bigint)"),
-    ("dayofyear", "a", "cast(date_part('doy', a) as bigint)"),
-    ("hour", "a", "cast(date_part('hour', a) as bigint)"),
-    ("minute", "a", "cast(date_part('minute', a) as bigint)"),
-    ("second", "a", "cast(date_part('second', a) as bigint)"),
-    ("epoch", "a", "cast(date_part('epoch', a) as double)"),
-    ("epoch_ms", "a", "cast(date_part('epoch', a) * 1000 as bigint)"),
-    ("monthname", "a", "to_char(a, '%B')"),
-    ("dayname", "a", "to_char(a, '%A')"),
-    ("strftime", "a b", "to_char(a, b)"),
-    ("date", "a", "cast(a as date)"),
-    ("getdate sysdate current_localtimestamp", "", "now()"),
-    ("weekday", "a", "cast(date_part('dow', a) as bigint)"),
-    ("weekiso", "a", "cast(date_part('week', a) as bigint)"),
-    ("dayofweekiso dayofweek_iso", "a", "cast((date_part('dow', a) + 6) % 7 + 1 as bigint)"),
-    ("yearweek", "a", "cast(date_part('isoyear', a) * 100 + date_part('week', a) as bigint)"),
-    ("unix_timestamp date_to_unix epoch_seconds", "a", "cast(date_part('epoch', a) as bigint)"),
-    ("date_from_parts datefromparts", "y m d", "make_date(cast(y as int), cast(m as int), cast(d as int))"),
-    (
-        "make_timestamp timestamp_from_parts timestamp_ntz_from_parts datetimefromparts",
-        "y m d h i s",
-        "_elt_date_add('second', s, _elt_date_add('minute', i, _elt_date_add('hour', h, \
-         cast(make_date(cast(y as int), cast(m as int), cast(d as int)) as timestamp))))",
-    ),
-    ("strptime", "a b", "to_timestamp(a, b)"),
-    ("try_to_date", "a", "try_cast(a as date)"),
-    ("try_to_timestamp", "a", "try_cast(a as timestamp)"),
-    ("parse_date", "b a", "to_date(a, b)"),
-    ("format_date", "b a", "to_char(a, b)"),
-    ("time_bucket", "i a", "date_bin(i, a)"),
-    ("convert_timezone", "a b c", "timezone(b, timezone(a, (c)::timestamp))"),
-    ("convert_timezone", "a b", "timezone(a, (b)::timestamptz)"),
-    (
-        "months_between",
-        "a b",
-        "(date_part('year', a) - date_part('year', b)) * 12 + date_part('month', a) - date_part('month', b) \
-         + case when date_part('day', a) = date_part('day', b) \
-           or (cast(a as date) = cast(_elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', a))) as date) \
-           and cast(b as date) = cast(_elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', b))) as date)) \
-           then 0.0 else (date_part('day', a) - date_part('day', b)) / 31.0 end",
-    ),
-    (
-        "last_day",
-        "a",
-        "cast(_elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', a))) as date)",
-    ),
-    ("add_months", "a n", "_elt_date_add('month', n, a)"),
-    ("date_add", "a b", "(a) + (b)"),
-    ("date_sub", "a b", "(a) - (b)"),
-    ("datediff", "a b", "_elt_date_diff('day', b, a)"),
-    ("age", "a b", "_elt_age(a, b)"),
-    ("age", "a", "_elt_age(current_date, a)"),
-    // Aggregates
-    ("max_by arg_max argmax", "a b", "first_value(a order by b desc nulls last)"),
-    ("min_by arg_min argmin", "a b", "first_value(a order by b asc nulls last)"),
-    ("first", "a", "first_value(a)"),
-    ("last", "a", "last_value(a)"),
-    ("list", "a", "array_agg(a)"),
-    ("count_if countif", "c", "count(case when c then 1 end)"),
-    ("approx_count_distinct", "a", "approx_distinct(a)"),
-    ("listagg group_concat", "a", "string_agg(a, ',')"),
-    ("listagg group_concat", "a b", "string_agg(a, b)"),
-    ("quantile_cont percentile", "a p", "percentile_cont(a, p)"),
-    ("approx_percentile approx_quantile", "a p", "approx_percentile_cont(a, p)"),
-    (
-        "quantile_disc",
-        "a p",
-        "(array_sort(array_agg(a) filter (where (a) is not null)))[greatest(cast(ceil((p) * count(a)) as bigint), 1)]",
-    ),
-];
-
-/// Functions that are another under another name, with all arguments that they are given.
-const RENAMED: &[(&str, &str)] = &[
-    ("listagg", "string_agg"),
-    ("group_concat", "string_agg"),
-    ("list_value", "make_array"),
-    ("array", "make_array"),
-    ("sign", "signum"),
-    ("array_construct", "make_array"),
-    ("array_size", "array_length"),
-    ("string_split", "string_to_array"),
-    ("split_to_array", "string_to_array"),
-    ("arrays_overlap", "array_has_any"),
-    ("array_agg_distinct", "array_agg"),
-    ("sequence", "generate_series"),
-    ("explode", "unnest"),
-    ("ceiling", "ceil"),
-    ("truncate", "trunc"),
-    ("prefix", "starts_with"),
-    ("suffix", "ends_with"),
-    ("editdistance", "levenshtein"),
-    ("newid", "uuid"),
-    ("uuid_string", "uuid"),
-    ("generate_uuid", "uuid"),
-    ("variance", "var_samp"),
-    ("var_sample", "var_samp"),
-    ("variance_pop", "var_pop"),
-    ("every", "bool_and"),
-    ("booland_agg", "bool_and"),
-    ("logical_and", "bool_and"),
-    ("boolor_agg", "bool_or"),
-    ("logical_or", "bool_or"),
-    ("arbitrary", "any_value"),
-    ("json_extract_path_text", "_elt_json_text"),
-    ("json_extract_path", "_elt_json_get"),
-    ("json_object_keys", "json_keys"),
-    ("object_keys", "json_keys"),
-    ("json_build_object", "json_object"),
-    ("object_construct", "json_object"),
-    ("json_build_array", "json_array"),
-    ("check_json", "json_valid"),
-    ("json", "parse_json"),
-];
-
-/// Words for a part of time, where one may stand without quotes: `date_trunc(month, d)`, and BigQuery's `date_trunc(d, month)`.
-const PARTS: &[&str] = &[
-    "year",
-    "isoyear",
-    "quarter",
-    "month",
-    "week",
-    "isoweek",
-    "day",
-    "hour",
-    "minute",
-    "second",
-    "millisecond",
-    "microsecond",
-];
-
-/// Functions whose first argument is a part of time, as a word or a text: `datediff(day, a, b)`.
-const OF_PARTS: &[(&str, &str)] = &[
-    ("dateadd", "_elt_date_add"),
-    ("date_add", "_elt_date_add"),
-    ("timestampadd", "_elt_date_add"),
-    ("datediff", "_elt_date_diff"),
-    ("date_diff", "_elt_date_diff"),
-    ("timestampdiff", "_elt_date_diff"),
-    ("timestamp_diff", "_elt_date_diff"),
-    ("datetime_diff", "_elt_date_diff"),
-];
+use super::{aggregates, calls, lambdas};
 
 /// The parameters of a function, and what it is.
 type Meaning = (Vec<&'static str>, Expr);
@@ -260,19 +44,38 @@ impl VisitorMut for Speller {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr
-            && let Some(other) = of_parts(function)
-                .or_else(|| truncated(function))
-                .or_else(|| packed(function))
-                .or_else(|| spelled(function))
-                .or_else(|| calls::of_texts(function))
-                .or_else(|| calls::mode(function))
-                .or_else(|| calls::made_interval(function))
-                .or_else(|| renamed(function))
+            && let Some(other) = of_shares(function).or_else(|| other_call(function))
         {
             *expr = other;
         }
         ControlFlow::Continue(())
     }
+}
+
+/// What stands for one call.
+pub(super) fn other_call(function: &Function) -> Option<Expr> {
+    of_parts(function)
+        .or_else(|| truncated(function))
+        .or_else(|| packed(function))
+        .or_else(|| calls::by_kind(function))
+        .or_else(|| calls::unnested(function))
+        .or_else(|| aggregates::in_order(function))
+        .or_else(|| aggregates::with_comma(function))
+        .or_else(|| spelled(function))
+        .or_else(|| calls::of_texts(function))
+        .or_else(|| calls::mode(function))
+        .or_else(|| calls::made_interval(function))
+        .or_else(|| renamed(function))
+}
+
+/// A list of what stands for the call with each of its shares.
+fn of_shares(function: &Function) -> Option<Expr> {
+    let shares = aggregates::each_share(function)?.into_iter().map(|call| match &call {
+        Expr::Function(one) => other_call(one).unwrap_or(call),
+        _ => call,
+    });
+    let shares: Vec<Expr> = shares.collect();
+    Some(super::spelling::called("make_array", &shares))
 }
 
 /// `dateadd(day, 3, d)`, with the part as a text.
@@ -319,6 +122,23 @@ fn part_word(expr: &Expr) -> Option<Expr> {
     known.then(|| Expr::Value(Value::SingleQuotedString(word).into()))
 }
 
+/// A part of time as Oracle and Spark write it in `trunc(d, 'MM')`.
+fn oracle_part(written: &Expr) -> Expr {
+    let Expr::Value(value) = written else { return written.clone() };
+    let Value::SingleQuotedString(word) = &value.value else { return written.clone() };
+    let part = match word.to_lowercase().as_str() {
+        "yyyy" | "yy" | "syyyy" => "year",
+        "mm" | "mon" => "month",
+        "q" => "quarter",
+        "iw" => "week",
+        "dd" => "day",
+        "hh" | "hh24" => "hour",
+        "mi" => "minute",
+        _ => return written.clone(),
+    };
+    Expr::Value(Value::SingleQuotedString(part.to_owned()).into())
+}
+
 /// `date_trunc(month, d)`, and `date_trunc(d, month)`, `timestamp_trunc(t, month)`, `trunc(d, 'month')`.
 fn truncated(function: &Function) -> Option<Expr> {
     let name = name_of(function)?;
@@ -331,26 +151,42 @@ fn truncated(function: &Function) -> Option<Expr> {
     let (part, of) = match (part_word(first), part_word(second)) {
         (Some(part), _) => (part, second),
         (None, Some(part)) => (part, first),
-        (None, None) if name == "trunc" && is_text(second) => (second.clone(), first),
+        (None, None) if name == "trunc" && is_text(second) => (oracle_part(second), first),
         _ => return None,
     };
     let name = if name == "date_part" { "date_part" } else { "date_trunc" };
     Some(call(function, name, vec![part, of.clone()]))
 }
 
-/// `struct_pack(a := 1)` is `named_struct('a', 1)`.
+/// `struct_pack(a := 1)` is `named_struct('a', 1)`, and `struct_insert(s, a := 1)` says the names as texts too.
 fn packed(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else { return None };
-    if name_of(function)? != "struct_pack" {
-        return None;
-    }
+    let (own, first) = match name_of(function)?.as_str() {
+        "struct_pack" => ("named_struct", 0),
+        "struct_insert" | "struct_update" => ("_elt_struct_insert", 1),
+        _ => return None,
+    };
     let mut args = Vec::new();
-    for arg in &list.args {
-        let FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } = arg else { return None };
-        args.push(Expr::Value(Value::SingleQuotedString(name.value.clone()).into()));
-        args.push(value.clone());
+    for (at, arg) in list.args.iter().enumerate() {
+        match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if at < first => args.push(value.clone()),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => {
+                let name = match value {
+                    Expr::Identifier(name) => name,
+                    Expr::CompoundIdentifier(path) => path.last()?,
+                    _ => return None,
+                };
+                args.push(Expr::Value(Value::SingleQuotedString(name.value.clone()).into()));
+                args.push(value.clone());
+            }
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                args.push(Expr::Value(Value::SingleQuotedString(name.value.clone()).into()));
+                args.push(value.clone());
+            }
+            _ => return None,
+        }
     }
-    Some(call(function, "named_struct", args))
+    Some(call(function, own, args))
 }
 
 fn spelled(function: &Function) -> Option<Expr> {
@@ -359,13 +195,14 @@ fn spelled(function: &Function) -> Option<Expr> {
     let (parameters, expression) = KNOWN.get(&(name.as_str(), args.len()))?;
     let mut expression = expression.clone();
     let is_plain = function.filter.is_none() && function.over.is_none();
-    match &mut expression {
-        Expr::Function(own) => {
-            own.filter = function.filter.clone();
-            own.over = function.over.clone();
+    if !is_plain && !aggregates::narrow(&mut expression, function) {
+        match &mut expression {
+            Expr::Function(own) => {
+                own.filter = function.filter.clone();
+                own.over = function.over.clone();
+            }
+            _ => return None,
         }
-        _ if is_plain => {}
-        _ => return None,
     }
     let _: ControlFlow<()> = expression.visit(&mut Filler { parameters, args: &args });
     Some(expression)

@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, LateralView, Select,
-    Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    SelectItem, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 use super::spelling::{called, plain_args};
@@ -87,6 +88,38 @@ fn unnested(view: &LateralView) -> Option<Join> {
     Some(Join { relation, global: false, join_operator })
 }
 
+/// `select posexplode(list)` gives two columns: the place, counted from 0, and the item.
+pub(super) fn places_beside(projection: &mut Vec<SelectItem>) {
+    let is_both = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::Function(call)) => {
+            call.name.to_string().eq_ignore_ascii_case("posexplode")
+        }
+        _ => false,
+    };
+    if !projection.iter().any(is_both) {
+        return;
+    }
+    let mut items = Vec::new();
+    for item in projection.drain(..) {
+        let list = match &item {
+            SelectItem::UnnamedExpr(Expr::Function(call)) if is_both(&item) => {
+                plain_args(call).and_then(|args| args.first().map(|list| (*list).clone()))
+            }
+            _ => None,
+        };
+        let Some(list) = list else {
+            items.push(item);
+            continue;
+        };
+        let named = |expr: &Expr, name: &str| SelectItem::ExprWithAlias {
+            expr: called("unnest", [expr]),
+            alias: Ident::new(name),
+        };
+        items.extend([named(&places(&list, 0), "pos"), named(&list, "col")]);
+    }
+    *projection = items;
+}
+
 /// `unnest`, `explode`, `flatten` and series of a number of each row, written as functions.
 fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
     let (name, args, with_ordinality, alias) = match factor {
@@ -134,13 +167,40 @@ fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
             let name = alias.as_ref().map_or_else(|| Ident::new("flatten"), |alias| alias.name.clone());
             Some(unnest(vec![input.clone(), places(&input, 0)], Some(self::alias(name, columns))))
         }
-        "generate_series" | "range" if plain.len() == args.len() && plain.iter().any(|arg| depends(arg)) => {
+        "json_each" if (1..=2).contains(&plain.len()) && plain.len() == args.len() => {
+            let inside = match plain.get(1) {
+                Some(path) => called("_elt_json_get", [plain[0], *path]),
+                None => plain[0].clone(),
+            };
+            let parts = ["_elt_json_places", "_elt_json_values", "_elt_json_kinds"];
+            let parts = parts.into_iter().map(|part| called(part, [&inside])).collect();
+            let columns = ["key", "value", "type"].map(Ident::new).into();
+            let name = alias.as_ref().map_or_else(|| Ident::new("json_each"), |alias| alias.name.clone());
+            Some(unnest(parts, Some(self::alias(name, columns))))
+        }
+        "generate_series" | "range"
+            if plain.len() == args.len() && (plain.iter().any(|arg| depends(arg)) || is_of_time(&plain)) =>
+        {
             let series = called(&name, plain);
             let alias = alias.clone().unwrap_or_else(|| self::alias(Ident::new(&name), Vec::new()));
             Some(unnest(vec![series], Some(alias)))
         }
         _ => None,
     }
+}
+
+/// Whether a series goes on by an interval.
+fn is_of_time(args: &[&Expr]) -> bool {
+    let is_interval = |expr: &Expr| match expr {
+        Expr::Interval(_) => true,
+        Expr::Cast { data_type, .. } => data_type.to_string().to_uppercase().starts_with("INTERVAL"),
+        Expr::Function(call) => {
+            let name = call.name.to_string().to_lowercase();
+            name.starts_with("to_") || name == "make_interval"
+        }
+        _ => false,
+    };
+    args.len() == 3 && is_interval(args[2])
 }
 
 /// Whether an expression has another value for another row.

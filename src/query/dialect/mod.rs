@@ -2,6 +2,7 @@
 //!
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
+mod aggregates;
 mod asof;
 mod calls;
 mod casts;
@@ -11,17 +12,22 @@ mod copy;
 mod copy_into;
 mod create_table;
 mod files;
+mod formats;
 mod from_first;
 mod functions;
 mod headings;
+mod infix;
+mod intervals;
 mod lambdas;
 mod laterals;
 mod literals;
+mod meanings;
 mod own;
 mod pivot_on;
 mod precedence;
 mod quantified;
 mod references;
+mod shorthand;
 mod spelling;
 mod split;
 mod spoken;
@@ -122,7 +128,20 @@ impl Dialect for EltDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<ast::Expr, ParserError>> {
-        symmetric::bound(self, parser)
+        symmetric::bound(self, parser).or_else(|| infix::signed(parser))
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        infix::precedence(self, parser).map(Ok)
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        left: &ast::Expr,
+        precedence: u8,
+    ) -> Option<Result<ast::Expr, ParserError>> {
+        infix::read(parser, left, precedence)
     }
 
     fn is_identifier_start(&self, c: char) -> bool {

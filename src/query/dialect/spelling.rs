@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Interval, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
-    Statement, Subscript, TableAlias, TableAliasColumnDef, TableFactor, Value, ValueWithSpan, VisitMut,
+    FunctionArguments, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
+    Subscript, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut,
     VisitorMut,
 };
 
 use super::statement::{empty_query, parse_expression};
-use super::{lambdas, symmetric};
+use super::{formats, intervals, lambdas, symmetric};
 
 /// Rewrites what is only written otherwise.
 pub(super) fn respell(statement: &mut Statement) {
@@ -48,10 +48,31 @@ impl VisitorMut for Speller {
             Expr::BinaryOp { left, op: BinaryOperator::LongArrow, right } => {
                 Some(called("_elt_json_text", [&**left, &**right]))
             }
+            Expr::BinaryOp { left, op: BinaryOperator::PGOverlap, right } => {
+                Some(called("array_has_any", [&**left, &**right]))
+            }
             Expr::CompoundFieldAccess { root, access_chain } => {
-                let root = with_names(root, access_chain);
+                let longer = with_names(root, access_chain);
                 access_chain.iter_mut().for_each(dot_to_subscript);
-                root.filter(|_| access_chain.is_empty())
+                match longer {
+                    Some(longer) if access_chain.is_empty() => Some(longer),
+                    _ => sliced(root, access_chain),
+                }
+            }
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: of } => {
+                let minus_one = Expr::UnaryOp {
+                    op: UnaryOperator::Minus,
+                    expr: Box::new(Expr::value(Value::Number("1".to_owned(), false))),
+                };
+                let (left, right) = (Box::new(Expr::Nested(of.clone())), Box::new(minus_one));
+                Some(Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::BitwiseXor, right })))
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                // The engine's own is the backslash.
+                if let Some(escape) = escape_char.take_if(|escape| !is_text(escape, "\\")) {
+                    **pattern = called("_elt_like", [&**pattern, &Expr::Value(escape)]);
+                }
+                None
             }
             Expr::SimilarTo { negated, expr: text, pattern, escape_char: None } => {
                 similar(*negated, text, pattern)
@@ -61,6 +82,9 @@ impl VisitorMut for Speller {
                 _ => None,
             },
             Expr::Value(ValueWithSpan { value, .. }) => {
+                if let Value::UnicodeStringLiteral(text) = value {
+                    *value = Value::SingleQuotedString(std::mem::take(text));
+                }
                 if let Value::SingleQuotedByteStringLiteral(text)
                 | Value::DoubleQuotedByteStringLiteral(text) = &*value
                 {
@@ -86,8 +110,8 @@ impl VisitorMut for Speller {
                 Some(called("timezone", [&**time_zone, &**timestamp]))
             }
             Expr::Interval(interval) => {
-                without_quarters(interval);
-                None
+                intervals::without_quarters(interval);
+                intervals::plain(interval)
             }
             Expr::Rollup(sets) if sets.iter().any(|set| set.len() > 1) => {
                 let all = (0..=sets.len()).rev().map(|count| sets[..count].concat()).collect();
@@ -101,7 +125,7 @@ impl VisitorMut for Speller {
                 Some(Expr::GroupingSets((0..1_u32 << sets.len()).map(chosen).collect()))
             }
             Expr::Function(call) => decoded(call).or_else(|| discrete(call)).or_else(|| {
-                with_format(call);
+                formats::with_format(call);
                 within_group(call);
                 None
             }),
@@ -112,6 +136,29 @@ impl VisitorMut for Speller {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn is_text(value: &ValueWithSpan, wanted: &str) -> bool {
+    matches!(&value.value, Value::SingleQuotedString(text) if text == wanted)
+}
+
+/// `list[2:]`, `list[:-2]`, `text[1:3]`; nothing if there is no slice, or one with steps, which the engine plans.
+fn sliced(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
+    let is_slice =
+        |access: &AccessExpr| matches!(access, AccessExpr::Subscript(Subscript::Slice { stride: None, .. }));
+    let first = chain.iter().position(is_slice)?;
+    let behind = |root: Expr, chain: &[AccessExpr]| match chain {
+        [] => root,
+        chain => Expr::CompoundFieldAccess { root: Box::new(root), access_chain: chain.to_vec() },
+    };
+    let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) = &chain[first] else {
+        return None;
+    };
+    let bound = |bound: &Option<Expr>| bound.clone().unwrap_or_else(|| Expr::value(Value::Null));
+    let of = behind(root.clone(), &chain[..first]);
+    let slice = called("_elt_slice", [&of, &bound(lower_bound), &bound(upper_bound)]);
+    let rest = &chain[first + 1..];
+    Some(sliced(&slice, rest).unwrap_or_else(|| behind(slice, rest)))
 }
 
 fn take(constraint: &mut JoinConstraint) -> JoinConstraint {
@@ -234,45 +281,6 @@ fn tuple_in(items: &[Expr], subquery: &Query, negated: bool) -> Expr {
     Expr::Exists { subquery: Box::new(query), negated }
 }
 
-/// A quarter is three months.
-fn without_quarters(interval: &mut Interval) {
-    let is_quarter =
-        |word: &str| matches!(word.to_lowercase().as_str(), "quarter" | "quarters" | "qtr" | "qtrs");
-    if interval.leading_field.as_ref().is_some_and(|field| is_quarter(&field.to_string())) {
-        let months = Expr::BinaryOp {
-            left: Box::new(Expr::Nested(interval.value.clone())),
-            op: BinaryOperator::Multiply,
-            right: Box::new(Expr::value(Value::Number("3".to_owned(), false))),
-        };
-        let plain = match &*interval.value {
-            Expr::Value(ValueWithSpan {
-                value: Value::Number(n, _) | Value::SingleQuotedString(n), ..
-            }) => n.trim().parse::<i64>().ok().map(|n| text(&(n * 3).to_string())),
-            _ => None,
-        };
-        *interval.value = plain.unwrap_or(months);
-        interval.leading_field = Some(DateTimeField::Month);
-        return;
-    }
-    if let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(written), .. }) = &mut *interval.value
-    {
-        let words: Vec<&str> = written.split_whitespace().collect();
-        if words.iter().any(|word| is_quarter(word)) {
-            let mut told: Vec<String> = Vec::new();
-            for word in words {
-                match told.last().and_then(|last| last.parse::<i64>().ok()) {
-                    Some(n) if is_quarter(word) => {
-                        told.pop();
-                        told.push(format!("{} months", n * 3));
-                    }
-                    _ => told.push(word.to_owned()),
-                }
-            }
-            *written = told.join(" ");
-        }
-    }
-}
-
 /// The plain arguments of a call.
 pub(super) fn plain_args(call: &Function) -> Option<Vec<&Expr>> {
     let FunctionArguments::List(list) = &call.args else { return None };
@@ -291,7 +299,7 @@ pub(super) fn plain_args(call: &Function) -> Option<Vec<&Expr>> {
     )
 }
 
-fn name_of(call: &Function) -> String {
+pub(super) fn name_of(call: &Function) -> String {
     call.name.to_string().to_lowercase()
 }
 
@@ -347,115 +355,6 @@ fn discrete(call: &Function) -> Option<Expr> {
     (by.options.asc != Some(false)).then(|| called("quantile_disc", [&by.expr, *share]))
 }
 
-/// Formats of dates in the words of Oracle, Postgres and Java become those of `strftime`.
-fn with_format(call: &mut Function) {
-    const WITH_FORMAT: [&str; 9] = [
-        "to_char",
-        "to_date",
-        "to_timestamp",
-        "to_varchar",
-        "date_format",
-        "parse_date",
-        "format_date",
-        "try_to_date",
-        "try_to_timestamp",
-    ];
-    if !WITH_FORMAT.contains(&name_of(call).as_str()) {
-        return;
-    }
-    let FunctionArguments::List(list) = &mut call.args else { return };
-    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value, .. })))] =
-        &mut list.args[..]
-    else {
-        return;
-    };
-    if let Value::SingleQuotedString(format) = value
-        && let Some(other) = strftime(format)
-    {
-        *format = other;
-    }
-}
-
-/// `YYYY-MM-DD HH24:MI:SS` and `yyyy-MM-dd HH:mm:ss` as `%Y-%m-%d %H:%M:%S`; nothing for what is neither.
-fn strftime(format: &str) -> Option<String> {
-    if format.contains('%') || !format.is_ascii() {
-        return None;
-    }
-    // Java tells months from minutes by their case; the others have no case.
-    let is_java = format.contains("yyyy")
-        && (format.contains("MM") || format.contains("mm:") || format.contains("HH"))
-        || format.contains("dd") && format.contains("MM");
-    const JAVA: [(&str, &str); 19] = [
-        ("yyyy", "%Y"),
-        ("yy", "%y"),
-        ("MMMM", "%B"),
-        ("MMM", "%b"),
-        ("MM", "%m"),
-        ("dd", "%d"),
-        ("d", "%-d"),
-        ("HH", "%H"),
-        ("hh", "%I"),
-        ("mm", "%M"),
-        ("ss", "%S"),
-        (".SSSSSS", "%.6f"),
-        (".SSS", "%.3f"),
-        ("EEEE", "%A"),
-        ("EEE", "%a"),
-        ("E", "%a"),
-        ("a", "%p"),
-        ("M", "%-m"),
-        ("D", "%j"),
-    ];
-    const PLAIN: [(&str, &str); 24] = [
-        ("yyyy", "%Y"),
-        ("iyyy", "%G"),
-        ("yy", "%y"),
-        ("month", "%B"),
-        ("mon", "%b"),
-        ("mm", "%m"),
-        ("mi", "%M"),
-        ("ddd", "%j"),
-        ("dd", "%d"),
-        ("day", "%A"),
-        ("dy", "%a"),
-        ("d", "%u"),
-        ("hh24", "%H"),
-        ("hh12", "%I"),
-        ("hh", "%I"),
-        ("ss", "%S"),
-        (".us", "%.6f"),
-        (".ff6", "%.6f"),
-        (".ms", "%.3f"),
-        (".ff3", "%.3f"),
-        (".ff", "%.f"),
-        ("am", "%p"),
-        ("pm", "%p"),
-        ("iw", "%V"),
-    ];
-    let words: &[(&str, &str)] = if is_java { &JAVA } else { &PLAIN };
-    let folded = if is_java { format.to_owned() } else { format.to_lowercase() };
-    let (mut told, mut at, mut known) = (String::new(), 0, false);
-    while at < folded.len() {
-        let rest = &folded[at..];
-        let next = rest.chars().next()?;
-        if let Some((word, means)) = words.iter().find(|(word, _)| rest.starts_with(word)) {
-            told.push_str(means);
-            known = true;
-            at += word.len();
-        } else if matches!(next, '\'' | '"') {
-            let end = rest[1..].find(next)? + 1;
-            told.push_str(&format[at + 1..at + end]);
-            at += end + 1;
-        } else if next.is_alphabetic() && next != 't' && next != 'T' && next != 'z' && next != 'Z' {
-            return None;
-        } else {
-            told.push_str(format.get(at..at + next.len_utf8())?);
-            at += next.len_utf8();
-        }
-    }
-    known.then_some(told)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::statement::parse_query;
@@ -493,21 +392,5 @@ mod tests {
             "SELECT 1 FROM t WHERE NOT EXISTS (SELECT 1 FROM (SELECT x, y FROM u) AS _elt_rows (_elt_0, _elt_1) \
              WHERE (_elt_0 = (a) AND _elt_1 = (b)) IS NOT FALSE)"
         );
-    }
-
-    #[test]
-    fn formats_are_told_apart() {
-        for (format, means) in [
-            ("YYYY-MM-DD", "%Y-%m-%d"),
-            ("yyyy-mm-dd", "%Y-%m-%d"),
-            ("yyyy-MM-dd HH:mm:ss", "%Y-%m-%d %H:%M:%S"),
-            ("YYYY-MM-DD HH24:MI:SS.FF3", "%Y-%m-%d %H:%M:%S%.3f"),
-            ("DD Mon YYYY", "%d %b %Y"),
-            ("YYYYMM", "%Y%m"),
-        ] {
-            assert_eq!(strftime(format).as_deref(), Some(means), "{format}");
-        }
-        assert_eq!(strftime("%Y"), None);
-        assert_eq!(strftime("999"), None);
     }
 }

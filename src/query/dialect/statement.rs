@@ -15,7 +15,7 @@ use super::references::versioned;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
-use super::{lambdas, pivot_on, spoken};
+use super::{lambdas, pivot_on, shorthand, spoken};
 use crate::query::SqlMistake;
 use crate::query::explain::Explain;
 use crate::query::own::Write;
@@ -153,7 +153,7 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 }
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
-    let mut tokens = tokens;
+    let mut tokens = shorthand::spell(tokens)?;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let tokens = select_all(tokens);
@@ -287,6 +287,10 @@ fn syntax(error: ParserError) -> SqlMistake {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
     };
+    let message = match message.strip_prefix("No infix parser for token ") {
+        Some(token) => in_one_word(token),
+        None => message,
+    };
     let Some((what, place)) = message.rsplit_once(" at Line: ") else {
         return SqlMistake::new("elt::sql::syntax", message);
     };
@@ -296,6 +300,14 @@ fn syntax(error: ParserError) -> SqlMistake {
         (Some(Ok(line)), Some(Ok(column))) => mistake.at(line, column),
         _ => mistake,
     }
+}
+
+/// A token that stands where an operator would, without the parser's own words for it.
+fn in_one_word(token: &str) -> String {
+    let place = token.rsplit_once(" at Line: ").map(|(_, place)| format!(" at Line: {place}"));
+    let word = token.split_once("value: \"").and_then(|(_, rest)| rest.split_once('"')).map(|(word, _)| word);
+    let said = word.map_or_else(|| "this is".to_owned(), |word| format!("`{word}` is"));
+    format!("{said} not expected here{}", place.unwrap_or_default())
 }
 
 /// The statements that sqlparser does not know.

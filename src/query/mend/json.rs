@@ -270,7 +270,7 @@ impl Steps {
 }
 
 /// What is at the end of a path: `$.a.b[0]."a key"['another']`.
-fn along<'a>(json: &'a str, path: &str) -> Result<Option<&'a str>> {
+pub(super) fn along<'a>(json: &'a str, path: &str) -> Result<Option<&'a str>> {
     let mut here = Some(json);
     let mut rest = &path[1..];
     while !rest.is_empty() {
@@ -332,7 +332,7 @@ fn item(json: &str, place: i64) -> Option<&str> {
     items.get(usize::try_from(at).ok()?).copied()
 }
 
-fn items(json: &str) -> Option<Vec<&str>> {
+pub(super) fn items(json: &str) -> Option<Vec<&str>> {
     let inside = json.strip_prefix('[')?.strip_suffix(']')?;
     if inside.trim().is_empty() {
         return Some(Vec::new());
@@ -340,7 +340,7 @@ fn items(json: &str) -> Option<Vec<&str>> {
     parts(inside, ',')
 }
 
-fn members(json: &str) -> Option<Vec<(String, &str)>> {
+pub(super) fn members(json: &str) -> Option<Vec<(String, &str)>> {
     let inside = json.strip_prefix('{')?.strip_suffix('}')?;
     if inside.trim().is_empty() {
         return Some(Vec::new());
@@ -390,12 +390,12 @@ fn parts(text: &str, separator: char) -> Option<Vec<&str>> {
     (depth == 0).then_some(all)
 }
 
-fn is_valid(json: &str) -> bool {
+pub(super) fn is_valid(json: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok()
 }
 
 /// A value as a plain text: a string without its quotes, nothing for null.
-fn plain(json: &str) -> Option<String> {
+pub(super) fn plain(json: &str) -> Option<String> {
     match json {
         "null" | "" => None,
         text if text.starts_with('"') => serde_json::from_str(text).ok(),
@@ -404,7 +404,7 @@ fn plain(json: &str) -> Option<String> {
 }
 
 /// The same without blanks between its parts.
-fn compact(json: &str) -> String {
+pub(super) fn compact(json: &str) -> String {
     let mut compact = String::with_capacity(json.len());
     let mut rest = json;
     while let Some(quote) = rest.find('"') {
@@ -417,7 +417,7 @@ fn compact(json: &str) -> String {
     compact
 }
 
-fn kind(json: &str) -> Option<&'static str> {
+pub(super) fn kind(json: &str) -> Option<&'static str> {
     Some(match json.as_bytes().first()? {
         b'{' => "OBJECT",
         b'[' => "ARRAY",
@@ -431,18 +431,18 @@ fn kind(json: &str) -> Option<&'static str> {
     })
 }
 
-fn separate(at: usize, json: &mut String) {
+pub(super) fn separate(at: usize, json: &mut String) {
     if at > 0 {
         json.push(',');
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// Writes one value of a column as JSON.
-fn write(array: &dyn Array, row: usize, json: &mut String) -> Result<()> {
+pub(super) fn write(array: &dyn Array, row: usize, json: &mut String) -> Result<()> {
     if array.is_null(row) || *array.data_type() == DataType::Null {
         json.push_str("null");
         return Ok(());

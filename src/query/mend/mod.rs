@@ -3,9 +3,9 @@
 //! DataFusion is right about most of SQL. Here is what a lake wants differently: time has microseconds
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
 //! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
-//! anything of the row around it ([`correlated`]), an instant is written as other engines write it ([`text`]), a list is
-//! taken apart beside its row ([`unnest`]), quotients and averages are rounded ([`quotient`], [`average`]), an interval is as long as it is ([`spans`]), a zone
-//! has its clocks ([`zones`]), and JSON is read ([`json`]).
+//! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
+//! list is taken apart beside its row ([`unnest`]), quotients and averages are rounded ([`quotient`], [`average`]), an interval
+//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), and JSON is read ([`json`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
@@ -13,23 +13,38 @@
 mod age;
 mod arithmetic;
 mod average;
+mod braces;
+mod bucket;
 mod calendar;
 mod cast_as;
 mod coalesce;
 mod correlated;
 mod decimal;
 mod dependent;
+mod digits;
 mod distinct;
+mod elements;
+mod folded;
 mod hash;
+mod here;
 mod interval;
 mod json;
 mod lifted;
+mod json_shape;
 mod lists;
+mod mean;
 mod membership;
 mod mode;
+mod part;
+mod pattern;
 mod printf;
 mod quotient;
 mod spans;
+mod product;
+mod reading;
+mod series;
+mod strptime;
+mod structs;
 mod sum;
 mod text;
 mod time;
@@ -65,6 +80,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(average::Averages::new()));
     rules.push(Arc::new(spans::Spans::new()));
     rules.push(Arc::new(text::Instants::new()));
+    rules.push(Arc::new(reading::Instants));
     rules
 }
 
@@ -81,6 +97,12 @@ pub(super) fn register(context: &SessionContext) {
         zones::function(),
         cast_as::function(),
     ]);
+    let own = own.chain(part::functions()).chain([bucket::function()]).chain(series::functions());
+    let own = own.chain(strptime::functions()).chain(pattern::functions()).chain(elements::functions());
+    let own = own.chain(structs::functions()).chain(digits::functions()).chain(json_shape::functions());
+    let config = context.copied_config();
+    let catalog = &config.options().catalog;
+    let own = own.chain(here::functions(&catalog.default_catalog, &catalog.default_schema));
     for function in own {
         context.register_udf(function);
     }
@@ -90,6 +112,14 @@ pub(super) fn register(context: &SessionContext) {
     let registered = context.state_ref().write().register_expr_planner(planner);
     registered.expect("a session takes planners at any time");
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::new()));
+    context.register_udaf(AggregateUDF::from(mode::Histogram::new()));
+    context.register_udaf(AggregateUDF::from(product::Product::new()));
+    for name in mean::NAMES {
+        let inner = context.udaf(name).expect("the engine has it");
+        context.register_udaf(mean::of_time(inner));
+    }
+    let state = context.state();
+    context.register_udf(folded::function(state.aggregate_functions().values()));
 }
 
 /// Whether a plan, or a subquery of it, has an expression of a kind. Most plans have none, and are left as they are.

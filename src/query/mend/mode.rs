@@ -1,13 +1,15 @@
 //! Which value is the most frequent?
 //!
-//! `mode(a)`: of several that are as frequent, the least. Nulls do not count.
+//! `mode(a)`: of several that are as frequent, the least. And how frequent is each? `histogram(a)`, a map. Nulls do not
+//! count.
 
 use std::collections::HashMap;
 use std::mem::size_of;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, MapArray, StructArray, new_empty_array};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
@@ -43,16 +45,69 @@ impl AggregateUDFImpl for Mode {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let data_type = args.return_field.data_type().clone();
-        Ok(Box::new(Counts { counts: HashMap::new(), data_type }))
+        Ok(Box::new(Counts { counts: HashMap::new(), data_type, wanted: Wanted::MostFrequent }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let list = |name: &str, item: DataType| {
-            let item = Field::new_list_field(item, true);
-            Arc::new(Field::new_list(format_state_name(args.name, name), item, true))
-        };
-        Ok(vec![list("values", args.return_type().clone()), list("counts", DataType::Int64)])
+        Ok(states(args.name, args.return_type()))
     }
+}
+
+/// A list of values, and one of how often each was seen.
+fn states(name: &str, value: &DataType) -> Vec<FieldRef> {
+    let list = |part: &str, item: DataType| {
+        let item = Field::new_list_field(item, true);
+        Arc::new(Field::new_list(format_state_name(name, part), item, true))
+    };
+    vec![list("values", value.clone()), list("counts", DataType::Int64)]
+}
+
+/// `histogram`
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Histogram {
+    signature: Signature,
+}
+
+impl Histogram {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+/// The fields of the pairs that a histogram is made of.
+fn pair(value: &DataType) -> Fields {
+    vec![Field::new("key", value.clone(), false), Field::new("value", DataType::Int64, true)].into()
+}
+
+impl AggregateUDFImpl for Histogram {
+    fn name(&self) -> &str {
+        "histogram"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let entries = Field::new("entries", DataType::Struct(pair(&types[0])), false);
+        Ok(DataType::Map(Arc::new(entries), false))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let data_type = args.expr_fields[0].data_type().clone();
+        Ok(Box::new(Counts { counts: HashMap::new(), data_type, wanted: Wanted::All }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(states(args.name, args.input_fields[0].data_type()))
+    }
+}
+
+/// What is asked of the counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    MostFrequent,
+    All,
 }
 
 /// How often each value was seen.
@@ -60,6 +115,26 @@ impl AggregateUDFImpl for Mode {
 struct Counts {
     counts: HashMap<ScalarValue, i64>,
     data_type: DataType,
+    wanted: Wanted,
+}
+
+impl Counts {
+    /// All of them, the least value first; null if there is none.
+    fn histogram(&self) -> Result<ScalarValue> {
+        let mut all: Vec<(&ScalarValue, &i64)> = self.counts.iter().collect();
+        all.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        let keys = match all.is_empty() {
+            true => new_empty_array(&self.data_type),
+            false => ScalarValue::iter_to_array(all.iter().map(|(value, _)| (*value).clone()))?,
+        };
+        let counts: Int64Array = all.iter().map(|(_, count)| Some(**count)).collect();
+        let pairs = StructArray::try_new(pair(&self.data_type), vec![keys, Arc::new(counts)], None)?;
+        let entries = Arc::new(Field::new("entries", pairs.data_type().clone(), false));
+        let nulls = vec![!all.is_empty()].into();
+        let map =
+            MapArray::try_new(entries, OffsetBuffer::from_lengths([all.len()]), pairs, Some(nulls), false)?;
+        Ok(ScalarValue::Map(Arc::new(map)))
+    }
 }
 
 impl Accumulator for Counts {
@@ -93,6 +168,9 @@ impl Accumulator for Counts {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.wanted == Wanted::All {
+            return self.histogram();
+        }
         let first = |a: &ScalarValue, b: &ScalarValue| a.partial_cmp(b) == Some(std::cmp::Ordering::Less);
         let mut best: Option<(&ScalarValue, i64)> = None;
         for (value, count) in &self.counts {

@@ -15,6 +15,8 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::braces;
+
 /// `_elt_printf`
 pub(super) fn function() -> ScalarUDF {
     ScalarUDF::from(Printf { signature: Signature::variadic_any(Volatility::Immutable) })
@@ -59,9 +61,9 @@ impl ScalarUDFImpl for Printf {
 }
 
 /// The text with the values in it.
-fn put(text: &str, values: &[&str]) -> Result<String> {
+pub(super) fn put(text: &str, values: &[&str]) -> Result<String> {
     if text.contains('{') && !text.contains('%') {
-        return in_braces(text, values);
+        return braces::in_braces(text, values);
     }
     let (mut written, mut values_left) = (String::new(), values.iter());
     let mut chars = text.chars().peekable();
@@ -164,20 +166,22 @@ impl Form {
 
     /// A number by thousands, if that is asked for.
     fn grouped(&self, number: String) -> String {
-        if !self.grouped {
-            return number;
-        }
-        let (sign, number) = number.split_at(usize::from(number.starts_with('-')));
-        let (whole, rest) = number.find('.').map_or((number, ""), |at| number.split_at(at));
-        let mut grouped = String::new();
-        for (at, digit) in whole.chars().enumerate() {
-            if at > 0 && (whole.len() - at).is_multiple_of(3) {
-                grouped.push(',');
-            }
-            grouped.push(digit);
-        }
-        format!("{sign}{grouped}{rest}")
+        if self.grouped { by_thousands(&number, ',') } else { number }
     }
+}
+
+/// A number with a sign between its thousands.
+pub(super) fn by_thousands(number: &str, between: char) -> String {
+    let (sign, number) = number.split_at(usize::from(number.starts_with('-')));
+    let (whole, rest) = number.find('.').map_or((number, ""), |at| number.split_at(at));
+    let mut grouped = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            grouped.push(between);
+        }
+        grouped.push(digit);
+    }
+    format!("{sign}{grouped}{rest}")
 }
 
 /// `1.5e+03`, as C writes it.
@@ -186,44 +190,6 @@ fn exponent(number: f64, digits: usize, is_upper: bool) -> String {
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
     let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
     format!("{mantissa}{}{sign}{power:0>2}", if is_upper { 'E' } else { 'e' })
-}
-
-/// `{}` one after the other, `{0}` by number, `{:.2f}` with a form; `{{` is a brace.
-fn in_braces(text: &str, values: &[&str]) -> Result<String> {
-    let (mut written, mut next) = (String::new(), 0);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '{' | '}' if chars.next_if_eq(&c).is_some() => written.push(c),
-            '{' => {
-                let inside: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                let (number, form) = inside.split_once(':').unwrap_or((&inside, ""));
-                let at = match number {
-                    "" => {
-                        next += 1;
-                        next - 1
-                    }
-                    number => match number.parse::<usize>() {
-                        Ok(at) => at,
-                        Err(_) => return exec_err!("`{{{inside}}}` is no number of a value"),
-                    },
-                };
-                let Some(value) = values.get(at) else {
-                    return exec_err!("`{text}` wants more values than it is given");
-                };
-                match form {
-                    "" => written.push_str(value),
-                    // The forms that both have: `.2f`, `05d`, `,d`.
-                    form if form.ends_with(|c: char| c.is_ascii_alphabetic()) => {
-                        written.push_str(&put(&format!("%{form}"), &[value])?);
-                    }
-                    form => written.push_str(&put(&format!("%{form}s"), &[value])?),
-                }
-            }
-            c => written.push(c),
-        }
-    }
-    Ok(written)
 }
 
 #[cfg(test)]
@@ -239,6 +205,21 @@ mod tests {
             ("%e %.2s", &["1500", "abc"], "1.500000e+03 ab"),
             ("{} of {}", &["3", "ten"], "3 of ten"),
             ("{1}-{0} {{x}} {0:.2f}", &["1.005", "b"], "b-1.005 {x} 1.00"),
+            (
+                "{:,} {:,} {:,.2f} {:_}",
+                &["1234567", "-1234.5", "1234567.891", "1234"],
+                "1,234,567 -1,234.5 1,234,567.89 1_234",
+            ),
+            (
+                "{:>4}|{:<4}|{:^4}|{:*^5}|{:4}|{:4}|",
+                &["a", "b", "c", "d", "e", "5"],
+                "   a|b   | c  |**d**|e   |   5|",
+            ),
+            (
+                "{:05} {:+} {:x} {:t.} {:+.1f} {:b}",
+                &["42", "5", "255", "1234567", "2.25", "5"],
+                "00042 +5 ff 1.234.567 +2.2 101",
+            ),
         ] {
             assert_eq!(put(text, values).unwrap(), written, "{text}");
         }

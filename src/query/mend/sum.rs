@@ -11,6 +11,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, ListArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type};
+use datafusion::common::types::{NativeType, logical_boolean, logical_int64};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, internal_err};
 use datafusion::functions_aggregate::sum::Sum;
 use datafusion::logical_expr::expr::AggregateFunction;
@@ -18,8 +19,8 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, Operator, ReversedUDAF, SetMonotonicity,
-    Signature, StatisticsArgs,
+    Accumulator, AggregateUDFImpl, Coercion, EmitTo, Expr, GroupsAccumulator, Operator, ReversedUDAF,
+    SetMonotonicity, Signature, StatisticsArgs, TypeSignature, TypeSignatureClass,
 };
 
 /// How sums are kept until they are whole.
@@ -29,11 +30,23 @@ const STATE: DataType = DataType::Decimal128(38, 0);
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CheckedSum {
     inner: Sum,
+    signature: Signature,
 }
 
 impl CheckedSum {
     pub(super) fn new() -> Self {
-        Self { inner: Sum::new() }
+        let inner = Sum::new();
+        let mut signatures = match &inner.signature().type_signature {
+            TypeSignature::OneOf(all) => all.clone(),
+            one => vec![one.clone()],
+        };
+        // How often something is true.
+        let booleans = vec![TypeSignatureClass::Native(logical_boolean())];
+        let whole = TypeSignatureClass::Native(logical_int64());
+        let counted = Coercion::new_implicit(whole, booleans, NativeType::Int64);
+        signatures.push(TypeSignature::Coercible(vec![counted]));
+        let signature = Signature::one_of(signatures, inner.signature().volatility);
+        Self { inner, signature }
     }
 }
 
@@ -48,10 +61,13 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        if types == [DataType::Null] {
+            return Ok(DataType::Int64);
+        }
         self.inner.return_type(types)
     }
 

@@ -97,7 +97,7 @@ pub(super) enum Unit {
     Micros(i64),
     /// From Monday.
     Week,
-    /// So many months, counted from January.
+    /// So many months, counted from January, or from a year that they divide.
     Months(u32),
 }
 
@@ -114,6 +114,9 @@ impl Unit {
             "month" => Self::Months(1),
             "quarter" => Self::Months(3),
             "year" => Self::Months(12),
+            "decade" => Self::Months(120),
+            "century" => Self::Months(1_200),
+            "millennium" => Self::Months(12_000),
             _ => return None,
         })
     }
@@ -137,8 +140,10 @@ fn first_of(day: i64, months: u32) -> Option<i64> {
         Ok(days) => epoch.checked_add_days(Days::new(days))?,
         Err(_) => epoch.checked_sub_days(Days::new(day.unsigned_abs()))?,
     };
-    let month = date.month0() / months * months;
-    let first = date.with_day(1)?.with_month0(month)?;
+    let number = date.year() * 12 + i32::try_from(date.month0()).ok()?;
+    let number = number - number.rem_euclid(i32::try_from(months).ok()?);
+    let month = u32::try_from(number.rem_euclid(12)).ok()?;
+    let first = NaiveDate::from_ymd_opt(number.div_euclid(12), month + 1, 1)?;
     Some(first.signed_duration_since(epoch).num_days())
 }
 
@@ -154,6 +159,8 @@ mod tests {
             ("month", "9999-12-31T23:59:59Z", "9999-12-01T00:00:00Z"),
             ("quarter", "2026-06-30T01:00:00Z", "2026-04-01T00:00:00Z"),
             ("year", "0001-07-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("decade", "2026-07-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+            ("century", "1999-07-01T00:00:00Z", "1900-01-01T00:00:00Z"),
             ("week", "2026-03-01T12:00:00Z", "2026-02-23T00:00:00Z"),
             ("week", "1969-12-31T12:00:00Z", "1969-12-29T00:00:00Z"),
             ("hour", "1969-12-31T23:30:00Z", "1969-12-31T23:00:00Z"),

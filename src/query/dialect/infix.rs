@@ -1,0 +1,136 @@
+//! Which operators does the parser not know?
+//!
+//! `2 ** 10`, `a GLOB 'x*'`, `a ISNULL`, `a NOTNULL`, `5 DIV 2`. Each is read as the call, or the condition, that it means.
+
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use sqlparser::dialect::{Dialect, Precedence};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+use super::spelling::called;
+
+/// How tightly a sign belongs to its value: `-2 ** 2` is 4, as in Postgres and DuckDB, and `-2::int` a negative integer.
+const SIGN: u8 = 46;
+
+/// Reads a value with a sign in front of it.
+pub(super) fn signed(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    if parser.peek_token_ref().token != Token::Minus {
+        return None;
+    }
+    parser.advance_token();
+    let value = parser.parse_subexpr(SIGN);
+    Some(value.map(|value| Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(value) }))
+}
+
+/// One of those operators, before it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Power,
+    Glob,
+    NotGlob,
+    IsNull,
+    IsNotNull,
+    Divide,
+}
+
+/// The operator that comes next, if it is one of ours.
+fn next(parser: &Parser<'_>) -> Option<Operator> {
+    let token = |at: usize| parser.peek_nth_token_ref(at).token.clone();
+    let word = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
+        _ => String::new(),
+    };
+    let first = token(0);
+    match word(&first).as_str() {
+        "isnull" => Some(Operator::IsNull),
+        "notnull" => Some(Operator::IsNotNull),
+        "glob" if begins_operand(&token(1)) => Some(Operator::Glob),
+        "div" if begins_operand(&token(1)) => Some(Operator::Divide),
+        "not" if word(&token(1)) == "glob" => Some(Operator::NotGlob),
+        _ if first == Token::Mul && token(1) == Token::Mul => Some(Operator::Power),
+        _ => None,
+    }
+}
+
+/// Whether a value can begin with this: a column may be called as the operator is.
+fn begins_operand(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => {
+            use sqlparser::keywords::Keyword as K;
+            word.quote_style.is_some()
+                || matches!(word.keyword, K::NoKeyword | K::CAST | K::CASE | K::NULL | K::ABS)
+        }
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::LParen | Token::Minus => true,
+        _ => false,
+    }
+}
+
+/// How tightly the next operator binds, if it is one of ours.
+pub(super) fn precedence(dialect: &dyn Dialect, parser: &Parser<'_>) -> Option<u8> {
+    Some(match next(parser)? {
+        // Tighter than a product, and less tight than a sign.
+        Operator::Power => SIGN - 1,
+        Operator::Divide => dialect.prec_value(Precedence::MulDivModOp),
+        Operator::Glob | Operator::NotGlob => dialect.prec_value(Precedence::Like),
+        Operator::IsNull | Operator::IsNotNull => dialect.prec_value(Precedence::Is),
+    })
+}
+
+/// Reads the operator and what is right of it.
+pub(super) fn read(
+    parser: &mut Parser<'_>,
+    left: &Expr,
+    precedence: u8,
+) -> Option<Result<Expr, ParserError>> {
+    let operator = next(parser)?;
+    let tokens = if matches!(operator, Operator::Power | Operator::NotGlob) { 2 } else { 1 };
+    (0..tokens).for_each(|_| parser.advance_token());
+    if matches!(operator, Operator::IsNull | Operator::IsNotNull) {
+        let left = Box::new(left.clone());
+        return Some(Ok(if operator == Operator::IsNull {
+            Expr::IsNull(left)
+        } else {
+            Expr::IsNotNull(left)
+        }));
+    }
+    let right = match parser.parse_subexpr(precedence) {
+        Ok(right) => right,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(Ok(match operator {
+        Operator::Power => called("power", [left, &right]),
+        Operator::Divide => called("div", [left, &right]),
+        _ => {
+            let op = match operator {
+                Operator::NotGlob => BinaryOperator::PGRegexNotMatch,
+                _ => BinaryOperator::PGRegexMatch,
+            };
+            let pattern = called("_elt_glob", [&right]);
+            Expr::BinaryOp { left: Box::new(left.clone()), op, right: Box::new(pattern) }
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+
+    #[test]
+    fn operators_bind_as_elsewhere() {
+        for (sql, means) in [
+            ("select 2 * a ** 2", "SELECT 2 * power(a, 2)"),
+            ("select -2 ** 2", "SELECT power(-2, 2)"),
+            ("select 2 ** 3 ** 2", "SELECT power(power(2, 3), 2)"),
+            ("select -2::int * 3", "SELECT -2::INT * 3"),
+            ("select a + 7 div 2", "SELECT a + div(7, 2)"),
+            ("select a div, b glob from t", "SELECT a AS div, b AS glob FROM t"),
+            ("select a not glob 'x*' and b", "SELECT a !~ _elt_glob('x*') AND b"),
+            (
+                "select 1 from t where a isnull or b + 1 notnull",
+                "SELECT 1 FROM t WHERE a IS NULL OR b + 1 IS NOT NULL",
+            ),
+        ] {
+            assert_eq!(parse_query(sql).map(|query| query.to_string()), Ok(means.to_owned()), "{sql}");
+        }
+    }
+}

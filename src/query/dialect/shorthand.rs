@@ -1,0 +1,294 @@
+//! Which short forms are put into longer words before the parser reads them?
+//!
+//! DuckDB's `[x * 2 for x in list if x > 1]`, `select total: a + b`, `filter (a > 1)` without WHERE, and `table t`.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
+
+use crate::query::SqlMistake;
+
+type Tokens = Vec<TokenWithSpan>;
+
+/// Puts them into the parser's words.
+///
+/// # Errors
+/// A comprehension that is half written.
+pub(super) fn spell(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    whole_table(&mut tokens);
+    filters(&mut tokens);
+    labels(&mut tokens);
+    comprehensions(tokens)
+}
+
+fn solid(tokens: &[TokenWithSpan]) -> Vec<usize> {
+    (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect()
+}
+
+fn keyword(token: &TokenWithSpan) -> Keyword {
+    match &token.token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    }
+}
+
+fn is_open(token: &Token) -> bool {
+    matches!(token, Token::LParen | Token::LBracket | Token::LBrace)
+}
+
+fn is_close(token: &Token) -> bool {
+    matches!(token, Token::RParen | Token::RBracket | Token::RBrace)
+}
+
+/// `table t` is `from t`.
+fn whole_table(tokens: &mut [TokenWithSpan]) {
+    let Some(first) = solid(tokens).first().copied() else { return };
+    if keyword(&tokens[first]) == Keyword::TABLE {
+        tokens[first].token = Token::make_keyword("FROM");
+    }
+}
+
+/// `sum(a) filter (b > 1)` is `sum(a) filter (where b > 1)`.
+fn filters(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    let missing: Vec<usize> = at
+        .windows(4)
+        .filter(|four| {
+            tokens[four[0]].token == Token::RParen
+                && keyword(&tokens[four[1]]) == Keyword::FILTER
+                && tokens[four[2]].token == Token::LParen
+                && keyword(&tokens[four[3]]) != Keyword::WHERE
+        })
+        .map(|four| four[3])
+        .collect();
+    for place in missing.into_iter().rev() {
+        let span = tokens[place].span;
+        tokens.insert(place, TokenWithSpan { token: Token::make_keyword("WHERE"), span });
+    }
+}
+
+/// `select total: a + b` is `select a + b as total`.
+fn labels(tokens: &mut Tokens) {
+    // What is open, and whether it is a select list.
+    let mut lists = vec![false];
+    let mut begins = false;
+    let mut place = 0;
+    let mut at = solid(tokens);
+    loop {
+        let Some(index) = at.get(place).copied() else { return };
+        let token = &tokens[index].token;
+        if begins && let Some(end) = labelled(tokens, &at, place) {
+            let name = tokens[index].clone();
+            let token = |token: Token| TokenWithSpan { token, span: name.span };
+            let blank = || token(Token::Whitespace(Whitespace::Space));
+            let end = at.get(end).copied().unwrap_or(tokens.len());
+            let alias = [blank(), token(Token::make_keyword("AS")), blank(), name.clone(), blank()];
+            tokens.splice(end..end, alias);
+            tokens.drain(index..=at[place + 1]);
+            at = solid(tokens);
+            begins = false;
+            continue;
+        }
+        begins = false;
+        match token {
+            open if is_open(open) => lists.push(false),
+            close if is_close(close) => {
+                lists.pop();
+                if lists.is_empty() {
+                    lists.push(false);
+                }
+            }
+            Token::Comma => begins = lists.last() == Some(&true),
+            Token::SemiColon => lists = vec![false],
+            Token::Word(word) if word.keyword == Keyword::SELECT => {
+                if let Some(list) = lists.last_mut() {
+                    *list = true;
+                }
+                begins = true;
+            }
+            Token::Word(word) if ends_list(word.keyword) => {
+                if let Some(list) = lists.last_mut() {
+                    *list = false;
+                }
+            }
+            _ => {}
+        }
+        place += 1;
+    }
+}
+
+fn ends_list(keyword: Keyword) -> bool {
+    use Keyword as K;
+    matches!(
+        keyword,
+        K::FROM
+            | K::WHERE
+            | K::GROUP
+            | K::HAVING
+            | K::QUALIFY
+            | K::WINDOW
+            | K::ORDER
+            | K::LIMIT
+            | K::UNION
+            | K::INTERSECT
+            | K::EXCEPT
+            | K::MINUS
+            | K::INTO
+    )
+}
+
+/// Where the item that begins with `name:` ends, if it does begin so.
+fn labelled(tokens: &[TokenWithSpan], at: &[usize], place: usize) -> Option<usize> {
+    let name = &tokens[at[place]];
+    let is_name = match &name.token {
+        Token::Word(word) => word.quote_style.is_some() || !ends_list(word.keyword),
+        _ => false,
+    };
+    let colon = at.get(place + 1)?;
+    if !is_name || tokens[*colon].token != Token::Colon || place + 2 >= at.len() {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for end in place + 2..at.len() {
+        match &tokens[at[end]].token {
+            open if is_open(open) => depth += 1,
+            close if is_close(close) && depth == 0 => return Some(end),
+            close if is_close(close) => depth -= 1,
+            Token::Comma | Token::SemiColon | Token::EOF if depth == 0 => return Some(end),
+            Token::Word(word) if depth == 0 && ends_list(word.keyword) => return Some(end),
+            _ => {}
+        }
+    }
+    Some(at.len())
+}
+
+/// `[f(x) for x in list if p(x)]` is `array_transform(array_filter(list, x -> p(x)), x -> f(x))`.
+fn comprehensions(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    loop {
+        let at = solid(&tokens);
+        let Some(form) = Comprehension::find(&tokens, &at)? else { return Ok(tokens) };
+        let near = tokens[at[form.open]].span;
+        let part = |from: usize, to: usize| -> Tokens {
+            if from >= to { Vec::new() } else { tokens[at[from]..=at[to - 1]].to_vec() }
+        };
+        let word = |token: Token| TokenWithSpan { token, span: near };
+        let called = |name: &str| [word(Token::make_word(name, None)), word(Token::LParen)];
+        let mut out: Tokens = called("array_transform").into();
+        let name = part(form.name, form.name + 1);
+        let lambda = |body: Tokens| -> Tokens {
+            let head = [word(Token::Comma)].into_iter().chain(name.clone());
+            let head = head.chain([word(Token::Arrow), word(Token::LParen)]);
+            head.chain(body).chain([word(Token::RParen), word(Token::RParen)]).collect()
+        };
+        let list = part(form.list, form.condition.map_or(form.close, |condition| condition - 1));
+        match form.condition {
+            Some(condition) => {
+                out.extend(called("array_filter"));
+                out.extend(list);
+                out.extend(lambda(part(condition, form.close)));
+            }
+            None => out.extend(list),
+        }
+        out.extend(lambda(part(form.open + 1, form.name - 1)));
+        tokens.splice(at[form.open]..=at[form.close], out);
+    }
+}
+
+/// Where the parts of one are, as places among the tokens that are no blanks.
+struct Comprehension {
+    open: usize,
+    name: usize,
+    list: usize,
+    /// What is behind IF.
+    condition: Option<usize>,
+    close: usize,
+}
+
+impl Comprehension {
+    /// The first that is found.
+    fn find(tokens: &[TokenWithSpan], at: &[usize]) -> Result<Option<Self>, SqlMistake> {
+        let mut open: Vec<usize> = Vec::new();
+        for (place, index) in at.iter().enumerate() {
+            let token = &tokens[*index];
+            if is_open(&token.token) {
+                open.push(place);
+            } else if is_close(&token.token) {
+                open.pop();
+            } else if keyword(token) == Keyword::FOR
+                && let Some(start) = open.last()
+                && tokens[at[*start]].token == Token::LBracket
+            {
+                return Self::from(tokens, at, *start, place).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn from(tokens: &[TokenWithSpan], at: &[usize], open: usize, word: usize) -> Result<Self, SqlMistake> {
+        let start = tokens[at[word]].span.start;
+        let wrong = |what: &str| {
+            SqlMistake::new("elt::sql::syntax", what)
+                .at(start.line, start.column)
+                .help("write `[x * 2 for x in list if x > 1]`")
+        };
+        let is_name =
+            |place: usize| at.get(place).is_some_and(|index| matches!(&tokens[*index].token, Token::Word(_)));
+        let is_in = |place: usize| at.get(place).is_some_and(|index| keyword(&tokens[*index]) == Keyword::IN);
+        if open + 1 == word || !is_name(word + 1) || !is_in(word + 2) {
+            return Err(wrong("this list is made of one name for each item, and of a list"));
+        }
+        let (mut depth, mut condition) = (0_usize, None);
+        for place in word + 3..at.len() {
+            let token = &tokens[at[place]];
+            if is_open(&token.token) {
+                depth += 1;
+            } else if is_close(&token.token) && depth > 0 {
+                depth -= 1;
+            } else if is_close(&token.token) {
+                let is_whole = token.token == Token::RBracket
+                    && place > word + 3
+                    && condition.is_none_or(|condition| condition < place);
+                return match is_whole {
+                    true => Ok(Self { open, name: word + 1, list: word + 3, condition, close: place }),
+                    false => Err(wrong("this list is not closed")),
+                };
+            } else if depth == 0 && keyword(token) == Keyword::IF && condition.is_none() {
+                condition = Some(place + 1);
+            }
+        }
+        Err(wrong("this list is not closed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse_query;
+
+    #[test]
+    fn short_forms_are_read_as_the_longer_ones() {
+        for (sql, means) in [
+            ("table u", "SELECT * FROM u"),
+            ("select sum(a) filter (b > 1) from t", "SELECT sum(a) FILTER (WHERE b > 1) FROM t"),
+            (
+                "select x: a + 1, b, y: case when c then 1 end from t",
+                "SELECT a + 1 AS x, b, CASE WHEN c THEN 1 END AS y FROM t",
+            ),
+            ("select (select x: max(a) from t), z: 1", "SELECT (SELECT max(a) AS x FROM t), 1 AS z"),
+            ("select a::int, {'k': 1} from t", "SELECT a::INT, {'k': 1} FROM t"),
+            (
+                "select [x * 2 for x in l if x > 1]",
+                "SELECT array_transform(array_filter(l, x -> (x > 1)), x -> (x * 2))",
+            ),
+            (
+                "select [[y for y in x] for x in [[1]]]",
+                "SELECT array_transform([[1]], x -> (array_transform(x, y -> (y))))",
+            ),
+        ] {
+            assert_eq!(parse_query(sql).map(|query| query.to_string()), Ok(means.to_owned()), "{sql}");
+        }
+        for sql in
+            ["select [for x in l]", "select [x for x l]", "select [x for x in l if]", "select [x for x in l"]
+        {
+            assert!(parse_query(sql).is_err(), "{sql}");
+        }
+    }
+}
