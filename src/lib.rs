@@ -70,8 +70,8 @@
 //! | change what `elt compile --check` finds | `build/check.rs`; where columns come from, `query/lineage.rs` |
 //! | change how views upon views are planned | `query/views.rs`, `query/provider.rs` |
 //! | change what a table refuses to hold, or a model expects | `compile/constraint.rs`, `compile/expectation.rs`, `build/expectation.rs` |
-//! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `laterals.rs`; `query/types.rs` |
-//! | add a function that another engine has | `query/dialect/functions.rs`: a line, if ours can express it |
+//! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `shorthand.rs`, `infix.rs`, `laterals.rs`; `query/types.rs` |
+//! | add a function that another engine has | `query/dialect/meanings.rs`: a line, if ours can express it; else `query/mend/` |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | spell out what depends on the columns there are: stars, `USING` | `query/expand/` |
 //! | change what a backslash command does | `repl/command/table.rs`, `repl/obey.rs` |

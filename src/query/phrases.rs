@@ -144,7 +144,13 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             plan("a series goes from one number, or one date, to another of its kind".to_owned()).help(help),
         );
     }
-    if let Some(part) = between("Date part '", "' not supported") {
+    if message.starts_with("lambda defined ") && message.contains("params but UDF support only") {
+        let help = "the item is all that it is given; its place comes from `arrays_zip(list, range(1, len(list) + 1))`";
+        return Some(plan("this function has too many names in front of its arrow".to_owned()).help(help));
+    }
+    if let Some(part) = between("Date part '", "' not supported")
+        .or_else(|| between("Unsupported date_trunc granularity: '", "'."))
+    {
         let words = format!("`{part}` is no part of time");
         let help = "there are year, quarter, month, week, day, hour, minute, second, decade, century, dow, doy, epoch and others";
         return Some(plan(words).help(help));

@@ -148,6 +148,10 @@ fn truncated(function: &Function) -> Option<Expr> {
     let args = plain_args(function)?;
     let [first, second] = &args[..] else { return None };
     let is_text = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    // A column may be called as a part of time is.
+    if is_text(first) {
+        return None;
+    }
     let (part, of) = match (part_word(first), part_word(second)) {
         (Some(part), _) => (part, second),
         (None, Some(part)) => (part, first),

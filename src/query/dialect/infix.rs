@@ -33,21 +33,24 @@ enum Operator {
     Divide,
 }
 
+fn is_word(parser: &Parser<'_>, at: usize, wanted: &str) -> bool {
+    match &parser.peek_nth_token_ref(at).token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted),
+        _ => false,
+    }
+}
+
 /// The operator that comes next, if it is one of ours.
 fn next(parser: &Parser<'_>) -> Option<Operator> {
-    let token = |at: usize| parser.peek_nth_token_ref(at).token.clone();
-    let word = |token: &Token| match token {
-        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
-        _ => String::new(),
-    };
-    let first = token(0);
-    match word(&first).as_str() {
-        "isnull" => Some(Operator::IsNull),
-        "notnull" => Some(Operator::IsNotNull),
-        "glob" if begins_operand(&token(1)) => Some(Operator::Glob),
-        "div" if begins_operand(&token(1)) => Some(Operator::Divide),
-        "not" if word(&token(1)) == "glob" => Some(Operator::NotGlob),
-        _ if first == Token::Mul && token(1) == Token::Mul => Some(Operator::Power),
+    let is_word = |at, wanted| is_word(parser, at, wanted);
+    let has_operand = || begins_operand(&parser.peek_nth_token_ref(1).token);
+    match &parser.peek_nth_token_ref(0).token {
+        Token::Mul if parser.peek_nth_token_ref(1).token == Token::Mul => Some(Operator::Power),
+        Token::Word(_) if is_word(0, "isnull") => Some(Operator::IsNull),
+        Token::Word(_) if is_word(0, "notnull") => Some(Operator::IsNotNull),
+        Token::Word(_) if is_word(0, "glob") && has_operand() => Some(Operator::Glob),
+        Token::Word(_) if is_word(0, "div") && has_operand() => Some(Operator::Divide),
+        Token::Word(_) if is_word(0, "not") && is_word(1, "glob") => Some(Operator::NotGlob),
         _ => None,
     }
 }
@@ -67,7 +70,11 @@ fn begins_operand(token: &Token) -> bool {
 
 /// How tightly the next operator binds, if it is one of ours.
 pub(super) fn precedence(dialect: &dyn Dialect, parser: &Parser<'_>) -> Option<u8> {
-    Some(match next(parser)? {
+    let Some(next) = next(parser) else {
+        // The parser holds the word for an operator wherever it stands.
+        return is_word(parser, 0, "div").then_some(dialect.prec_unknown());
+    };
+    Some(match next {
         // Tighter than a product, and less tight than a sign.
         Operator::Power => SIGN - 1,
         Operator::Divide => dialect.prec_value(Precedence::MulDivModOp),

@@ -15,6 +15,7 @@ type Tokens = Vec<TokenWithSpan>;
 /// A comprehension that is half written.
 pub(super) fn spell(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
     whole_table(&mut tokens);
+    intervals(&mut tokens);
     filters(&mut tokens);
     labels(&mut tokens);
     comprehensions(tokens)
@@ -39,11 +40,35 @@ fn is_close(token: &Token) -> bool {
     matches!(token, Token::RParen | Token::RBracket | Token::RBrace)
 }
 
-/// `table t` is `from t`.
+/// `table t` is `from t`, where a query begins.
 fn whole_table(tokens: &mut [TokenWithSpan]) {
-    let Some(first) = solid(tokens).first().copied() else { return };
-    if keyword(&tokens[first]) == Keyword::TABLE {
-        tokens[first].token = Token::make_keyword("FROM");
+    let at = solid(tokens);
+    for place in 0..at.len() {
+        let begins = place == 0 || tokens[at[place - 1]].token == Token::LParen;
+        let is_named = at.get(place + 1).is_some_and(|next| matches!(tokens[*next].token, Token::Word(_)));
+        if begins && is_named && keyword(&tokens[at[place]]) == Keyword::TABLE {
+            tokens[at[place]].token = Token::make_keyword("FROM");
+        }
+    }
+}
+
+/// `interval (2) hours` is `interval 2 hours`: the parser takes what is in the brackets for a precision.
+fn intervals(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    let in_brackets: Vec<[usize; 2]> = at
+        .windows(5)
+        .filter(|five| {
+            keyword(&tokens[five[0]]) == Keyword::INTERVAL
+                && tokens[five[1]].token == Token::LParen
+                && matches!(tokens[five[2]].token, Token::Number(..))
+                && tokens[five[3]].token == Token::RParen
+                && matches!(tokens[five[4]].token, Token::Word(_))
+        })
+        .map(|five| [five[1], five[3]])
+        .collect();
+    for [open, close] in in_brackets.into_iter().rev() {
+        tokens.remove(close);
+        tokens.remove(open);
     }
 }
 
@@ -88,7 +113,7 @@ fn labels(tokens: &mut Tokens) {
             begins = false;
             continue;
         }
-        begins = false;
+        let in_list = std::mem::take(&mut begins);
         match token {
             open if is_open(open) => lists.push(false),
             close if is_close(close) => {
@@ -96,6 +121,9 @@ fn labels(tokens: &mut Tokens) {
                 if lists.is_empty() {
                     lists.push(false);
                 }
+            }
+            Token::Word(word) if in_list && matches!(word.keyword, Keyword::DISTINCT | Keyword::ALL) => {
+                begins = true;
             }
             Token::Comma => begins = lists.last() == Some(&true),
             Token::SemiColon => lists = vec![false],
@@ -267,11 +295,14 @@ mod tests {
     fn short_forms_are_read_as_the_longer_ones() {
         for (sql, means) in [
             ("table u", "SELECT * FROM u"),
+            ("select 1 from (table u)", "SELECT 1 FROM (SELECT * FROM u)"),
+            ("select interval (2) hours", "SELECT INTERVAL 2 HOURS"),
             ("select sum(a) filter (b > 1) from t", "SELECT sum(a) FILTER (WHERE b > 1) FROM t"),
             (
                 "select x: a + 1, b, y: case when c then 1 end from t",
                 "SELECT a + 1 AS x, b, CASE WHEN c THEN 1 END AS y FROM t",
             ),
+            ("select distinct x: a from t", "SELECT DISTINCT a AS x FROM t"),
             ("select (select x: max(a) from t), z: 1", "SELECT (SELECT max(a) AS x FROM t), 1 AS z"),
             ("select a::int, {'k': 1} from t", "SELECT a::INT, {'k': 1} FROM t"),
             (

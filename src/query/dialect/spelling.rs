@@ -7,10 +7,9 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
-    Subscript, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, Subscript,
+    TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use super::statement::{empty_query, parse_expression};
@@ -93,13 +92,14 @@ impl VisitorMut for Speller {
                 }
                 None
             }
-            Expr::Extract { field, .. } => {
-                match field.to_string().to_lowercase().as_str() {
-                    "dayofweek" | "weekday" => *field = DateTimeField::Dow,
-                    "dayofyear" => *field = DateTimeField::Doy,
-                    _ => {}
-                }
-                None
+            // The engine's own form of it knows nothing of our parts.
+            Expr::Extract { field, expr: of, .. } => {
+                let part = match field.to_string().to_lowercase().trim_matches('\'') {
+                    "dayofweek" | "weekday" => "dow".to_owned(),
+                    "dayofyear" => "doy".to_owned(),
+                    part => part.to_owned(),
+                };
+                Some(called("date_part", [&text(&part), &Expr::Nested(of.clone())]))
             }
             Expr::Identifier(name)
                 if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("localtimestamp") =>

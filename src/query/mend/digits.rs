@@ -59,7 +59,10 @@ impl ScalarUDFImpl for Digits {
             of if of.is_binary() => DataType::Binary,
             other => {
                 let other = crate::base::sql_type_name(other);
-                return plan_err!("`{}` is of a whole number or of a text, not of {other}", self.name());
+                return plan_err!(
+                    "the argument of `{}` is a whole number or a text, not {other}",
+                    self.name()
+                );
             }
         };
         Ok(vec![if self.how == How::Unhex { DataType::Utf8 } else { wanted }])

@@ -118,14 +118,14 @@ impl ScalarUDFImpl for Slice {
         let [of, from, to] = types else { return plan_err!("a slice is `x[2:3]`") };
         if let Some(other) = [from, to].into_iter().find(|bound| !(bound.is_integer() || bound.is_null())) {
             let other = crate::base::sql_type_name(other);
-            return plan_err!("the ends of a slice are whole numbers, as in `x[2:3]`, and not {other}");
+            return plan_err!("the arguments of a slice are whole numbers, as in `x[2:3]`, and not {other}");
         }
         let of = match as_list(of) {
             Some(list) => list,
             None if of.is_string() || of.is_null() => DataType::Utf8,
             None => {
                 let of = crate::base::sql_type_name(of);
-                return plan_err!("a slice is taken of a list or a text, and this is {of}");
+                return plan_err!("the argument of a slice is a list or a text, and this is {of}");
             }
         };
         Ok(vec![of, DataType::Int64, DataType::Int64])
@@ -232,9 +232,7 @@ impl ScalarUDFImpl for Flatten {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [one] if as_list(one).is_some() => Ok(vec![listed(one)]),
-            _ => plan_err!(
-                "`unnest(…, recursive := true)` takes lists apart; the fields of a struct are `s.*`"
-            ),
+            _ => plan_err!("the argument of `unnest(…, recursive := true)` is a list"),
         }
     }
 

@@ -83,6 +83,11 @@ fn is_whole_days(interval: &Expr) -> bool {
         Expr::ScalarFunction(call) if call.func.name() == "_elt_times" => {
             call.args.first().is_some_and(is_whole_days)
         }
+        // Hours, minutes and seconds are the last three.
+        Expr::ScalarFunction(call) if call.func.name() == "_elt_interval" => {
+            let is_nothing = |arg: &Expr| matches!(arg, Expr::Literal(ScalarValue::Int64(Some(0)), _));
+            call.args.len() == 7 && call.args[4..].iter().all(is_nothing)
+        }
         Expr::Negative(inner) => is_whole_days(inner),
         Expr::Alias(alias) => is_whole_days(&alias.expr),
         Expr::Cast(cast) => {

@@ -47,9 +47,10 @@ struct OfTime {
     signature: Signature,
 }
 
-/// The instant that the answer is, if it is of dates or instants.
+/// The instant that the answer is, if it is of dates or instants. What is of nulls alone is counted too.
 fn moment(of: &DataType) -> Option<DataType> {
     match of {
+        DataType::Null => Some(DataType::Float64),
         DataType::Date32 | DataType::Date64 => Some(DataType::Timestamp(TimeUnit::Microsecond, None)),
         DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())),
         _ => None,
@@ -222,7 +223,7 @@ impl Accumulator for Counted {
             ScalarValue::Float64(micros) => micros.map(|micros| micros.floor() as i64),
             ScalarValue::Decimal128(value, _, scale) => {
                 let unit = 10_i128.pow(u32::try_from(scale).unwrap_or(0));
-                value.and_then(|value| i64::try_from(value.div_euclid(unit)).ok())
+                value.and_then(|value| i64::try_from((value + unit / 2).div_euclid(unit)).ok())
             }
             value if value.is_null() => None,
             other => return exec_err!("the middle of instants is a number, and not {other}"),

@@ -72,7 +72,10 @@ impl ScalarUDFImpl for Pattern {
         }
         if let Some(other) = types[..least].iter().find(|of| !(of.is_string() || of.is_null())) {
             let other = crate::base::sql_type_name(other);
-            return plan_err!("`{}` is of texts, not of {other}; cast it: `x::varchar`", self.name());
+            return plan_err!(
+                "the arguments of `{}` are texts, not {other}; cast it: `x::varchar`",
+                self.name()
+            );
         }
         let mut wanted = vec![DataType::Utf8; types.len()];
         if self.what == What::ExtractAll && types.len() > 2 {

@@ -139,10 +139,11 @@ fn instant(text: &str, zone: Option<&Tz>) -> Option<i64> {
         (Some(_), Some(seconds)) => micros.checked_sub(i64::from(seconds) * 1_000_000),
         (Some(zone), None) => Some(match zone.from_local_datetime(&wall).earliest() {
             Some(at) => at.timestamp_micros(),
-            // The clock was put forward over it.
+            // The clock was put forward over it: it counts as it did the day before.
             None => {
-                let before = zone.offset_from_utc_datetime(&wall).fix().local_minus_utc();
-                micros - i64::from(before) * 1_000_000
+                let before = wall.checked_sub_days(chrono::Days::new(1))?;
+                let offset = zone.offset_from_utc_datetime(&before).fix().local_minus_utc();
+                micros - i64::from(offset) * 1_000_000
             }
         }),
     }

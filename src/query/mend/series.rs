@@ -64,7 +64,7 @@ impl ScalarUDFImpl for Series {
             }
             [DataType::Date32, DataType::Date32] => Ok(vec![DataType::Date32, DataType::Date32]),
             _ => plan_err!(
-                "`{}` goes from one whole number to another, or from one date or timestamp to another by an interval",
+                "the arguments of `{}` are whole numbers, or two dates or timestamps and an interval",
                 self.name()
             ),
         }

@@ -206,7 +206,9 @@ impl ScalarUDFImpl for Concat {
         let all_maps = types.iter().all(|of| matches!(of, DataType::Map(..) | DataType::Null));
         match wanted {
             Some(map) if all_maps => Ok(vec![map.clone(); types.len()]),
-            _ => plan_err!("`map_concat` is of maps: `map_concat(map {{'a': 1}}, map {{'b': 2}})`"),
+            _ => plan_err!(
+                "the arguments of `map_concat` are maps: `map_concat(map {{'a': 1}}, map {{'b': 2}})`"
+            ),
         }
     }
 
