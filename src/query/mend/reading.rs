@@ -38,10 +38,17 @@ impl AnalyzerRule for Instants {
         }
         rewrite_expressions(plan, |expr, schema| {
             let Some((inner, reader)) = reader(&expr) else { return Ok(Transformed::no(expr)) };
-            match inner.get_type(schema).is_ok_and(|of| of.is_string()) {
-                true => Ok(Transformed::yes(ScalarUDF::from(reader).call(vec![inner.clone()]))),
-                false => Ok(Transformed::no(expr)),
+            if !inner.get_type(schema).is_ok_and(|of| of.is_string()) {
+                return Ok(Transformed::no(expr));
             }
+            Ok(Transformed::yes(match inner {
+                // What is written in the statement is read once, and a mistake in it is one wherever it stands.
+                Expr::Literal(text, _) => {
+                    let read = instants(&text.to_array()?, reader.zone, reader.is_try)?;
+                    Expr::Literal(ScalarValue::try_from_array(&read, 0)?, None)
+                }
+                other => ScalarUDF::from(reader).call(vec![other.clone()]),
+            }))
         })
     }
 }
