@@ -134,8 +134,8 @@ impl Shape for Selected {
             Err(error) => return Err(told(error)),
         };
         let schema = rows.schema();
-        let rows = rows
-            .map_err(move |error| DataFusionError::External(Box::new(told(QueryError::from(error)))));
+        let rows =
+            rows.map_err(move |error| DataFusionError::External(Box::new(told(QueryError::from(error)))));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }

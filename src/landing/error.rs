@@ -192,7 +192,9 @@ pub enum LandingError {
     #[error("{path} holds JSON, whose columns have names and no order")]
     #[diagnostic(
         code(elt::landing::no_positions),
-        help("leave out `column_names`, or BY POSITION; in SQL, `copy into t from (select a as b from '…')` gives columns other names")
+        help(
+            "leave out `column_names`, or BY POSITION; in SQL, `copy into t from (select a as b from '…')` gives columns other names"
+        )
     )]
     NoPositions {
         /// The file.

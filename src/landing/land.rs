@@ -129,7 +129,8 @@ pub async fn land(
             return Err(LandingError::NoTablePositions { table: request.table.to_string() });
         };
         let columns = data_columns(base.schema());
-        request.options.read.names = Some(columns.fields().iter().map(|field| field.name().clone()).collect());
+        request.options.read.names =
+            Some(columns.fields().iter().map(|field| field.name().clone()).collect());
     }
     let found = find(&request, world).await?;
     let data = base.as_ref().map(|base| data_columns(base.schema()));

@@ -377,7 +377,9 @@ mod tests {
         assert_eq!((copy.pattern.as_deref(), copy.validate), (Some("*.csv"), Some(Validate::Rows(10))));
         assert_eq!(copy.format_options, [pair("header", "true"), pair("sep", ";")]);
         assert_eq!(copy.copy_options, [pair("force", "true")]);
-        let copy = read_into("copy into t (A, \"B\") from (select f.a as x, b + c, D::int from 'in' as f) fileformat = csv");
+        let copy = read_into(
+            "copy into t (A, \"B\") from (select f.a as x, b + c, D::int from 'in' as f) fileformat = csv",
+        );
         assert_eq!((copy.places, copy.from.as_str()), (Places::Listed(vec!["a".into(), "B".into()]), "in"));
         let select = copy.select.unwrap();
         assert_eq!(select.alias.as_ref().map(|alias| alias.value.as_str()), Some("f"));
@@ -430,8 +432,16 @@ mod tests {
                 "more than SELECT and FROM in a COPY INTO is not supported",
                 Some((1, 19)),
             ),
-            ("copy into t from (select a from u)", "the files stand in single quotes after FROM", Some((1, 19))),
-            ("copy into t from (select a from 'x', 'y')", "anything but the files in FROM in a COPY INTO is not supported", Some((1, 19))),
+            (
+                "copy into t from (select a from u)",
+                "the files stand in single quotes after FROM",
+                Some((1, 19)),
+            ),
+            (
+                "copy into t from (select a from 'x', 'y')",
+                "anything but the files in FROM in a COPY INTO is not supported",
+                Some((1, 19)),
+            ),
             ("copy into t from 'x' validate 0 rows", "`0` is not a number of rows", Some((1, 31))),
             ("copy into t from 'x' validate 5", "`ROWS` is expected here", Some((1, 31))),
             ("copy into t from 'x' sort = a", "`SORT` is not expected here", Some((1, 22))),

@@ -3,7 +3,9 @@
 //! Here it is only read; what the options mean is known by who honours them, and who does not know one refuses it by its
 //! name.
 
-use sqlparser::ast::{self, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{
+    self, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
+};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::copy::Words;
@@ -143,7 +145,8 @@ fn selected(tokens: &[TokenWithSpan]) -> Result<(String, CopySelect), SqlMistake
         return Err(refused("anything but a SELECT"));
     };
     let SetExpr::Select(select) = &*query.body else { return Err(refused("anything but a plain SELECT")) };
-    let [TableWithJoins { relation: TableFactor::Table { name, alias, .. }, joins }] = &select.from[..] else {
+    let [TableWithJoins { relation: TableFactor::Table { name, alias, .. }, joins }] = &select.from[..]
+    else {
         return Err(refused("anything but the files in FROM"));
     };
     if !joins.is_empty() {
@@ -206,7 +209,9 @@ impl CopySelect {
     /// For each item of the list, the column of the files that it is, if it is one and that is asked for nowhere else.
     pub fn as_they_are(&self) -> Vec<Option<CopiedAs>> {
         let bare = |item: &SelectItem| match item {
-            SelectItem::UnnamedExpr(expr) => column(expr).map(|name| CopiedAs { named: name.clone(), column: name }),
+            SelectItem::UnnamedExpr(expr) => {
+                column(expr).map(|name| CopiedAs { named: name.clone(), column: name })
+            }
             SelectItem::ExprWithAlias { expr, alias } => {
                 column(expr).map(|column| CopiedAs { column, named: folded(alias) })
             }
@@ -219,7 +224,9 @@ impl CopySelect {
 
     /// Whether all columns of the files are selected as they are, but for those that expressions ask for.
     pub fn takes_all(&self) -> bool {
-        self.items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)))
+        self.items
+            .iter()
+            .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)))
     }
 
     /// The columns that expressions ask for, as often as they do.

@@ -121,7 +121,8 @@ fn placed(
                 let SelectItem::UnnamedExpr(expr) = item else { continue };
                 if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
                     let place = expr.span().start;
-                    let mistake = SqlMistake::new("elt::sql::no_name", "this has no name, and columns are found by it");
+                    let mistake =
+                        SqlMistake::new("elt::sql::no_name", "this has no name, and columns are found by it");
                     return Err(mistake.at(place.line, place.column).help("write `… as column`").into());
                 }
             }
@@ -135,11 +136,15 @@ fn placed(
                     Some(name) => name,
                     None if table.is_none() => column.clone(),
                     None => {
-                        let mistake =
-                            SqlMistake::new("elt::sql::no_such_column", format!("the table has no column `{column}`"));
+                        let mistake = SqlMistake::new(
+                            "elt::sql::no_such_column",
+                            format!("the table has no column `{column}`"),
+                        );
                         let help = did_you_mean(column, known.iter().map(|name| name.as_str()));
                         return Err(mistake
-                            .help(help.unwrap_or_else(|| "leave out the list, and new columns are added".to_owned()))
+                            .help(help.unwrap_or_else(|| {
+                                "leave out the list, and new columns are added".to_owned()
+                            }))
                             .into());
                     }
                 });

@@ -107,7 +107,8 @@ async fn what_is_selected_of_files_is_copied_row_for_row() {
     lake.sql("select line, error_type from shop__rejected").await;
     // In place of the rows that it had, by position, with a column that is new.
     let again = "copy_options ('force' = 'true')";
-    copy(&lake, &format!("copy into shop (label, id) from (select name, id * 10 from '@/inbox') {again}")).await;
+    copy(&lake, &format!("copy into shop (label, id) from (select name, id * 10 from '@/inbox') {again}"))
+        .await;
     lake.sql("select id, label, price, file from shop order by id").await;
     copy(&lake, &format!("copy into shop from (select id, zip as postcode from '@/inbox') {again}")).await;
     lake.sql("select id, label, postcode from shop order by id").await;
