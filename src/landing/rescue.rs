@@ -239,6 +239,15 @@ pub(crate) fn fit_array(
     if column.data_type() == data_type {
         return Ok(Arc::clone(column));
     }
+    if column.data_type().is_null() && !data_type.is_null() {
+        return Ok(arrow::array::new_null_array(data_type, column.len()));
+    }
+    // The engine would take a number for days or microseconds since 1970, and an instant for a number.
+    let (from, to) = (column.data_type(), data_type);
+    if from.is_numeric() && to.is_temporal() || from.is_temporal() && to.is_numeric() {
+        fit_array(&DataType::Null, column, Spelling::STRICT, misfit)?;
+        return Ok(arrow::array::new_null_array(data_type, column.len()));
+    }
     let texts = matches!(column.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let known = matches!(
         data_type,

@@ -169,11 +169,12 @@ impl Change {
         self
     }
 
-    /// Makes it the beginning of the table's ledger: what was landed before is not known any more.
+    /// Makes it the beginning of the table's ledger: what was landed before is not known any more. `before` is where the
+    /// ledger began so far, if not with the table.
     #[must_use]
-    pub fn with_new_ledger(self) -> Self {
+    pub fn with_new_ledger(self, before: Option<i64>) -> Self {
         let since = i64::try_from(self.version().0).unwrap_or(i64::MAX);
-        self.with_transaction(LEDGER.to_owned(), None, since)
+        self.with_transaction(LEDGER.to_owned(), before, since)
     }
 
     /// Records a fact about where the rows came from, to be kept in the commit.

@@ -166,6 +166,17 @@ fn fitted(column: &ArrayRef, data_type: &DataType, name: &str) -> Result<ArrayRe
             let (offsets, nulls) = (own.offsets().clone(), own.nulls().cloned());
             Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?)
         }
+        // The engine would take a number for days or microseconds since 1970.
+        (from, to)
+            if (from.is_numeric() && to.is_temporal() || from.is_temporal() && to.is_numeric())
+                && column.null_count() < column.len() =>
+        {
+            return Err(ArrowError::CastError(format!(
+                "a value does not fit column `{name}`: it is {} in the rows and {} in the table; say in the query what is meant",
+                sql_type_name(from),
+                sql_type_name(to)
+            )));
+        }
         (_, to) => {
             let strict = CastOptions { safe: false, ..CastOptions::default() };
             let fitted = cast_with_options(column, to, &strict).map_err(|error| match error {

@@ -219,6 +219,33 @@ mod tests {
     }
 
     #[test]
+    fn a_column_without_a_type_has_no_values() {
+        let inbox = Inbox::new();
+        let nothing: ArrayRef = Arc::new(arrow::array::NullArray::new(2));
+        let file = inbox.file("f.arrow", &{
+            let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+            let batch = RecordBatch::try_from_iter([("id", ids), ("nul", nothing)]).unwrap();
+            let mut writer = arrow::ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+            writer.write(&batch).unwrap();
+            writer.into_inner().unwrap()
+        });
+        let columns = schema("id bigint, nul varchar");
+        let rows = ["1: 1|-", "2: 2|-", "2 = 2 + 0 + 0"];
+        assert_eq!(told(&file, &columns, &ReadOptions::default()), rows);
+    }
+
+    #[test]
+    fn a_number_is_no_day() {
+        let inbox = Inbox::new();
+        let days: ArrayRef = Arc::new(Int64Array::from(vec![Some(20_200_101), None]));
+        let file = inbox.file("f.parquet", &stored(vec![("d", days)]));
+        let rows = ["1: - {\"d\":\"20200101\"}", "2: -", "2 = 1 + 1 + 0"];
+        for columns in ["d date", "d timestamp"] {
+            assert_eq!(told(&file, &schema(columns), &ReadOptions::default()), rows);
+        }
+    }
+
+    #[test]
     fn rows_are_numbered_across_batches_and_counted_by_the_footer() {
         let inbox = Inbox::new();
         for (rows, last) in [(0, None), (20_000, Some("20000: 19999"))] {

@@ -119,6 +119,8 @@ fn text(value: &str, csv: &Csv, line: &mut String) {
         |letter: char| letter == csv.delimiter || letter == csv.quote || letter == '\n' || letter == '\r';
     let is_odd = value.is_empty()
         || value == csv.null
+        // What other programs write for NULL, and landing reads as one.
+        || value == "\\N"
         || value.contains(special)
         || value.starts_with(' ')
         || value.ends_with(' ');

@@ -83,6 +83,12 @@ fn is_simple(plan: &LogicalPlan, asks: Asks, aggregated: bool) -> bool {
         return true;
     }
     match plan {
+        // What is worked out of an aggregate of no rows in two steps, or is a constant beside it, would be null.
+        LogicalPlan::Projection(list)
+            if matches!(&*list.input, LogicalPlan::Projection(_)) && is_aggregate(&list.input) =>
+        {
+            false
+        }
         LogicalPlan::Projection(_) | LogicalPlan::Sort(_) => {
             plan.inputs().into_iter().all(|input| is_simple(input, asks, aggregated))
         }

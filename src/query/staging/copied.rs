@@ -62,6 +62,15 @@ impl Session {
         one_for_one(&plan)?;
         let given: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let names = placed(select, &given, places, table)?;
+        if let Some(name) = names.iter().find(|name| own.contains(name)) {
+            let mistake = SqlMistake::new(
+                "elt::sql::reserved_name",
+                format!("`{name}` is a column that landing fills"),
+            );
+            return Err(mistake
+                .help("give what is selected another name; the column comes by itself")
+                .into());
+        }
         let kept = own.iter().map(|name| {
             item(Expr::CompoundIdentifier(vec![alias.clone(), Ident::with_quote('"', name)]), &own_name(name))
         });

@@ -15,7 +15,7 @@ use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::query::system;
 use crate::table::write;
-use crate::table::{Change, Design, Snapshot, TableError, WriteMode, storable, version_at};
+use crate::table::{Change, Design, LEDGER, Snapshot, TableError, WriteMode, storable, version_at};
 
 /// What a `CREATE TABLE` says of its columns and rules.
 #[derive(Default)]
@@ -132,9 +132,13 @@ pub(super) async fn create(
     }
     let base = base(session, &name).await?;
     let tables = session.scope().tables();
+    let ledger = match &base {
+        Some(base) => base.transactions(tables, [LEDGER.to_owned()]).await?.remove(LEDGER),
+        None => None,
+    };
     if let Some(source) = shared {
         let change = write::share(tables, &name, base, &source, declared.description).await?;
-        return Ok(created(session, &name, change));
+        return Ok(created(session, &name, change, ledger));
     }
     let change = match create.query {
         Some(query) => {
@@ -155,7 +159,7 @@ pub(super) async fn create(
             write::create(tables, &name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
-    Ok(created(session, &name, change))
+    Ok(created(session, &name, change, ledger))
 }
 
 /// What a clone is made of.
@@ -167,9 +171,12 @@ pub(super) struct Origin {
     pub(super) shallow: bool,
 }
 
-fn created(session: &Session, name: &TableName, change: Change) -> Staged {
-    let was_dropped = session.scope().pins().retired.contains_key(name);
-    Staged::change("CREATE TABLE", if was_dropped { change.with_new_ledger() } else { change })
+/// `ledger` is where the ledger of a table of this name began, if not with it.
+fn created(session: &Session, name: &TableName, change: Change, ledger: Option<i64>) -> Staged {
+    // In place of another, or after one that was dropped, a table is new, and knows of no files.
+    let pins = session.scope().pins();
+    let was_another = pins.retired.contains_key(name) || pins.tables.contains_key(name);
+    Staged::change("CREATE TABLE", if was_another { change.with_new_ledger(ledger) } else { change })
 }
 
 impl Declared {

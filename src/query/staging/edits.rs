@@ -1,8 +1,8 @@
 //! DELETE, UPDATE and TRUNCATE.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Distinct, Expr, FromTable, ObjectName, Query, SetExpr,
-    TableWithJoins, Truncate, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Distinct, Expr, FromTable, Ident, ObjectName, Query, SelectItem,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Truncate, Update, UpdateTableFromKind,
 };
 
 use super::target::{Target, alone, item, number, select_of, template};
@@ -89,25 +89,7 @@ fn each(assignment: Assignment) -> Result<Vec<(ObjectName, Expr)>, QueryError> {
     };
     let values: Vec<Expr> = match value {
         Expr::Tuple(values) => values,
-        Expr::Subquery(query) => {
-            let items = match &*query.body {
-                SetExpr::Select(select) => select.projection.len(),
-                _ => {
-                    return Err(not_supported(
-                        "SET (a, b) = a subquery that is no plain SELECT",
-                        "assign each column by itself, or write a MERGE",
-                    ));
-                }
-            };
-            let alone = |at: usize| {
-                let mut query = query.clone();
-                if let SetExpr::Select(select) = &mut *query.body {
-                    select.projection = vec![select.projection[at].clone()];
-                }
-                Expr::Subquery(query)
-            };
-            (0..items).map(alone).collect()
-        }
+        Expr::Subquery(query) => (0..columns.len()).map(|at| part(&query, at, columns.len())).collect(),
         other => vec![other],
     };
     if columns.len() != values.len() {
@@ -117,6 +99,19 @@ fn each(assignment: Assignment) -> Result<Vec<(ObjectName, Expr)>, QueryError> {
             .into());
     }
     Ok(columns.into_iter().zip(values).collect())
+}
+
+/// A column of a subquery that gives one row: `(select b from (query) as given (a, b))`.
+fn part(query: &Query, at: usize, of: usize) -> Expr {
+    let name = |at: usize| Ident::with_quote('"', format!("_elt_given_{at}"));
+    let mut one = template("select 1 from (select 1) as _elt_given");
+    let select = select_of(&mut one);
+    select.projection = vec![SelectItem::UnnamedExpr(Expr::Identifier(name(at)))];
+    if let TableFactor::Derived { subquery, alias: Some(alias), .. } = &mut select.from[0].relation {
+        **subquery = query.clone();
+        alias.columns = (0..of).map(|at| TableAliasColumnDef { name: name(at), data_type: None }).collect();
+    }
+    Expr::Subquery(Box::new(one))
 }
 
 /// A column is given two values.

@@ -296,6 +296,22 @@ async fn a_table_that_was_dropped_knows_no_files() {
 }
 
 #[tokio::test]
+async fn a_table_in_place_of_another_knows_no_files() {
+    let lake = TestLake::new();
+    lake.land("crm.people", "a.csv", "id,city\n1,Oslo\n2,Rome").await;
+    for _ in 0..2 {
+        lake.sql("create or replace table crm.people (id bigint)").await;
+        copy(&lake, "copy into crm.people from '@/inbox'").await;
+    }
+    copy(&lake, "copy into crm.people from '@/inbox'").await;
+    lake.sql("create or replace table crm.people (id bigint)").await;
+    lake.roll_back(None).await;
+    copy(&lake, "copy into crm.people from '@/inbox'").await;
+    lake.sql("select id, city from crm.people order by id").await;
+    assert_snapshot!(lake.story(), @"");
+}
+
+#[tokio::test]
 async fn columns_guessed_from_the_beginning_of_a_large_file_lose_nothing() {
     for (tail, told) in [
         ("200001,1,", "bigint bigint varchar"),

@@ -26,6 +26,23 @@ async fn shop() -> TestLake {
 }
 
 #[tokio::test]
+async fn rows_by_name_and_several_values_at_once() {
+    let lake = shop().await;
+    lake.sql("insert into orders by name select 9 as n, 4 as id").await;
+    lake.sql("insert into orders by name select 1 as n, 5 as id, 6 as what").await;
+    lake.sql("update orders set (n, city) = (n + 1, 'Bonn') where id = 4").await;
+    lake.sql("update orders set (n, city) = (select max(o.n) + orders.id, 'most' from orders o where o.id <> orders.id) where id <= 2").await;
+    lake.sql("update orders set (n, city) = (1, 'x', 2)").await;
+    lake.sql("update orders set (n, n) = (1, 2)").await;
+    lake.sql("select * from orders order by id").await;
+    lake.sql("create table moments (at timestamp, day date, n bigint)").await;
+    lake.sql("insert into moments values (5, null, 1)").await;
+    lake.sql("insert into moments values (null, null, date '2024-01-01')").await;
+    lake.sql("insert into moments values (timestamp '2024-01-01', date '2024-01-01', null)").await;
+    assert_snapshot!(lake.story(), @"");
+}
+
+#[tokio::test]
 async fn a_statement_that_writes_is_a_release() {
     let lake = shop().await;
     lake.sql("update orders set n = n + 1, city = upper(city) where id < 3").await;
