@@ -68,6 +68,11 @@
 //! | see whether public dbt projects build | `tests/acceptance/dbt_projects.py` |
 //! | change how a word of SQL is understood | [`query::dialect`] |
 //! | change what `elt compile --check` finds | `build/check.rs`; where columns come from, `query/lineage.rs` |
+//! | change what lineage says | `query/made_of.rs` (kept in commits), `lakehouse/lineage/` (walked), `cli/commands/lineage/` (drawn) |
+//! | change what an environment takes over, or how it is promoted | `lakehouse/environment.rs`, `lakehouse/promote.rs` |
+//! | change when schedules run, and who is told | `project/schedule.rs` (read), `lakehouse/schedule/` (kept) |
+//! | change what `elt build --diff` and `elt diff` compare | `lakehouse/diff/` |
+//! | have `elt doctor` find something more | `lakehouse/doctor/` |
 //! | change how views upon views are planned | `query/views.rs`, `query/provider.rs` |
 //! | change what a table refuses to hold, or a model expects | `compile/constraint.rs`, `compile/expectation.rs`, `build/expectation.rs` |
 //! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `shorthand.rs`, `infix.rs`, `laterals.rs`; `query/types.rs` |
@@ -88,7 +93,12 @@
 //! | add a table of the schema `elt` | `query/system/` |
 //! | understand a crash | [`release`], `tests/it/fault.rs` |
 //!
-//! A room that the plan has and this version does not: `catalog` (an index of runs and lineage; the documents it
+//! An environment (a target beside production in the same lake) needs no memory of its own: what it did not make itself is
+//! a *pointer*, a view `select * from "main"."orders" as of release 12`. That is what a release pinned, by version, without a
+//! second way for pins to point; whatever is built beside it reads production's tables by their own names, as with `--defer`.
+//! Promoting shares files (`table::write::share`) and publishes, and refuses if anything has moved.
+//!
+//! A room that the plan has and this version does not: `catalog` (an index of runs and lineage; the commits and documents it
 //! will index are written already).
 
 pub mod base;

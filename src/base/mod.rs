@@ -6,6 +6,7 @@
 //! Not here: anything that knows a file format, a query or a lake.
 
 mod diagnostic;
+mod duration;
 mod error;
 mod name;
 mod schema_type;
@@ -18,6 +19,7 @@ mod watch;
 mod world;
 
 pub use diagnostic::{Diagnostic, Severity, show_all};
+pub use duration::parse_duration;
 pub use error::{Error, ErrorKind, Result};
 pub use name::{NameError, TableName};
 pub use schema_type::{parse_data_type, sql_type_name};

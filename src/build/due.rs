@@ -70,7 +70,7 @@ pub async fn due(wanted: Wanted<'_>) -> BuildPlan {
 }
 
 /// The fingerprints of seeds: what is said of them, and what their files hold.
-async fn seeds(manifest: &Manifest, selected: &BTreeSet<NodeId>) -> BTreeMap<NodeId, String> {
+pub(super) async fn seeds(manifest: &Manifest, selected: &BTreeSet<NodeId>) -> BTreeMap<NodeId, String> {
     let seeds = selected.iter().filter_map(|id| match &manifest.node(id).kind {
         NodeKind::Seed(seed) => Some((id.clone(), seed.file.clone(), manifest.node(id).fingerprint.clone())),
         _ => None,

@@ -34,6 +34,7 @@ mod snapshot;
 mod sql_text;
 mod step;
 mod told;
+mod unchanged;
 mod unit_test;
 
 pub use artifacts::{
@@ -53,9 +54,10 @@ pub use run::{BuildRun, Inputs, Portion, PublishMode, Publisher, run};
 pub use semantic_manifest::semantic_manifest;
 pub use step::compile_late;
 pub use told::{found, node_facts, run_facts};
+pub use unchanged::{Unchanged, remembered_as, unchanged};
 
 /// Whether a node's columns are promised, and the promise is kept.
-fn has_contract(node: &crate::compile::Node) -> bool {
+pub fn has_contract(node: &crate::compile::Node) -> bool {
     let enforced = node.config.get("contract").and_then(|contract| contract.get("enforced"));
     enforced == Some(&serde_json::Value::Bool(true))
 }

@@ -114,6 +114,11 @@ pub enum Reason {
     },
     /// Its template reads the lake, and what it says now is not known before it is built.
     Template,
+    /// Nothing has changed since production made it: it is read from there.
+    InProduction {
+        /// What it is there.
+        table: TableName,
+    },
     /// Nothing has changed.
     UpToDate,
 }
@@ -361,6 +366,7 @@ impl fmt::Display for Reason {
             Self::InputChanged { input } => write!(f, "input changed: the view {input}"),
             Self::Beyond { on } => write!(f, "depends on {on}"),
             Self::Template => f.write_str("its template reads the lake"),
+            Self::InProduction { table } => write!(f, "as production has it: {table}"),
             Self::UpToDate => f.write_str("up to date"),
         }
     }

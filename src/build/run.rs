@@ -97,6 +97,16 @@ impl BuildRun {
     pub fn is_well(&self) -> bool {
         !self.steps.iter().any(|step| step.verdict.is_bad())
     }
+
+    /// Publishes nothing of it after all.
+    pub fn withdraw(&mut self, because: &str) {
+        self.changes.clear();
+        self.views.clear();
+        self.learnt.clear();
+        for step in self.steps.iter_mut().filter(|step| step.visibility == Visibility::Published) {
+            step.visibility = Visibility::NotPublished { because: because.to_owned() };
+        }
+    }
 }
 
 /// Carries out a plan. Publishes nothing.

@@ -15,8 +15,9 @@ use super::run::Inputs;
 use super::{BuildError, Kept, batches, data_test, expectation, unit_test};
 use crate::base::{Diagnostic, Event, Message, TableName, Watch};
 use crate::compile::{Lookup, Manifest, Node, NodeKind};
-use crate::query::{Limits, Scope, Session};
+use crate::query::{Limits, MADE_OF, MadeOf, Scope, Session};
 use crate::release::Basis;
+use crate::table::Change;
 
 /// What a step that ended well has to show.
 pub(super) struct Done {
@@ -81,6 +82,37 @@ pub(super) async fn try_out(
 }
 
 async fn carry_out(
+    inputs: &Inputs<'_>,
+    scope: Scope,
+    step: &PlannedStep,
+    executed: &Executed,
+) -> Result<Done, BuildError> {
+    let made = Box::pin(make(inputs, scope.clone(), step, executed)).await?;
+    Ok(with_lineage(inputs, scope, step, made).await)
+}
+
+/// The same, and what was made knows from which columns of which versions its own come.
+///
+/// A query that was run can be planned; should it be otherwise after all, the rows are as good as without.
+async fn with_lineage(inputs: &Inputs<'_>, scope: Scope, step: &PlannedStep, mut done: Done) -> Done {
+    let node = done.late.as_ref().unwrap_or(inputs.manifest.node(&step.node));
+    let (What::Made(Made::Table(change)) | What::Batches(Some(Made::Table(change)), ..)) = &mut done.what
+    else {
+        return done;
+    };
+    if node.sql.trim().is_empty() {
+        return done;
+    }
+    let session = Session::new(scope.apart(), inputs.default_schema, Limits::default());
+    if let Ok((_, lineage)) = Box::pin(session.trace(&node.sql)).await {
+        let reads = session.scope().reads();
+        let whole = Change::clone(change).with_provenance(MADE_OF, MadeOf::new(lineage, &reads).to_json());
+        *change = Arc::new(whole);
+    }
+    done
+}
+
+async fn make(
     inputs: &Inputs<'_>,
     scope: Scope,
     step: &PlannedStep,

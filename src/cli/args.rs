@@ -148,6 +148,8 @@ pub(super) enum Command {
     Land(LandArgs),
     /// Query the lake, or open the SQL shell
     Sql(SqlArgs),
+    /// Run what elt.yml says, when it says so
+    Schedule(ScheduleArgs),
     /// Answer programs over Arrow Flight SQL: ADBC, JDBC and ODBC drivers
     Serve(ServeArgs),
     /// Say who may ask over the wire
@@ -164,10 +166,24 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Say which rows came, went and changed from one version of a table to another
     Diff(DiffArgs),
+    /// Say where a table or a column comes from, and what comes from it, by versions
+    Lineage(LineageArgs),
+    /// Make the tables of a run again from the versions that it read, and compare
+    Replay(ReplayArgs),
     /// Go back to an earlier release, as a new release
     Rollback(RollbackArgs),
+    /// Publish what an environment has made and tested as production, and build nothing
+    Promote(PromoteArgs),
     /// Compact tables, write checkpoints, delete files that nobody needs
     Maintain(MaintainArgs),
+    /// Say what could be better in the project and in the lake, and what mends it
+    Doctor(DoctorArgs),
+    /// Say what every table takes, and what its history costs
+    Storage(StorageArgs),
+    /// Write completions for a shell: bash, zsh, fish or powershell
+    Completions(CompletionsArgs),
+    /// Write the manual, as `man` reads it
+    Man(ManArgs),
     /// Make a small project that works at once
     Init(InitArgs),
     /// Delete the artifacts that elt made (not the lake)
@@ -263,6 +279,15 @@ pub(super) struct BuildArgs {
     /// When to publish: `all` at the end or nothing, `passing` at the end the models whose whole upstream passed, `each` model soon after it is made [default: `all` of build, `each` of run, seed and snapshot]
     #[arg(long, value_name = "WHAT", value_parser = publish_mode)]
     pub(super) publish: Option<PublishMode>,
+    /// Say which rows come, go and change before they are published, and ask [without a terminal: publish only with --yes]
+    #[arg(long)]
+    pub(super) diff: bool,
+    /// Publish what --diff shows without asking
+    #[arg(long, short, visible_alias = "auto-apply", requires = "diff")]
+    pub(super) yes: bool,
+    /// Send OpenLineage's events to this server, or to the end of a file [default: OPENLINEAGE_URL, or as elt.yml says]
+    #[arg(long, value_name = "URL")]
+    pub(super) openlineage_url: Option<String>,
     /// Wait while another process writes to the lake, for so many seconds at most [default: an hour, if it is given without a number]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_value = "0", default_missing_value = "3600", hide_default_value = true, value_parser = seconds)]
     pub(super) wait: Duration,
@@ -543,6 +568,9 @@ pub(super) struct ServeArgs {
     /// Let whoever has the token change tables
     #[arg(long)]
     pub(super) writable: bool,
+    /// Keep the schedules of elt.yml meanwhile, as `elt schedule` does
+    #[arg(long)]
+    pub(super) schedule: bool,
     /// Certificate to encrypt with, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(super) tls_cert: Option<PathBuf>,
@@ -603,11 +631,15 @@ pub(super) struct ReleasesArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct DiffArgs {
     /// Table, as `table` or `schema.table`
-    pub(super) table: String,
+    #[arg(required_unless_present = "release")]
+    pub(super) table: Option<String>,
     /// Version to compare from [default: the one before]
     pub(super) from: Option<u64>,
     /// Version to compare to [default: the one that readers see]
     pub(super) to: Option<u64>,
+    /// Compare two releases, table by table, instead [default of the second: the newest]
+    #[arg(long, value_name = "RELEASE", num_args = 1..=2, conflicts_with_all = ["table", "key"])]
+    pub(super) release: Vec<u64>,
     /// Columns that tell rows apart [default: the model's `unique_key`; without one, whole rows are compared]
     #[arg(long, short, value_name = "COLUMNS", value_delimiter = ',')]
     pub(super) key: Vec<String>,
@@ -617,6 +649,41 @@ pub(super) struct DiffArgs {
     /// How it is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
+}
+
+/// How lineage is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum LineageFormat {
+    /// A tree
+    #[default]
+    Text,
+    /// For programs: what there is, and what came of what
+    Json,
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
+    /// OpenLineage's events, one a line
+    Openlineage,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct LineageArgs {
+    /// Table or column, as `table`, `table.column` or `schema.table.column`
+    #[arg(value_name = "TABLE[.COLUMN]")]
+    pub(super) of: String,
+    /// Only where it comes from
+    #[arg(long)]
+    pub(super) upstream: bool,
+    /// Only what comes from it
+    #[arg(long)]
+    pub(super) downstream: bool,
+    /// The table at this version, with exactly what was made of it [default: as readers see it]
+    #[arg(long, value_name = "VERSION")]
+    pub(super) at: Option<u64>,
+    /// How it is told: text, json, dot, mermaid or openlineage
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
+    pub(super) format: LineageFormat,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -641,6 +708,49 @@ pub(super) struct RollbackArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct ScheduleArgs {
+    /// Only say when each runs next, and how it went last
+    #[arg(long)]
+    pub(super) list: bool,
+    /// With --list, so many times of each
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, requires = "list")]
+    pub(super) next: usize,
+    /// Run this one now, with its retries and notifications, and end
+    #[arg(long, value_name = "NAME", conflicts_with = "list")]
+    pub(super) run: Option<String>,
+    /// Only write what another scheduler needs: systemd, cron or kubernetes
+    #[arg(long, value_name = "WHAT", value_parser = ["systemd", "cron", "kubernetes"], hide_possible_values = true, conflicts_with_all = ["list", "run"])]
+    pub(super) print: Option<String>,
+    /// With --print kubernetes, the image that has elt in it
+    #[arg(long, value_name = "IMAGE", default_value = concat!("elt:", env!("CARGO_PKG_VERSION")))]
+    pub(super) image: String,
+    /// Write down there, every 15 seconds, how it is: what runs, what comes next, how each ended last
+    #[arg(long, value_name = "FILE")]
+    pub(super) health_file: Option<PathBuf>,
+    /// How --list is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReplayArgs {
+    /// Id of the run, or how it begins; `elt.runs` lists them
+    pub(super) run: String,
+    /// How the report is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PromoteArgs {
+    /// Target that is an environment beside production: `dev`
+    pub(super) environment: String,
+    /// How the report is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct MaintainArgs {
     /// Table to maintain [default: all]
     pub(super) table: Option<String>,
@@ -650,6 +760,36 @@ pub(super) struct MaintainArgs {
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DoctorArgs {
+    /// Name all that has it, not only the first few
+    #[arg(long)]
+    pub(super) all: bool,
+    /// How it is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StorageArgs {
+    /// How it is told: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CompletionsArgs {
+    /// Shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ManArgs {
+    /// Write a page for every command into this folder [default: the first page, to standard output]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -123,8 +123,16 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
         Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world)).await,
         Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world)).await,
         Some(Command::Diff(args)) => Box::pin(commands::diff::run(args, &place, world, ui)).await,
+        Some(Command::Lineage(args)) => Box::pin(commands::lineage::run(args, &place, world, ui)).await,
         Some(Command::Maintain(args)) => Box::pin(commands::maintain::run(args, &place, world, ui)).await,
+        Some(Command::Promote(args)) => Box::pin(commands::promote::run(args, &place, world, ui)).await,
+        Some(Command::Replay(args)) => Box::pin(commands::replay::run(args, &place, world, ui)).await,
+        Some(Command::Schedule(args)) => Box::pin(commands::schedule::run(args, &place, world, ui)).await,
         Some(Command::Rollback(args)) => Box::pin(commands::rollback::run(args, &place, world, ui)).await,
+        Some(Command::Doctor(args)) => Box::pin(commands::doctor::run(args, &place, world, ui)).await,
+        Some(Command::Storage(args)) => Box::pin(commands::doctor::storage(args, &place, world, ui)).await,
+        Some(Command::Completions(args)) => commands::shell_files::completions(&args),
+        Some(Command::Man(args)) => commands::shell_files::man(&args, ui),
         Some(Command::Init(args)) => commands::init::run(&args, ui),
         Some(Command::Clean) => commands::clean::run(&place, world, ui),
     }
@@ -146,7 +154,7 @@ async fn again(words: Vec<String>, mut place: Place, world: World, ui: &Ui) -> R
             return Ok(());
         }
     };
-    if matches!(args.command, None | Some(Command::Sql(_) | Command::Serve(_))) {
+    if matches!(args.command, None | Some(Command::Sql(_) | Command::Serve(_) | Command::Schedule(_))) {
         let what = format!("`elt {line}` is not for here");
         return Err(Error::user("elt::shell::verb", what, "start it in another terminal"));
     }

@@ -125,6 +125,11 @@ impl Ui {
         self.write(text, Level::Info);
     }
 
+    /// One line that is in the log already.
+    pub(super) fn show_line(&self, text: &str, level: Level) {
+        self.write(text, level);
+    }
+
     /// The same of what went wrong.
     pub(super) fn bad_line(&self, text: &str) {
         self.write(text, Level::Error);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Diagnostic, did_you_mean};
+use crate::base::{Diagnostic, did_you_mean, parse_duration};
 use crate::project::Config;
 
 /// More than so many tries again help nobody.
@@ -42,7 +42,7 @@ pub(super) fn read(config: &Config, found: &mut Vec<Diagnostic>) -> Running {
     };
     let mut running = Running::default();
     if let Some(text) = config.text("timeout") {
-        running.timeout = duration(&text);
+        running.timeout = parse_duration(&text);
         if running.timeout.is_none() {
             wrong("timeout", "write seconds, as 90, or a number with its unit: 30s, 10m, 2h".to_owned());
         }
@@ -64,35 +64,4 @@ pub(super) fn read(config: &Config, found: &mut Vec<Diagnostic>) -> Running {
         }
     }
     running
-}
-
-/// A stretch of time that is longer than nothing.
-fn duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "s" => 1.0,
-        "ms" => 0.001,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let seconds = digits.trim().parse::<f64>().ok()? * unit;
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stretches_of_time_are_read() {
-        let seconds = |text| duration(text).map(|duration| duration.as_secs_f64());
-        assert_eq!(seconds("90"), Some(90.0));
-        assert_eq!(seconds("1.5 m"), Some(90.0));
-        assert_eq!((seconds("200ms"), seconds("2h")), (Some(0.2), Some(7200.0)));
-        for wrong in ["", "0", "-1", "1d", "soon", "nan", "1e300h"] {
-            assert_eq!(duration(wrong), None, "{wrong}");
-        }
-    }
 }

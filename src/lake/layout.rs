@@ -8,6 +8,7 @@
 //! _elt/runs/<run>.json                what a build did
 //! _elt/probe                          shows that the store keeps the first of two writers (not on a local disk)
 //! _elt/lock                           who is writing (on a local disk)
+//! _elt/schedules.lock                 who keeps the schedules (on a local disk)
 //! ```
 
 use object_store::path::Path;
@@ -22,6 +23,9 @@ pub const PREPARED: &str = "_elt/prepared";
 pub const RUNS: &str = "_elt/runs";
 /// The file that a writer locks, on a local disk.
 pub const LOCK: &str = "_elt/lock";
+
+/// The file that whoever keeps the schedules locks, on a local disk.
+pub const SCHEDULES_LOCK: &str = "_elt/schedules.lock";
 
 /// The document that is written to see whether a store keeps the first of two writers.
 pub const PROBE: &str = "_elt/probe";

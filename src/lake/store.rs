@@ -189,6 +189,17 @@ impl Lake {
         }
     }
 
+    /// Takes the place of the one who keeps the schedules, or says who has it. Nothing stops two of them in a bucket.
+    ///
+    /// # Errors
+    /// [`LakeError::Locked`] if another process has it.
+    pub fn lock_schedules(&self, world: &World) -> Result<LakeLock, LakeError> {
+        match &self.folder {
+            Some(folder) => lock::take(&folder.join(layout::SCHEDULES_LOCK), world, "schedule"),
+            None => Ok(LakeLock::none()),
+        }
+    }
+
     /// Writes `bytes` at `path` unless something is there. This is how everything is decided.
     ///
     /// A store that timed out may have written; asking again with the same bytes is safe and

@@ -6,14 +6,19 @@ use std::time::Instant;
 use object_store::ObjectStoreExt;
 
 use super::hooks::RunEnd;
-use super::plan::forgotten;
+use super::openlineage::{Destination, Telling};
+use super::plan::{Chosen, forgotten};
 use super::portions::Portions;
+use super::sources::Look;
 use super::{
-    BuildRequest, Built, Compiled, Lakehouse, PublishMode, Purpose, maintain, released, step_json, study,
+    BuildRequest, Built, Compiled, Lakehouse, PublishMode, Purpose, Reviewer, maintain, released, step_json,
+    study,
 };
-use crate::base::{Event, Result, TableName, Watch};
+use crate::base::{Event, Result, SourceText, TableName, Watch};
 use crate::build::{self, Inputs, Stamp, Wanted};
+use crate::compile::YamlRenderer;
 use crate::lake::layout;
+use crate::project::{LineagePlace, RenderScope, USERS_FILE, read_lineage_place};
 use crate::query::Scope;
 use crate::release::{self, Goal, Learnt, Memory, Proposal, Published, Release, ReleaseKind};
 
@@ -24,10 +29,68 @@ impl Lakehouse {
     /// [`PublishMode::Each`], where each model is seen soon after it is made. Dropping the future is safe but for the time
     /// between [`Event::Publishing`] and [`Event::Published`].
     pub async fn build(&self, request: &BuildRequest, watch: &dyn Watch) -> Result<Built> {
+        Box::pin(self.build_reviewed(request, None, watch)).await
+    }
+
+    /// The same, and publishes only if the reviewer wants what came of it. Nobody else writes meanwhile.
+    ///
+    /// What is published while the run goes on is not reviewed.
+    pub async fn build_reviewed(
+        &self,
+        request: &BuildRequest,
+        reviewer: Option<&dyn Reviewer>,
+        watch: &dyn Watch,
+    ) -> Result<Built> {
+        let run = self.run_id();
+        let Some((destination, mut telling)) = self.telling(request, &run)? else {
+            return Box::pin(self.carry_out(request, &run, reviewer, None, watch)).await;
+        };
+        let warn = |sent: std::result::Result<(), String>| {
+            if let Err(because) = sent {
+                watch.on(Event::Note(format!("events of lineage were not sent: {because}")));
+            }
+        };
+        warn(destination.send(&[telling.begin()]).await);
+        let built = Box::pin(self.carry_out(request, &run, reviewer, Some(&mut telling), watch)).await;
+        warn(destination.send(&telling.end(&built, self.world.now())).await);
+        built
+    }
+
+    /// Where events of lineage go, and the first things to tell; nothing if nobody is to be told.
+    fn telling(&self, request: &BuildRequest, run: &str) -> Result<Option<(Destination, Telling)>> {
+        let env = &self.world.env;
+        let is_off = env.get("OPENLINEAGE_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is_off {
+            return Ok(None);
+        }
+        let place = self.lineage_place()?;
+        let said = env.get("OPENLINEAGE_URL").filter(|url| !url.is_empty()).cloned();
+        let Some(url) = request.openlineage.clone().or(said).or(place.url) else { return Ok(None) };
+        let jobs = if env.contains_key("OPENLINEAGE_NAMESPACE") { None } else { place.namespace };
+        let destination = Destination::read(&url, &self.root, env);
+        Ok(Some((destination, Telling::new(self, run, request.purpose.word(), jobs))))
+    }
+
+    /// What `elt.yml` says of events of lineage.
+    fn lineage_place(&self) -> Result<LineagePlace> {
+        let text = self.users_text()?;
+        let (vars, docs) = Default::default();
+        let scope = RenderScope { vars: &vars, env: &self.world.env, target: None, docs: &docs };
+        Ok(read_lineage_place(&SourceText::new(USERS_FILE, &text), &YamlRenderer::new(), &scope)?)
+    }
+
+    async fn carry_out(
+        &self,
+        request: &BuildRequest,
+        run: &str,
+        reviewer: Option<&dyn Reviewer>,
+        telling: Option<&mut Telling>,
+        watch: &dyn Watch,
+    ) -> Result<Built> {
         let begun = Instant::now();
         let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
         let pins = self.pins().await?;
-        let run = self.run_id();
+        let run = run.to_owned();
         let facts = self.facts_of(request, &pins, &run);
         let started = facts.run_started_at;
         let stamp = Stamp {
@@ -39,7 +102,8 @@ impl Lakehouse {
             target: None,
             executed: BTreeSet::new(),
         };
-        let (compiled, selected) = self.chosen(request, &facts, &pins)?;
+        let Chosen { compiled, selected, environment } =
+            Box::pin(self.chosen(request, &facts, &pins)).await?;
         let Compiled { project, manifest, warnings } = compiled;
         let stamp = Stamp { target: Some(study::shown_target(&project)), ..stamp };
         manifest.messages.iter().cloned().for_each(|message| watch.on(Event::Said(message)));
@@ -49,7 +113,7 @@ impl Lakehouse {
         manifest.late().set_selected(&selected);
         let (scope, landed, reports) = match request.purpose {
             Purpose::Build | Purpose::Run => {
-                self.land_sources(&pins, &manifest, &selected, false, watch).await?
+                self.land_sources(&pins, &manifest, &selected, Look::new(false, &environment), watch).await?
             }
             _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
         };
@@ -67,9 +131,17 @@ impl Lakehouse {
             default_schema: &self.default_schema,
         })
         .await;
-        let up_to_date: Vec<String> =
+        let mut up_to_date: Vec<String> =
             plan.up_to_date.iter().map(|step| manifest.node(&step.node).shown()).collect();
-        let is_nothing = plan.steps.is_empty() && landed.is_empty();
+        let pointers = match &environment {
+            Some(environment) => environment.pointers(self, &manifest, &pins).await?,
+            None => BTreeMap::new(),
+        };
+        if let Some(environment) = &environment {
+            up_to_date.extend(environment.reused.keys().map(|id| manifest.node(id).shown()));
+            environment.told().into_iter().for_each(|told| watch.on(Event::Note(told)));
+        }
+        let is_nothing = plan.steps.is_empty() && landed.is_empty() && pointers.is_empty();
         let started_with = match is_nothing {
             true => None,
             false => Some(Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?),
@@ -103,14 +175,33 @@ impl Lakehouse {
         if request.is_partial() {
             done.learnt.clear();
         }
-        let found_out = release::completed(done.learnt.clone(), &pins);
+        let mut found_out = release::completed(done.learnt.clone(), &pins);
+        let (mut difference, mut is_withdrawn) = (None, false);
         let published = match started_with {
             None => Published::Nothing,
             Some(started_with) => {
                 let hooks = RunEnd { manifest: &manifest, selected: &selected, pins: &pins, stamp: &stamp };
                 Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
+                if is_well || !all_or_nothing {
+                    done.views.extend(pointers);
+                }
+                if let Some(reviewer) = reviewer.filter(|_| is_well || !all_or_nothing) {
+                    let found = self.difference_of(&pins, &manifest, &done, reviewer.limit()).await?;
+                    let is_wanted = found.is_nothing() || reviewer.is_wanted(&found).await;
+                    if !is_wanted {
+                        done.withdraw("it was not wanted");
+                    }
+                    (difference, is_withdrawn) = (Some(found), !is_wanted);
+                }
+                if let Some(telling) = telling {
+                    Box::pin(telling.note(self, &manifest, &pins, &done)).await;
+                }
                 watch.on(Event::Publishing);
+                if is_withdrawn {
+                    found_out.clear();
+                }
                 let learnt = std::mem::take(&mut done.learnt);
+                let later = if is_withdrawn { Memory::new() } else { later };
                 let proposal = Proposal {
                     base: pins,
                     read: out.read,
@@ -122,12 +213,15 @@ impl Lakehouse {
                     learnt: Learnt { bases: later.into_iter().chain(learnt).collect(), forgotten },
                     goal: Goal::Keep,
                 };
-                release::publish(&self.tables, &self.world, proposal).await?
+                match is_withdrawn {
+                    true => Published::Nothing,
+                    false => release::publish(&self.tables, &self.world, proposal).await?,
+                }
             }
         };
         self.sweep(&done.scratch).await;
         let mut stamp = Stamp { at: self.world.now(), ..stamp };
-        stamp.arguments.insert("published".into(), (!all_or_nothing || is_well).into());
+        stamp.arguments.insert("published".into(), (!is_withdrawn && (!all_or_nothing || is_well)).into());
         let executed = done.executed.iter().filter(|(_, statements)| !statements.is_empty());
         stamp.executed = executed.map(|(id, _)| id.clone()).collect();
         let results = build::run_results(&done.steps, &manifest, &done.late, &stamp);
@@ -158,16 +252,18 @@ impl Lakehouse {
             up_to_date,
             first: releases.first().map(|release| release.number),
             release: releases.pop(),
+            difference,
+            is_withdrawn,
             before,
             took: begun.elapsed(),
         };
         let found_out = if is_remembered { Memory::new() } else { found_out };
-        self.record(&built, &stamp, found_out).await;
+        self.record(&built, &stamp, request, found_out).await;
         Ok(built)
     }
 
     /// Deletes rows that were staged for a moment. What stays, stays unseen, and goes with the next run.
-    async fn sweep(&self, scratch: &[TableName]) {
+    pub(super) async fn sweep(&self, scratch: &[TableName]) {
         let lake = self.tables.lake();
         for name in scratch {
             let Ok(files) = lake.list(&layout::table(name)).await else { continue };
@@ -181,7 +277,7 @@ impl Lakehouse {
 
     /// Keeps the run's report in the lake, and what was found out if no release has it. What readers see does not
     /// depend on it.
-    async fn record(&self, built: &Built, stamp: &Stamp, found_out: Memory) {
+    async fn record(&self, built: &Built, stamp: &Stamp, request: &BuildRequest, found_out: Memory) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
         let mut document = serde_json::json!({
             "run": built.run,
@@ -194,6 +290,9 @@ impl Lakehouse {
             "up_to_date": built.up_to_date.len(),
             "elapsed_seconds": built.took.as_secs_f64(),
         });
+        if let Some(scheduled) = &request.scheduled {
+            document["scheduled"] = serde_json::json!(scheduled);
+        }
         if !found_out.is_empty() {
             document["memory"] = serde_json::json!(found_out);
         }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use serde::Serialize;
 
+use super::environment::looked_back_at;
 use super::{Lakehouse, released};
 use crate::base::{Error, Event, Result, TableName, TableVersion, Watch};
 use crate::release::{self, Goal, Learnt, Pins, Proposal, Release, ReleaseKind};
@@ -173,7 +174,7 @@ impl Lakehouse {
         self.vacuum_table(&table, retain, dry_run).await
     }
 
-    async fn vacuum_table(
+    pub(super) async fn vacuum_table(
         &self,
         table: &TableName,
         retain: Duration,
@@ -182,12 +183,22 @@ impl Lakehouse {
         let lake = self.tables.lake();
         let Some(since) = self.world.now().checked_sub_signed(retain) else { return Ok(Vec::new()) };
         let Some(oldest) = release::current_at(lake, since).await? else { return Ok(Vec::new()) };
-        let oldest = oldest.pins.head(table).unwrap_or(TableVersion(0));
+        let oldest = self.looked_back(table, oldest.pins.head(table).unwrap_or(TableVersion(0))).await?;
         let files = unneeded(&self.tables, table, oldest, retain).await?;
         if !dry_run {
             delete(&self.tables, &files).await?;
         }
         Ok(files)
+    }
+
+    /// The oldest version that is still read, if a pointer of an environment looks further back than `oldest`.
+    async fn looked_back(&self, table: &TableName, oldest: TableVersion) -> Result<TableVersion> {
+        let mut oldest = oldest;
+        for number in looked_back_at(&self.pins().await?) {
+            let pins = release::release(self.tables.lake(), number).await?.pins;
+            oldest = pins.tables.get(table).map_or(oldest, |version| oldest.min(*version));
+        }
+        Ok(oldest)
     }
 
     /// Deletes the beginning of a log that is long past, and says what.
@@ -203,7 +214,7 @@ impl Lakehouse {
         let Some(oldest) = release::current_at(self.tables.lake(), since).await? else {
             return Ok(Vec::new());
         };
-        let oldest = oldest.pins.head(table).unwrap_or(TableVersion(0));
+        let oldest = self.looked_back(table, oldest.pins.head(table).unwrap_or(TableVersion(0))).await?;
         let entries = expired(&self.tables, &snapshot, oldest, retain).await?;
         if !dry_run {
             delete(&self.tables, &entries).await?;

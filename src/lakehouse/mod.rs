@@ -12,21 +12,28 @@ mod copy;
 mod defer;
 mod deps;
 mod diff;
+mod doctor;
+mod environment;
 mod errors;
 mod hooks;
 mod ingest;
 mod known;
 mod land;
+mod lineage;
 mod main_job;
 mod maintain;
 mod open;
+mod openlineage;
 mod operation;
-mod origin;
 mod plan;
 mod portions;
+mod promote;
+mod replay;
 mod report;
+mod schedule;
 mod sources;
 mod statement;
+mod storage;
 mod study;
 mod users;
 
@@ -49,15 +56,23 @@ pub use before::{Before, Listed, listed};
 pub use check::Checked;
 pub use defer::{CloneRequest, Cloned, Defer};
 pub use deps::{Deps, DepsRequest};
-pub use diff::{ChangedRow, ColumnDifference, DiffRequest, Difference, RowChange};
+pub use diff::{
+    ChangedRow, ColumnDifference, DiffRequest, Difference, ReleaseDifference, Reviewer, RowChange,
+};
+pub use doctor::Finding;
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
+pub use lineage::{LineageEdge, LineageGraph, LineageNode, LineageRequest};
 pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
 pub use open::{WrittenFlags, written_flags};
 pub use operation::Operated;
+pub use promote::Promoted;
+pub use replay::{Replayed, ReplayedTable};
 pub use report::{BuildRequest, Built, Compiled, Landed, Planned, PlannedNode, Purpose, step_json};
+pub use schedule::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun};
+pub use storage::{Storage, TableStorage};
 pub use study::{Age, INLINE, Studied, Unfinished};
 pub use users::is_password_of;
 
@@ -69,8 +84,8 @@ pub use crate::compile::{
 };
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
-pub use crate::packages::{InstallReport, InstalledPackage, NewPackage, Origin, PackageState};
-pub use crate::project::{Role, USERS_FILE, User};
+pub use crate::packages::{InstallReport, InstalledPackage, NewPackage, Origin, PackageState, post_json};
+pub use crate::project::{Catchup, Role, Schedule, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
     Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Seen, Session, SqlMistake,

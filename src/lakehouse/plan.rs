@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::environment::Environment;
+use super::sources::Look;
 use super::{BuildRequest, Compiled, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose};
 use crate::base::{Result, TableVersion, Unwatched};
 use crate::build::{self, PlannedStep, Reason, Wanted};
@@ -27,13 +29,14 @@ impl Lakehouse {
     pub async fn plan(&self, request: &BuildRequest) -> Result<Planned> {
         let pins = self.pins().await?;
         let facts = self.facts_of(request, &pins, &self.world.id());
-        let (compiled, selected) = self.chosen(request, &facts, &pins)?;
+        let Chosen { compiled, selected, environment } = self.chosen(request, &facts, &pins).await?;
         let manifest = &compiled.manifest;
         manifest.late().set_selected(&selected);
         let (scope, reports) = match request.purpose {
             Purpose::Build | Purpose::Run => {
-                let (scope, _, reports) =
-                    self.land_sources(&pins, manifest, &selected, true, &Unwatched).await?;
+                let (scope, _, reports) = self
+                    .land_sources(&pins, manifest, &selected, Look::new(true, &environment), &Unwatched)
+                    .await?;
                 (scope, reports)
             }
             _ => (Scope::of(self.tables.clone(), pins.clone()), Vec::new()),
@@ -72,21 +75,26 @@ impl Lakehouse {
                 because: step.because.clone(),
             }
         };
+        let reused = environment.map(|environment| environment.reused).unwrap_or_default();
+        let taken_over = |id: &NodeId| {
+            let node = manifest.node(id);
+            let because =
+                reused.get(id)?.clone().map_or(Reason::UpToDate, |table| Reason::InProduction { table });
+            let kind = node.materialization().map_or(node.resource_type(), |how| how.word());
+            let (unique_id, name) = (id.to_string(), node.shown());
+            Some(PlannedNode { unique_id, name, kind, action: None, because })
+        };
+        let steps = order.iter().filter_map(|id| steps.remove(id).map(told).or_else(|| taken_over(id)));
         Ok(Planned {
+            steps: steps.collect(),
             landed: reports,
-            steps: order.iter().filter_map(|id| steps.remove(id)).map(told).collect(),
             release: pins.release,
             warnings: compiled.warnings,
         })
     }
 
-    /// The project as a request takes it, and the nodes that it selects.
-    pub(super) fn chosen(
-        &self,
-        request: &BuildRequest,
-        facts: &Facts,
-        pins: &Pins,
-    ) -> Result<(Compiled, BTreeSet<NodeId>)> {
+    /// The project as a request takes it, the nodes that it selects, and what is taken over from production.
+    pub(super) async fn chosen(&self, request: &BuildRequest, facts: &Facts, pins: &Pins) -> Result<Chosen> {
         let mut compiled = self.compile_with(facts)?;
         let earlier = self.with_sources_now(&request.earlier, &compiled.project);
         let mut selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
@@ -100,7 +108,22 @@ impl Lakehouse {
         if let Some(only) = &request.only {
             selected.retain(|id| only.contains(id.as_str()));
         }
-        Ok((compiled, selected))
+        if request.defer.is_some() || request.apart {
+            return Ok(Chosen { compiled, selected, environment: None });
+        }
+        let (mut memory, later) = self.memory().await?;
+        memory.extend(later);
+        let mut environment = Box::pin(self.environment(&compiled, facts, pins, &memory)).await?;
+        if let Some(environment) = &mut environment {
+            environment.take_over(request, &compiled.manifest, &mut selected);
+            let deferred = environment.deferred(&compiled.manifest, &selected, pins);
+            if !deferred.is_empty() {
+                let warnings = std::mem::take(&mut compiled.warnings);
+                compiled = self.compile_with(&Facts { deferred, ..facts.clone() })?;
+                compiled.warnings = warnings;
+            }
+        }
+        Ok(Chosen { compiled, selected, environment })
     }
 
     /// What a build may know of the world.
@@ -141,6 +164,14 @@ impl Lakehouse {
         }
         Ok((memory, later))
     }
+}
+
+/// What a request takes of a project.
+pub(super) struct Chosen {
+    pub(super) compiled: Compiled,
+    pub(super) selected: BTreeSet<NodeId>,
+    /// What is taken over from production, if the target is an environment beside it.
+    pub(super) environment: Option<Environment>,
 }
 
 /// The tests of the project in this schema that are remembered and that it has no more.

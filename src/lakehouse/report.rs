@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use crate::compile::{Sample, Stretch};
 
-use super::{Defer, Earlier, LandReport, Manifest, PublishMode, Release, Selector, StepReport, Verdict};
+use super::{
+    Defer, Earlier, LandReport, Manifest, PublishMode, Release, ReleaseDifference, Scheduled, Selector,
+    StepReport, Verdict,
+};
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
 use crate::build::{self, Action, Asked, Reason};
 use crate::project::Project;
@@ -27,6 +30,12 @@ pub struct BuildRequest {
     pub earlier: Earlier,
     /// What is read of another state instead of being built.
     pub defer: Option<Defer>,
+    /// Where events of lineage go, over what the environment and `elt.yml` say.
+    pub openlineage: Option<String>,
+    /// The schedule that asks for it, if one does.
+    pub scheduled: Option<Scheduled>,
+    /// Take nothing over from production, although the target is an environment beside it.
+    pub apart: bool,
     /// Make all that is selected, whether it is up to date or not. Only a build for everything asks.
     pub full: bool,
     /// Make incremental models from the beginning, and all that is selected.
@@ -120,6 +129,15 @@ impl Purpose {
         }
     }
 
+    /// What it publishes if nobody says: a build is all or nothing, dbt's other verbs go model by model.
+    pub fn usually_publishes(self) -> PublishMode {
+        match self {
+            Self::Build => PublishMode::All,
+            Self::Test => PublishMode::Passing,
+            Self::Run | Self::Seed | Self::Snapshot => PublishMode::Each,
+        }
+    }
+
     /// Whether nodes of this kind are part of it.
     pub fn takes(self, resource_type: &str) -> bool {
         match self {
@@ -153,6 +171,10 @@ pub struct Built {
     pub release: Option<Release>,
     /// The first of the releases that it became.
     pub first: Option<ReleaseNumber>,
+    /// What it changes for readers, if that was reviewed.
+    pub difference: Option<ReleaseDifference>,
+    /// Whether the reviewer did not want it; then nothing is published.
+    pub is_withdrawn: bool,
     /// The release that readers saw before.
     pub before: Option<ReleaseNumber>,
     /// How long it took.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::environment::Environment;
 use super::{Compiled, FileAccount, FileOutcome, Lakehouse, LandReport, Manifest, Node, NodeId, NodeKind};
 use crate::base::{
     Diagnostic, Ending, Error, Event, Result, Span, Step, TableName, Watch, grouped, parse_data_type,
@@ -15,6 +16,21 @@ use crate::query::Scope;
 use crate::release::Pins;
 use crate::table::Change;
 
+/// How sources are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Only tell which files there are.
+    dry_run: bool,
+    /// Only sources that the lake has nothing of: they are production's, and an environment only reads them.
+    only_absent: bool,
+}
+
+impl Look {
+    pub(super) fn new(dry_run: bool, environment: &Option<Environment>) -> Self {
+        Self { dry_run, only_absent: environment.is_some() }
+    }
+}
+
 impl Lakehouse {
     /// Lands the declared files of every source that a selected node needs; in a dry run, only tells which they are.
     pub(super) async fn land_sources(
@@ -22,7 +38,7 @@ impl Lakehouse {
         pins: &Pins,
         manifest: &Manifest,
         selected: &BTreeSet<NodeId>,
-        dry_run: bool,
+        look: Look,
         watch: &dyn Watch,
     ) -> Result<(Scope, BTreeMap<TableName, Vec<Arc<Change>>>, Vec<LandReport>)> {
         let mut scope = Scope::of(self.tables.clone(), pins.clone());
@@ -36,6 +52,10 @@ impl Lakehouse {
             if source.landing.is_none() || !needed(&node.id) {
                 continue;
             }
+            if look.only_absent && node.relation.as_ref().is_some_and(|name| pins.tables.contains_key(name)) {
+                continue;
+            }
+            let dry_run = look.dry_run;
             let mut request = declared_request(&self.root, node, source, Some(&[]))?;
             request.may_be_nothing = true;
             request.dry_run = dry_run;

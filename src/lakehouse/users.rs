@@ -57,7 +57,7 @@ impl Lakehouse {
         other
     }
 
-    fn users_text(&self) -> Result<String> {
+    pub(super) fn users_text(&self) -> Result<String> {
         let path = self.root().join(USERS_FILE);
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok(text),

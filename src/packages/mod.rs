@@ -36,6 +36,7 @@ use stock::Stock;
 pub use add::{NewPackage, Origin};
 pub use error::PackageError;
 pub use mirrors::{HUB, Mirrors};
+pub use web::post_json;
 
 /// Reads the packages of a folder; the text is how the folder is shown.
 pub type ReadFolder<'a> = dyn Fn(&Path, &str) -> Vec<Dependency> + Sync + 'a;

@@ -102,6 +102,36 @@ impl Web {
     }
 }
 
+/// Sends a document to a web server, and once more if it does not answer. Headers are given as they are.
+///
+/// # Errors
+/// Why it did not arrive, in words that do not tell the address: it may be a secret.
+pub async fn post_json(url: &str, document: &Value, headers: &[(&str, String)]) -> Result<(), String> {
+    let web = Web::new().map_err(|error| error.to_string())?;
+    let body = serde_json::to_vec(document).expect("a document is plain data");
+    let mut attempt = 1;
+    loop {
+        let mut asked = web.client.post(url).timeout(PATIENCE).body(body.clone());
+        asked = asked.header("content-type", "application/json");
+        for (name, value) in headers {
+            asked = asked.header(*name, value);
+        }
+        let because = match asked.send().await {
+            Ok(answer) if answer.status().is_success() => return Ok(()),
+            Ok(answer) if !answer.status().is_server_error() => {
+                return Err(format!("the server says {}", answer.status()));
+            }
+            Ok(answer) => format!("the server says {}", answer.status()),
+            Err(error) => in_full(&error.without_url()),
+        };
+        if attempt == 2 {
+            return Err(because);
+        }
+        attempt += 1;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
 /// An error with what caused it.
 fn in_full(error: &dyn std::error::Error) -> String {
     let mut words = vec![error.to_string()];

@@ -32,7 +32,7 @@ pub fn read_package_places(
 ) -> Result<PackagePlaces, Diagnostic> {
     let mut yaml = Yaml::parse(source)?;
     let mut found = Vec::new();
-    yaml.render(jinja, scope, &["users"], &mut found);
+    yaml.render(jinja, scope, &["users", "schedules", "notifications", "openlineage"], &mut found);
     if let Some(first) = found.into_iter().next() {
         return Err(first);
     }

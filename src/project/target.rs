@@ -31,6 +31,8 @@ pub struct Target {
     pub lake: Option<String>,
     /// How many models may be built at once.
     pub threads: Option<usize>,
+    /// The output whose tables are read where this one has none of its own: this one is an environment beside it.
+    pub production: Option<String>,
     /// Everything the output says, for `target.…` in Jinja.
     pub raw: serde_json::Map<String, Value>,
 }
@@ -47,6 +49,7 @@ impl Target {
             schema: "main".into(),
             lake: None,
             threads: None,
+            production: None,
             raw: serde_json::Map::new(),
         }
     }
@@ -137,7 +140,40 @@ pub(super) fn find(
         found.append(&mut wrong);
     }
     blank_unrendered(&mut output);
-    read_output(&output, default, name, found)
+    let production = production(&profile, &name, &output, found);
+    Target { production, ..read_output(&output, default, name, found) }
+}
+
+/// Names that an output has which people read.
+const PRODUCTION: [&str; 2] = ["prod", "production"];
+
+/// The output that this one is an environment beside: as it says under `production:`, or the one called `prod` if it
+/// builds into another schema of the same lake.
+fn production(profile: &Yaml, name: &str, output: &Yaml, found: &mut Vec<Diagnostic>) -> Option<String> {
+    let outputs = profile.get("outputs")?;
+    if let Some(said) = output.get("production") {
+        let named = said.text().filter(|named| named != "none" && named != name)?;
+        if outputs.get(&named).is_none() {
+            found.push(missing_output(profile, "it names as production", &named));
+            return None;
+        }
+        return Some(named);
+    }
+    let same_as = |other: &Yaml, keys: &[&str]| {
+        let text = |yaml: &Yaml| keys.iter().find_map(|key| yaml.get(key).and_then(Yaml::text));
+        text(other) == text(outputs.get(name).unwrap_or(output))
+    };
+    let is_elt = |yaml: &Yaml| yaml.get("type").and_then(Yaml::text).as_deref() == Some("elt");
+    let beside = |named: &&str| {
+        let Some(other) = outputs.get(named) else { return false };
+        let is_other_schema = !same_as(other, &["schema", "dataset"]);
+        **named != *name
+            && is_elt(other)
+            && is_elt(output)
+            && same_as(other, &["lake", "path"])
+            && is_other_schema
+    };
+    PRODUCTION.into_iter().find(beside).map(str::to_owned)
 }
 
 fn entry_mut<'a>(yaml: &'a mut Yaml, key: &str) -> Option<&'a mut Yaml> {
@@ -212,7 +248,8 @@ fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Dia
 
 /// Warns of keys of an output that elt does not know.
 fn judge_output(output: &Yaml, found: &mut Vec<Diagnostic>) {
-    const KNOWN: [&str; 8] = ["type", "lake", "path", "schema", "threads", "dialect", "database", "user"];
+    const KNOWN: [&str; 9] =
+        ["type", "lake", "path", "schema", "threads", "dialect", "database", "user", "production"];
     for entry in output.entries().iter().filter(|entry| !KNOWN.contains(&entry.key.as_str())) {
         found.push(
             Diagnostic::warning(

@@ -56,8 +56,8 @@ pub fn read_users(source: &SourceText) -> Result<Vec<User>, Diagnostic> {
     for entry in yaml.entries() {
         match entry.key.as_str() {
             "users" => {}
-            "packages" => continue,
-            _ => return Err(unknown(&entry.key, &entry.key_at, &["users", "packages"])),
+            key if SECTIONS.contains(&key) => continue,
+            _ => return Err(unknown(&entry.key, &entry.key_at, &SECTIONS)),
         }
         for entry in entry.value.entries() {
             users.push(user(entry)?);
@@ -100,7 +100,10 @@ fn user(entry: &Entry) -> Result<User, Diagnostic> {
     Ok(User { name, role, password })
 }
 
-fn unknown(key: &str, at: &Span, known: &[&str]) -> Diagnostic {
+/// What an `elt.yml` can say. Each section has a reader of its own.
+pub(super) const SECTIONS: [&str; 5] = ["users", "packages", "schedules", "notifications", "openlineage"];
+
+pub(super) fn unknown(key: &str, at: &Span, known: &[&str]) -> Diagnostic {
     let help = did_you_mean(key, known.iter().copied());
     Diagnostic::error("elt::users::unknown", format!("`{key}` is not known in {USERS_FILE}"))
         .at(at, "here")

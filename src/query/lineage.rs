@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, WindowFunctionDefinition};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::dialect::{Reader, Reference};
 use crate::base::TableName;
@@ -26,7 +26,7 @@ pub struct ColumnOf {
 }
 
 /// What became of a value on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     /// Nothing.
@@ -38,7 +38,7 @@ pub enum Way {
 }
 
 /// How a column decides which rows there are, or in which order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Influence {
     /// Rows are left out by it.
@@ -58,6 +58,8 @@ pub struct Lineage {
     pub columns: Vec<(String, BTreeMap<ColumnOf, Way>)>,
     /// The columns that decide about rows, each with how.
     pub rows: BTreeMap<ColumnOf, BTreeSet<Influence>>,
+    /// The tables, views and files that are read, also those of which no column matters.
+    pub tables: BTreeSet<TableName>,
 }
 
 /// Tells where the columns of a plan's answer come from. Names without a schema are in `default_schema`.
@@ -65,10 +67,11 @@ pub struct Lineage {
 /// The plan is one that the optimizer has not seen. A view in it that is inlined is looked through; one that is a leaf is
 /// where columns come from.
 pub(super) fn lineage(plan: &LogicalPlan, default_schema: &str) -> Lineage {
-    let mut walk = Walk { default_schema, rows: BTreeMap::new(), loops: BTreeMap::new() };
+    let mut walk =
+        Walk { default_schema, rows: BTreeMap::new(), tables: BTreeSet::new(), loops: BTreeMap::new() };
     let origins = walk.origins(plan);
     let names = plan.schema().fields().iter().map(|field| field.name().clone());
-    Lineage { columns: names.zip(origins).collect(), rows: walk.rows }
+    Lineage { columns: names.zip(origins).collect(), rows: walk.rows, tables: walk.tables }
 }
 
 /// The columns whose values are in one column.
@@ -77,6 +80,7 @@ type Origin = BTreeMap<ColumnOf, Way>;
 struct Walk<'a> {
     default_schema: &'a str,
     rows: BTreeMap<ColumnOf, BTreeSet<Influence>>,
+    tables: BTreeSet<TableName>,
     /// What the recursive queries around gave so far.
     loops: BTreeMap<String, Vec<Origin>>,
 }
@@ -90,6 +94,7 @@ impl Walk<'_> {
                     return known.clone();
                 }
                 let table = self.table(scan.table_name.schema(), scan.table_name.table());
+                self.tables.insert(table.clone());
                 let field = |field: &arrow::datatypes::FieldRef| {
                     let column = ColumnOf { table: table.clone(), column: field.name().clone() };
                     BTreeMap::from([(column, Way::Copied)])

@@ -308,8 +308,17 @@ impl Session {
 
     /// The plan of a query over tables and views that have columns and no rows, with its types settled.
     pub(super) async fn plan_of_columns(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
+        self.plan_of_columns_of(dialect::parse_query(sql)?).await
+    }
+
+    /// Where the columns of a query come from that was read already.
+    pub(super) async fn trace_statement(&self, statement: ast::Statement) -> Result<Lineage, QueryError> {
+        let plan = Box::pin(self.plan_of_columns_of(statement)).await?;
+        Ok(lineage(&plan, &self.default_schema))
+    }
+
+    async fn plan_of_columns_of(&self, statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
         let catalog = LakeCatalog { depth: Depth::Columns, ..self.catalog.clone() };
-        let statement = dialect::parse_query(sql)?;
         let plan = Box::pin(self.plan_in(|| Ok(catalog.state()?), statement)).await?;
         self.analyzed(plan)
     }

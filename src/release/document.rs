@@ -54,6 +54,11 @@ pub enum ReleaseKind {
         /// The release whose content it has.
         to: ReleaseNumber,
     },
+    /// `elt promote` of an environment.
+    Promote {
+        /// Its name.
+        from: String,
+    },
 }
 
 /// How a release ended.
@@ -109,6 +114,7 @@ impl Release {
             ReleaseKind::Sql { statement } => statement.clone(),
             ReleaseKind::Maintain => "maintain".to_owned(),
             ReleaseKind::Rollback { to } => format!("rollback to {to}"),
+            ReleaseKind::Promote { from } => format!("promote {from}"),
         }
     }
 }

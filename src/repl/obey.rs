@@ -57,10 +57,6 @@ impl Sitting<'_, '_> {
                 std::fs::write(&path, text).map_err(|error| cannot("write", &path, &error))?;
             }
             Action::History(wanted) => self.tell_history(&wanted)?,
-            Action::Lineage(text) => {
-                let outcome = Box::pin(self.lakehouse.lineage(&self.session, &text)).await?;
-                self.show_answer(outcome).await?;
-            }
             Action::Verb(words) => return self.do_verb(words).await,
             Action::Go(folder) => self.go(folder)?,
             Action::Echo(text) => self.echo(&text)?,

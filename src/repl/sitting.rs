@@ -252,15 +252,6 @@ impl<'a> Sitting<'a, '_> {
         Ok(outcome)
     }
 
-    /// Shows an answer that no statement asked for.
-    pub(super) async fn show_answer(&mut self, outcome: Outcome) -> Result<()> {
-        match self.show(outcome).await {
-            Ok(_) => Ok(()),
-            Err(NotShown::Show(error)) => Err(error.into()),
-            Err(NotShown::Else(error)) => Err(error),
-        }
-    }
-
     /// Says whether anybody still reads.
     async fn show(&mut self, outcome: Outcome) -> Result<bool, NotShown> {
         if let Some((picture, columns)) = self.picture.take() {

@@ -184,6 +184,11 @@ impl Change {
         self
     }
 
+    /// A fact that was recorded.
+    pub fn provenance(&self, key: &str) -> Option<&Value> {
+        self.provenance.get(key)
+    }
+
     /// How many files go, and how many come.
     pub fn file_counts(&self) -> (usize, usize) {
         (self.retire.len(), self.add.len())

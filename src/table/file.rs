@@ -43,7 +43,7 @@ impl DataFile {
     ///
     /// # Errors
     /// If it is not below the root: shallow clones of other engines name files that way.
-    pub(super) fn location(&self, root: &Path) -> Result<Path, DataFusionError> {
+    pub fn location(&self, root: &Path) -> Result<Path, DataFusionError> {
         let path = self.path();
         let elsewhere = path.contains("://") || path.starts_with('/') || path.starts_with("file:");
         let below = (!elsewhere).then(|| Path::parse(path).ok()).flatten();

@@ -32,6 +32,7 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("deltalake::", "table"),
     ("roaring::", "table"),
     ("minijinja::", "compile"),
+    ("croner::", "project"),
     ("rustyline::", "repl"),
     ("indicatif::", "cli"),
     ("argon2::", "lakehouse"),

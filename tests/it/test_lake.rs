@@ -83,6 +83,11 @@ impl TestLake {
         Arc::make_mut(&mut self.world.env).insert(name.to_owned(), value.to_owned());
     }
 
+    /// Turns to a target of the profile.
+    pub(crate) fn target(&mut self, name: &str) {
+        self.options.target = Some(name.to_owned());
+    }
+
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
@@ -103,6 +108,12 @@ impl TestLake {
     /// The lakehouse as a new process would open it.
     pub(crate) fn open(&self) -> Lakehouse {
         Lakehouse::create(&self.options, self.world.clone()).unwrap()
+    }
+
+    /// The same with another clock.
+    pub(crate) fn open_at(&self, clock: Arc<dyn Clock>) -> Lakehouse {
+        let world = World { clock, ..self.world.clone() };
+        Lakehouse::create(&self.options, world).unwrap()
     }
 
     /// The project on another object store.
@@ -247,6 +258,22 @@ impl TestLake {
             Ok(Some(release)) => format!("rollback: release {} ({})\n", release.number, release.kind_words()),
             Ok(None) => "rollback: nothing to do\n".to_owned(),
             Err(error) => format!("rollback: {error}\n"),
+        });
+    }
+
+    /// Promotes an environment, and writes down what became of it.
+    pub(crate) async fn promote(&self, name: &str) {
+        let promoted = Box::pin(self.open().promote(name, &Unwatched)).await;
+        self.say(&match promoted {
+            Ok(promoted) => {
+                let names: Vec<String> =
+                    promoted.names.iter().map(|(from, to)| format!("{from} > {to}")).collect();
+                let release = promoted
+                    .release
+                    .map(|release| format!("release {} ({})", release.number, release.kind_words()));
+                format!("promote: {} {}\n", release.unwrap_or_else(|| "nothing".into()), names.join(", "))
+            }
+            Err(error) => format!("promote: {error}\n"),
         });
     }
 

@@ -114,8 +114,16 @@ pub(in crate::cli) struct Flags {
     /// Do not tell what `print()` of templates says
     #[arg(long, global = true, hide = true, overrides_with = "print")]
     no_print: bool,
-    #[arg(long, global = true, hide = true, overrides_with = "no_print")]
-    print: bool,
+    /// A text, because `elt schedule --print` has one under the same name.
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        num_args = 0,
+        default_missing_value = "true",
+        overrides_with = "no_print"
+    )]
+    print: Option<String>,
     #[command(flatten)]
     habits: Habits,
 }
@@ -355,7 +363,7 @@ impl Flags {
             version_check: said
                 .flag("version_check", self.version_check, self.no_version_check)?
                 .unwrap_or(true),
-            print: said.flag("print", self.print, self.no_print)?.unwrap_or(true),
+            print: said.flag("print", self.print.is_some(), self.no_print)?.unwrap_or(true),
             indirect,
         };
         let odd = project.keys().filter(|name| !KNOWN.contains(&name.as_str()) && !is_of_dbt(name));

@@ -97,7 +97,8 @@ pub(in crate::cli) struct Deferral {
     /// Read what is not selected and not there from the state of `--state`
     #[arg(long, overrides_with = "no_defer", env = "DBT_DEFER", hide_env = true)]
     defer: bool,
-    #[arg(long, hide = true)]
+    /// Build an environment apart: take nothing over from production
+    #[arg(long)]
     no_defer: bool,
     /// With --defer, read it from there even where it is there
     #[arg(long, overrides_with = "no_favor_state", env = "DBT_FAVOR_STATE", hide_env = true)]
@@ -110,6 +111,11 @@ pub(in crate::cli) struct Deferral {
 }
 
 impl Deferral {
+    /// Whether nothing is to be read from elsewhere, not even from production.
+    pub(in crate::cli) fn is_refused(&self) -> bool {
+        self.no_defer
+    }
+
     /// The state to read from, if it is asked for.
     pub(in crate::cli) fn read(&self, selection: &Selection) -> Result<Option<Defer>> {
         if !self.defer || self.no_defer {

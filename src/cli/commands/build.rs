@@ -6,13 +6,14 @@ use serde_json::json;
 
 use super::plan::nothing_to_build;
 use super::print_json;
-use crate::base::{Diagnostic, Ending, Result, World, grouped};
+use super::review::Review;
+use crate::base::{Diagnostic, Ending, Error, Result, World, grouped};
 use crate::cli::args::{BuildArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
 use crate::lakehouse::{
-    BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Release, Sample, StepReport,
-    Verdict, Visibility, step_json,
+    BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Release, Reviewer, Sample,
+    StepReport, Verdict, Visibility, step_json,
 };
 use crate::repl::{Format, ShowOptions, show};
 
@@ -28,8 +29,11 @@ pub(crate) async fn run(
     let defer = args.deferral.read(&args.selection)?;
     let request = BuildRequest {
         defer,
+        apart: args.deferral.is_refused(),
         select: args.selection.include()?,
         exclude: args.selection.exclude()?,
+        scheduled: None,
+        openlineage: args.openlineage_url,
         earlier: args.selection.earlier()?,
         resource_types: args.selection.resource_types,
         exclude_resource_types: args.selection.exclude_resource_types,
@@ -54,8 +58,14 @@ pub(crate) async fn run(
     }
     selection.warn_of_state(&lakehouse, ui);
     let mut request = if is_retry { again(&lakehouse, request)? } else { request };
-    request.publish = args.publish.unwrap_or_else(|| usual(request.purpose));
-    let built = or_interrupted(Box::pin(lakehouse.build(&request, ui)), ui).await?;
+    request.publish = args.publish.unwrap_or_else(|| usual(request.purpose, args.diff));
+    if args.diff && request.publish == PublishMode::Each {
+        let what = "`--publish each` publishes while the build goes on, before there is all of a `--diff`";
+        return Err(Error::user("elt::flag", what, "take `--publish all` or `--publish passing`"));
+    }
+    let review = args.diff.then(|| Review::new(args.yes, args.format, ui));
+    let reviewer = review.as_ref().map(|review| review as &dyn Reviewer);
+    let built = or_interrupted(Box::pin(lakehouse.build_reviewed(&request, reviewer, ui)), ui).await?;
     ui.settle();
     built.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     if args.format == ReportFormat::Json {
@@ -78,19 +88,20 @@ pub(crate) async fn run(
         ui.diagnostic(&told);
     }
     summary(&built, ui);
+    if built.is_withdrawn && review.as_ref().is_some_and(Review::asks_nobody) {
+        ui.line("next: `elt build --diff --yes` publishes what the difference shows");
+    }
     if !built.steps.is_empty() {
         ui.line(&stats);
     }
     Ok(if built.is_well() { ExitCode::SUCCESS } else { ExitCode::from(exit_code(&built)) })
 }
 
-/// What is published if not everything is well and nobody says: a build is all or nothing, dbt's other verbs go model
-/// by model.
-fn usual(purpose: Purpose) -> PublishMode {
-    match purpose {
-        Purpose::Build => PublishMode::All,
-        Purpose::Test => PublishMode::Passing,
-        Purpose::Run | Purpose::Seed | Purpose::Snapshot => PublishMode::Each,
+/// What is published if nobody says; what is reviewed is reviewed whole.
+fn usual(purpose: Purpose, is_reviewed: bool) -> PublishMode {
+    match purpose.usually_publishes() {
+        PublishMode::Each if is_reviewed => PublishMode::All,
+        usual => usual,
     }
 }
 
@@ -214,6 +225,9 @@ fn summary(built: &Built, ui: &Ui) {
             let head = ui.paint(&format!("published {}", number(release)), Ending::Done);
             ui.line(&format!("{head}  {parts}  {took}"));
         }
+        (None, true) if built.is_withdrawn => {
+            ui.line(&format!("{}  {parts}  {took}", ui.paint("not published", Ending::Warned)));
+        }
         (None, true) => {
             ui.line(&format!("{}  {parts}  {took}", ui.paint("nothing new to publish", Ending::Done)))
         }
@@ -277,6 +291,7 @@ fn as_json(built: &Built) -> serde_json::Value {
         "landed": built.landed,
         "held_back": built.held_back,
         "up_to_date": built.up_to_date,
+        "difference": built.difference,
         "results": built.steps.iter().map(step_json).collect::<Vec<_>>(),
         "elapsed_seconds": built.took.as_secs_f64(),
     })

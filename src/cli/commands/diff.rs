@@ -1,31 +1,68 @@
-//! `elt diff TABLE [FROM [TO]]`
+//! `elt diff TABLE [FROM [TO]]`, `elt diff --release FROM [TO]`
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use super::{print_json, print_text};
-use crate::base::{Result, World, grouped};
+use crate::base::{ReleaseNumber, Result, World, grouped};
 use crate::cli::args::{DiffArgs, Place, ReportFormat};
+use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
-use crate::lakehouse::{ChangedRow, DiffRequest, Difference, Lakehouse, RowChange};
+use crate::lakehouse::{ChangedRow, DiffRequest, Difference, Lakehouse, ReleaseDifference, RowChange};
 
 pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let DiffArgs { table, from, to, key, limit, format } = args;
-    let request = DiffRequest { table, from, to, key, limit };
-    let difference = crate::cli::or_interrupted(lakehouse.diff(&request), ui).await?;
+    let DiffArgs { table, from, to, release, key, limit, format } = args;
+    let (as_json, as_text) = match (table, &release[..]) {
+        (Some(table), _) => {
+            let request = DiffRequest { table, from, to, key, limit };
+            let found = or_interrupted(lakehouse.diff(&request), ui).await?;
+            (json!(found), told(&found))
+        }
+        (None, [from, rest @ ..]) => {
+            let newest = lakehouse.releases(1).await?.first().map_or(0, |release| release.number.0);
+            let to = rest.first().copied().unwrap_or(newest);
+            let asked = Box::pin(lakehouse.diff_releases(ReleaseNumber(*from), ReleaseNumber(to), limit));
+            let found = or_interrupted(asked, ui).await?;
+            let title = format!("release {from} to {to}");
+            (json!(found), releases_told(&found, &title))
+        }
+        (None, []) => unreachable!("clap asks for a table or releases"),
+    };
     match format {
-        ReportFormat::Json => print_json(&json!(difference))?,
-        ReportFormat::Text => print_text(&told(&difference))?,
+        ReportFormat::Json => print_json(&as_json)?,
+        ReportFormat::Text => print_text(&as_text)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is different between what readers saw and what they see, or would see.
+pub(super) fn releases_told(difference: &ReleaseDifference, title: &str) -> String {
+    let mut parts = vec![title.to_owned()];
+    parts.extend(difference.tables.iter().map(told));
+    parts.extend(difference.views.iter().map(|(name, change)| match change {
+        RowChange::Added => format!("{name}  a new view"),
+        RowChange::Removed => format!("{name}  a view that is gone"),
+        RowChange::Changed => format!("{name}  a view with another query"),
+    }));
+    if difference.tables.is_empty() && difference.views.is_empty() {
+        parts.push("no table and no view is another".to_owned());
+    }
+    parts.join("\n")
+}
+
 fn told(difference: &Difference) -> String {
-    let Difference { table, from, to, key, added, removed, changed, unchanged, columns, rows } = difference;
+    let Difference { table, from, to, key, added, removed, changed, unchanged, columns, rows, whole } =
+        difference;
     let by = if key.is_empty() { "by whole rows".to_owned() } else { format!("by {}", key.join(", ")) };
-    let mut lines = vec![format!("{table}  version {from} to {to}, {by}")];
+    let number = |version: &Option<u64>| version.map(|version| version.to_string()).unwrap_or_default();
+    match whole {
+        Some(RowChange::Added) => return format!("{table}  a new table, {} rows", grouped(*added)),
+        Some(_) => return format!("{table}  a table that is gone, {} rows", grouped(*removed)),
+        None => {}
+    }
+    let mut lines = vec![format!("{table}  version {} to {}, {by}", number(from), number(to))];
     lines.push(format!(
         "{} added, {} removed, {} changed, {} unchanged",
         grouped(*added),

@@ -19,7 +19,8 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let lakehouse = Lakehouse::open(&options, world.clone())?;
     let users = lakehouse.users()?;
     let writes = args.writable || users.iter().any(|user| user.role == Role::Writes);
-    let lakehouse = if writes { Lakehouse::create(&options, world)? } else { lakehouse };
+    let lakehouse = if writes || args.schedule { Lakehouse::create(&options, world)? } else { lakehouse };
+    let scheduled = lakehouse.clone();
     let release = lakehouse.session().await?.scope().pins().release;
     let defaults = ServeLimits::default();
     let limits = ServeLimits {
@@ -53,7 +54,20 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     }
     let password = password.or_else(|| server.token().map(str::to_owned)).unwrap_or_default();
     help(&server, names.first().unwrap_or(&"elt"), &password).iter().for_each(|line| ui.line(line));
-    server.run(told_to_stop()).await?;
+    match args.schedule {
+        false => server.run(told_to_stop()).await?,
+        true => {
+            let served = server.run(told_to_stop());
+            let kept = async {
+                super::schedule::beside(&scheduled, scheduled.world(), ui).await?;
+                std::future::pending::<Result<()>>().await
+            };
+            tokio::select! {
+                served = served => served?,
+                failed = kept => failed?,
+            }
+        }
+    }
     ui.line("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -88,7 +102,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Waits for Ctrl-C, or for the system to say that it is enough.
-async fn told_to_stop() {
+pub(super) async fn told_to_stop() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -178,6 +178,7 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let env = std::sync::Arc::clone(&world.env);
     let lakehouse = Lakehouse::open(&options, world)?;
     if args.connection {
         let releases = lakehouse.releases(1).await?;
@@ -192,7 +193,26 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     let (project, releases) = (&studied.compiled.project, lakehouse.releases(1).await?);
     let newest = releases.first().map_or("none yet".to_owned(), |release| release.number.to_string());
+    let begun = std::time::Instant::now();
+    let lake = lakehouse.tables().lake();
+    let state = match lake.is_absent() {
+        true => "not there yet; the first build makes it".to_owned(),
+        false => match lake.check_writable().await {
+            Ok(()) => "can be read and written".to_owned(),
+            Err(error) => format!("can be read, and not written: {error}"),
+        },
+    };
+    let took = match crate::cli::ui::time_words(begun.elapsed()) {
+        took if took.is_empty() => String::new(),
+        took => format!(", {took}"),
+    };
     let rows = [
+        [
+            "elt".to_owned(),
+            format!("{}, for projects of dbt {}", env!("CARGO_PKG_VERSION"), crate::lakehouse::DBT_VERSION),
+        ],
+        ["lake".to_owned(), format!("{lake}: {state}{took}")],
+        ["credentials".to_owned(), credentials(&env)],
         ["project".to_owned(), format!("{} in {}", project.name, project.root.display())],
         ["profile".to_owned(), format!("{}, target {}", project.target.profile, project.target.name)],
         [
@@ -206,4 +226,23 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
     print_text(&columns(["what", "is"], &rows))?;
     ui.line("all checks passed");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The variables and files that credentials of stores may be in, without what they say.
+fn credentials(env: &std::collections::BTreeMap<String, String>) -> String {
+    let of_stores = ["AWS_", "GOOGLE_", "AZURE_"];
+    let set = env
+        .iter()
+        .filter(|(name, value)| !value.is_empty() && of_stores.iter().any(|of| name.starts_with(of)));
+    let mut found: Vec<String> = set.map(|(name, _)| name.clone()).collect();
+    if let Some(home) = env.get("HOME") {
+        let files =
+            [".aws/credentials", ".aws/config", ".config/gcloud/application_default_credentials.json"];
+        let there = files.iter().filter(|file| std::path::Path::new(home).join(file).is_file());
+        found.extend(there.map(|file| format!("~/{file}")));
+    }
+    match found.is_empty() {
+        true => "none of the environment's; a machine's or container's own role may do".to_owned(),
+        false => found.join(", "),
+    }
 }

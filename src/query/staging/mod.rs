@@ -12,6 +12,7 @@ mod create;
 mod edits;
 mod ingest;
 mod insert;
+mod lineage;
 mod merge;
 mod target;
 
@@ -79,7 +80,14 @@ impl Session {
     /// fails or is dropped half-way.
     pub async fn stage(&self, sql: &str) -> Result<Option<Staged>, QueryError> {
         match self.read(sql)? {
-            Statement::Write(statement) => Box::pin(self.stage_sql(*statement)).await.map(Some),
+            Statement::Write(statement) => {
+                let source = lineage::source_of(&statement);
+                let mut staged = Box::pin(self.stage_sql(*statement)).await?;
+                if let Some(source) = source {
+                    Box::pin(lineage::tell(self, source, &mut staged)).await;
+                }
+                Ok(Some(staged))
+            }
             Statement::OwnWrite(own) => Box::pin(self.stage_own(own)).await.map(Some),
             _ => Ok(None),
         }

@@ -7,6 +7,7 @@
 //!
 //! Not here: `information_schema`, which is the engine's own.
 
+mod lineage;
 mod loads;
 mod queries;
 mod releases;
@@ -59,6 +60,7 @@ pub(super) const TABLES: &[SystemTable] = &[
     tables::COLUMNS,
     loads::COPY_HISTORY,
     tables::FILES,
+    lineage::LINEAGE,
     loads::LOAD_ERRORS,
     runs::MODEL_RUNS,
     queries::QUERY_HISTORY,

@@ -45,7 +45,7 @@ pub(super) const TABLE_VERSIONS: SystemTable = SystemTable {
 };
 
 /// The releases up to the one that the session reads, the first one first.
-async fn known(catalog: &LakeCatalog) -> Result<Vec<Release>, QueryError> {
+pub(super) async fn known(catalog: &LakeCatalog) -> Result<Vec<Release>, QueryError> {
     let scope = &catalog.scope;
     let mut releases = release::list(scope.tables().lake(), usize::MAX).await?;
     releases.retain(|release| scope.pins().release.is_some_and(|last| release.number <= last));

@@ -168,13 +168,6 @@ fn like(pattern: &str) -> String {
     }
 }
 
-pub(super) fn lineage(text: &str) -> Meaning {
-    match text {
-        "" => Err(mistake("of which table, or of which column?".to_owned())),
-        text => Ok(Action::Lineage(text.to_owned())),
-    }
-}
-
 pub(super) fn runs(text: &str) -> Meaning {
     let most: usize = match text {
         "" => 20,

@@ -50,8 +50,6 @@ pub(super) enum Action {
     WriteLast(PathBuf),
     /// List what was typed before, if it has this in it.
     History(String),
-    /// Tell where a table's columns come from.
-    Lineage(String),
     /// Run a command of the command line.
     Verb(Vec<String>),
     /// Go to another folder.

@@ -57,7 +57,9 @@ pub(super) const COMMANDS: &[Command] = &[
     command(Group::Lake, &["\\diff"], "TABLE [V1 [V2]]", "rows that came, went and changed", |text| {
         verb("diff", text)
     }),
-    command(Group::Lake, &["\\lineage"], "TABLE[.COLUMN]", "where it comes from", lineage),
+    command(Group::Lake, &["\\lineage"], "TABLE[.COLUMN]", "where it comes from, and goes", |text| {
+        verb("lineage", text)
+    }),
     // Work
     command(Group::Work, &["\\build"], "[OPTION …]", "land, build, test and publish", |text| {
         verb("build", text)

@@ -13,13 +13,16 @@ mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod dbt_projects; // versions, named selections, operations, batches
 mod due; // what a build leaves alone
 mod edits;
+mod environments; // a target beside production, and how it becomes production
 mod first_day; // a broken row, and what does not happen then
 mod flags; // what schedulers and orchestrators pass and read
 mod generated; // columns that are worked out from others
 mod growth; // new fields and wider types
 mod history; // snapshots, and the ways in which rows are put in
+mod housekeeping; // what could be better, and what everything costs
 mod incremental; // tables that each build adds to
 mod landing; // files that arrive, and files that should not
+mod lineage; // which columns of which versions made which
 mod nasty; // files as the world makes them
 mod other_writers; // other programs, other processes, and power cuts
 mod packages; // from a hub, a repository, an archive
@@ -27,6 +30,10 @@ mod piecemeal; // runs that publish while they go on
 mod project; // what is wrong with a project, all at once
 mod promises;
 mod races; // two writers at one table
+mod replaying; // a run is made again from what it read then
+mod reviewing; // what a build changes is looked at before it is published
 mod rules; // what rows and tables must be like
+mod scheduling; // runs that begin without anybody asking
 mod seeds_and_packages;
+mod telling; // what other programs are told of a run
 mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

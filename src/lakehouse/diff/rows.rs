@@ -1,178 +1,85 @@
-//! What is different in a table from one version to another?
+//! Which rows of two sides are the same?
 //!
-//! With a key rows are found again: those that came, those that went, and those that stayed with other values, counted
-//! by column. Without one whole rows are compared, and a row that changed has gone and come. The work is two queries, as
-//! anybody could write them; they read only columns that both versions have.
+//! Two queries, as anybody could write them: one counts, one tells some of the rows that differ.
 
 use std::collections::BTreeSet;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use serde::Serialize;
 
-use super::Lakehouse;
-use crate::base::{Error, Result, TableName};
+use super::{ChangedRow, ColumnDifference, Difference, RowChange, wrong};
+use crate::base::Result;
 use crate::query::Session;
 
-/// What is to be compared.
-#[derive(Clone, Debug, Default)]
-pub struct DiffRequest {
-    /// The table, as written.
-    pub table: String,
-    /// The earlier version; the one before `to` if nothing.
-    pub from: Option<u64>,
-    /// The later version; the one that readers see if nothing.
-    pub to: Option<u64>,
-    /// The columns that tell rows apart; the model's unique key if there are none.
-    pub key: Vec<String>,
+/// How both sides are read.
+pub(super) struct Sides {
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+/// Whether a key that does not tell rows apart is a mistake, or whole rows are compared then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OddKey {
+    Mistake,
+    WholeRows,
+}
+
+/// What is compared, and how.
+pub(super) struct Comparison<'a> {
+    pub(super) session: &'a Session,
+    pub(super) sides: Sides,
+    /// The columns that tell rows apart; whole rows are compared if there are none.
+    pub(super) key: Vec<String>,
+    pub(super) odd_key: OddKey,
     /// Rows that are told one by one, at most.
-    pub limit: usize,
+    pub(super) limit: usize,
 }
 
-/// What is different.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// The table.
-    pub table: String,
-    /// The earlier version.
-    pub from: u64,
-    /// The later version.
-    pub to: u64,
-    /// The columns that told rows apart; none if whole rows were compared.
-    pub key: Vec<String>,
-    /// Rows that only the later version has.
-    pub added: u64,
-    /// Rows that only the earlier version has.
-    pub removed: u64,
-    /// Rows of both with other values; none if whole rows were compared.
-    pub changed: u64,
-    /// Rows that are the same in both.
-    pub unchanged: u64,
-    /// The columns that differ, in the later version's order.
-    pub columns: Vec<ColumnDifference>,
-    /// Some of the rows that differ.
-    pub rows: Vec<ChangedRow>,
-}
+impl Comparison<'_> {
+    /// The columns of both sides.
+    pub(super) async fn columns(&self) -> Result<(Vec<String>, Vec<String>)> {
+        let Self { session, sides, .. } = self;
+        Ok((columns(session, &sides.before).await?, columns(session, &sides.after).await?))
+    }
 
-/// A column that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ColumnDifference {
-    /// Its name.
-    pub name: String,
-    /// Whether it is in one version only, or has other values.
-    pub change: RowChange,
-    /// In how many rows of both versions its values differ.
-    pub rows: u64,
-}
-
-/// What became of a row, or of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RowChange {
-    /// It came.
-    Added,
-    /// It went.
-    Removed,
-    /// It is another.
-    Changed,
-}
-
-/// A row that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ChangedRow {
-    /// What became of it.
-    pub change: RowChange,
-    /// The values of its key; of all its columns, if there is no key.
-    pub key: Vec<Option<String>>,
-    /// The columns that differ, with the value before and the value after.
-    pub values: Vec<(String, Option<String>, Option<String>)>,
-}
-
-impl Lakehouse {
-    /// Compares two versions of a table.
-    ///
-    /// # Errors
-    /// There is no such table or version, it is a view, or the key does not tell its rows apart.
-    pub async fn diff(&self, request: &DiffRequest) -> Result<Difference> {
-        let session = self.session().await?;
-        let commits = session.history(&request.table, 1).await?;
-        let newest = commits.first().map_or(0, |commit| commit.version.0);
-        let to = request.to.unwrap_or(newest);
-        let from = request.from.unwrap_or_else(|| to.saturating_sub(1));
-        let name = TableName::parse(&request.table, self.default_schema())
-            .map_err(|error| wrong(error.to_string(), "write `table` or `schema.table`"))?;
-        let quoted = format!("\"{}\".\"{}\"", name.schema(), name.table());
-        let sides = Sides {
-            before: format!("{quoted} version as of {from}"),
-            after: format!("{quoted} version as of {to}"),
-        };
-        let (old, new) = (columns(&session, &sides.before).await?, columns(&session, &sides.after).await?);
-        let key = self.key_of(request, &name, &old, &new)?;
+    /// Compares both sides, of which these are the columns.
+    pub(super) async fn run(mut self, table: String, old: &[String], new: &[String]) -> Result<Difference> {
         let shared: Vec<String> = new.iter().filter(|column| old.contains(column)).cloned().collect();
         let alone = |these: &[String], those: &[String], change| {
             let only = these.iter().filter(|column| !those.contains(column));
             only.map(|name| ColumnDifference { name: name.clone(), change, rows: 0 }).collect::<Vec<_>>()
         };
-        let mut difference = Difference {
-            table: name.to_string(),
-            from,
-            to,
-            key: key.clone(),
-            added: 0,
-            removed: 0,
-            changed: 0,
-            unchanged: 0,
-            columns: [alone(&new, &old, RowChange::Added), alone(&old, &new, RowChange::Removed)].concat(),
-            rows: Vec::new(),
-        };
-        match key.is_empty() {
-            true => by_rows(&session, &sides, &shared, request.limit, &mut difference).await?,
-            false => {
-                check_key(&session, &sides, &key).await?;
-                by_key(&session, &sides, &key, &shared, request.limit, &mut difference).await?;
+        if !self.key.is_empty()
+            && let Err(error) = check_key(self.session, &self.sides, &self.key).await
+        {
+            match self.odd_key {
+                OddKey::Mistake => return Err(error),
+                OddKey::WholeRows => self.key.clear(),
             }
+        }
+        let mut difference = Difference {
+            table,
+            key: self.key.clone(),
+            columns: [alone(new, old, RowChange::Added), alone(old, new, RowChange::Removed)].concat(),
+            ..Difference::default()
+        };
+        let Self { session, sides, key, limit, .. } = self;
+        match key.is_empty() {
+            true => by_rows(session, &sides, &shared, limit, &mut difference).await?,
+            false => by_key(session, &sides, &key, &shared, limit, &mut difference).await?,
         }
         Ok(difference)
     }
 
-    /// The columns that tell rows apart: as asked for, or as the model says.
-    fn key_of(
-        &self,
-        request: &DiffRequest,
-        name: &TableName,
-        old: &[String],
-        new: &[String],
-    ) -> Result<Vec<String>> {
-        let has = |column: &String| old.contains(column) && new.contains(column);
-        if let Some(missing) = request.key.iter().find(|column| !has(column)) {
-            let what = format!("the column `{missing}` is not in both versions of `{name}`");
-            return Err(wrong(
-                what,
-                &format!(
-                    "both have: {}",
-                    new.iter().filter(|name| has(name)).cloned().collect::<Vec<_>>().join(", ")
-                ),
-            ));
-        }
-        if !request.key.is_empty() {
-            return Ok(request.key.clone());
-        }
-        let pins = crate::release::Pins::default();
-        let Ok(compiled) = self.compile_for(&pins, false, "diff") else { return Ok(Vec::new()) };
-        let key = compiled.manifest.unique_key(name);
-        Ok(key.into_iter().filter(has).collect())
+    /// Tells of rows that have nothing to be compared with: all of them came, or went.
+    pub(super) async fn alone(self, table: String, change: RowChange) -> Result<Difference> {
+        let side = if change == RowChange::Added { &self.sides.after } else { &self.sides.before };
+        let count = numbers(self.session, &format!("select count(*) from {side}")).await?;
+        let count = count.first().copied().unwrap_or_default();
+        let (added, removed) = if change == RowChange::Added { (count, 0) } else { (0, count) };
+        Ok(Difference { table, added, removed, whole: Some(change), ..Difference::default() })
     }
-}
-
-/// How both versions are read.
-struct Sides {
-    before: String,
-    after: String,
-}
-
-fn wrong(what: String, help: &str) -> Error {
-    Error::user("elt::diff", what, help)
 }
 
 async fn columns(session: &Session, table: &str) -> Result<Vec<String>> {

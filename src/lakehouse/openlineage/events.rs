@@ -1,0 +1,389 @@
+//! What a build has to tell, while it goes on and when it is over.
+//!
+//! A run is a job that begins, and completes or fails; so is each of its steps, with the run as its parent. Steps are told
+//! when the run is over, at the times at which they were: whether what they made is seen is only known then.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Names, event, facet, version};
+use crate::base::{Error, TableName, sql_type_name};
+use crate::build::{BuildRun, StepReport, Verdict, Visibility};
+use crate::compile::{Manifest, Node, NodeKind, TestKind, TestSeverity};
+use crate::lakehouse::{Built, Lakehouse};
+use crate::query::{Limits, MADE_OF, MadeOf, Scope, Session, made_of};
+use crate::release::Pins;
+use crate::table::history;
+
+/// A run that is told of.
+pub(in crate::lakehouse) struct Telling {
+    names: Names,
+    run: String,
+    job: String,
+    began: DateTime<Utc>,
+    /// The steps, as far as they are known.
+    steps: Vec<StepFacts>,
+}
+
+/// What is told of one step.
+struct StepFacts {
+    job: String,
+    kind: &'static str,
+    query: String,
+    began: DateTime<Utc>,
+    ended: DateTime<Utc>,
+    state: &'static str,
+    error: Option<String>,
+    inputs: Vec<Value>,
+    outputs: Vec<Value>,
+}
+
+impl Telling {
+    pub(in crate::lakehouse) fn new(
+        lakehouse: &Lakehouse,
+        run: &str,
+        command: &str,
+        jobs: Option<String>,
+    ) -> Self {
+        let mut names = Names::of(lakehouse.tables().lake(), &lakehouse.world().env);
+        if let Some(jobs) = jobs {
+            names.jobs = jobs;
+        }
+        let project =
+            lakehouse.root().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let job = format!("{project}.{command}");
+        Self { names, run: uuid_of(run), job, began: lakehouse.world().now(), steps: Vec::new() }
+    }
+
+    /// That the run begins.
+    pub(in crate::lakehouse) fn begin(&self) -> Value {
+        self.of_run("START", self.began, None)
+    }
+
+    /// What happened in it, and that it is over.
+    pub(in crate::lakehouse) fn end(&self, built: &Result<Built, Error>, now: DateTime<Utc>) -> Vec<Value> {
+        let mut events = Vec::new();
+        for step in &self.steps {
+            let run = uuid_of(&format!("{} {}", self.run, step.job));
+            let parent = facet(
+                "1-2-0/ParentRunFacet",
+                json!({"run": {"runId": self.run}, "job": {"namespace": self.names.jobs, "name": self.job}}),
+            );
+            let mut facets = Map::from_iter([("parent".to_owned(), parent)]);
+            let job = || {
+                let mut facets = Map::from_iter([("jobType".to_owned(), job_type(step.kind))]);
+                if !step.query.is_empty() {
+                    let body = json!({"query": step.query, "dialect": "datafusion"});
+                    facets.insert("sql".into(), facet("1-1-0/SQLJobFacet", body));
+                }
+                self.names.job(&step.job, facets)
+            };
+            let begun = json!({"runId": run, "facets": facets.clone()});
+            events.push(event("START", step.began, Some(begun), job(), Vec::new(), Vec::new()));
+            facets.extend(step.error.iter().map(|why| ("errorMessage".to_owned(), error_facet(why))));
+            let ended = json!({"runId": run, "facets": facets});
+            events.push(event(
+                step.state,
+                step.ended,
+                Some(ended),
+                job(),
+                step.inputs.clone(),
+                step.outputs.clone(),
+            ));
+        }
+        let (state, why) = match built {
+            Ok(built) if built.is_well() => ("COMPLETE", None),
+            Ok(_) => ("FAIL", Some("not everything of it is well".to_owned())),
+            Err(error) => ("FAIL", Some(error.to_string())),
+        };
+        events.push(self.of_run(state, now, why));
+        events
+    }
+
+    fn of_run(&self, state: &str, at: DateTime<Utc>, error: Option<String>) -> Value {
+        let engine = json!({"version": env!("CARGO_PKG_VERSION"), "name": "elt"});
+        let mut facets = Map::from_iter([(
+            "processing_engine".to_owned(),
+            facet("1-1-1/ProcessingEngineRunFacet", engine),
+        )]);
+        facets.extend(error.map(|why| ("errorMessage".to_owned(), error_facet(&why))));
+        let run = json!({"runId": self.run, "facets": facets});
+        let job = self.names.job(&self.job, Map::from_iter([("jobType".to_owned(), job_type("DAG"))]));
+        event(state, at, Some(run), job, Vec::new(), Vec::new())
+    }
+
+    /// Takes note of all steps, and of what is about to be published.
+    pub(in crate::lakehouse) async fn note(
+        &mut self,
+        lakehouse: &Lakehouse,
+        manifest: &Manifest,
+        pins: &Pins,
+        done: &BuildRun,
+    ) {
+        let mut scope = Scope::of(lakehouse.tables().clone(), pins.clone());
+        for change in &done.changes {
+            scope = scope.with_change(std::sync::Arc::new(change.clone()));
+        }
+        for (name, view) in &done.views {
+            scope = scope.with_view(name, view.clone());
+        }
+        for report in &done.steps {
+            let node = done.late.get(&report.node).unwrap_or_else(|| manifest.node(&report.node));
+            let began = self.began + chrono::Duration::from_std(report.began).unwrap_or_default();
+            let ended = began + chrono::Duration::from_std(report.took).unwrap_or_default();
+            let (inputs, outputs) = match node.is_test() {
+                true => (self.tested(manifest, node, report), Vec::new()),
+                false => self.made(lakehouse, &scope, done, node, report).await,
+            };
+            self.steps.push(StepFacts {
+                job: node.id.to_string(),
+                kind: match &node.kind {
+                    NodeKind::Seed(_) => "SEED",
+                    NodeKind::Snapshot(_) => "SNAPSHOT",
+                    _ if node.is_test() => "TEST",
+                    _ => "MODEL",
+                },
+                query: node.sql.trim().to_owned(),
+                began,
+                ended,
+                state: state(report),
+                error: message(report),
+                inputs,
+                outputs,
+            });
+        }
+    }
+
+    /// What a node was made of, and what was made.
+    async fn made(
+        &self,
+        lakehouse: &Lakehouse,
+        scope: &Scope,
+        done: &BuildRun,
+        node: &Node,
+        report: &StepReport,
+    ) -> (Vec<Value>, Vec<Value>) {
+        let Some(name) = node.relation.as_ref().filter(|_| matches!(report.verdict, Verdict::Made(_))) else {
+            return (Vec::new(), Vec::new());
+        };
+        let change = done.changes.iter().find(|change| change.table() == name);
+        let session = Session::new(scope.clone().apart(), lakehouse.default_schema(), Limits::default());
+        let (mut of, mut columns, mut made_at) = (None, None, None);
+        if let Some(change) = change {
+            of = change.provenance(MADE_OF).and_then(MadeOf::from_json);
+            columns = Some(std::sync::Arc::clone(change.schema()));
+            made_at = Some(change.version());
+        } else if report.visibility != Visibility::Published {
+            return (Vec::new(), Vec::new());
+        } else if let Some(version) = scope.pins().tables.get(name).copied() {
+            // It was published while the run went on.
+            let commits = history(lakehouse.tables(), name, version, 1).await.unwrap_or_default();
+            of = commits.first().and_then(made_of);
+            let table = format!("\"{}\".\"{}\"", name.schema(), name.table());
+            columns = session.check(&format!("select * from {table}")).await.ok();
+            made_at = Some(version);
+        } else if let Ok((schema, lineage)) = Box::pin(session.trace(&node.sql)).await {
+            of = Some(MadeOf::new(lineage, &session.scope().reads()));
+            columns = Some(schema);
+        }
+        let of = of.unwrap_or_default();
+        let at = |version_of: Option<u64>| {
+            let facet = version_of.map(|number| ("version".to_owned(), version(number)));
+            facet.into_iter().collect::<Map<_, _>>()
+        };
+        let inputs = of.lineage.tables.iter().map(|table| {
+            let version = scope.version_of(table).or_else(|| of.tables.get(table).copied());
+            Value::from(self.names.named(table, at(version.map(|version| version.0))))
+        });
+        let mut facets = at(made_at.map(|version| version.0));
+        if let Some(columns) = columns {
+            let fields = columns.fields().iter().enumerate().map(|(at, field)| {
+                json!({"name": field.name(), "type": sql_type_name(field.data_type()), "ordinal_position": at + 1})
+            });
+            let body = json!({"fields": fields.collect::<Vec<_>>()});
+            facets.insert("schema".into(), facet("1-2-0/SchemaDatasetFacet", body));
+        }
+        facets.insert("columnLineage".into(), self.names.column_lineage(&of.lineage));
+        let kind = if made_at.is_some() { "TABLE" } else { "VIEW" };
+        facets.insert(
+            "datasetType".into(),
+            facet("1-0-1/DatasetTypeDatasetFacet", json!({"datasetType": kind})),
+        );
+        let mut output = self.names.named(name, facets);
+        if let Some(effect) = change.map(crate::table::Change::effect) {
+            let body = json!({"rowCount": effect.added + effect.updated, "size": effect.bytes});
+            let statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet", body);
+            output.insert("outputFacets".into(), json!({"outputStatistics": statistics}));
+        }
+        (inputs.collect(), vec![output.into()])
+    }
+
+    /// What a test has found out about what it looked at.
+    fn tested(&self, manifest: &Manifest, node: &Node, report: &StepReport) -> Vec<Value> {
+        let success = match &report.verdict {
+            Verdict::Passed => true,
+            Verdict::Warned(_) | Verdict::Failed(_) => false,
+            _ => return Vec::new(),
+        };
+        let mut assertion = json!({"assertion": node.name, "success": success, "name": node.name});
+        if let NodeKind::Test(test) = &node.kind {
+            assertion["severity"] = if test.severity == TestSeverity::Warn { "warn" } else { "error" }.into();
+            if let TestKind::Generic { test_name, column, .. } = &test.kind {
+                assertion["assertion"] = test_name.as_str().into();
+                if let Some(column) = column {
+                    assertion["column"] = column.as_str().into();
+                }
+            }
+        }
+        if let Verdict::Warned(sample) | Verdict::Failed(sample) = &report.verdict {
+            assertion["actual"] = sample.count_words().into();
+        }
+        let attached = match &node.kind {
+            NodeKind::Test(test) => test.attached.clone(),
+            NodeKind::UnitTest(test) => Some(test.model.clone()),
+            _ => None,
+        };
+        let about = attached.map_or_else(|| manifest.parents(&node.id).to_vec(), |one| vec![one]);
+        let tables = about.iter().filter_map(|id| manifest.node(id).relation.as_ref());
+        tables
+            .map(|table: &TableName| {
+                let body = json!({"assertions": [assertion]});
+                let mut input = self.names.named(table, Map::new());
+                let facet = facet("1-1-0/DataQualityAssertionsDatasetFacet", body);
+                input.insert("inputFacets".into(), json!({"dataQualityAssertions": facet}));
+                input.into()
+            })
+            .collect()
+    }
+}
+
+fn state(report: &StepReport) -> &'static str {
+    match (&report.verdict, &report.visibility) {
+        (Verdict::Failed(_) | Verdict::Broken(_) | Verdict::Partly(..), _) => "FAIL",
+        (Verdict::Skipped { .. }, _) | (_, Visibility::NotPublished { .. }) => "ABORT",
+        _ => "COMPLETE",
+    }
+}
+
+fn message(report: &StepReport) -> Option<String> {
+    match (&report.verdict, &report.visibility) {
+        (Verdict::Failed(sample), _) => Some(sample.count_words()),
+        (Verdict::Broken(error) | Verdict::Partly(_, error), _) => Some(error.to_string()),
+        (Verdict::Skipped { because }, _) => Some(format!("`{because}` failed")),
+        (_, Visibility::NotPublished { because }) => Some(format!("not published: {because}")),
+        _ => None,
+    }
+}
+
+fn error_facet(why: &str) -> Value {
+    facet("1-0-1/ErrorMessageRunFacet", json!({"message": why, "programmingLanguage": "SQL"}))
+}
+
+fn job_type(kind: &str) -> Value {
+    facet("2-0-4/JobTypeJobFacet", json!({"processingType": "BATCH", "integration": "ELT", "jobType": kind}))
+}
+
+/// The id as a UUID; one that is made of it, if it is none.
+fn uuid_of(id: &str) -> String {
+    if let Ok(known) = uuid::Uuid::parse_str(id) {
+        return known.to_string();
+    }
+    let hash: [u8; 32] = Sha256::digest(id.as_bytes()).into();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
+
+/// Where events go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::lakehouse) enum Destination {
+    /// To the end of a file, one a line.
+    File(std::path::PathBuf),
+    /// To a web server, with a key if it wants one.
+    Web { url: String, key: Option<String> },
+}
+
+impl Destination {
+    /// Where an address leads: an `http` or `https` URL, with OpenLineage's usual path if it has none; a file, else.
+    pub(in crate::lakehouse) fn read(
+        text: &str,
+        root: &std::path::Path,
+        env: &BTreeMap<String, String>,
+    ) -> Self {
+        let said = |name: &str| env.get(name).filter(|value| !value.is_empty()).cloned();
+        if !(text.starts_with("http://") || text.starts_with("https://")) {
+            return Self::File(root.join(text.strip_prefix("file://").unwrap_or(text)));
+        }
+        let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+        let has_path = rest.split_once('/').is_some_and(|(_, path)| !path.is_empty());
+        let url = match has_path {
+            true => text.to_owned(),
+            false => {
+                let path = said("OPENLINEAGE_ENDPOINT").unwrap_or_else(|| "api/v1/lineage".to_owned());
+                format!("{}/{}", text.trim_end_matches('/'), path.trim_start_matches('/'))
+            }
+        };
+        Self::Web { url, key: said("OPENLINEAGE_API_KEY") }
+    }
+
+    /// Sends events, in their order. Those that come after one that does not arrive are not sent.
+    pub(in crate::lakehouse) async fn send(&self, events: &[Value]) -> Result<(), String> {
+        match self {
+            Self::File(path) => {
+                let text: String = events.iter().map(|event| format!("{event}\n")).collect();
+                let written = std::fs::OpenOptions::new().create(true).append(true).open(path);
+                let written =
+                    written.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+                written.map_err(|error| format!("{}: {error}", path.display()))
+            }
+            Self::Web { url, key } => {
+                let headers: Vec<(&str, String)> =
+                    key.iter().map(|key| ("authorization", format!("Bearer {key}"))).collect();
+                for event in events {
+                    crate::packages::post_json(url, event, &headers).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_server_or_a_file() {
+        let root = std::path::Path::new("/shop");
+        let read = |text: &str, env: &[(&str, &str)]| {
+            let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Destination::read(text, root, &env)
+        };
+        let web = |url: &str, key: Option<&str>| Destination::Web {
+            url: url.to_owned(),
+            key: key.map(str::to_owned),
+        };
+        assert_eq!(read("http://localhost:5000", &[]), web("http://localhost:5000/api/v1/lineage", None));
+        assert_eq!(
+            read("http://localhost:5000/", &[("OPENLINEAGE_ENDPOINT", "/x")]),
+            web("http://localhost:5000/x", None)
+        );
+        assert_eq!(
+            read("https://a.example/in", &[("OPENLINEAGE_API_KEY", "k")]),
+            web("https://a.example/in", Some("k"))
+        );
+        assert_eq!(read("events.jsonl", &[]), Destination::File("/shop/events.jsonl".into()));
+        assert_eq!(read("file:///tmp/e", &[]), Destination::File("/tmp/e".into()));
+    }
+
+    #[test]
+    fn every_id_is_a_uuid() {
+        let known = "2a2f1fae-1660-4515-b730-e9741e8b4ce1";
+        assert_eq!(uuid_of(known), known);
+        assert_eq!(uuid_of("id-0001"), uuid_of("id-0001"));
+        assert!(uuid::Uuid::parse_str(&uuid_of("id-0001")).is_ok());
+    }
+}

@@ -1,0 +1,205 @@
+//! Would a run make the same again from what it read then?
+//!
+//! The commits of a run say which versions of which tables each of its own was made from, and by which code. Replaying
+//! makes each table again from exactly those, on top of the version that was there before, and compares it row for
+//! row with what the run published. Nothing is published; what is staged meanwhile goes with the next maintenance.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::diff::compare_staged;
+use super::{Compiled, Difference, Lakehouse, NodeId, PublishMode};
+use crate::base::{Error, Result, TableName, TableVersion, Watch, parse_instant};
+use crate::build::{self, Asked, Inputs, Known};
+use crate::compile::Facts;
+use crate::lake::layout;
+use crate::query::{MadeOf, Scope, made_of};
+use crate::release::{self, Pins, Release};
+use crate::table::history;
+
+/// What came of replaying a run.
+#[derive(Debug, Serialize)]
+pub struct Replayed {
+    /// The run.
+    pub run: String,
+    /// Its releases.
+    pub releases: Vec<u64>,
+    /// Its tables, in the order in which they are made.
+    pub tables: Vec<ReplayedTable>,
+}
+
+/// What came of one table.
+#[derive(Debug, Serialize)]
+pub struct ReplayedTable {
+    /// The table.
+    pub table: TableName,
+    /// The version that the run made.
+    pub version: u64,
+    /// The versions that it was made from.
+    pub from: BTreeMap<TableName, TableVersion>,
+    /// How it compares with what was made again; nothing if it was not.
+    pub difference: Option<Difference>,
+    /// Why it was not made again, or why it may well be another.
+    pub because: Option<String>,
+}
+
+impl ReplayedTable {
+    /// Whether it was made again, and is the same.
+    pub fn is_same(&self) -> bool {
+        self.difference.as_ref().is_some_and(Difference::is_nothing)
+    }
+}
+
+/// A table of a run.
+struct Made {
+    table: TableName,
+    version: TableVersion,
+    node: String,
+    fingerprint: Option<String>,
+    of: MadeOf,
+}
+
+impl Lakehouse {
+    /// Makes the tables of a run again, from the versions that it read, and compares. `run` is its id, or how it begins.
+    ///
+    /// # Errors
+    /// There is no such run that published something, or the project cannot be compiled. What is wrong with one table is
+    /// told of that table.
+    pub async fn replay(&self, run: &str, watch: &dyn Watch) -> Result<Replayed> {
+        self.tables.lake().check_writable().await?;
+        let mut releases = release::list(self.tables.lake(), usize::MAX).await?;
+        releases.retain(|release| release.is_published() && !run.is_empty() && release.run.starts_with(run));
+        releases.reverse();
+        let ids: BTreeSet<&String> = releases.iter().map(|release| &release.run).collect();
+        let (Some(first), Some(last), 1) = (releases.first(), releases.last(), ids.len()) else {
+            let what = match ids.len() {
+                0 => format!("no run `{run}` has published anything"),
+                _ => format!("`{run}` is the beginning of {} runs", ids.len()),
+            };
+            let help =
+                "`elt sql -c \"select run_id, command, started_at, release from elt.runs\"` lists them";
+            return Err(Error::user("elt::replay", what, help));
+        };
+        let before = match first.number.0.checked_sub(1).filter(|number| *number > 0) {
+            Some(number) => {
+                release::release(self.tables.lake(), crate::base::ReleaseNumber(number)).await?.pinned()
+            }
+            None => Pins::default(),
+        };
+        let started = self.started(first).await?;
+        let facts =
+            Facts { run_started_at: started, command: "build".to_owned(), ..self.facts(&before, &first.run) };
+        let Compiled { manifest, .. } = self.compile_with(&facts)?;
+        let made = self.made_by(&releases).await?;
+        let mut tables = Vec::new();
+        for id in manifest.order() {
+            for made in made.iter().filter(|made| made.node == id.as_str()) {
+                let replayed =
+                    Box::pin(self.replay_one(made, &id, &manifest, &before, &last.pins, started, watch))
+                        .await;
+                let (difference, because) = match replayed {
+                    Ok((difference, because)) => (Some(difference), because),
+                    Err(because) => (None, Some(because)),
+                };
+                let (table, version, from) = (made.table.clone(), made.version.0, made.of.tables.clone());
+                tables.push(ReplayedTable { table, version, from, difference, because });
+            }
+        }
+        let gone = made.iter().filter(|made| !manifest.nodes.keys().any(|id| id.as_str() == made.node));
+        tables.extend(gone.map(|made| ReplayedTable {
+            table: made.table.clone(),
+            version: made.version.0,
+            from: made.of.tables.clone(),
+            difference: None,
+            because: Some(format!("the project has no `{}` any more", made.node)),
+        }));
+        let numbers = releases.iter().map(|release| release.number.0).collect();
+        Ok(Replayed { run: first.run.clone(), releases: numbers, tables })
+    }
+
+    /// When a run started: as its report says, or its first release.
+    async fn started(&self, first: &Release) -> Result<DateTime<Utc>> {
+        let report: Option<serde_json::Value> =
+            self.tables.lake().read_json(&layout::run(&first.run)).await?;
+        let said = report.as_ref().and_then(|report| parse_instant(report["started_at"].as_str()?));
+        Ok(said.unwrap_or(first.at))
+    }
+
+    /// The tables that a run made of others.
+    async fn made_by(&self, releases: &[Release]) -> Result<Vec<Made>> {
+        let mut made = Vec::new();
+        for summary in releases.iter().flat_map(|release| &release.tables) {
+            let commits = history(&self.tables, &summary.table, summary.version, 1).await?;
+            let Some(commit) = commits.first().filter(|commit| commit.version == summary.version) else {
+                continue;
+            };
+            let text =
+                |key: &str| commit.provenance.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+            let (Some(node), Some(of)) = (text("model"), made_of(commit)) else { continue };
+            let (table, version) = (summary.table.clone(), summary.version);
+            made.push(Made { table, version, node, fingerprint: text("fingerprint"), of });
+        }
+        Ok(made)
+    }
+
+    /// Makes one table again, and compares; or says why it cannot.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one table of one run: each of them says a part of where it stood"
+    )]
+    async fn replay_one(
+        &self,
+        made: &Made,
+        id: &NodeId,
+        manifest: &super::Manifest,
+        before: &Pins,
+        after: &Pins,
+        started: DateTime<Utc>,
+        watch: &dyn Watch,
+    ) -> std::result::Result<(Difference, Option<String>), String> {
+        let node = manifest.node(id);
+        if !node.is_late && made.fingerprint.as_deref() != Some(node.fingerprint.as_str()) {
+            return Err("its code has changed since; check out the project as it was then".to_owned());
+        }
+        let mut pins = Pins { views: after.views.clone(), tables: made.of.tables.clone(), ..Pins::default() };
+        pins.tables.remove(&made.table);
+        if let Some(base) = made.version.0.checked_sub(1).map(TableVersion) {
+            match before.tables.contains_key(&made.table) {
+                true => drop(pins.tables.insert(made.table.clone(), base)),
+                false => drop(pins.retired.insert(made.table.clone(), base)),
+            }
+        }
+        let selected = BTreeSet::from([id.clone()]);
+        let asked = Asked { all: true, full_refresh: false };
+        let plan = build::plan(manifest, &pins, &selected, asked, &Known::default(), &self.default_schema);
+        let inputs = Inputs {
+            manifest,
+            plan: &plan,
+            scope: Scope::of(self.tables.clone(), pins.clone()),
+            landed: BTreeMap::new(),
+            default_schema: &self.default_schema,
+            threads: 1,
+            publish: PublishMode::All,
+            started,
+            fail_fast: false,
+            warnings_fail: false,
+            publisher: None,
+        };
+        let done = Box::pin(build::run(inputs, watch)).await;
+        let beyond = done.learnt.values().flat_map(|basis| &basis.beyond).next();
+        let because = beyond.map(|on| format!("it depends on {on}"));
+        self.sweep(&done.scratch).await;
+        let Some(change) = done.changes.iter().find(|change| *change.table() == made.table) else {
+            let failed = done.steps.iter().find_map(|step| match &step.verdict {
+                super::Verdict::Broken(error) => Some(error.to_string()),
+                _ => None,
+            });
+            return Err(failed.unwrap_or_else(|| "it gave no table".to_owned()));
+        };
+        pins.pin_table(&made.table, made.version);
+        let compared = compare_staged(self, pins, change, made.version.0).await;
+        compared.map(|difference| (difference, because)).map_err(|error| error.to_string())
+    }
+}

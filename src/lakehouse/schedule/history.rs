@@ -1,0 +1,75 @@
+//! When did a schedule run last, and how did it end?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::super::Lakehouse;
+use super::{Scheduled, ScheduledRun};
+use crate::base::{Result, parse_instant};
+use crate::lake::layout;
+
+/// So many reports are looked at for the last run of each schedule.
+const LOOKED_AT: usize = 2000;
+
+/// What is known of the last run of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The time that it was to run at.
+    pub at: DateTime<Utc>,
+    /// Whether it went well.
+    pub is_well: bool,
+}
+
+impl Lakehouse {
+    /// The last run of each schedule, from the reports in the lake. Reads reports, the newest first, until it has them all.
+    pub async fn last_runs(&self, schedules: &[String]) -> Result<BTreeMap<String, Remembered>> {
+        let lake = self.tables.lake();
+        let mut open: BTreeSet<&String> = schedules.iter().collect();
+        let mut found: BTreeMap<String, Remembered> = BTreeMap::new();
+        let mut reports = lake.list(&layout::RUNS.into()).await?;
+        reports.sort_by_key(|report| std::cmp::Reverse(report.last_modified));
+        for report in reports.iter().take(LOOKED_AT) {
+            if open.is_empty() {
+                break;
+            }
+            let Some(run) = lake.read_json::<Value>(&report.location).await? else { continue };
+            let scheduled = &run["scheduled"];
+            let (Some(name), Some(at)) = (scheduled["schedule"].as_str(), scheduled["at"].as_str()) else {
+                continue;
+            };
+            let Some(at) = parse_instant(at) else { continue };
+            if open.take(&name.to_owned()).is_some() {
+                found.insert(name.to_owned(), Remembered { at, is_well: is_well(&run) });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Keeps the report of a run that ended before it was one.
+    pub(super) async fn record_failure(&self, id: &str, command: &str, run: &ScheduledRun) {
+        let scheduled = Scheduled { schedule: run.schedule.clone(), at: run.at };
+        let report = json!({
+            "run": id,
+            "command": command,
+            "started_at": run.began,
+            "user": self.world.user,
+            "release": null,
+            "scheduled": scheduled,
+            "results": [],
+            "error": run.error,
+            "elapsed_seconds": run.took.as_secs_f64(),
+        });
+        let bytes = serde_json::to_vec_pretty(&report).expect("reports are plain data");
+        if let Err(error) = self.tables.lake().put(&layout::run(id), bytes).await {
+            tracing::warn!("the report of run {id} was not kept: {error}");
+        }
+    }
+}
+
+fn is_well(run: &Value) -> bool {
+    let results = run["results"].as_array().into_iter().flatten();
+    let bad = |status: &str| matches!(status, "error" | "fail" | "skipped" | "partial success");
+    run["error"].is_null() && !results.filter_map(|result| result["status"].as_str()).any(bad)
+}

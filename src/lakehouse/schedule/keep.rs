@@ -1,0 +1,239 @@
+//! Wait, run, tell, and wait again.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::super::{Built, Lakehouse, Verdict};
+use super::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun, request_of};
+use crate::base::{Error, Result};
+use crate::project::{Catchup, Schedule};
+
+/// A schedule, and how far it is.
+struct Kept {
+    schedule: Schedule,
+    /// The time that was dealt with last.
+    seen: DateTime<Utc>,
+    /// Whether its last run failed.
+    is_failing: bool,
+}
+
+impl Kept {
+    /// The times that have come since, the oldest first; only those that are to be run, and how many are left out.
+    fn due(&self, now: DateTime<Utc>) -> (Vec<DateTime<Utc>>, usize) {
+        let (mut due, mut at) = (Vec::new(), self.seen);
+        while let Some(next) = self.schedule.times.next(at).filter(|next| *next <= now) {
+            due.push(next);
+            at = next;
+        }
+        let left_out = match self.schedule.catchup {
+            Catchup::All => 0,
+            Catchup::None | Catchup::Last => due.len().saturating_sub(1),
+        };
+        (due.split_off(left_out), left_out)
+    }
+}
+
+impl Lakehouse {
+    /// Keeps the schedules of `elt.yml` until the attendant says that it is enough. Those that are missed while nobody keeps
+    /// them are dealt with as they say; of those that come while another run is at work, the newest is run once.
+    ///
+    /// # Errors
+    /// There are none, or another process keeps them already.
+    pub async fn keep_schedules(&self, attendant: &dyn Attendant) -> Result<()> {
+        let schedules = self.schedules()?;
+        if schedules.is_empty() {
+            let help = "write `schedules: {nightly: {cron: '0 2 * * *'}}`";
+            return Err(Error::user("elt::schedule", "elt.yml has no schedules", help));
+        }
+        let _lock = self.tables.lake().lock_schedules(&self.world)?;
+        let names: Vec<String> = schedules.iter().map(|schedule| schedule.name.clone()).collect();
+        let last = self.last_runs(&names).await?;
+        let now = self.world.now();
+        let begin = |schedule: Schedule| kept(schedule, &last, now);
+        let mut all: Vec<Kept> = schedules.into_iter().map(begin).collect();
+        loop {
+            let now = self.world.now();
+            let next = all.iter().enumerate().filter_map(|(at, kept)| {
+                let (due, left_out) = kept.due(now);
+                Some((*due.first()?, at, left_out))
+            });
+            if let Some((time, at, left_out)) = next.min() {
+                let kept = &mut all[at];
+                if left_out > 0 && kept.schedule.catchup == Catchup::None {
+                    let schedule = kept.schedule.name.clone();
+                    attendant.news(&ScheduleNews::Missed { schedule, times: left_out });
+                }
+                kept.seen = time;
+                let Some(run) = self.run_due(&kept.schedule, time, attendant).await? else { return Ok(()) };
+                let was_failing = std::mem::replace(&mut kept.is_failing, run.error.is_some());
+                self.notify(&kept.schedule, &run, was_failing, attendant).await;
+                continue;
+            }
+            let mut waiting: Vec<(String, DateTime<Utc>)> = all
+                .iter()
+                .filter_map(|kept| {
+                    Some((kept.schedule.name.clone(), kept.schedule.times.next(now.max(kept.seen))?))
+                })
+                .collect();
+            waiting.sort_by_key(|(_, at)| *at);
+            let Some((_, first)) = waiting.first().cloned() else { return Ok(()) };
+            attendant.news(&ScheduleNews::Waiting(waiting));
+            while self.world.now() < first {
+                if !attendant.until(first).await {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Runs one schedule now, as if its time had come.
+    pub async fn run_schedule(
+        &self,
+        schedule: &Schedule,
+        attendant: &dyn Attendant,
+    ) -> Result<Option<ScheduledRun>> {
+        let last = self.last_runs(std::slice::from_ref(&schedule.name)).await?;
+        let was_failing = last.get(&schedule.name).is_some_and(|last| !last.is_well);
+        let run = self.run_due(schedule, self.world.now(), attendant).await?;
+        if let Some(run) = &run {
+            self.notify(schedule, run, was_failing, attendant).await;
+        }
+        Ok(run)
+    }
+
+    /// Runs a schedule, as often as it says; nothing if it is to stop in between.
+    async fn run_due(
+        &self,
+        schedule: &Schedule,
+        at: DateTime<Utc>,
+        attendant: &dyn Attendant,
+    ) -> Result<Option<ScheduledRun>> {
+        let mut request = request_of(schedule)?;
+        let scheduled = Scheduled { schedule: schedule.name.clone(), at };
+        request.scheduled = Some(scheduled.clone());
+        let mut attempt = 1;
+        loop {
+            attendant.news(&ScheduleNews::Begun { scheduled: scheduled.clone(), attempt });
+            let (began, clock) = (self.world.now(), Instant::now());
+            let built = async {
+                // Each run is an invocation of its own, of the project as it is now.
+                let mut own = Self { invocation: None, ..self.clone() };
+                if let Some(target) = &schedule.target {
+                    own = own.with_target(target)?;
+                }
+                let built = Box::pin(own.build(&request, attendant.watch()));
+                match schedule.timeout {
+                    None => built.await,
+                    Some(most) => tokio::time::timeout(most, built).await.unwrap_or_else(|_| {
+                        let what = format!("it took longer than {most:?}");
+                        Err(Error::user("elt::schedule::timeout", what, "give it more time with `timeout`"))
+                    }),
+                }
+            };
+            let built = Box::pin(built).await;
+            let mut run = ScheduledRun {
+                schedule: schedule.name.clone(),
+                at,
+                began,
+                took: clock.elapsed(),
+                tries: attempt,
+                run: built.as_ref().ok().map(|built| built.run.clone()),
+                release: built
+                    .as_ref()
+                    .ok()
+                    .and_then(|built| built.release.as_ref())
+                    .map(|release| release.number),
+                error: match &built {
+                    Ok(built) => why_not(built),
+                    Err(error) => Some(error.to_string()),
+                },
+            };
+            if built.is_err() {
+                let id = self.world.id();
+                self.record_failure(&id, &schedule.command, &run).await;
+                run.run = Some(id);
+            }
+            let Some(because) = run.error.clone().filter(|_| attempt <= schedule.retries) else {
+                attendant.news(&ScheduleNews::Ended(run.clone()));
+                return Ok(Some(run));
+            };
+            let delay = chrono::Duration::from_std(schedule.retry_delay).unwrap_or_default();
+            let again = self.world.now() + delay;
+            attendant.news(&ScheduleNews::Again { schedule: schedule.name.clone(), because, at: again });
+            while self.world.now() < again {
+                if !attendant.until(again).await {
+                    return Ok(None);
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Tells of a failure, and of the first run that is well after one.
+    async fn notify(
+        &self,
+        schedule: &Schedule,
+        run: &ScheduledRun,
+        was_failing: bool,
+        attendant: &dyn Attendant,
+    ) {
+        let Some(url) = &schedule.webhook else { return };
+        let name = &schedule.name;
+        let (event, text) = match (&run.error, was_failing) {
+            (Some(why), _) => ("failure", format!("elt: the schedule `{name}` failed: {why}")),
+            (None, true) => ("recovery", format!("elt: the schedule `{name}` is well again")),
+            (None, false) => return,
+        };
+        let message = json!({
+            "event": event,
+            "text": text,
+            "schedule": name,
+            "scheduled_for": run.at,
+            "run": run.run,
+            "release": run.release,
+            "tries": run.tries,
+            "elapsed_seconds": run.took.as_secs_f64(),
+            "error": run.error,
+            "project": self.root.file_name().map(|name| name.to_string_lossy().into_owned()),
+            "host": self.world.host,
+        });
+        if let Err(because) = attendant.send(url, &message).await {
+            attendant.news(&ScheduleNews::NotTold { schedule: name.clone(), because });
+        }
+    }
+}
+
+fn kept(schedule: Schedule, last: &BTreeMap<String, Remembered>, now: DateTime<Utc>) -> Kept {
+    let known = last.get(&schedule.name);
+    let seen = match (schedule.catchup, known) {
+        (Catchup::None, _) | (_, None) => now,
+        (Catchup::Last | Catchup::All, Some(known)) => known.at.min(now),
+    };
+    let is_failing = known.is_some_and(|known| !known.is_well);
+    Kept { schedule, seen, is_failing }
+}
+
+/// What went wrong in a build, in a line; nothing if it is well.
+fn why_not(built: &Built) -> Option<String> {
+    if built.is_well() {
+        return None;
+    }
+    let bad = built.steps.iter().filter(|step| step.verdict.is_bad());
+    let said: Vec<String> = bad
+        .filter_map(|step| match &step.verdict {
+            Verdict::Failed(sample) => Some(format!("`{}` failed: {}", step.name, sample.count_words())),
+            Verdict::Broken(error) | Verdict::Partly(_, error) => Some(format!("`{}`: {error}", step.name)),
+            _ => None,
+        })
+        .collect();
+    let unread = built.unread_files();
+    let first = said.first().cloned();
+    let first = first.unwrap_or_else(|| format!("{unread} files could not be read"));
+    Some(match said.len() {
+        0 | 1 => first,
+        many => format!("{first}; and {} more", many - 1),
+    })
+}

@@ -1,0 +1,131 @@
+//! Which columns of which versions did each run make which columns of?
+
+use std::collections::BTreeMap;
+
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use serde_json::Value;
+
+use super::super::made_of::{influence_words, made_of, way_word};
+use super::super::{Limits, MadeOf, Session};
+use super::releases::known;
+use super::rows::{Kind, Row, instant};
+use super::{LakeCatalog, QueryError, Rows, Scope, SystemTable};
+use crate::base::{TableName, TableVersion};
+use crate::release::{Release, View};
+use crate::table;
+
+pub(super) const LINEAGE: SystemTable = SystemTable {
+    name: "lineage",
+    about: "which columns of which table versions each release made columns of",
+    columns: &[
+        ("run_id", Kind::Text),
+        ("release", Kind::Whole),
+        ("published_at", Kind::Instant),
+        ("unique_id", Kind::Text),
+        ("table_schema", Kind::Text),
+        ("table_name", Kind::Text),
+        ("version", Kind::Whole),
+        ("column_name", Kind::Text),
+        ("source_schema", Kind::Text),
+        ("source_name", Kind::Text),
+        ("source_version", Kind::Whole),
+        ("source_column", Kind::Text),
+        ("how", Kind::Text),
+    ],
+    rows: Rows::Read(|catalog| lineage(catalog).boxed()),
+};
+
+/// Commits that are read at once.
+const AT_ONCE: usize = 16;
+
+async fn lineage(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
+    let tables = catalog.scope.tables();
+    let mut releases = known(catalog).await?;
+    releases.retain(Release::is_published);
+    let mut views: BTreeMap<TableName, View> = BTreeMap::new();
+    let mut told = Vec::new();
+    for release in &releases {
+        let moved: Vec<(TableName, TableVersion)> =
+            release.tables.iter().map(|summary| (summary.table.clone(), summary.version)).collect();
+        let commits = futures::stream::iter(moved).map(|(name, version)| async move {
+            let found = table::history(tables, &name, version, 1).await?;
+            Ok::<_, QueryError>((name, found.into_iter().next().filter(|commit| commit.version == version)))
+        });
+        let commits: Vec<_> = commits.buffered(AT_ONCE).try_collect().await?;
+        for (name, commit) in &commits {
+            let Some((commit, of)) = commit.as_ref().and_then(|commit| Some((commit, made_of(commit)?)))
+            else {
+                continue;
+            };
+            let node = commit.provenance.get("model").cloned().unwrap_or_default();
+            rows(&Made { release, name, version: Some(commit.version.0), node, of }, &mut told);
+        }
+        for (name, view) in release.pins.views.iter().filter(|(name, view)| views.get(*name) != Some(*view)) {
+            // A view that does not fit what it reads any more comes from nowhere.
+            let Ok(of) = of_view(catalog, release, view).await else { continue };
+            rows(&Made { release, name, version: None, node: Value::Null, of }, &mut told);
+        }
+        views.clone_from(&release.pins.views);
+    }
+    Ok(told)
+}
+
+/// What a view of a release is made of.
+async fn of_view(catalog: &LakeCatalog, release: &Release, view: &View) -> Result<MadeOf, QueryError> {
+    let scope = Scope::of(catalog.scope.tables().clone(), release.pinned());
+    let session = Session::new(scope, &catalog.default_schema, Limits::default());
+    let (_, lineage) = Box::pin(session.trace(&view.sql)).await?;
+    Ok(MadeOf { tables: release.pins.tables.clone(), lineage })
+}
+
+/// Something that a release made.
+struct Made<'a> {
+    release: &'a Release,
+    name: &'a TableName,
+    version: Option<u64>,
+    node: Value,
+    of: MadeOf,
+}
+
+fn rows(made: &Made<'_>, told: &mut Vec<Row>) {
+    let row = |column: Value, source: Option<(&TableName, Value)>, how: String| {
+        let version =
+            source.as_ref().and_then(|(table, _)| made.of.tables.get(table)).map(|version| version.0);
+        let (source, source_column) = source.unzip();
+        vec![
+            made.release.run.clone().into(),
+            made.release.number.0.into(),
+            instant(made.release.at),
+            made.node.clone(),
+            made.name.schema().into(),
+            made.name.table().into(),
+            made.version.into(),
+            column,
+            source.map(TableName::schema).filter(|schema| !schema.is_empty()).into(),
+            source.map(TableName::table).into(),
+            version.into(),
+            source_column.unwrap_or_default(),
+            how.into(),
+        ]
+    };
+    let lineage = &made.of.lineage;
+    for (column, origins) in &lineage.columns {
+        for (of, way) in origins {
+            let source = Some((&of.table, of.column.clone().into()));
+            told.push(row(column.clone().into(), source, way_word(*way).to_owned()));
+        }
+        if origins.is_empty() {
+            told.push(row(column.clone().into(), None, "constant".to_owned()));
+        }
+    }
+    for (of, how) in &lineage.rows {
+        told.push(row(Value::Null, Some((&of.table, of.column.clone().into())), influence_words(how)));
+    }
+    let named = |table: &TableName| {
+        let of_columns = lineage.columns.iter().any(|(_, from)| from.keys().any(|of| of.table == *table));
+        of_columns || lineage.rows.keys().any(|of| of.table == *table)
+    };
+    for table in lineage.tables.iter().filter(|table| !named(table)) {
+        told.push(row(Value::Null, Some((table, Value::Null)), "read".to_owned()));
+    }
+}

@@ -1,0 +1,217 @@
+//! Which columns of which versions made which.
+
+use elt::lakehouse::{LineageGraph, LineageRequest};
+use insta::assert_snapshot;
+
+use crate::test_lake::TestLake;
+
+/// Orders of customers, and what they come to.
+fn shop() -> TestLake {
+    let lake = TestLake::new();
+    lake.write(
+        "models/sources.yml",
+        "sources:\n  - name: shop\n    tables:\n      - {name: orders, config: {location: inbox/orders_*.csv}}\n",
+    );
+    lake.write("seeds/people.csv", "person,city\n1,Oslo\n2,Rome\n");
+    lake.write(
+        "models/stg_orders.sql",
+        "select id, person, amount * 100 as cents from {{ source('shop', 'orders') }}",
+    );
+    lake.write(
+        "models/cities.sql",
+        "{{ config(materialized='table') }} select p.city, sum(o.cents) as cents, count(*) as n
+         from {{ ref('stg_orders') }} o join {{ ref('people') }} p on p.person = o.person where o.id > 0 group by p.city",
+    );
+    lake.write(
+        "models/report.sql",
+        "{{ config(materialized='table') }} select upper(city) as city, cents from {{ ref('cities') }} order by cents",
+    );
+    lake.write("inbox/orders_1.csv", "id,person,amount\n1,1,5\n2,2,7\n");
+    lake
+}
+
+async fn told(lake: &TestLake, of: &str, asked: &str, at: Option<u64>) -> String {
+    let request =
+        LineageRequest { of: of.to_owned(), upstream: asked == "up", downstream: asked == "down", at };
+    match Box::pin(lake.open().lineage(&request)).await {
+        Err(error) => error.to_string(),
+        Ok(graph) => lines(&graph),
+    }
+}
+
+fn lines(graph: &LineageGraph) -> String {
+    let end = |id: &str, column: &Option<String>| match column {
+        Some(column) => format!("{id}.{column}"),
+        None => id.to_owned(),
+    };
+    let mut lines: Vec<String> = graph
+        .nodes
+        .iter()
+        .map(|node| {
+            let how = node.operation.as_deref().unwrap_or_default();
+            let files = node.files.join(" ");
+            format!("{} {} {how} {files}", node.id, node.kind).trim_end().to_owned()
+        })
+        .collect();
+    lines.extend(graph.edges.iter().map(|edge| {
+        format!(
+            "  {} -> {}  {}",
+            end(&edge.from, &edge.from_column),
+            end(&edge.to, &edge.to_column),
+            edge.how
+        )
+    }));
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn a_table_comes_from_exact_versions_and_so_does_each_column() {
+    let lake = shop();
+    lake.build_due().await;
+    assert_snapshot!(told(&lake, "report", "up", None).await, @r"
+    main.report@0 table CREATE TABLE AS SELECT
+    main.cities@0 table CREATE TABLE AS SELECT
+    main.people@0 table CREATE TABLE AS SELECT
+    main.stg_orders#1 view
+    shop.orders@0 table landed inbox/orders_1.csv
+      main.cities@0.cents -> main.report@0  sorts
+      main.cities@0.cents -> main.report@0.cents  copied
+      main.cities@0.city -> main.report@0.city  derived
+      main.people@0.city -> main.cities@0  groups
+      main.people@0.city -> main.cities@0.city  copied
+      main.people@0.person -> main.cities@0  joins
+      main.stg_orders#1.cents -> main.cities@0.cents  aggregated
+      main.stg_orders#1.id -> main.cities@0  filters
+      main.stg_orders#1.person -> main.cities@0  joins
+      shop.orders@0.amount -> main.stg_orders#1.cents  derived
+      shop.orders@0.id -> main.stg_orders#1.id  copied
+      shop.orders@0.person -> main.stg_orders#1.person  copied
+    ");
+    assert_snapshot!(told(&lake, "report.cents", "up", None).await, @r"
+    main.report@0 table CREATE TABLE AS SELECT
+    main.cities@0 table CREATE TABLE AS SELECT
+    main.stg_orders#1 view
+    main.people@0 table CREATE TABLE AS SELECT
+    shop.orders@0 table landed inbox/orders_1.csv
+      main.cities@0.cents -> main.report@0  sorts
+      main.cities@0.cents -> main.report@0.cents  copied
+      main.people@0.city -> main.cities@0  groups
+      main.people@0.person -> main.cities@0  joins
+      main.stg_orders#1.cents -> main.cities@0.cents  aggregated
+      main.stg_orders#1.id -> main.cities@0  filters
+      main.stg_orders#1.person -> main.cities@0  joins
+      shop.orders@0.amount -> main.stg_orders#1.cents  derived
+    ");
+    assert_snapshot!(told(&lake, "shop.orders.amount", "down", None).await, @r"
+    shop.orders@0 table landed inbox/orders_1.csv
+    main.stg_orders#1 view
+    main.cities@0 table CREATE TABLE AS SELECT
+    main.report@0 table CREATE TABLE AS SELECT
+      main.cities@0.cents -> main.report@0  sorts
+      main.cities@0.cents -> main.report@0.cents  copied
+      main.stg_orders#1.cents -> main.cities@0.cents  aggregated
+      shop.orders@0.amount -> main.stg_orders#1.cents  derived
+    ");
+    // Another file: the same tables, later versions. The versions of before are still told.
+    lake.write("inbox/orders_2.csv", "id,person,amount\n3,1,1\n");
+    lake.build_due().await;
+    assert_snapshot!(told(&lake, "report", "up", Some(0)).await, @r"
+    main.report@0 table CREATE TABLE AS SELECT
+    main.cities@0 table CREATE TABLE AS SELECT
+    main.people@0 table CREATE TABLE AS SELECT
+    main.stg_orders#1 view
+    shop.orders@0 table landed inbox/orders_1.csv
+      main.cities@0.cents -> main.report@0  sorts
+      main.cities@0.cents -> main.report@0.cents  copied
+      main.cities@0.city -> main.report@0.city  derived
+      main.people@0.city -> main.cities@0  groups
+      main.people@0.city -> main.cities@0.city  copied
+      main.people@0.person -> main.cities@0  joins
+      main.stg_orders#1.cents -> main.cities@0.cents  aggregated
+      main.stg_orders#1.id -> main.cities@0  filters
+      main.stg_orders#1.person -> main.cities@0  joins
+      shop.orders@0.amount -> main.stg_orders#1.cents  derived
+      shop.orders@0.id -> main.stg_orders#1.id  copied
+      shop.orders@0.person -> main.stg_orders#1.person  copied
+    ");
+    assert_snapshot!(told(&lake, "shop.orders", "down", Some(1)).await, @r"
+    shop.orders@1 table landed inbox/orders_2.csv
+    main.stg_orders#2 view
+    main.cities@1 table WRITE
+    main.report@1 table WRITE
+      main.cities@1.cents -> main.report@1  sorts
+      main.cities@1.cents -> main.report@1.cents  copied
+      main.cities@1.city -> main.report@1.city  derived
+      main.stg_orders#2.cents -> main.cities@1.cents  aggregated
+      main.stg_orders#2.id -> main.cities@1  filters
+      main.stg_orders#2.person -> main.cities@1  joins
+      shop.orders@1.amount -> main.stg_orders#2.cents  derived
+      shop.orders@1.id -> main.stg_orders#2.id  copied
+      shop.orders@1.person -> main.stg_orders#2.person  copied
+    ");
+    // A rollback shows the rows of before, which were made of the versions of before.
+    lake.roll_back(None).await;
+    assert_snapshot!(told(&lake, "cities", "up", None).await, @r"
+    main.cities@2 table CREATE TABLE AS SELECT
+    main.people@0 table CREATE TABLE AS SELECT
+    main.stg_orders#1 view
+    shop.orders@0 table landed inbox/orders_1.csv
+      main.people@0.city -> main.cities@2  groups
+      main.people@0.city -> main.cities@2.city  copied
+      main.people@0.person -> main.cities@2  joins
+      main.stg_orders#1.cents -> main.cities@2.cents  aggregated
+      main.stg_orders#1.id -> main.cities@2  filters
+      main.stg_orders#1.person -> main.cities@2  joins
+      shop.orders@0.amount -> main.stg_orders#1.cents  derived
+      shop.orders@0.id -> main.stg_orders#1.id  copied
+      shop.orders@0.person -> main.stg_orders#1.person  copied
+    ");
+}
+
+#[tokio::test]
+async fn every_run_is_told_by_the_table_of_lineage() {
+    let lake = shop();
+    lake.build_due().await;
+    lake.write("inbox/orders_2.csv", "id,person,amount\n3,1,1\n");
+    lake.build_due().await;
+    lake.story();
+    lake.sql(
+        "select release, table_name, version, column_name, source_name, source_version, source_column, how from elt.lineage
+         where table_name in ('cities', 'stg_orders') order by release, table_name, column_name, source_name, source_column",
+    )
+    .await;
+    // What statements write comes from somewhere too.
+    lake.sql("create table big as select city, cents from cities where cents > 100").await;
+    lake.sql("insert into big (cents, city) select n, city from cities").await;
+    lake.sql(
+        "select table_name, version, column_name, source_version, source_column, how from elt.lineage
+         where table_name = 'big' order by version, column_name, source_column",
+    )
+    .await;
+    lake.sql("select count(distinct run_id), count(distinct release) from elt.lineage").await;
+    assert_snapshot!(lake.story(), @r"
+    sql: 1 cities 0 cents stg_orders - cents aggregated | 1 cities 0 city people 0 city copied | 1 cities 0 n - - - constant | 1 cities 0 - people 0 city groups | 1 cities 0 - people 0 person joins | 1 cities 0 - stg_orders - id filters | 1 cities 0 - stg_orders - person joins | 1 stg_orders - cents orders 0 amount derived | 1 stg_orders - id orders 0 id copied | 1 stg_orders - person orders 0 person copied | 2 cities 1 cents stg_orders - cents aggregated | 2 cities 1 city people 0 city copied | 2 cities 1 n - - - constant | 2 cities 1 - people 0 city groups | 2 cities 1 - people 0 person joins | 2 cities 1 - stg_orders - id filters | 2 cities 1 - stg_orders - person joins
+    sql: CREATE TABLE 2 0 0 3
+    sql: INSERT 2 0 0 4
+    sql: big 0 cents 1 cents copied | big 0 city 1 city copied | big 0 - 1 cents filters | big 1 cents 1 n copied | big 1 city 1 city copied
+    sql: 4 4
+    ");
+}
+
+#[tokio::test]
+async fn what_there_is_not_has_no_lineage() {
+    let lake = shop();
+    lake.build_due().await;
+    let mut story = Vec::new();
+    for (of, at) in [("reprot", None), ("report.cent", None), ("report", Some(7)), ("stg_orders", Some(0))] {
+        story.push(told(&lake, of, "up", at).await);
+    }
+    story.push(told(&lake, "people", "up", None).await);
+    assert_snapshot!(story.join("\n"), @r"
+    there is no table `reprot`
+    `main.report` has no column `cent`
+    `main.report` has no version 7
+    `main.stg_orders` is a view and has no versions
+    main.people@0 table CREATE TABLE AS SELECT
+    ");
+}

@@ -1,0 +1,219 @@
+//! Runs that begin without anybody asking.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use elt::base::{Clock, Unwatched, Watch};
+use elt::lakehouse::{Attendant, ScheduleNews};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use insta::assert_snapshot;
+
+use crate::test_lake::TestLake;
+
+/// A clock that is moved by waiting, and by a second whenever it is asked.
+struct Moved(AtomicI64);
+
+impl Moved {
+    fn at(text: &str) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(text.parse::<DateTime<Utc>>().unwrap().timestamp())))
+    }
+}
+
+impl Clock for Moved {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.0.fetch_add(1, Ordering::Relaxed), 0).unwrap()
+    }
+}
+
+/// Writes down what it is told, and stops at some time.
+struct Keeper {
+    clock: Arc<Moved>,
+    stop: DateTime<Utc>,
+    told: Mutex<String>,
+    /// Done when it is waited for the so-manieth time.
+    meanwhile: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Keeper {
+    fn new(clock: &Arc<Moved>, stop: &str) -> Self {
+        Self {
+            clock: Arc::clone(clock),
+            stop: stop.parse().unwrap(),
+            told: Mutex::default(),
+            meanwhile: Mutex::default(),
+        }
+    }
+
+    fn say(&self, line: String) {
+        *self.told.lock().unwrap() += &(line + "\n");
+    }
+}
+
+fn clock(at: &DateTime<Utc>) -> String {
+    at.format("%d %H:%M").to_string()
+}
+
+impl Attendant for Keeper {
+    fn watch(&self) -> &dyn Watch {
+        &Unwatched
+    }
+
+    fn news(&self, news: &ScheduleNews) {
+        match news {
+            ScheduleNews::Waiting(next) => {
+                let next: Vec<String> =
+                    next.iter().map(|(name, at)| format!("{name} {}", clock(at))).collect();
+                self.say(format!("next: {}", next.join(", ")));
+            }
+            ScheduleNews::Missed { schedule, times } => self.say(format!("{schedule}: {times} missed")),
+            ScheduleNews::Begun { scheduled, attempt } => {
+                self.say(format!(
+                    "{} begins for {}, try {attempt}",
+                    scheduled.schedule,
+                    clock(&scheduled.at)
+                ));
+            }
+            ScheduleNews::Again { schedule, because, at } => {
+                self.say(format!("{schedule}: {because}; again at {}", clock(at)));
+            }
+            ScheduleNews::Ended(run) => {
+                let release = run.release.map(|release| release.0);
+                self.say(format!(
+                    "{} ended after {}: release {release:?} {:?}",
+                    run.schedule, run.tries, run.error
+                ));
+            }
+            ScheduleNews::NotTold { schedule, because } => {
+                self.say(format!("{schedule}: not told: {because}"))
+            }
+        }
+    }
+
+    fn until(&self, at: DateTime<Utc>) -> BoxFuture<'_, bool> {
+        async move {
+            let next = self.meanwhile.lock().unwrap().pop();
+            if let Some(next) = next {
+                next();
+            }
+            self.clock.0.store(at.timestamp(), Ordering::Relaxed);
+            at < self.stop
+        }
+        .boxed()
+    }
+
+    fn send<'a>(&'a self, url: &'a str, message: &'a serde_json::Value) -> BoxFuture<'a, Result<(), String>> {
+        self.say(format!("to {url}: {} {}", message["event"], message["text"]));
+        async { Ok(()) }.boxed()
+    }
+}
+
+fn shop(schedules: &str) -> TestLake {
+    let lake = TestLake::new();
+    lake.write(
+        "models/one.sql",
+        "{{ config(materialized='table', tags=['often']) }} select 1 as id, now() as at",
+    );
+    lake.write("models/two.sql", "{{ config(materialized='table') }} select 2 as id, now() as at");
+    lake.write("elt.yml", schedules);
+    lake
+}
+
+async fn keep(lake: &TestLake, from: &str, to: &str, meanwhile: Vec<Box<dyn FnOnce() + Send>>) -> String {
+    let clock = Moved::at(from);
+    let keeper = Keeper::new(&clock, to);
+    *keeper.meanwhile.lock().unwrap() = meanwhile;
+    let kept = Box::pin(lake.open_at(clock).keep_schedules(&keeper)).await;
+    let told = keeper.told.lock().unwrap().clone();
+    match kept {
+        Ok(()) => told,
+        Err(error) => format!("{told}{error}"),
+    }
+}
+
+const TWO: &str = "schedules:\n  hourly: {cron: '@hourly', select: tag:often}\n  nightly: {cron: '30 3 * * *', timezone: Europe/Berlin}\n";
+
+#[tokio::test]
+async fn each_schedule_runs_when_its_time_has_come() {
+    let lake = shop(TWO);
+    assert_snapshot!(keep(&lake, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await, @r"
+    next: hourly 10 01:00, nightly 10 02:30
+    hourly begins for 10 01:00, try 1
+    hourly ended after 1: release Some(1) None
+    next: hourly 10 02:00, nightly 10 02:30
+    hourly begins for 10 02:00, try 1
+    hourly ended after 1: release Some(2) None
+    next: nightly 10 02:30, hourly 10 03:00
+    nightly begins for 10 02:30, try 1
+    nightly ended after 1: release Some(3) None
+    next: hourly 10 03:00, nightly 11 02:30
+    hourly begins for 10 03:00, try 1
+    hourly ended after 1: release Some(4) None
+    next: hourly 10 04:00, nightly 11 02:30
+    ");
+    lake.sql("select command, num_steps, num_failed from elt.runs order by started_at").await;
+    assert_snapshot!(lake.story(), @r"sql: build 1 0 | build 1 0 | build 2 0 | build 1 0");
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_and_told_and_so_is_that_it_is_over() {
+    let lake = shop(
+        "notifications: {webhook: 'https://hooks.example/x'}\nschedules:\n  \
+         nightly: {cron: '0 3 * * *', retries: 1, retry_delay: 10m}\n",
+    );
+    lake.write("models/two.sql", "select nothing from {{ ref('one') }}");
+    let path = lake.path().join("models/two.sql");
+    // Mended on the third day.
+    let mend = Box::new(move || std::fs::write(path, "select id from {{ ref('one') }}").unwrap());
+    let nothing = || -> Box<dyn FnOnce() + Send> { Box::new(|| ()) };
+    let meanwhile: Vec<Box<dyn FnOnce() + Send>> = vec![mend, nothing(), nothing(), nothing(), nothing()];
+    assert_snapshot!(keep(&lake, "2026-01-10T00:00:00Z", "2026-01-14T00:00:00Z", meanwhile).await, @r#"
+    next: nightly 10 03:00
+    nightly begins for 10 03:00, try 1
+    nightly: `two`: model `two`: there is no column `nothing`; again at 10 03:10
+    nightly begins for 10 03:00, try 2
+    nightly ended after 2: release None Some("`two`: model `two`: there is no column `nothing`")
+    to https://hooks.example/x: "failure" "elt: the schedule `nightly` failed: `two`: model `two`: there is no column `nothing`"
+    next: nightly 11 03:00
+    nightly begins for 11 03:00, try 1
+    nightly: `two`: model `two`: there is no column `nothing`; again at 11 03:10
+    nightly begins for 11 03:00, try 2
+    nightly ended after 2: release None Some("`two`: model `two`: there is no column `nothing`")
+    to https://hooks.example/x: "failure" "elt: the schedule `nightly` failed: `two`: model `two`: there is no column `nothing`"
+    next: nightly 12 03:00
+    nightly begins for 12 03:00, try 1
+    nightly ended after 1: release Some(1) None
+    to https://hooks.example/x: "recovery" "elt: the schedule `nightly` is well again"
+    next: nightly 13 03:00
+    nightly begins for 13 03:00, try 1
+    nightly ended after 1: release Some(2) None
+    next: nightly 14 03:00
+    "#);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_dealt_with_as_it_says() {
+    for catchup in ["false", "last", "all"] {
+        let lake = shop(&format!("schedules: {{daily: {{cron: '@daily', catchup: {catchup}}}}}\n"));
+        let first = keep(&lake, "2026-01-10T23:00:00Z", "2026-01-11T12:00:00Z", Vec::new()).await;
+        lake.note(&format!("catchup {catchup}\n{first}-- nobody is there for three days"));
+        let later = keep(&lake, "2026-01-14T12:00:00Z", "2026-01-15T12:00:00Z", Vec::new()).await;
+        lake.note(&later);
+        assert_snapshot!(format!("catchup_{catchup}"), lake.story());
+    }
+}
+
+#[tokio::test]
+async fn two_processes_do_not_keep_the_same_schedules() {
+    let lake = shop(TWO);
+    let other = lake.open();
+    let held = other.tables().lake().lock_schedules(other.world()).unwrap();
+    let told = keep(&lake, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await;
+    assert!(told.contains("`elt schedule` by tester"), "{told}");
+    drop(held);
+    let empty = shop("users: {}\n");
+    assert_snapshot!(keep(&empty, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await, @r"elt.yml has no schedules");
+    let wrong = shop("schedules: {a: {cron: '@daily', select: 'tag:'}}\n");
+    assert_snapshot!(keep(&wrong, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await, @r"the schedule `a`: `tag:` is not a selector: a name is missing");
+}

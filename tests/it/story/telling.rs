@@ -1,0 +1,102 @@
+//! What other programs are told of a run, in OpenLineage's words. Whether it is valid, `tests/interop/openlineage.py` sees.
+
+use elt::lakehouse::BuildRequest;
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::test_lake::TestLake;
+
+fn events(lake: &TestLake) -> Vec<Value> {
+    let path = lake.path().join("events.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    drop(std::fs::remove_file(path));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// An event in a line: the job, what happened, what was read and written.
+fn line(event: &Value) -> String {
+    let named = |list: &Value| {
+        let list = list.as_array().unwrap().iter();
+        let one = |dataset: &Value| {
+            let name = dataset["facets"]["symlinks"]["identifiers"][0]["name"].as_str().unwrap().to_owned();
+            let version = dataset["facets"]["version"]["datasetVersion"].as_str();
+            let assertions = &dataset["inputFacets"]["dataQualityAssertions"]["assertions"][0]["success"];
+            let fields = dataset["facets"]["columnLineage"]["fields"].as_object().map(serde_json::Map::len);
+            let mut told = name;
+            told += &version.map(|version| format!("@{version}")).unwrap_or_default();
+            told += &assertions.as_bool().map(|success| format!(" holds: {success}")).unwrap_or_default();
+            told + &fields.map(|fields| format!(" {fields} columns")).unwrap_or_default()
+        };
+        list.map(one).collect::<Vec<_>>().join(", ")
+    };
+    let why = event["run"]["facets"]["errorMessage"]["message"].as_str().unwrap_or_default();
+    let job = event["job"]["name"].as_str().unwrap();
+    let job = if job.ends_with(".build") { "the build" } else { job };
+    format!(
+        "{} {job}: {} -> {} {why}",
+        event["eventType"].as_str().unwrap(),
+        named(&event["inputs"]),
+        named(&event["outputs"])
+    )
+}
+
+#[tokio::test]
+async fn a_run_and_its_steps_begin_and_end() {
+    let lake = TestLake::new();
+    lake.write("elt.yml", "openlineage: {url: events.jsonl, namespace: shop}\n");
+    lake.write("seeds/people.csv", "person,city\n1,Oslo\n2,Rome\n");
+    lake.write("models/named.sql", "select person, upper(city) as city from {{ ref('people') }}");
+    lake.write(
+        "models/cities.sql",
+        "{{ config(materialized='table') }} select city, count(*) as n from {{ ref('named') }} group by city",
+    );
+    lake.write(
+        "models/cities.yml",
+        "models: [{name: cities, columns: [{name: city, data_tests: [not_null]}]}]\n",
+    );
+    let mut story = Vec::new();
+    lake.build_due().await;
+    story.extend(events(&lake).iter().map(line));
+    story.push("-- nothing new".to_owned());
+    lake.build_due().await;
+    story.extend(events(&lake).iter().map(line));
+    story.push("-- a test fails".to_owned());
+    lake.write("seeds/people.csv", "person,city\n1,Oslo\n2,\n");
+    lake.build_due().await;
+    story.extend(events(&lake).iter().map(line));
+    assert_snapshot!(story.join("\n"), @r"
+    START the build:  ->  
+    START seed.test.people:  ->  
+    COMPLETE seed.test.people:  -> main.people@0 0 columns 
+    START model.test.named:  ->  
+    COMPLETE model.test.named: main.people@0 -> main.named 2 columns 
+    START model.test.cities:  ->  
+    COMPLETE model.test.cities: main.named -> main.cities@0 2 columns 
+    START test.test.not_null_cities_city.ad1722bce1:  ->  
+    COMPLETE test.test.not_null_cities_city.ad1722bce1: main.cities holds: true ->  
+    COMPLETE the build:  ->  
+    -- nothing new
+    START the build:  ->  
+    COMPLETE the build:  ->  
+    -- a test fails
+    START the build:  ->  
+    START seed.test.people:  ->  
+    ABORT seed.test.people:  ->  not published: `not_null_cities_city` failed
+    START model.test.named:  ->  
+    ABORT model.test.named:  ->  not published: `not_null_cities_city` failed
+    START model.test.cities:  ->  
+    ABORT model.test.cities:  ->  not published: the test `not_null_cities_city` failed
+    START test.test.not_null_cities_city.ad1722bce1:  ->  
+    FAIL test.test.not_null_cities_city.ad1722bce1: main.cities holds: false ->  1 row
+    FAIL the build:  ->  not everything of it is well
+    ");
+    // Whoever cannot be told does not stop a build.
+    lake.write("elt.yml", "openlineage: {url: no/such/folder/events.jsonl}\n");
+    lake.write("seeds/people.csv", "person,city\n1,Oslo\n");
+    lake.build_due().await;
+    lake.write("elt.yml", "openlineage: {adress: x}\n");
+    drop(lake.try_build(&BuildRequest::default()).await);
+    let told = lake.story();
+    assert!(told.contains("`adress` is not known in elt.yml"), "{told}");
+    assert!(told.contains("release 2"), "{told}");
+}
