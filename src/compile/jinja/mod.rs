@@ -30,6 +30,7 @@ mod time;
 mod values;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, Value};
@@ -71,6 +72,25 @@ pub(super) struct Jinja {
     macros: Arc<MacroLibrary>,
     origins: Origins,
     given: Arc<Given>,
+    /// The templates of nodes. One is compiled when it is rendered and dropped then: thousands of compiled templates
+    /// are most of what a large project would have in memory, and each is needed twice.
+    bodies: BTreeMap<String, Body>,
+}
+
+/// A template of a node, as it is written.
+struct Body {
+    source: SourceText,
+    range: std::ops::Range<usize>,
+    /// Whether its output gets marks.
+    is_marked: bool,
+}
+
+impl Body {
+    fn prepared(&self) -> Prepared {
+        let mut prepared = Prepared::default();
+        prepared.body(&self.source.text, self.range.clone(), self.is_marked);
+        prepared
+    }
 }
 
 impl Jinja {
@@ -81,8 +101,13 @@ impl Jinja {
         env.set_auto_escape_callback(|_| AutoEscape::None);
         env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         filters::add(&mut env);
-        let mut jinja =
-            Self { env, macros: Arc::default(), origins: Origins::default(), given: Arc::new(given) };
+        let mut jinja = Self {
+            env,
+            macros: Arc::default(),
+            origins: Origins::default(),
+            given: Arc::new(given),
+            bodies: BTreeMap::new(),
+        };
         let dialect = project.target.dialect.as_str();
         let mut library = MacroLibrary::new(&project.name, project.dispatch.clone(), dialect);
         let owner = |package: &str, overrides: Option<&str>| Owner {
@@ -115,53 +140,23 @@ impl Jinja {
             return;
         }
         let fallback = block.source.span(block.at.clone());
-        self.add(&template_name(&block), &block.source, block.prepared.clone(), &fallback, found);
-    }
-
-    /// Compiles a template whose output is SQL. `name` is how it is asked for later.
-    pub(super) fn add_sql(&mut self, name: &str, source: &SourceText, found: &mut Vec<Diagnostic>) {
-        let prepared = Prepared::template(&source.text, true);
-        self.add(name, source, prepared, &source.span(0..0), found);
-    }
-
-    /// Compiles the part `range` of a file as a template whose output is SQL.
-    pub(super) fn add_part(
-        &mut self,
-        name: &str,
-        source: &SourceText,
-        range: std::ops::Range<usize>,
-        found: &mut Vec<Diagnostic>,
-    ) {
-        let mut prepared = Prepared::default();
-        prepared.body(&source.text, range.clone(), true);
-        self.add(name, source, prepared, &source.span(range.start..range.start), found);
-    }
-
-    /// Compiles a text that was made for what stands at `at`.
-    pub(super) fn add_text(&mut self, name: &str, text: &str, at: &Span, found: &mut Vec<Diagnostic>) {
-        let made = SourceText::new(&at.source.path, text);
-        let prepared = Prepared::template(text, false);
-        self.add(name, &made, prepared, at, found);
-    }
-
-    fn add(
-        &mut self,
-        name: &str,
-        source: &SourceText,
-        prepared: Prepared,
-        fallback: &Span,
-        found: &mut Vec<Diagnostic>,
-    ) {
-        let added = self.env.add_template_owned(name.to_owned(), prepared.text.clone());
-        self.origins.add(name, source, prepared);
+        let (name, prepared) = (template_name(&block), block.prepared.clone());
+        let added = self.env.add_template_owned(name.clone(), prepared.text.clone());
+        self.origins.add(&name, &block.source, prepared);
         if let Err(error) = added {
-            found.push(self.origins.diagnose(&error, fallback));
+            found.push(self.origins.diagnose(&error, &fallback));
         }
     }
 
-    /// Whether the template compiled.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.env.get_template(name).is_ok()
+    /// Adds the part `range` of a file as a template whose output is SQL. `name` is how it is asked for later.
+    pub(super) fn add_sql(&mut self, name: String, source: &SourceText, range: std::ops::Range<usize>) {
+        self.bodies.insert(name, Body { source: source.clone(), range, is_marked: true });
+    }
+
+    /// Adds a text that was made for what stands at `at`.
+    pub(super) fn add_text(&mut self, name: String, text: &str, at: &Span) {
+        let source = SourceText::new(&at.source.path, text);
+        self.bodies.insert(name, Body { source, range: 0..text.len(), is_marked: false });
     }
 
     /// Whether there is a macro of this name, and its closest neighbour's name if not.
@@ -228,8 +223,17 @@ impl Jinja {
         scope: &Arc<Scope>,
         fallback: &Span,
     ) -> Result<String, Diagnostic> {
-        let rendered = self.env.get_template(name).and_then(|template| template.render(root(scope)));
-        rendered.map_err(|error| self.diagnose(&error, fallback))
+        let body = self.bodies.get(name).expect("every node's template was added");
+        let prepared = body.prepared();
+        let compiled = self.env.template_from_named_str(name, &prepared.text);
+        let rendered = compiled.and_then(|template| template.render(root(scope)));
+        rendered.map_err(|error| match mistake::cause::<NeedsLake>(&error) {
+            None if error.name() == Some(name) => {
+                let at = mistake::place(&error, &body.source, &prepared).unwrap_or_else(|| fallback.clone());
+                self.origins.diagnose_at(&error, at)
+            }
+            _ => self.diagnose(&error, fallback),
+        })
     }
 
     /// Calls the macro `name` and returns its text. An argument without a name goes by its position.
