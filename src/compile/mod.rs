@@ -233,10 +233,9 @@ fn render(
     document::check_run_hooks(project, &templates, found);
     let mut pass = Pass::default();
     let mut nodes = Vec::with_capacity(templates.parents.len());
-    let order: Vec<NodeId> = graph::order(&templates.parents);
-    nodes.extend(
-        order.iter().filter(|id| !unresolved.contains(id)).map(|id| templates.node(id, None, &mut pass)),
-    );
+    for id in graph::order(&templates.parents).iter().filter(|id| !unresolved.contains(*id)) {
+        nodes.push(templates.node(id, None, &mut pass));
+    }
     // Nodes of a cycle, or with an unknown name: listed, without SQL.
     if nodes.len() < templates.parents.len() {
         let done: BTreeSet<NodeId> = nodes.iter().map(|node| node.id.clone()).collect();
