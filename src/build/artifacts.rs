@@ -39,6 +39,19 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// The stamp of what is written nowhere.
+    pub(super) fn none() -> Self {
+        Self {
+            run: String::new(),
+            started: DateTime::UNIX_EPOCH,
+            at: DateTime::UNIX_EPOCH,
+            command: String::new(),
+            arguments: Map::new(),
+            target: None,
+            executed: BTreeSet::new(),
+        }
+    }
+
     /// The file of a node's compiled SQL, if it has one.
     pub(super) fn compiled_at(&self, node: &Node, manifest: &Manifest) -> Option<String> {
         self.file(COMPILED, node, manifest).filter(|_| !node.sql.is_empty())

@@ -164,8 +164,8 @@ fn extend(entry: &mut Value, more: Value) {
 
 /// What is set of a node in its own files and those of the project.
 fn unrendered(node: &Node) -> Map<String, Value> {
-    let set = node.config.iter().filter(|(key, _)| !BESIDE.contains(key));
-    set.map(|(key, value)| (config_key(key).to_owned(), value.clone())).collect()
+    let set = node.config.unrendered().filter(|(key, _)| !BESIDE.contains(key));
+    set.map(|(key, value)| (config_key(key).to_owned(), value)).collect()
 }
 
 /// The entry of a model, seed, snapshot, analysis or data test.

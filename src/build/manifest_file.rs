@@ -29,6 +29,12 @@ pub fn manifest<'a>(
     ManifestFile { manifest, late, stamp }
 }
 
+/// What `manifest.json` would have of a node, seed, source, unit test or document.
+pub fn manifest_entry(manifest: &Manifest, id: &str) -> Option<Value> {
+    let (late, stamp) = (BTreeMap::new(), Stamp::none());
+    ManifestFile { manifest, late: &late, stamp: &stamp }.entry(id)
+}
+
 /// Entries of a mapping, made one after the other.
 type Entries<'a> = Box<dyn Iterator<Item = (String, Value)> + 'a>;
 

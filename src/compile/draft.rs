@@ -26,6 +26,8 @@ pub(super) struct Draft {
     /// Where it is read instead, if it is taken from another state of the project.
     pub(super) deferred: Option<TableName>,
     pub(super) source_text: SourceText,
+    /// The template, if it is not all of the file.
+    pub(super) raw: Option<Arc<str>>,
     pub(super) description: String,
     pub(super) columns: Arc<[Column]>,
     pub(super) fqn: Vec<String>,
@@ -88,6 +90,7 @@ impl Draft {
             relation: None,
             deferred: None,
             source_text: at.source.clone(),
+            raw: None,
             description: String::new(),
             columns: Arc::new([]),
             fqn: fqn.to_vec(),

@@ -78,6 +78,7 @@ impl Parser<'_> {
         project.tests.iter().for_each(|test| self.singular_test(test));
         project.analyses.iter().for_each(|analysis| self.analysis(analysis));
         project.unit_tests.iter().for_each(|test| self.unit_test(test));
+        materialization::check_replaced(project, self.jinja, self.parsed.drafts.iter(), self.found);
         self.parsed
     }
 
@@ -247,9 +248,7 @@ impl Parser<'_> {
     }
 
     fn materialization(&mut self, draft: &Draft) -> Materialization {
-        let jinja = self.jinja;
-        let has_macro = |name: &str| jinja.find_macro(None, name).is_ok();
-        materialization::read(&draft.config, draft.relation.as_ref(), self.facts, &has_macro, self.found)
+        materialization::read(&draft.config, draft.relation.as_ref(), self.facts, self.jinja, self.found)
     }
 
     fn snapshot(&mut self, snapshot: &SnapshotFile) {
@@ -261,6 +260,7 @@ impl Parser<'_> {
             columns: snapshot.columns.clone(),
             config: config.clone().into(),
             maker: Maker::Template(snapshot_template(snapshot)),
+            raw: Some(snapshot.template.as_str().into()),
             ..Draft::new(id, &snapshot.name, NodeKind::Analysis, &snapshot.at, &snapshot.fqn)
         };
         if !self.is_enabled(&config, &draft) {

@@ -491,7 +491,7 @@ pub(super) fn bare_node(draft: &Draft) -> Node {
         hooks: Hooks::default(),
         running: draft.running,
         raw: match &draft.maker {
-            Maker::Template(_) => draft.source_text.text.clone(),
+            Maker::Template(_) => draft.raw.clone().unwrap_or_else(|| draft.source_text.text.clone()),
             _ => "".into(),
         },
         macros: Vec::new(),

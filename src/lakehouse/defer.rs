@@ -115,7 +115,8 @@ impl Lakehouse {
         let pins = self.pins().await?;
         let compiled = self.compile_for(&pins, false, &self.world.id())?;
         let manifest = &compiled.manifest;
-        let selected = compile::select(manifest, &request.select, &request.exclude, &request.earlier)?;
+        let earlier = self.compared(&request.earlier, &compiled.project);
+        let selected = compile::select(manifest, &request.select, &request.exclude, &earlier)?;
         let session = self.session().await?;
         let (mut told, mut changes, mut views) = (Vec::new(), Vec::new(), BTreeMap::new());
         let wanted = |node: &&Node| node.is_made() && request.kinds.take(node.resource_type());

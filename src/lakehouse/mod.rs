@@ -51,8 +51,8 @@ pub use before::{Before, Listed, listed};
 pub use check::Checked;
 pub use defer::{CloneRequest, Cloned, Defer};
 pub use deps::{Deps, DepsRequest};
-pub use document::Documented;
 pub use diff::{ChangedRow, ColumnDifference, DiffRequest, Difference, RowChange};
+pub use document::Documented;
 pub use freshness::Age;
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
@@ -232,7 +232,7 @@ impl Lakehouse {
         earlier: &Earlier,
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let mut compiled = self.compile(false).await?;
-        let earlier = self.with_sources_now(earlier, &compiled.project);
+        let earlier = self.compared(earlier, &compiled.project);
         let selected = compile::select_with_documents(&compiled.manifest, include, exclude, &earlier)?;
         let unmatched = compile::unmatched(&compiled.manifest, include, exclude, &earlier);
         compiled.warnings.extend(self.judged(unmatched)?);

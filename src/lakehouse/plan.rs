@@ -88,7 +88,7 @@ impl Lakehouse {
         pins: &Pins,
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let mut compiled = self.compile_with(facts)?;
-        let earlier = self.with_sources_now(&request.earlier, &compiled.project);
+        let earlier = self.compared(&request.earlier, &compiled.project);
         let mut selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
         let unmatched = compile::unmatched(&compiled.manifest, &request.select, &request.exclude, &earlier);
         let unmatched = self.judged(unmatched)?;

@@ -62,7 +62,14 @@ impl Studied {
     /// A compiled project of which these nodes were picked; what reads the lake is left out.
     pub(super) fn of(compiled: Compiled, picked: Vec<NodeId>) -> Self {
         let messages = compiled.manifest.messages.clone();
-        Self { compiled, picked, late: BTreeMap::new(), messages, not_compiled: Vec::new(), is_deferred: false }
+        Self {
+            compiled,
+            picked,
+            late: BTreeMap::new(),
+            messages,
+            not_compiled: Vec::new(),
+            is_deferred: false,
+        }
     }
 
     /// A node, with its SQL if that is known.
@@ -106,7 +113,7 @@ impl Lakehouse {
         let selected = match inline {
             Some(_) => manifest.nodes.values().filter(|n| n.name == INLINE).map(|n| n.id.clone()).collect(),
             None => {
-                let earlier = self.with_sources_now(earlier, &project);
+                let earlier = self.compared(earlier, &project);
                 let selected = compile::select(&manifest, include, exclude, &earlier)?;
                 found.extend(self.judged(compile::unmatched(&manifest, include, exclude, &earlier))?);
                 selected
@@ -179,13 +186,18 @@ impl Lakehouse {
         self.write_artifact(target, "graph_summary.json", &build::graph_summary(manifest, stamp))
     }
 
-    /// What a selection compares with, and the newest look at the sources of this project beside it.
-    pub(super) fn with_sources_now(&self, earlier: &Earlier, project: &crate::project::Project) -> Earlier {
+    /// What a selection compares with, and what it is compared with: the newest look at the sources of this project, the
+    /// manifest as it would be.
+    pub(super) fn compared(&self, earlier: &Earlier, project: &crate::project::Project) -> Earlier {
         let read = || {
             let bytes = std::fs::read(project.target_path.join("sources.json")).ok()?;
             serde_json::from_slice(&bytes).ok()
         };
-        Earlier { sources_now: earlier.sources.as_ref().and_then(|_| read()), ..earlier.clone() }
+        Earlier {
+            sources_now: earlier.sources.as_ref().and_then(|_| read()),
+            entry: Some(build::manifest_entry),
+            ..earlier.clone()
+        }
     }
 
     pub(super) fn not_written(&self, error: &std::io::Error) -> Error {
@@ -288,4 +300,3 @@ pub(super) fn shown_target(project: &crate::project::Project) -> String {
     let target = &project.target_path;
     target.strip_prefix(&project.root).unwrap_or(target).display().to_string()
 }
-

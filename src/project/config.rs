@@ -131,6 +131,25 @@ impl Settings {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, setting)| (key, &setting.value))
     }
+
+    /// Every value as it is written in properties files and `dbt_project.yml`: before its Jinja is rendered, if it is one
+    /// text.
+    pub fn unrendered(&self) -> impl Iterator<Item = (&str, Value)> {
+        self.0.iter().map(|(key, setting)| (key, setting.unrendered()))
+    }
+}
+
+impl Setting {
+    fn unrendered(&self) -> Value {
+        let source = &self.at.source;
+        let written = source.text.get(self.at.bytes.clone()).unwrap_or_default().trim();
+        let is_template = !source.path.ends_with(".sql") && written.contains("{{");
+        match self.value {
+            Value::Array(_) | Value::Object(_) => self.value.clone(),
+            _ if is_template => written.trim_matches(['"', '\'']).into(),
+            _ => self.value.clone(),
+        }
+    }
 }
 
 impl From<Arc<Config>> for Settings {

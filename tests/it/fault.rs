@@ -584,7 +584,11 @@ impl Piecemeal {
             half_done += usize::from(is_new.contains(&true) && is_new.contains(&false));
 
             self.go(&fresh).await.unwrap_or_else(|error| panic!("{at}, the next run failed: {error:?}"));
-            assert_eq!(self.seen(&lakehouse(&store, 4)).await, after, "{at}, the next run made something else");
+            assert_eq!(
+                self.seen(&lakehouse(&store, 4)).await,
+                after,
+                "{at}, the next run made something else"
+            );
             assert!(heads_agree(&store).await, "{at}, the Delta heads are not what readers see");
         }
         assert!(half_done > 0, "{:?} publishes piece by piece, so some deaths leave a part", self.purpose);

@@ -84,7 +84,7 @@ impl Selection {
             manifest: read("manifest.json"),
             results: read("run_results.json"),
             sources: read("sources.json"),
-            sources_now: None,
+            ..Earlier::default()
         };
         if earlier.manifest.is_none() && earlier.results.is_none() && earlier.sources.is_none() {
             return Err(Error::user(

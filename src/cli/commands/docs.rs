@@ -25,7 +25,7 @@ pub(crate) async fn generate(args: DocsArgs, place: &Place, world: World, ui: &U
         return Ok(ExitCode::from(1));
     }
     let target = &studied.compiled.project.target;
-    ui.log().concurrency(target.threads.unwrap_or(1), &target.name, studied.picked.len());
+    ui.log().concurrency(1, &target.name, studied.picked.len());
     ui.log().building_catalog();
     let documented = Box::pin(lakehouse.document(&studied, args.empty_catalog)).await?;
     ui.log().written("CatalogWritten", &documented.path);

@@ -19,6 +19,7 @@ mod filters;
 mod functions;
 mod lake;
 mod macros;
+pub(super) mod materializations;
 mod mistake;
 mod objects;
 mod pieces;
@@ -43,6 +44,7 @@ pub(super) use convert::md5_hex;
 pub(super) use functions::DBT_VERSION;
 use lake::NeedsLake;
 use macros::{INTERNAL, MacroLibrary, MacroValue, template_name};
+use materializations::MaterializationBlock;
 use mistake::Origins;
 use prepare::Prepared;
 pub(super) use relation::Relation;
@@ -75,6 +77,7 @@ pub(super) struct Jinja {
     /// The templates of nodes. One is compiled when it is rendered and dropped then: thousands of compiled templates
     /// are most of what a large project would have in memory, and each is needed twice.
     bodies: BTreeMap<String, Body>,
+    materializations: Vec<MaterializationBlock>,
 }
 
 /// A template of a node, as it is written.
@@ -107,6 +110,7 @@ impl Jinja {
             origins: Origins::default(),
             given: Arc::new(given),
             bodies: BTreeMap::new(),
+            materializations: Vec::new(),
         };
         let dialect = project.target.dialect.as_str();
         let mut library = MacroLibrary::new(&project.name, project.dispatch.clone(), dialect);
@@ -120,9 +124,11 @@ impl Jinja {
             .map(|(package, path, text)| (SourceText::new(path, text), owner(INTERNAL, Some(package))));
         let own = project.macros.iter().map(|file| (file.source_text.clone(), owner(&file.package, None)));
         for (source, owner) in builtin.chain(over).chain(own) {
-            for block in read_macros(&source, &owner, found) {
+            let (macros, materializations) = read_macros(&source, &owner, found);
+            for block in macros {
                 jinja.add_macro(block, &mut library, found);
             }
+            jinja.materializations.extend(materializations);
         }
         jinja.origins.callable = scope::callable_names(&library);
         jinja.macros = Arc::new(library);
@@ -184,12 +190,22 @@ impl Jinja {
         self.macros.anywhere(name).map(|block| block.package.clone())
     }
 
-    /// Every macro: its id, its package, its name, its file and its text.
-    pub(super) fn all_macros(&self) -> impl Iterator<Item = (String, &str, &str, &SourceText, &str)> {
-        self.macros.all().map(|block| {
-            let id = format!("macro.{}.{}", block.package, block.name);
-            (id, block.package.as_str(), block.name.as_str(), &block.source, block.written.as_str())
-        })
+    /// The materializations that the project and its packages define.
+    pub(super) fn materializations(&self) -> &[MaterializationBlock] {
+        &self.materializations
+    }
+
+    /// Every macro: its package, its name, its file and its text.
+    pub(super) fn all_macros(&self) -> impl Iterator<Item = (&str, String, &SourceText, &str)> {
+        let macros = self.macros.all();
+        let macros = macros
+            .map(|block| (block.package.as_str(), block.name.clone(), &block.source, block.written.as_str()));
+        let materializations = self.materializations.iter();
+        macros.chain(
+            materializations.map(|block| {
+                (block.package.as_str(), block.macro_name(), &block.source, block.written.as_str())
+            }),
+        )
     }
 
     /// The ids of the macros that the text of a macro of `package` calls, as far as that can be seen.

@@ -29,4 +29,5 @@ mod promises;
 mod races; // two writers at one table
 mod rules; // what rows and tables must be like
 mod seeds_and_packages;
+mod state; // what counts as modified
 mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures
