@@ -11,7 +11,6 @@ CPU seconds (user and system, of the whole process), seconds, and the most memor
 import argparse
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -54,17 +53,17 @@ def make(folder, models):
 
 def measured(command, folder):
     """CPU seconds, seconds and megabytes of one run."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.monotonic()
-    with open(os.devnull, "w") as nowhere:
-        process = subprocess.Popen(command, cwd=folder, stdout=nowhere, stderr=subprocess.PIPE, text=True)
-        _, said = process.communicate()
-    seconds = time.monotonic() - begun
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode:
-        sys.exit(f"{' '.join(map(str, command))}: {said[-800:]}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, seconds, after.ru_maxrss / 1024
+    with open(os.devnull, "w") as nowhere, tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=folder, stdout=nowhere, stderr=said)
+        # Of this process alone: what Python has of all its children is the most that any of them had.
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{' '.join(map(str, command))}: {said.read().decode()[-800:]}")
+    return used.ru_utime + used.ru_stime, seconds, used.ru_maxrss / 1024
 
 
 def main():

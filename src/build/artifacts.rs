@@ -4,14 +4,14 @@
 //! `catalog.json` (1) and `sources.json` (3). Documentation sites, orchestrators and linters live on them.
 //! What elt has no notion of is there with dbt's default.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::compiled::{COMPILED, RUN, place};
@@ -39,6 +39,19 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// The stamp of what is written nowhere.
+    pub(super) fn none() -> Self {
+        Self {
+            run: String::new(),
+            started: DateTime::UNIX_EPOCH,
+            at: DateTime::UNIX_EPOCH,
+            command: String::new(),
+            arguments: Map::new(),
+            target: None,
+            executed: BTreeSet::new(),
+        }
+    }
+
     /// The file of a node's compiled SQL, if it has one.
     pub(super) fn compiled_at(&self, node: &Node, manifest: &Manifest) -> Option<String> {
         self.file(COMPILED, node, manifest).filter(|_| !node.sql.is_empty())
@@ -79,21 +92,56 @@ pub(super) fn metadata(kind: &str, version: u32, stamp: &Stamp) -> Map<String, V
     metadata
 }
 
-/// `graph_summary.json`: who reads whom, by numbers.
-pub fn graph_summary(manifest: &Manifest, stamp: &Stamp) -> Value {
-    let numbers: BTreeMap<&NodeId, usize> =
-        manifest.nodes.keys().enumerate().map(|(at, id)| (id, at)).collect();
-    let one = |(id, at): (&&NodeId, &usize)| {
-        let children: Vec<usize> =
-            manifest.children(id).iter().filter_map(|child| numbers.get(child)).copied().collect();
-        let mut entry = json!({"name": id.as_str(), "type": manifest.node(id).resource_type()});
-        if !children.is_empty() {
-            entry["succ"] = json!(children);
+/// Entries of a mapping, made one after the other while it is written.
+pub(super) struct Each<F>(pub(super) F);
+
+impl<F, I, K, V> Serialize for Each<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item = (K, V)>,
+    K: Serialize,
+    V: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in (self.0)() {
+            map.serialize_entry(&key, &value)?;
         }
-        (at.to_string(), entry)
-    };
-    let linked: Map<String, Value> = numbers.iter().map(one).collect();
-    json!({"_invocation_id": stamp.run, "linked": linked})
+        map.end()
+    }
+}
+
+/// `graph_summary.json`, to be written: who reads whom, by numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphSummary<'a> {
+    manifest: &'a Manifest,
+    stamp: &'a Stamp,
+}
+
+/// `graph_summary.json` of a project.
+pub fn graph_summary<'a>(manifest: &'a Manifest, stamp: &'a Stamp) -> GraphSummary<'a> {
+    GraphSummary { manifest, stamp }
+}
+
+impl Serialize for GraphSummary<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let manifest = self.manifest;
+        let numbers: HashMap<&NodeId, usize> =
+            manifest.nodes.keys().enumerate().map(|(at, id)| (id, at)).collect();
+        let one = |(at, (id, node)): (usize, (&NodeId, &Node))| {
+            let children: Vec<usize> =
+                manifest.children(id).iter().filter_map(|child| numbers.get(child)).copied().collect();
+            let mut entry = json!({"name": id.as_str(), "type": node.resource_type()});
+            if !children.is_empty() {
+                entry["succ"] = json!(children);
+            }
+            (at.to_string(), entry)
+        };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("_invocation_id", &self.stamp.run)?;
+        map.serialize_entry("linked", &Each(|| manifest.nodes.iter().enumerate().map(one)))?;
+        map.end()
+    }
 }
 
 /// `perf_info.json`: how much was read, and how long that and understanding it took.

@@ -134,11 +134,18 @@ pub(super) fn place(node: &Node, manifest: &Manifest) -> PathBuf {
     let relative = match is_own_file {
         true => PathBuf::from(inside),
         false => {
-            let name = match &node.kind {
-                NodeKind::Test(test) => test.short_name(&node.name),
-                _ => node.name.clone(),
-            };
-            Path::new(inside).join(format!("{name}.sql"))
+            let file = Path::new(inside);
+            match &node.kind {
+                NodeKind::Test(test) => file.join(format!("{}.sql", test.short_name(&node.name))),
+                // dbt repeats the folder of the properties file, and tells the versions of a model apart.
+                NodeKind::UnitTest(test) => {
+                    let edition = manifest.nodes.get(&test.model).and_then(|model| model.edition.as_ref());
+                    let version = edition.map(|edition| format!("_v{}", edition.version)).unwrap_or_default();
+                    let folder = file.parent().unwrap_or(Path::new(""));
+                    file.join(folder).join(format!("{}{version}.sql", node.name))
+                }
+                _ => file.join(format!("{}.sql", node.name)),
+            }
         }
     };
     Path::new(&node.package).join(relative)

@@ -128,8 +128,8 @@ fn config(node: &Node) -> Map<String, Value> {
     let is_test = matches!(node.kind, NodeKind::Test(_));
     if let Value::Object(all) = &mut all {
         // What is written beside `config:` has a place of its own.
-        for (key, value) in node.config.iter().filter(|(key, _)| !BESIDE.contains(&key.as_str())) {
-            let value = match key.as_str() {
+        for (key, value) in node.config.iter().filter(|(key, _)| !BESIDE.contains(key)) {
+            let value = match key {
                 "pre_hook" | "post_hook" => hooks(value),
                 "severity" | "warn_if" | "error_if" | "fail_calc" if is_test => value.clone(),
                 "tags" => json!(node.tags),
@@ -144,7 +144,7 @@ fn config(node: &Node) -> Map<String, Value> {
                     },
                 ),
                 "contract" | "docs" => {
-                    let mut whole = all.get(key.as_str()).cloned().unwrap_or_default();
+                    let mut whole = all.get(key).cloned().unwrap_or_default();
                     extend(&mut whole, value.clone());
                     whole
                 }
@@ -164,8 +164,8 @@ fn extend(entry: &mut Value, more: Value) {
 
 /// What is set of a node in its own files and those of the project.
 fn unrendered(node: &Node) -> Map<String, Value> {
-    let set = node.config.iter().filter(|(key, _)| !BESIDE.contains(&key.as_str()));
-    set.map(|(key, value)| (config_key(key).to_owned(), value.clone())).collect()
+    let set = node.config.unrendered().filter(|(key, _)| !BESIDE.contains(key));
+    set.map(|(key, value)| (config_key(key).to_owned(), value)).collect()
 }
 
 /// The entry of a model, seed, snapshot, analysis or data test.
@@ -313,20 +313,20 @@ fn add_test(entry: &mut Value, node: &Node, test: &TestNode) {
     let short = test.short_name(&node.name);
     let mut set: Vec<String> = TEST_SETTINGS
         .iter()
-        .filter_map(|key| Some((key, node.config.get(*key)?)))
+        .filter_map(|key| Some((key, node.config.get(key)?)))
         .filter(|(_, value)| !value.is_null() && !value.as_array().is_some_and(Vec::is_empty))
         .map(|(key, value)| match value {
             Value::String(text) => format!("{key}=\"{}\"", text.replace('"', "\\\"")),
             value => format!("{key}={}", crate::compile::python_value(value)),
         })
         .collect();
-    if short != node.name && !node.config.contains_key("alias") {
+    if short != node.name && node.config.get("alias").is_none() {
         set.push(format!("alias=\"{short}\""));
     }
     if !set.is_empty() {
         raw.push_str(&format!("{{{{ config({}) }}}}", set.join(",")));
     }
-    if short != node.name && !node.config.contains_key("alias") {
+    if short != node.name && node.config.get("alias").is_none() {
         entry["alias"] = short.as_str().into();
         entry["config"]["alias"] = short.as_str().into();
         entry["unrendered_config"]["alias"] = short.as_str().into();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::artifacts::{Stamp, instant, metadata};
+use super::artifacts::{Each, Stamp, instant, metadata};
 use super::entries;
 use crate::compile::{DocumentNode, Manifest, NamedSelector, Node, NodeId, NodeKind, md5_hex};
 
@@ -29,27 +29,14 @@ pub fn manifest<'a>(
     ManifestFile { manifest, late, stamp }
 }
 
+/// What `manifest.json` would have of a node, seed, source, unit test or document.
+pub fn manifest_entry(manifest: &Manifest, id: &str) -> Option<Value> {
+    let (late, stamp) = (BTreeMap::new(), Stamp::none());
+    ManifestFile { manifest, late: &late, stamp: &stamp }.entry(id)
+}
+
 /// Entries of a mapping, made one after the other.
 type Entries<'a> = Box<dyn Iterator<Item = (String, Value)> + 'a>;
-
-/// The entries of a mapping, made one after the other.
-struct Each<F>(F);
-
-impl<F, I, K, V> Serialize for Each<F>
-where
-    F: Fn() -> I,
-    I: Iterator<Item = (K, V)>,
-    K: Serialize,
-    V: Serialize,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in (self.0)() {
-            map.serialize_entry(&key, &value)?;
-        }
-        map.end()
-    }
-}
 
 impl<'a> ManifestFile<'a> {
     /// All of it at once, for those who look things up in it.

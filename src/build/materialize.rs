@@ -362,6 +362,7 @@ impl Making<'_> {
         let seed = seed.clone();
         let read = tokio::task::spawn_blocking(move || seed::read(&seed)).await;
         let batch = read.expect("reading a seed does not panic").map_err(|why| self.wrong(why))?;
+        seed::statements(self.name(), &batch).into_iter().for_each(|sql| self.executed.note(sql));
         let base = self.head().await?;
         let rows = Outcome::rows(batch).into_stream();
         self.made(overwrite(self.session.scope().tables(), self.name(), base, rows).await)

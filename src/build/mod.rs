@@ -47,7 +47,7 @@ pub use error::BuildError;
 pub use expectation::Kept;
 pub use hook::{HookError, Hooked, run_hooks};
 pub use lookup::{SessionLookup, answer};
-pub use manifest_file::{ManifestFile, manifest as manifest_json};
+pub use manifest_file::{ManifestFile, manifest as manifest_json, manifest_entry};
 pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
 pub use report::{Batches, Origin, Sample, StepReport, Verdict, Visibility};
 pub use run::{BuildRun, Inputs, Portion, PublishMode, Publisher, run};

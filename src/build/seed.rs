@@ -9,10 +9,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use sha2::{Digest, Sha256};
 
-use crate::base::parse_data_type;
+use super::sql_text::{literal, quoted, table};
+use crate::base::{TableName, parse_data_type, sql_type_name};
 use crate::compile::SeedNode;
+
+/// So many rows of a seed are written down with its statements, as in dbt.
+const WRITTEN_DOWN: usize = 10_000;
 
 /// The rows of a seed.
 ///
@@ -190,6 +195,42 @@ fn typed(values: &[Option<String>], data_type: &DataType, declared: bool) -> Res
     }
 }
 
+/// The statements that would make the table of a seed: its columns, and its first rows.
+pub(super) fn statements(name: &TableName, rows: &RecordBatch) -> [String; 2] {
+    let schema = rows.schema();
+    let columns: Vec<String> = schema.fields().iter().map(|field| quoted(field.name())).collect();
+    let typed = schema.fields().iter().zip(&columns);
+    let typed: Vec<String> =
+        typed.map(|(field, column)| format!("{column} {}", sql_type_name(field.data_type()))).collect();
+    let created = format!("create or replace table {} ({})", table(name), typed.join(", "));
+    let head = format!("-- dbt seed --\ninsert into {} ({}) values", table(name), columns.join(", "));
+    let count = rows.num_rows();
+    let shown = (0..count.min(WRITTEN_DOWN)).map(|row| {
+        let cells = rows.columns().iter().map(|column| written(column, row));
+        format!("    ({})", cells.collect::<Vec<_>>().join(", "))
+    });
+    let shown = shown.collect::<Vec<_>>().join(",\n");
+    let rest = match count.saturating_sub(WRITTEN_DOWN) {
+        0 => String::new(),
+        rest => format!("\n-- and {rest} rows more"),
+    };
+    match count {
+        0 => [created, "-- dbt seed --\n-- it has no rows".to_owned()],
+        _ => [created, format!("{head}\n{shown}{rest}")],
+    }
+}
+
+/// One value as SQL.
+fn written(column: &ArrayRef, row: usize) -> String {
+    if column.is_null(row) {
+        return "null".to_owned();
+    }
+    let formatter = ArrayFormatter::try_new(column, &FormatOptions::default());
+    let text = formatter.map(|formatter| formatter.value(row).to_string()).unwrap_or_default();
+    let is_bare = column.data_type().is_numeric() || *column.data_type() == DataType::Boolean;
+    if is_bare { text } else { literal(&text) }
+}
+
 /// The SHA-256 of a seed's file.
 pub(super) fn content_hash(file: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
@@ -228,6 +269,24 @@ mod tests {
             ["id bigint", "price double", "day date", "at timestamp", "ok boolean", "name varchar"]
         );
         assert_eq!((batch.num_rows(), batch.column(2).null_count()), (2, 1));
+    }
+
+    #[test]
+    fn the_statements_of_a_seed_say_its_columns_and_rows() {
+        let batch = seed("id,name,day\n1,it's,2026-01-02\n2,,\n", &[("id", "int")]).unwrap();
+        let [created, inserted] = statements(&TableName::new("main", "codes").unwrap(), &batch);
+        assert_eq!(
+            created,
+            "create or replace table \"main\".\"codes\" (\"id\" int, \"name\" varchar, \"day\" date)"
+        );
+        assert_eq!(
+            inserted,
+            "-- dbt seed --\ninsert into \"main\".\"codes\" (\"id\", \"name\", \"day\") values\n    (1, 'it''s', '2026-01-02'),\n    (2, null, null)"
+        );
+        let many = format!("n\n{}", "7\n".repeat(WRITTEN_DOWN + 3));
+        let [_, inserted] = statements(&TableName::new("main", "codes").unwrap(), &seed(&many, &[]).unwrap());
+        assert_eq!(inserted.lines().count(), WRITTEN_DOWN + 3);
+        assert!(inserted.ends_with("(7)\n-- and 3 rows more"));
     }
 
     #[test]

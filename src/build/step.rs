@@ -155,7 +155,7 @@ async fn make(
             What::Tested(verdict, kept)
         }
         NodeKind::UnitTest(test) => {
-            let asked = Box::pin(unit_test::ask(seen, inputs.default_schema, node, test)).await;
+            let asked = Box::pin(unit_test::ask(seen, inputs.default_schema, node, test, executed)).await;
             let verdict = asked.map_err(|trouble| match trouble {
                 unit_test::Trouble::Query(error) => BuildError::query(node, error),
                 unit_test::Trouble::Wrong(why) => BuildError::wrong(node, why),

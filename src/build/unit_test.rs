@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Schema};
 use serde_json::{Map, Value};
 
 use super::data_test::first_rows;
+use super::executed::Executed;
 use super::report::{Sample, Verdict};
 use super::sql_text::{cast, literal, quoted, table, value};
 use crate::base::TableName;
@@ -36,6 +37,7 @@ pub(super) async fn ask(
     schema: &str,
     node: &Node,
     test: &UnitTestNode,
+    executed: &Executed,
 ) -> Result<Verdict, Trouble> {
     let mut scope: Scope = session.scope().clone();
     for input in &test.inputs {
@@ -58,6 +60,7 @@ pub(super) async fn ask(
                 filled(sql, &own, &columns)
             }
         };
+        executed.created("view", &input.relation, &sql);
         scope = scope.with_view(&input.relation, View { sql, description: String::new() });
     }
     let session = Session::new(scope, schema, Limits::default());
@@ -90,6 +93,8 @@ pub(super) async fn ask(
     let actual = View { sql: node.sql.clone(), description: String::new() };
     let actual_name = TableName::new("dbt_unit_test", "actual").expect("a plain name");
     let expected_name = TableName::new("dbt_unit_test", "expected").expect("a plain name");
+    executed.created("view", &actual_name, &node.sql);
+    executed.created("view", &expected_name, &expected);
     let scope = session.scope().clone().with_view(&actual_name, actual);
     let scope = scope.with_view(&expected_name, View { sql: expected, description: String::new() });
     let session = Session::new(scope, schema, Limits::default());
@@ -98,6 +103,7 @@ pub(super) async fn ask(
         "select 'missing' as difference, * from (select {names} from {expected} except all select {names} from {actual}) \
          union all select 'unexpected' as difference, * from (select {names} from {actual} except all select {names} from {expected})"
     );
+    executed.note(difference.as_str());
     let rows = session.query(&difference).await?.collect().await?;
     let count: usize = rows.iter().map(arrow::array::RecordBatch::num_rows).sum();
     if count == 0 {

@@ -204,6 +204,7 @@ impl Command {
             Self::Clone(args) => Some(&mut args.selection),
             Self::Compile(args) => Some(&mut args.selection),
             Self::Source { command: SourceCommand::Freshness(args) } => Some(&mut args.selection),
+            Self::Docs { command: DocsCommand::Generate(args) } => Some(&mut args.selection),
             Self::Show(args) => Some(&mut args.selection),
             Self::Ls(args) => Some(&mut args.selection),
             _ => None,
@@ -372,10 +373,26 @@ pub(super) struct ShowArgs {
     pub(super) format: Format,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(super) struct DocsArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) deferral: Deferral,
+    /// Leave manifest.json and the compiled SQL as they are
+    #[arg(long, overrides_with = "compile")]
+    pub(super) no_compile: bool,
+    #[arg(long, hide = true)]
+    pub(super) compile: bool,
+    /// Write a catalog of nothing, without looking at the lake
+    #[arg(long)]
+    pub(super) empty_catalog: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum DocsCommand {
     /// Write manifest.json and catalog.json below the target path
-    Generate,
+    Generate(DocsArgs),
 }
 
 #[derive(Debug, Subcommand)]

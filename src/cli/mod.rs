@@ -105,8 +105,8 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
         Some(Command::Retry(args)) => Box::pin(commands::build::run(args, None, &place, world, ui)).await,
         Some(Command::Compile(args)) => Box::pin(commands::study::compile(args, &place, world, ui)).await,
         Some(Command::Show(args)) => Box::pin(commands::study::show(args, &place, world, ui)).await,
-        Some(Command::Docs { command: DocsCommand::Generate }) => {
-            Box::pin(commands::study::docs(&place, world, ui)).await
+        Some(Command::Docs { command: DocsCommand::Generate(args) }) => {
+            Box::pin(commands::docs::generate(args, &place, world, ui)).await
         }
         Some(Command::Source { command: SourceCommand::Freshness(args) }) => {
             Box::pin(commands::study::freshness(args, &place, world, ui)).await

@@ -95,7 +95,7 @@ impl Parser<'_> {
             },
             attached: Some(on.id.clone()),
             is_broken: false,
-            config,
+            config: config.into(),
             ..Draft::new(id, &name, kind, &test.at, &fqn)
         };
         self.record_names(&mut draft, on);
@@ -128,7 +128,7 @@ impl Parser<'_> {
             return;
         }
         // dbt's schema for failures, unless the test says another; names are kept short enough for a folder.
-        let mut config = draft.config.clone();
+        let mut config = (*draft.config).clone();
         if config.get("schema").is_none() {
             config.set("schema", "dbt_test__audit".into(), draft.at.clone());
         }
@@ -139,7 +139,7 @@ impl Parser<'_> {
             };
             config.set("alias", short.into(), draft.at.clone());
         }
-        let named = Draft { config, ..draft.clone() };
+        let named = Draft { config: config.into(), ..draft.clone() };
         draft.relation = self.relation(&named);
     }
 
@@ -222,7 +222,7 @@ impl Parser<'_> {
             own.lay(&draft.config);
             let kind = test_node(&own, test.kind.clone(), test.attached.clone(), self.found);
             draft.kind = NodeKind::Test(kind);
-            draft.config = own;
+            draft.config = own.into();
         }
     }
 }

@@ -302,13 +302,16 @@ pub(super) fn check_run_hooks(project: &Project, templates: &Templates, found: &
 
 /// The texts that only the manifest file shows.
 pub(super) fn written(project: &Project, jinja: &Jinja) -> Written {
-    let macros = jinja.all_macros().map(|(id, package, name, source, text)| MacroText {
-        calls: jinja.calls_of(package, text).into_iter().filter(|call| *call != id).collect(),
-        id,
-        package: package.to_owned(),
-        name: name.to_owned(),
-        path: source.path.to_string(),
-        text: text.to_owned(),
+    let macros = jinja.all_macros().map(|(package, name, source, text)| {
+        let id = format!("macro.{package}.{name}");
+        MacroText {
+            calls: jinja.calls_of(package, text).into_iter().filter(|call| *call != id).collect(),
+            id,
+            package: package.to_owned(),
+            name,
+            path: source.path.to_string(),
+            text: text.to_owned(),
+        }
     });
     let docs = project.docs.iter().flat_map(|(package, blocks)| {
         blocks.iter().map(|(name, text)| DocText {

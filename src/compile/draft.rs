@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::{SourceText, Span, TableName};
 use crate::project::{Column, Config, Edition};
 
+use super::by_id::Known;
 use super::constraint::Constraint;
 use super::expectation::Expectation;
 use super::jinja::{Argument, Overrides, RefCall, SourceCall, Subject};
@@ -25,10 +26,12 @@ pub(super) struct Draft {
     /// Where it is read instead, if it is taken from another state of the project.
     pub(super) deferred: Option<TableName>,
     pub(super) source_text: SourceText,
+    /// The template, if it is not all of the file.
+    pub(super) raw: Option<Arc<str>>,
     pub(super) description: String,
     pub(super) columns: Arc<[Column]>,
     pub(super) fqn: Vec<String>,
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     /// What it expects of each of its rows.
     pub(super) expectations: Vec<Expectation>,
     /// What its table refuses to hold.
@@ -69,6 +72,12 @@ pub(super) enum Maker {
     },
 }
 
+impl Known for Draft {
+    fn id(&self) -> &NodeId {
+        &self.id
+    }
+}
+
 impl Draft {
     /// A draft that nothing is known of but its name and place. It counts as broken until it is parsed.
     pub(super) fn new(id: NodeId, name: &str, kind: NodeKind, at: &Span, fqn: &[String]) -> Self {
@@ -81,10 +90,11 @@ impl Draft {
             relation: None,
             deferred: None,
             source_text: at.source.clone(),
+            raw: None,
             description: String::new(),
             columns: Arc::new([]),
             fqn: fqn.to_vec(),
-            config: Config::default(),
+            config: Arc::default(),
             expectations: Vec::new(),
             constraints: Vec::new(),
             at: at.clone(),
@@ -136,7 +146,7 @@ impl Draft {
             batch: None,
             given: BTreeMap::new(),
             this: self.relation.clone(),
-            config: self.config.to_json(),
+            config: self.config.clone().into(),
             overrides: self.overrides.clone(),
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::base::{Diagnostic, Message, TableName};
 
 use super::batch::Window;
+use super::by_id::ById;
 use super::document::RunHook;
 use super::graph;
 use super::lookup::Lookup;
@@ -25,7 +26,7 @@ pub struct Manifest {
     /// Its folder.
     pub root: String,
     /// The nodes, by id.
-    pub nodes: BTreeMap<NodeId, Node>,
+    pub nodes: ById<Node>,
     /// What is written down and builds nothing: exposures, metrics and the like, each with what it stands on.
     pub documents: Vec<DocumentNode>,
     /// What is switched off, without SQL.

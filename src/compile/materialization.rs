@@ -1,14 +1,18 @@
 //! How is a model materialized, once all its settings are known?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Diagnostic, Span, TableName, did_you_mean};
 use crate::project::words::unsupported;
-use crate::project::{Config, Setting};
+use crate::project::{Config, Project, Setting};
 
 use super::Facts;
 use super::batch::{BatchSize, Window};
-use super::node::{IncrementalDetails, Materialization, OnConfigurationChange, OnSchemaChange, Strategy};
+use super::draft::Draft;
+use super::jinja::Jinja;
+use super::node::{
+    IncrementalDetails, Materialization, NodeKind, OnConfigurationChange, OnSchemaChange, Strategy,
+};
 
 /// Materializations elt has, then dbt's that are for no model.
 const KNOWN: [&str; 5] = ["view", "table", "incremental", "ephemeral", "materialized_view"];
@@ -26,34 +30,90 @@ pub(super) fn read(
     config: &Config,
     relation: Option<&TableName>,
     facts: &Facts,
-    has_macro: &dyn Fn(&str) -> bool,
+    jinja: &Jinja,
     found: &mut Vec<Diagnostic>,
 ) -> Materialization {
+    let has_macro = |name: &str| jinja.find_macro(None, name).is_ok();
     let Some(setting) = config.get("materialized") else { return Materialization::View };
     match text(setting).as_str() {
         "view" => Materialization::View,
         "table" => Materialization::Table,
         "ephemeral" => Materialization::Ephemeral,
-        "incremental" => incremental(config, setting, relation, facts, has_macro, found),
+        "incremental" => incremental(config, setting, relation, facts, &has_macro, found),
         "materialized_view" => {
             Materialization::MaterializedView { on_change: on_configuration_change(config, found) }
         }
-        other if NOT_YET.contains(&other) || did_you_mean(other, KNOWN).is_some() => {
-            found.push(wrong("materialized", other, &setting.at, &KNOWN, &NOT_YET));
-            Materialization::View
-        }
         other => {
-            let what = format!("not supported: the materialization `{other}`");
-            found.push(
-                Diagnostic::error("elt::not_supported", what).at(&setting.at, "not one of elt's").help(format!(
-                    "because a build makes changes that are tested before anybody sees them, and the statements of a \
-                     `{{% materialization %}}` block would be seen at once; instead use one of: {}, with hooks or with a \
-                     strategy of your own (`get_incremental_…_sql`)",
-                    KNOWN.join(", ")
-                )),
-            );
+            let block = jinja.materializations().iter().find(|block| block.name == other);
+            found.push(match block {
+                Some(block) => {
+                    let what = format!(
+                        "not supported: the materialization `{other}`, defined at {}",
+                        block.span().place()
+                    );
+                    Diagnostic::error("elt::not_supported", what)
+                        .at(&setting.at, "not one of elt's")
+                        .help(instead())
+                }
+                None if NOT_YET.contains(&other) || did_you_mean(other, KNOWN).is_some() => {
+                    wrong("materialized", other, &setting.at, &KNOWN, &NOT_YET)
+                }
+                None => Diagnostic::error("elt::config", format!("No materialization '{other}' was found"))
+                    .at(&setting.at, "not known")
+                    .help(format!("use one of: {}", KNOWN.join(", "))),
+            });
             Materialization::View
         }
+    }
+}
+
+/// Why a project's own materialization is not carried out, and what to do.
+fn instead() -> String {
+    format!(
+        "because a build makes changes that are tested before anybody sees them, and the statements of a \
+         `{{% materialization %}}` block would be seen at once; instead use one of: {}, with hooks or with a \
+         strategy of your own (`get_incremental_…_sql`)",
+        KNOWN.join(", ")
+    )
+}
+
+/// Refuses materializations that the project has in the place of dbt's, if something would be made by them. As in dbt
+/// those of packages, and of other adapters, are not taken.
+pub(super) fn check_replaced<'a>(
+    project: &Project,
+    jinja: &Jinja,
+    drafts: impl Iterator<Item = &'a Draft>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let mut used: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for draft in drafts {
+        let by = match &draft.kind {
+            NodeKind::Model(how) => how.word(),
+            NodeKind::Seed(_) => "seed",
+            NodeKind::Snapshot(_) => "snapshot",
+            NodeKind::Test(_) => "test",
+            NodeKind::UnitTest(_) => "unit",
+            NodeKind::Source(_) | NodeKind::Analysis => continue,
+        };
+        used.entry(by).or_default().push(draft.shown());
+    }
+    let adapters = ["default", "elt", project.target.dialect.as_str()];
+    let own = jinja.materializations().iter().filter(|block| block.package == project.name);
+    for block in own.filter(|block| adapters.contains(&block.adapter.as_str())) {
+        let Some(nodes) = used.get(block.name.as_str()) else { continue };
+        let rest = match nodes.len() {
+            1 => String::new(),
+            many => format!(" and {} more", many - 1),
+        };
+        let what = format!(
+            "not supported: a materialization of the project's own in the place of `{}`, by which `{}`{rest} would be made",
+            block.name, nodes[0]
+        );
+        found.push(
+            Diagnostic::error("elt::not_supported", what)
+                .at(&block.span(), "not carried out")
+                .help(instead()),
+        );
     }
 }
 

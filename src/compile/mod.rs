@@ -12,6 +12,7 @@
 //! Not here: running anything (`build`), or whether the SQL itself is right (`query`).
 
 mod batch;
+mod by_id;
 mod constraint;
 mod data_test;
 mod document;
@@ -50,10 +51,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::base::{Diagnostic, TableName};
+use crate::base::{Diagnostic, SourceText, TableName};
 use crate::project::Project;
 
 pub use batch::{BatchSize, Stretch, Window};
+pub use by_id::{ById, Known};
 pub use constraint::{Constraint, ConstraintKind};
 pub use data_test::python_value;
 pub use document::RunHook;
@@ -182,21 +184,22 @@ fn templates(project: &Project, facts: &Facts, found: &mut Vec<Diagnostic>) -> J
         run_started_at: facts.run_started_at,
     };
     let mut jinja = Jinja::new(project, given, found);
+    let whole = |source: &SourceText| 0..source.text.len();
     for model in &project.models {
-        jinja.add_sql(&model_template(model), &model.source_text, found);
+        jinja.add_sql(model_template(model), &model.source_text, whole(&model.source_text));
     }
     for test in &project.tests {
-        jinja.add_sql(&test_template(test), &test.source_text, found);
+        jinja.add_sql(test_template(test), &test.source_text, whole(&test.source_text));
     }
     for analysis in &project.analyses {
-        jinja.add_sql(&analysis_template(analysis), &analysis.source_text, found);
+        jinja.add_sql(analysis_template(analysis), &analysis.source_text, whole(&analysis.source_text));
     }
     for snapshot in &project.snapshots {
         let (start, end) = (snapshot.starts_at, snapshot.starts_at + snapshot.template.len());
         let in_file = snapshot.source_text.text.get(start..end) == Some(snapshot.template.as_str());
         match in_file {
-            true => jinja.add_part(&snapshot_template(snapshot), &snapshot.source_text, start..end, found),
-            false => jinja.add_text(&snapshot_template(snapshot), &snapshot.template, &snapshot.at, found),
+            true => jinja.add_sql(snapshot_template(snapshot), &snapshot.source_text, start..end),
+            false => jinja.add_text(snapshot_template(snapshot), &snapshot.template, &snapshot.at),
         }
     }
     jinja
@@ -214,7 +217,7 @@ fn render(
     let Resolved { parents, unresolved } = resolved;
     let disabled = parsed.off.iter().map(render::bare_node).collect();
     let limits = Limits { empty: facts.empty, sample: facts.sample };
-    let drafts = parsed.drafts.into_iter().map(|draft| (draft.id.clone(), draft)).collect();
+    let drafts = parsed.drafts.into();
     let written = Arc::new(document::written(project, &jinja));
     let run_hooks = (project.on_run_start.clone(), project.on_run_end.clone());
     let templates = Templates {
@@ -229,19 +232,21 @@ fn render(
     };
     document::check_run_hooks(project, &templates, found);
     let mut pass = Pass::default();
-    let mut nodes = BTreeMap::new();
-    for id in graph::order(&templates.parents).into_iter().filter(|id| !unresolved.contains(id)) {
-        nodes.insert(id.clone(), templates.node(&id, None, &mut pass));
+    let mut nodes = Vec::with_capacity(templates.parents.len());
+    for id in graph::order(&templates.parents).iter().filter(|id| !unresolved.contains(*id)) {
+        nodes.push(templates.node(id, None, &mut pass));
     }
     // Nodes of a cycle, or with an unknown name: listed, without SQL.
-    for id in templates.parents.keys() {
-        nodes.entry(id.clone()).or_insert_with(|| templates.unrendered(id));
+    if nodes.len() < templates.parents.len() {
+        let done: BTreeSet<NodeId> = nodes.iter().map(|node| node.id.clone()).collect();
+        let left = templates.parents.keys().filter(|id| !done.contains(*id));
+        nodes.extend(left.map(|id| templates.unrendered(id)));
     }
     found.append(&mut pass.found);
     Manifest {
         project: project.name.clone(),
         root: project.root.display().to_string(),
-        nodes,
+        nodes: nodes.into(),
         documents: Vec::new(),
         disabled,
         selectors: select::read_named(&project.selectors, found),

@@ -3,7 +3,6 @@
 //! A [`Node`] is a source, a model, a seed, a snapshot or a test with everything that building it needs: its SQL, its
 //! relation, how it is materialized, and the way from its SQL back to the user's file.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,9 +10,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::{SourceText, Span, TableName};
-use crate::project::{Column, Edition, SourceLanding, WholeSource};
+use crate::project::{Column, Edition, Settings, SourceLanding, WholeSource};
 
 use super::batch::Window;
+use super::by_id::Known;
 use super::constraint::Constraint;
 use super::data_test::short_test_name;
 use super::expectation::Expectation;
@@ -50,7 +50,7 @@ pub struct Node {
     /// Its tags, without duplicates.
     pub tags: Vec<String>,
     /// Every setting it has.
-    pub config: BTreeMap<String, Value>,
+    pub config: Settings,
     /// What it expects of each of its rows.
     pub expectations: Vec<Expectation>,
     /// What its table refuses to hold.
@@ -518,6 +518,12 @@ impl NodeKind {
             Self::UnitTest(_) => "unit_test",
             Self::Analysis => "analysis",
         }
+    }
+}
+
+impl Known for Node {
+    fn id(&self) -> &NodeId {
+        &self.id
     }
 }
 

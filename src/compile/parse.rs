@@ -78,6 +78,7 @@ impl Parser<'_> {
         project.tests.iter().for_each(|test| self.singular_test(test));
         project.analyses.iter().for_each(|analysis| self.analysis(analysis));
         project.unit_tests.iter().for_each(|test| self.unit_test(test));
+        materialization::check_replaced(project, self.jinja, self.parsed.drafts.iter(), self.found);
         self.parsed
     }
 
@@ -95,7 +96,7 @@ impl Parser<'_> {
             relation: Some(source.name.clone()),
             description: source.description.clone(),
             columns: source.columns.clone(),
-            config: source.config.clone(),
+            config: source.config.clone().into(),
             is_broken: false,
             ..Draft::new(id.clone(), &name, kind, &source.at, &source.fqn)
         });
@@ -152,7 +153,7 @@ impl Parser<'_> {
             description: seed.description.clone(),
             described_in: described_in(&seed.described_at),
             columns: seed.columns.clone(),
-            config,
+            config: config.into(),
             is_broken: false,
             ..Draft::new(id, &seed.name, kind, &at, &seed.fqn)
         };
@@ -208,7 +209,7 @@ impl Parser<'_> {
             description: model.description.clone(),
             described_in: described_in(&model.described_at),
             columns: model.columns.clone(),
-            config: config.clone(),
+            config: config.clone().into(),
             edition: model.edition.clone(),
             maker: Maker::Template(model_template(model)),
             ..Draft::new(id, &model.name, NodeKind::Model(Materialization::View), &at, &model.fqn)
@@ -221,7 +222,7 @@ impl Parser<'_> {
         if !self.is_enabled(&config, &draft) {
             return;
         }
-        draft.config = config;
+        draft.config = config.into();
         if let Some(language) = draft.config.text("language").filter(|language| language != "sql") {
             self.found.push(words::unsupported(
                 &format!("models in {language}"),
@@ -247,9 +248,7 @@ impl Parser<'_> {
     }
 
     fn materialization(&mut self, draft: &Draft) -> Materialization {
-        let jinja = self.jinja;
-        let has_macro = |name: &str| jinja.find_macro(None, name).is_ok();
-        materialization::read(&draft.config, draft.relation.as_ref(), self.facts, &has_macro, self.found)
+        materialization::read(&draft.config, draft.relation.as_ref(), self.facts, self.jinja, self.found)
     }
 
     fn snapshot(&mut self, snapshot: &SnapshotFile) {
@@ -259,8 +258,9 @@ impl Parser<'_> {
             description: snapshot.description.clone(),
             described_in: described_in(&snapshot.described_at),
             columns: snapshot.columns.clone(),
-            config: config.clone(),
+            config: config.clone().into(),
             maker: Maker::Template(snapshot_template(snapshot)),
+            raw: Some(snapshot.template.as_str().into()),
             ..Draft::new(id, &snapshot.name, NodeKind::Analysis, &snapshot.at, &snapshot.fqn)
         };
         if !self.is_enabled(&config, &draft) {
@@ -270,7 +270,7 @@ impl Parser<'_> {
         if !self.is_enabled(&config, &draft) {
             return;
         }
-        draft.config = config;
+        draft.config = config.into();
         draft.kind = NodeKind::Snapshot(snapshot::read(&draft, self.found));
         grants::check(&draft.config, &self.project.users, self.found);
         draft.running = running::read(&draft.config, self.found);
@@ -336,7 +336,7 @@ impl Parser<'_> {
         let id = NodeId::new(format!("test.{}.{}", test.package, test.name));
         let mut draft = Draft {
             description: test.description.clone(),
-            config: config.clone(),
+            config: config.clone().into(),
             maker: Maker::Template(test_template(test)),
             ..Draft::new(id, &test.name, kind(&config, &mut Vec::new()), &at, &test.fqn)
         };
@@ -345,11 +345,11 @@ impl Parser<'_> {
         }
         self.render(&mut draft, &mut config, words::TEST_CONFIG);
         if config.flag("enabled") == Some(false) {
-            draft.config = config;
+            draft.config = config.into();
             return self.parsed.off.push(draft);
         }
         draft.kind = kind(&config, self.found);
-        draft.config = config;
+        draft.config = config.into();
         self.store_failures(&mut draft);
         self.parsed.drafts.push(draft);
     }
@@ -364,7 +364,7 @@ impl Parser<'_> {
         let mut config = Config::default();
         self.render(&mut draft, &mut config, words::MODEL_CONFIG);
         if self.is_enabled(&config, &draft) {
-            draft.config = config;
+            draft.config = config.into();
             self.parsed.drafts.push(draft);
         }
     }
@@ -372,9 +372,6 @@ impl Parser<'_> {
     /// Renders a template for what it asks for, and lays its `config()` over `config`.
     fn render(&mut self, draft: &mut Draft, config: &mut Config, words: Words) {
         let Maker::Template(template) = &draft.maker else { return };
-        if !self.jinja.has(template) {
-            return;
-        }
         let scope = self.jinja.scope(draft.subject(), Phase::Parse);
         let rendered = self.jinja.render(template, &scope, &draft.at);
         let seen = recorded(&scope);
@@ -413,7 +410,7 @@ impl Parser<'_> {
             Some(false) => {
                 self.parsed.disabled.insert(draft.shown(), setting.at.clone());
                 let relation = self.relation(draft);
-                self.parsed.off.push(Draft { config: config.clone(), relation, ..draft.clone() });
+                self.parsed.off.push(Draft { config: config.clone().into(), relation, ..draft.clone() });
                 false
             }
             None => {

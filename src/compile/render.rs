@@ -11,6 +11,7 @@ use crate::base::{Diagnostic, Message};
 use crate::project::Hook;
 
 use super::batch::Window;
+use super::by_id::ById;
 use super::draft::{Draft, Maker};
 use super::ephemeral::{Body, Cte, cte_name, inject};
 use super::fingerprint::Fingerprint;
@@ -34,7 +35,7 @@ pub(super) struct Templates {
     pub(super) limits: Limits,
     /// Those of `on-run-start`, and those of `on-run-end`.
     pub(super) run_hooks: (Vec<Hook>, Vec<Hook>),
-    pub(super) drafts: BTreeMap<NodeId, Draft>,
+    pub(super) drafts: ById<Draft>,
     pub(super) answers: BTreeMap<NodeId, Answers>,
     /// What names mean to what is no node.
     pub(super) all_names: Answers,
@@ -198,8 +199,8 @@ impl Templates {
     fn subject(&self, draft: &Draft) -> Subject {
         let mut subject = draft.subject();
         if let NodeKind::UnitTest(test) = &draft.kind {
-            subject.config =
-                self.drafts.get(&test.model).map(|model| model.config.to_json()).unwrap_or_default();
+            let model = self.drafts.get(&test.model);
+            subject.config = model.map(|model| model.config.clone().into()).unwrap_or_default();
         }
         subject
     }
@@ -483,14 +484,14 @@ pub(super) fn bare_node(draft: &Draft) -> Node {
         description: draft.description.clone(),
         columns: draft.columns.clone(),
         fqn: draft.fqn.clone(),
-        config: draft.config.to_json(),
+        config: draft.config.clone().into(),
         expectations: draft.expectations.clone(),
         constraints: draft.constraints.clone(),
         is_late: false,
         hooks: Hooks::default(),
         running: draft.running,
         raw: match &draft.maker {
-            Maker::Template(_) => draft.source_text.text.clone(),
+            Maker::Template(_) => draft.raw.clone().unwrap_or_else(|| draft.source_text.text.clone()),
             _ => "".into(),
         },
         macros: Vec::new(),

@@ -1,9 +1,13 @@
 //! How is a name written in SQL?
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use crate::base::TableName;
 
 /// Words that a name must be quoted to be. Quoting too many does no harm.
-const RESERVED: &str = "\
+static RESERVED: LazyLock<HashSet<&str>> = LazyLock::new(|| RESERVED_WORDS.split(' ').collect());
+const RESERVED_WORDS: &str = "\
     all analyze and anti any array as asc asof between both by case cast cluster column connect \
     constraint create cross cube current current_date current_time current_timestamp default delete \
     desc describe distinct distribute do drop else end except exists explain extract false fetch filter \
@@ -19,7 +23,7 @@ pub(super) fn quoted(part: &str) -> String {
     let starts_well = part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     let is_plain =
         starts_well && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if is_plain && !RESERVED.split(' ').any(|word| word == part) {
+    if is_plain && !RESERVED.contains(part) {
         part.to_owned()
     } else {
         format!("\"{}\"", part.replace('"', "\"\""))

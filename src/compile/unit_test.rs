@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::base::{Diagnostic, Span, TableName};
-use crate::project::{UnitTest, plain, texts};
+use crate::project::{Config, UnitTest, plain, texts};
 
 use super::document::{NameCall, call};
 use super::draft::{Draft, Maker};
@@ -65,12 +65,14 @@ impl Parser<'_> {
             overrides: Some(Arc::new(overrides)),
             ..Draft::new(id, &test.name, NodeKind::Analysis, &test.at, &test.fqn)
         };
+        let mut own = Config::default();
         for (key, value) in config.and_then(Value::as_object).into_iter().flatten() {
-            draft.config.set(key, value.clone(), test.at.clone());
+            own.set(key, value.clone(), test.at.clone());
         }
+        draft.config = own.into();
         if let Maker::Template(template) = &draft.maker {
             let mut subject = draft.subject();
-            subject.config = model.config.to_json();
+            subject.config = model.config.clone().into();
             let scope = self.jinja.scope(subject, Phase::Parse);
             match self.jinja.render(template, &scope, &model.at) {
                 Ok(_) => draft.is_broken = false,

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Compiled, Lakehouse, Node, NodeKind};
 use crate::base::{Diagnostic, Result};
+use crate::build;
 use crate::release::Pins;
 
 /// The file, below the target path.
@@ -129,9 +130,7 @@ impl Lakehouse {
             warnings: warnings.collect(),
             target: target.clone(),
         };
-        if let Ok(bytes) = serde_json::to_vec(&before) {
-            let _ = std::fs::create_dir_all(target).and_then(|()| std::fs::write(target.join(FILE), bytes));
-        }
+        let _ = build::write_artifact(target, FILE, &before);
         Ok(())
     }
 

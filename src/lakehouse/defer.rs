@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Compiled, Earlier, Lakehouse, Manifest, Node, NodeId, Selector, released};
+use super::{Compiled, Earlier, Kinds, Lakehouse, Manifest, Node, NodeId, Selector, released};
 use crate::base::{Diagnostic, Error, ReleaseNumber, Result, TableName};
 use crate::compile::{self, Facts};
 use crate::release::{self, Goal, Pins, Proposal, ReleaseKind, View};
@@ -32,8 +32,8 @@ pub struct CloneRequest {
     pub earlier: Earlier,
     /// Replace what is there.
     pub full_refresh: bool,
-    /// Only these kinds of nodes, by dbt's words; all if empty.
-    pub resource_types: Vec<String>,
+    /// Only nodes of these kinds.
+    pub kinds: Kinds,
 }
 
 /// What became of one node that was to be cloned.
@@ -115,13 +115,11 @@ impl Lakehouse {
         let pins = self.pins().await?;
         let compiled = self.compile_for(&pins, false, &self.world.id())?;
         let manifest = &compiled.manifest;
-        let selected = compile::select(manifest, &request.select, &request.exclude, &request.earlier)?;
+        let earlier = self.compared(&request.earlier, &compiled.project);
+        let selected = compile::select(manifest, &request.select, &request.exclude, &earlier)?;
         let session = self.session().await?;
         let (mut told, mut changes, mut views) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let wanted = |node: &&Node| {
-            let kind = node.resource_type().to_owned();
-            node.is_made() && (request.resource_types.is_empty() || request.resource_types.contains(&kind))
-        };
+        let wanted = |node: &&Node| node.is_made() && request.kinds.take(node.resource_type());
         let nodes = manifest.order().into_iter().filter(|id| selected.contains(id));
         for node in nodes.map(|id| manifest.nodes[&id].clone()).collect::<Vec<_>>().iter().filter(wanted) {
             let (Some(own), Some(there)) = (&node.relation, relation_in(state, node.id.as_str())) else {

@@ -13,8 +13,10 @@ mod defer;
 mod deps;
 mod diff;
 mod doctor;
+mod document;
 mod environment;
 mod errors;
+mod freshness;
 mod hooks;
 mod ingest;
 mod known;
@@ -60,6 +62,8 @@ pub use diff::{
     ChangedRow, ColumnDifference, DiffRequest, Difference, ReleaseDifference, Reviewer, RowChange,
 };
 pub use doctor::Finding;
+pub use document::Documented;
+pub use freshness::Age;
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
@@ -70,10 +74,10 @@ pub use open::{WrittenFlags, written_flags};
 pub use operation::Operated;
 pub use promote::Promoted;
 pub use replay::{Replayed, ReplayedTable};
-pub use report::{BuildRequest, Built, Compiled, Landed, Planned, PlannedNode, Purpose, step_json};
+pub use report::{BuildRequest, Built, Compiled, Kinds, Landed, Planned, PlannedNode, Purpose, step_json};
 pub use schedule::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun};
 pub use storage::{Storage, TableStorage};
-pub use study::{Age, INLINE, Studied, Unfinished};
+pub use study::{INLINE, Studied, StudyRequest, Unfinished};
 pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
@@ -243,7 +247,7 @@ impl Lakehouse {
         earlier: &Earlier,
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let mut compiled = self.compile(false).await?;
-        let earlier = self.with_sources_now(earlier, &compiled.project);
+        let earlier = self.compared(earlier, &compiled.project);
         let selected = compile::select_with_documents(&compiled.manifest, include, exclude, &earlier)?;
         let unmatched = compile::unmatched(&compiled.manifest, include, exclude, &earlier);
         compiled.warnings.extend(self.judged(unmatched)?);

@@ -96,7 +96,7 @@ impl Lakehouse {
     /// The project as a request takes it, the nodes that it selects, and what is taken over from production.
     pub(super) async fn chosen(&self, request: &BuildRequest, facts: &Facts, pins: &Pins) -> Result<Chosen> {
         let mut compiled = self.compile_with(facts)?;
-        let earlier = self.with_sources_now(&request.earlier, &compiled.project);
+        let earlier = self.compared(&request.earlier, &compiled.project);
         let mut selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
         let unmatched = compile::unmatched(&compiled.manifest, &request.select, &request.exclude, &earlier);
         let unmatched = self.judged(unmatched)?;

@@ -48,10 +48,8 @@ pub struct BuildRequest {
     pub sample: Option<Sample>,
     /// Begin nothing new once something has failed.
     pub fail_fast: bool,
-    /// Only these kinds of nodes, by dbt's words; all if empty.
-    pub resource_types: Vec<String>,
-    /// None of these kinds of nodes.
-    pub exclude_resource_types: Vec<String>,
+    /// Only nodes of these kinds.
+    pub kinds: Kinds,
     /// Where microbatches begin, and where they end.
     pub event_time: (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>),
     /// The batches of microbatch models to build again, by node; of others those that are due.
@@ -95,9 +93,25 @@ impl BuildRequest {
 
     /// Whether nodes of this kind are asked for.
     pub(super) fn takes(&self, resource_type: &str) -> bool {
-        let in_list = |list: &[String]| list.iter().any(|word| word == resource_type || word == "all");
-        let asked = self.resource_types.is_empty() || in_list(&self.resource_types);
-        self.purpose.takes(resource_type) && asked && !in_list(&self.exclude_resource_types)
+        self.purpose.takes(resource_type) && self.kinds.take(resource_type)
+    }
+}
+
+/// Kinds of nodes, by dbt's words.
+#[derive(Clone, Debug, Default)]
+pub struct Kinds {
+    /// Only these; all if empty.
+    pub only: Vec<String>,
+    /// Not these.
+    pub never: Vec<String>,
+}
+
+impl Kinds {
+    /// Whether a node of this kind is one of them.
+    pub fn take(&self, kind: &str) -> bool {
+        let is_in = |list: &[String]| list.iter().any(|word| word == kind || word == "all");
+        let is_default = self.only.is_empty() || self.only.iter().any(|word| word == "default");
+        (is_default || is_in(&self.only)) && !is_in(&self.never)
     }
 }
 

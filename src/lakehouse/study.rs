@@ -1,41 +1,17 @@
-//! The verbs that make nothing: compile, show, document, ask for the age of sources.
+//! The verbs that make nothing: compile, show, and what else there is to know of a project before anything is made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use chrono::{DateTime, Utc};
-
-use super::{Compiled, Defer, Earlier, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
-use crate::base::{Diagnostic, Error, Message, NodeFacts, Result, SourceText, sql_type_name};
+use super::{Compiled, Defer, Earlier, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
+use crate::base::{Diagnostic, Error, Message, Result, SourceText};
 use crate::build::{self, Stamp};
-use crate::compile::{self, Freshness, Stretch};
+use crate::compile::{self, Stretch};
 use crate::project::Analysis;
 use crate::query::{Limits, Scope};
 
 /// The name of a query that is given on the command line.
 pub const INLINE: &str = "inline_query";
-
-/// How old the rows of one source are.
-#[derive(Clone, Debug)]
-pub struct Age {
-    /// The source's table.
-    pub node: NodeId,
-    /// `source.table`
-    pub name: String,
-    /// `pass`, `warn`, `error`, or `runtime error` if it could not be asked.
-    pub status: &'static str,
-    /// Seconds since the newest row, if there is one.
-    pub seconds: Option<f64>,
-    /// What went wrong.
-    pub because: Option<String>,
-    /// The source as log lines name it.
-    pub facts: NodeFacts,
-    /// When it was asked.
-    pub began: DateTime<Utc>,
-    /// How long the answer took.
-    pub took: Duration,
-}
 
 /// What the last run left.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +22,23 @@ pub struct Unfinished {
     pub nodes: BTreeSet<String>,
     /// Of microbatch models, the batches to build again.
     pub batches: BTreeMap<String, Vec<Stretch>>,
+}
+
+/// What of a project is compiled and looked at.
+#[derive(Clone, Debug, Default)]
+pub struct StudyRequest {
+    /// Only these nodes and what their selectors add; all if empty.
+    pub select: Vec<Selector>,
+    /// Not these.
+    pub exclude: Vec<Selector>,
+    /// Only nodes of these kinds.
+    pub kinds: Kinds,
+    /// What `state:` and `result:` compare with.
+    pub earlier: Earlier,
+    /// A query with Jinja that is compiled besides, and then is the only node picked.
+    pub inline: Option<String>,
+    /// The state in which names mean what they are there.
+    pub defer: Option<Defer>,
 }
 
 /// A compiled project, with the nodes that were picked and the SQL of those that read the lake.
@@ -66,6 +59,19 @@ pub struct Studied {
 }
 
 impl Studied {
+    /// A compiled project of which these nodes were picked; what reads the lake is left out.
+    pub(super) fn of(compiled: Compiled, picked: Vec<NodeId>) -> Self {
+        let messages = compiled.manifest.messages.clone();
+        Self {
+            compiled,
+            picked,
+            late: BTreeMap::new(),
+            messages,
+            not_compiled: Vec::new(),
+            is_deferred: false,
+        }
+    }
+
     /// A node, with its SQL if that is known.
     pub fn node(&self, id: &NodeId) -> &Node {
         self.late.get(id).unwrap_or_else(|| self.compiled.manifest.node(id))
@@ -75,19 +81,12 @@ impl Studied {
 impl Lakehouse {
     /// Compiles the project, picks nodes, and writes `manifest.json` and the SQL of every node.
     ///
-    /// `inline` is a query with Jinja that is compiled with it, and then is the only node picked. Templates
-    /// that read the lake see the newest release. With `defer`, names mean what they are in that state.
+    /// Templates that read the lake see the newest release.
     ///
     /// # Errors
     /// All mistakes of the project at once.
-    pub async fn study(
-        &self,
-        include: &[Selector],
-        exclude: &[Selector],
-        earlier: &Earlier,
-        inline: Option<&str>,
-        defer: Option<&Defer>,
-    ) -> Result<Studied> {
+    pub async fn study(&self, request: &StudyRequest) -> Result<Studied> {
+        let StudyRequest { select: include, exclude, kinds, earlier, inline, defer } = request;
         let began = self.world.now();
         let (pins, run) = (self.pins().await?, self.run_id());
         let facts = self.facts(&pins, &run);
@@ -114,7 +113,7 @@ impl Lakehouse {
         let selected = match inline {
             Some(_) => manifest.nodes.values().filter(|n| n.name == INLINE).map(|n| n.id.clone()).collect(),
             None => {
-                let earlier = self.with_sources_now(earlier, &project);
+                let earlier = self.compared(earlier, &project);
                 let selected = compile::select(&manifest, include, exclude, &earlier)?;
                 found.extend(self.judged(compile::unmatched(&manifest, include, exclude, &earlier))?);
                 selected
@@ -147,7 +146,8 @@ impl Lakehouse {
                 self.write_artifact(target, "perf_info.json", &perf)
             })
             .map_err(|error| self.not_written(&error))?;
-        let picked = manifest.order().into_iter().filter(|id| selected.contains(id)).collect();
+        let is_picked = |id: &NodeId| selected.contains(id) && kinds.take(manifest.node(id).resource_type());
+        let picked = manifest.order().into_iter().filter(is_picked).collect();
         let compiled = Compiled { project, manifest, warnings: found };
         // What reads the lake is compiled for this very moment, and what was asked for besides is not in the files.
         if include.is_empty()
@@ -186,13 +186,18 @@ impl Lakehouse {
         self.write_artifact(target, "graph_summary.json", &build::graph_summary(manifest, stamp))
     }
 
-    /// What a selection compares with, and the newest look at the sources of this project beside it.
-    pub(super) fn with_sources_now(&self, earlier: &Earlier, project: &crate::project::Project) -> Earlier {
+    /// What a selection compares with, and what it is compared with: the newest look at the sources of this project, the
+    /// manifest as it would be.
+    pub(super) fn compared(&self, earlier: &Earlier, project: &crate::project::Project) -> Earlier {
         let read = || {
             let bytes = std::fs::read(project.target_path.join("sources.json")).ok()?;
             serde_json::from_slice(&bytes).ok()
         };
-        Earlier { sources_now: earlier.sources.as_ref().and_then(|_| read()), ..earlier.clone() }
+        Earlier {
+            sources_now: earlier.sources.as_ref().and_then(|_| read()),
+            entry: Some(build::manifest_entry),
+            ..earlier.clone()
+        }
     }
 
     pub(super) fn not_written(&self, error: &std::io::Error) -> Error {
@@ -238,73 +243,6 @@ impl Lakehouse {
         let session = self.session().await?;
         let outcome = Box::pin(session.query(&asked)).await?;
         Ok((outcome, asked))
-    }
-
-    /// Writes `catalog.json`: the columns that everything readable really has. Says how many there are, and where it is.
-    pub async fn document(&self) -> Result<(usize, PathBuf)> {
-        let studied = self.study(&[], &[], &Earlier::default(), None, None).await?;
-        let session = self.session().await?;
-        let names: BTreeMap<_, _> = session.scope().names().into_iter().collect();
-        let mut found = BTreeMap::new();
-        for node in studied.compiled.manifest.nodes.values() {
-            let Some((name, is_view)) =
-                node.relation.as_ref().and_then(|name| Some((name, *names.get(name)?)))
-            else {
-                continue;
-            };
-            let schema =
-                session.check(&format!("select * from \"{}\".\"{}\"", name.schema(), name.table())).await?;
-            let column =
-                |field: &arrow::datatypes::FieldRef| (field.name().clone(), sql_type_name(field.data_type()));
-            found.insert(node.id.clone(), (is_view, schema.fields().iter().map(column).collect()));
-        }
-        let stamp = self.stamp(&self.run_id(), "generate");
-        let catalog = build::catalog(&studied.compiled.manifest, &found, &stamp);
-        let target = &studied.compiled.project.target_path;
-        self.write_artifact(target, "catalog.json", &catalog).map_err(|error| self.not_written(&error))?;
-        Ok((found.len(), target.join("catalog.json")))
-    }
-
-    /// How old the rows of sources are, compared with what the project allows; also as `sources.json`.
-    pub async fn freshness(&self, include: &[Selector], exclude: &[Selector]) -> Result<Vec<Age>> {
-        let studied = self.study(include, exclude, &Earlier::default(), None, None).await?;
-        let session = self.session().await?;
-        let (mut ages, mut results) = (Vec::new(), Vec::new());
-        let now = self.world.now();
-        for id in &studied.picked {
-            let node = studied.node(id);
-            let NodeKind::Source(source) = &node.kind else { continue };
-            let Some(freshness) = &source.freshness else { continue };
-            let (began, clock) = (self.world.now(), Instant::now());
-            let asked = newest(&session, node, freshness).await;
-            let took = clock.elapsed();
-            let facts = build::node_facts(node);
-            let (status, seconds) = match &asked {
-                Err(_) => ("runtime error", None),
-                Ok(newest) => {
-                    let seconds = newest.map(|at| (now - at).num_milliseconds() as f64 / 1000.0);
-                    let is_past = |age: &Option<compile::Age>| {
-                        age.is_some_and(|age| seconds.is_none_or(|seconds| seconds > age.seconds() as f64))
-                    };
-                    let status = match (is_past(&freshness.error_after), is_past(&freshness.warn_after)) {
-                        (true, _) => "error",
-                        (false, true) => "warn",
-                        (false, false) => "pass",
-                    };
-                    (status, seconds)
-                }
-            };
-            let because = asked.as_ref().err().map(ToString::to_string);
-            let (node_id, name) = (id.clone(), node.name.clone());
-            let age = Age { node: node_id, name, status, seconds, because, facts, began, took };
-            results.push(result(&age, asked.as_ref().ok().copied().flatten(), now, node));
-            ages.push(age);
-        }
-        let stamp = self.stamp(&self.run_id(), "freshness");
-        let sources = build::freshness_results(results, &stamp);
-        self.write_artifact(&studied.compiled.project.target_path, "sources.json", &sources)
-            .map_err(|error| self.not_written(&error))?;
-        Ok(ages)
     }
 
     /// The nodes to run again: what the last run left failed or skipped, all of it if it published nothing.
@@ -361,60 +299,4 @@ impl Lakehouse {
 pub(super) fn shown_target(project: &crate::project::Project) -> String {
     let target = &project.target_path;
     target.strip_prefix(&project.root).unwrap_or(target).display().to_string()
-}
-
-/// What `sources.json` has of one source. A table without rows was loaded at the beginning of time.
-fn result(age: &Age, newest: Option<DateTime<Utc>>, now: DateTime<Utc>, node: &Node) -> serde_json::Value {
-    if let Some(why) = &age.because {
-        return serde_json::json!({"unique_id": age.node.as_str(), "error": why, "status": age.status});
-    }
-    let instant = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-    let (loaded, seconds) = match newest {
-        Some(at) => (instant(at), age.seconds.unwrap_or_default()),
-        None => ("0001-01-01T00:00:00Z".to_owned(), (now.timestamp() + SECONDS_BEFORE_1970) as f64),
-    };
-    let said = node.config.get("freshness");
-    let limit = |key: &str| {
-        let limit = said.and_then(|said| said.get(key)).filter(|limit| limit.is_object()).cloned();
-        limit.unwrap_or_else(|| serde_json::json!({"count": null, "period": null}))
-    };
-    serde_json::json!({
-        "unique_id": age.node.as_str(), "max_loaded_at": loaded, "snapshotted_at": instant(now),
-        "max_loaded_at_time_ago_in_s": seconds, "status": age.status,
-        "criteria": {
-            "warn_after": limit("warn_after"), "error_after": limit("error_after"),
-            "filter": said.and_then(|said| said.get("filter")),
-        },
-        "adapter_response": {}, "thread_id": "Thread-1", "execution_time": age.took.as_secs_f64(),
-        "timing": [{"name": "execute", "started_at": instant(age.began), "completed_at": instant(age.began + age.took)}],
-    })
-}
-
-/// From the first of January of the year 1 to that of 1970.
-const SECONDS_BEFORE_1970: i64 = 62_135_596_800;
-
-/// The newest instant at which a row of the source was loaded.
-async fn newest(
-    session: &Session,
-    node: &Node,
-    freshness: &Freshness,
-) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
-    let name = node.relation.as_ref().expect("a source has a table");
-    let filter = freshness.filter.as_ref().map(|filter| format!(" where {filter}")).unwrap_or_default();
-    // A landed table knows when its files were last written.
-    let loaded_at = freshness.loaded_at.as_deref().unwrap_or("_file_modification_time");
-    let newest = match &freshness.loaded_at_query {
-        Some(query) => format!("({query})"),
-        None => format!("(select max({loaded_at}) from \"{}\".\"{}\"{filter})", name.schema(), name.table()),
-    };
-    let sql = format!("select cast({newest} as timestamp) as newest");
-    let rows = Box::pin(session.query(&sql)).await?.collect().await?;
-    let Some(batch) = rows.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
-    let micros =
-        arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Int64).map_err(|error| {
-            Error::user("elt::freshness", error.to_string(), "make `loaded_at_field` an instant")
-        })?;
-    let micros = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&micros);
-    let is_there = arrow::array::Array::is_valid(micros, 0);
-    Ok(is_there.then(|| micros.value(0)).and_then(chrono::DateTime::from_timestamp_micros))
 }

@@ -6,7 +6,9 @@
 //! `tags` and hooks add up, and `meta`, `column_types`, `docs` and `quoting` are merged key by key.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::base::{Diagnostic, Span, did_you_mean};
@@ -111,6 +113,54 @@ impl Config {
     /// All values, as Jinja and selectors see them.
     pub fn to_json(&self) -> BTreeMap<String, Value> {
         self.0.iter().map(|(key, setting)| (key.clone(), setting.value.clone())).collect()
+    }
+}
+
+/// The settings of a node as templates, selectors and artifacts see them: values by key. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Settings(Arc<Config>);
+
+impl Settings {
+    /// The value of `key`, null if it is set to that.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let found = self.0.0.binary_search_by(|(known, _)| known.as_str().cmp(key)).ok()?;
+        Some(&self.0.0[found].1.value)
+    }
+
+    /// Every value, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, setting)| (key, &setting.value))
+    }
+
+    /// Every value as it is written in properties files and `dbt_project.yml`: before its Jinja is rendered, if it is one
+    /// text.
+    pub fn unrendered(&self) -> impl Iterator<Item = (&str, Value)> {
+        self.0.iter().map(|(key, setting)| (key, setting.unrendered()))
+    }
+}
+
+impl Setting {
+    fn unrendered(&self) -> Value {
+        let source = &self.at.source;
+        let written = source.text.get(self.at.bytes.clone()).unwrap_or_default().trim();
+        let is_template = !source.path.ends_with(".sql") && written.contains("{{");
+        match self.value {
+            Value::Array(_) | Value::Object(_) => self.value.clone(),
+            _ if is_template => written.trim_matches(['"', '\'']).into(),
+            _ => self.value.clone(),
+        }
+    }
+}
+
+impl From<Arc<Config>> for Settings {
+    fn from(config: Arc<Config>) -> Self {
+        Self(config)
+    }
+}
+
+impl Serialize for Settings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 

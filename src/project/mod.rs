@@ -42,7 +42,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-pub use config::{Config, Setting, as_flag, canonical, plain, texts};
+pub use config::{Config, Setting, Settings, as_flag, canonical, plain, texts};
 pub use data_test::{DataTest, SingularTest};
 pub use dependency::{Dependency, DependencyKind, dependencies, dependencies_in, package_name};
 pub use document::{Document, UnitTest};

@@ -4,12 +4,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use elt::base::{Error, Unwatched};
 use elt::lake::Lake;
-use elt::lakehouse::{BuildRequest, Lakehouse};
+use elt::lakehouse::{BuildRequest, Lakehouse, PublishMode, Purpose};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
@@ -451,5 +452,163 @@ async fn a_load_leaves_nothing_or_all_and_the_next_completes_it() {
         assert!(now == before || now == after, "killed at call {call} of {calls}, readers saw:\n{now}");
         load(&project.on(lake_on(store.clone()), 3)).await.unwrap();
         assert_eq!(seen(&project.on(lake_on(store.clone()), 4)).await, after, "killed at call {call}");
+    }
+}
+
+/// A command that publishes piece by piece, on a project whose data has moved on since it was last run.
+struct Piecemeal {
+    purpose: Purpose,
+    /// What readers see of each thing, in the order in which the things are made.
+    seen: &'static [&'static str],
+    /// Of the things, those that show what the one before them has: they change with it.
+    together: &'static [usize],
+}
+
+const PIECEMEAL: [Piecemeal; 3] = [
+    Piecemeal {
+        purpose: Purpose::Run,
+        seen: &[
+            "select id, city from people order by id, city",
+            "select city, n from cities order by city",
+            "select id, city from log order by id, city",
+            "select count(*) as n from (select distinct id from log)",
+        ],
+        together: &[1],
+    },
+    Piecemeal {
+        purpose: Purpose::Seed,
+        seen: &["select * from codes order by id", "select * from words order by id"],
+        together: &[],
+    },
+    Piecemeal {
+        purpose: Purpose::Snapshot,
+        seen: &[
+            "select id, name, dbt_valid_to is null as now from codes_then order by id, name, now",
+            "select id, name, dbt_valid_to is null as now from words_then order by id, name, now",
+        ],
+        together: &[],
+    },
+];
+
+impl Piecemeal {
+    /// The project before, and as it is for the command.
+    fn project(&self, is_later: bool) -> TestLake {
+        let lake = project();
+        // Rows that are only added would be there twice if a piece were published twice.
+        lake.write(
+            "models/log.sql",
+            "
+            {{ config(materialized='incremental') }}
+            select id, city, _load_id as load from {{ source('crm', 'people') }}
+            {% if is_incremental() %} where _load_id > (select max(load) from {{ this }}) {% endif %}
+            ",
+        );
+        lake.write("models/log_of_today.sql", "select count(*) as n from {{ ref('log') }}");
+        for name in ["codes", "words"] {
+            let rows = if is_later { "1,eins\n3,drei" } else { "1,one\n2,two" };
+            lake.write(&format!("seeds/{name}.csv"), &format!("id,name\n{rows}\n"));
+            lake.write(
+                &format!("snapshots/{name}.yml"),
+                &format!(
+                    "snapshots: [{{name: {name}_then, relation: \"ref('{name}')\", config: {{unique_key: id, \
+                     strategy: check, check_cols: all, hard_deletes: invalidate}}}}]"
+                ),
+            );
+        }
+        lake.write("models/last.sql", "{{ config(materialized='table') }} select 1 as one");
+        if is_later {
+            lake.write("inbox/people_2.csv", "id,city\n2,Paris\n3,Lima");
+        }
+        lake
+    }
+
+    async fn go(&self, lakehouse: &Lakehouse) -> Result<(), Error> {
+        let request = BuildRequest {
+            purpose: self.purpose,
+            publish: PublishMode::Each,
+            pace: Some(Duration::ZERO),
+            threads: Some(1),
+            ..BuildRequest::default()
+        };
+        let built = Box::pin(lakehouse.build(&request, &Unwatched)).await?;
+        if built.is_well() { Ok(()) } else { Err(Error::user("test", told(&built), "")) }
+    }
+
+    async fn seen(&self, lakehouse: &Lakehouse) -> Vec<String> {
+        let mut all = Vec::new();
+        for sql in self.seen {
+            all.push(rows_of(lakehouse, sql).await);
+        }
+        all
+    }
+
+    /// A lake in which all is made once; for snapshots, what they look at has changed since.
+    async fn before(&self) -> Arc<InMemory> {
+        let store = Arc::new(InMemory::new());
+        build(&self.project(false).on(lake_on(store.clone()), 0)).await.unwrap();
+        if self.purpose == Purpose::Snapshot {
+            let seeds = BuildRequest { purpose: Purpose::Seed, full: true, ..BuildRequest::default() };
+            let lakehouse = self.project(true).on(lake_on(store.clone()), 1);
+            assert!(Box::pin(lakehouse.build(&seeds, &Unwatched)).await.unwrap().is_well());
+        }
+        store
+    }
+
+    async fn leaves_whole_releases(&self, after_effect: bool) {
+        let (project, before_store) = (self.project(true), self.before().await);
+        let lakehouse = |store: &Arc<InMemory>, start| project.on(lake_on(store.clone()), start);
+        let before = self.seen(&lakehouse(&before_store, 5)).await;
+        let rehearsal = copy_of(&before_store).await;
+        let counting = DyingStore::new(&rehearsal, i64::MAX, after_effect);
+        self.go(&project.on(lake_on(counting.clone()), 2)).await.unwrap();
+        let calls = i64::MAX - counting.calls_left.load(Ordering::SeqCst);
+        let after = self.seen(&lakehouse(&rehearsal, 5)).await;
+        let changes = before.iter().zip(&after).all(|(before, after)| before != after);
+        assert!(changes, "all that is looked at changes, or the test shows nothing: {before:?} {after:?}");
+        let mut half_done = 0;
+        for call in 0..calls {
+            let store = copy_of(&before_store).await;
+            let dying = DyingStore::new(&store, call, after_effect);
+            let _ = self.go(&project.on(lake_on(dying), 2)).await;
+
+            let fresh = lakehouse(&store, 3);
+            let now = self.seen(&fresh).await;
+            let at = format!("{:?} killed at call {call} of {calls}", self.purpose);
+            let is_new: Vec<bool> = now.iter().zip(&after).map(|(now, after)| now == after).collect();
+            for (place, seen) in now.iter().enumerate() {
+                assert!(is_new[place] || *seen == before[place], "{at}, readers saw a half of it: {seen}");
+            }
+            for place in self.together {
+                assert_eq!(is_new[*place], is_new[place - 1], "{at}, a view does not show what it reads");
+            }
+            half_done += usize::from(is_new.contains(&true) && is_new.contains(&false));
+
+            self.go(&fresh).await.unwrap_or_else(|error| panic!("{at}, the next run failed: {error:?}"));
+            assert_eq!(
+                self.seen(&lakehouse(&store, 4)).await,
+                after,
+                "{at}, the next run made something else"
+            );
+            assert!(heads_agree(&store).await, "{at}, the Delta heads are not what readers see");
+        }
+        assert!(half_done > 0, "{:?} publishes piece by piece, so some deaths leave a part", self.purpose);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_publishes_piece_by_piece_leaves_whole_releases_wherever_it_dies() {
+    PIECEMEAL[0].leaves_whole_releases(false).await;
+}
+
+#[tokio::test]
+async fn a_run_that_publishes_piece_by_piece_leaves_whole_releases_wherever_its_store_times_out() {
+    PIECEMEAL[0].leaves_whole_releases(true).await;
+}
+
+#[tokio::test]
+async fn seeds_and_snapshots_leave_whole_releases_wherever_they_die() {
+    for command in &PIECEMEAL[1..] {
+        command.leaves_whole_releases(false).await;
+        command.leaves_whole_releases(true).await;
     }
 }

@@ -6,7 +6,25 @@ use clap::Args as ClapArgs;
 
 use crate::base::{Diagnostic, Error, Result};
 use crate::cli::ui::Ui;
-use crate::lakehouse::{Defer, Earlier, Indirect, Lakehouse, Selector};
+use crate::lakehouse::{Defer, Earlier, Indirect, Kinds, Lakehouse, Selector, StudyRequest};
+
+/// dbt's words for kinds of nodes.
+const KINDS: [&str; 14] = [
+    "model",
+    "seed",
+    "snapshot",
+    "test",
+    "unit_test",
+    "source",
+    "analysis",
+    "exposure",
+    "metric",
+    "semantic_model",
+    "saved_query",
+    "function",
+    "default",
+    "all",
+];
 
 /// Which nodes of the project.
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -27,11 +45,11 @@ pub(in crate::cli) struct Selection {
     #[arg(long, value_name = "DIR", env = "DBT_STATE", hide_env = true)]
     state: Option<PathBuf>,
     /// Only nodes of this kind: model, seed, snapshot, test, unit_test, source (can be repeated)
-    #[arg(long = "resource-type", visible_alias = "resource-types", value_name = "KIND")]
-    pub(in crate::cli) resource_types: Vec<String>,
+    #[arg(long = "resource-type", visible_alias = "resource-types", value_name = "KIND", value_parser = KINDS, hide_possible_values = true)]
+    resource_types: Vec<String>,
     /// No nodes of this kind
-    #[arg(long = "exclude-resource-type", alias = "exclude-resource-types", value_name = "KIND")]
-    pub(in crate::cli) exclude_resource_types: Vec<String>,
+    #[arg(long = "exclude-resource-type", alias = "exclude-resource-types", value_name = "KIND", value_parser = KINDS, hide_possible_values = true)]
+    exclude_resource_types: Vec<String>,
 }
 
 impl Selection {
@@ -44,6 +62,18 @@ impl Selection {
         })
     }
 
+    /// The kinds of nodes that are meant.
+    pub(in crate::cli) fn kinds(&self) -> Kinds {
+        Kinds { only: self.resource_types.clone(), never: self.exclude_resource_types.clone() }
+    }
+
+    /// What is meant, to be looked at.
+    pub(in crate::cli) fn study(&self) -> Result<StudyRequest> {
+        let (select, exclude) = (self.include()?, self.exclude()?);
+        let (kinds, earlier) = (self.kinds(), self.earlier()?);
+        Ok(StudyRequest { select, exclude, kinds, earlier, ..StudyRequest::default() })
+    }
+
     /// What `state:` and `result:` compare with.
     pub(in crate::cli) fn earlier(&self) -> Result<Earlier> {
         let Some(folder) = &self.state else { return Ok(Earlier::default()) };
@@ -54,7 +84,7 @@ impl Selection {
             manifest: read("manifest.json"),
             results: read("run_results.json"),
             sources: read("sources.json"),
-            sources_now: None,
+            ..Earlier::default()
         };
         if earlier.manifest.is_none() && earlier.results.is_none() && earlier.sources.is_none() {
             return Err(Error::user(

@@ -18,7 +18,7 @@ pub(crate) async fn run(args: CloneArgs, place: &Place, world: World, ui: &Ui) -
         exclude: args.selection.exclude()?,
         earlier: args.selection.earlier()?,
         full_refresh: args.full_refresh,
-        resource_types: args.selection.resource_types,
+        kinds: args.selection.kinds(),
     };
     let (told, release) = or_interrupted(lakehouse.clone_state(&request), ui).await?;
     if !told.is_empty() {

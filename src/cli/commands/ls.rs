@@ -25,7 +25,6 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
             None => {
                 let compiled = lakehouse.list().await?;
                 ui.said(&compiled.manifest.messages);
-                ui.log().found(&compiled.found());
                 (listed(&compiled), compiled.warnings)
             }
         };
@@ -36,7 +35,6 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
     let (compiled, selected) = lakehouse.select(&include, &exclude, &earlier).await?;
     ui.said(&compiled.manifest.messages);
     compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
-    ui.log().found(&compiled.found());
     let selected: BTreeSet<&str> = selected.iter().map(|id| id.as_str()).collect();
     let list = listed(&compiled).into_iter().filter(|one| selected.contains(one.unique_id.as_str()));
     let list: Vec<Listed> = list.filter(|one| is_asked_for(&args, &one.resource_type)).collect();
@@ -53,9 +51,7 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
 
 /// Whether nodes of this kind are to be listed.
 fn is_asked_for(args: &LsArgs, kind: &str) -> bool {
-    let (only, never) = (&args.selection.resource_types, &args.selection.exclude_resource_types);
-    let is_in = |list: &[String]| list.iter().any(|one| one == kind || one == "all");
-    (only.is_empty() || is_in(only)) && !is_in(never)
+    args.selection.kinds().take(kind)
 }
 
 /// Lists nodes for people, or one line a node as dbt does.

@@ -5,6 +5,7 @@ pub(super) mod clean;
 pub(super) mod clone;
 pub(super) mod deps;
 pub(super) mod diff;
+pub(super) mod docs;
 pub(super) mod doctor;
 pub(super) mod history;
 pub(super) mod init;

@@ -16,8 +16,7 @@ pub(crate) async fn run(args: PlanArgs, place: &Place, world: World, ui: &Ui) ->
         select: args.selection.include()?,
         exclude: args.selection.exclude()?,
         earlier: args.selection.earlier()?,
-        resource_types: args.selection.resource_types,
-        exclude_resource_types: args.selection.exclude_resource_types,
+        kinds: args.selection.kinds(),
         full: args.full,
         full_refresh: args.full_refresh,
         ..BuildRequest::default()

@@ -1,4 +1,4 @@
-//! `elt compile`, `elt show`, `elt docs generate`, `elt source freshness`, `elt debug`
+//! `elt compile`, `elt show`, `elt source freshness`, `elt debug`
 
 use std::process::ExitCode;
 
@@ -7,25 +7,26 @@ use crate::base::{Result, World};
 use crate::cli::args::{CompileArgs, DebugArgs, FreshnessArgs, Place, ReportFormat, ShowArgs};
 use crate::cli::log::in_json;
 use crate::cli::ui::Ui;
-use crate::lakehouse::{Earlier, Lakehouse, NodeKind, Studied};
+use crate::lakehouse::{Lakehouse, NodeKind, Studied, StudyRequest};
 use crate::repl::{Format, ShowOptions, show as show_rows, terminal_width};
 
 /// Compiles; the SQL of what was asked for goes to standard output.
 pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
-    let (earlier, defer) = (args.selection.earlier()?, args.deferral.read(&args.selection)?);
+    let request = StudyRequest {
+        inline: args.inline,
+        defer: args.deferral.read(&args.selection)?,
+        ..args.selection.study()?
+    };
     args.selection.warn_of_state(&lakehouse, ui);
-    let is_whole =
-        include.is_empty() && exclude.is_empty() && args.inline.is_none() && defer.is_none() && !args.check;
+    let has_selection = !request.select.is_empty() || !request.exclude.is_empty();
+    let is_whole = !has_selection && request.inline.is_none() && request.defer.is_none() && !args.check;
     if is_whole && let Some(before) = lakehouse.before(true).await? {
         before.warnings().iter().for_each(|warning| ui.diagnostic(warning));
         written(before.nodes, &before.target, ui);
         return Ok(ExitCode::SUCCESS);
     }
-    let studied =
-        Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
-            .await?;
+    let studied = Box::pin(lakehouse.study(&request)).await?;
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     ui.said(&studied.messages);
     ui.log().found(&studied.compiled.found());
@@ -33,7 +34,7 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
         return check(&lakehouse, &studied, args.format, ui).await;
     }
     studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
-    let shown = !include.is_empty() || args.inline.is_some();
+    let shown = !request.select.is_empty() || request.inline.is_some();
     for id in studied.picked.iter().filter(|_| shown) {
         let node = studied.node(id);
         if !node.sql.is_empty() && !node.is_test() {
@@ -80,24 +81,31 @@ fn written(nodes: usize, target: &std::path::Path, ui: &Ui) {
     ui.line(&format!("{nodes} nodes compiled; manifest.json and compiled/ are in {}", target.display()));
 }
 
+/// Says what a project holds, and what is to be said of it.
+pub(super) fn told(studied: &Studied, ui: &Ui) {
+    studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
+    ui.said(&studied.messages);
+    ui.log().found(&studied.compiled.found());
+    studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
+}
+
 /// Shows the first rows of what was asked for.
 pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
-    let (earlier, defer) = (args.selection.earlier()?, args.deferral.read(&args.selection)?);
-    if include.is_empty() && args.inline.is_none() {
+    let request = StudyRequest {
+        inline: args.inline,
+        defer: args.deferral.read(&args.selection)?,
+        ..args.selection.study()?
+    };
+    if request.select.is_empty() && request.inline.is_none() {
         return Err(crate::base::Error::user(
             "elt::show",
             "what should be shown?",
             "name a node, `elt show --select orders`, or a query, `elt show --inline \"select 1\"`",
         ));
     }
-    let studied =
-        Box::pin(lakehouse.study(&include, &exclude, &earlier, args.inline.as_deref(), defer.as_ref()))
-            .await?;
-    studied.not_compiled.iter().for_each(|(_, why)| ui.diagnostic(why));
-    ui.said(&studied.messages);
-    ui.log().found(&studied.compiled.found());
+    let studied = Box::pin(lakehouse.study(&request)).await?;
+    told(&studied, ui);
     for id in &studied.picked {
         let node = studied.node(id);
         let is_shown = node.is_made() || matches!(node.kind, NodeKind::Analysis | NodeKind::Source(_));
@@ -126,22 +134,18 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
     Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-/// Writes the catalog.
-pub(crate) async fn docs(place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
-    let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let (count, written) = Box::pin(lakehouse.document()).await?;
-    ui.log().building_catalog();
-    ui.log().written("CatalogWritten", &written);
-    ui.line(&format!("catalog.json tells of {count} tables and views; manifest.json is beside it"));
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Compares the age of sources with what is allowed. Exit code 1 if one is too old.
 pub(crate) async fn freshness(args: FreshnessArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let (include, exclude) = (args.selection.include()?, args.selection.exclude()?);
     let begun = std::time::Instant::now();
-    let ages = Box::pin(lakehouse.freshness(&include, &exclude)).await?;
+    let tell = |studied: &Studied| {
+        told(studied, ui);
+        match studied.aged().len() {
+            0 => {}
+            many => ui.log().concurrency(1, &studied.compiled.project.target.name, many),
+        }
+    };
+    let ages = Box::pin(lakehouse.freshness(&args.selection.study()?, &tell)).await?;
     ui.log().ages(&ages, begun.elapsed());
     if ages.is_empty() {
         ui.line("no source says how old it may be: add `freshness:` to one");
@@ -189,7 +193,7 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
         ui.line("all checks passed");
         return Ok(ExitCode::SUCCESS);
     }
-    let studied = Box::pin(lakehouse.study(&[], &[], &Earlier::default(), None, None)).await?;
+    let studied = Box::pin(lakehouse.study(&StudyRequest::default())).await?;
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     let (project, releases) = (&studied.compiled.project, lakehouse.releases(1).await?);
     let newest = releases.first().map_or("none yet".to_owned(), |release| release.number.to_string());

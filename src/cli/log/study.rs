@@ -79,6 +79,13 @@ impl Log {
         });
     }
 
+    /// That there will be no catalog, as something could not be compiled.
+    pub(in crate::cli) fn cannot_document(&self) {
+        let message = "compile failed, cannot generate docs".to_owned();
+        let data = json!({});
+        self.say(&Said { name: "CannotGenerateDocs", code: "E043", level: Level::Info, message, data });
+    }
+
     /// How old the rows of sources are.
     pub(in crate::cli) fn ages(&self, ages: &[Age], took: Duration) {
         let total = ages.len();

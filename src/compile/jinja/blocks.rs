@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::base::{Diagnostic, SourceText};
 
+use super::materializations::MaterializationBlock;
 use super::pieces::{Piece, PieceKind, inside, pieces, word};
 use super::prepare::{Prepared, equals_sign, top_commas};
 
@@ -45,9 +46,9 @@ pub(super) fn read_macros(
     source: &SourceText,
     owner: &Owner,
     found: &mut Vec<Diagnostic>,
-) -> Vec<Arc<MacroBlock>> {
+) -> (Vec<Arc<MacroBlock>>, Vec<MaterializationBlock>) {
     let all = pieces(&source.text);
-    let mut macros = Vec::new();
+    let (mut macros, mut materializations) = (Vec::new(), Vec::new());
     let mut at = 0;
     while let Some(piece) = all.get(at) {
         at += 1;
@@ -57,7 +58,7 @@ pub(super) fn read_macros(
         let closing: &[&str] = match word(&source.text, &piece.at) {
             "macro" => &["endmacro"],
             "test" | "data_test" => &["endtest", "enddata_test"],
-            // One of the user's own is refused where a model asks for it.
+            // One of the user's own is refused where something asks for it.
             "materialization" => &["endmaterialization"],
             // Snapshots are read by the project.
             "snapshot" => &["endsnapshot"],
@@ -83,10 +84,19 @@ pub(super) fn read_macros(
                         .help("write `{% macro name(argument, other=default) %}`"),
                 ),
             }
+        } else if closing[0] == "endmaterialization" {
+            match MaterializationBlock::read(source, &piece.at, &all[end].at, owner) {
+                Some(block) => materializations.push(block),
+                None => found.push(
+                    Diagnostic::error("elt::jinja_syntax", "this header is not a materialization's")
+                        .at(&source.span(piece.at.clone()), "here")
+                        .help("write `{% materialization name, default %}`, or `adapter='…'` in the place of `default`"),
+                ),
+            }
         }
         at = end + 1;
     }
-    macros
+    (macros, materializations)
 }
 
 /// The piece that closes the block `open`, counting blocks of the same word inside it.
@@ -202,12 +212,15 @@ mod tests {
     fn a_file_is_taken_apart_into_macros_and_tests() {
         let source = SourceText::new(
             "macros/m.sql",
-            "junk {% macro a(x: string, y=[1, 2]) -%} {{ x }} {%- endmacro %}\n{% test small(model, column_name) %}select{% endtest %}{% docs d %}{% macro no() %}{% enddocs %}",
+            "junk {% macro a(x: string, y=[1, 2]) -%} {{ x }} {%- endmacro %}\n{%- materialization by_day, adapter = \"duckdb\", supported_languages=['sql', 'python'] -%}{% macro no() %}{% endmacro %}{% endmaterialization %}{% materialization view,default%}{% endmaterialization %}{% test small(model, column_name) %}select{% endtest %}{% docs d %}{% macro no() %}{% enddocs %}",
         );
         let mut found = Vec::new();
         let owner = Owner { package: "shop".into(), overrides: None };
-        let macros = read_macros(&source, &owner, &mut found);
+        let (macros, materializations) = read_macros(&source, &owner, &mut found);
         assert!(found.is_empty());
+        let named: Vec<_> = materializations.iter().map(MaterializationBlock::macro_name).collect();
+        assert_eq!(named, ["materialization_by_day_duckdb", "materialization_view_default"]);
+        assert_eq!(&source.text[materializations[0].span().bytes], "by_day");
         let seen: Vec<_> = macros.iter().map(|m| (m.name.as_str(), m.parameters.join(","))).collect();
         assert_eq!(seen, [("a", "x,y".into()), ("test_small", "model,column_name".into())]);
         assert_eq!(macros[0].prepared.text, "{% macro a(x, y=__list([1, 2])) -%} {{ x }} {%- endmacro %}");

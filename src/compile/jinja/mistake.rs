@@ -89,22 +89,15 @@ impl Origins {
         self.by_template.insert(template.to_owned(), (source.clone(), prepared));
     }
 
-    /// The place of an error in the user's file.
-    fn place(&self, error: &Error) -> Option<Span> {
-        let (source, prepared) = self.by_template.get(error.name()?)?;
-        let range = match error.range() {
-            Some(range) => range,
-            None => line_range(&prepared.text, error.line()?),
-        };
-        let start = prepared.origin(range.start);
-        let end = prepared.origin(range.end).max(start + 1);
-        let line = source.text.get(start..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
-        Some(source.span(start..end.min(start + line.max(1))))
-    }
-
     /// The diagnostic for an error of the library. `fallback` is shown if the error has no place.
     pub(super) fn diagnose(&self, error: &Error, fallback: &Span) -> Diagnostic {
-        let at = self.place(error).unwrap_or_else(|| fallback.clone());
+        let origin = error.name().and_then(|name| self.by_template.get(name));
+        let at = origin.and_then(|(source, prepared)| place(error, source, prepared));
+        self.diagnose_at(error, at.unwrap_or_else(|| fallback.clone()))
+    }
+
+    /// The diagnostic for an error of the library that happened at `at`.
+    pub(super) fn diagnose_at(&self, error: &Error, at: Span) -> Diagnostic {
         if let Some(mistake) = cause::<Mistake>(error) {
             return Diagnostic::error(mistake.code, mistake.message.clone())
                 .at(&at, "here")
@@ -136,6 +129,18 @@ impl Origins {
             .help("define it in a file under macros/")
             .maybe_help(did_you_mean(name, self.callable.iter().map(String::as_str)))
     }
+}
+
+/// The place of an error in the file that its template was prepared from.
+pub(super) fn place(error: &Error, source: &SourceText, prepared: &Prepared) -> Option<Span> {
+    let range = match error.range() {
+        Some(range) => range,
+        None => line_range(&prepared.text, error.line()?),
+    };
+    let start = prepared.origin(range.start);
+    let end = prepared.origin(range.end).max(start + 1);
+    let line = source.text.get(start..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
+    Some(source.span(start..end.min(start + line.max(1))))
 }
 
 /// The name that an error blames for being undefined; empty if it blames something undefined without a name.

@@ -19,6 +19,7 @@ mod filters;
 mod functions;
 mod lake;
 mod macros;
+pub(super) mod materializations;
 mod mistake;
 mod objects;
 mod pieces;
@@ -30,6 +31,7 @@ mod time;
 mod values;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, Value};
@@ -42,6 +44,7 @@ pub(super) use convert::md5_hex;
 pub(super) use functions::DBT_VERSION;
 use lake::NeedsLake;
 use macros::{INTERNAL, MacroLibrary, MacroValue, template_name};
+use materializations::MaterializationBlock;
 use mistake::Origins;
 use prepare::Prepared;
 pub(super) use relation::Relation;
@@ -71,6 +74,26 @@ pub(super) struct Jinja {
     macros: Arc<MacroLibrary>,
     origins: Origins,
     given: Arc<Given>,
+    /// The templates of nodes. One is compiled when it is rendered and dropped then: thousands of compiled templates
+    /// are most of what a large project would have in memory, and each is needed twice.
+    bodies: BTreeMap<String, Body>,
+    materializations: Vec<MaterializationBlock>,
+}
+
+/// A template of a node, as it is written.
+struct Body {
+    source: SourceText,
+    range: std::ops::Range<usize>,
+    /// Whether its output gets marks.
+    is_marked: bool,
+}
+
+impl Body {
+    fn prepared(&self) -> Prepared {
+        let mut prepared = Prepared::default();
+        prepared.body(&self.source.text, self.range.clone(), self.is_marked);
+        prepared
+    }
 }
 
 impl Jinja {
@@ -81,8 +104,14 @@ impl Jinja {
         env.set_auto_escape_callback(|_| AutoEscape::None);
         env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         filters::add(&mut env);
-        let mut jinja =
-            Self { env, macros: Arc::default(), origins: Origins::default(), given: Arc::new(given) };
+        let mut jinja = Self {
+            env,
+            macros: Arc::default(),
+            origins: Origins::default(),
+            given: Arc::new(given),
+            bodies: BTreeMap::new(),
+            materializations: Vec::new(),
+        };
         let dialect = project.target.dialect.as_str();
         let mut library = MacroLibrary::new(&project.name, project.dispatch.clone(), dialect);
         let owner = |package: &str, overrides: Option<&str>| Owner {
@@ -95,9 +124,11 @@ impl Jinja {
             .map(|(package, path, text)| (SourceText::new(path, text), owner(INTERNAL, Some(package))));
         let own = project.macros.iter().map(|file| (file.source_text.clone(), owner(&file.package, None)));
         for (source, owner) in builtin.chain(over).chain(own) {
-            for block in read_macros(&source, &owner, found) {
+            let (macros, materializations) = read_macros(&source, &owner, found);
+            for block in macros {
                 jinja.add_macro(block, &mut library, found);
             }
+            jinja.materializations.extend(materializations);
         }
         jinja.origins.callable = scope::callable_names(&library);
         jinja.macros = Arc::new(library);
@@ -115,53 +146,23 @@ impl Jinja {
             return;
         }
         let fallback = block.source.span(block.at.clone());
-        self.add(&template_name(&block), &block.source, block.prepared.clone(), &fallback, found);
-    }
-
-    /// Compiles a template whose output is SQL. `name` is how it is asked for later.
-    pub(super) fn add_sql(&mut self, name: &str, source: &SourceText, found: &mut Vec<Diagnostic>) {
-        let prepared = Prepared::template(&source.text, true);
-        self.add(name, source, prepared, &source.span(0..0), found);
-    }
-
-    /// Compiles the part `range` of a file as a template whose output is SQL.
-    pub(super) fn add_part(
-        &mut self,
-        name: &str,
-        source: &SourceText,
-        range: std::ops::Range<usize>,
-        found: &mut Vec<Diagnostic>,
-    ) {
-        let mut prepared = Prepared::default();
-        prepared.body(&source.text, range.clone(), true);
-        self.add(name, source, prepared, &source.span(range.start..range.start), found);
-    }
-
-    /// Compiles a text that was made for what stands at `at`.
-    pub(super) fn add_text(&mut self, name: &str, text: &str, at: &Span, found: &mut Vec<Diagnostic>) {
-        let made = SourceText::new(&at.source.path, text);
-        let prepared = Prepared::template(text, false);
-        self.add(name, &made, prepared, at, found);
-    }
-
-    fn add(
-        &mut self,
-        name: &str,
-        source: &SourceText,
-        prepared: Prepared,
-        fallback: &Span,
-        found: &mut Vec<Diagnostic>,
-    ) {
-        let added = self.env.add_template_owned(name.to_owned(), prepared.text.clone());
-        self.origins.add(name, source, prepared);
+        let (name, prepared) = (template_name(&block), block.prepared.clone());
+        let added = self.env.add_template_owned(name.clone(), prepared.text.clone());
+        self.origins.add(&name, &block.source, prepared);
         if let Err(error) = added {
-            found.push(self.origins.diagnose(&error, fallback));
+            found.push(self.origins.diagnose(&error, &fallback));
         }
     }
 
-    /// Whether the template compiled.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.env.get_template(name).is_ok()
+    /// Adds the part `range` of a file as a template whose output is SQL. `name` is how it is asked for later.
+    pub(super) fn add_sql(&mut self, name: String, source: &SourceText, range: std::ops::Range<usize>) {
+        self.bodies.insert(name, Body { source: source.clone(), range, is_marked: true });
+    }
+
+    /// Adds a text that was made for what stands at `at`.
+    pub(super) fn add_text(&mut self, name: String, text: &str, at: &Span) {
+        let source = SourceText::new(&at.source.path, text);
+        self.bodies.insert(name, Body { source, range: 0..text.len(), is_marked: false });
     }
 
     /// Whether there is a macro of this name, and its closest neighbour's name if not.
@@ -189,12 +190,22 @@ impl Jinja {
         self.macros.anywhere(name).map(|block| block.package.clone())
     }
 
-    /// Every macro: its id, its package, its name, its file and its text.
-    pub(super) fn all_macros(&self) -> impl Iterator<Item = (String, &str, &str, &SourceText, &str)> {
-        self.macros.all().map(|block| {
-            let id = format!("macro.{}.{}", block.package, block.name);
-            (id, block.package.as_str(), block.name.as_str(), &block.source, block.written.as_str())
-        })
+    /// The materializations that the project and its packages define.
+    pub(super) fn materializations(&self) -> &[MaterializationBlock] {
+        &self.materializations
+    }
+
+    /// Every macro: its package, its name, its file and its text.
+    pub(super) fn all_macros(&self) -> impl Iterator<Item = (&str, String, &SourceText, &str)> {
+        let macros = self.macros.all();
+        let macros = macros
+            .map(|block| (block.package.as_str(), block.name.clone(), &block.source, block.written.as_str()));
+        let materializations = self.materializations.iter();
+        macros.chain(
+            materializations.map(|block| {
+                (block.package.as_str(), block.macro_name(), &block.source, block.written.as_str())
+            }),
+        )
     }
 
     /// The ids of the macros that the text of a macro of `package` calls, as far as that can be seen.
@@ -228,8 +239,17 @@ impl Jinja {
         scope: &Arc<Scope>,
         fallback: &Span,
     ) -> Result<String, Diagnostic> {
-        let rendered = self.env.get_template(name).and_then(|template| template.render(root(scope)));
-        rendered.map_err(|error| self.diagnose(&error, fallback))
+        let body = self.bodies.get(name).expect("every node's template was added");
+        let prepared = body.prepared();
+        let compiled = self.env.template_from_named_str(name, &prepared.text);
+        let rendered = compiled.and_then(|template| template.render(root(scope)));
+        rendered.map_err(|error| match mistake::cause::<NeedsLake>(&error) {
+            None if error.name() == Some(name) => {
+                let at = mistake::place(&error, &body.source, &prepared).unwrap_or_else(|| fallback.clone());
+                self.origins.diagnose_at(&error, at)
+            }
+            _ => self.diagnose(&error, fallback),
+        })
     }
 
     /// Calls the macro `name` and returns its text. An argument without a name goes by its position.

@@ -13,7 +13,7 @@ use minijinja::value::{Enumerator, Object};
 use serde_json::Value as Json;
 
 use crate::base::{Message, TableName};
-use crate::project::{Edition, Target};
+use crate::project::{Edition, Settings, Target};
 
 use super::answers::HERE;
 use super::blocks::MacroBlock;
@@ -60,7 +60,7 @@ pub(crate) struct Subject {
     pub(crate) batch: Option<Window>,
     /// What `this` is.
     pub(crate) this: Option<TableName>,
-    pub(crate) config: BTreeMap<String, Json>,
+    pub(crate) config: Settings,
     /// Names that it has besides: those of a hook at the end of a run.
     pub(crate) given: BTreeMap<String, Json>,
     /// What is put in the place of macros and vars, in a unit test.

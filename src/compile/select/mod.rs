@@ -69,6 +69,8 @@ pub struct Earlier {
     pub sources: Option<Value>,
     /// `sources.json` as it is now.
     pub sources_now: Option<Value>,
+    /// What `manifest.json` would have of a node now.
+    pub entry: Option<fn(&Manifest, &str) -> Option<Value>>,
 }
 
 /// A set of nodes, and the tests that would come with it if more were selected.

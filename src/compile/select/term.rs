@@ -16,7 +16,7 @@ use super::{Earlier, wrong};
 use crate::compile::graph::reach;
 use crate::compile::manifest::{DocumentNode, Manifest};
 use crate::compile::node::{Node, NodeId, NodeKind, TestKind};
-use crate::compile::state;
+use crate::compile::state::{self, State};
 
 /// `[@][n+][method:]value[+n]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +146,7 @@ impl Term {
                 Ok(manifest.documents.iter().filter(is_named).map(|document| document.id.clone()).collect())
             }
             Method::State => {
-                let Some(before) = &earlier.manifest else {
+                let (Some(before), Some(entry)) = (&earlier.manifest, earlier.entry) else {
                     return Err(wrong(
                         &format!("state:{}", self.value),
                         "there is no earlier state to compare with",
@@ -158,7 +158,10 @@ impl Term {
                         .help(format!("use one of: {}", state::KINDS.join(", ")))
                         .maybe_help(did_you_mean(&self.value, state::KINDS)));
                 }
-                Ok(by(&|node| state::is(&self.value, node, manifest, before)))
+                let state = State::new(manifest, before, entry);
+                let documents = manifest.documents.iter().filter(|document| document.kind != "group");
+                let ids = manifest.nodes.keys().chain(documents.map(|document| &document.id));
+                Ok(ids.filter(|id| state.is(&self.value, id.as_str())).cloned().collect())
             }
             Method::Result => {
                 let Some(results) = &earlier.results else {

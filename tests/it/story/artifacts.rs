@@ -197,6 +197,84 @@ fn statements_are_written_as_they_were_carried_out() {
 }
 
 #[test]
+fn statements_of_seeds_and_unit_tests_are_written_down_where_dbt_has_them() {
+    let lake = TestLake::on_disk();
+    lake.write("seeds/deep/codes.csv", "id,name,day\n1,it's,2026-01-02\n2,,\n");
+    lake.write("models/deep/loud.v1.sql", "select id, upper(name) as name from {{ ref('codes') }}");
+    lake.write("models/deep/loud.v2.sql", "select id, upper(name) as name, 2 as v from {{ ref('codes') }}");
+    lake.write(
+        "models/deep/s.yml",
+        "
+        models: [{name: loud, latest_version: 2, versions: [{v: 1, defined_in: loud.v1}, {v: 2, defined_in: loud.v2}]}]
+        unit_tests:
+        - name: is_loud
+          model: loud
+          given: [{input: ref('codes'), rows: [{id: 1, name: a}]}]
+          expect: {rows: [{id: 1, name: A}]}
+        ",
+    );
+    let told = elt(&lake, &["build"]);
+    assert!(told.status.success(), "{}", text(&told.stderr));
+    let file = |path: &str| std::fs::read_to_string(lake.path().join("target").join(path)).unwrap();
+    assert_snapshot!(file("run/test/seeds/deep/codes.csv"), @"");
+    assert_snapshot!(file("run/test/models/deep/s.yml/models/deep/is_loud_v1.sql"), @"");
+    assert!(file("run/test/models/deep/s.yml/models/deep/is_loud_v2.sql").contains("2 as v"));
+    assert!(file("compiled/test/models/deep/s.yml/models/deep/is_loud_v2.sql").contains("2 as v"));
+    let manifest = json(&lake.path().join("target/manifest.json"));
+    assert_eq!(manifest["nodes"]["seed.test.codes"]["build_path"], "target/run/test/seeds/deep/codes.csv");
+}
+
+#[test]
+fn a_catalog_is_of_what_was_asked_for_and_of_nothing_that_cannot_be_compiled() {
+    let lake = project();
+    elt(&lake, &["build"]);
+    let tables = || {
+        let catalog = json(&lake.path().join("target/catalog.json"));
+        let ids = ["nodes", "sources"]
+            .map(|list| catalog[list].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" "));
+        ids.join(" | ")
+    };
+    elt(&lake, &["docs", "generate", "--select", "+people", "--exclude", "resource_type:test"]);
+    assert_eq!(tables(), "model.test.people | source.test.crm.people");
+    elt(&lake, &["docs", "generate", "--resource-type", "source"]);
+    assert_eq!(tables(), " | source.test.crm.people");
+    elt(&lake, &["docs", "generate", "--empty-catalog"]);
+    assert_eq!(tables(), " | ");
+    let made = || std::fs::metadata(lake.path().join("target/manifest.json")).unwrap().modified().unwrap();
+    let before = made();
+    let told = elt(&lake, &["docs", "generate", "--no-compile", "--select", "cities"]);
+    assert_eq!((tables().as_str(), made()), ("model.test.cities | ", before), "{}", text(&told.stderr));
+    lake.write(
+        "models/late.sql",
+        "select {{ run_query('select nope from ' ~ ref('people')).columns | length }} as n",
+    );
+    let told = elt(&lake, &["docs", "generate"]);
+    assert_eq!((told.status.code(), tables().as_str()), (Some(1), "model.test.cities | "));
+    assert!(text(&told.stderr).contains("compile failed, cannot generate docs"), "{}", text(&told.stderr));
+    let told = events(&lake, &["docs", "generate"]);
+    assert!(told.contains("CannotGenerateDocs E043"), "{told}");
+}
+
+#[test]
+fn kinds_of_nodes_are_left_out_wherever_nodes_are_chosen() {
+    let lake = project();
+    elt(&lake, &["build"]);
+    let told = text(&elt(&lake, &["compile", "-s", "+cities", "--resource-type", "model"]).stderr);
+    assert!(told.contains("`people`") && told.contains("`cities`"), "{told}");
+    let told = text(&elt(&lake, &["show", "-s", "+cities", "--exclude-resource-type", "source"]).stderr);
+    assert!(told.contains("rows of `people`") && !told.contains("crm.people"), "{told}");
+    let told = text(&elt(&lake, &["source", "freshness", "--exclude-resource-type", "source"]).stderr);
+    assert!(told.contains("no source says how old it may be"), "{told}");
+    let told = elt(&lake, &["run", "--resource-type", "modle"]);
+    assert_eq!(told.status.code(), Some(2));
+    assert!(
+        text(&told.stderr).contains("'modle'") && text(&told.stderr).contains("model"),
+        "{}",
+        text(&told.stderr)
+    );
+}
+
+#[test]
 fn engines_of_metrics_find_their_manifest() {
     let lake = project();
     elt(&lake, &["parse"]);

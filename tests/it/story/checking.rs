@@ -2,14 +2,14 @@
 
 use insta::assert_snapshot;
 
-use elt::lakehouse::{Checked, Earlier, Selector};
+use elt::lakehouse::{Checked, Selector, StudyRequest};
 
 use crate::test_lake::TestLake;
 
 async fn check(lake: &TestLake, select: &[&str]) -> Checked {
     let lakehouse = lake.open();
     let select: Vec<Selector> = select.iter().map(|selector| selector.parse().unwrap()).collect();
-    let studied = lakehouse.study(&select, &[], &Earlier::default(), None, None).await.unwrap();
+    let studied = lakehouse.study(&StudyRequest { select, ..StudyRequest::default() }).await.unwrap();
     lakehouse.check(&studied).await.unwrap()
 }
 

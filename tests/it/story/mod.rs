@@ -35,5 +35,6 @@ mod reviewing; // what a build changes is looked at before it is published
 mod rules; // what rows and tables must be like
 mod scheduling; // runs that begin without anybody asking
 mod seeds_and_packages;
+mod state; // what counts as modified
 mod telling; // what other programs are told of a run
 mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

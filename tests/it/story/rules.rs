@@ -272,7 +272,20 @@ async fn a_project_may_have_a_strategy_of_its_own() {
         lake.write("models/m.sql", &model(strategy, 3));
         lake.try_build(&BuildRequest::default()).await.unwrap_err();
     }
-    lake.write("models/m.sql", "{{ config(materialized='lookup') }} select 1 as id");
+    for how in ["lookup", "by_day", "tabel"] {
+        lake.write("models/m.sql", &format!("{{{{ config(materialized='{how}') }}}} select 1 as id"));
+        lake.write(
+            "macros/by_day.sql",
+            "{% materialization by_day, adapter='other' %}{{ return({}) }}{% endmaterialization %}
+            {% materialization snapshot, default %}{% endmaterialization %}
+            {% materialization view, adapter='snowflake' %}{% endmaterialization %}",
+        );
+        lake.try_build(&BuildRequest::default()).await.unwrap_err();
+    }
+    // One that nothing is made by, or for another engine, is no matter; one in the place of dbt's is.
+    lake.write("models/m.sql", "select 1 as id");
+    lake.build().await;
+    lake.write("macros/view.sql", "{% materialization view, default %}{% endmaterialization %}");
     lake.try_build(&BuildRequest::default()).await.unwrap_err();
     assert_snapshot!(lake.story(), @r#"
     build: m created (2 added)
