@@ -308,7 +308,18 @@ async fn a_table_in_place_of_another_knows_no_files() {
     lake.roll_back(None).await;
     copy(&lake, "copy into crm.people from '@/inbox'").await;
     lake.sql("select id, city from crm.people order by id").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    land: crm.people  read 2 loaded 2 rescued 0 rejected 0  release 1
+    sql: CREATE TABLE 0 0 0 2
+    copy into: 2 2 0 0 0 1 0 0 3
+    sql: CREATE TABLE 0 0 0 4
+    copy into: 2 2 0 0 0 1 0 0 5
+    copy into: 0 0 0 0 0 0 1 0 -
+    sql: CREATE TABLE 0 0 0 6
+    rollback: release 7 (rollback to 5)
+    copy into: 0 0 0 0 0 0 1 0 -
+    sql: 1 Oslo | 2 Rome
+    ");
 }
 
 #[tokio::test]

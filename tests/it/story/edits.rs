@@ -39,7 +39,21 @@ async fn rows_by_name_and_several_values_at_once() {
     lake.sql("insert into moments values (5, null, 1)").await;
     lake.sql("insert into moments values (null, null, date '2024-01-01')").await;
     lake.sql("insert into moments values (timestamp '2024-01-01', date '2024-01-01', null)").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 3 0 0 2
+    sql: INSERT 1 0 0 3
+    sql: `main.orders` has no column `what`
+    sql: UPDATE 0 1 0 4
+    sql: UPDATE 0 2 0 5
+    sql: 3 values for 2 columns
+    sql: `n` is set twice
+    sql: 1 most 11 | 2 most 12 | 3 - 7 | 4 Bonn 10
+    sql: CREATE TABLE 0 0 0 6
+    sql: a value does not fit column `at`: it is bigint in the rows and timestamp in the table; say in the query what is meant
+    sql: a value does not fit column `n`: it is date in the rows and bigint in the table; say in the query what is meant
+    sql: INSERT 1 0 0 7
+    ");
 }
 
 #[tokio::test]
