@@ -128,9 +128,10 @@ pub(super) fn place(node: &Node, manifest: &Manifest) -> PathBuf {
     // A package's files may lie above the project; they are kept inside by their own names.
     let inside = manifest.written.inside(&node.package, &node.path);
     let inside = inside.trim_start_matches("../").trim_start_matches('/');
-    let is_own_file = inside.ends_with(".sql")
-        && !node.is_test_in_yaml()
-        && !matches!(node.kind, NodeKind::Snapshot(_) | NodeKind::UnitTest(_));
+    let is_own_file = matches!(node.kind, NodeKind::Seed(_))
+        || inside.ends_with(".sql")
+            && !node.is_test_in_yaml()
+            && !matches!(node.kind, NodeKind::Snapshot(_) | NodeKind::UnitTest(_));
     let relative = match is_own_file {
         true => PathBuf::from(inside),
         false => {

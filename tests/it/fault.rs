@@ -545,10 +545,12 @@ impl Piecemeal {
     /// A lake in which all is made once; for snapshots, what they look at has changed since.
     async fn before(&self) -> Arc<InMemory> {
         let store = Arc::new(InMemory::new());
-        build(&self.project(false).on(lake_on(store.clone()), 0)).await.unwrap();
+        let project = self.project(false);
+        build(&project.on(lake_on(store.clone()), 0)).await.unwrap();
         if self.purpose == Purpose::Snapshot {
             let seeds = BuildRequest { purpose: Purpose::Seed, full: true, ..BuildRequest::default() };
-            let lakehouse = self.project(true).on(lake_on(store.clone()), 1);
+            let project = self.project(true);
+            let lakehouse = project.on(lake_on(store.clone()), 1);
             assert!(Box::pin(lakehouse.build(&seeds, &Unwatched)).await.unwrap().is_well());
         }
         store

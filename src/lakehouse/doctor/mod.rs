@@ -9,7 +9,7 @@ mod unused;
 
 use serde::Serialize;
 
-use super::{Earlier, Lakehouse};
+use super::{Lakehouse, StudyRequest};
 use crate::base::Result;
 
 /// Something that could be better.
@@ -36,7 +36,7 @@ impl Lakehouse {
         let mut found = Vec::new();
         let mut manifest = None;
         if self.has_project() {
-            let studied = self.study(&[], &[], &Earlier::default(), None, None).await?;
+            let studied = self.study(&StudyRequest::default()).await?;
             project::look(&studied.compiled.manifest, &mut found);
             let checked = Box::pin(self.check(&studied)).await?;
             unused::look(&studied.compiled.manifest, &checked.lineage, &mut found);

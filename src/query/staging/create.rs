@@ -175,7 +175,8 @@ pub(super) struct Origin {
 fn created(session: &Session, name: &TableName, change: Change, ledger: Option<i64>) -> Staged {
     // In place of another, or after one that was dropped, a table is new, and knows of no files.
     let pins = session.scope().pins();
-    let was_another = pins.retired.contains_key(name) || pins.tables.contains_key(name);
+    let was_another =
+        pins.retired.contains_key(name) || (pins.tables.contains_key(name) && !change.is_empty());
     Staged::change("CREATE TABLE", if was_another { change.with_new_ledger(ledger) } else { change })
 }
 

@@ -43,7 +43,9 @@ fn lines(difference: &ReleaseDifference) -> String {
         )
     };
     let tables: Vec<String> = difference.tables.iter().map(table).collect();
-    format!("{} to {}\n{}\n{:?}", difference.from, difference.to, tables.join("\n"), difference.views)
+    let told =
+        format!("{} to {}\n{}\n{:?}", difference.from, difference.to, tables.join("\n"), difference.views);
+    told.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 async fn review(lake: &TestLake, wants: bool) -> String {

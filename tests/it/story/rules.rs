@@ -297,7 +297,12 @@ async fn a_project_may_have_a_strategy_of_its_own() {
     build: no release
     build: dbt could not find an incremental strategy macro with the name "get_incremental_nowhere_sql"
     build: dbt could not find an incremental strategy macro with the name "get_incremental_newst_sql"
-    build: not supported: the materialization `lookup`
+    build: not supported: the materialization `lookup`, defined at macros/strategy.sql:9:20
+    build: not supported: the materialization `by_day`, defined at macros/by_day.sql:1:20
+    build: `tabel` is no value of `materialized`
+    build: m view (no rows)
+    build: release 3
+    build: not supported: a materialization of the project's own in the place of `view`, by which `m` would be made
     "#);
 }
 

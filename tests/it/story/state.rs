@@ -92,13 +92,19 @@ fn nothing_is_modified_in_a_project_that_stayed_as_it_was() {
     assert_snapshot!(selected(&lake, "state:modified"), @"");
     assert_snapshot!(selected(&lake, "state:new"), @"");
     let all = selected(&lake, "state:old");
-    assert_snapshot!(all, @"");
+    assert_snapshot!(all, @"a accepted_values_a_id__1__2 b codes crm.people it_is_kept none not_null_a_id then weekly");
     assert_eq!(selected(&lake, "state:unmodified"), all);
     // Elsewhere it is the same project, and white space around a text is none of it.
     lake.write("profiles.yml", &profile("prod", "other"));
     lake.write("models/deep/b.sql", "select * from {{ ref('a') }}");
     assert_snapshot!(selected(&lake, "state:modified"), @"");
-    assert_snapshot!(selected(&lake, "state:changed"), @"");
+    assert_snapshot!(selected(&lake, "state:changed"), @"
+    elt::selector
+
+      × `state:changed` is not a selector: this is no state
+      help: use one of: new, old, modified, unmodified, modified.body, modified.configs,
+            modified.contract, modified.relation, modified.persisted_descriptions, modified.macros
+    ");
 }
 
 #[test]
@@ -141,5 +147,25 @@ fn what_is_modified_is_told_by_what_it_is() {
         }
         format!("{what}: {} ({})", selected(&lake, "state:modified"), kinds.join(", "))
     });
-    assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    a body: b it_is_kept (body)
+    a seed: codes (body)
+    a macro below another: a accepted_values_a_id__1__2 not_null_a_id (macros)
+    a macro that nothing calls:  ()
+    a setting: b it_is_kept (configs)
+    a tag:  ()
+    a contract: a accepted_values_a_id__1__2 not_null_a_id (contract)
+    a contract gone: a accepted_values_a_id__1__2 not_null_a_id (configs, contract)
+    a relation: a accepted_values_a_id__1__2 not_null_a_id (relation)
+    a description that is kept in the lake: b it_is_kept (persisted_descriptions)
+    a description that is not:  ()
+    a source: crm.people (configs)
+    a source's description:  ()
+    a test: not_null_a_id (body, configs)
+    a unit test: it_is_kept ()
+    an exposure: weekly ()
+    a snapshot: then (body, configs)
+    a singular test: none (body)
+    a new model: c (new, body, configs, contract, relation, persisted_descriptions, macros)
+    ");
 }
