@@ -131,7 +131,7 @@ async fn a_lake_with_nothing_in_it_has_these_tables_too() {
     lake.sql("select a from elt.mine").await;
     lake.sql("select release, made_by from ELT.\"Releases\"").await;
     assert_snapshot!(lake.story(), @"
-    sql: elt columns system - - | elt copy_history system - - | elt files system - - | elt load_errors system - - | elt model_runs system - - | elt query_history system - - | elt releases system - - | elt runs system - - | elt table_versions system - - | elt tables system - - | elt test_results system - -
+    sql: elt columns system - - | elt copy_history system - - | elt files system - - | elt lineage system - - | elt load_errors system - - | elt model_runs system - - | elt query_history system - - | elt releases system - - | elt runs system - - | elt table_versions system - - | elt tables system - - | elt test_results system - -
     sql: table_schema varchar NO | table_name varchar NO | file_name varchar NO | line bigint NO | column_name varchar NO | error_type varchar NO | error_message varchar NO | csv_line varchar NO | load_id varchar NO
     sql: there is no table `elt.relases`
     sql: a table of the name `elt.releases`, which is elt's own, is not supported
