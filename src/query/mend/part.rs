@@ -193,8 +193,9 @@ impl ScalarUDFImpl for Epoch {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let is_scalar = matches!(args.args[0], ColumnarValue::Scalar(_));
         let values = args.args[0].clone().into_array(args.number_rows)?;
-        let scaled = |value: i64, by: i64, per: i64| match i128::from(value) * i128::from(by) {
-            product => i64::try_from(product.div_euclid(i128::from(per))).ok(),
+        let scaled = |value: i64, by: i64, per: i64| {
+            let product = i128::from(value) * i128::from(by);
+            i64::try_from(product.div_euclid(i128::from(per))).ok()
         };
         let answer: Result<Int64Array> = match values.data_type() {
             number if number.is_integer() => {
