@@ -5,11 +5,10 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Visit, Visitor,
 };
 
-use super::Column;
+use super::{Column, outside_queries};
 use crate::query::dialect::{ROW_HASH, called};
 
 /// Whether a select asks for hashes of its rows.
@@ -43,35 +42,14 @@ pub(super) fn are_asked(select: &Select) -> bool {
 
 /// Gives hashes their columns.
 pub(super) fn spell(select: &mut Select, columns: &[Column]) {
-    struct Put<'a> {
-        columns: &'a [Column],
-        queries: usize,
-    }
-    impl VisitorMut for Put<'_> {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.queries += 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.queries -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if let Some(seed) = seed_of(expr).filter(|_| self.queries == 0) {
-                let columns = self.columns.iter().map(Column::expr);
+    for condition in [&mut select.selection, &mut select.qualify].into_iter().flatten() {
+        outside_queries(condition, |expr| {
+            if let Some(seed) = seed_of(expr) {
+                let columns = columns.iter().map(Column::expr);
                 let values: Vec<Expr> = std::iter::once(seed).chain(columns).collect();
                 *expr = called("hash", &values);
             }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut put = Put { columns, queries: 0 };
-    for condition in [&mut select.selection, &mut select.qualify].into_iter().flatten() {
-        let _: ControlFlow<()> = VisitMut::visit(condition, &mut put);
+        });
     }
 }
 

@@ -5,14 +5,12 @@
 //! keeps the column of the table whose name comes first in the alphabet. Here USING and NATURAL become ON, `*` the columns,
 //! and a shared name what it means, wherever the query can say it.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, OrderBy,
-    OrderByKind, Query, Select, SelectItem, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    OrderByKind, Query, Select, SelectItem, TableAlias, TableFactor, TableWithJoins,
 };
 
-use super::{Column, Meaning, folded};
+use super::{Column, Meaning, folded, outside_queries};
 use crate::base::did_you_mean;
 use crate::query::{SqlMistake, dialect};
 
@@ -325,34 +323,14 @@ pub(super) fn put_in_order(query: &mut Query, meanings: &[Meaning]) {
 
 /// Puts what they mean in the place of names, but not in the queries inside, which have names of their own.
 fn put_in(expr: &mut Expr, meanings: &[Meaning]) {
-    struct Names<'a> {
-        meanings: &'a [Meaning],
-        queries: usize,
+    if meanings.is_empty() {
+        return;
     }
-    impl VisitorMut for Names<'_> {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.queries += 1;
-            ControlFlow::Continue(())
+    outside_queries(expr, |expr| {
+        if let Expr::Identifier(name) = expr
+            && let Some(meant) = meaning(name, meanings)
+        {
+            *expr = meant.clone();
         }
-
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.queries -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if let Expr::Identifier(name) = expr
-                && self.queries == 0
-                && let Some(meant) = meaning(name, self.meanings)
-            {
-                *expr = meant.clone();
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    if !meanings.is_empty() {
-        let _: ControlFlow<()> = VisitMut::visit(expr, &mut Names { meanings, queries: 0 });
-    }
+    });
 }
