@@ -4,6 +4,7 @@
 //! the whole run; and the texts that only the manifest file shows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -12,10 +13,10 @@ use crate::project::{Document, Project, plain};
 
 use super::hook::{self, Permitted};
 use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, SourceCall, Subject};
-use super::manifest::{DocText, DocumentNode, MacroText, Written};
+use super::manifest::{DocText, DocumentNode, MacroText, Manifest, Written};
 use super::node::{NodeId, NodeKind};
 use super::parse::Parsed;
-use super::render::{Templates, refused};
+use super::render::{Templates, bare_node, refused};
 use super::resolve::Names;
 
 /// Reads the documents of a project, and what they stand on.
@@ -222,58 +223,45 @@ pub(super) fn asks_for_graph(project: &Project, parsed: &Parsed) -> bool {
     texts.chain(runs).chain(hooks).any(|text| text.contains("graph"))
 }
 
-/// The graph as templates see it: `graph.nodes`, `graph.sources` and the documents.
+/// The graph as templates see it: what the manifest file has of nodes, sources and documents, before any is rendered.
+///
+/// It is made when it is first looked at.
 pub(super) fn graph(
+    project: &Project,
     parsed: &Parsed,
     parents: &BTreeMap<NodeId, Vec<NodeId>>,
     documents: &[DocumentNode],
-) -> Value {
-    let (mut nodes, mut sources) = (serde_json::Map::new(), serde_json::Map::new());
-    for draft in &parsed.drafts {
-        let relation = draft.relation.as_ref();
-        let columns: serde_json::Map<String, Value> = draft
-            .columns
-            .iter()
-            .map(|column| {
-                let entry = json!({
-                    "name": column.name, "description": column.description, "data_type": column.data_type,
-                    "tags": column.tags, "meta": {},
-                });
-                (column.name.clone(), entry)
-            })
-            .collect();
-        let mut config = draft.config.to_json();
-        if let NodeKind::Model(materialization) = &draft.kind {
-            config.entry("materialized".into()).or_insert_with(|| materialization.word().into());
-        }
-        let mut entry = json!({
-            "unique_id": draft.id.as_str(), "name": draft.name, "resource_type": draft.kind.resource_type(),
-            "package_name": draft.package, "path": &*draft.source_text.path,
-            "original_file_path": &*draft.source_text.path, "fqn": draft.fqn,
-            "alias": relation.map_or(draft.name.as_str(), |name| name.table()),
-            "schema": relation.map(|name| name.schema()), "database": "elt",
-            "relation_name": relation.map(super::sql_name::shown), "config": config,
-            "tags": draft.config.texts("tags"), "meta": draft.config.meta(), "columns": columns,
-            "description": draft.description, "raw_code": &*draft.source_text.text,
-            "depends_on": {"nodes": parents.get(&draft.id).map(|of| of.iter().map(NodeId::as_str).collect::<Vec<_>>()).unwrap_or_default(), "macros": []},
-        });
-        if let NodeKind::Source(source) = &draft.kind {
-            entry["source_name"] = source.source.as_str().into();
-            entry["name"] = source.table.as_str().into();
-            entry["identifier"] = relation.map(|name| name.table()).into();
-            sources.insert(draft.id.to_string(), entry);
-        } else {
-            nodes.insert(draft.id.to_string(), entry);
-        }
-    }
-    let of = |kind: &str| -> Value {
-        let those = documents.iter().filter(|document| document.kind == kind);
-        those.map(|document| (document.id.to_string(), document.written.clone())).collect()
+    written: &Arc<Written>,
+    entry: fn(&Manifest, &str) -> Option<Value>,
+) -> impl Fn() -> Value + Send + Sync + 'static {
+    let manifest = Manifest {
+        project: project.name.clone(),
+        root: project.root.display().to_string(),
+        nodes: parsed.drafts.iter().map(bare_node).collect::<Vec<_>>().into(),
+        documents: documents.to_vec(),
+        written: written.clone(),
+        parents: parents.clone(),
+        children: super::graph::children(parents),
+        ..Manifest::default()
     };
-    json!({
-        "nodes": nodes, "sources": sources, "exposures": of("exposure"), "metrics": of("metric"),
-        "groups": of("group"), "semantic_models": of("semantic_model"), "saved_queries": of("saved_query"),
-    })
+    move || {
+        let entry = |id: &NodeId| Some((id.to_string(), entry(&manifest, id.as_str())?));
+        let nodes = |is_in: &dyn Fn(&NodeKind) -> bool| -> Value {
+            let those = manifest.nodes.values().filter(|node| is_in(&node.kind));
+            those.filter_map(|node| entry(&node.id)).collect()
+        };
+        let of = |kind: &str| -> Value {
+            let those = manifest.documents.iter().filter(|document| document.kind == kind);
+            those.filter_map(|document| entry(&document.id)).collect()
+        };
+        let is_source = |kind: &NodeKind| matches!(kind, NodeKind::Source(_));
+        let is_unit_test = |kind: &NodeKind| matches!(kind, NodeKind::UnitTest(_));
+        json!({
+            "nodes": nodes(&|kind| !is_source(kind) && !is_unit_test(kind)), "sources": nodes(&is_source),
+            "unit_tests": nodes(&is_unit_test), "exposures": of("exposure"), "metrics": of("metric"),
+            "groups": of("group"), "semantic_models": of("semantic_model"), "saved_queries": of("saved_query"),
+        })
+    }
 }
 
 /// Which hooks of the whole run.

@@ -131,6 +131,8 @@ pub struct Facts {
     pub run_started_at: DateTime<Utc>,
     /// Environment variables, for `env_var()`.
     pub env: Arc<BTreeMap<String, String>>,
+    /// What `manifest.json` has of a node: that is what templates see of it in `graph`.
+    pub entry: fn(&Manifest, &str) -> Option<serde_json::Value>,
 }
 
 /// Compiles a project, with everything that is wrong with it.
@@ -148,15 +150,18 @@ pub fn compile(project: &Project, facts: &Facts) -> (Manifest, Vec<Diagnostic>) 
     let names = Names::of(&parsed, &project.name);
     let resolved = resolve::resolve(&parsed, &names, &mut found);
     let documents = document::read(project, &jinja, &names, &mut found);
-    // It is large, and few projects look at it.
+    let written = Arc::new(document::written(project, &jinja));
+    // Few projects look at it.
     if document::asks_for_graph(project, &parsed) {
-        jinja.set_graph(&document::graph(&parsed, &resolved.parents, &documents));
+        let (parents, entry) = (&resolved.parents, facts.entry);
+        jinja.set_graph(document::graph(project, &parsed, parents, &documents, &written, entry));
     }
     let all_names = names.all();
     let answers = parsed.drafts.iter().map(|draft| (draft.id.clone(), Answers::of(draft, &names))).collect();
     drop(names);
     let mut manifest = render(project, facts, jinja, parsed, (answers, all_names), resolved, &mut found);
     manifest.documents = documents;
+    manifest.written = written;
     (manifest, without_repeats(found))
 }
 
@@ -218,7 +223,6 @@ fn render(
     let disabled = parsed.off.iter().map(render::bare_node).collect();
     let limits = Limits { empty: facts.empty, sample: facts.sample };
     let drafts = parsed.drafts.into();
-    let written = Arc::new(document::written(project, &jinja));
     let run_hooks = (project.on_run_start.clone(), project.on_run_end.clone());
     let templates = Templates {
         run_hooks,
@@ -250,7 +254,7 @@ fn render(
         documents: Vec::new(),
         disabled,
         selectors: select::read_named(&project.selectors, found),
-        written,
+        written: Arc::default(),
         messages: pass.messages,
         children: graph::children(&templates.parents),
         parents: templates.parents.clone(),

@@ -311,9 +311,15 @@ impl Templates {
             NodeKind::UnitTest(_) => Seen::All,
             _ => Seen::by(window, self.limits),
         };
+        let mut sources = seen(&answers.sources, &view);
+        if lake.is_some() {
+            for (call, relation) in seen(&self.all_names.sources, &view) {
+                sources.entry(call).or_insert(relation);
+            }
+        }
         Phase::Compile {
             refs: seen(&answers.refs, &view),
-            sources: seen(&answers.sources, &view),
+            sources,
             is_incremental,
             lake: lake.cloned(),
         }

@@ -29,6 +29,7 @@ impl Written {
                 empty: false,
                 sample: None,
                 run_id: "run-1".into(),
+                entry: |_, _| None,
                 run_started_at: crate::base::parse_instant("2026-01-02 03:04:05").unwrap(),
                 env: Arc::new(BTreeMap::from([("WHO".into(), "me".into())])),
             },

@@ -353,6 +353,7 @@ impl Lakehouse {
             deferred: BTreeMap::new(),
             run_id: run.to_owned(),
             run_started_at: self.world.now(),
+            entry: build::manifest_entry,
             env: Arc::clone(&self.world.env),
         }
     }

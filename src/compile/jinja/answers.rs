@@ -61,6 +61,8 @@ pub(super) fn source(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> 
         }
         Phase::Compile { sources, .. } => match sources.get(&wanted) {
             Some(relation) => Ok(Value::from_object(relation.clone())),
+            // As in dbt, a source that is only reached now needs no line that names it before.
+            None if !scope.has_lake() => Err(needs_lake()),
             None => Err(late_name(&format!("source('{}', '{}')", wanted.source, wanted.table))),
         },
     }

@@ -297,7 +297,7 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
             ("Relation".into(), Value::from_object(RelationClass)),
             ("Column".into(), Value::from_object(ColumnClass)),
         ]),
-        "graph" => given.graph.get().cloned().unwrap_or_else(|| {
+        "graph" => given.graph.get().unwrap_or_else(|| {
             let kinds = ["nodes", "sources", "exposures", "metrics", "groups", "semantic_models"];
             values::dict(kinds.map(|kind| (kind.into(), values::dict([]))))
         }),

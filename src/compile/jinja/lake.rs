@@ -38,9 +38,13 @@ fn lookup(scope: &Scope) -> Result<Option<&Arc<dyn Lookup>>, Error> {
         Phase::Parse => Ok(None),
         Phase::Compile { lake: Some(lake), .. } => Ok(Some(lake)),
         Phase::Compile { lake: None, .. } => {
-            Err(Error::new(ErrorKind::InvalidOperation, NeedsLake.to_string()).with_source(NeedsLake))
+            Err(needs_lake())
         }
     }
+}
+
+pub(super) fn needs_lake() -> Error {
+    Error::new(ErrorKind::InvalidOperation, NeedsLake.to_string()).with_source(NeedsLake)
 }
 
 fn failed(what: &str, why: String) -> Error {

@@ -66,6 +66,11 @@ const BUILTIN: &[(&str, &str)] = &[
 const OVERRIDES: &[(&str, &str, &str)] = &[
     ("dbt_utils", "sql/packages/dbt_utils.sql", include_str!("../../../sql/packages/dbt_utils.sql")),
     ("dbt_date", "sql/packages/dbt_date.sql", include_str!("../../../sql/packages/dbt_date.sql")),
+    (
+        "dbt_expectations",
+        "sql/packages/dbt_expectations.sql",
+        include_str!("../../../sql/packages/dbt_expectations.sql"),
+    ),
 ];
 
 /// Every template of a project.
@@ -214,9 +219,8 @@ impl Jinja {
     }
 
     /// Lets templates see the graph.
-    pub(super) fn set_graph(&self, graph: &serde_json::Value) {
-        // A second compile of the same templates does not happen.
-        let _ = self.given.graph.set(values::from_json(graph));
+    pub(super) fn set_graph(&self, make: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        self.given.graph.set(make);
     }
 
     /// Lets templates that are rendered from now on see which nodes are selected.

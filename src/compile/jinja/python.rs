@@ -5,9 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use fancy_regex::{Captures, Regex};
 use minijinja::value::{Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
-use regex::{Captures, Regex};
 
 use super::call::Call;
 use super::mistake::Mistake;
@@ -56,17 +56,23 @@ fn pattern(value: &Value, flags: Option<&Value>) -> Result<Regex, Error> {
     }
     let flags = flags.and_then(Value::as_i64).unwrap_or(0);
     let mut prefix = String::new();
-    for (bit, letter) in [(2, 'i'), (8, 'm'), (16, 's')] {
+    for (bit, letter) in [(2, 'i'), (8, 'm'), (16, 's'), (64, 'x')] {
         if flags & bit != 0 {
             prefix.push(letter);
         }
     }
     let prefix = if prefix.is_empty() { prefix } else { format!("(?{prefix})") };
-    Regex::new(&format!("{prefix}{value}")).map_err(|_| {
-        Mistake::new("elt::jinja", format!("`{value}` is not a regular expression that elt knows"))
-            .help("look-around and back references are not there; write it without them")
-            .into()
+    Regex::new(&format!("{prefix}{value}")).map_err(|error| {
+        let what = format!("`{value}` is not a regular expression that elt knows: {error}");
+        Mistake::new("elt::jinja", what).into()
     })
+}
+
+/// An expression that looks around may try too many ways.
+fn too_hard(error: fancy_regex::Error) -> Error {
+    Mistake::new("elt::jinja", format!("a regular expression was given up: {error}"))
+        .help("say more plainly what it is to find")
+        .into()
 }
 
 fn found(regex: &Regex, captures: &Captures<'_>) -> Value {
@@ -108,32 +114,37 @@ fn run(method: &str, regex: &Regex, call: &Call, from: usize) -> Result<Value, E
             let subject = text(0, "string")?;
             let whole = if method == "fullmatch" { "$" } else { "" };
             let anchored = Regex::new(&format!("^(?:{}){whole}", regex.as_str())).unwrap_or(regex.clone());
-            Ok(anchored.captures(&subject).map_or(Value::from(()), |captures| found(&anchored, &captures)))
+            let captures = anchored.captures(&subject).map_err(too_hard)?;
+            Ok(captures.map_or(Value::from(()), |captures| found(&anchored, &captures)))
         }
         "search" => {
             let subject = text(0, "string")?;
-            Ok(regex.captures(&subject).map_or(Value::from(()), |captures| found(regex, &captures)))
+            let captures = regex.captures(&subject).map_err(too_hard)?;
+            Ok(captures.map_or(Value::from(()), |captures| found(regex, &captures)))
         }
         "sub" => {
             let (with, subject) = (replacement(&text(0, "repl")?), text(1, "string")?);
             let count = call.get(2 + from, "count").and_then(Value::as_usize).unwrap_or(0);
-            Ok(regex.replacen(&subject, count, with.as_str()).into_owned().into())
+            let replaced = regex.try_replacen(&subject, count, with.as_str()).map_err(too_hard)?;
+            Ok(replaced.into_owned().into())
         }
         "split" => {
             let subject = text(0, "string")?;
-            Ok(values::list(regex.split(&subject).map(Value::from)))
+            let parts: Result<Vec<&str>, _> = regex.split(&subject).collect();
+            Ok(values::list(parts.map_err(too_hard)?.into_iter().map(Value::from)))
         }
         "findall" | "finditer" => {
             let subject = text(0, "string")?;
             let one = |captures: Captures<'_>| match (method, captures.len()) {
                 ("finditer", _) => found(regex, &captures),
-                (_, 1) => captures[0].into(),
+                (_, 1) => captures.get(0).map_or("", |whole| whole.as_str()).into(),
                 (_, 2) => captures.get(1).map_or("", |group| group.as_str()).into(),
                 _ => {
                     values::list(captures.iter().skip(1).map(|group| group.map_or("", |g| g.as_str()).into()))
                 }
             };
-            Ok(values::list(regex.captures_iter(&subject).map(one)))
+            let all: Result<Vec<Value>, _> = regex.captures_iter(&subject).map(|found| found.map(one)).collect();
+            Ok(values::list(all.map_err(too_hard)?))
         }
         _ => Err(Mistake::unsupported(
             format!("`modules.re.{method}()`"),
@@ -153,6 +164,7 @@ impl Object for Re {
             "I" | "IGNORECASE" => 2.into(),
             "M" | "MULTILINE" => 8.into(),
             "S" | "DOTALL" => 16.into(),
+            "X" | "VERBOSE" => 64.into(),
             _ => return None,
         })
     }
@@ -165,7 +177,7 @@ impl Object for Re {
     ) -> Result<Value, Error> {
         let call = Call::read(args);
         if method == "escape" {
-            return Ok(regex::escape(&call.text(0, "pattern")?).into());
+            return Ok(fancy_regex::escape(&call.text(0, "pattern")?).into_owned().into());
         }
         let written = call.get(0, "pattern").cloned().unwrap_or_default();
         let flags_at = match method {

@@ -34,7 +34,7 @@ pub(crate) struct Given {
     /// What was asked of elt: `build`, `test`, `compile` …
     pub(crate) command: String,
     /// `graph`, once the names are resolved.
-    pub(crate) graph: Arc<OnceLock<Value>>,
+    pub(crate) graph: Arc<Graph>,
     /// `selected_resources`, once a selection is made.
     pub(crate) selected: Arc<OnceLock<Value>>,
     pub(crate) env: Arc<BTreeMap<String, String>>,
@@ -43,6 +43,32 @@ pub(crate) struct Given {
     pub(crate) store_failures: bool,
     pub(crate) run_id: String,
     pub(crate) run_started_at: DateTime<Utc>,
+}
+
+/// `graph`: large, and made when a template first looks at it.
+#[derive(Default)]
+pub(crate) struct Graph {
+    make: OnceLock<Box<dyn Fn() -> Json + Send + Sync>>,
+    made: OnceLock<Value>,
+}
+
+impl std::fmt::Debug for Graph {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Graph").field("is_made", &self.made.get().is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Graph {
+    /// Says how it is made. A second compile of the same templates does not happen.
+    pub(crate) fn set(&self, make: impl Fn() -> Json + Send + Sync + 'static) {
+        let _ = self.make.set(Box::new(make));
+    }
+
+    /// What templates see; nothing before the names are resolved.
+    pub(super) fn get(&self) -> Option<Value> {
+        let make = self.make.get()?;
+        Some(self.made.get_or_init(|| values::from_json(&make())).clone())
+    }
 }
 
 /// The node that is rendered.
