@@ -317,12 +317,7 @@ impl Templates {
                 sources.entry(call).or_insert(relation);
             }
         }
-        Phase::Compile {
-            refs: seen(&answers.refs, &view),
-            sources,
-            is_incremental,
-            lake: lake.cloned(),
-        }
+        Phase::Compile { refs: seen(&answers.refs, &view), sources, is_incremental, lake: lake.cloned() }
     }
 
     fn with_ctes(&self, draft: &Draft, body: Body, pass: &Pass) -> Body {

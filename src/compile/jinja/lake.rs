@@ -37,9 +37,7 @@ fn lookup(scope: &Scope) -> Result<Option<&Arc<dyn Lookup>>, Error> {
     match &scope.phase {
         Phase::Parse => Ok(None),
         Phase::Compile { lake: Some(lake), .. } => Ok(Some(lake)),
-        Phase::Compile { lake: None, .. } => {
-            Err(needs_lake())
-        }
+        Phase::Compile { lake: None, .. } => Err(needs_lake()),
     }
 }
 

@@ -143,7 +143,8 @@ fn run(method: &str, regex: &Regex, call: &Call, from: usize) -> Result<Value, E
                     values::list(captures.iter().skip(1).map(|group| group.map_or("", |g| g.as_str()).into()))
                 }
             };
-            let all: Result<Vec<Value>, _> = regex.captures_iter(&subject).map(|found| found.map(one)).collect();
+            let all: Result<Vec<Value>, _> =
+                regex.captures_iter(&subject).map(|found| found.map(one)).collect();
             Ok(values::list(all.map_err(too_hard)?))
         }
         _ => Err(Mistake::unsupported(
