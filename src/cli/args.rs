@@ -437,6 +437,9 @@ pub(super) struct LandArgs {
     /// An option of the source, over what the project declares: `delimiter=;`, `encoding=latin1` (can be repeated)
     #[arg(long, short, value_name = "NAME=VALUE", value_parser = option)]
     pub(super) option: Vec<(String, String)>,
+    /// Wait while a build writes to the lake, for so many seconds at most [default: an hour, if it is given without a number]; other loads are waited for anyway
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_value = "0", default_missing_value = "3600", hide_default_value = true, value_parser = seconds)]
+    pub(super) wait: Duration,
     /// Go on: look for new files until Ctrl-C
     #[arg(long)]
     pub(super) follow: bool,

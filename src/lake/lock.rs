@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -74,9 +75,18 @@ pub(super) fn take(path: &Path, world: &World, what: &str) -> Result<LakeLock, L
     Ok(LakeLock { _file: Some(file) })
 }
 
+/// Who has the lock. One who has only just taken it may not have written a name yet.
 fn read_holder(file: &mut File) -> Holder {
-    let mut text = String::new();
-    let read = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
+    let mut read = None;
+    for _ in 0..20 {
+        let mut text = String::new();
+        let all = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
+        read = all.ok().and_then(|_| serde_json::from_str(&text).ok());
+        if read.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
     read.unwrap_or_else(|| Holder {
         what: "something".into(),
         user: "unknown".into(),

@@ -23,7 +23,7 @@ pub struct LandOrder {
     pub files: Vec<String>,
     /// Files that are at hand already; see [`Lakehouse::take_in`].
     pub at_hand: Vec<FileStamp>,
-    /// Options by name, over those that the project declares; see [`LandOptions::set`](super::LandOptions::set).
+    /// Options by name, over those that the project declares; see [`LandOptions::set_all`](super::LandOptions::set_all).
     pub options: Vec<(String, String)>,
     /// What becomes of the rows of files before they are rows of the table: the SELECT of a `COPY INTO`.
     pub shape: Option<Arc<dyn Shape>>,
@@ -33,6 +33,8 @@ pub struct LandOrder {
     pub settle: Option<Duration>,
     /// The most that one load takes; nothing takes everything that is there.
     pub portion: Option<Portion>,
+    /// How long to wait while another process writes to the lake. Another load is waited for anyway.
+    pub wait: Duration,
     /// Whether to report what would happen, and write nothing.
     pub dry_run: bool,
     /// How many rows a dry run looks at; nothing means all.
@@ -53,13 +55,11 @@ impl Lakehouse {
     pub async fn land_files(&self, order: &LandOrder, watch: &dyn Watch) -> Result<Landed> {
         let _lock = match order.dry_run {
             true => None,
-            false => Some(self.begin_writing("land", watch).await?),
+            false => Some(self.begin_writing_within(order.wait, "land", watch).await?),
         };
         let pins = self.pins().await?;
         let mut request = self.land_request(&pins, &order.table, &order.files, !order.at_hand.is_empty())?;
-        for (name, value) in &order.options {
-            request.options.set(name, value)?;
-        }
+        request.options.set_all(&order.options)?;
         request.at_hand.clone_from(&order.at_hand);
         request.settle = order.settle;
         request.shape.clone_from(&order.shape);

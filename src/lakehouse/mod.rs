@@ -290,7 +290,8 @@ impl Lakehouse {
         self.begin_writing_within(Duration::ZERO, what, watch).await
     }
 
-    /// The same, and waits for up to `patience` while another process has the writer's place.
+    /// The same, and waits for up to `patience` while another process has the writer's place. Loads wait for each other,
+    /// because a load is short and its files are not another's.
     async fn begin_writing_within(
         &self,
         patience: Duration,
@@ -301,7 +302,10 @@ impl Lakehouse {
         let (begun, mut told) = (Instant::now(), false);
         let lock = loop {
             match self.tables.lake().lock(&self.world, what) {
-                Err(LakeError::Locked { holder }) if begun.elapsed() < patience => {
+                Err(LakeError::Locked { holder })
+                    if begun.elapsed() < patience
+                        || [what, holder.what.as_str()] == ["land"; 2] && begun.elapsed() < A_LOAD =>
+                {
                     if !std::mem::replace(&mut told, true) {
                         watch.on(Event::Note(format!("waiting for {holder}")));
                     }
@@ -423,6 +427,9 @@ impl Lakehouse {
 
 /// How often a process that waits for the writer's place looks whether it is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long one load waits for others.
+const A_LOAD: Duration = Duration::from_mins(30);
 
 fn released(published: Published) -> Option<Release> {
     match published {

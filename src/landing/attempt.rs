@@ -11,6 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{ident, lit};
 use futures::StreamExt;
@@ -188,14 +189,23 @@ impl Attempt<'_> {
         options.read.orders = habits.orders.clone();
         options.read.comma_elsewhere = habits.decimal_comma;
         let data = self.data.as_ref().filter(|_| self.request.shape.is_none());
+        let untyped = self.untyped();
+        habits.typed = habits.untyped.iter().filter(|column| !untyped.contains(column)).cloned().collect();
+        habits.untyped.clear();
         let (mut plan, doubtful) = match data {
-            Some(data) if !evolve::needs_inference(Some(data), options) => {
+            Some(data) if !evolve::needs_inference(Some(data), options, &untyped) => {
                 (Plan { schema: Arc::clone(data), added: Vec::new(), widened: Vec::new() }, None)
             }
             data => {
                 let files: Vec<FileStamp> = taken.iter().map(|file| file.stamp.clone()).collect();
-                let (how, known) = (options.clone(), self.known.clone());
+                let mut known = self.known.clone();
+                known.retain(|column| !untyped.contains(column));
+                let how = options.clone();
                 let inferred = blocking(move || infer(&files, &how, &known, look)).await?;
+                match data {
+                    None => habits.untyped = inferred.untyped(options),
+                    Some(_) => habits.typed.extend(inferred.typed(&untyped)),
+                }
                 habits.decimal_comma |= inferred.decimal_comma;
                 habits.orders.extend(inferred.orders.iter().cloned());
                 // A table's own columns are no guess. One that it lacks and whose first values are further down has no
@@ -204,7 +214,7 @@ impl Attempt<'_> {
                     Some(_) => Vec::new(),
                     None => inferred.without_values(options),
                 });
-                (evolve::plan(data, &inferred, options), doubtful)
+                (evolve::plan(data, &inferred, options, &untyped), doubtful)
             }
         };
         options.read.orders = habits.orders.clone();
@@ -215,6 +225,16 @@ impl Attempt<'_> {
             options.read.declared.extend(typed);
         }
         Ok((plan, habits, doubtful))
+    }
+
+    /// The table's columns whose types nobody chose, and that no row has a value in.
+    fn untyped(&self) -> Vec<String> {
+        let (Some(base), None) = (seen(self.base.as_ref()), &self.request.shape) else { return Vec::new() };
+        let is_open = |column: &&String| {
+            let declared = self.request.options.read.declared.contains(column);
+            !declared && self.request.options.read.infer_types && base.is_all_null(column)
+        };
+        self.habits.untyped.iter().filter(is_open).cloned().collect()
     }
 
     /// Reads the files on a thread where that may block, and writes rows and rejects side by side as they come.
@@ -242,16 +262,20 @@ impl Attempt<'_> {
             books
         });
         let name = self.request.table.companion(rejects::SUFFIX)?;
+        let replaced: Vec<String> =
+            taken.iter().filter(|file| file.again).map(|file| file.stamp.path.clone()).collect();
         let rejects = streamed(rejects::batch(&[], "").schema(), rejects);
         let plain = Layout::default();
         let rejects = async {
-            match self.request.dry_run {
-                true => drained(rejects, None).await.map(|()| None),
-                false => Ok(Some(add(self.tables, &name, self.rejected.as_ref(), rejects, &plain).await?)),
-            }
+            Ok::<_, LandingError>(match (self.request.dry_run, seen(self.rejected.as_ref())) {
+                (true, _) => drained(rejects, None).await.map(|()| None)?,
+                // What was rejected of the editions that go, goes with them.
+                (false, Some(base)) if !replaced.is_empty() => Some(
+                    replace_where(self.tables, base, from(&replaced), rejects, NewColumns::Append).await?,
+                ),
+                _ => Some(add(self.tables, &name, self.rejected.as_ref(), rejects, &plain).await?),
+            })
         };
-        let replaced: Vec<String> =
-            taken.iter().filter(|file| file.again).map(|file| file.stamp.path.clone()).collect();
         let rows = async {
             let rows = self.shaped(streamed(schema, rows), plan).await?;
             match self.request.dry_run {
@@ -262,7 +286,7 @@ impl Attempt<'_> {
         let (change, rejects) = futures::join!(rows, rejects);
         // What went wrong with the files says more than what then went wrong with writing them.
         let books = reader.await.expect("readers do not panic, and the runtime is not shutting down")?;
-        let rejects = rejects?.filter(|_| books.rejected > 0);
+        let rejects = rejects?.filter(|change| books.rejected > 0 || change.effect().removed > 0);
         Ok((change?.map(|change| (change, rejects)), books))
     }
 
@@ -289,7 +313,7 @@ impl Attempt<'_> {
         plan: &Plan,
     ) -> Result<Change, LandingError> {
         let (tables, table) = (self.tables, &self.request.table);
-        let gone = || ident(FILE_PATH).in_list(replaced.iter().map(lit).collect(), false);
+        let gone = || from(replaced);
         let layout = &self.request.options.layout;
         Ok(layout.kept(match seen(self.base.as_ref()) {
             Some(base) if !plan.widened.is_empty() && !takes_as_it_is(&base, &plan.schema)? => {
@@ -303,6 +327,11 @@ impl Attempt<'_> {
             _ => add(tables, table, self.base.as_ref(), rows, layout).await?,
         }))
     }
+}
+
+/// Whether a row is from one of these files.
+fn from(files: &[String]) -> Expr {
+    ident(FILE_PATH).in_list(files.iter().map(lit).collect(), false)
 }
 
 /// Adds rows to a table; to one that nobody sees any more, in place of what it was.

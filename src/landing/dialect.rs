@@ -34,6 +34,8 @@ pub(crate) struct Dialect {
     pub(crate) header: bool,
     /// Whether numbers are written `1.234,5`.
     pub(crate) decimal_comma: bool,
+    /// Whether the first line is `sep=;`, as spreadsheets write it.
+    pub(crate) says_delimiter: bool,
 }
 
 /// Returns how `source` is written. Reads nothing that would not be read again.
@@ -52,6 +54,14 @@ pub(crate) fn detect(
     let head = source.look(HEAD)?;
     let whole = head.len() < HEAD;
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    if is_json(head) {
+        return Err(LandingError::WrongFormat { path, read_as: "CSV", content: "JSON" });
+    }
+    let (said, head) = match delimiter_line(head) {
+        Some((said, rest)) => (Some(said), rest),
+        None => (None, head),
+    };
+    let delimiter = if options.delimiter.is_some() { delimiter } else { said.or(delimiter) };
     let ask = |asked: Asked| asked.error(&path);
     let marks = marks(head, whole, delimiter, options).map_err(ask)?;
     let sample = Sample::take(head, whole, marks);
@@ -63,7 +73,24 @@ pub(crate) fn detect(
         Some(comma) => comma,
         None => decimal_comma(&sample, header, options).map_err(ask)?,
     };
-    Ok(Dialect { marks, header, decimal_comma })
+    Ok(Dialect { marks, header, decimal_comma, says_delimiter: said.is_some() })
+}
+
+/// The delimiter that the first line names, and what stands behind that line.
+fn delimiter_line(head: &[u8]) -> Option<(u8, &[u8])> {
+    let (line, rest) = head.split_at(memchr::memchr(b'\n', head)? + 1);
+    let line = line.trim_ascii_end();
+    // A tab is a space too, and gone by now.
+    match line.get(..4)?.eq_ignore_ascii_case(b"sep=").then_some(&line[4..])? {
+        [delimiter] if delimiter.is_ascii() => Some((*delimiter, rest)),
+        _ => None,
+    }
+}
+
+/// Whether the first line is an object of JSON.
+fn is_json(head: &[u8]) -> bool {
+    let line = head.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
 /// Two readings that both fit.
@@ -315,7 +342,7 @@ mod tests {
         let known: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
         let delimiter = options.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
         match detect(&mut source, delimiter, options, &known) {
-            Ok(Dialect { marks, header, decimal_comma }) => format!(
+            Ok(Dialect { marks, header, decimal_comma, .. }) => format!(
                 "{} {}{}{}",
                 char::from(marks.delimiter).escape_default(),
                 marks.quote.map_or(' ', char::from),
@@ -351,6 +378,12 @@ mod tests {
             ("1,2.5,x\n2,3.5,y\n", ", \""),
             ("Oslo,2013-01-01\nRome,2013-01-02\n", ", \""),
             ("1,Oslo\n", ", \""),
+            ("sep=;\r\nid;price\r\n1;1,5\r\n", "; \" header comma"),
+            ("sep=\nx\n", ", \" header"),
+            (
+                "{\"a\":1,\"b\":2}\n{\"a\":3,\"b\":4}\n",
+                "f.csv would be read as CSV, and is JSON; declare its `format` if elt reads it (csv, tsv, json, jsonl, parquet, avro, arrow); otherwise export it as one of these",
+            ),
             ("name\nOslo\n", ", \" header"),
             (
                 "a,b;c\n1,5;2\n",

@@ -3,6 +3,7 @@
 //! [`plan`] compares what files hold with what the table has, and decides by the options: columns to add, columns to widen.
 //! It reads nothing. What it leaves alone is for reading to rescue, reject, leave out or refuse, value by value.
 //!
+//! A column that never had a value has no type that anybody chose; it gets that of the first values.
 //! A column is widened to the type that holds the values of both (`widen`), which rewrites the table unless its files can stay. Columns with
 //! declared types, decimals, structs and lists stay as they are.
 
@@ -49,12 +50,20 @@ pub struct WiderColumn {
 }
 
 /// Whether anything of the files has to be known before they are read.
-pub(super) fn needs_inference(base: Option<&SchemaRef>, options: &LandOptions) -> bool {
-    base.is_none() || options.columns == OnNewColumn::Add || options.types == OnMisfit::Widen
+pub(super) fn needs_inference(base: Option<&SchemaRef>, options: &LandOptions, untyped: &[String]) -> bool {
+    base.is_none()
+        || !untyped.is_empty()
+        || options.columns == OnNewColumn::Add
+        || options.types == OnMisfit::Widen
 }
 
-/// Decides which columns the table will have.
-pub(super) fn plan(base: Option<&SchemaRef>, inferred: &Inferred, options: &LandOptions) -> Plan {
+/// Decides which columns the table will have. Those that are `untyped` have no value in any row.
+pub(super) fn plan(
+    base: Option<&SchemaRef>,
+    inferred: &Inferred,
+    options: &LandOptions,
+    untyped: &[String],
+) -> Plan {
     let Some(base) = base else {
         return Plan { schema: Arc::clone(&inferred.schema), added: Vec::new(), widened: Vec::new() };
     };
@@ -73,8 +82,15 @@ pub(super) fn plan(base: Option<&SchemaRef>, inferred: &Inferred, options: &Land
                 added.push(NewColumn { name: field.name().clone(), data_type });
                 fields.push(field.as_ref().clone());
             }
-            Some(known) if options.types == OnMisfit::Widen && *has_values && !is_declared => {
-                if let Some(to) = wider_type(known.data_type(), field.data_type()) {
+            Some(known) if *has_values && !is_declared => {
+                let to = match untyped.contains(known.name()) {
+                    true => Some(field.data_type().clone()).filter(|to| to != known.data_type()),
+                    false if options.types == OnMisfit::Widen => {
+                        wider_type(known.data_type(), field.data_type())
+                    }
+                    false => None,
+                };
+                if let Some(to) = to {
                     wider.push(WiderColumn {
                         name: known.name().clone(),
                         from: sql_type_name(known.data_type()),
@@ -101,6 +117,10 @@ mod tests {
     use crate::landing::read::trial::schema;
 
     fn told(base: &str, files: &str, options: &LandOptions) -> String {
+        told_of(base, files, options, &[])
+    }
+
+    fn told_of(base: &str, files: &str, options: &LandOptions, untyped: &[String]) -> String {
         let files = schema(files);
         let has_values = vec![true; files.fields().len()];
         let inferred = Inferred {
@@ -110,7 +130,7 @@ mod tests {
             decimal_comma: false,
             is_a_guess: false,
         };
-        let plan = plan(Some(&schema(base)), &inferred, options);
+        let plan = plan(Some(&schema(base)), &inferred, options, untyped);
         let columns = plan.schema.fields().iter();
         let columns: Vec<String> =
             columns.map(|field| format!("{} {}", field.name(), sql_type_name(field.data_type()))).collect();
@@ -139,5 +159,12 @@ mod tests {
         let mut declared = widen.clone();
         declared.read.declared = vec!["id".to_owned()];
         assert_eq!(told("id int", "id varchar", &declared), "id int +0 ~0");
+        let untyped = ["t".to_owned()];
+        for (files, options, after) in [
+            ("t date", &rescue, "t date, u varchar +0 ~1"),
+            ("t varchar, u date", &rescue, "t varchar, u varchar +0 ~0"),
+        ] {
+            assert_eq!(told_of("t varchar, u varchar", files, options, &untyped), after, "{files}");
+        }
     }
 }

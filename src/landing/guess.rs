@@ -120,6 +120,13 @@ fn kind_of_time(text: &str) -> Kind {
     }
 }
 
+/// Where a member is among those that are known: in a struct, names that differ in case are one.
+fn place(known: &[(String, Guess)], name: &str) -> Option<usize> {
+    let same = |(known, _): &(String, Guess)| known == name;
+    let alike = |(known, _): &(String, Guess)| known.to_lowercase() == name.to_lowercase();
+    known.iter().position(same).or_else(|| known.iter().position(alike))
+}
+
 impl Guess {
     pub(super) fn see(&mut self, kind: Kind, text: &str, path: &str, line: u64) {
         self.kinds = self.kinds.or(kind);
@@ -162,7 +169,7 @@ impl Guess {
             Json::Object(_, members) => {
                 let known = self.members.get_or_insert_default();
                 for (name, value) in members {
-                    match known.iter().position(|(known, _)| known == name) {
+                    match place(known, name) {
                         Some(at) => known[at].1.see_json(value, path, line),
                         None if known.len() >= MOST_MEMBERS => self.kinds = self.kinds.or(Kind::TEXT),
                         None => {
@@ -196,7 +203,7 @@ impl Guess {
         if let Some(members) = later.members {
             let known = self.members.get_or_insert_default();
             for (name, guess) in members {
-                match known.iter().position(|(known, _)| *known == name) {
+                match place(known, &name) {
                     Some(at) => known[at].1.merge(guess),
                     None if known.len() >= MOST_MEMBERS => self.kinds = self.kinds.or(Kind::TEXT),
                     None => known.push((name, guess)),

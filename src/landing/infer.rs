@@ -19,6 +19,7 @@
 //!
 //! Not here: which of these types a table that exists already should take on (`evolve`).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -59,6 +60,18 @@ impl Inferred {
         let columns = self.schema.fields().iter().zip(&self.has_values).enumerate();
         let empty = columns.filter(|(_, (field, has_value))| !**has_value && !is_declared(field.name()));
         empty.map(|(at, _)| at).collect()
+    }
+
+    /// The columns whose types nobody declared and no value tells.
+    pub(super) fn untyped(&self, options: &LandOptions) -> Vec<String> {
+        let places = if options.read.infer_types { self.without_values(options) } else { Vec::new() };
+        places.into_iter().map(|at| self.schema.field(at).name().clone()).collect()
+    }
+
+    /// Those of some columns whose types are told by values here.
+    pub(super) fn typed<'a>(&'a self, columns: &'a [String]) -> impl Iterator<Item = String> + 'a {
+        let seen = self.schema.fields().iter().zip(&self.has_values).filter(|(_, has_values)| **has_values);
+        seen.map(|(field, _)| field.name()).filter(|name| columns.contains(name)).cloned()
     }
 }
 
@@ -233,7 +246,10 @@ impl Columns {
                 let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
                 let names = header::column_names(&file.path, &in_file)?;
                 for (name, field) in names.iter().zip(stored.fields()) {
-                    self.of(name).see_stored(&landed_type(field.data_type()));
+                    let guess = self.of(name);
+                    if !field.data_type().is_null() {
+                        guess.see_stored(&landed_type(field.data_type()));
+                    }
                 }
             }
         }
@@ -331,24 +347,41 @@ impl Columns {
     /// Looks at the objects among some records, and returns how many there were.
     fn see_texts(&mut self, gathered: &GatheredTexts, path: &str) -> Result<u64, LandingError> {
         let mut objects = 0;
+        let mut failed = None;
         for (line, text) in gathered.records() {
-            let Ok(Json::Object(_, members)) = value::parse(text) else { continue };
-            objects += 1;
-            for (name, value) in &members {
-                let place = match self.places.get(name.as_ref()) {
-                    Some(place) => *place,
-                    None => {
-                        let landed = header::column_names(path, &[name.to_string()])?.remove(0);
-                        let place = self.place(&landed);
-                        // The next record will have the same name.
-                        self.places.insert(name.to_string(), place);
-                        place
-                    }
-                };
-                self.guesses[place].see_json(value, path, line);
-            }
+            value::parse_each(text, |_, value| {
+                let Ok(Json::Object(_, members)) = value else { return };
+                objects += 1;
+                if let Err(error) = self.see_members(&members, path, line) {
+                    failed.get_or_insert(error);
+                }
+            });
         }
-        Ok(objects)
+        failed.map_or(Ok(objects), Err)
+    }
+
+    fn see_members(
+        &mut self,
+        members: &[(Cow<'_, str>, Json<'_>)],
+        path: &str,
+        line: u64,
+    ) -> Result<(), LandingError> {
+        for (name, value) in members {
+            let place = match self.places.get(name.as_ref()) {
+                Some(place) => *place,
+                // A member without a name is no column; its values are rescued.
+                None if name.trim().is_empty() => continue,
+                None => {
+                    let landed = header::column_names(path, &[name.to_string()])?.remove(0);
+                    let place = self.place(&landed);
+                    // The next record will have the same name.
+                    self.places.insert(name.to_string(), place);
+                    place
+                }
+            };
+            self.guesses[place].see_json(value, path, line);
+        }
+        Ok(())
     }
 
     fn inferred(
@@ -480,6 +513,7 @@ mod tests {
                 "o struct(x bigint, y varchar), l bigint[]",
             ),
             (&[("a.jsonl", "{\"o\":{\"x\":1}}\n{\"o\":[1]}")], "o varchar"),
+            (&[("a.jsonl", "{\"o\":{\"K\":1,\"k\":2.5}}{\"\":1}")], "o struct(K double)"),
             (&[("a.jsonl", "{\"o\":{},\"l\":[],\"n\":null}")], "o varchar, l varchar[], n varchar"),
             (&[("a.json", "[\n{\"a\":1}\n]\n")], "a bigint"),
             (&[("a.json", "[{\"a\":1},{\"a\":2.5}]\n")], "a double"),

@@ -8,6 +8,7 @@
 //! | `elt/stamp/<path>` | a digest of size, modification time and ETag, so that an unchanged file is known unread |
 //! | `elt/content/<the same 63 bits>` | 1 + the version of the table that took the rows, so that a copy is known by any name |
 //! | `elt/order/<column>`, `elt/decimal_comma` | what the first files told about dates and numbers |
+//! | `elt/untyped/<column>` | 1 as long as no file had a value in it, and nobody knows its type |
 //!
 //! They live as long as the table, survive checkpoints, are taken back with a rollback, and no other engine takes them away.
 //! A table that was dropped and is made anew begins with an empty ledger, though its log goes on: from then on the
@@ -77,8 +78,8 @@ impl Ledger {
 
     fn apps(&self, files: &[FileStamp], columns: &[String]) -> Vec<String> {
         let of_files = files.iter().flat_map(|file| [self.file_app(&file.path), self.stamp_app(&file.path)]);
-        let habits = columns.iter().map(|column| self.order_app(column)).chain([self.app("decimal_comma")]);
-        of_files.chain(habits).collect()
+        let of_columns = columns.iter().flat_map(|column| [self.order_app(column), self.untyped_app(column)]);
+        of_files.chain(of_columns).chain([self.app("decimal_comma")]).collect()
     }
 
     /// Reads what `table` knows of some contents, whatever they are called.
@@ -99,9 +100,12 @@ impl Ledger {
             Some(2) => Some((column.clone(), DateOrder::Mdy)),
             _ => None,
         };
+        let is_untyped = |column: &&String| self.known.get(&self.untyped_app(column)) == Some(&1);
         Habits {
+            untyped: columns.iter().filter(is_untyped).cloned().collect(),
             orders: columns.iter().filter_map(order).collect(),
             decimal_comma: self.known.get(&self.app("decimal_comma")) == Some(&1),
+            typed: Vec::new(),
         }
     }
 
@@ -151,6 +155,14 @@ impl Ledger {
         if habits.decimal_comma && !self.known.contains_key(&self.app("decimal_comma")) {
             change = self.note(change, self.app("decimal_comma"), 1);
         }
+        for column in &habits.untyped {
+            if self.known.get(&self.untyped_app(column)) != Some(&1) {
+                change = self.note(change, self.untyped_app(column), 1);
+            }
+        }
+        for column in &habits.typed {
+            change = self.note(change, self.untyped_app(column), 0);
+        }
         change
     }
 
@@ -176,6 +188,10 @@ impl Ledger {
 
     fn order_app(&self, column: &str) -> String {
         self.app(&format!("order/{column}"))
+    }
+
+    fn untyped_app(&self, column: &str) -> String {
+        self.app(&format!("untyped/{column}"))
     }
 
     fn note(&self, change: Change, app: String, number: i64) -> Change {
@@ -213,10 +229,15 @@ pub(super) struct Habits {
     pub(super) orders: Vec<(String, DateOrder)>,
     /// Whether numbers are written `1.234,5`.
     pub(super) decimal_comma: bool,
+    /// Columns that never had a value, so that their types are nobody's decision yet.
+    pub(super) untyped: Vec<String>,
+    /// Columns that were so, and have a value now.
+    pub(super) typed: Vec<String>,
 }
 
 /// In place of a content's version: its rows were replaced.
 const GONE: i64 = 0;
+
 fn stamp_of(file: &FileStamp) -> i64 {
     let mut hasher = Sha256::new();
     hasher.update(file.size.to_le_bytes());

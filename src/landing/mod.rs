@@ -24,6 +24,7 @@ mod guess;
 pub mod infer;
 mod land;
 pub mod ledger;
+mod nested;
 pub mod options;
 mod parallel;
 mod raw;

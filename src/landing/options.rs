@@ -182,7 +182,30 @@ impl LandOptions {
     /// [`LandingError::UnknownOption`], with the one that was probably meant; [`LandingError::BadOption`] with the
     /// values that it can have.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), LandingError> {
-        self.set_list(name, &[value.to_owned()])
+        self.set_all(&[(name.to_owned(), value.to_owned())])
+    }
+
+    /// Sets options one after another. Markers of nulls that are given one by one add up: `null_value=NA` twice gives two.
+    /// `null_values` is a list with commas, or one of JSON.
+    ///
+    /// # Errors
+    /// Those of [`set`](Self::set).
+    pub fn set_all(&mut self, options: &[(String, String)]) -> Result<(), LandingError> {
+        let mut markers = Vec::new();
+        for (name, value) in options {
+            match canonical(name)? {
+                "null_values" => {
+                    match (plain(name) == "nullvalues", serde_json::from_str::<Vec<String>>(value)) {
+                        (_, Ok(listed)) => markers.extend(listed),
+                        (true, Err(_)) => markers.extend(value.split(',').map(|one| one.trim().to_owned())),
+                        (false, Err(_)) => markers.push(value.clone()),
+                    }
+                    self.set_list(name, &markers)?;
+                }
+                _ => self.set_list(name, std::slice::from_ref(value))?,
+            }
+        }
+        Ok(())
     }
 
     /// Sets one option from a list of texts; only `null_values`, `column_names`, `partition_by` and `cluster_by`
@@ -291,9 +314,13 @@ impl LandOptions {
     }
 }
 
+/// A name without what people part its words by.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace(['_', '-', '.'], "")
+}
+
 /// The name that messages use, for any of the names that users do.
 fn canonical(name: &str) -> Result<&'static str, LandingError> {
-    let plain = |name: &str| name.to_lowercase().replace(['_', '-', '.'], "");
     let wanted = plain(name);
     let known = |(canonical, others): &&(&'static str, &[&str])| {
         plain(canonical) == wanted || others.iter().any(|other| plain(other) == wanted)
@@ -439,6 +466,16 @@ mod tests {
             options.set(name, value).unwrap();
         }
         assert_eq!(options.read.null_values, ["NA"]);
+        for (given, markers) in [
+            (vec![("null_values", "NA, NULL,")], vec!["NA", "NULL", ""]),
+            (vec![("null_values", "[\"a,b\"]")], vec!["a,b"]),
+            (vec![("null_value", "a,b"), ("nullstr", "-")], vec!["a,b", "-"]),
+        ] {
+            let given: Vec<_> =
+                given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            options.set_all(&given).unwrap();
+            assert_eq!(options.read.null_values, markers);
+        }
         assert_eq!((options.columns, options.types), (OnNewColumn::Fail, OnMisfit::Reject));
         assert_eq!((options.read.delimiter, options.read.quote), (Some('\t'), Some(None)));
         assert_eq!(options.read.date_order, Some(DateOrder::Dmy));

@@ -22,6 +22,7 @@ use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::nested;
 use super::read::literal::{self, Spelling};
 use super::read::moment;
 
@@ -163,7 +164,10 @@ pub(crate) fn fit_texts<'a>(
                 let double = literal::double(text, spelling)?;
                 let plain = if spelling.decimal_comma { literal::with_point(text)? } else { text.into() };
                 let float = plain.parse::<f32>().ok()?;
-                (double.is_infinite() == float.is_infinite()).then_some(float)
+                // A whole number keeps all its digits, or does not fit.
+                let whole = plain.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+                let fits = double.is_infinite() == float.is_infinite();
+                (fits && (!whole || f64::from(float) == double)).then_some(float)
             };
             fit::<Float32Type>(data_type, cells, float, misfit)
         }
@@ -198,7 +202,9 @@ pub(crate) fn fit_texts<'a>(
         ),
         _ => {
             let texts: StringArray = cells.collect();
-            fit_array(data_type, &(Arc::new(texts) as ArrayRef), spelling, misfit)?
+            fit_array(data_type, &(Arc::new(texts) as ArrayRef), spelling, &mut |row, _, text| {
+                misfit(row, text)
+            })?
         }
     })
 }
@@ -225,8 +231,8 @@ fn fit<'a, T: ArrowPrimitiveType>(
     Arc::new(column.finish())
 }
 
-/// Casts a typed column. `misfit` is told the row and the text of each value that the cast would change, which is null
-/// in the result.
+/// Casts a typed column. `misfit` is told the row, the place within the value (empty, or `.member`) and the text of each
+/// value that the cast would change, which is null in the result.
 ///
 /// # Errors
 /// If a value cannot even be shown as text.
@@ -234,10 +240,13 @@ pub(crate) fn fit_array(
     data_type: &DataType,
     column: &ArrayRef,
     spelling: Spelling,
-    mut misfit: impl FnMut(usize, &str),
+    misfit: &mut dyn FnMut(usize, &str, &str),
 ) -> Result<ArrayRef, ArrowError> {
     if column.data_type() == data_type {
         return Ok(Arc::clone(column));
+    }
+    if let Some(parts) = nested::fit(data_type, column, spelling, misfit) {
+        return parts;
     }
     if column.data_type().is_null() && !data_type.is_null() {
         return Ok(arrow::array::new_null_array(data_type, column.len()));
@@ -265,7 +274,7 @@ pub(crate) fn fit_array(
     if texts && known {
         let texts = arrow::compute::cast(column, &DataType::Utf8)?;
         let texts = arrow::array::AsArray::as_string::<i32>(&texts);
-        return fit_texts(data_type, spelling, texts.iter(), misfit);
+        return fit_texts(data_type, spelling, texts.iter(), |row, text| misfit(row, "", text));
     }
     if *data_type == DataType::Utf8 && column.data_type().is_nested() {
         return as_json(column);
@@ -291,7 +300,7 @@ pub(crate) fn fit_array(
             None => column.is_null(row) || *data_type == DataType::Utf8 && cast.is_valid(row),
         };
         if !same {
-            misfit(row, &shown.value(row).try_to_string()?);
+            misfit(row, "", &shown.value(row).try_to_string()?);
         }
         lost.push(!same);
     }
@@ -355,6 +364,13 @@ mod tests {
             (DataType::Float64, STRICT, vec!["1.5", "NaN"], "1.5 -", vec!["1:NaN"]),
             (DataType::Float64, FREE, vec!["NaN"], "NaN", vec![]),
             (DataType::Float32, FREE, vec!["1.5", "1e300", "inf"], "1.5 - inf", vec!["1:1e300"]),
+            (
+                DataType::Float32,
+                FREE,
+                vec!["0.1", "16777216", "-16777217"],
+                "0.1 16777216.0 -",
+                vec!["2:-16777217"],
+            ),
             (DataType::Boolean, STRICT, vec!["TRUE", "t"], "true -", vec!["1:t"]),
             (DataType::Boolean, FREE, vec!["yes", "0"], "true false", vec![]),
             (
@@ -432,7 +448,7 @@ mod tests {
             ),
         ] {
             let mut told = Vec::new();
-            let fitted = fit_array(&data_type, &column, Spelling::STRICT, |row, text| {
+            let fitted = fit_array(&data_type, &column, Spelling::STRICT, &mut |row, _, text| {
                 told.push(format!("{row}:{text}"))
             });
             assert_eq!(

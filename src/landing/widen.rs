@@ -48,10 +48,13 @@ pub(super) fn widened(one: &DataType, other: &DataType) -> DataType {
         (Struct(one), Struct(other)) => {
             let mut fields: Vec<FieldRef> = one.iter().cloned().collect();
             for field in other {
-                match fields.iter_mut().find(|known| known.name() == field.name()) {
+                match fields
+                    .iter_mut()
+                    .find(|known| known.name().to_lowercase() == field.name().to_lowercase())
+                {
                     Some(known) => {
                         let data_type = widened(known.data_type(), field.data_type());
-                        *known = Arc::new(Field::new(field.name(), data_type, true));
+                        *known = Arc::new(Field::new(known.name(), data_type, true));
                     }
                     None => fields.push(Arc::clone(field)),
                 }

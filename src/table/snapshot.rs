@@ -157,6 +157,17 @@ impl Snapshot {
         Ok(found)
     }
 
+    /// Whether the log says that no row has a value in a column.
+    pub fn is_all_null(&self, column: &str) -> bool {
+        let layout = self.design.layout();
+        let in_log = layout.names.in_files(column);
+        let all = |file: &DataFile| {
+            let nulls = file.nulls(in_log).and_then(|nulls| u64::try_from(nulls).ok());
+            file.rows_in_file() == Some(0) || nulls.is_some() && nulls == file.rows_in_file()
+        };
+        self.files.iter().all(all)
+    }
+
     /// Every `txn` in one pass over the newest checkpoint and the log's JSON entries after it; nothing if
     /// the log's beginning was cleaned away and only a checkpoint of another kind remembers.
     pub(super) async fn all_transactions(

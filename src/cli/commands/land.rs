@@ -22,6 +22,7 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
         table: args.table.clone(),
         files: from_here(&files),
         options: args.option.clone(),
+        wait: args.wait,
         dry_run: args.dry_run,
         ..LandOrder::default()
     };

@@ -12,6 +12,7 @@ use crate::base::{Message, TableName, did_you_mean};
 use crate::project::Edition;
 
 use super::call::Call;
+use super::lake::needs_lake;
 use super::macros::MacroValue;
 use super::mistake::Mistake;
 use super::relation::Relation;

@@ -75,7 +75,7 @@ fn too_hard(error: fancy_regex::Error) -> Error {
         .into()
 }
 
-fn found(regex: &Regex, captures: &Captures<'_>) -> Value {
+fn found(regex: &Regex, captures: &Captures<'_, str>) -> Value {
     let whole = captures.get(0).map_or((0, 0), |whole| (whole.start(), whole.end()));
     let groups = captures.iter().map(|group| group.map(|group| group.as_str().to_owned())).collect();
     let names = regex.capture_names().map(|name| name.map(str::to_owned)).collect();
@@ -114,28 +114,28 @@ fn run(method: &str, regex: &Regex, call: &Call, from: usize) -> Result<Value, E
             let subject = text(0, "string")?;
             let whole = if method == "fullmatch" { "$" } else { "" };
             let anchored = Regex::new(&format!("^(?:{}){whole}", regex.as_str())).unwrap_or(regex.clone());
-            let captures = anchored.captures(&subject).map_err(too_hard)?;
+            let captures = anchored.captures(subject.as_str()).map_err(too_hard)?;
             Ok(captures.map_or(Value::from(()), |captures| found(&anchored, &captures)))
         }
         "search" => {
             let subject = text(0, "string")?;
-            let captures = regex.captures(&subject).map_err(too_hard)?;
+            let captures = regex.captures(subject.as_str()).map_err(too_hard)?;
             Ok(captures.map_or(Value::from(()), |captures| found(regex, &captures)))
         }
         "sub" => {
             let (with, subject) = (replacement(&text(0, "repl")?), text(1, "string")?);
             let count = call.get(2 + from, "count").and_then(Value::as_usize).unwrap_or(0);
-            let replaced = regex.try_replacen(&subject, count, with.as_str()).map_err(too_hard)?;
+            let replaced = regex.try_replacen(subject.as_str(), count, with.as_str()).map_err(too_hard)?;
             Ok(replaced.into_owned().into())
         }
         "split" => {
             let subject = text(0, "string")?;
-            let parts: Result<Vec<&str>, _> = regex.split(&subject).collect();
+            let parts: Result<Vec<&str>, _> = regex.split(subject.as_str()).collect();
             Ok(values::list(parts.map_err(too_hard)?.into_iter().map(Value::from)))
         }
         "findall" | "finditer" => {
             let subject = text(0, "string")?;
-            let one = |captures: Captures<'_>| match (method, captures.len()) {
+            let one = |captures: Captures<'_, str>| match (method, captures.len()) {
                 ("finditer", _) => found(regex, &captures),
                 (_, 1) => captures.get(0).map_or("", |whole| whole.as_str()).into(),
                 (_, 2) => captures.get(1).map_or("", |group| group.as_str()).into(),
@@ -144,7 +144,7 @@ fn run(method: &str, regex: &Regex, call: &Call, from: usize) -> Result<Value, E
                 }
             };
             let all: Result<Vec<Value>, _> =
-                regex.captures_iter(&subject).map(|found| found.map(one)).collect();
+                regex.captures_iter(subject.as_str()).map(|found| found.map(one)).collect();
             Ok(values::list(all.map_err(too_hard)?))
         }
         _ => Err(Mistake::unsupported(

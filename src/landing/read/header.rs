@@ -108,9 +108,21 @@ pub(crate) fn open_csv(
     let path = told.path.clone();
     let dialect = dialect::detect(&mut source, delimiter, options, expected)?;
     let decimal_comma = dialect.decimal_comma;
-    let named = |in_file| named(&path, in_file, options);
+    let opened = |mut records: Records<Source>, in_file: Vec<String>| {
+        // A column without a name, such as an index or what follows a last delimiter, is called by its place.
+        let called =
+            |(at, name): (usize, String)| if name.trim().is_empty() { format!("_c{at}") } else { name };
+        let in_file = named(&path, in_file.into_iter().enumerate().map(called).collect(), options)?;
+        if in_file.len() == 1 {
+            records.blank_lines_are_records();
+        }
+        Ok(Opened { records, in_file, decimal_comma })
+    };
     let mut records = Records::new(source, dialect.marks);
     records.skip_mark().map_err(|error| told.failed(error))?;
+    if dialect.says_delimiter {
+        records.next().map_err(|error| told.failed(error))?;
+    }
     let Some(record) = records.next().map_err(|error| told.failed(error))? else {
         return Ok(Opened { records, in_file: Vec::new(), decimal_comma });
     };
@@ -122,7 +134,7 @@ pub(crate) fn open_csv(
         records.again();
         let numbered = (expected.len()..).map(|at| format!("_c{at}"));
         let in_file = expected.iter().cloned().chain(numbered).take(width).collect();
-        return Ok(Opened { records, in_file: named(in_file)?, decimal_comma });
+        return opened(records, in_file);
     }
     let Ok(line) = std::str::from_utf8(record.bytes) else {
         return Err(LandingError::Encoding { path, found: "the header is not valid UTF-8" });
@@ -139,7 +151,7 @@ pub(crate) fn open_csv(
         line[field.start as usize..field.end as usize].replace(&doubled, &doubled[1..])
     };
     let in_file = record.fields.iter().map(text).collect();
-    Ok(Opened { records, in_file: named(in_file)?, decimal_comma })
+    opened(records, in_file)
 }
 
 /// Refuses a header that is one column only because the delimiter is another.

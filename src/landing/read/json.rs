@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use super::literal::Spelling;
 use super::target::{Target, Typed};
 use super::texts::Texts;
-use super::value::{Json, parse};
+use super::value::{Json, parse_each};
 use super::{BATCH_BYTES, BATCH_ROWS, Parsed, Piece, Rejected, Source, Told, column_name, header, internal};
 use crate::landing::error::LandingError;
 use crate::landing::format::{Format, ReadOptions};
@@ -123,24 +123,27 @@ impl Shape {
         let mut rejected = std::mem::take(&mut gathered.rejected);
         let mut objects = Vec::with_capacity(gathered.ends.len());
         let (mut numbers, mut raws) = (Vec::new(), Vec::new());
-        for (line, raw) in gathered.records() {
-            let (error_type, message) = match parse(raw) {
-                Ok(Json::Object(_, members)) => {
-                    objects.push(members);
-                    numbers.push(i64::try_from(line).unwrap_or(i64::MAX));
-                    raws.push(raw);
-                    continue;
-                }
-                Ok(_) => ("not_an_object", "the record is JSON, but no object".to_owned()),
-                Err(reason) => ("invalid_json", reason),
-            };
-            rejected.push(Rejected { line, column: None, error_type, message, raw: raw.to_owned() });
+        let mut read = rejected.len() as u64;
+        for (line, text) in gathered.records() {
+            read += parse_each(text, |raw, value| {
+                let (error_type, message) = match value {
+                    Ok(Json::Object(_, members)) => {
+                        objects.push(members);
+                        numbers.push(i64::try_from(line).unwrap_or(i64::MAX));
+                        raws.push(raw);
+                        return;
+                    }
+                    Ok(_) => ("not_an_object", "the record is JSON, but no object".to_owned()),
+                    Err(reason) => ("invalid_json", reason),
+                };
+                rejected.push(Rejected { line, column: None, error_type, message, raw: raw.to_owned() });
+            });
         }
         rejected.sort_by_key(|rejected| rejected.line);
         let mut misfits = Misfits::default();
         let columns =
             self.typed(&objects, &mut misfits).map_err(|source| internal(&self.target.path, source))?;
-        let typed = Typed { columns, misfits, numbers, read: gathered.read, rejected };
+        let typed = Typed { columns, misfits, numbers, read, rejected };
         self.target.finish(typed, |row| raws[row].to_owned())
     }
 
@@ -200,7 +203,9 @@ fn typed(
                 };
                 present.push(true);
                 for (name, value) in members {
-                    match fields.iter().position(|field| field.name() == name) {
+                    let same = |field: &Arc<Field>| field.name() == name;
+                    let alike = |field: &Arc<Field>| field.name().to_lowercase() == name.to_lowercase();
+                    match fields.iter().position(same).or_else(|| fields.iter().position(alike)) {
                         Some(at) if children[at][row].is_none() => children[at][row] = Some(value),
                         _ if *value == Json::Null => {}
                         _ => misfit(row, &format!(".{name}"), value.to_json()),
@@ -308,6 +313,10 @@ mod tests {
             (
                 b"{\"ID\":1,\"Home Town\":\"Oslo\",\"gone\":null}",
                 &["1: 1|-|- {\"home_town\":\"Oslo\"}", "1 = 0 + 1 + 0"],
+            ),
+            (
+                b"{\"id\":1}{\"id\":2} {\"id\":3}\n{\"id\":4}{\n",
+                &["1: 1|-|-", "1: 2|-|-", "1: 3|-|-", "2! invalid_json: {\"id\":4}{", "4 = 3 + 0 + 1"],
             ),
             (b"{\"id\":1,\"id\":2}", &["1: 1|-|- {\"id\":2}", "1 = 0 + 1 + 0"]),
             (b"{\"id\":12345678901234567890}", &["1: -|-|- {\"id\":12345678901234567890}", "1 = 0 + 1 + 0"]),

@@ -1,7 +1,8 @@
 //! Where does one record of a CSV file end and the next begin?
 //!
 //! [`Records`] finds records and fields in one pass over the bytes, and knows on which physical line
-//! each record starts. Line ends are LF or CRLF; blank lines are no records.
+//! each record starts. Line ends are LF or CRLF. Blank lines are no records, unless there is but one column
+//! ([`blank_lines_are_records`](Records::blank_lines_are_records)): there a null is written so.
 //!
 //! A quote that is never closed would swallow the rest of the file, good rows and all. So when a quoted field goes
 //! wrong in a record of several lines, only the first of these lines is faulty, and reading
@@ -100,6 +101,7 @@ pub(crate) struct Records<R> {
     start: usize,
     filled: usize,
     ended: bool,
+    blank_is_record: bool,
     /// The line on which `start` is.
     line: u64,
     /// Up to this line, quotes in unquoted fields are faults.
@@ -133,6 +135,7 @@ impl<R: Read> Records<R> {
             start: 0,
             filled: 0,
             ended: false,
+            blank_is_record: false,
             line: 1,
             doubtful_until: 0,
             fields: Vec::new(),
@@ -145,13 +148,20 @@ impl<R: Read> Records<R> {
         self.marks.quote.unwrap_or(b'"')
     }
 
+    /// From here on a blank line is a record of one empty field.
+    pub(crate) fn blank_lines_are_records(&mut self) {
+        self.blank_is_record = true;
+    }
+
     /// The next record, or nothing at the end of the file.
     ///
     /// # Errors
     /// What the source says; [`ErrorKind::InvalidData`] for a line longer than 16 MiB.
     pub(crate) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
         loop {
-            self.skip_blank_lines();
+            if !self.blank_is_record {
+                self.skip_blank_lines();
+            }
             if self.start == self.filled && self.ended {
                 return Ok(None);
             }
@@ -381,6 +391,20 @@ mod tests {
             });
         }
         told.join("; ")
+    }
+
+    #[test]
+    fn where_there_is_one_column_a_blank_line_is_a_record() {
+        for source in [b"a\n\nb\r\n\r\n\n".as_slice(), b"a\n\nb\n\n\r\n"] {
+            let mut records = Records::new(Dripping(source), Marks::usual(b','));
+            records.blank_lines_are_records();
+            let mut lengths = Vec::new();
+            while let Some(record) = records.next().unwrap() {
+                assert_eq!(record.fields.len(), 1);
+                lengths.push((record.line, record.bytes.len()));
+            }
+            assert_eq!(lengths, [(1, 1), (2, 0), (3, 1), (4, 0), (5, 0)]);
+        }
     }
 
     #[test]

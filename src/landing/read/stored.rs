@@ -136,9 +136,14 @@ impl Shape {
         for (field, (place, spelling)) in self.target.schema.fields().iter().zip(&self.columns) {
             let name: Arc<str> = field.name().as_str().into();
             columns.push(match place {
-                Some(at) => fit_array(field.data_type(), batch.column(*at), *spelling, |row, text| {
-                    misfits.keep_text(row, &name, text);
-                })?,
+                Some(at) => {
+                    fit_array(field.data_type(), batch.column(*at), *spelling, &mut |row, place, text| {
+                        match place {
+                            "" => misfits.keep_text(row, &name, text),
+                            place => misfits.keep_text(row, &format!("{name}{place}").into(), text),
+                        }
+                    })?
+                }
                 None => new_null_array(field.data_type(), batch.num_rows()),
             });
         }
@@ -146,7 +151,7 @@ impl Shape {
             // A cast to nothing keeps everything that is not null.
             let extra = batch.column(*place);
             if extra.logical_null_count() < extra.len() {
-                fit_array(&DataType::Null, extra, Spelling::STRICT, |row, text| {
+                fit_array(&DataType::Null, extra, Spelling::STRICT, &mut |row, _, text| {
                     misfits.extra_text(row, name, text);
                 })?;
             }
@@ -184,6 +189,7 @@ impl Iterator for Rows {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
+    use arrow::datatypes::Field;
     use parquet::arrow::ArrowWriter;
 
     use super::super::trial::{Inbox, schema, told};
@@ -232,6 +238,32 @@ mod tests {
         let columns = schema("id bigint, nul varchar");
         let rows = ["1: 1|-", "2: 2|-", "2 = 2 + 0 + 0"];
         assert_eq!(told(&file, &columns, &ReadOptions::default()), rows);
+    }
+
+    #[test]
+    fn structs_fit_field_by_field_and_lists_as_wholes() {
+        let inbox = Inbox::new();
+        let json = b"{\"s\":{\"b\":\"x\",\"A\":1,\"more\":[5]},\"l\":[{\"k\":1}]}\n{\"s\":{\"A\":2.5},\"l\":[{\"k\":1},{\"k\":0.5}]}\n{\"l\":null}\n";
+        let schema_of = arrow::json::reader::infer_json_schema(&json[..], None).unwrap().0;
+        let batch = arrow::json::ReaderBuilder::new(Arc::new(schema_of)).build(&json[..]).unwrap().next();
+        let batch = batch.unwrap().unwrap();
+        let columns = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let columns = columns.iter().map(String::as_str).zip(batch.columns().iter().cloned()).collect();
+        let file = inbox.file("f.parquet", &stored(columns));
+        let rows = [
+            "1: {a: 1, b: x, c: -}|[{k: 1}] {\"s.more\":\"[5]\"}",
+            "2: {a: -, b: -, c: -}|- {\"s.a\":\"2.5\",\"l\":\"[{\\\"k\\\":1.0},{\\\"k\\\":0.5}]\"}",
+            "3: -|-",
+            "3 = 1 + 2 + 0",
+        ];
+        let item = DataType::Struct(vec![Field::new("k", DataType::Int64, true)].into());
+        let parts = [("a", DataType::Int64), ("b", DataType::Utf8), ("c", DataType::Date32)];
+        let parts = parts.map(|(name, of)| Field::new(name, of, true));
+        let wanted = Arc::new(Schema::new(vec![
+            Field::new("s", DataType::Struct(parts.to_vec().into()), true),
+            Field::new("l", DataType::List(Arc::new(Field::new("item", item, true))), true),
+        ]));
+        assert_eq!(told(&file, &wanted, &ReadOptions::default()), rows);
     }
 
     #[test]

@@ -39,6 +39,30 @@ pub(crate) fn parse(text: &str) -> Result<Json<'_>, String> {
     })
 }
 
+/// Reads a text that is one value, or several one after another on one line. `each` is told every one; a text that is
+/// neither is told as one. Returns how many there were.
+pub(crate) fn parse_each<'a>(text: &'a str, mut each: impl FnMut(&'a str, Result<Json<'a>, String>)) -> u64 {
+    let parsed = parse(text);
+    if parsed.is_ok() {
+        each(text, parsed);
+        return 1;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let mut ends = vec![0];
+    while values.next().is_some_and(|value| value.is_ok()) {
+        ends.push(values.byte_offset());
+    }
+    if ends.len() < 3 || !text[ends[ends.len() - 1]..].trim_ascii().is_empty() {
+        each(text, parsed);
+        return 1;
+    }
+    for ends in ends.windows(2) {
+        let value = text[ends[0]..ends[1]].trim_ascii();
+        each(value, parse(value));
+    }
+    ends.len() as u64 - 1
+}
+
 impl<'a> Json<'a> {
     /// The value as the text of a cell: strings without quotes, the rest as written. Null has none.
     pub(crate) fn as_text(&self) -> Option<&str> {
@@ -189,6 +213,20 @@ mod tests {
     fn numbers_keep_their_digits() {
         let number = "12345678901234567890.123456789012345678901";
         assert_eq!(parse(number), Ok(Json::Number(number)));
+    }
+
+    #[test]
+    fn values_one_after_another_are_told_apart() {
+        for (text, values) in [
+            (r#"{"a":1}"#, vec![r#"{"a":1}"#]),
+            (r#"{"a":1}{"a":"}{"} [2]"#, vec![r#"{"a":1}"#, r#"{"a":"}{"}"#, "[2]"]),
+            (r#"{"a":1}{"a":"#, vec![r#"{"a":1}{"a":"#]),
+            ("{oops}", vec!["{oops}"]),
+        ] {
+            let mut told = Vec::new();
+            assert_eq!(parse_each(text, |value, _| told.push(value)), values.len() as u64);
+            assert_eq!(told, values);
+        }
     }
 
     #[test]

@@ -244,6 +244,7 @@ pub(super) const RENAMED: &[(&str, &str)] = &[
     ("last", "last_value"),
     ("len", "length"),
     ("regexp_matches", "regexp_like"),
+    ("json_parse", "parse_json"),
     ("string_split_regex", "regexp_split_to_array"),
     ("str_split_regex", "regexp_split_to_array"),
     ("array_aggregate", "list_aggregate"),

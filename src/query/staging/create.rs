@@ -103,13 +103,14 @@ pub(super) async fn create(
             partition_by.push(name);
         }
     }
-    let mut shared = None;
+    let (mut shared, mut original_of) = (None, None);
     if let Some(original) = &create.clone {
         let Origin { as_of, shallow } = origin.unwrap_or_default();
         let mut target = by_name(session, original).await?;
         if let Some(as_of) = &as_of {
             target.base = snapshot_at(session, &target.name, as_of).await?;
         }
+        original_of = Some(Arc::clone(&target.base));
         if shallow {
             refuse_if(
                 !declared.properties.is_empty(),
@@ -138,7 +139,8 @@ pub(super) async fn create(
     };
     if let Some(source) = shared {
         let change = write::share(tables, &name, base, &source, declared.description).await?;
-        return Ok(created(session, &name, change, ledger));
+        let change = write::with_ledger_of(change, tables, &source, ledger).await?;
+        return Ok(Staged::change("CREATE TABLE", change));
     }
     let change = match create.query {
         Some(query) => {
@@ -159,7 +161,12 @@ pub(super) async fn create(
             write::create(tables, &name, base, &columns, |design| declared.design(&name, design, &columns))?
         }
     };
-    Ok(created(session, &name, change, ledger))
+    Ok(match original_of {
+        Some(source) => {
+            Staged::change("CREATE TABLE", write::with_ledger_of(change, tables, &source, ledger).await?)
+        }
+        None => created(session, &name, change, ledger),
+    })
 }
 
 /// What a clone is made of.
