@@ -12,6 +12,7 @@
 //! ```
 
 use object_store::path::Path;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::base::{ReleaseNumber, TableName, TableVersion};
 
@@ -56,6 +57,14 @@ pub fn checkpoint(name: &TableName, version: TableVersion) -> Path {
 /// The version of a checkpoint that is one file.
 pub fn checkpoint_of(path: &Path) -> Option<u64> {
     path.filename()?.strip_suffix(".checkpoint.parquet")?.parse().ok()
+}
+
+/// `month=2013-01-01` or `city=New%20York`: the folder of the rows with this value in a column, as Hive has it, and Spark
+/// and delta-rs after it.
+pub fn partition(column: &str, value: Option<&str>) -> String {
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+    let escaped = |text| utf8_percent_encode(text, PLAIN).to_string();
+    format!("{}={}", escaped(column), value.map_or("__HIVE_DEFAULT_PARTITION__".to_owned(), escaped))
 }
 
 /// Where one raw file is kept, by the load that brought it.

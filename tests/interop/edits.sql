@@ -42,3 +42,10 @@ insert into renamed (number, note) values (1000, 7);
 create table lent shallow clone flown;
 update lent set carrier = lower(carrier) where origin = 'LGA';
 create table lent_early shallow clone flown version as of 1;
+
+-- Values that the name of a folder has to escape.
+create table odd partitioned by (place, at) as
+select row_number() over (order by place, at) as n, place, at
+from (values ('New York'), ('Kraków/50%=ü:?#&'), ('a+b'), (null)) as p (place)
+cross join (values (timestamp '2013-01-01 10:30:00'), (timestamp '2013-01-01 00:00:00.25'), (null)) as t (at);
+update odd set n = -n where n % 2 = 0;

@@ -40,6 +40,8 @@ struct Shape {
 struct Places<'a> {
     schema: &'a SchemaRef,
     known: HashMap<String, Option<usize>>,
+    /// The members of the record before: mostly the next has the same in the same order.
+    last: Vec<(&'a str, Option<usize>)>,
 }
 
 /// Records of one batch, before they are parsed.
@@ -123,11 +125,12 @@ impl Shape {
         let mut rejected = std::mem::take(&mut gathered.rejected);
         let mut objects = Vec::with_capacity(gathered.ends.len());
         let (mut numbers, mut raws) = (Vec::new(), Vec::new());
-        let mut read = rejected.len() as u64;
+        let (mut read, mut width) = (rejected.len() as u64, 0);
         for (line, text) in gathered.records() {
-            read += parse_each(text, |raw, value| {
+            read += parse_each(text, width, |raw, value| {
                 let (error_type, message) = match value {
                     Ok(Json::Object(_, members)) => {
+                        width = members.len();
                         objects.push(members);
                         numbers.push(i64::try_from(line).unwrap_or(i64::MAX));
                         raws.push(raw);
@@ -148,17 +151,17 @@ impl Shape {
     }
 
     fn typed<'a>(
-        &self,
+        &'a self,
         objects: &'a [Vec<Member<'a>>],
         misfits: &mut Misfits,
     ) -> Result<Vec<ArrayRef>, ArrowError> {
         let schema = &self.target.schema;
-        let mut places = Places { schema, known: HashMap::new() };
+        let mut places = Places { schema, known: HashMap::new(), last: Vec::new() };
         let width = schema.fields().len();
         let mut cells: Vec<Option<&Json<'_>>> = vec![None; objects.len() * width];
         for (row, members) in objects.iter().enumerate() {
-            for (name, value) in members {
-                match places.of(name) {
+            for (at, (name, value)) in members.iter().enumerate() {
+                match places.of(at, name) {
                     // The first of two members with one name is the value, the other an extra.
                     Some(column) if cells[column * objects.len() + row].is_none() => {
                         cells[column * objects.len() + row] = Some(value);
@@ -255,8 +258,27 @@ fn report(row: usize, cell: Option<&Json<'_>>, misfit: &mut dyn FnMut(usize, &st
     }
 }
 
-impl Places<'_> {
-    fn of(&mut self, name: &str) -> Option<usize> {
+impl<'a> Places<'a> {
+    /// The column of a record's member, which is the `at`th.
+    fn of(&mut self, at: usize, name: &'a str) -> Option<usize> {
+        match self.last.get_mut(at) {
+            Some((last, place)) if *last == name => *place,
+            Some(_) => {
+                let place = self.by_name(name);
+                self.last[at] = (name, place);
+                place
+            }
+            None => {
+                let place = self.by_name(name);
+                if at == self.last.len() {
+                    self.last.push((name, place));
+                }
+                place
+            }
+        }
+    }
+
+    fn by_name(&mut self, name: &str) -> Option<usize> {
         if let Some(place) = self.known.get(name) {
             return *place;
         }

@@ -19,6 +19,7 @@ use tempfile::{NamedTempFile, TempDir};
 use super::mistake;
 use super::options::{Existing, Options};
 use super::writer::FileOf;
+use crate::lake::layout;
 use crate::query::{QueryError, SqlMistake};
 
 /// Where rows go: a path that was found fit for them.
@@ -233,22 +234,12 @@ fn folder_of(schema: &Schema, batch: &RecordBatch, by: &[usize], row: usize) -> 
     for at in by {
         let column = batch.column(*at);
         let value = match column.is_null(row) {
-            true => "__HIVE_DEFAULT_PARTITION__".to_owned(),
-            false => {
-                escaped(&ArrayFormatter::try_new(column.as_ref(), &formats)?.value(row).try_to_string()?)
-            }
+            true => None,
+            false => Some(ArrayFormatter::try_new(column.as_ref(), &formats)?.value(row).try_to_string()?),
         };
-        folder.push(format!("{}={value}", escaped(schema.field(*at).name())));
+        folder.push(layout::partition(schema.field(*at).name(), value.as_deref()));
     }
     Ok(folder)
-}
-
-/// What stays as it is in the name of a folder.
-const PLAIN: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-
-fn escaped(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, PLAIN).to_string()
 }
 
 fn is_empty(folder: &Path) -> bool {

@@ -204,16 +204,15 @@ impl<'a> RowsWriter<'a> {
         rows.into_iter().map(part).collect()
     }
 
-    /// `month=2013-01-01/`, as Hive has it. Values that a path would have to escape have no folder: engines do
-    /// not agree on how, and the log says the value anyway.
+    /// `month=2013-01-01/`. A value that is too long for the name of a folder has none; the log says it anyway.
     fn folder(&self, partition: &Partition) -> String {
-        let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-        let named = self.partition_columns.iter().zip(partition).map(|(at, value)| {
+        const LONGEST: usize = 200;
+        let folders = self.partition_columns.iter().zip(partition).map(|(at, value)| {
             let name = self.names.in_files(self.schema.field(*at).name());
-            let value = value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__");
-            (plain(name) && plain(value)).then(|| format!("{name}={value}/"))
+            let folder = layout::partition(name, value.as_deref());
+            (folder.len() <= LONGEST).then(|| folder + "/")
         });
-        named.collect::<Option<String>>().unwrap_or_default()
+        folders.collect::<Option<String>>().unwrap_or_default()
     }
 }
 
@@ -231,7 +230,8 @@ impl OpenFile {
         first: &RecordBatch,
         name: String,
     ) -> Result<Self, TableError> {
-        let upload = BufWriter::new(Arc::clone(store), Path::from(name.clone()));
+        let path = Path::parse(&name).expect("what stands in a folder's name is escaped");
+        let upload = BufWriter::new(Arc::clone(store), path);
         let writer =
             AsyncArrowWriter::try_new(upload, Arc::clone(schema), Some(properties(first))).map_err(failed)?;
         Ok(Self { name, writer })

@@ -195,8 +195,11 @@ async fn rows_are_kept_in_a_folder_for_each_value_of_a_partition_column() {
     lake.sql("update days set note = 'y' where d = date '2024-01-01'").await;
     lake.sql("select d, note, count(*) from days group by d, note order by d, note").await;
     lake.sql("insert into days replace where d = date '2024-01-02' values (7, date '2024-01-02', 'z')").await;
-    lake.sql("insert overwrite days values (8, date '2024-01-03', 'only')").await;
-    lake.sql("select * from days").await;
+    lake.sql("insert overwrite days values (8, date '2024-01-03', 'only'), (9, date '2024-01-03', 'Kraków/50%=ü:?')").await;
+    lake.sql("update days set id = id + 1 where id = 9").await;
+    lake.sql("delete from days where note like 'o%'").await;
+    lake.sql("insert into days values (11, date '2024-01-03', repeat('ß', 200))").await;
+    lake.sql("select id, d, left(note, 14) from days order by id").await;
     let mut folders: Vec<String> = std::fs::read_dir(lake.table_folder("main.days"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -204,6 +207,8 @@ async fn rows_are_kept_in_a_folder_for_each_value_of_a_partition_column() {
         .collect();
     folders.sort();
     assert_eq!(folders, ["d=2024-01-01", "d=2024-01-02", "d=2024-01-03"]);
+    let odd = lake.table_folder("main.days").join("d=2024-01-03/note=Krak%C3%B3w%2F50%25%3D%C3%BC%3A%3F");
+    assert!(std::fs::read_dir(odd).unwrap().next().is_some());
     assert_snapshot!(lake.story(), @"
     sql: CREATE TABLE 0 0 0 1
     sql: INSERT 6 0 0 2
@@ -214,8 +219,11 @@ async fn rows_are_kept_in_a_folder_for_each_value_of_a_partition_column() {
     sql: UPDATE 0 3 0 3
     sql: 2024-01-01 y 3 | 2024-01-02 x 2 | 2024-01-02 - 1
     sql: INSERT … REPLACE WHERE 1 0 3 4
-    sql: INSERT OVERWRITE 1 0 4 5
-    sql: 8 2024-01-03 only
+    sql: INSERT OVERWRITE 2 0 4 5
+    sql: UPDATE 0 1 0 6
+    sql: DELETE 0 0 1 7
+    sql: INSERT 1 0 0 8
+    sql: 10 2024-01-03 Kraków/50%=ü:? | 11 2024-01-03 ßßßßßßßßßßßßßß
     ");
 }
 

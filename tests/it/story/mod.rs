@@ -21,6 +21,7 @@ mod growth; // new fields and wider types
 mod history; // snapshots, and the ways in which rows are put in
 mod housekeeping; // what could be better, and what everything costs
 mod incremental; // tables that each build adds to
+mod knowing;
 mod landing; // files that arrive, and files that should not
 mod lineage; // which columns of which versions made which
 mod nasty; // files as the world makes them
