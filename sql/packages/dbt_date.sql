@@ -26,7 +26,7 @@
 {%- endmacro %}
 
 {% macro elt__to_unixtimestamp(timestamp) -%}
-    cast(date_part('epoch', cast({{ timestamp }} as timestamp)) as bigint)
+    cast(floor(date_part('epoch', cast({{ timestamp }} as timestamp))) as bigint)
 {%- endmacro %}
 
 {# Sunday is 1 and Saturday 7; with isoweek, Monday is 1 and Sunday 7. #}

@@ -88,6 +88,7 @@ impl Session {
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
+            .with_physical_optimizer_rule(mend::physical_rule())
             .with_type_planner(Arc::new(LakeTypes))
             .with_query_planner(Arc::new(asof::Planner))
             .with_relation_planners(vec![Arc::new(asof::AsOfRelations)])
@@ -381,7 +382,7 @@ impl Session {
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
         dialect::honour(&mut statement)?;
-        self.own.spell(&mut statement, &self.default_schema);
+        self.own.spell(&mut statement);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
         dialect::prepare(&mut statement, None)?;
         let planned =

@@ -135,7 +135,8 @@ fn no_such_column(field: &Column, valid: &[Column]) -> SqlMistake {
             _ => format!("the tables are known as: {}", shortened(&known_tables)),
         });
     }
-    let known: Vec<String> = valid.iter().map(|field| field.name().to_owned()).collect();
+    let named = valid.iter().map(|field| field.name().to_owned());
+    let known: Vec<String> = named.filter(|name| !name.starts_with("_elt_")).collect();
     let mut mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"));
     let is_alike = |column: &&Column| {
         let same_table = field.relation.is_none() || field.relation == column.relation;

@@ -2,7 +2,7 @@
 //!
 //! `command` says what is asked for; here it is done, with the sitting's own means or by a verb of the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -249,12 +249,19 @@ impl Sitting<'_, '_> {
             let text = self.last.as_ref().map_or_else(String::new, |sql| format!("{sql};\n"));
             std::fs::write(&path, text).map_err(|error| cannot("write", &path, &error))?;
         }
-        system(format!("{editor} '{}'", path.display())).await?;
-        let text = std::fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error));
+        let saved = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+        let before = saved(&path);
+        let edited = system(format!("{editor} '{}'", path.display())).await;
+        let (after, text) = (saved(&path), std::fs::read_to_string(&path));
         if own {
             drop(std::fs::remove_file(&path));
         }
-        let source = SourceText::new("statement", &text?);
+        edited?;
+        if before == after {
+            eprintln!("nothing was saved, and nothing is run");
+            return Ok(Flow::Stay);
+        }
+        let source = SourceText::new("statement", &text.map_err(|error| cannot("read", &path, &error))?);
         Box::pin(self.run(&source)).await
     }
 

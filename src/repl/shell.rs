@@ -1,6 +1,7 @@
 //! How does a conversation at a terminal go?
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -92,6 +93,18 @@ pub(super) fn entered(text: &str) -> Entered {
         return Entered::Aside { command: line.to_owned(), rest: format!("{before}\n") };
     }
     if is_complete(text) { Entered::Run(text.to_owned()) } else { Entered::Unfinished }
+}
+
+/// A statement among others that a command at the end of a line sends off, and what follows it; both stand on the lines on
+/// which they stand in `text`.
+pub(super) fn sent_off(text: &str, statement: Range<usize>) -> Option<[String; 2]> {
+    let whole = &text[statement.clone()];
+    let command = scan(whole).into_iter().find(|bit| bit.text == "\\")?.start;
+    let end = whole[command..].find('\n').map_or(whole.len(), |length| command + length);
+    let blank = |bytes: &str| bytes.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect::<String>();
+    let first = blank(&text[..statement.start]) + &sent(&whole[..end])?;
+    let rest = blank(&text[..statement.start + end]) + &whole[end..] + ";";
+    Some([first, if whole[end..].trim().is_empty() { String::new() } else { rest }])
 }
 
 /// A statement that a command at its end sends off: `\g`, `\gx`, `\G`, `\watch`, `\chart`.
@@ -186,5 +199,9 @@ mod tests {
         assert_eq!(told("select 1;\\chart hist").as_deref(), Some("\\chart next hist\nselect 1\n;"));
         assert_eq!(told("\\g").as_deref(), Some("\\g"), "what was run last");
         assert_eq!(told("select '\\g"), None);
+        let text = "select 1;\nselect 2 \\gx\nselect '\\g'";
+        let [first, rest] = sent_off(text, 10..text.len()).unwrap();
+        assert_eq!(first, "         \n\\x once\nselect 2\n;");
+        assert_eq!(rest, "         \n            \nselect '\\g';");
     }
 }

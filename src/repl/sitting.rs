@@ -15,6 +15,7 @@ use super::input::{Entry, read};
 use super::output::{Target, cannot};
 use super::pager::{Pager, Paging};
 use super::render::{Format, Picture, ShowError, ShowOptions, Shown, chart, show_from};
+use super::shell::sent_off;
 use super::threads::Threads;
 use super::variables::Variables;
 use crate::base::{Error, ErrorKind, ReleaseNumber, Result, SourceText};
@@ -168,7 +169,10 @@ impl<'a> Sitting<'a, '_> {
     pub(super) async fn run(&mut self, source: &SourceText) -> Result<Flow> {
         for entry in read(&source.text).all() {
             let done = match &entry {
-                Entry::Statement(piece) => self.answer(source, piece).await,
+                Entry::Statement(piece) => match sent_off(&source.text, piece.bytes.clone()) {
+                    Some(parts) => Box::pin(self.run_parts(source, parts)).await,
+                    None => self.answer(source, piece).await,
+                },
                 Entry::Command(piece) => Box::pin(self.obey(source, piece)).await,
             };
             match done {
@@ -179,6 +183,15 @@ impl<'a> Sitting<'a, '_> {
                     eprint!("{}", explain(&error, self.settings.show.color, self.settings.show.width));
                 }
                 Err(error) => return Err(error),
+            }
+        }
+        Ok(Flow::Stay)
+    }
+
+    async fn run_parts(&mut self, source: &SourceText, parts: [String; 2]) -> Result<Flow> {
+        for part in &parts {
+            if self.run(&SourceText::new(&source.path, part)).await? == Flow::Leave {
+                return Ok(Flow::Leave);
             }
         }
         Ok(Flow::Stay)

@@ -115,7 +115,9 @@ pub(super) fn with_comma(function: &Function) -> Option<Expr> {
 
 /// `quantile_cont(a, [0.25, 0.75])`, as a list of calls with one share each.
 pub(super) fn each_share(function: &Function) -> Option<Vec<Expr>> {
-    const WITH_SHARE: [&str; 7] = [
+    const WITH_SHARE: [&str; 9] = [
+        "json_extract",
+        "json_extract_string",
         "quantile",
         "quantile_cont",
         "quantile_disc",

@@ -43,7 +43,7 @@ pub(super) fn begins_a_query(tokens: &[TokenWithSpan], before: &[usize]) -> bool
     match &last.token {
         // `trim(from x)` and `extract(from x)` are no SQL; `in (from t)` and `exists (from t)` are.
         Token::LParen | Token::SemiColon => true,
-        Token::RParen => closes_a_cte(tokens, before),
+        Token::RParen => closes_a_cte(tokens, before) || is_inserted_into(tokens, before),
         Token::Word(word) => match word.keyword {
             Keyword::UNION
             | Keyword::EXCEPT
@@ -59,10 +59,19 @@ pub(super) fn begins_a_query(tokens: &[TokenWithSpan], before: &[usize]) -> bool
                 let by = before.iter().rev().nth(1).is_some_and(|at| keyword(&tokens[*at]) == Keyword::BY);
                 by && follows_a_set_operator(tokens, before, 2)
             }
-            _ => word.quote_style.is_none() && word.value.eq_ignore_ascii_case("summarize"),
+            _ if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("summarize") => true,
+            _ => is_inserted_into(tokens, before),
         },
         _ => false,
     }
+}
+
+/// Whether these are `insert into t`, perhaps with columns or `by name`, and nothing that gives rows yet.
+fn is_inserted_into(tokens: &[TokenWithSpan], before: &[usize]) -> bool {
+    let begin = before.iter().rposition(|at| tokens[*at].token == Token::SemiColon).map_or(0, |at| at + 1);
+    let words = || before[begin..].iter().map(|at| keyword(&tokens[*at]));
+    let gives = |word| matches!(word, Keyword::SELECT | Keyword::VALUES | Keyword::FROM | Keyword::WHERE);
+    before.len() - begin > 2 && words().next() == Some(Keyword::INSERT) && !words().any(gives)
 }
 
 /// Whether the bracket that ends here is a CTE's: it began after `as`, or after `as materialized`.

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart,
-    OrderByKind, Query, Select, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+    OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 /// Gives a name to every column that has none.
@@ -23,6 +23,14 @@ impl VisitorMut for Headings {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let tables = Tables::of(select);
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(_)) = item
+                && let Some(alias) = tables.member(expr)
+            {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
+        }
         let mut names = Names::of(select);
         for item in &mut select.projection {
             match item {
@@ -60,6 +68,54 @@ impl VisitorMut for Headings {
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// By which names a select knows its tables.
+struct Tables(HashSet<String>);
+
+impl Tables {
+    fn of(select: &Select) -> Self {
+        struct Look(HashSet<String>);
+        impl VisitorMut for Look {
+            type Break = ();
+
+            fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+                let alias = match factor {
+                    TableFactor::Table { name, alias, .. } => {
+                        self.0.extend(name.0.iter().filter_map(ObjectNamePart::as_ident).map(folded));
+                        alias
+                    }
+                    TableFactor::Derived { alias, .. }
+                    | TableFactor::TableFunction { alias, .. }
+                    | TableFactor::Function { alias, .. }
+                    | TableFactor::UNNEST { alias, .. }
+                    | TableFactor::NestedJoin { alias, .. }
+                    | TableFactor::Pivot { alias, .. }
+                    | TableFactor::Unpivot { alias, .. } => alias,
+                    _ => return ControlFlow::Continue(()),
+                };
+                self.0.extend(alias.iter().map(|alias| folded(&alias.name)));
+                ControlFlow::Continue(())
+            }
+        }
+        let mut look = Look(HashSet::new());
+        let _: ControlFlow<()> = select.from.clone().visit(&mut look);
+        Self(look.0)
+    }
+
+    /// What a member of a struct is called, if `a.b` is one: `a` is no table here.
+    fn member(&self, expr: &Expr) -> Option<Ident> {
+        let Expr::CompoundIdentifier(path) = expr else { return None };
+        let [first, .., last] = path.as_slice() else { return None };
+        let is_known = |part: &Ident| self.0.contains(&folded(part));
+        let outer = match path.len() {
+            2 => is_known(first),
+            // `schema.table.column`, and not `table.struct.member`.
+            3 => is_known(first) && is_known(&path[1]),
+            _ => false,
+        };
+        (!outer).then(|| last.clone())
     }
 }
 

@@ -26,10 +26,14 @@ impl VisitorMut for Numbers {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Cast { expr: number, data_type, .. } = expr
-            && is_decimal(data_type)
-        {
-            as_written(number);
+        if let Expr::Cast { expr: number, data_type, .. } = expr {
+            if is_decimal(data_type) || is_text(data_type) {
+                as_written(number);
+            } else if is_whole(data_type)
+                && let Some(exact) = as_decimal(number)
+            {
+                **number = exact;
+            }
         }
         if let Expr::Value(ValueWithSpan { value: Value::Number(text, _), span }) = expr
             && let Some(data_type) = exact_type(text)
@@ -52,11 +56,45 @@ fn is_decimal(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_))
 }
 
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Varchar(_) | DataType::Text | DataType::String(_))
+}
+
+fn is_whole(data_type: &DataType) -> bool {
+    use DataType::{BigInt, Int, Int2, Int4, Int8, Integer, SmallInt, TinyInt};
+    matches!(
+        data_type,
+        TinyInt(_) | SmallInt(_) | Int2(_) | Int(_) | Integer(_) | Int4(_) | BigInt(_) | Int8(_)
+    )
+}
+
+/// A number with a point as a decimal of its digits.
+fn as_decimal(number: &Expr) -> Option<Expr> {
+    let mut exact = number.clone();
+    as_written(&mut exact);
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &exact else {
+        return None;
+    };
+    let (whole, fraction) = text.trim_start_matches('-').split_once('.')?;
+    let digits = (whole.len() + fraction.len()).max(1);
+    let (digits, scale) = (u64::try_from(digits).ok()?, i64::try_from(fraction.len()).ok()?);
+    (exact != *number && digits <= 38).then(|| Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(exact),
+        data_type: DataType::Decimal(ExactNumberInfo::PrecisionAndScale(digits, scale)),
+        array: false,
+        format: None,
+    })
+}
+
 /// A number with a point, and a sign perhaps, as a text: a double on the way would not be what was written.
-fn as_written(number: &mut Expr) {
+pub(in crate::query) fn as_written(number: &mut Expr) {
     let digits = |expr: &Expr| match expr {
         Expr::Value(ValueWithSpan { value: Value::Number(text, _), .. }) if text.contains('.') => {
-            Some(text.replace('_', ""))
+            // `5.` and `.5` are written with a digit more.
+            let text = text.replace('_', "");
+            let text = if text.starts_with('.') { format!("0{text}") } else { text };
+            Some(text.trim_end_matches('.').to_owned())
         }
         _ => None,
     };

@@ -1,13 +1,13 @@
 //! What comes of a whole number that is too large?
 //!
-//! An error. The engine's `+`, `-` and `*` wrap around, without a word. [`Checked`] puts functions in their
+//! An error. The engine's `+`, `-` and `*` wrap around, without a word, and give decimals of 39 digits. [`Checked`] puts functions in their
 //! place, once the types are known, that do the same and fail where the answer does not fit.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Datum};
+use arrow::array::{ArrayRef, AsArray, Datum};
 use arrow::compute::kernels::numeric::{add, mul, sub};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -36,11 +36,16 @@ impl AnalyzerRule for Checked {
         rewrite_expressions(plan, |expr, schema| {
             let Expr::BinaryExpr(binary) = &expr else { return Ok(Transformed::no(expr)) };
             let Some(function) = CheckedOperator::of(binary.op) else { return Ok(Transformed::no(expr)) };
-            let types = (binary.left.get_type(schema), binary.right.get_type(schema));
-            let is_whole = matches!(&types, (Ok(left), Ok(right)) if left == right && left.is_integer());
-            if !is_whole {
-                return Ok(Transformed::no(expr));
-            }
+            let function = match (binary.left.get_type(schema), binary.right.get_type(schema)) {
+                (Ok(left), Ok(right)) if left == right && left.is_integer() => function,
+                (Ok(DataType::Decimal128(..)), Ok(DataType::Decimal128(..))) => match expr.get_type(schema) {
+                    Ok(of @ DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)) => {
+                        CheckedOperator { decimal: Some(of), ..function }
+                    }
+                    _ => return Ok(Transformed::no(expr)),
+                },
+                _ => return Ok(Transformed::no(expr)),
+            };
             let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = expr else {
                 return Ok(Transformed::no(expr));
             };
@@ -56,6 +61,8 @@ impl AnalyzerRule for Checked {
 struct CheckedOperator {
     op: Operator,
     name: &'static str,
+    /// The answer's type, if it is a decimal.
+    decimal: Option<DataType>,
     signature: Signature,
 }
 
@@ -67,7 +74,7 @@ impl CheckedOperator {
             Operator::Multiply => "checked_multiply",
             _ => return None,
         };
-        Some(Self { op, name, signature: Signature::any(2, Volatility::Immutable) })
+        Some(Self { op, name, decimal: None, signature: Signature::any(2, Volatility::Immutable) })
     }
 
     /// The operator between its operands, which is what it is called in plans and headings.
@@ -96,8 +103,9 @@ impl ScalarUDFImpl for CheckedOperator {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [first, _] => Ok(first.clone()),
+        match (types, &self.decimal) {
+            (_, Some(decimal)) => Ok(decimal.clone()),
+            ([first, _], None) => Ok(first.clone()),
             _ => exec_err!("{} has two operands", self.name),
         }
     }
@@ -111,7 +119,14 @@ impl ScalarUDFImpl for CheckedOperator {
             Operator::Minus => sub,
             _ => mul,
         };
-        apply(left, right, kernel)
+        let answer = apply(left, right, kernel)?;
+        if self.decimal.is_some() {
+            let answers = answer.to_array(1)?;
+            if let Some(answers) = answers.as_primitive_opt::<Decimal128Type>() {
+                answers.validate_decimal_precision(DECIMAL128_MAX_PRECISION)?;
+            }
+        }
+        Ok(answer)
     }
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {

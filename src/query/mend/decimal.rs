@@ -2,7 +2,8 @@
 //!
 //! Exactly 1.19. A literal with a point is a double to the engine, and a double makes doubles of the decimals
 //! that it meets: money would be inexact, and a filter could no longer skip files. [`ExactLiterals`] makes
-//! such a literal a decimal. A division is left alone: its quotient has more digits as a double.
+//! such a literal a decimal, also where it meets another literal: 0.1 + 0.2 is 0.3. A division is left alone: its quotient
+//! has more digits as a double.
 //!
 //! The places that `round` keeps are part of its type, and the engine sees them only if they are a literal of its own type:
 //! before it brings them to that type, and after it has folded what that made of them, it would see two types.
@@ -11,7 +12,7 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::{peers, rewrite_expressions};
@@ -39,13 +40,27 @@ impl AnalyzerRule for ExactLiterals {
             {
                 changed |= align(vec![&mut binary.left, &mut binary.right], schema);
             }
+            if let Expr::BinaryExpr(binary) = &mut expr {
+                if binary.op == Operator::Divide {
+                    changed |= widen(&mut binary.left) | widen(&mut binary.right);
+                } else {
+                    changed |= both(&mut binary.left, &mut binary.right);
+                }
+            }
             if let Expr::ScalarFunction(call) = &mut expr
                 && call.func.name() == "round"
-                && let [_, places] = &mut call.args[..]
-                && let Some(count) = whole(places)
+                && let [number, places @ ..] = &mut call.args[..]
             {
-                changed = true;
-                *places = Expr::Literal(ScalarValue::Int32(Some(count)), None);
+                if let Some(exact) = exact(number) {
+                    changed = true;
+                    *number = Expr::Literal(exact, None);
+                }
+                if let [places] = places
+                    && let Some(count) = whole(places)
+                {
+                    changed = true;
+                    *places = Expr::Literal(ScalarValue::Int32(Some(count)), None);
+                }
             }
             Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
         })
@@ -71,6 +86,50 @@ fn align(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     let changed = is_decimal && !literals.is_empty();
     for (operand, exact) in literals.into_iter().filter(|_| is_decimal) {
         *operand = Expr::Literal(exact, None);
+    }
+    changed
+}
+
+/// Makes two literals exact, if one has a point.
+fn both(one: &mut Expr, other: &mut Expr) -> bool {
+    let is_whole = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.data_type().is_integer());
+    match (exact(one), exact(other)) {
+        (Some(exact), Some(also)) => {
+            *one = Expr::Literal(exact, None);
+            *other = Expr::Literal(also, None);
+            true
+        }
+        (Some(exact), None) if is_whole(other) => {
+            *one = Expr::Literal(exact, None);
+            true
+        }
+        (None, Some(exact)) if is_whole(one) => {
+            *other = Expr::Literal(exact, None);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Makes a double of what [`both`] made a decimal, where it is divided.
+fn widen(operand: &mut Expr) -> bool {
+    fn is_made(expr: &Expr) -> bool {
+        match expr {
+            Expr::Literal(value, _) => value.data_type().is_numeric(),
+            Expr::BinaryExpr(binary) => is_made(&binary.left) && is_made(&binary.right),
+            _ => false,
+        }
+    }
+    fn is_exact(expr: &Expr) -> bool {
+        match expr {
+            Expr::Literal(value, _) => matches!(value, ScalarValue::Decimal128(..)),
+            Expr::BinaryExpr(binary) => is_exact(&binary.left) || is_exact(&binary.right),
+            _ => false,
+        }
+    }
+    let changed = matches!(operand, Expr::BinaryExpr(_)) && is_made(operand) && is_exact(operand);
+    if changed {
+        *operand = cast(std::mem::take(operand), DataType::Float64);
     }
     changed
 }

@@ -19,6 +19,8 @@ use datafusion::logical_expr::{
     ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs, TypeSignature, TypeSignatureClass,
 };
 
+use super::percentile::{Exact, ExactGroups, Share};
+
 /// The aggregates that are also of dates and instants.
 pub(super) const NAMES: [&str; 3] = ["avg", "median", "percentile_cont"];
 
@@ -71,6 +73,37 @@ impl OfTime {
     }
 }
 
+impl OfTime {
+    /// The accumulator that `make` makes, given numbers for instants, and exact.
+    fn accumulator_by(
+        &self,
+        args: AccumulatorArgs,
+        make: impl Fn(AccumulatorArgs) -> Result<Box<dyn Accumulator>>,
+    ) -> Result<Box<dyn Accumulator>> {
+        let share = self.share(&args)?;
+        let exact = |inner, of: &DataType| match share {
+            Some(share) => Box::new(Exact { inner, share, of: of.clone() }),
+            None => inner,
+        };
+        let Some(moment) = moment(args.expr_fields[0].data_type()) else {
+            let of = args.return_field.data_type().clone();
+            return Ok(exact(make(args)?, &of));
+        };
+        let numbers = self.numbers();
+        let mut fields = args.expr_fields.to_vec();
+        fields[0] = renamed(&fields[0], numbers.clone());
+        let types: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
+        let return_field = renamed(&args.return_field, self.inner.return_type(&types)?);
+        let inner = self.inner.accumulator(AccumulatorArgs { return_field, expr_fields: &fields, ..args })?;
+        Ok(Box::new(Counted { inner: exact(inner, &numbers), moment, numbers }))
+    }
+
+    /// The share that is asked for, if it is.
+    fn share(&self, args: &AccumulatorArgs) -> Result<Option<Share>> {
+        (self.inner.name() == "percentile_cont").then(|| Share::asked(args)).transpose()
+    }
+}
+
 impl AggregateUDFImpl for OfTime {
     fn name(&self) -> &str {
         self.inner.name()
@@ -92,25 +125,12 @@ impl AggregateUDFImpl for OfTime {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let Some(moment) = moment(args.expr_fields[0].data_type()) else {
-            return self.inner.accumulator(args);
-        };
-        let numbers = self.numbers();
-        let mut fields = args.expr_fields.to_vec();
-        fields[0] = renamed(&fields[0], numbers.clone());
-        let types: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
-        let return_field = renamed(&args.return_field, self.inner.return_type(&types)?);
-        let inner = self.inner.accumulator(AccumulatorArgs { return_field, expr_fields: &fields, ..args })?;
-        Ok(Box::new(Counted { inner, moment, numbers }))
+        self.accumulator_by(args, |args| self.inner.accumulator(args))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match moment(args.expr_fields[0].data_type()) {
-            Some(_) => self.accumulator(args),
-            None => self.inner.create_sliding_accumulator(args),
-        }
+        self.accumulator_by(args, |args| self.inner.create_sliding_accumulator(args))
     }
-
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         if moment(args.input_fields[0].data_type()).is_none() {
             return self.inner.state_fields(args);
@@ -127,7 +147,12 @@ impl AggregateUDFImpl for OfTime {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+        let (share, of) = (self.share(&args)?, args.return_field.data_type().clone());
+        let inner = self.inner.create_groups_accumulator(args)?;
+        Ok(match share {
+            Some(share) => Box::new(ExactGroups { inner, share, of }),
+            None => inner,
+        })
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

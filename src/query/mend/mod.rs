@@ -4,7 +4,8 @@
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
 //! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
-//! list is taken apart beside its row ([`unnest`]), quotients and averages are rounded ([`quotient`], [`average`]), an interval
+//! list is taken apart beside its row ([`unnest`]), quotients, averages and casts are rounded ([`quotient`], [`average`],
+//! [`rounding`]), an interval
 //! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), and JSON is read ([`json`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
@@ -31,17 +32,21 @@ mod interval;
 mod json;
 mod json_shape;
 mod lifted;
+mod list_text;
 mod lists;
 mod mean;
 mod membership;
 mod mode;
 mod part;
 mod pattern;
+mod percentile;
 mod printf;
 mod product;
 mod quotient;
 mod reading;
+mod rounding;
 mod series;
+mod small_side;
 mod spans;
 mod strptime;
 mod structs;
@@ -61,6 +66,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, Operator};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionContext;
 
 /// The engine's own rules, and ours around its type coercion.
@@ -72,6 +78,8 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(membership::Membership),
         Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
+        Arc::new(rounding::Casts),
+        Arc::new(list_text::Lists),
         Arc::new(time::Microseconds),
     ];
     rules.extend(Analyzer::new().rules);
@@ -87,6 +95,11 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 /// The engine's rules that make a plan cheaper, none of which changes what it gives.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     distinct::optimizer_rules()
+}
+
+/// The rule that comes after the engine's own, when a plan is about to run.
+pub(super) fn physical_rule() -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+    Arc::new(small_side::OneRowLeft)
 }
 
 /// Puts our functions in the place of the engine's.

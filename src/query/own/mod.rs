@@ -124,7 +124,7 @@ impl Session {
             Statement::Own(OwnStatement::Execute { name, values }) => {
                 self.read(&self.own.executed(&name, &values)?)
             }
-            Statement::Write(write) => Ok(match self.own.written(*write, self.default_schema())? {
+            Statement::Write(write) => Ok(match self.own.written(*write)? {
                 Ok(temporary) => Statement::Temporary(Box::new(temporary)),
                 Err(write) => Statement::Write(Box::new(write)),
             }),

@@ -18,34 +18,29 @@ pub(in crate::query) const TEMPORARY: &str = "@temp";
 
 impl Own {
     /// Puts the schema of temporary names before each that a statement reads.
-    pub(in crate::query) fn spell(&self, statement: &mut Statement, default_schema: &str) {
+    pub(in crate::query) fn spell(&self, statement: &mut Statement) {
         if self.kept().temporary.is_empty() {
             return;
         }
         let names: HashSet<String> = self.names().into_iter().collect();
-        let _: ControlFlow<()> =
-            statement.visit(&mut Speller { names: &names, default_schema, ctes: HashSet::new() });
+        let _: ControlFlow<()> = statement.visit(&mut Speller { names: &names, ctes: HashSet::new() });
     }
 
     /// The name of a temporary view or table that a written name means.
-    pub(in crate::query) fn meant(&self, name: &ObjectName, default_schema: &str) -> Option<String> {
+    pub(in crate::query) fn meant(&self, name: &ObjectName) -> Option<String> {
         let names: HashSet<String> = self.names().into_iter().collect();
-        meant(name, &names, default_schema)
+        meant(name, &names)
     }
 
     /// A statement that writes to a temporary name, or the statement itself.
     ///
     /// # Errors
     /// It would change rows that are there, or drop a view as a table.
-    pub(super) fn written(
-        &self,
-        statement: Statement,
-        default_schema: &str,
-    ) -> Result<Result<Write, Statement>, SqlMistake> {
+    pub(super) fn written(&self, statement: Statement) -> Result<Result<Write, Statement>, SqlMistake> {
         if self.kept().temporary.is_empty() {
             return Ok(Err(statement));
         }
-        let meant = |name: &ObjectName| self.meant(name, default_schema);
+        let meant = |name: &ObjectName| self.meant(name);
         let (target, what) = match &statement {
             Statement::Insert(Insert { table: TableObject::TableName(name), .. }) => (meant(name), "INSERT"),
             Statement::Drop { object_type: ObjectType::Table | ObjectType::View, names, .. } => {
@@ -102,8 +97,8 @@ fn named(factor: &TableFactor) -> Option<&ObjectName> {
     }
 }
 
-/// `t`, `temp.t`, or `main.t` where `main` is the schema of names without one.
-fn meant(name: &ObjectName, names: &HashSet<String>, default_schema: &str) -> Option<String> {
+/// `t` or `temp.t`. A name with another schema is one of the lake.
+fn meant(name: &ObjectName, names: &HashSet<String>) -> Option<String> {
     let folded = |part: &ObjectNamePart| {
         let name = part.as_ident()?;
         (name.quote_style != Some('\'')).then(|| name.value.to_lowercase())
@@ -112,7 +107,7 @@ fn meant(name: &ObjectName, names: &HashSet<String>, default_schema: &str) -> Op
         [table] => folded(table)?,
         [schema, table] => {
             let schema = folded(schema)?;
-            if schema != "temp" && schema != default_schema {
+            if schema != "temp" {
                 return None;
             }
             folded(table)?
@@ -124,7 +119,6 @@ fn meant(name: &ObjectName, names: &HashSet<String>, default_schema: &str) -> Op
 
 struct Speller<'a> {
     names: &'a HashSet<String>,
-    default_schema: &'a str,
     ctes: HashSet<String>,
 }
 
@@ -140,7 +134,7 @@ impl VisitorMut for Speller<'_> {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         if let TableFactor::Table { name, alias, args: None, version: None, .. } = factor {
             let is_cte = name.0.len() == 1 && self.ctes.contains(&name.to_string().to_lowercase());
-            if let (false, Some(bare)) = (is_cte, meant(name, self.names, self.default_schema)) {
+            if let (false, Some(bare)) = (is_cte, meant(name, self.names)) {
                 let known = Ident::with_quote('"', bare.as_str());
                 alias.get_or_insert_with(|| TableAlias {
                     explicit: true,

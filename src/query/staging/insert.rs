@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::AsArray;
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use sqlparser::ast::{
-    Expr, Ident, Insert, ObjectName, Query, SelectItem, TableAliasColumnDef, TableFactor, TableObject,
+    self, Expr, Ident, Insert, ObjectName, Query, SelectItem, SetExpr, TableAliasColumnDef, TableFactor,
+    TableObject,
 };
 
-use super::target::{Target, alone, item, known_as, null, number, select_of, template};
+use super::target::{Target, alone, is_text, item, known_as, null, number, select_of, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::table::Operation;
 use crate::table::write::{self, DELETE, NewColumns};
@@ -94,14 +96,20 @@ async fn rows(
     let Some(source) = insert.source else {
         return Err(not_supported("INSERT without rows", "write VALUES (…) or a SELECT"));
     };
-    let given = session.columns_of((*source).clone()).await?;
+    let mut source = source;
+    default_is_null(&mut source.body);
     let mut columns = Vec::new();
     for column in &insert.columns {
         columns.push(target.known_column(column)?);
     }
+    if matched == Matched::ByPlace && columns.is_empty() {
+        columns = target.base.schema().fields().iter().map(|field| field.name().clone()).collect();
+    }
+    assign(&mut source.body, &columns, &target);
+    let given = session.fields_of((*source).clone()).await?;
     if matched == Matched::ByName {
-        for name in &given {
-            let name = ObjectName::from(vec![Ident::new(name.as_str())]);
+        for field in given.fields() {
+            let name = ObjectName::from(vec![Ident::new(field.name().as_str())]);
             let column = target.known_column(&name)?;
             if columns.contains(&column) {
                 return Err(super::edits::assigned_twice(&column));
@@ -109,21 +117,20 @@ async fn rows(
             columns.push(column);
         }
     }
-    if columns.is_empty() {
-        columns = target.base.schema().fields().iter().map(|field| field.name().clone()).collect();
-    }
-    if columns.len() != given.len() {
+    if columns.len() != given.fields().len() {
         let message = format!(
-            "{} values for {} columns of `{}`: {}",
-            given.len(),
+            "{} value{} for {} column{} of `{}`: {}",
+            given.fields().len(),
+            if given.fields().len() == 1 { "" } else { "s" },
             columns.len(),
+            if columns.len() == 1 { "" } else { "s" },
             target.name,
             columns.join(", ")
         );
         let mistake = SqlMistake::new("elt::sql::values_and_columns", message);
         return Err(mistake.help("name the columns that you give: `INSERT INTO t (a, b) VALUES (…)`").into());
     }
-    let query = shaped(*source, &columns, &target);
+    let query = shaped(*source, &columns, &given, &target);
     if let Some(predicate) = predicate {
         let rows = session.rows_of(judged(query, &columns, &target, predicate)).await?.into_stream();
         return Ok((target, met(rows, predicate)));
@@ -172,16 +179,39 @@ fn met(rows: SendableRecordBatchStream, predicate: &Expr) -> SendableRecordBatch
     Box::pin(RecordBatchStreamAdapter::new(schema, checked))
 }
 
+/// Makes what is written of the columns' types.
+fn assign(body: &mut SetExpr, columns: &[String], target: &Target) {
+    for (at, column) in columns.iter().enumerate() {
+        let mut values = values_at(body, at);
+        let is_moment = |value: &&mut Expr| is_text(value) && target.is_moment(column);
+        // The others of a column in which texts are moments have to be of their type.
+        let are_moments = values.iter().any(is_moment);
+        for value in values.iter_mut().filter(|value| is_literal(value) || are_moments && !is_null(value)) {
+            **value = match are_moments && !is_number(value) {
+                true => target.read(column, value.clone()),
+                false => target.assigned(column, value.clone()),
+            };
+        }
+    }
+}
+
 /// `SELECT … FROM (query) AS _elt_rows (columns)`
-fn shaped(source: Query, columns: &[String], target: &Target) -> Query {
+fn shaped(source: Query, columns: &[String], given: &Schema, target: &Target) -> Query {
     let mut query = template("select 1 from (select 1) as t");
     let select = select_of(&mut query);
     let own = |name: &String| {
         let name = Ident::with_quote('"', name.as_str());
         Expr::CompoundIdentifier(vec![Ident::with_quote('"', ROWS), name])
     };
-    select.projection =
-        columns.iter().map(|name| item(target.assigned(name, own(name)), name)).collect::<Vec<SelectItem>>();
+    let assigned = |(name, given): (&String, &FieldRef)| match given.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => target.read(name, own(name)),
+        _ => target.assigned(name, own(name)),
+    };
+    select.projection = columns
+        .iter()
+        .zip(given.fields())
+        .map(|pair| item(assigned(pair), pair.0))
+        .collect::<Vec<SelectItem>>();
     if let Some(TableFactor::Derived { subquery, alias, .. }) =
         select.from.first_mut().map(|from| &mut from.relation)
     {
@@ -194,4 +224,53 @@ fn shaped(source: Query, columns: &[String], target: &Target) -> Query {
         *alias = Some(named);
     }
     query
+}
+
+/// What VALUES, or a SELECT without `*`, gives for a column.
+fn values_at(body: &mut SetExpr, at: usize) -> Vec<&mut Expr> {
+    match body {
+        SetExpr::Values(values) => values.rows.iter_mut().filter_map(|row| row.get_mut(at)).collect(),
+        SetExpr::Select(select) => {
+            let mut items: Option<Vec<&mut Expr>> = select
+                .projection
+                .iter_mut()
+                .map(|item| match item {
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+                    _ => None,
+                })
+                .collect();
+            let item = items.as_mut().filter(|items| at < items.len()).map(|items| items.swap_remove(at));
+            item.into_iter().filter(|expr| is_literal(expr)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// `default` in VALUES is what a column has that is not named: nothing.
+fn default_is_null(body: &mut SetExpr) {
+    let SetExpr::Values(values) = body else { return };
+    for value in values.rows.iter_mut().flat_map(|row| row.iter_mut()) {
+        let is_default =
+            |name: &Ident| name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default");
+        if matches!(value, Expr::Identifier(name) if is_default(name)) {
+            *value = null();
+        }
+    }
+}
+
+/// A number or a text as it is written.
+fn is_literal(value: &Expr) -> bool {
+    match value {
+        Expr::Value(value) => !matches!(value.value, ast::Value::Null | ast::Value::Placeholder(_)),
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_literal(inner),
+        _ => false,
+    }
+}
+
+fn is_number(value: &Expr) -> bool {
+    is_literal(value) && !is_text(value)
+}
+
+fn is_null(value: &Expr) -> bool {
+    matches!(value, Expr::Value(value) if matches!(value.value, ast::Value::Null | ast::Value::Placeholder(_)))
 }

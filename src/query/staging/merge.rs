@@ -359,9 +359,11 @@ fn edits(
         let cast_to = sql_type(field.data_type()).filter(|_| grew && field.data_type().is_nested());
         let value = first(&|clause| match &cast_to {
             Some(data_type) => cast(clause.values[at].clone(), data_type.clone()),
+            // Each as it is written: a text among them may be a moment.
+            None if !grew => target.assigned(field.name(), clause.values[at].clone()),
             None => clause.values[at].clone(),
         });
-        item(if grew { value } else { target.assigned(field.name(), value) }, field.name())
+        item(value, field.name())
     };
     select.projection.extend(schema.fields().iter().enumerate().map(value));
     select.from = vec![from];

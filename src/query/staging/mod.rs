@@ -20,7 +20,9 @@ pub(super) use create::columns as declared_columns;
 pub use ingest::{IfAbsent, IfThere};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use sqlparser::ast;
 
 use super::dialect::{OwnWrite, Statement};
@@ -138,8 +140,14 @@ impl Session {
 
     /// The columns that a query of the user's gives.
     async fn columns_of(&self, query: ast::Query) -> Result<Vec<String>, QueryError> {
+        let schema = self.fields_of(query).await?;
+        Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
+    }
+
+    /// The columns that a query gives, with their types.
+    async fn fields_of(&self, query: ast::Query) -> Result<SchemaRef, QueryError> {
         let plan = Box::pin(self.plan(ast::Statement::Query(Box::new(query)))).await?;
-        Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+        Ok(Arc::new(plan.schema().as_arrow().clone()))
     }
 }
 

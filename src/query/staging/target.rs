@@ -10,7 +10,7 @@ use sqlparser::ast::{
 
 use super::{QueryError, Session, SqlMistake, not_supported};
 use crate::base::{AsOf, TableName, did_you_mean};
-use crate::query::dialect::{AsOfText, PLACES, parse_query};
+use crate::query::dialect::{AsOfText, PLACES, as_written, parse_query};
 use crate::table::{ACTION_COLUMN, FILE_COLUMN, POSITION_COLUMN, Snapshot};
 
 /// A table that is to be written to, at the version that the session sees.
@@ -75,6 +75,21 @@ impl Target {
         match self.base.schema().field_with_name(column) {
             Ok(field) => assigned_to(field.data_type(), value),
             Err(_) => value,
+        }
+    }
+
+    /// Whether a column is of dates or instants.
+    pub(super) fn is_moment(&self, column: &str) -> bool {
+        self.base.schema().field_with_name(column).is_ok_and(|field| field.data_type().is_temporal())
+    }
+
+    /// A text on its way into a column, read as a cast reads it.
+    pub(super) fn read(&self, column: &str, value: Expr) -> Expr {
+        let field = self.base.schema().field_with_name(column).ok();
+        let moment = field.filter(|field| field.data_type().is_temporal());
+        match moment.and_then(|field| sql_type(field.data_type())) {
+            Some(data_type) => cast(value, data_type),
+            None => self.assigned(column, value),
         }
     }
 
@@ -236,12 +251,30 @@ pub(super) fn sql_type(data_type: &DataType) -> Option<ast::DataType> {
     })
 }
 
-/// A value on its way into a column of this type. As in SQL, fractions are rounded to what the column holds.
-pub(super) fn assigned_to(to: &DataType, value: Expr) -> Expr {
-    let is_rounded = matches!(to, DataType::Decimal128(..) | DataType::Float32 | DataType::Float64);
-    match sql_type(to).filter(|_| is_rounded) {
+/// A value on its way into a column of this type. As in SQL, fractions are rounded to what the column holds, and a moment
+/// that is written as a text is read as a cast reads it.
+pub(super) fn assigned_to(to: &DataType, mut value: Expr) -> Expr {
+    let is_cast = match to {
+        DataType::Decimal128(..) => {
+            as_written(&mut value);
+            true
+        }
+        DataType::Float32 | DataType::Float64 => true,
+        to if to.is_temporal() => is_text(&value),
+        _ => false,
+    };
+    match sql_type(to).filter(|_| is_cast) {
         Some(data_type) => cast(value, data_type),
         None => value,
+    }
+}
+
+/// A text in quotes.
+pub(super) fn is_text(value: &Expr) -> bool {
+    match value {
+        Expr::Value(value) => matches!(value.value, ast::Value::SingleQuotedString(_)),
+        Expr::Nested(inner) => is_text(inner),
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ mod about_itself; // the tables of the schema `elt`
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod artifacts; // what other tools read
+mod assigning; // a value on its way into a column
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
 mod checking; // what is wrong is found before anything is built
 mod cloning; // files that two tables have, and files that become one
@@ -21,7 +22,7 @@ mod growth; // new fields and wider types
 mod history; // snapshots, and the ways in which rows are put in
 mod housekeeping; // what could be better, and what everything costs
 mod incremental; // tables that each build adds to
-mod knowing;
+mod knowing; // what a table knows of files, and of columns without values
 mod landing; // files that arrive, and files that should not
 mod lineage; // which columns of which versions made which
 mod nasty; // files as the world makes them

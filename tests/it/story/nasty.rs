@@ -229,7 +229,8 @@ async fn ragged_and_broken_csv_costs_the_broken_records_only() {
     twice.csv
       land: columns of inbox/twice.csv would both be named `id`: `id`, `ID`
     unnamed.csv
-      land: inbox/unnamed.csv has columns without a name: column 2
+      land: read 1 loaded 1 rescued 0 rejected 0  release 1
+      1 a 2 - 2
     mixed_encodings.csv
       land: read 3 loaded 2 rescued 0 rejected 1  release 1
       1 Oså - 2 | 3 x - 4
