@@ -19,7 +19,7 @@ pub(super) const COMPILED: &str = "compiled";
 pub(super) const RUN: &str = "run";
 
 /// The files beside it.
-const ARTIFACTS: [&str; 7] = [
+const ARTIFACTS: [&str; 9] = [
     "manifest.json",
     "run_results.json",
     "catalog.json",
@@ -27,6 +27,8 @@ const ARTIFACTS: [&str; 7] = [
     "graph_summary.json",
     "semantic_manifest.json",
     "perf_info.json",
+    "index.html",
+    "static_index.html",
 ];
 
 /// Writes every model's and test's compiled SQL to `<target>/compiled/<project>/<path>`.
@@ -165,6 +167,10 @@ pub fn clean(target: &Path) -> io::Result<Vec<PathBuf>> {
     }
     for name in ARTIFACTS {
         let _ = fs::remove_file(target.join(name));
+    }
+    let docs = target.join("docs");
+    if docs.join(MARK).exists() {
+        fs::remove_dir_all(&docs)?;
     }
     // The target path goes too if nothing else is in it; otherwise it belongs to others as well.
     let _ = fs::remove_dir(target);
