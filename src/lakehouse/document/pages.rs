@@ -101,6 +101,13 @@ impl Pages<'_> {
             set(&mut page, "package", json!(one.package));
             set(&mut page, "path", json!(manifest.written.inside(&one.package, &one.path)));
             set(&mut page, "macros", json!(calls));
+            if let Some(words) = &one.words {
+                set(&mut page, "description", json!(words.description));
+                set(&mut page, "arguments", words.arguments.clone());
+                set(&mut page, "meta", words.meta.clone());
+                set(&mut page, "described", json!(manifest.written.inside(&one.package, &words.path)));
+                set(&mut page, "hidden", (words.docs["show"] == false).then_some(true).into());
+            }
             set(&mut page, "code", json!(pieces.len() - 1));
             let piece = pieces.last_mut().expect("there is one");
             piece.insert(nodes.len().to_string(), json!([one.text.trim()]));

@@ -89,7 +89,8 @@
     ];
     const pairs = (object) => Object.entries(object || {}).map(([key, value]) => [key, html`<span class="mono">${elt.inLine(value)}</span>`]);
     const more = ["arguments", "type_params", "filter", "defaults", "entities", "dimensions", "measures", "query_params", "exports", "given", "expect", "overrides", "constraints"];
-    const extra = more.filter((key) => node[key] != null);
+    const isMacro = node.kind === "macro";
+    const extra = more.filter((key) => node[key] != null && !(isMacro && key === "arguments"));
     const failing = tests.filter((test) => test.past[0] && ["bad", "warn"].includes(elt.tone(test.past[0].status)));
     return html`<div class="two"><div class="stack">
       ${last && last.message && html`<div class=${`alert ${elt.tone(last.status)}`} role="note"><b>${elt.statusWord(last.status)}</b><pre class="plain">${last.message}</pre></div>`}
@@ -97,6 +98,9 @@
       <${elt.Card} title="Description">${node.description ? html`<${elt.Words} text=${node.description} />` : html`<span class="faint">Nobody has described it yet.</span>`}
         ${node.source_description && html`<div style="margin-top: 14px"><h3 class="faint">The source ${node.source_name}</h3><${elt.Words} text=${node.source_description} small /></div>`}</${elt.Card}>
       ${node.columns.length > 0 && html`<${Columns} node=${node} query=${{}} first=${40} />`}
+      ${isMacro && node.arguments && html`<${elt.Card} title="Arguments" plain><${elt.List} heads=${["Name", "Type", ["Description", "wide"]]} rows=${node.arguments.map((one) => ({
+        key: one.name, cells: [html`<span class="col-name">${one.name}</span>`, html`<span class="type">${one.type || ""}</span>`, html`<${elt.Words} text=${one.description} small />`],
+      }))} /></${elt.Card}>`}
       ${node.kind === "group" && html`<${Neighbours} title="Members" places=${nodes.filter((one) => one.group === node.name).map((one) => one.at)} />`}
       ${extra.map((key) => html`<${elt.Card} title=${key.replace("_", " ").replace(/^./, (first) => first.toUpperCase())}><pre class="plain">${typeof node[key] === "string" ? node[key] : JSON.stringify(node[key], null, 2)}</pre></${elt.Card}>`)}
     </div><div class="stack">
