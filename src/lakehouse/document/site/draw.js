@@ -45,6 +45,7 @@
       }
       this.columns = [...columns.entries()].sort((a, b) => a[0] - b[0]);
       for (const [, column] of this.columns) column.sort((a, b) => a[0].y - b[0].y);
+      this.threads = layout.isLarge ? [] : this.columnEdges();
       if (!keep) this.fit(false);
       this.draw();
     }
@@ -106,8 +107,8 @@
       ctx.clearRect(0, 0, this.width, this.height);
       ctx.setTransform(view.k * dpr, 0, 0, view.k * dpr, view.x * dpr, view.y * dpr);
       this.paintEdges();
-      this.paintBoxes();
       this.paintTrace();
+      this.paintBoxes();
       this.drawTime = performance.now() - begun;
       if (this.drawTime > SLOW) {
         // Kept, to be moved about.
@@ -161,15 +162,15 @@
       };
       const shown = layout.edges.filter(inSight);
       const isRelated = (edge) => related && related.has(edge.from) && related.has(edge.to);
-      const crowd = shown.length > 2500 ? Math.max(0.1, 0.9 - shown.length / 24000) : 0.95;
+      const crowd = shown.length > 2500 ? Math.max(0.22, 0.9 - shown.length / 24000) : 0.95;
       ctx.lineWidth = isFar ? Math.min(1.1 / view.k, 3.4) * 0.6 : 1.4;
       ctx.strokeStyle = colors.edge;
-      ctx.globalAlpha = related || this.trace ? crowd * 0.28 : crowd;
+      ctx.globalAlpha = related || this.trace || this.threads.length ? crowd * 0.28 : crowd;
       ctx.beginPath();
       for (const edge of shown) if (!isRelated(edge)) trail(edge);
       ctx.stroke();
       if (related) {
-        ctx.globalAlpha = this.trace ? 0.3 : 0.95;
+        ctx.globalAlpha = this.trace || this.threads.length ? 0.3 : 0.95;
         ctx.lineWidth = Math.max(1.8, Math.min(1.6 / view.k, 6));
         ctx.strokeStyle = colors.accent;
         ctx.beginPath();
@@ -323,7 +324,7 @@
         }
         ctx.fillStyle = isTraced ? colors.accent : column.more ? colors.faint : colors.text;
         const font = column.more ? `500 11px ${this.font}` : `${isTraced ? 600 : 400} 11.5px ${this.mono}`;
-        ctx.fillText(this.label(`${at}/${column.name}/${isTraced}`, column.name, box.w - (column.type ? 92 : 30), font), box.x + 15, y + CARD.row / 2);
+        ctx.fillText(this.label(`${at}/${column.name}/${isTraced}`, column.name, box.w - (column.type ? 104 : 30), font), box.x + 15, y + CARD.row / 2);
         if (column.type) {
           ctx.fillStyle = colors.faint;
           ctx.textAlign = "right";
@@ -332,6 +333,22 @@
           ctx.textAlign = "left";
         }
       });
+    }
+
+    // What comes of what, of the columns that are shown on both sides.
+    columnEdges() {
+      const { boxes } = this.layout;
+      const shows = (at, name) => boxes.get(at).columns.some((column) => column.name.toLowerCase() === name.toLowerCase());
+      const edges = [];
+      for (const [at, box] of boxes) {
+        if (!box.columns.length) continue;
+        for (const [own, thing, of, how] of nodes[at].from || []) {
+          const name = nodes[at].columns[own] && nodes[at].columns[own][0];
+          if (!name || !boxes.has(thing) || !shows(at, name) || !shows(thing, of)) continue;
+          edges.push({ from: thing, fromColumn: of, to: at, toColumn: name, how });
+        }
+      }
+      return edges;
     }
 
     // Where a column's edge begins or ends: at its row, or at the name of a card that does not show it.
@@ -343,12 +360,22 @@
       return { x: isStart ? box.x + box.w : box.x, y };
     }
 
+    // The way of a column that was chosen; else those of all columns that are shown, the one under the mouse before others.
     paintTrace() {
-      if (!this.trace) return;
+      if (this.trace) return this.paintThreads(this.trace.edges, 1);
+      if (!this.threads.length) return undefined;
+      if (!this.overColumn) return this.paintThreads(this.threads, 0.42);
+      const { at, name } = this.overColumn;
+      this.paintThreads(this.threads, 0.12);
+      return this.paintThreads(elt.traceColumn(nodes[at], name).edges, 1);
+    }
+
+    paintThreads(edges, alpha) {
       const { ctx, colors, view } = this;
+      ctx.globalAlpha = alpha;
       ctx.strokeStyle = colors.accent;
-      ctx.lineWidth = Math.max(1.8, 1.2 / view.k);
-      for (const edge of this.trace.edges) {
+      ctx.lineWidth = alpha < 1 ? 1.2 : Math.max(1.8, 1.2 / view.k);
+      for (const edge of edges) {
         const a = this.port(edge.from, edge.fromColumn, true), b = this.port(edge.to, edge.toColumn, false);
         if (!a || !b) continue;
         ctx.setLineDash(edge.how === "copied" ? [] : [7, 4]);
@@ -359,6 +386,7 @@
         ctx.stroke();
       }
       ctx.setLineDash([]);
+      ctx.globalAlpha = 1;
     }
 
     // The name beside something too small to have one.

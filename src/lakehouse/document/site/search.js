@@ -16,7 +16,7 @@
   const index = new window.MiniSearch({
     fields: ["name", "columns", "tags", "about", "path"], idField: "at", tokenize,
     searchOptions: {
-      prefix: (term) => term.length > 1, fuzzy: (term) => (term.length > 4 ? 0.2 : false), combineWith: "AND",
+      tokenize: split, prefix: (term) => term.length > 1, fuzzy: (term) => (term.length > 3 ? 0.25 : false), combineWith: "AND",
       boost: { name: 6, columns: 2, tags: 2, path: 0.6 },
       boostDocument: (at) => (elt.isTest(nodes[at]) ? 0.15 : nodes[at].kind === "macro" ? 0.5 : 1 + Math.min(nodes[at].children.length, 60) / 200),
     },
@@ -114,7 +114,7 @@
     };
     return html`<${elt.Sheet} label="Search" close=${close}>
       <div class="sheet-seek"><${elt.Icon} sign="search" size="18" />
-        <input type="text" placeholder="Search models, columns, descriptions, tags …" value=${text} autofocus spellcheck="false"
+        <input type="text" placeholder="Search models, columns, descriptions, tags …" value=${text} spellcheck="false"
           role="combobox" aria-expanded="true" aria-controls="hits" aria-label="Search" aria-activedescendant=${shownHits[at] ? `hit-${at}` : undefined}
           onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${onKeyDown} />
         <kbd>Esc</kbd></div>
