@@ -202,7 +202,9 @@ impl Pages<'_> {
             set(&mut page, "latest", entry["latest_version"].clone());
         }
         let config = &entry["config"];
-        set(&mut page, "made", config["materialized"].clone());
+        if entry["resource_type"] != "analysis" {
+            set(&mut page, "made", config["materialized"].clone());
+        }
         set(&mut page, "access", entry["access"].clone());
         set(&mut page, "contract", config["contract"]["enforced"].as_bool().filter(|is| *is).into());
         set(&mut page, "constraints", entry["constraints"].clone());

@@ -100,7 +100,7 @@
       </div>
       <div class="stack">
         ${timed.length > 0 && html`<${elt.Card} title="When what was at work" more=${html`<label class="switch"><input type="checkbox" checked=${withTests} onChange=${(event) => elt.put(["run", id], { ...query, tests: event.target.checked ? "1" : "" })} />Tests</label>`}>
-          <div class="gantt" role="img" aria-label="Steps over time">${timed.slice().sort((a, b) => a.began - b.began).slice(0, 200).map((step) => html`
+          <div class="gantt">${timed.slice().sort((a, b) => a.began - b.began).slice(0, 200).map((step) => html`
             <div><${elt.NodeLink} node=${step.node} /></div>
             <div class="track"><i class=${elt.tone(step.status)} style=${`left: ${(step.began / all) * 100}%; width: ${(step.took / all) * 100}%`} title=${`${elt.seconds(step.began)} after the start, for ${elt.seconds(step.took)}`} /></div>
             <div class="num faint" style="justify-content: flex-end">${elt.seconds(step.took)}</div>`)}</div></${elt.Card}>`}
