@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::compile::{Manifest, Node, NodeId, NodeKind};
 
 /// The file that marks a folder as made by elt.
-const MARK: &str = ".made-by-elt";
+pub const MARK: &str = ".made-by-elt";
 /// The folder of compiled SQL under the target path.
 pub(super) const COMPILED: &str = "compiled";
 /// The folder of statements as they were carried out.

@@ -160,8 +160,15 @@ mod tests {
         assert_eq!(file("/").as_deref(), Some("index.html"));
         assert_eq!(file("/docs/code_12.js").as_deref(), Some("docs/code_12.js"));
         assert_eq!(file("/manifest.json").as_deref(), Some("manifest.json"));
-        let others =
-            ["", "/..", "/docs/../x.js", "/docs//x.js", "/docs/.elt", "/docs/.js", "/partial_parse.elt.json"];
+        let others = [
+            "",
+            "/..",
+            "/docs/../x.js",
+            "/docs//x.js",
+            "/docs/.made-by-elt",
+            "/docs/.js",
+            "/partial_parse.elt.json",
+        ];
         for path in others.into_iter().chain(["//etc/passwd", "/compiled/shop/a.sql", "/docs/a/b.js"]) {
             assert_eq!(file(path), None, "{path}");
         }

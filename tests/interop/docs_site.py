@@ -67,6 +67,14 @@ class Site:
             self.page.wait_for_timeout(40)
         sys.exit(f"never so: {what}")
 
+    def comes(self, what: str, title: str) -> None:
+        """A page of that title is shown, in a moment."""
+        for _ in range(100):
+            if self.page.locator("h1").count() and self.text("h1") == title:
+                break
+            self.page.wait_for_timeout(40)
+        check(what, self.page.locator("h1").count() and self.text("h1") == title, f"{title}: {self.page.url}")
+
     def text(self, selector: str) -> str:
         """What stands there."""
         return self.page.inner_text(selector)
@@ -114,7 +122,7 @@ def generate(elt: Path, project: Path, folder: Path) -> Path:
 def reading(site: Site) -> None:
     """The overview, and a node from its name to its history."""
     page = site.go().page
-    check("the overview has the project's name", site.text("h1") == "nycflights", site.text(".page"))
+    site.comes("the overview has the project's name", "nycflights")
     check("and how its tests ended", "passed" in site.text(".page") and "What does not pass" in site.text(".page"))
     site.shot("overview")
     site.barriers("the overview")
@@ -127,7 +135,7 @@ def reading(site: Site) -> None:
     page.fill(".sheet-seek input", "fct flihgts")  # a slip of the pen
     page.wait_for_selector(".hit")
     site.press("Enter")
-    check("Enter opens what was found", site.text("h1") == "fct_flights", page.url)
+    site.comes("Enter opens what was found", "fct_flights")
     check("it has a description and columns", "scheduled departure" in site.text(".page") and "flight_id" in site.text(".page"))
     check("and facts", "80,789" in site.text(".page"), site.text(".page"))
     site.shot("node")
@@ -136,12 +144,14 @@ def reading(site: Site) -> None:
     page.wait_for_selector(".code .token.keyword")
     check("SQL has colours, and Jinja others", page.locator(".token.jinja").count() > 3)
     page.click(".code a >> text=stg_flights")
-    check("what it refers to is a link", site.text("h1") == "stg_flights", page.url)
+    site.comes("what it refers to is a link", "stg_flights")
     page.go_back()
+    site.comes("and back", "fct_flights")
     page.click("text=Compiled")
     check("the compiled SQL is there", "main.stg_flights" in site.text(".code-text"), site.text(".code-text"))
     site.shot("code")
     site.press("]")
+    page.wait_for_selector("td .type")
     check("a column's origin is told", "stg_flights.carrier" in site.text(".page"), site.text(".page"))
     site.shot("columns")
     site.go("#/node/model.nycflights.fct_flights/tests")
@@ -175,12 +185,14 @@ def lineage(site: Site) -> None:
     chosen = site.text(".graph-side header a")
     site.press("f")
     page.wait_for_timeout(200)
+    site.until("location.hash.includes('focus=')")
     check("f looks at its neighbours", "focus=" in page.url and page.evaluate("elt.graph.nodes") < nodes, page.url)
     site.press("Enter")
-    check("Enter opens it", site.text("h1") == chosen, (site.text("h1"), chosen))
+    site.comes("Enter opens it", chosen)
     site.go("#/lineage?focus=model.nycflights.fct_flights&columns=1")
     site.shot("neighbours")
     page.click("[aria-label='more upstream']")
+    site.until("location.hash.includes('up=3')")
     check("depth is kept in the address", "up=3" in page.url, page.url)
     site.go("#/node/model.nycflights.carrier_months/columns")
     page.click("text=on_time_share")
@@ -210,14 +222,19 @@ def happening(site: Site) -> None:
     page.get_by_label("Tests").check()
     check("it can be narrowed", 0 < page.locator(".grid-row").count() < 20, page.locator(".grid-row").count())
     page.locator(".grid-bar").last.click()
+    page.wait_for_selector(".gantt")
     check("a run has its steps", "Steps" in site.text(".page") and page.locator(".gantt .track").count() > 5)
     site.shot("run")
     site.barriers("a run")
     site.press("g", "t")
+    site.comes("g t goes to tests", "Tests")
     page.click("role=tab[name^='Warned']")
+    site.until("location.hash.includes('warn')")
+    page.wait_for_timeout(60)
     check("tests that warned", page.locator(".scroll tbody tr").count() == 7, page.locator("tbody tr").count())
     site.shot("tests")
     site.press("g", "e")
+    site.comes("g e goes to releases", "Releases")
     check("releases", "what readers see" in site.text(".page"))
     site.shot("releases")
     site.barriers("releases")
@@ -232,8 +249,10 @@ def keys(site: Site) -> None:
     page = site.go().page
     site.press("j", "j", "j", "Enter", "j", "Enter")
     check("j and Enter go through the tree", page.locator(".tree-row.at").count() == 1)
-    while page.locator("h1").inner_text() == "nycflights":
+    for _ in range(12):
         site.press("j", "o")
+        if "#/node/" in page.url:
+            break
     check("o opens a node", page.url.count("#/node/") == 1, page.url)
     site.press("?")
     check("? tells the keys", "in the graph" in site.text("[role=dialog]"))
@@ -355,9 +374,10 @@ def served(elt: Path, folder: Path, browser: Browser, shots: Path) -> None:
         address = server.stderr.readline().split()[-1]
         site = Site(browser, f"{address}/", shots)
         site.go("#/node/model.nycflights.fct_flights/code").page.wait_for_selector(".code .token.keyword")
-        check("the site is served", site.text("h1") == "fct_flights")
+        site.comes("the site is served", "fct_flights")
         site.end()
         server.terminate()
+        check("and stops when it is told", server.wait(10) == 0, server.returncode)
 
 
 def main() -> int:

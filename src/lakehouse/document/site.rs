@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::super::Lakehouse;
 use super::pages::{Made, Pages};
+use crate::build::FOLDER_MARK;
 
 /// The folder of the data, beside the page.
 pub const DOCS: &str = "docs";
@@ -30,8 +31,6 @@ pub const SITE_FILES: [&str; 8] = [
 
 const INDEX: &str = "index.html";
 const STATIC: &str = "static_index.html";
-/// What the folder of the data has if it was made here.
-const MARK: &str = ".elt";
 /// What the names of variables begin with that are secrets, which is dbt's word.
 const SECRET: &str = "DBT_ENV_SECRET";
 /// A secret that is shorter would take away parts of words.
@@ -86,14 +85,14 @@ pub(super) fn write(
 ) -> io::Result<Vec<PathBuf>> {
     let Made { document, pieces } = pages.made();
     let folder = target.join(DOCS);
-    if folder.exists() && !folder.join(MARK).exists() {
+    if folder.exists() && !folder.join(FOLDER_MARK).exists() {
         return Err(io::Error::other(format!("{} was not made by elt", folder.display())));
     }
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join(MARK), "")?;
+    fs::write(folder.join(FOLDER_MARK), "")?;
     let document = safe(&document, secrets);
     let pieces: Vec<String> = pieces.into_iter().map(|piece| safe(&Value::Object(piece), secrets)).collect();
     fs::write(folder.join("data.js"), format!("window.elt_docs = {document};\n"))?;

@@ -137,7 +137,10 @@ fn a_site_is_written_with_all_that_is_known() {
     let origins = cities["from"].as_array().unwrap().iter();
     let origins = origins
         .map(|one| format!("{} of {} {}", one[0], names(&data, &Value::from(vec![one[1].clone()])), one));
-    assert_snapshot!(origins.collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(origins.collect::<Vec<_>>().join("\n"), @r#"
+    0 of people [0,1,"city","copied"]
+    2 of people [2,1,"id","aggregated"]
+    "#);
     assert_eq!(people["size"].as_array().unwrap()[..3], [1, 3, 1]);
     // The newest first: version, release by its place, operation, added, updated, removed, rows.
     let versions = people["versions"].as_array().unwrap().iter();
@@ -263,11 +266,8 @@ fn nothing_is_overwritten_that_was_not_written_here_and_all_of_it_goes_again() {
     well(&lake, &["docs", "generate", "--static"]);
     well(&lake, &["docs", "generate", "--empty-catalog"]);
     well(&lake, &["clean"]);
-    assert!(
-        !lake.path().join("target").exists(),
-        "{:?}",
-        lake.path().join("target").read_dir().unwrap().collect::<Vec<_>>()
-    );
+    let left = lake.path().join("target").read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["partial_parse.elt.json"]);
 }
 
 /// A served site, which stops when it is dropped.
@@ -323,7 +323,7 @@ fn a_site_is_served_and_nothing_else() {
     for path in [
         "/docs/../../dbt_project.yml",
         "/partial_parse.elt.json",
-        "/docs/.elt",
+        "/docs/.made-by-elt",
         "/compiled/test/models/people.sql",
     ] {
         assert!(served.ask(&format!("GET {path}"), &host).starts_with("HTTP/1.1 404"), "{path}");

@@ -188,6 +188,7 @@
       <thead><tr>${heads.map((head, at) => {
         const [name, kind] = Array.isArray(head) ? head : [head];
         const way = by && by[0] === at ? (by[1] ? "descending" : "ascending") : "none";
+        if (!name) return html`<th class=${kind} scope="col"><span class="unseen">More</span></th>`;
         return html`<th class=${kind} aria-sort=${way} scope="col"><button onClick=${() => click(at)}>${name}${way === "none" ? "" : by[1] ? " ↓" : " ↑"}</button></th>`;
       })}</tr></thead>
       <tbody>${sorted.slice(0, shown).map((row) => html`<tr class=${`can ${row.marked ? "marked-row" : ""}`} key=${row.key}>

@@ -75,8 +75,8 @@
       key: step.node.id, marked: query.node === step.node.id,
       cells: [
         { sort: { bad: 0, warn: 1, idle: 2, good: 3 }[elt.tone(step.status)], show: html`<${elt.State} status=${step.status} pill />` },
-        { sort: step.node.title, show: html`<${elt.NodeLink} node=${step.node} />` },
-        elt.kindWord(step.node.kind),
+        { sort: step.node.title, show: html`<${elt.NodeLink} node=${step.node} title=${step.node.test ? `${step.node.test} ${step.node.column || ""}` : step.node.title} />` },
+        step.node.on != null ? { sort: nodes[step.node.on].title, show: html`<${elt.NodeLink} node=${nodes[step.node.on]} />` } : "",
         { sort: step.took, show: elt.seconds(step.took) },
         { sort: step.added, show: step.added ? elt.number(step.added) : "" },
         { sort: step.updated, show: step.updated ? elt.number(step.updated) : "" },
@@ -105,7 +105,7 @@
             <div class="track"><i class=${elt.tone(step.status)} style=${`left: ${(step.began / all) * 100}%; width: ${(step.took / all) * 100}%`} title=${`${elt.seconds(step.began)} after the start, for ${elt.seconds(step.took)}`} /></div>
             <div class="num faint" style="justify-content: flex-end">${elt.seconds(step.took)}</div>`)}</div></${elt.Card}>`}
         <${elt.Card} title="Steps" more=${`${elt.number(steps.length)}${run.gone ? `, and ${run.gone} of nodes that are no more` : ""}${run.unchanged ? `; ${elt.number(run.unchanged)} up to date` : ""}`} plain>
-          <${elt.List} heads=${["Result", "Node", "Kind", ["Took", "num"], ["Added", "num"], ["Updated", "num"], "Message"]} rows=${rows} sort=${[0, false]} /></${elt.Card}>
+          <${elt.List} heads=${["Result", ["Node", "cut"], ["On", "cut"], ["Took", "num"], ["Added", "num"], ["Updated", "num"], ["Message", "cut"]]} rows=${rows} sort=${[0, false]} /></${elt.Card}>
       </div></div>`;
   };
 
