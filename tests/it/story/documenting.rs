@@ -145,7 +145,10 @@ fn a_site_is_written_with_all_that_is_known() {
     // The newest first: version, release by its place, operation, added, updated, removed, rows.
     let versions = people["versions"].as_array().unwrap().iter();
     let versions = versions.map(|one| Value::from(one.as_array().unwrap()[..7].to_vec()).to_string());
-    assert_snapshot!(versions.collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(versions.collect::<Vec<_>>().join("\n"), @r#"
+    [1,0,"Overwrite",3,0,0,3]
+    [0,1,"Overwrite",3,0,0,3]
+    "#);
 
     let board = node(&data, "exposure.test.board");
     assert_eq!(
