@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use futures::{StreamExt, TryStreamExt};
+use datafusion::common::runtime::SpawnedTask;
+use futures::{FutureExt, StreamExt};
 
 use super::super::{NodeId, Session, Studied};
 use crate::base::{Result, TableName};
@@ -39,7 +40,7 @@ pub(super) struct Size {
     pub(super) bytes: u64,
 }
 
-/// Looks at every picked node that readers can read.
+/// Looks at every picked node that readers can read, as many at once as there are threads.
 ///
 /// Of a table this takes its log, and its newest commits for where its columns come from; a view is planned.
 pub(super) async fn found(session: &Session, studied: &Studied) -> Result<BTreeMap<NodeId, Found>> {
@@ -48,41 +49,45 @@ pub(super) async fn found(session: &Session, studied: &Studied) -> Result<BTreeM
         let name = studied.node(id).relation.as_ref()?;
         Some((id.clone(), name.clone(), *names.get(name)?))
     });
-    let readable: Vec<_> = readable.collect();
-    let looks = readable.into_iter().map(|(id, name, is_view)| async move {
-        let found = match is_view {
-            true => view(session, &name).await?,
-            false => table(session, &name).await?,
+    let looks = readable.map(|(id, name, is_view)| {
+        let session = session.clone();
+        let look = async move {
+            match is_view {
+                true => view(&session, &name).await,
+                false => table(&session, &name).await,
+            }
         };
-        Ok((id, found))
+        SpawnedTask::spawn(look).join_unwind().map(|found| (id, found))
     });
-    futures::stream::iter(looks).buffered(AT_ONCE).try_collect().await
+    let mut found = BTreeMap::new();
+    let mut looks = futures::stream::iter(looks).buffered(AT_ONCE);
+    while let Some((id, look)) = looks.next().await {
+        // A task that nobody has stopped ends, or its panic goes on here.
+        found.insert(id, look.expect("the task is not stopped")?);
+    }
+    Ok(found)
 }
 
 async fn view(session: &Session, name: &TableName) -> Result<Found> {
-    let schema = Box::pin(session.check(&all_of(name))).await?;
-    let view = session.scope().pins().views.get(name);
-    // What a view reads may be there no more as its query has it; its columns are known all the same.
-    let lineage = match view {
-        Some(view) => Box::pin(session.trace(&view.sql)).await.map(|(_, lineage)| lineage).ok(),
-        None => None,
+    let (schema, lineage) = match session.scope().pins().views.get(name) {
+        Some(view) => Box::pin(session.trace(&view.sql)).await?,
+        None => (Box::pin(session.check(&all_of(name))).await?, Lineage::default()),
     };
-    Ok(Found { is_view: true, schema, lineage: lineage.unwrap_or_default(), size: None })
+    Ok(Found { is_view: true, schema, lineage, size: None })
 }
 
 async fn table(session: &Session, name: &TableName) -> Result<Found> {
     let scope = session.scope();
-    let schema = Box::pin(session.check(&all_of(name))).await?;
-    let (mut lineage, mut size) = (Lineage::default(), None);
-    if let Some(version) = scope.pins().tables.get(name) {
-        let snapshot = scope.tables().snapshot(name, *version).await?;
-        let bytes = snapshot.files().iter().map(|file| file.size()).sum();
-        let (rows, files) = (snapshot.rows(), snapshot.files().len());
-        size = Some(Size { version: version.0, rows, files, bytes });
-        let made = maker(scope.tables(), name, *version).await?;
-        lineage = made.and_then(|made| made.of).map(|of| of.lineage).unwrap_or_default();
-    }
-    Ok(Found { is_view: false, schema: Arc::clone(&schema), lineage, size })
+    let Some(version) = scope.pins().tables.get(name) else {
+        let schema = Box::pin(session.check(&all_of(name))).await?;
+        return Ok(Found { is_view: false, schema, lineage: Lineage::default(), size: None });
+    };
+    let snapshot = scope.tables().snapshot(name, *version).await?;
+    let bytes = snapshot.files().iter().map(|file| file.size()).sum();
+    let size = Size { version: version.0, rows: snapshot.rows(), files: snapshot.files().len(), bytes };
+    let made = maker(scope.tables(), name, *version).await?;
+    let lineage = made.and_then(|made| made.of).map(|of| of.lineage).unwrap_or_default();
+    Ok(Found { is_view: false, schema: Arc::clone(snapshot.schema()), lineage, size: Some(size) })
 }
 
 fn all_of(name: &TableName) -> String {
