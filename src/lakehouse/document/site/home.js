@@ -68,7 +68,7 @@
           ${slow.length > 0 && html`<${elt.Card} title="What took longest" more="when it last ran" plain><ul class="links" style="padding-bottom: 10px">${slow.map((node) => html`
             <li><div style="display: block"><div class="row" style="flex-wrap: nowrap"><${elt.NodeLink} node=${node} tab="runs" /><span class="push num quiet">${elt.seconds(node.past[0].took)}</span></div>${bar(slow[0].past[0].took, node.past[0].took, elt.colorOf(node.kind))}</div></li>`)}</ul></${elt.Card}>`}
           ${large.length > 0 && html`<${elt.Card} title="What is largest" plain><ul class="links" style="padding-bottom: 10px">${large.map((node) => html`
-            <li><div style="display: block"><div class="row" style="flex-wrap: nowrap"><${elt.NodeLink} node=${node} tab="history" /><span class="push num quiet">${elt.compact(node.size[1])} rows, ${elt.bytes(node.size[3])}</span></div>${bar(large[0].size[3], node.size[3], elt.colorOf(node.kind))}</div></li>`)}</ul></${elt.Card}>`}
+            <li><div style="display: block"><div class="row" style="flex-wrap: nowrap"><${elt.NodeLink} node=${node} tab="history" /><span class="push num quiet">${node.size[1] === 1 ? "1 row" : `${elt.compact(node.size[1])} rows`}, ${elt.bytes(node.size[3])}</span></div>${bar(large[0].size[3], node.size[3], elt.colorOf(node.kind))}</div></li>`)}</ul></${elt.Card}>`}
         </div>
       </div></div>`;
   };

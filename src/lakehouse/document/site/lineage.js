@@ -24,7 +24,7 @@
     const [open, setOpen] = hooks.useState(() => new Set());
     const [selected, setSelected] = hooks.useState(focus ? focus.at : null);
     const [said, setSaid] = hooks.useState("");
-    const main = hooks.useRef(null), map = hooks.useRef(null), graph = hooks.useRef(null);
+    const main = hooks.useRef(null), tools = hooks.useRef(null), map = hooks.useRef(null), graph = hooks.useRef(null);
     const theme = elt.useTheme();
     const traced = query.column ? query.column.split("::") : null;
 
@@ -86,9 +86,10 @@
       canvas.isInside = Boolean(inside);
       // What the tools and the panel leave free.
       canvas.room = () => {
-        if (inside) return { top: 54, right: 10, bottom: 10, left: 10 };
+        const top = (tools.current ? tools.current.offsetHeight : 40) + 26;
+        if (inside) return { top, right: 10, bottom: 10, left: 10 };
         const hasPanel = (live.current.selected != null || live.current.focus) && canvas.width > 900;
-        return { top: 64, right: hasPanel ? 336 : 16, bottom: live.current.layout.shown.length < 12 ? 60 : 128, left: 16 };
+        return { top, right: hasPanel ? 336 : 16, bottom: live.current.layout.shown.length < 12 ? 60 : 128, left: 16 };
       };
       graph.current = canvas;
       const seen = new ResizeObserver(() => {
@@ -203,7 +204,7 @@
       <canvas class="main" ref=${main} tabindex="0" role="application" onKeyDown=${onKeyDown}
         aria-label=${`Lineage of ${elt.many(layout.shown.length, "node")}. Arrows go from node to node, Enter opens one, f looks at its neighbours, c shows its columns.`} />
       <span class="unseen" role="status" aria-live="polite">${said}</span>
-      <div class="graph-tools" style=${!inside && selected != null ? "right: 336px" : ""}>
+      <div class="graph-tools" ref=${tools} style=${!inside && selected != null ? "right: 336px" : ""}>
         ${focus && html`<div class="panel">
           ${inside ? null : html`<span class="row" style="gap: 7px"><${elt.Icon} kind=${focus.kind} /><b>${focus.title}</b></span>`}
           ${stepper("upstream", up, "up")} ${stepper("downstream", down, "down")}
