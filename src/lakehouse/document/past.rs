@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path;
 use serde_json::{Value, json};
 
 use crate::base::{Result, TableName};
@@ -36,9 +35,7 @@ pub(super) struct Past {
 ///
 /// Takes a listing of each, and a read for each that is shown.
 pub(super) async fn past(lake: &Lake) -> Result<Past> {
-    let folder = layout::run("any");
-    let folder = Path::from_iter(folder.parts().take(folder.parts().count() - 1));
-    let mut listed = lake.list(&folder).await?;
+    let mut listed = lake.list(&layout::RUNS.into()).await?;
     let run_count = listed.len();
     if listed.len() > READ_ALL {
         // Names tell nothing of time. A run's report is written when it ends, and never again.
@@ -71,7 +68,7 @@ impl Past {
             let steps: Vec<Value> = all.iter().filter_map(|one| step(one, numbers)).collect();
             json!({
                 "id": run["run"], "command": run["command"], "at": run["started_at"], "took": run["elapsed_seconds"],
-                "user": run["user"], "release": run["release"], "scheduled": run["scheduled"],
+                "user": run["user"], "release": run["release"], "scheduled": run["scheduled"], "error": run["error"],
                 "unchanged": run["up_to_date"], "gone": all.len() - steps.len(), "steps": steps,
             })
         };

@@ -3,7 +3,6 @@
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::{FutureExt, StreamExt};
-use object_store::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -131,9 +130,7 @@ where
     S: DeserializeOwned + Send + 'static,
 {
     let lake = catalog.scope.tables().lake();
-    let folder = layout::run("any");
-    let folder = Path::from_iter(folder.parts().take(folder.parts().count() - 1));
-    let listed = lake.list(&folder).await.map_err(TableError::from)?;
+    let listed = lake.list(&layout::RUNS.into()).await.map_err(TableError::from)?;
     let read = listed.into_iter().map(|object| {
         let lake = lake.clone();
         SpawnedTask::spawn(async move { lake.read_json::<Report<S>>(&object.location).await }).join_unwind()

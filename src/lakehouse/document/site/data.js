@@ -52,7 +52,7 @@
         added: step[4], updated: step[5], removed: step[6], message: step[7],
       });
     }
-    run.tone = run.counts.bad ? "bad" : run.counts.warn ? "warn" : "good";
+    run.tone = run.counts.bad || run.error ? "bad" : run.counts.warn ? "warn" : "good";
   });
   for (const release of releases) release.time = Date.parse(release.at);
 

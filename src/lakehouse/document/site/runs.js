@@ -87,7 +87,7 @@
     const older = runs[run.index + 1], newer = runs[run.index - 1];
     return html`<div class="page-in">
       <div class="crumbs"><a href="#/runs">Runs</a><span>/</span><span class="mono">${run.id.slice(0, 8)}</span></div>
-      <div class="row"><h1>${run.command}, ${elt.instant(run.time)}</h1><${elt.State} tone=${run.tone} word=${{ good: "All well", warn: "Warned", bad: "Failed" }[run.tone]} pill />
+      <div class="row"><h1>${run.command}, ${elt.instant(run.time)}</h1>${run.scheduled && html`<span class="chip">schedule ${run.scheduled.schedule}</span>`}<${elt.State} tone=${run.tone} word=${{ good: "All well", warn: "Warned", bad: "Failed" }[run.tone]} pill />
         <span class="push row">${older && html`<a class="button" href=${elt.link(["run", older.id])}>← older</a>`}${newer && html`<a class="button" href=${elt.link(["run", newer.id])}>newer →</a>`}</span></div>
       <div class="tiles" style="margin: 18px 0">
         <div class="tile"><b>${elt.seconds(run.took)}</b><span>took</span></div>
@@ -99,6 +99,7 @@
           : html`<div class="tile"><b>–</b><span>nothing published</span></div>`}
       </div>
       <div class="stack">
+        ${run.error && html`<div class="alert bad" role="note"><b>error</b><pre class="plain">${run.error}</pre></div>`}
         ${timed.length > 0 && html`<${elt.Card} title="When what was at work" more=${html`<label class="switch"><input type="checkbox" checked=${withTests} onChange=${(event) => elt.put(["run", id], { ...query, tests: event.target.checked ? "1" : "" })} />Tests</label>`}>
           <div class="gantt">${timed.slice().sort((a, b) => a.began - b.began).slice(0, 200).map((step) => html`
             <div><${elt.NodeLink} node=${step.node} /></div>
