@@ -87,7 +87,7 @@ class Site:
 
     def shot(self, name: str) -> None:
         """A picture, for people."""
-        self.page.wait_for_timeout(250)
+        self.page.wait_for_timeout(120)
         self.page.screenshot(path=self.shots / f"{name}-{self.theme}.png")
 
     def barriers(self, where: str) -> None:
