@@ -72,6 +72,7 @@
 //! | change what an environment takes over, or how it is promoted | `lakehouse/environment.rs`, `lakehouse/promote.rs` |
 //! | change when schedules run, and who is told | `project/schedule.rs` (read), `lakehouse/schedule/` (kept) |
 //! | change what `elt build --diff` and `elt diff` compare | `lakehouse/diff/` |
+//! | change what the site of a project shows | `lakehouse/document/` (its data), `lakehouse/document/site/` (its pages), `serve/pages.rs` |
 //! | have `elt doctor` find something more | `lakehouse/doctor/` |
 //! | change how views upon views are planned | `query/views.rs`, `query/provider.rs` |
 //! | change what a table refuses to hold, or a model expects | `compile/constraint.rs`, `compile/expectation.rs`, `build/expectation.rs` |

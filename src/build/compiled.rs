@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use crate::compile::{Manifest, Node, NodeId, NodeKind};
 
 /// The file that marks a folder as made by elt.
-const MARK: &str = ".made-by-elt";
+pub const MARK: &str = ".made-by-elt";
 /// The folder of compiled SQL under the target path.
 pub(super) const COMPILED: &str = "compiled";
 /// The folder of statements as they were carried out.
 pub(super) const RUN: &str = "run";
 
 /// The files beside it.
-const ARTIFACTS: [&str; 7] = [
+const ARTIFACTS: [&str; 9] = [
     "manifest.json",
     "run_results.json",
     "catalog.json",
@@ -27,6 +27,8 @@ const ARTIFACTS: [&str; 7] = [
     "graph_summary.json",
     "semantic_manifest.json",
     "perf_info.json",
+    "index.html",
+    "static_index.html",
 ];
 
 /// Writes every model's and test's compiled SQL to `<target>/compiled/<project>/<path>`.
@@ -165,6 +167,10 @@ pub fn clean(target: &Path) -> io::Result<Vec<PathBuf>> {
     }
     for name in ARTIFACTS {
         let _ = fs::remove_file(target.join(name));
+    }
+    let docs = target.join("docs");
+    if docs.join(MARK).exists() {
+        fs::remove_dir_all(&docs)?;
     }
     // The target path goes too if nothing else is in it; otherwise it belongs to others as well.
     let _ = fs::remove_dir(target);

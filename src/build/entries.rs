@@ -439,13 +439,25 @@ pub(super) fn unit_test(node: &Node, test: &UnitTestNode, parents: Value, manife
 /// The entry of a macro.
 pub(super) fn macro_text(one: &MacroText, manifest: &Manifest) -> Value {
     let path = manifest.written.inside(&one.package, &one.path);
-    let docs = json!({"show": true, "node_color": null});
+    let mut docs = json!({"show": true, "node_color": null});
+    let words = one.words.as_ref();
+    if let Some(said) = words.map(|words| words.docs.clone()).filter(Value::is_object) {
+        extend(&mut docs, said);
+    }
+    let meta = words.map(|words| words.meta.clone()).filter(Value::is_object).unwrap_or_else(|| json!({}));
+    let argument = |one: &Value| {
+        let description = one.get("description").cloned().unwrap_or_else(|| "".into());
+        json!({"name": one.get("name"), "type": one.get("type"), "description": description})
+    };
+    let arguments = words.and_then(|words| words.arguments.as_array()).into_iter().flatten().map(argument);
+    let described = words
+        .map(|words| format!("{}://{}", one.package, manifest.written.inside(&one.package, &words.path)));
     json!({
         "name": one.name, "resource_type": "macro", "package_name": one.package, "path": path,
         "original_file_path": path, "unique_id": one.id, "macro_sql": one.text,
-        "depends_on": {"macros": one.calls}, "description": "", "meta": {}, "docs": docs,
-        "patch_path": null, "arguments": [], "created_at": 0.0, "supported_languages": null,
-        "config": {"meta": {}, "docs": docs},
+        "depends_on": {"macros": one.calls}, "description": words.map_or("", |words| words.description.as_str()),
+        "meta": meta, "docs": docs, "patch_path": described, "arguments": arguments.collect::<Vec<_>>(), "created_at": 0.0,
+        "supported_languages": null, "config": {"meta": meta, "docs": docs},
     })
 }
 

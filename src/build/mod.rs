@@ -41,7 +41,7 @@ pub use artifacts::{
     Stamp, catalog, freshness_results, graph_summary, perf_info, run_results, write as write_artifact,
 };
 pub use check::{Checked, Columns, Ground, check};
-pub use compiled::{clean, write_compiled, write_late, write_run};
+pub use compiled::{MARK as FOLDER_MARK, clean, write_compiled, write_late, write_run};
 pub use due::{Wanted, due};
 pub use error::BuildError;
 pub use expectation::Kept;

@@ -4,7 +4,7 @@ mod flags;
 mod selection;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ pub(super) enum Command {
     Compile(CompileArgs),
     /// Show the rows of a model, an analysis or a query with Jinja
     Show(ShowArgs),
-    /// Write catalog.json beside manifest.json, for documentation sites
+    /// Write a site about the project and its lake, or show it
     Docs {
         #[command(subcommand)]
         command: DocsCommand,
@@ -387,12 +387,32 @@ pub(super) struct DocsArgs {
     /// Write a catalog of nothing, without looking at the lake
     #[arg(long)]
     pub(super) empty_catalog: bool,
+    /// Write the site as one file as well, static_index.html
+    #[arg(long = "static")]
+    pub(super) is_static: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DocsServeArgs {
+    /// The port to answer at; with 0 the system picks one
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub(super) port: u16,
+    /// The address to answer at; `0.0.0.0` lets other machines read
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = host)]
+    pub(super) host: IpAddr,
+    /// Do not open a browser
+    #[arg(long, overrides_with = "browser")]
+    pub(super) no_browser: bool,
+    #[arg(long, hide = true)]
+    pub(super) browser: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DocsCommand {
-    /// Write manifest.json and catalog.json below the target path
+    /// Write index.html, a site that opens from disk, manifest.json and catalog.json below the target path
     Generate(DocsArgs),
+    /// Show the site that `generate` wrote in a browser
+    Serve(DocsServeArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -403,6 +423,13 @@ pub(super) enum SourceCommand {
 
 fn instant(text: &str) -> std::result::Result<chrono::DateTime<chrono::Utc>, String> {
     crate::base::parse_instant(text).ok_or_else(|| "write a date, as 2026-01-31".to_owned())
+}
+
+fn host(text: &str) -> std::result::Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        text => text.parse().map_err(|_| "write an address, as 127.0.0.1 or 0.0.0.0".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {

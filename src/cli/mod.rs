@@ -108,6 +108,9 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
         Some(Command::Docs { command: DocsCommand::Generate(args) }) => {
             Box::pin(commands::docs::generate(args, &place, world, ui)).await
         }
+        Some(Command::Docs { command: DocsCommand::Serve(args) }) => {
+            Box::pin(commands::docs::serve(&args, &place, world, ui)).await
+        }
         Some(Command::Source { command: SourceCommand::Freshness(args) }) => {
             Box::pin(commands::study::freshness(args, &place, world, ui)).await
         }
@@ -154,7 +157,16 @@ async fn again(words: Vec<String>, mut place: Place, world: World, ui: &Ui) -> R
             return Ok(());
         }
     };
-    if matches!(args.command, None | Some(Command::Sql(_) | Command::Serve(_) | Command::Schedule(_))) {
+    let stays = matches!(
+        args.command,
+        None | Some(
+            Command::Sql(_)
+                | Command::Serve(_)
+                | Command::Schedule(_)
+                | Command::Docs { command: DocsCommand::Serve(_) }
+        )
+    );
+    if stays {
         let what = format!("`elt {line}` is not for here");
         return Err(Error::user("elt::shell::verb", what, "start it in another terminal"));
     }

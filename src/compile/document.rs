@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::base::{Diagnostic, SourceText};
-use crate::project::{Document, Project, plain};
+use crate::project::{Document, MacroWords, Project, plain};
 
 use super::hook::{self, Permitted};
 use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, SourceCall, Subject};
@@ -290,10 +290,16 @@ pub(super) fn check_run_hooks(project: &Project, templates: &Templates, found: &
 
 /// The texts that only the manifest file shows.
 pub(super) fn written(project: &Project, jinja: &Jinja) -> Written {
+    let words: BTreeMap<(&str, &str), &MacroWords> = project
+        .macro_words
+        .iter()
+        .map(|words| ((words.package.as_str(), words.name.as_str()), words))
+        .collect();
     let macros = jinja.all_macros().map(|(package, name, source, text)| {
         let id = format!("macro.{package}.{name}");
         MacroText {
             calls: jinja.calls_of(package, text).into_iter().filter(|call| *call != id).collect(),
+            words: words.get(&(package, name.as_str())).map(|words| (*words).clone()),
             id,
             package: package.to_owned(),
             name,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Message, TableName};
+use crate::project::MacroWords;
 
 use super::batch::Window;
 use super::by_id::ById;
@@ -198,6 +199,8 @@ pub struct MacroText {
     pub text: String,
     /// The macros that its text calls, as far as that can be seen.
     pub calls: Vec<String>,
+    /// What a properties file says of it.
+    pub words: Option<MacroWords>,
 }
 
 /// A docs block, as it is written.

@@ -20,7 +20,7 @@ use crate::table::{
 };
 
 /// A partition with so many small files is worth a compaction of its own.
-const SMALL_FILES: usize = 8;
+pub(super) const SMALL_FILES: usize = 8;
 /// A build compacts no table with more bytes than this: it is to end soon.
 const BUILD_BUDGET: u64 = 256 * 1024 * 1024;
 
@@ -81,6 +81,7 @@ impl Lakehouse {
             done.release = self.publish_compacted(pins, compacted).await?;
         }
         let pins = self.pins().await?;
+        let mut before = LookBack::default();
         for table in &tables {
             let Some(version) = pins.tables.get(table).copied() else { continue };
             let last = last_checkpoint(&self.tables, table, version).await?.map_or(0, |last| last.0);
@@ -91,13 +92,13 @@ impl Lakehouse {
                 }
                 done.done.push(Maintained { table: table.clone(), action: "checkpoint", detail });
             }
-            let files = self.vacuum_table(table, default_retention(), dry_run).await?;
+            let files = self.vacuum_table(table, default_retention(), dry_run, &mut before).await?;
             if !files.is_empty() {
                 let bytes: u64 = files.iter().map(|file| file.bytes).sum();
                 let detail = format!("{} files, {bytes} bytes", files.len());
                 done.done.push(Maintained { table: table.clone(), action: "vacuum", detail });
             }
-            let entries = self.clean_log(table, version, dry_run).await?;
+            let entries = self.clean_log(table, version, dry_run, &mut before).await?;
             if !entries.is_empty() {
                 let detail = format!("{} files of the log", entries.len());
                 done.done.push(Maintained { table: table.clone(), action: "log cleanup", detail });
@@ -171,7 +172,7 @@ impl Lakehouse {
                 ));
             }
         }
-        self.vacuum_table(&table, retain, dry_run).await
+        self.vacuum_table(&table, retain, dry_run, &mut LookBack::default()).await
     }
 
     pub(super) async fn vacuum_table(
@@ -179,11 +180,10 @@ impl Lakehouse {
         table: &TableName,
         retain: Duration,
         dry_run: bool,
+        before: &mut LookBack,
     ) -> Result<Vec<Unneeded>> {
-        let lake = self.tables.lake();
-        let Some(since) = self.world.now().checked_sub_signed(retain) else { return Ok(Vec::new()) };
-        let Some(oldest) = release::current_at(lake, since).await? else { return Ok(Vec::new()) };
-        let oldest = self.looked_back(table, oldest.pins.head(table).unwrap_or(TableVersion(0))).await?;
+        let Some(oldest) = before.at(self, retain).await? else { return Ok(Vec::new()) };
+        let oldest = self.looked_back(table, oldest.head(table).unwrap_or(TableVersion(0))).await?;
         let files = unneeded(&self.tables, table, oldest, retain).await?;
         if !dry_run {
             delete(&self.tables, &files).await?;
@@ -207,14 +207,12 @@ impl Lakehouse {
         table: &TableName,
         version: TableVersion,
         dry_run: bool,
+        before: &mut LookBack,
     ) -> Result<Vec<Unneeded>> {
         let snapshot = self.tables.snapshot(table, version).await?;
         let retain = log_retention(&snapshot);
-        let Some(since) = self.world.now().checked_sub_signed(retain) else { return Ok(Vec::new()) };
-        let Some(oldest) = release::current_at(self.tables.lake(), since).await? else {
-            return Ok(Vec::new());
-        };
-        let oldest = self.looked_back(table, oldest.pins.head(table).unwrap_or(TableVersion(0))).await?;
+        let Some(oldest) = before.at(self, retain).await? else { return Ok(Vec::new()) };
+        let oldest = self.looked_back(table, oldest.head(table).unwrap_or(TableVersion(0))).await?;
         let entries = expired(&self.tables, &snapshot, oldest, retain).await?;
         if !dry_run {
             delete(&self.tables, &entries).await?;
@@ -295,6 +293,25 @@ impl Lakehouse {
             goal: Goal::Keep,
         };
         Ok(released(release::publish(&self.tables, &self.world, proposal).await?))
+    }
+}
+
+/// What readers saw some time ago: each time is looked up once, however many tables are asked about. All releases since then
+/// are read for it.
+#[derive(Debug, Default)]
+pub(super) struct LookBack(BTreeMap<Duration, Option<Pins>>);
+
+impl LookBack {
+    /// What was current so long ago; the first release if that is later, nothing if there is none.
+    async fn at(&mut self, lakehouse: &Lakehouse, ago: Duration) -> Result<Option<&Pins>> {
+        if !self.0.contains_key(&ago) {
+            let pins = match lakehouse.world.now().checked_sub_signed(ago) {
+                Some(since) => release::current_at(lakehouse.tables.lake(), since).await?,
+                None => None,
+            };
+            self.0.insert(ago, pins.map(|release| release.pins));
+        }
+        Ok(self.0[&ago].as_ref())
     }
 }
 

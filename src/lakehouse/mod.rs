@@ -62,7 +62,7 @@ pub use diff::{
     ChangedRow, ColumnDifference, DiffRequest, Difference, ReleaseDifference, Reviewer, RowChange,
 };
 pub use doctor::Finding;
-pub use document::Documented;
+pub use document::{DOCS, DocumentRequest, Documented, SITE_FILES};
 pub use freshness::Age;
 pub use ingest::Rows;
 pub use known::{DESCRIPTION, Known};

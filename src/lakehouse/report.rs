@@ -306,6 +306,7 @@ pub fn step_json(step: &StepReport) -> serde_json::Value {
         "message": message,
         "rows": effect,
         "place": step.place,
+        "began": step.began.as_secs_f64(),
         "execution_time": step.took.as_secs_f64(),
     })
 }

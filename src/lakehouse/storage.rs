@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Lakehouse;
+use super::maintain::LookBack;
 use crate::base::{Result, TableName};
 use crate::lake::layout;
-use crate::table::DataFile;
+use crate::table::{DataFile, default_retention};
 
 /// The bytes of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -64,8 +65,9 @@ impl Lakehouse {
         let pins = self.pins().await?;
         let mut deletable: BTreeMap<TableName, u64> = BTreeMap::new();
         let mut tables = Vec::new();
+        let mut before = LookBack::default();
         for name in pins.tables.keys().chain(pins.retired.keys()) {
-            let unneeded = self.unneeded_files(name).await?;
+            let unneeded = self.vacuum_table(name, default_retention(), true, &mut before).await?;
             deletable.insert(name.clone(), unneeded.iter().map(|file| file.bytes).sum());
         }
         for (name, version) in pins.tables.iter().chain(&pins.retired) {
@@ -112,9 +114,5 @@ impl Lakehouse {
             Ok((listed.len() as u64, listed.iter().map(|object| object.size).sum()))
         };
         Ok(Storage { tables, releases: sum(layout::RELEASES).await?, runs: sum(layout::RUNS).await? })
-    }
-
-    async fn unneeded_files(&self, name: &TableName) -> Result<Vec<crate::table::Unneeded>> {
-        self.vacuum_table(name, crate::table::default_retention(), true).await
     }
 }

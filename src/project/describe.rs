@@ -64,6 +64,7 @@ impl Reading<'_> {
             properties.sources.into_iter().for_each(|source| self.add_source(source));
             self.project.documents.append(&mut properties.documents);
             self.project.unit_tests.append(&mut properties.unit_tests);
+            self.project.macro_words.append(&mut properties.macros);
         }
         let models = models.into_iter().flat_map(|described| self.editions(described)).collect();
         let pegs = self.project.models.iter_mut().filter(|model| model.package == package).map(|model| Peg {

@@ -192,6 +192,7 @@ impl<'a> Loading<'a> {
             roots: BTreeMap::new(),
             users: users(&files),
             macros: Vec::new(),
+            macro_words: Vec::new(),
             test_trees: Vec::new(),
         };
         Some(Self { options, jinja, settings, files, project, found })

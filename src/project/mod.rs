@@ -49,7 +49,7 @@ pub use document::{Document, UnitTest};
 pub use edition::Edition;
 pub use lineage_place::{LineagePlace, read_lineage_place};
 pub use load::{LoadOptions, Outline, find_root, load, outline, written_flags};
-pub use macro_file::MacroFile;
+pub use macro_file::{MacroFile, MacroWords};
 pub use model::{Analysis, Column, Model};
 pub use package::{PACKAGE_MARK, installed};
 pub use package_places::{PackagePlaces, read_package_places};
@@ -116,6 +116,8 @@ pub struct Project {
     pub users: Vec<User>,
     /// The files of macros and generic tests, by path.
     pub macros: Vec<MacroFile>,
+    /// What is said of macros.
+    pub macro_words: Vec<MacroWords>,
     /// `data_tests:` of the packages and, last, of the project.
     pub(crate) test_trees: Vec<config::ConfigTree>,
 }

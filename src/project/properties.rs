@@ -13,6 +13,7 @@ use super::config::{Config, ConfigTree, plain};
 use super::data_test::{DataTest, read_tests};
 use super::document::{Document, KINDS, UnitTest, fixtures};
 use super::edition::{DescribedEdition, EditionColumns, Editions};
+use super::macro_file::MacroWords;
 use super::model::Column;
 use super::settings::is_disabled;
 use super::source::{Source, SourceLanding, WholeSource};
@@ -48,6 +49,7 @@ pub(super) struct Properties {
     pub(super) sources: Vec<Source>,
     pub(super) documents: Vec<Document>,
     pub(super) unit_tests: Vec<UnitTest>,
+    pub(super) macros: Vec<MacroWords>,
 }
 
 /// What is said of a model or of a singular test.
@@ -106,6 +108,9 @@ impl Reader<'_> {
         }
         for item in list(&yaml, "unit_tests") {
             properties.unit_tests.extend(self.unit_test(item));
+        }
+        for item in list(&yaml, "macros") {
+            properties.macros.extend(self.macro_words(item));
         }
         properties
     }
@@ -182,6 +187,30 @@ impl Reader<'_> {
             columns: self.columns(item),
             tests: self.tests(item, None),
             editions: self.editions(item, config),
+        })
+    }
+
+    fn macro_words(&mut self, item: &Yaml) -> Option<MacroWords> {
+        let (name, at) = self.name(item, "a macro")?;
+        let said = |key: &str| {
+            let of_config = item.get("config").and_then(|config| config.get(key));
+            item.get(key).or(of_config).map(Yaml::to_json).unwrap_or_default()
+        };
+        let (meta, docs) = (said("meta"), said("docs"));
+        let mut arguments = said("arguments");
+        for (one, argument) in list(item, "arguments").iter().enumerate() {
+            if let Some(Value::Object(written)) = arguments.get_mut(one) {
+                written.insert("description".into(), self.description(argument).into());
+            }
+        }
+        Some(MacroWords {
+            package: self.folder.first().cloned().unwrap_or_default(),
+            name,
+            description: self.description(item),
+            arguments,
+            meta,
+            docs,
+            path: at.source.path.to_string(),
         })
     }
 

@@ -33,6 +33,7 @@ pub use recover::{Recovered, recover};
 pub use roll_back::roll_back;
 
 use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::base::ReleaseNumber;
 use crate::lake::{Lake, layout};
@@ -62,28 +63,33 @@ pub async fn release(lake: &Lake, number: ReleaseNumber) -> Result<Release, Rele
     }
 }
 
+/// Releases that are read at once.
+const AT_ONCE: usize = 16;
+
 /// Returns all sealed releases, newest first, at most `limit`.
 pub async fn list(lake: &Lake, limit: usize) -> Result<Vec<Release>, ReleaseError> {
-    let mut numbers: Vec<u64> = lake
-        .list(&layout::RELEASES.into())
-        .await?
-        .iter()
-        .filter_map(|object| layout::number_of(&object.location))
-        .collect();
+    backwards(lake).await?.take(limit).try_collect().await
+}
+
+/// The sealed releases, newest first, each read shortly before it is asked for.
+async fn backwards(
+    lake: &Lake,
+) -> Result<impl Stream<Item = Result<Release, ReleaseError>> + '_, ReleaseError> {
+    let listed = lake.list(&layout::RELEASES.into()).await?;
+    let mut numbers: Vec<u64> =
+        listed.iter().filter_map(|object| layout::number_of(&object.location)).collect();
     numbers.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
-    let mut releases = Vec::new();
-    for number in numbers.into_iter().take(limit) {
-        releases.push(release(lake, ReleaseNumber(number)).await?);
-    }
-    Ok(releases)
+    let read = numbers.into_iter().map(move |number| release(lake, ReleaseNumber(number)));
+    Ok(futures::stream::iter(read).buffered(AT_ONCE))
 }
 
 /// Returns the release that was current at `instant`; the first one if that was later, nothing if there is none.
 ///
 /// Whoever looks back no further than `instant` reads its tables at the versions that it pins, or at later ones.
 pub async fn current_at(lake: &Lake, instant: DateTime<Utc>) -> Result<Option<Release>, ReleaseError> {
-    let mut oldest = None;
-    for release in list(lake, usize::MAX).await? {
+    let (mut oldest, releases) = (None, backwards(lake).await?);
+    let mut releases = std::pin::pin!(releases);
+    while let Some(release) = releases.try_next().await? {
         let is_it = release.at <= instant;
         oldest = Some(release);
         if is_it {

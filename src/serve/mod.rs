@@ -8,6 +8,8 @@
 //! (which columns are promised, and sent), `put`, `actions`, `settings`; `metadata` and `facts` are what drivers ask before
 //! anybody types a statement.
 //!
+//! Besides, a [`PageServer`] shows the site of a project to browsers (`pages`).
+//!
 //! Not here: what a statement means (`query`), and what is printed, which is the command line's.
 
 mod actions;
@@ -18,6 +20,7 @@ mod facts;
 mod flight;
 mod messages;
 mod metadata;
+mod pages;
 mod put;
 mod server;
 mod settings;
@@ -27,5 +30,6 @@ mod users;
 mod wire;
 mod workers;
 
+pub use pages::PageServer;
 pub use server::{ServeOptions, Server, Tls, Token};
 pub use workers::ServeLimits;

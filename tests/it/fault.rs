@@ -1,5 +1,7 @@
 //! A store that dies at its n-th call, for every n; what is promised is what a fresh process sees.
 
+mod verbs;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;

@@ -40,6 +40,8 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("tar::", "packages"),
     ("arrow_flight::", "serve"),
     ("tonic::", "serve"),
+    ("hyper::", "serve"),
+    ("hyper_util::", "serve"),
     ("prost::", "serve"),
     ("clap::", "cli"),
 ];

@@ -97,7 +97,7 @@ fn url(server: &Server) -> String {
 }
 
 /// An address that a client on this machine can connect to.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address }
 }
 

@@ -1,9 +1,11 @@
 //! What makes a lake slow or large.
 
 use super::super::environment::pointed_to;
+use super::super::maintain::SMALL_FILES;
 use super::super::{Lakehouse, Manifest};
 use super::{Finding, add};
 use crate::base::{Result, Unwatched, grouped};
+use crate::table::write::{Compaction, worth_compacting};
 use crate::table::{DataFile, history};
 
 /// A share of hidden rows from which on a table is worth writing anew.
@@ -22,13 +24,6 @@ pub(super) async fn look(
         let done = due.done.iter().filter(|done| done.action == action);
         done.map(|done| format!("{}: {}", done.table, done.detail)).collect()
     };
-    add(
-        found,
-        "small_files",
-        "many small files, which every query opens one by one",
-        of("compact"),
-        "elt maintain",
-    );
     add(
         found,
         "log_growth",
@@ -52,9 +47,15 @@ pub(super) async fn look(
         damaged,
         "elt rollback, or restore the files from a backup",
     );
-    let (mut hidden, mut many) = (Vec::new(), Vec::new());
+    let (mut small, mut hidden, mut many) = (Vec::new(), Vec::new(), Vec::new());
+    // What is hidden is told apart, and is no reason here.
+    let pieces = Compaction { at_least: SMALL_FILES, hidden_one_in: 0, ..Compaction::default() };
     for (name, version) in &pins.tables {
         let Ok(snapshot) = lakehouse.tables.snapshot(name, *version).await else { continue };
+        let in_pieces = worth_compacting(&snapshot, &pieces).len();
+        if in_pieces > 0 {
+            small.push(format!("{name}: {in_pieces} files to be written again"));
+        }
         let rows: u64 = snapshot.files().iter().filter_map(DataFile::rows_in_file).sum();
         let gone: u64 = snapshot.files().iter().map(DataFile::hidden_rows).sum();
         let share = gone as f64 / rows.max(1) as f64;
@@ -70,6 +71,7 @@ pub(super) async fn look(
             many.push(format!("{name}: version {version}"));
         }
     }
+    add(found, "small_files", "many small files, which every query opens one by one", small, "elt maintain");
     add(
         found,
         "hidden_rows",

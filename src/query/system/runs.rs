@@ -1,13 +1,16 @@
 //! What did builds do, step by step?
 
-use futures::{FutureExt, StreamExt, TryStreamExt};
-use object_store::path::Path;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use futures::{FutureExt, StreamExt};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::rows::{Kind, Row, instant};
 use super::{LakeCatalog, QueryError, Rows, SystemTable};
 use crate::base::parse_instant;
-use crate::lake::{LakeError, layout};
+use crate::lake::layout;
 use crate::table::TableError;
 
 pub(super) const RUNS: SystemTable = SystemTable {
@@ -69,53 +72,110 @@ pub(super) const TEST_RESULTS: SystemTable = SystemTable {
 /// Documents that are read at once.
 const AT_ONCE: usize = 16;
 
-/// The documents of all runs, the oldest first, as far as they tell when they were.
-async fn documents(catalog: &LakeCatalog) -> Result<Vec<Value>, QueryError> {
+/// The report of a run, with as much of its steps as is asked for.
+#[derive(Deserialize)]
+struct Report<S> {
+    #[serde(default)]
+    run: Value,
+    #[serde(default)]
+    command: Value,
+    started_at: Option<String>,
+    #[serde(default)]
+    elapsed_seconds: Value,
+    #[serde(default)]
+    user: Value,
+    #[serde(default)]
+    release: Value,
+    #[serde(default = "Vec::new")]
+    results: Vec<S>,
+}
+
+/// How a step ended.
+#[derive(Deserialize)]
+struct Ended {
+    status: Option<String>,
+}
+
+/// What a step did.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Step {
+    unique_id: String,
+    name: Value,
+    action: Value,
+    status: Value,
+    visibility: Value,
+    rows: Option<Moved>,
+    failures: Value,
+    execution_time: Value,
+    message: Value,
+    place: Value,
+}
+
+/// How many rows a step moved.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Moved {
+    added: Value,
+    updated: Value,
+    removed: Value,
+}
+
+/// The reports of all runs, the oldest first, as far as they tell when they were.
+///
+/// There may be tens of thousands, each with thousands of steps: what is not asked for is passed over while they are read,
+/// and they are read by as many threads as there are.
+async fn reports<S>(catalog: &LakeCatalog) -> Result<Vec<Report<S>>, QueryError>
+where
+    S: DeserializeOwned + Send + 'static,
+{
     let lake = catalog.scope.tables().lake();
-    let folder = layout::run("any");
-    let folder = Path::from_iter(folder.parts().take(folder.parts().count() - 1));
-    let listed = lake.list(&folder).await.map_err(TableError::from)?;
-    let read = futures::stream::iter(listed)
-        .map(|object| async move { lake.read_json::<Value>(&object.location).await });
-    let found: Vec<Option<Value>> =
-        read.buffered(AT_ONCE).try_collect().await.map_err(|error: LakeError| TableError::from(error))?;
-    let mut documents: Vec<Value> = found.into_iter().flatten().collect();
-    documents.sort_by_key(|run| run["started_at"].as_str().map(str::to_owned));
-    Ok(documents)
+    let listed = lake.list(&layout::RUNS.into()).await.map_err(TableError::from)?;
+    let read = listed.into_iter().map(|object| {
+        let lake = lake.clone();
+        SpawnedTask::spawn(async move { lake.read_json::<Report<S>>(&object.location).await }).join_unwind()
+    });
+    let mut reports = Vec::new();
+    let mut read = futures::stream::iter(read).buffered(AT_ONCE);
+    while let Some(report) = read.next().await {
+        let report = report.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+        reports.extend(report.map_err(TableError::from)?);
+    }
+    reports.sort_by(|a, b| a.started_at.cmp(&b.started_at));
+    Ok(reports)
 }
 
 async fn runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
-    let row = |run: Value| {
-        let steps = run["results"].as_array().map_or(&[][..], Vec::as_slice);
+    let row = |run: Report<Ended>| {
         let count = |words: &[&str]| {
-            let has = |step: &&Value| step["status"].as_str().is_some_and(|status| words.contains(&status));
-            steps.iter().filter(has).count()
+            let has = |step: &&Ended| step.status.as_deref().is_some_and(|status| words.contains(&status));
+            run.results.iter().filter(has).count()
         };
+        let (failed, warned, skipped) = (count(&["fail", "error"]), count(&["warn"]), count(&["skipped"]));
         vec![
-            run["run"].clone(),
-            run["command"].clone(),
-            run["started_at"].as_str().and_then(parse_instant).map_or(Value::Null, instant),
-            run["elapsed_seconds"].clone(),
-            run["user"].clone(),
-            run["release"].clone(),
-            steps.len().into(),
-            count(&["fail", "error"]).into(),
-            count(&["warn"]).into(),
-            count(&["skipped"]).into(),
+            run.run,
+            run.command,
+            run.started_at.as_deref().and_then(parse_instant).map_or(Value::Null, instant),
+            run.elapsed_seconds,
+            run.user,
+            run.release,
+            run.results.len().into(),
+            failed.into(),
+            warned.into(),
+            skipped.into(),
         ]
     };
-    Ok(documents(catalog).await?.into_iter().map(row).collect())
+    Ok(reports(catalog).await?.into_iter().map(row).collect())
 }
 
 /// The steps of all runs whose resource type is, or is not, a test, each with its run.
-async fn steps(catalog: &LakeCatalog, tests: bool) -> Result<Vec<(Value, Value, String)>, QueryError> {
+async fn steps(catalog: &LakeCatalog, tests: bool) -> Result<Vec<(Value, Step, String)>, QueryError> {
     let mut found = Vec::new();
-    for run in documents(catalog).await? {
-        for step in run["results"].as_array().into_iter().flatten() {
-            let id = step["unique_id"].as_str().unwrap_or_default();
-            let kind = id.split('.').next().unwrap_or_default().to_owned();
+    for report in reports::<Step>(catalog).await? {
+        for step in report.results {
+            let kind = step.unique_id.split('.').next().unwrap_or_default().to_owned();
             if matches!(kind.as_str(), "test" | "unit_test") == tests {
-                found.push((run["run"].clone(), step.clone(), kind));
+                found.push((report.run.clone(), step, kind));
             }
         }
     }
@@ -123,39 +183,39 @@ async fn steps(catalog: &LakeCatalog, tests: bool) -> Result<Vec<(Value, Value, 
 }
 
 async fn model_runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
-    let row = |(run, step, kind): (Value, Value, String)| {
-        let rows = &step["rows"];
+    let row = |(run, step, kind): (Value, Step, String)| {
+        let rows = step.rows.unwrap_or_default();
         vec![
             run,
-            step["unique_id"].clone(),
-            step["name"].clone(),
+            step.unique_id.into(),
+            step.name,
             kind.into(),
-            step["action"].clone(),
-            step["status"].clone(),
-            (step["visibility"] == "published").into(),
-            rows["added"].clone(),
-            rows["updated"].clone(),
-            rows["removed"].clone(),
-            step["execution_time"].clone(),
-            step["message"].clone(),
-            step["place"].clone(),
+            step.action,
+            step.status,
+            (step.visibility == "published").into(),
+            rows.added,
+            rows.updated,
+            rows.removed,
+            step.execution_time,
+            step.message,
+            step.place,
         ]
     };
     Ok(steps(catalog, false).await?.into_iter().map(row).collect())
 }
 
 async fn test_results(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
-    let row = |(run, step, kind): (Value, Value, String)| {
+    let row = |(run, step, kind): (Value, Step, String)| {
         vec![
             run,
-            step["unique_id"].clone(),
-            step["name"].clone(),
+            step.unique_id.into(),
+            step.name,
             kind.into(),
-            step["status"].clone(),
-            step["failures"].clone(),
-            step["execution_time"].clone(),
-            step["message"].clone(),
-            step["place"].clone(),
+            step.status,
+            step.failures,
+            step.execution_time,
+            step.message,
+            step.place,
         ]
     };
     Ok(steps(catalog, true).await?.into_iter().map(row).collect())

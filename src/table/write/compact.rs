@@ -19,7 +19,7 @@ pub struct Compaction {
     pub order_by: Vec<String>,
     /// A file with fewer bytes of rows that count is small.
     pub small: u64,
-    /// A file with more than one hidden row in so many is worth writing again.
+    /// A file with more than one hidden row in so many is worth writing again; with 0, hidden rows are no reason.
     pub hidden_one_in: u64,
     /// Fewer small files of a partition than this are left as they are.
     pub at_least: usize,

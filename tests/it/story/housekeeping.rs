@@ -43,8 +43,6 @@ async fn a_doctor_says_what_could_be_better_and_what_mends_it() {
       take the setting out, or change the other one
     unused_columns: columns that no model uses which reads it ["staged: person"]
       leave the columns out; `elt lineage MODEL.COLUMN --downstream` says what they went into before
-    small_files: many small files, which every query opens one by one ["main.hidden: 1 files to be written again"]
-      elt maintain
     hidden_rows: rows that are deleted and still in files, which every query reads past ["main.hidden: 20 of 100 rows (20 %)"]
       elt maintain TABLE, or `optimize TABLE` in SQL
     orphan: nothing of the project makes it any more ["main.old: made by model.test.old"]

@@ -12,6 +12,7 @@ mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod dbt_projects; // versions, named selections, operations, batches
+mod documenting; // a site about the project, and its server
 mod due; // what a build leaves alone
 mod edits;
 mod environments; // a target beside production, and how it becomes production
