@@ -29,6 +29,8 @@ pub enum StatementKind {
         /// Without quotes; nothing for `DEFAULT` and `RESET`.
         value: Option<String>,
     },
+    /// Something is told that the front door knows: `SHOW GRANTS`.
+    Told,
     /// Tables change.
     Write,
 }
@@ -109,8 +111,14 @@ impl Session {
                 let types = self.types_written(*statement, count).await;
                 prepared(StatementKind::Write, nothing(), types, None)
             }
+            Statement::Roles(dialect::RoleOrder::Show { .. }) => {
+                let text = |name: &str| Field::new(name, DataType::Utf8, true);
+                let columns = ["role", "privilege", "on", "users"].map(text);
+                prepared(StatementKind::Told, Arc::new(Schema::new(columns.to_vec())), vec![None; count], None)
+            }
             Statement::Write(_)
             | Statement::OwnWrite(_)
+            | Statement::Roles(_)
             | Statement::Vacuum(_)
             | Statement::CopyInto(_)
             | Statement::Convert(_)

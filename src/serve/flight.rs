@@ -27,7 +27,7 @@ use super::clients::Client;
 use super::endpoint::{Endpoint, Promise};
 use super::error::{malformed, not_supported};
 use super::metadata::is_metadata;
-use super::put::{Sent, no_transactions};
+use super::put::Sent;
 use super::stream::{Messages, known};
 use super::wire::wire_schema;
 
@@ -93,10 +93,13 @@ impl FlightService for Flight {
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
         let client = self.0.clients.of(request.metadata()).await?;
-        let sql = match command(&request.get_ref().cmd)? {
-            Command::CommandStatementQuery(query) => query.query,
+        let (within, sql) = match command(&request.get_ref().cmd)? {
+            Command::CommandStatementQuery(query) => {
+                (transaction(query.transaction_id), query.query)
+            }
             Command::CommandPreparedStatementQuery(query) => {
-                self.0.statements.prepared(&query.prepared_statement_handle, &client)?.sql
+                let known = self.0.statements.prepared(&query.prepared_statement_handle, &client)?;
+                (known.within, known.sql)
             }
             other if is_metadata(&other) => {
                 let (schema, _) = self.0.metadata(&client, other, true).await?;
@@ -105,7 +108,7 @@ impl FlightService for Flight {
             other => return Err(unknown_command(&other)),
         };
         let agreed = client.agreed();
-        let prepared = self.0.prepare(&agreed, &sql).await?;
+        let prepared = self.0.prepare(&client, within.as_deref(), &sql).await?;
         let schema = wire_schema(&prepared.schema, agreed.wire);
         Ok(Response::new(SchemaResult { schema: schema_bytes(&schema)? }))
     }
@@ -137,8 +140,8 @@ impl FlightService for Flight {
         let endpoint = &self.0;
         let (count, token) = match command(&sent.descriptor.cmd)? {
             Command::CommandStatementUpdate(update) => {
-                refuse_transaction(update.transaction_id.as_ref())?;
-                endpoint.update(&client, &[update.query]).await?
+                let within = transaction(update.transaction_id);
+                endpoint.update(&client, within.as_deref(), &[update.query]).await?
             }
             Command::CommandPreparedStatementUpdate(update) => {
                 endpoint.update_prepared(&client, &update.prepared_statement_handle, sent).await?
@@ -193,8 +196,8 @@ impl Flight {
     ) -> Result<(FlightInfo, Option<String>), Status> {
         let (schema, ticket, token) = match command(&descriptor.cmd)? {
             Command::CommandStatementQuery(query) => {
-                refuse_transaction(query.transaction_id.as_ref())?;
-                ticket(self.0.promise(client, &query.query, None).await?)
+                let within = transaction(query.transaction_id);
+                ticket(self.0.promise(client, within.as_deref(), &query.query, None).await?)
             }
             Command::CommandPreparedStatementQuery(query) => {
                 ticket(self.promise_prepared(client, &query.prepared_statement_handle).await?)
@@ -216,7 +219,7 @@ impl Flight {
     /// Promises the answer to a prepared statement with the values that it was given last.
     async fn promise_prepared(&self, client: &Arc<Client>, handle: &[u8]) -> Result<Promise, Status> {
         let statement = self.0.statements.prepared(handle, client)?;
-        self.0.promise(client, &statement.sql, statement.values.as_ref()).await
+        self.0.promise(client, statement.within.as_deref(), &statement.sql, statement.values.as_ref()).await
     }
 }
 
@@ -237,8 +240,9 @@ fn unknown_command(command: &Command) -> Status {
     not_supported(&format!("{name} in this place"), "send SQL, as a statement or prepared")
 }
 
-fn refuse_transaction(id: Option<&Bytes>) -> Result<(), Status> {
-    if id.is_some_and(|id| !id.is_empty()) { Err(no_transactions()) } else { Ok(()) }
+/// The transaction that a statement is in, if it is in one.
+fn transaction(id: Option<Bytes>) -> Option<Bytes> {
+    id.filter(|id| !id.is_empty())
 }
 
 /// A schema as the protocol writes it.

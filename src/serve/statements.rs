@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use prost::bytes::Bytes;
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -53,13 +54,15 @@ pub(super) enum Answer {
 pub(super) struct Statement {
     owner: String,
     pub(super) sql: String,
+    /// The transaction that it is executed in.
+    pub(super) within: Option<Bytes>,
     /// The values that were given last.
     pub(super) values: Option<RecordBatch>,
 }
 
 impl Statement {
-    pub(super) fn new(client: &Client, sql: String) -> Self {
-        Self { owner: client.user.clone(), sql, values: None }
+    pub(super) fn new(client: &Client, sql: String, within: Option<Bytes>) -> Self {
+        Self { owner: client.user.clone(), sql, within, values: None }
     }
 }
 

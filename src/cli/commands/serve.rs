@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::{Result, World};
 use crate::cli::args::{Place, ServeArgs};
 use crate::cli::ui::Ui;
-use crate::lakehouse::{Lakehouse, Role, USERS_FILE};
+use crate::lakehouse::{Lakehouse, Role, RoleLimits, USERS_FILE};
 use crate::serve::{ServeLimits, ServeOptions, Server, Tls, Token};
 
 /// The environment variable with the token to let in with.
@@ -26,9 +26,17 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let limits = ServeLimits {
         running: args.max_queries.unwrap_or(defaults.running),
         time: Duration::from_secs(args.query_timeout),
+        per_user: RoleLimits {
+            queries: args.user_queries,
+            per_minute: args.user_rate,
+            memory: args.query_memory,
+            time: None,
+        },
+        life: Duration::from_secs(args.token_life),
         ..defaults
     };
-    let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Tls { certificate, key });
+    let client_ca = args.tls_client_ca;
+    let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Tls { certificate, key, client_ca });
     let role = if args.writable { Role::Writes } else { Role::Reads };
     let (token, password) = match given {
         Some(token) => (Token::Given(token), Some(format!("${TOKEN}"))),
@@ -36,17 +44,23 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         None => (Token::None, Some("PASSWORD".to_owned())),
     };
     let is_new = matches!(token, Token::New);
-    let options = ServeOptions { listen: args.listen, token, role, tls, limits };
+    let options = ServeOptions { listen: args.listen, token, role, tls, limits, http: args.http };
     let server = Server::bind(lakehouse, options).await?;
 
     let doing = if writes { "reading and writing" } else { "reading only" };
     let what = release.map_or_else(|| "an empty lake".to_owned(), |release| format!("release {release}"));
     ui.line(&format!("serving {what}, {doing}, at {}", url(&server)));
+    if let Some(address) = server.http_address() {
+        ui.line(&format!("whether it is ready, and how it is doing: http://{}/readyz, /metrics", reachable(address)));
+    }
     if !args.listen.ip().is_loopback() && !server.is_encrypted() {
         ui.line("warning: tokens and rows travel unencrypted; `--tls-cert` and `--tls-key` encrypt them");
     }
     if let Some(token) = server.token().filter(|_| is_new) {
         ui.line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
+    }
+    for doubt in scheduled.doubts_about_roles().await? {
+        ui.line(&format!("warning: {doubt}"));
     }
     let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
     if !names.is_empty() {

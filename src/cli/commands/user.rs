@@ -15,9 +15,17 @@ pub(crate) fn add(args: &UserAddArgs, place: &Place, world: World, ui: &Ui) -> R
         true => Some(given()?),
         false => None,
     };
-    let role = if args.writes { Role::Writes } else { Role::Reads };
+    let role = match (&args.role, args.writes) {
+        (Some(role), _) => role.as_str(),
+        (None, true) => Role::Writes.word(),
+        (None, false) => Role::Reads.word(),
+    };
     let path = lakehouse.add_user(&args.name, role, password.as_deref().unwrap_or(&made))?;
-    ui.line(&format!("added {}, who {}, to {}", args.name, role.word(), path.display()));
+    let who = match args.role.is_some() {
+        true => format!("with the role {role}"),
+        false => format!("who {role}"),
+    };
+    ui.line(&format!("added {}, {who}, to {}", args.name, path.display()));
     if password.is_none() {
         ui.line(&format!("password, which is kept nowhere else: {made}"));
     }

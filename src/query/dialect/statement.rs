@@ -12,6 +12,7 @@ use super::copy_into::CopyInto;
 use super::from_first::select_all;
 use super::own::{OwnStatement, own};
 use super::references::versioned;
+use super::roles::RoleOrder;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
@@ -41,6 +42,8 @@ pub enum Statement {
     CopyInto(Box<CopyInto>),
     /// Rows are to be written to a file.
     CopyTo(CopyTo),
+    /// Rights are to be given or taken, or told.
+    Roles(RoleOrder),
     /// Parquet files are to become a Delta table where they are.
     Convert(Convert),
     /// `USE schema`
@@ -113,6 +116,9 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     }
     if let Some(own) = own_write(&tokens)? {
         return Ok(Statement::OwnWrite(own));
+    }
+    if let Some(order) = RoleOrder::read(&tokens)? {
+        return Ok(Statement::Roles(order));
     }
     if let Some(convert) = Convert::read(&tokens)? {
         return Ok(Statement::Convert(convert));
@@ -545,9 +551,6 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         }
         S::CreateIndex(_) => {
             ("CREATE INDEX", "files are skipped by their statistics: `create table … cluster by (a)`")
-        }
-        S::Grant { .. } | S::Revoke { .. } => {
-            ("GRANT and REVOKE", "who may do what stands in `elt.yml`; `elt user add` adds a user")
         }
         S::Pragma { .. } => {
             ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one")
