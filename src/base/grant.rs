@@ -5,7 +5,7 @@ use std::fmt;
 use super::TableName;
 
 /// Something that a role may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Privilege {
     /// Read rows.
     Select,
@@ -14,7 +14,7 @@ pub enum Privilege {
 }
 
 /// Which tables are meant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Securable {
     /// All of the lake.
     Catalog,
@@ -25,7 +25,7 @@ pub enum Securable {
 }
 
 /// A right of a role: `select on schema main`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Grant {
     /// What may be done.
     pub privilege: Privilege,

@@ -537,6 +537,10 @@ fn count(text: &str) -> std::result::Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number above 0".to_owned())
 }
 
+fn bytes_or_none(text: &str) -> std::result::Result<usize, String> {
+    if text == "0" { Ok(0) } else { bytes(text) }
+}
+
 fn bytes(text: &str) -> std::result::Result<usize, String> {
     size(text).and_then(|bytes| usize::try_from(bytes).map_err(|_| "that is more than there can be".to_owned()))
 }
@@ -611,6 +615,10 @@ pub(super) struct ServeArgs {
     /// Address to answer /healthz, /readyz and /metrics at, for whoever watches the server
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(super) http: Option<SocketAddr>,
+    /// Address to answer clients of PostgreSQL at: psql, and tools that speak no Flight SQL [default, without one:
+    /// 127.0.0.1:5433]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, num_args = 0..=1, default_missing_value = "127.0.0.1:5433")]
+    pub(super) postgres: Option<SocketAddr>,
     /// Statements that run at once; others wait [default: 4 per core, 8 at least]
     #[arg(long, value_name = "N")]
     pub(super) max_queries: Option<usize>,
@@ -626,6 +634,9 @@ pub(super) struct ServeArgs {
     /// Seconds that a statement may take, until its last row was fetched
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) query_timeout: u64,
+    /// Memory for answers that are given again while the release is the same: `128MB`; 0 keeps none
+    #[arg(long, value_name = "SIZE", default_value = "128MB", value_parser = bytes_or_none)]
+    pub(super) result_cache: usize,
     /// Seconds that the token of a session holds; then its user shows the password again
     #[arg(long, value_name = "SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) token_life: u64,

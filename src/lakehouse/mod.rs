@@ -122,7 +122,7 @@ pub struct Lakehouse {
 }
 
 /// How a session sees the lake.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Manner {
     /// The release; the newest if nothing.
     pub release: Option<ReleaseNumber>,

@@ -29,6 +29,7 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use super::dialect::is_one_expression;
 use super::rights::Policy;
 use super::{QueryError, SqlMistake};
 use crate::base::TableName;
@@ -82,6 +83,12 @@ impl Guarded {
         };
         if let Some(missing) = policy.masks.keys().find(|column| !is_there(column)) {
             tracing::warn!("the role `{role}` has a mask of `{missing}`, which `{name}` does not have");
+            return Err(unreadable(name, role));
+        }
+        // Two pieces that only together are SQL could open what they close.
+        let texts = policy.filter.iter().chain(policy.masks.values());
+        if let Some(text) = texts.clone().find(|text| !is_one_expression(text)) {
+            tracing::warn!("the role `{role}` has `{text}` for `{name}`, which is no expression");
             return Err(unreadable(name, role));
         }
         let columns = schema.fields().iter().map(|field| {

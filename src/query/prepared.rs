@@ -55,6 +55,11 @@ impl Prepared {
         self.session.asked(&self.sql, user, application)
     }
 
+    /// Whether it gives the same of the same release, whenever it is asked.
+    pub fn is_of_the_release(&self) -> bool {
+        self.plan.is_some() && self.session.scope().reads().beyond.is_empty()
+    }
+
     /// Runs a query as it was planned, or tells what was asked. Each time anew.
     ///
     /// # Errors

@@ -331,7 +331,9 @@ impl LakeCatalog {
             let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
             typed(plan, &schema)
         };
-        match planned.await {
+        let planned = planned.await;
+        self.scope.read_through(&plain.scope);
+        match planned {
             Ok(plan) => Ok(Arc::new(Guarded::new(name, &rights.role, plan, schema, kind))),
             Err(error) => {
                 tracing::warn!("`{name}`, as the role `{}` sees it: {error}", rights.role);

@@ -12,7 +12,7 @@ use super::{QueryError, SqlMistake};
 use crate::base::{Grant, Privilege, Securable, TableName};
 
 /// What somebody may read and change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rights {
     /// Whose they are: `current_user()`.
     pub user: String,
@@ -27,7 +27,7 @@ pub struct Rights {
 }
 
 /// What is kept from a role in a table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// Only rows for which this holds are seen, a condition in SQL.
     pub filter: Option<String>,

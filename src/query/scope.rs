@@ -201,6 +201,13 @@ impl Scope {
         });
     }
 
+    /// Counts what was read through another scope among what was read.
+    pub(super) fn read_through(&self, other: &Self) {
+        let (reads, read) = (other.reads(), other.read_so_far());
+        self.reads.lock().expect("no holder panics").add(&reads);
+        self.read.lock().expect("no holder panics").extend(read);
+    }
+
     /// The tables that were read so far through this scope and its clones, at the versions that it pins.
     ///
     /// Who publishes what came of it asks for nobody to have moved them since.

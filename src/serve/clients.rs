@@ -43,7 +43,7 @@ pub(super) struct Client {
 }
 
 /// What a client wants otherwise than others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Agreed {
     pub(super) manner: Manner,
     pub(super) wire: Wire,
@@ -56,11 +56,14 @@ type Key = [u8; 32];
 
 impl Client {
     fn new(user: &str, pass: Pass, standing: Standing, shared: bool, key: Key) -> Arc<Self> {
-        let agreed =
-            Agreed { manner: Manner { files: Files::OutOfReach, ..Manner::default() }, ..Agreed::default() };
-        let (agreed, standing, since) = (Mutex::new(agreed), Mutex::new(standing), Instant::now());
+        let (agreed, standing, since) = (Mutex::new(Self::at_first()), Mutex::new(standing), Instant::now());
         let last_seen = Mutex::new(since);
         Arc::new(Self { user: user.to_owned(), pass, standing, shared, agreed, since, last_seen, key })
+    }
+
+    /// What is agreed on with everybody at first.
+    fn at_first() -> Agreed {
+        Agreed { manner: Manner { files: Files::OutOfReach, ..Manner::default() }, ..Agreed::default() }
     }
 
     /// Whether they may change tables at all.
@@ -170,6 +173,30 @@ impl Clients {
         let pass = self.users.check(user, password).await?;
         let standing = self.users.standing(user, &pass)?;
         Ok(self.new_client(user, pass, standing, None))
+    }
+
+    /// Lets somebody in on a connection of their own, for as long as it lasts.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn enter(&self, user: &str, password: &str) -> Result<Arc<Client>, Status> {
+        let entered = async {
+            let pass = self.users.check(user, password).await?;
+            let standing = self.users.standing(user, &pass)?;
+            Ok(Client::new(user, pass, standing, false, key(&new_token(&self.world))))
+        };
+        entered.await.inspect_err(|status| self.note(status))
+    }
+
+    /// Looks up what somebody may do now who was let in on a connection.
+    #[cfg(feature = "postgres")]
+    pub(super) fn renew(&self, client: &Client) -> Result<(), Status> {
+        *locked(&client.standing) = self.users.standing(&client.user, &client.pass)?;
+        Ok(())
+    }
+
+    /// What a client agreed on goes back to how it was at first.
+    #[cfg(feature = "postgres")]
+    pub(super) fn forget_wishes(&self, client: &Client) {
+        client.agree(Client::at_first());
     }
 
     /// A client of its own for one who shares with others, and its token.

@@ -14,6 +14,7 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
+use super::cache::{Cache, Key};
 use super::clients::{Agreed, Client, Clients};
 use super::error::{error_status, query_status};
 use super::metrics::{Ended, Metrics};
@@ -35,6 +36,8 @@ pub(super) struct Endpoint {
     pub(super) transactions: Transactions,
     pub(super) workers: Workers,
     pub(super) metrics: Metrics,
+    /// Answers that are given again.
+    pub(super) cache: Cache,
     /// The keys that the project declared when a release was the newest.
     pub(super) keys: Mutex<Option<(Option<ReleaseNumber>, Arc<Vec<TableKey>>)>>,
     /// Whether new statements are refused.
@@ -86,6 +89,11 @@ impl Endpoint {
             Some(id) => self.within(client, id).await?.1,
             None => self.session(&client.agreed()).await?,
         };
+        self.prepare_in(client, session, sql).await
+    }
+
+    /// Reads a statement in a session, and plans it if it is a query.
+    async fn prepare_in(&self, client: &Client, session: Session, sql: &str) -> Result<Prepared, Status> {
         let (sql, user) = (sql.to_owned(), client.user.clone());
         let work = async move {
             Box::pin(session.prepare(&sql)).await.map_err(|error| {
@@ -123,7 +131,22 @@ impl Endpoint {
         self.workers.gate.asks(&client.user, &client.limits())?;
         let sql = with_values(sql, values)?;
         let agreed = client.agreed();
-        let prepared = self.prepare(client, within, &sql).await?;
+        let session = match within {
+            Some(id) => self.within(client, id).await?.1,
+            None => self.session(&agreed).await?,
+        };
+        // Within a transaction more is seen than the release.
+        let key = Key::of(&session, &agreed, &sql).filter(|_| within.is_none());
+        if let Some(kept) = key.as_ref().and_then(|key| self.cache.find(key)) {
+            let count = kept.rows.iter().map(|batch| batch.num_rows() as u64).sum();
+            session.asked(&sql, &client.user, APPLICATION).done(count);
+            let handle = self.lakehouse.world().id();
+            let answer = Answer::Rows(kept.rows.clone());
+            self.statements.promise(handle.clone(), client, Arc::clone(&kept.schema), answer, None);
+            return Ok(Promise { schema: Arc::clone(&kept.schema), handle, token: None });
+        }
+        let prepared = self.prepare_in(client, session, &sql).await?;
+        let key = key.filter(|_| prepared.kind == StatementKind::Query && prepared.is_of_the_release());
         if !prepared.parameters.fields().is_empty() {
             let text = "the statement has places for values and was given none\nhelp: prepare it, and bind values to it";
             return Err(Status::invalid_argument(text));
@@ -145,7 +168,7 @@ impl Endpoint {
                 (wire_schema(&done.told_schema, agreed.wire), Answer::Rows(done.told))
             }
         };
-        self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer);
+        self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer, key);
         Ok(Promise { schema, handle, token })
     }
 
@@ -202,6 +225,33 @@ impl Endpoint {
             })?;
         }
         Ok((rows, token))
+    }
+
+    /// Executes a statement that gives no rows. Returns the word for what was done, and with how many rows.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn done(
+        &self,
+        client: &Arc<Client>,
+        within: Option<&[u8]>,
+        sql: &str,
+    ) -> Result<(String, Option<i64>), Status> {
+        self.workers.gate.asks(&client.user, &client.limits())?;
+        let prepared = self.prepare(client, within, sql).await?;
+        match &prepared.kind {
+            StatementKind::Setting { name, value } => {
+                may_set(within)?;
+                self.set(client, name, value.as_deref()).await?;
+                Ok(("SET".to_owned(), None))
+            }
+            _ => {
+                let done = self.write(client, within, sql, &prepared.kind).await?;
+                let word = done.told.first().and_then(|batch| batch.column_by_name("statement").cloned());
+                let word = word.and_then(|column| {
+                    column.as_string_opt::<i32>()?.iter().flatten().next().map(str::to_owned)
+                });
+                Ok((word.unwrap_or_else(|| "DONE".to_owned()), Some(done.rows)))
+            }
+        }
     }
 
     /// Executes a statement that writes, and publishes it as one release; or one that the front door answers.

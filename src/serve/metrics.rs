@@ -119,6 +119,10 @@ impl Endpoint {
         tell("elt_sessions", "gauge", "Sessions that are remembered.", self.clients.count() as u64);
         let memory = self.lakehouse.tables().runtime().memory_pool.reserved();
         tell("elt_query_memory_bytes", "gauge", "Memory that running statements have taken.", memory as u64);
+        let (asked, found, bytes) = self.cache.told();
+        tell("elt_cache_lookups_total", "counter", "Queries that were looked for among the answers that are kept.", asked);
+        tell("elt_cache_hits_total", "counter", "Queries whose answer was kept.", found);
+        tell("elt_cache_bytes", "gauge", "Bytes of answers that are kept.", bytes as u64);
         if let Some(release) = release {
             tell("elt_release", "gauge", "The newest release.", release);
         }

@@ -11,6 +11,7 @@
 //! Not here: what a statement means (`query`), and what is printed, which is the command line's.
 
 mod actions;
+mod cache;
 mod clients;
 mod endpoint;
 mod error;
@@ -21,6 +22,8 @@ mod http;
 mod messages;
 mod metadata;
 mod metrics;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod put;
 mod server;
 mod settings;

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::Server as Transport;
 
+use super::cache::Cache;
 use super::clients::{Clients, new_token};
 use super::endpoint::Endpoint;
 use super::flight::Flight;
@@ -43,6 +44,8 @@ pub struct ServeOptions {
     pub limits: ServeLimits,
     /// Where it tells whether it is ready, and how it is doing; nowhere if nothing.
     pub http: Option<SocketAddr>,
+    /// Where it answers clients of PostgreSQL; nowhere if nothing.
+    pub postgres: Option<SocketAddr>,
 }
 
 /// The token that lets in whoever shows it, under any name.
@@ -64,6 +67,9 @@ pub struct Server {
     token: Option<String>,
     certificates: Option<Arc<Certificates>>,
     http: Option<TcpListener>,
+    postgres: Option<TcpListener>,
+    /// The certificate for clients of PostgreSQL.
+    postgres_certificates: Option<Arc<Certificates>>,
 }
 
 impl Server {
@@ -78,6 +84,13 @@ impl Server {
             Some(address) => Some(self::listener(address).await?),
             None => None,
         };
+        let postgres = match options.postgres {
+            Some(_) if !cfg!(feature = "postgres") => return Err(without_postgres()),
+            Some(address) => Some(self::listener(address).await?),
+            None => None,
+        };
+        let of_postgres = options.tls.as_ref().filter(|_| postgres.is_some());
+        let postgres_certificates = of_postgres.map(|files| Certificates::read(files, &[b"postgresql"])).transpose()?;
         let address = listener.local_addr().map_err(|error| cannot(options.listen, &error))?;
         let world = lakehouse.world().clone();
         let token = match options.token {
@@ -101,11 +114,12 @@ impl Server {
             transactions: Transactions::default(),
             workers,
             metrics: Metrics::new(),
+            cache: Cache::new(options.limits.cache),
             keys: Mutex::default(),
             closing: AtomicBool::new(false),
             stopped,
         };
-        Ok(Self { endpoint: Arc::new(endpoint), listener, address, token, certificates, http })
+        Ok(Self { endpoint: Arc::new(endpoint), listener, address, token, certificates, http, postgres, postgres_certificates })
     }
 
     /// Where it listens.
@@ -123,6 +137,11 @@ impl Server {
         self.http.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
+    /// Where it answers clients of PostgreSQL, if it does.
+    pub fn postgres_address(&self) -> Option<SocketAddr> {
+        self.postgres.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// Whether what is sent is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.certificates.is_some()
@@ -130,7 +149,7 @@ impl Server {
 
     /// Answers until `enough` has come; then takes nothing new, and leaves what is at work some time.
     pub async fn run(self, enough: impl Future<Output = ()> + Send) -> Result<()> {
-        let Self { endpoint, listener, certificates, http, .. } = self;
+        let Self { endpoint, listener, certificates, http, postgres, postgres_certificates, .. } = self;
         let failed = |error: tonic::transport::Error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             Error::new(
@@ -172,6 +191,12 @@ impl Server {
         if let Some(http) = http {
             watching.spawn(watch(Arc::clone(&endpoint), http));
         }
+        #[cfg(feature = "postgres")]
+        if let Some(listener) = postgres {
+            watching.spawn(super::postgres::serve(Arc::clone(&endpoint), listener, postgres_certificates));
+        }
+        #[cfg(not(feature = "postgres"))]
+        drop((postgres, postgres_certificates));
         let mut serving = serving;
         tokio::select! {
             ended = &mut serving => return ended.map_err(failed),
@@ -192,6 +217,14 @@ impl Server {
             Err(_) => Ok(()),
         }
     }
+}
+
+fn without_postgres() -> Error {
+    Error::user(
+        "elt::serve::postgres",
+        "this elt was built without PostgreSQL's protocol",
+        "build it with `cargo build --release --features postgres`",
+    )
 }
 
 async fn listener(address: SocketAddr) -> Result<TcpListener> {

@@ -13,6 +13,7 @@ use prost::bytes::Bytes;
 use tokio::sync::watch;
 use tonic::Status;
 
+use super::cache::Key;
 use super::clients::{Client, locked};
 use crate::lakehouse::Prepared;
 
@@ -31,6 +32,8 @@ pub(super) struct Promised {
     /// The columns, as promised.
     pub(super) schema: SchemaRef,
     pub(super) answer: Answer,
+    /// Under what it is kept once it was sent, if it is worth keeping.
+    pub(super) key: Option<Key>,
     /// Turns true when the answer is no longer wanted.
     pub(super) cancelled: watch::Sender<bool>,
 }
@@ -103,9 +106,16 @@ impl Statements {
     }
 
     /// Remembers an answer under a handle.
-    pub(super) fn promise(&self, handle: String, client: &Client, schema: SchemaRef, answer: Answer) {
+    pub(super) fn promise(
+        &self,
+        handle: String,
+        client: &Client,
+        schema: SchemaRef,
+        answer: Answer,
+        key: Option<Key>,
+    ) {
         let (cancelled, _) = watch::channel(false);
-        let promised = Promised { owner: client.user.clone(), schema, answer, cancelled };
+        let promised = Promised { owner: client.user.clone(), schema, answer, key, cancelled };
         self.promised.put(handle, Arc::new(promised));
     }
 

@@ -3,7 +3,7 @@
 //! As they are found, two messages ahead at most. A reader that is slow makes the query wait, one that goes away ends it.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -16,7 +16,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::clients::Client;
+use super::clients::{Client, locked};
 use super::endpoint::{APPLICATION, Endpoint};
 use super::error::query_status;
 use super::metrics::Ended;
@@ -126,6 +126,9 @@ impl Endpoint {
             }
         };
         let (schema, counting) = (Arc::clone(&promised.schema), Arc::clone(&self));
+        let room = if promised.key.is_some() { self.cache.most_of_one() } else { 0 };
+        let keeping = Arc::new(Mutex::new(Keeping { rows: Vec::new(), room: Some(room) }));
+        let noting = Arc::clone(&keeping);
         let batches = futures::stream::try_unfold(outcome, |mut outcome| async move {
             match outcome.next().await {
                 Some(Ok(batch)) => Ok(Some((batch, outcome))),
@@ -138,6 +141,7 @@ impl Endpoint {
                 counting.metrics.sent(batch.num_rows(), 0);
                 futures::future::ready(fit(&batch, &schema).map_err(|error| unfit(&error)))
             })
+            .inspect_ok(move |batch| locked(&noting).take(batch))
             .map_ok(|batch| futures::stream::iter(pieces(&batch).map(Ok)))
             .try_flatten();
         let mut messages = encode(Arc::clone(&promised.schema), fitting.boxed());
@@ -150,7 +154,28 @@ impl Endpoint {
                 Err(_) => return Err(stalled(stall)),
             }
         }
+        let kept = std::mem::replace(&mut *locked(&keeping), Keeping { rows: Vec::new(), room: None });
+        if let (Some(key), Some(_)) = (promised.key.clone(), kept.room) {
+            self.cache.keep(key, Arc::clone(&promised.schema), kept.rows);
+        }
         Ok(())
+    }
+}
+
+/// Rows that are set aside to be kept, while there is room for them.
+struct Keeping {
+    rows: Vec<RecordBatch>,
+    /// Bytes that are left; nothing once it was too much.
+    room: Option<usize>,
+}
+
+impl Keeping {
+    fn take(&mut self, batch: &RecordBatch) {
+        self.room = self.room.and_then(|room| room.checked_sub(batch.get_array_memory_size()));
+        match self.room {
+            Some(_) => self.rows.push(batch.clone()),
+            None => self.rows = Vec::new(),
+        }
     }
 }
 

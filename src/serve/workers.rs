@@ -31,6 +31,8 @@ pub struct ServeLimits {
     pub grace: Duration,
     /// How much each user may ask whose role says nothing of it.
     pub per_user: RoleLimits,
+    /// Bytes of answers that are kept to be given again.
+    pub cache: usize,
     /// How long a reader may take nothing of its answer before that is cancelled: it holds memory, and its turn.
     pub stall: Duration,
     /// How long the token of a session holds; then its user shows the password again.
@@ -47,6 +49,7 @@ impl Default for ServeLimits {
             time: Duration::from_secs(3600),
             grace: Duration::from_secs(10),
             per_user: RoleLimits::default(),
+            cache: 128 << 20,
             stall: Duration::from_secs(300),
             life: Duration::from_secs(7 * 24 * 3600),
         }

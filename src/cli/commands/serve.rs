@@ -26,6 +26,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let limits = ServeLimits {
         running: args.max_queries.unwrap_or(defaults.running),
         time: Duration::from_secs(args.query_timeout),
+        cache: args.result_cache,
         per_user: RoleLimits {
             queries: args.user_queries,
             per_minute: args.user_rate,
@@ -44,7 +45,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         None => (Token::None, Some("PASSWORD".to_owned())),
     };
     let is_new = matches!(token, Token::New);
-    let options = ServeOptions { listen: args.listen, token, role, tls, limits, http: args.http };
+    let options = ServeOptions { listen: args.listen, token, role, tls, limits, http: args.http, postgres: args.postgres };
     let server = Server::bind(lakehouse, options).await?;
 
     let doing = if writes { "reading and writing" } else { "reading only" };
@@ -90,7 +91,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
 fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
     let address = reachable(server.address());
     let encryption = if server.is_encrypted() { "true" } else { "false" };
-    vec![
+    let mut lines = vec![
         "Python (pip install adbc-driver-flightsql adbc-driver-manager pyarrow):".to_owned(),
         "  import adbc_driver_flightsql.dbapi as flight".to_owned(),
         format!(
@@ -101,8 +102,16 @@ fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
         format!(
             "  jdbc:arrow-flight-sql://{address}/?useEncryption={encryption}&user={user}&password={password}"
         ),
-        "Ctrl-C stops it.".to_owned(),
-    ]
+    ];
+    if let Some(postgres) = server.postgres_address().map(reachable) {
+        let tls = if server.is_encrypted() { "require" } else { "disable" };
+        let (host, port) = (postgres.ip(), postgres.port());
+        lines.push("psql, and tools that know PostgreSQL (Metabase, Superset, Looker):".to_owned());
+        lines.push(format!("  PGPASSWORD='{password}' psql \"host={host} port={port} user={user} dbname=elt sslmode={tls}\""));
+        lines.push(format!("  postgresql://{user}:{password}@{postgres}/elt?sslmode={tls}"));
+    }
+    lines.push("Ctrl-C stops it.".to_owned());
+    lines
 }
 
 fn url(server: &Server) -> String {

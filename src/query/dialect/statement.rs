@@ -159,7 +159,7 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 }
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
-    let mut tokens = shorthand::spell(tokens)?;
+    let mut tokens = shorthand::spell(who_asks(tokens))?;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let tokens = select_all(tokens);
@@ -263,6 +263,43 @@ fn is_slip(word: &str, of: &str) -> bool {
         (one, [_, other @ ..]) => one == other,
         _ => false,
     }
+}
+
+/// Makes calls of `current_user`, `session_user` and `current_role`, with brackets or without: sqlparser has them as words.
+fn who_asks(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    const WORDS: [&str; 3] = ["current_user", "session_user", "current_role"];
+    let is_one = |token: &Token| {
+        matches!(token, Token::Word(Word { value, quote_style: None, .. })
+            if WORDS.iter().any(|word| word.eq_ignore_ascii_case(value)))
+    };
+    if !tokens.iter().any(|token| is_one(&token.token)) {
+        return tokens;
+    }
+    let mut spelt: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
+    for (at, token) in tokens.iter().enumerate() {
+        let after = tokens.get(at + 1).map(|next| &next.token);
+        let before = spelt.iter().rev().find(|token| !matches!(token.token, Token::Whitespace(_)));
+        let is_name = before.is_some_and(|before| {
+            before.token == Token::Period
+                || matches!(&before.token, Token::Word(word) if word.keyword == Keyword::AS)
+        }) || after == Some(&Token::Period);
+        if !is_one(&token.token) || is_name {
+            spelt.push(token.clone());
+            continue;
+        }
+        let Token::Word(word) = &token.token else { continue };
+        let named = Token::Word(Word {
+            value: word.value.to_lowercase(),
+            quote_style: Some('"'),
+            keyword: Keyword::NoKeyword,
+        });
+        spelt.push(TokenWithSpan { token: named, span: token.span });
+        if after != Some(&Token::LParen) {
+            spelt.push(TokenWithSpan { token: Token::LParen, span: token.span });
+            spelt.push(TokenWithSpan { token: Token::RParen, span: token.span });
+        }
+    }
+    spelt
 }
 
 /// Takes out `[NOT] MATERIALIZED` between `AS` and the bracket of a CTE: how often it is worked out is the engine's to choose.
@@ -437,6 +474,17 @@ pub(in crate::query) fn data_type(sql: &str) -> Option<ast::DataType> {
 pub(super) fn parse_expression(sql: &str) -> Option<ast::Expr> {
     let dialect = EltDialect::default();
     Parser::new(&dialect).try_with_sql(sql).ok()?.parse_expr().ok()
+}
+
+/// Whether a text is one expression, and stays one between brackets.
+pub(in crate::query) fn is_one_expression(text: &str) -> bool {
+    let Ok(ast::Statement::Query(query)) = parse_query(&format!("select (\n{text}\n) as a")) else { return false };
+    let ast::SetExpr::Select(select) = *query.body else { return false };
+    let is_plain = select.from.is_empty() && select.selection.is_none();
+    let inside = |item: &ast::SelectItem| {
+        matches!(item, ast::SelectItem::ExprWithAlias { expr: ast::Expr::Nested(_) | ast::Expr::Subquery(_), .. })
+    };
+    is_plain && select.projection.len() == 1 && select.projection.iter().all(inside)
 }
 
 /// Reads `a`, `a.b` or a quoted file name; returns it and what follows.

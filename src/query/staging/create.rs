@@ -107,12 +107,13 @@ pub(super) async fn create(
     if let Some(original) = &create.clone {
         let Origin { as_of, shallow } = origin.unwrap_or_default();
         let mut target = Target::original(session, original, None).await?;
-        session.scope().check_copies(&target.name)?;
         if let Some(as_of) = &as_of {
             target.base = snapshot_at(session, &target.name, as_of).await?;
         }
         original_of = Some(Arc::clone(&target.base));
         if shallow {
+            // Its files hold all there is, also what the role does not see.
+            session.scope().check_copies(&target.name)?;
             refuse_if(
                 !declared.properties.is_empty(),
                 "TBLPROPERTIES for a shallow clone",

@@ -39,4 +39,5 @@ mod scheduling; // runs that begin without anybody asking
 mod seeds_and_packages;
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
+mod together; // statements that are published as one, over the wire
 mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

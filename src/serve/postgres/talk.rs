@@ -1,0 +1,535 @@
+//! How does a conversation with a client of PostgreSQL go?
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow_pg::datatypes::arrow_schema_to_pg_fields;
+use arrow_pg::encode_recordbatch;
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{Sink, SinkExt as _, StreamExt as _, TryStreamExt as _};
+use pgwire::api::auth::{
+    DefaultServerParameterProvider, LoginInfo, StartupHandler, finish_authentication, protocol_negotiation,
+    save_startup_parameters_to_metadata,
+};
+use pgwire::api::cancel::DefaultCancelHandler;
+use pgwire::api::portal::{Format, Portal};
+use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use pgwire::api::results::{
+    DescribePortalResponse, DescribeResponse as _, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response, Tag,
+};
+use pgwire::api::stmt::{QueryParser, StoredStatement};
+use pgwire::api::store::PortalStore;
+use pgwire::api::{
+    ClientInfo, ClientPortalStore, ConnectionGuard, ConnectionHandle, ConnectionManager, PgWireConnectionState, PgWireServerHandlers, PidSecretKeyGenerator as _,
+    RandomPidSecretKeyGenerator, Type,
+};
+use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::messages::response::TransactionStatus;
+use pgwire::messages::startup::Authentication;
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use tonic::{Code, Status};
+
+use super::values::{given, sent_columns, sent_rows, wrong};
+use super::words::Own;
+use crate::lakehouse::{PG_VERSION, PgCatalog, Piece, StatementKind, bound, split};
+use crate::serve::clients::{Client, locked};
+use crate::serve::endpoint::Endpoint;
+use crate::serve::error::query_status;
+use crate::serve::stream::Answered;
+
+/// One connection.
+pub(super) struct Talk {
+    endpoint: Arc<Endpoint>,
+    /// Whether what is said can be overheard by nobody.
+    is_private: bool,
+    cancels: Arc<ConnectionManager>,
+    client: Mutex<Option<Arc<Client>>>,
+    /// The transaction that is open.
+    within: Mutex<Option<String>>,
+}
+
+/// A statement that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    sql: String,
+    meaning: Meaning,
+}
+
+#[derive(Clone, Debug)]
+enum Meaning {
+    Own(Own),
+    /// One for PostgreSQL's catalog.
+    Catalog,
+    /// One for the lake: the columns of its answer, if it gives rows, and the types of its places.
+    Lake { rows: Option<SchemaRef>, places: SchemaRef },
+}
+
+impl Talk {
+    pub(super) fn new(endpoint: Arc<Endpoint>, is_private: bool, cancels: Arc<ConnectionManager>) -> Self {
+        Self { endpoint, is_private, cancels, client: Mutex::default(), within: Mutex::default() }
+    }
+
+    /// The connection has ended: what it had begun is rolled back.
+    pub(super) fn leave(&self) {
+        if let (Some(client), Some(id)) = (locked(&self.client).take(), locked(&self.within).take()) {
+            let endpoint = Arc::clone(&self.endpoint);
+            tokio::spawn(async move { drop(endpoint.end(&client, id.as_bytes(), false).await) });
+        }
+    }
+
+    /// Who asks, if they are still let in.
+    fn client(&self) -> PgWireResult<Arc<Client>> {
+        let client = locked(&self.client).clone();
+        let client = client.ok_or_else(|| wrong("28000", "nobody has been let in yet".to_owned()))?;
+        self.endpoint.clients.renew(&client).map_err(told)?;
+        Ok(client)
+    }
+
+    fn transaction(&self) -> Option<String> {
+        locked(&self.within).clone()
+    }
+
+    async fn catalog(&self, client: &Client) -> PgWireResult<PgCatalog> {
+        let session = self.endpoint.session(&client.agreed()).await.map_err(told)?;
+        session.pg_catalog(&client.user).map_err(|error| told(query_status(error)))
+    }
+
+    /// Reads a statement, and plans it if it is for the lake.
+    async fn read(&self, sql: &str) -> PgWireResult<Known> {
+        let known = |meaning| Known { sql: sql.to_owned(), meaning };
+        if let Some(own) = Own::read(sql) {
+            return Ok(known(Meaning::Own(own)));
+        }
+        if PgCatalog::is_meant(sql) {
+            return Ok(known(Meaning::Catalog));
+        }
+        let (client, within) = (self.client()?, self.transaction());
+        let prepared = self.endpoint.prepare(&client, within.as_deref().map(str::as_bytes), sql).await.map_err(told)?;
+        let gives_rows = matches!(prepared.kind, StatementKind::Query | StatementKind::Report | StatementKind::Told);
+        let rows = gives_rows.then(|| Arc::new(sent_columns(&prepared.schema)));
+        Ok(known(Meaning::Lake { rows, places: prepared.parameters.clone() }))
+    }
+
+    /// The columns of an answer, as far as they are known before it is asked for.
+    async fn columns(&self, known: &Known, sql: &str) -> PgWireResult<Option<Schema>> {
+        Ok(match &known.meaning {
+            Meaning::Own(Own::Show(name, _)) => Some(shown(name)),
+            Meaning::Own(_) => None,
+            Meaning::Catalog => {
+                let catalog = self.catalog(&*self.client()?).await?;
+                let (schema, _) = catalog.plan(sql).await.map_err(|error| told(query_status(error)))?;
+                Some(catalog_columns(&schema))
+            }
+            Meaning::Lake { rows: None, .. } => None,
+            Meaning::Lake { rows: Some(rows), .. } if sql == known.sql => Some(rows.as_ref().clone()),
+            Meaning::Lake { .. } => match self.read(sql).await?.meaning {
+                Meaning::Lake { rows, .. } => rows.map(|rows| rows.as_ref().clone()),
+                _ => None,
+            },
+        })
+    }
+
+    /// Answers a statement whose values are in it.
+    async fn answer(
+        &self,
+        known: &Known,
+        sql: &str,
+        status: TransactionStatus,
+        format: &Format,
+    ) -> PgWireResult<Response> {
+        let client = self.client()?;
+        let ends = matches!(known.meaning, Meaning::Own(Own::Commit | Own::Rollback));
+        if status == TransactionStatus::Error && !ends {
+            let what = "the transaction has failed, and nothing is done until it is rolled back".to_owned();
+            return Err(wrong("25P02", what));
+        }
+        match &known.meaning {
+            Meaning::Own(own) => self.own(&client, own, status, format).await,
+            Meaning::Catalog => {
+                let catalog = self.catalog(&client).await?;
+                let outcome = catalog.answer(sql).await.map_err(|error| told(query_status(error)))?;
+                let schema = Arc::new(catalog_columns(outcome.schema()));
+                let batches = outcome.collect().await.map_err(|error| told(query_status(error)))?;
+                let rows = futures::stream::iter(batches.into_iter().map(Ok)).boxed();
+                rows_of(schema, rows, format, true)
+            }
+            Meaning::Lake { rows: Some(_), .. } => {
+                let within = self.transaction();
+                let within = within.as_deref().map(str::as_bytes);
+                let promise = self.endpoint.promise(&client, within, sql, None).await.map_err(told)?;
+                let rows = self.endpoint.send_as(&client, promise.handle.as_bytes(), as_they_are, RecordBatch::get_array_memory_size);
+                let schema = Arc::new(sent_columns(&promise.schema));
+                rows_of(schema, rows.map_err(told)?, format, false)
+            }
+            Meaning::Lake { rows: None, .. } => {
+                let within = self.transaction();
+                let within = within.as_deref().map(str::as_bytes);
+                let (word, rows) = self.endpoint.done(&client, within, sql).await.map_err(told)?;
+                Ok(Response::Execution(tag(&word, rows)))
+            }
+        }
+    }
+
+    async fn own(&self, client: &Client, own: &Own, status: TransactionStatus, format: &Format) -> PgWireResult<Response> {
+        Ok(match own {
+            Own::Begin => {
+                if self.transaction().is_none() {
+                    let id = self.endpoint.begin(client).map_err(told)?;
+                    *locked(&self.within) = Some(id);
+                }
+                Response::TransactionStart(Tag::new("BEGIN"))
+            }
+            Own::Commit | Own::Rollback => {
+                let commits = *own == Own::Commit && status != TransactionStatus::Error;
+                let id = locked(&self.within).take();
+                if let Some(id) = id {
+                    self.endpoint.end(client, id.as_bytes(), commits).await.map_err(told)?;
+                }
+                Response::TransactionEnd(Tag::new(if commits { "COMMIT" } else { "ROLLBACK" }))
+            }
+            Own::Done(word) => Response::Execution(Tag::new(word)),
+            Own::Reset(word) => {
+                self.endpoint.clients.forget_wishes(client);
+                Response::Execution(Tag::new(word))
+            }
+            Own::Show(name, value) => {
+                let schema = Arc::new(shown(name));
+                let column = Arc::new(arrow::array::StringArray::from(vec![*value]));
+                let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column]);
+                let batch = batch.map_err(|error| wrong("XX000", error.to_string()))?;
+                rows_of(schema, futures::stream::iter([Ok(batch)]).boxed(), format, true)?
+            }
+            Own::Refused(code, what) => return Err(wrong(code, what.clone())),
+        })
+    }
+}
+
+fn shown(name: &str) -> Schema {
+    Schema::new(vec![arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Utf8, true)])
+}
+
+/// The columns of the catalog's answers keep what is told of them: which are oids, for one.
+fn catalog_columns(schema: &Schema) -> Schema {
+    schema.clone()
+}
+
+fn as_they_are(_: SchemaRef, rows: BoxStream<'static, Result<RecordBatch, Status>>) -> Answered<RecordBatch> {
+    rows
+}
+
+/// Rows as the protocol has them.
+fn rows_of(
+    schema: SchemaRef,
+    rows: Answered<RecordBatch>,
+    format: &Format,
+    is_catalog: bool,
+) -> PgWireResult<Response> {
+    let fields = Arc::new(arrow_schema_to_pg_fields(&schema, &whole(format, schema.fields().len()), None)?);
+    let told_fields = Arc::clone(&fields);
+    let rows = rows.map_err(told).map(move |batch| {
+        let batch = match batch {
+            Ok(batch) if is_catalog => batch,
+            Ok(batch) => match sent_rows(&batch, &schema) {
+                Ok(batch) => batch,
+                Err(error) => return futures::stream::iter(vec![Err(wrong("XX000", error.to_string()))]),
+            },
+            Err(error) => return futures::stream::iter(vec![Err(error)]),
+        };
+        futures::stream::iter(encode_recordbatch(Arc::clone(&told_fields), batch).collect::<Vec<_>>())
+    });
+    Ok(Response::Query(QueryResponse::new(fields, rows.flatten())))
+}
+
+/// The formats that a client wants, one for each column, whatever it sent.
+fn whole(format: &Format, columns: usize) -> Format {
+    match format {
+        Format::Individual(formats) if formats.len() < columns => {
+            let mut formats = formats.clone();
+            formats.resize(columns, FieldFormat::Text.value());
+            Format::Individual(formats)
+        }
+        Format::Individual(formats) => Format::Individual(formats.clone()),
+        Format::UnifiedBinary => Format::UnifiedBinary,
+        Format::UnifiedText => Format::UnifiedText,
+    }
+}
+
+fn tag(word: &str, rows: Option<i64>) -> Tag {
+    let count = rows.and_then(|rows| usize::try_from(rows).ok());
+    match (word, count) {
+        ("INSERT", Some(rows)) => Tag::new("INSERT").with_oid(0).with_rows(rows),
+        ("UPDATE" | "DELETE" | "MERGE", Some(rows)) => Tag::new(word).with_rows(rows),
+        _ => Tag::new(word),
+    }
+}
+
+/// A status in PostgreSQL's words: the code by which programs know it, the help as the hint.
+fn told(status: Status) -> PgWireError {
+    let message = status.message();
+    let code = match status.code() {
+        Code::Unauthenticated => "28P01",
+        Code::PermissionDenied => "42501",
+        Code::NotFound => "42P01",
+        Code::AlreadyExists => "42P07",
+        Code::InvalidArgument if message.starts_with("there is no column") => "42703",
+        Code::InvalidArgument if message.starts_with("there is no function") => "42883",
+        Code::InvalidArgument => "42601",
+        Code::Unimplemented => "0A000",
+        Code::FailedPrecondition => "55000",
+        Code::Aborted => "40001",
+        Code::Cancelled | Code::DeadlineExceeded => "57014",
+        Code::ResourceExhausted => "53000",
+        Code::Unavailable => "57P01",
+        _ => "XX000",
+    };
+    let (what, hint) = match message.split_once("\nhelp: ") {
+        Some((what, help)) => (what, Some(help.to_owned())),
+        None => (message, None),
+    };
+    let severity = if status.code() == Code::Unauthenticated { "FATAL" } else { "ERROR" };
+    let mut info = ErrorInfo::new(severity.to_owned(), code.to_owned(), what.to_owned());
+    info.hint = hint;
+    PgWireError::UserError(Box::new(info))
+}
+
+#[async_trait]
+impl StartupHandler for Talk {
+    async fn on_startup<C>(&self, client: &mut C, message: PgWireFrontendMessage) -> PgWireResult<()>
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        match message {
+            PgWireFrontendMessage::Startup(ref startup) => {
+                if !self.is_private {
+                    let mut info = ErrorInfo::new(
+                        "FATAL".to_owned(),
+                        "28000".to_owned(),
+                        "passwords are not taken where they can be overheard".to_owned(),
+                    );
+                    info.hint = Some("start the server with `--tls-cert` and `--tls-key`, and connect with `sslmode=require`".to_owned());
+                    return Err(PgWireError::UserError(Box::new(info)));
+                }
+                protocol_negotiation(client, startup).await?;
+                save_startup_parameters_to_metadata(client, startup);
+                client.set_state(PgWireConnectionState::AuthenticationInProgress);
+                client.send(PgWireBackendMessage::Authentication(Authentication::CleartextPassword)).await?;
+            }
+            PgWireFrontendMessage::PasswordMessageFamily(password) => {
+                let password = password.into_password()?;
+                let login = LoginInfo::from_client_info(client);
+                let user = login.user().unwrap_or_default().to_owned();
+                let database = login.database().unwrap_or_default().to_owned();
+                if ![user.as_str(), "elt", "postgres", ""].contains(&database.as_str()) {
+                    let mut info = ErrorInfo::new(
+                        "FATAL".to_owned(),
+                        "3D000".to_owned(),
+                        format!("there is no database `{database}`"),
+                    );
+                    info.hint = Some("the only one is `elt`".to_owned());
+                    return Err(PgWireError::UserError(Box::new(info)));
+                }
+                let entered = self.endpoint.clients.enter(&user, &password.password).await.map_err(told)?;
+                *locked(&self.client) = Some(entered);
+                let (pid, secret) = RandomPidSecretKeyGenerator::default().generate(client);
+                client.set_pid_and_secret_key(pid, secret);
+                // By these a query is cancelled from another connection.
+                let (handle, guard) = self.cancels.register(pid, client.pid_and_secret_key().1);
+                client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
+                client.session_extensions().insert::<ConnectionGuard>(guard);
+                let mut parameters = DefaultServerParameterProvider::default();
+                parameters.server_version = format!("{PG_VERSION} (elt {})", env!("CARGO_PKG_VERSION"));
+                parameters.is_superuser = false;
+                self.endpoint.lakehouse.default_schema().clone_into(&mut parameters.search_path);
+                finish_authentication(client, &parameters).await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SimpleQueryHandler for Talk {
+    async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let mut responses = Vec::new();
+        let mut status = client.transaction_status();
+        for sql in statements(query) {
+            let done = async {
+                let known = self.read(&sql).await?;
+                self.answer(&known, &sql, status, &Format::UnifiedText).await
+            };
+            match done.await {
+                Ok(response) => {
+                    match &response {
+                        Response::TransactionStart(_) => status = TransactionStatus::Transaction,
+                        Response::TransactionEnd(_) => status = TransactionStatus::Idle,
+                        _ => {}
+                    }
+                    responses.push(response);
+                }
+                // What came before is told before it.
+                Err(PgWireError::UserError(info)) if !responses.is_empty() => {
+                    responses.push(Response::Error(info));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if responses.is_empty() {
+            responses.push(Response::EmptyQuery);
+        }
+        Ok(responses)
+    }
+}
+
+/// The statements of a text.
+fn statements(text: &str) -> Vec<String> {
+    let pieces = split(text).all().into_iter();
+    let statements = pieces.map(|Piece { sql, .. }| sql.trim().trim_end_matches(';').trim().to_owned());
+    statements.filter(|sql| !sql.is_empty()).collect()
+}
+
+/// Reads statements for one conversation.
+pub(super) struct Reader(Arc<Talk>);
+
+#[async_trait]
+impl QueryParser for Reader {
+    type Statement = Known;
+
+    async fn parse_sql<C>(&self, _: &C, sql: &str, _: &[Option<Type>]) -> PgWireResult<Option<Known>>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        match &statements(sql)[..] {
+            [] => Ok(None),
+            [one] => self.0.read(one).await.map(Some),
+            _ => Err(wrong("42601", "one statement at a time can be prepared".to_owned())),
+        }
+    }
+
+    fn get_parameter_types(&self, known: &Known) -> PgWireResult<Vec<Type>> {
+        let Meaning::Lake { places, .. } = &known.meaning else { return Ok(Vec::new()) };
+        let types = places.fields().iter().map(|field| arrow_pg::datatypes::into_pg_type(field.data_type()));
+        Ok(types.map(|known| known.unwrap_or(Type::TEXT)).collect())
+    }
+
+    fn get_result_schema(&self, known: &Known, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
+        let Meaning::Lake { rows: Some(rows), .. } = &known.meaning else { return Ok(Vec::new()) };
+        let format = format.map_or(Format::UnifiedText, |format| whole(format, rows.fields().len()));
+        arrow_schema_to_pg_fields(rows, &format, None)
+    }
+}
+
+/// A conversation by prepared statements.
+pub(super) struct Prepared(pub(super) Arc<Talk>);
+
+impl Prepared {
+    /// A portal's statement, with its values in it.
+    fn bound(&self, portal: &Portal<Known>) -> PgWireResult<String> {
+        let known = &portal.statement.statement;
+        let nothing = Arc::new(Schema::empty());
+        let places = match &known.meaning {
+            Meaning::Lake { places, .. } => places,
+            _ => &nothing,
+        };
+        match given(portal, places)? {
+            None => Ok(known.sql.clone()),
+            Some(values) => bound(&known.sql, &values, 0).map_err(|mistake| told(query_status(mistake.into()))),
+        }
+    }
+}
+
+#[async_trait]
+impl ExtendedQueryHandler for Prepared {
+    type Statement = Known;
+    type QueryParser = Reader;
+
+    fn query_parser(&self) -> Arc<Reader> {
+        Arc::new(Reader(Arc::clone(&self.0)))
+    }
+
+    async fn do_describe_statement<C>(
+        &self,
+        _: &mut C,
+        statement: &StoredStatement<Known>,
+    ) -> PgWireResult<DescribeStatementResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Known>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let known = &statement.statement;
+        let inferred = self.query_parser().get_parameter_types(known)?;
+        let told = &statement.parameter_types;
+        let types = (0..inferred.len().max(told.len())).map(|at| {
+            let told = told.get(at).cloned().flatten().filter(|told| *told != Type::UNKNOWN);
+            told.or_else(|| inferred.get(at).cloned()).unwrap_or(Type::TEXT)
+        });
+        let types: Vec<Type> = types.collect();
+        let columns = match self.0.columns(known, &known.sql).await {
+            Ok(columns) => columns.unwrap_or_else(Schema::empty),
+            // A statement of the catalog whose places have no values yet cannot be planned.
+            Err(_) if matches!(known.meaning, Meaning::Catalog) => return Ok(DescribeStatementResponse::no_data()),
+            Err(error) => return Err(error),
+        };
+        Ok(DescribeStatementResponse::new(types, arrow_schema_to_pg_fields(&columns, &Format::UnifiedText, None)?))
+    }
+
+    async fn do_describe_portal<C>(&self, _: &mut C, portal: &Portal<Known>) -> PgWireResult<DescribePortalResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Known>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let sql = self.bound(portal)?;
+        let columns = self.0.columns(&portal.statement.statement, &sql).await?.unwrap_or_else(Schema::empty);
+        let format = whole(&portal.result_column_format, columns.fields().len());
+        Ok(DescribePortalResponse::new(arrow_schema_to_pg_fields(&columns, &format, None)?))
+    }
+
+    async fn do_query<C>(&self, client: &mut C, portal: &Portal<Known>, _: usize) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Known>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let sql = self.bound(portal)?;
+        let status = client.transaction_status();
+        self.0.answer(&portal.statement.statement, &sql, status, &portal.result_column_format).await
+    }
+}
+
+/// What the library asks for the parts of a conversation.
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        Arc::clone(&self.0)
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        Arc::new(Prepared(Arc::clone(&self.0)))
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        Arc::clone(&self.0)
+    }
+
+    fn cancel_handler(&self) -> Arc<impl pgwire::api::cancel::CancelHandler> {
+        Arc::new(DefaultCancelHandler::new(Arc::clone(&self.0.cancels)))
+    }
+}
+
+/// A conversation, for the library.
+pub(super) struct Handlers(pub(super) Arc<Talk>);
