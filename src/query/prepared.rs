@@ -60,6 +60,21 @@ impl Prepared {
         self.plan.is_some() && self.session.scope().reads().beyond.is_empty()
     }
 
+    /// Whether its rows come in an order that was asked for.
+    pub fn is_ordered(&self) -> bool {
+        let mut plan = self.plan.as_ref();
+        while let Some(here) = plan {
+            match here {
+                LogicalPlan::Sort(_) => return true,
+                LogicalPlan::Projection(_) | LogicalPlan::Limit(_) | LogicalPlan::SubqueryAlias(_) => {
+                    plan = here.inputs().first().copied();
+                }
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// Runs a query as it was planned, or tells what was asked. Each time anew.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ const MOST: usize = 10_000;
 pub(super) struct Client {
     /// Whose name and rights they have.
     pub(super) user: String,
+    /// The door that they came by, as `elt.query_history` has it.
+    pub(super) application: &'static str,
     pass: Pass,
     standing: Mutex<Standing>,
     /// Whether others are the same client.
@@ -47,6 +49,8 @@ pub(super) struct Client {
 pub(super) struct Agreed {
     pub(super) manner: Manner,
     pub(super) wire: Wire,
+    /// From how many endpoints answers are fetched at once; one, if nothing.
+    pub(super) endpoints: Option<usize>,
     /// What the client may, when it was asked for what was agreed on.
     pub(super) rights: Option<Arc<Rights>>,
 }
@@ -58,7 +62,8 @@ impl Client {
     fn new(user: &str, pass: Pass, standing: Standing, shared: bool, key: Key) -> Arc<Self> {
         let (agreed, standing, since) = (Mutex::new(Self::at_first()), Mutex::new(standing), Instant::now());
         let last_seen = Mutex::new(since);
-        Arc::new(Self { user: user.to_owned(), pass, standing, shared, agreed, since, last_seen, key })
+        let application = "flight";
+        Arc::new(Self { user: user.to_owned(), application, pass, standing, shared, agreed, since, last_seen, key })
     }
 
     /// What is agreed on with everybody at first.
@@ -181,9 +186,12 @@ impl Clients {
         let entered = async {
             let pass = self.users.check(user, password).await?;
             let standing = self.users.standing(user, &pass)?;
-            Ok(Client::new(user, pass, standing, false, key(&new_token(&self.world))))
+            let client = Client::new(user, pass, standing, false, key(&new_token(&self.world)));
+            Ok(Arc::into_inner(client).map(|client| Arc::new(Client { application: "postgres", ..client })))
         };
-        entered.await.inspect_err(|status| self.note(status))
+        let entered: Result<Option<Arc<Client>>, Status> = entered.await;
+        let entered = entered.inspect_err(|status| self.note(status))?;
+        entered.ok_or_else(|| Status::internal("a client that is new has one owner"))
     }
 
     /// Looks up what somebody may do now who was let in on a connection.

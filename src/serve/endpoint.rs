@@ -25,9 +25,6 @@ use super::workers::Workers;
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, TableKey, bound};
 
-/// What asks, in `elt.query_history`.
-pub(super) const APPLICATION: &str = "flight";
-
 /// A lakehouse that programs ask over the wire.
 pub(super) struct Endpoint {
     pub(super) lakehouse: Lakehouse,
@@ -50,6 +47,8 @@ pub(super) struct Endpoint {
 pub(super) struct Promise {
     pub(super) schema: SchemaRef,
     pub(super) handle: String,
+    /// From how many endpoints the rows are fetched.
+    pub(super) parts: usize,
     /// The token of the client that the caller has become.
     pub(super) token: Option<String>,
 }
@@ -94,11 +93,11 @@ impl Endpoint {
 
     /// Reads a statement in a session, and plans it if it is a query.
     async fn prepare_in(&self, client: &Client, session: Session, sql: &str) -> Result<Prepared, Status> {
-        let (sql, user) = (sql.to_owned(), client.user.clone());
+        let (sql, user, application) = (sql.to_owned(), client.user.clone(), client.application);
         let work = async move {
             Box::pin(session.prepare(&sql)).await.map_err(|error| {
                 // What was refused is part of what was asked.
-                session.asked(&sql, &user, APPLICATION).failed(&error);
+                session.asked(&sql, &user, application).failed(&error);
                 query_status(error)
             })
         };
@@ -139,11 +138,11 @@ impl Endpoint {
         let key = Key::of(&session, &agreed, &sql).filter(|_| within.is_none());
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.find(key)) {
             let count = kept.rows.iter().map(|batch| batch.num_rows() as u64).sum();
-            session.asked(&sql, &client.user, APPLICATION).done(count);
+            session.asked(&sql, &client.user, client.application).done(count);
             let handle = self.lakehouse.world().id();
             let answer = Answer::Rows(kept.rows.clone());
-            self.statements.promise(handle.clone(), client, Arc::clone(&kept.schema), answer, None);
-            return Ok(Promise { schema: Arc::clone(&kept.schema), handle, token: None });
+            self.statements.promise(handle.clone(), client, Arc::clone(&kept.schema), answer, None, 1);
+            return Ok(Promise { schema: Arc::clone(&kept.schema), handle, parts: 1, token: None });
         }
         let prepared = self.prepare_in(client, session, &sql).await?;
         let key = key.filter(|_| prepared.kind == StatementKind::Query && prepared.is_of_the_release());
@@ -152,6 +151,8 @@ impl Endpoint {
             return Err(Status::invalid_argument(text));
         }
         let handle = self.lakehouse.world().id();
+        let is_parted = prepared.kind == StatementKind::Query && !prepared.is_ordered();
+        let parts = agreed.endpoints.filter(|_| is_parted).unwrap_or(1);
         let mut token = None;
         let (schema, answer) = match &prepared.kind {
             StatementKind::Query | StatementKind::Report => {
@@ -168,8 +169,8 @@ impl Endpoint {
                 (wire_schema(&done.told_schema, agreed.wire), Answer::Rows(done.told))
             }
         };
-        self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer, key);
-        Ok(Promise { schema, handle, token })
+        self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer, key, parts);
+        Ok(Promise { schema, handle, parts, token })
     }
 
     /// Executes statements that write, each as one release unless they are in a transaction; stops at the first that fails. Returns how many rows changed.
@@ -272,12 +273,12 @@ impl Endpoint {
         if *kind == StatementKind::Write
             && let Err(refused) = may_write(client)
         {
-            session.asked(sql, &client.user, APPLICATION).refused(refused.message());
+            session.asked(sql, &client.user, client.application).refused(refused.message());
             return Err(refused);
         }
         let turn = self.workers.turn(client).await?;
-        let (lakehouse, sql, user) =
-            (self.lakehouse.used_by(&client.user), sql.to_owned(), client.user.clone());
+        let (lakehouse, sql) = (self.lakehouse.used_by(&client.user), sql.to_owned());
+        let (user, application) = (client.user.clone(), client.application);
         if let Some(begun) = begun {
             let _turn = turn;
             let outcome = self.counted(execute(self, client, begun, &sql)).await?;
@@ -287,7 +288,7 @@ impl Endpoint {
         }
         let work = async move {
             let _turn = turn;
-            let asked = session.asked(&sql, &user, APPLICATION);
+            let asked = session.asked(&sql, &user, application);
             let outcome = match Box::pin(lakehouse.execute(&session, &sql)).await {
                 Ok((outcome, _)) => asked.answered(outcome),
                 Err(error) => {

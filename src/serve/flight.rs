@@ -28,7 +28,7 @@ use super::endpoint::{Endpoint, Promise};
 use super::error::{malformed, not_supported};
 use super::metadata::is_metadata;
 use super::put::Sent;
-use super::stream::{Messages, known};
+use super::stream::{Messages, known, part_of};
 use super::wire::wire_schema;
 
 /// The protocol's side of an endpoint.
@@ -194,24 +194,26 @@ impl Flight {
         client: &Arc<Client>,
         descriptor: FlightDescriptor,
     ) -> Result<(FlightInfo, Option<String>), Status> {
-        let (schema, ticket, token) = match command(&descriptor.cmd)? {
+        let (schema, tickets, token) = match command(&descriptor.cmd)? {
             Command::CommandStatementQuery(query) => {
                 let within = transaction(query.transaction_id);
-                ticket(self.0.promise(client, within.as_deref(), &query.query, None).await?)
+                tickets(self.0.promise(client, within.as_deref(), &query.query, None).await?)
             }
             Command::CommandPreparedStatementQuery(query) => {
-                ticket(self.promise_prepared(client, &query.prepared_statement_handle).await?)
+                tickets(self.promise_prepared(client, &query.prepared_statement_handle).await?)
             }
             other if is_metadata(&other) => {
                 let ticket = other.clone().into_any().encode_to_vec();
                 let (schema, _) = self.0.metadata(client, other, true).await?;
-                (schema, ticket, None)
+                (schema, vec![ticket], None)
             }
             other => return Err(unknown_command(&other)),
         };
         // Without a location: the client fetches from where it is connected, through whatever is between.
-        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
-        let info = FlightInfo::new().with_endpoint(endpoint).with_descriptor(descriptor).with_ordered(true);
+        let info = FlightInfo::new().with_descriptor(descriptor).with_ordered(tickets.len() == 1);
+        let info = tickets.into_iter().fold(info, |info, ticket| {
+            info.with_endpoint(FlightEndpoint::new().with_ticket(Ticket::new(ticket)))
+        });
         let info = FlightInfo { schema: schema_bytes(&schema)?, total_records: -1, total_bytes: -1, ..info };
         Ok((info, token))
     }
@@ -223,9 +225,16 @@ impl Flight {
     }
 }
 
-fn ticket(promise: Promise) -> (arrow::datatypes::SchemaRef, Vec<u8>, Option<String>) {
-    let ticket = TicketStatementQuery { statement_handle: promise.handle.into() };
-    (promise.schema, ticket.as_any().encode_to_vec(), promise.token)
+/// A ticket for the whole answer, or one for each of its parts.
+fn tickets(promise: Promise) -> (arrow::datatypes::SchemaRef, Vec<Vec<u8>>, Option<String>) {
+    let ticket = |handle: String| {
+        TicketStatementQuery { statement_handle: handle.into() }.as_any().encode_to_vec()
+    };
+    let tickets = match promise.parts {
+        1 => vec![ticket(promise.handle)],
+        parts => (0..parts).map(|part| ticket(part_of(&promise.handle, part))).collect(),
+    };
+    (promise.schema, tickets, promise.token)
 }
 
 /// The command that bytes wrap.

@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use tonic::{Status, Streaming};
 
 use super::clients::Client;
-use super::endpoint::{APPLICATION, Endpoint, may_write};
+use super::endpoint::{Endpoint, may_write};
 use super::error::{malformed, not_supported, query_status};
 use super::settings::CATALOG;
 use crate::base::TableName;
@@ -114,11 +114,11 @@ impl Endpoint {
         let session = self.session(&agreed).await?;
         self.workers.gate.asks(&client.user, &client.limits())?;
         let turn = self.workers.turn(client).await?;
-        let lakehouse = self.lakehouse.used_by(&client.user);
+        let (lakehouse, application) = (self.lakehouse.used_by(&client.user), client.application);
         let work = async move {
             let _turn = turn;
             let (schema, rows) = rows(sent).await?;
-            let asked = session.asked(&format!("INGEST INTO {table}"), &lakehouse.world().user, APPLICATION);
+            let asked = session.asked(&format!("INGEST INTO {table}"), &lakehouse.world().user, application);
             let ingested = async {
                 let Some(begun) = begun else {
                     let done = lakehouse.ingest(&session, &table, if_absent, if_there, schema, rows);

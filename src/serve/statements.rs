@@ -3,7 +3,7 @@
 //! A ticket names an answer: a query that was planned and waits to be run, or the rows that a statement gave
 //! when it was executed, once. Handles are chance, never the text of a statement; whose they are is looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use tonic::Status;
 
 use super::cache::Key;
 use super::clients::{Client, locked};
+use super::stream::Answered;
 use crate::lakehouse::Prepared;
 
 /// How long a promised answer can be fetched.
@@ -32,6 +33,8 @@ pub(super) struct Promised {
     /// The columns, as promised.
     pub(super) schema: SchemaRef,
     pub(super) answer: Answer,
+    /// What its readers share, if it is fetched in parts.
+    pub(super) shared: Option<Arc<Shared>>,
     /// Under what it is kept once it was sent, if it is worth keeping.
     pub(super) key: Option<Key>,
     /// Turns true when the answer is no longer wanted.
@@ -42,6 +45,21 @@ impl Promised {
     /// Whose it is.
     pub(super) fn owner(&self) -> &str {
         &self.owner
+    }
+}
+
+/// What readers share who fetch an answer together: each gets rows that no other gets.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// The rows, once the first has asked.
+    pub(super) rows: tokio::sync::Mutex<Option<Answered<RecordBatch>>>,
+    fetched: Mutex<HashSet<usize>>,
+}
+
+impl Shared {
+    /// Whether a part is fetched for the first time. A second time it would be other rows.
+    pub(super) fn is_first(&self, part: usize) -> bool {
+        locked(&self.fetched).insert(part)
     }
 }
 
@@ -82,6 +100,8 @@ pub(super) struct Sending {
     handle: String,
     /// Whether the last row was sent.
     whole: bool,
+    /// Whether other parts may still be asked for.
+    in_parts: bool,
 }
 
 impl Sending {
@@ -94,7 +114,7 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         locked(&self.statements.sent).remove(&self.handle);
-        if self.whole {
+        if self.whole && !self.in_parts {
             self.statements.promised.take(&self.handle);
         }
     }
@@ -113,9 +133,11 @@ impl Statements {
         schema: SchemaRef,
         answer: Answer,
         key: Option<Key>,
+        parts: usize,
     ) {
         let (cancelled, _) = watch::channel(false);
-        let promised = Promised { owner: client.user.clone(), schema, answer, key, cancelled };
+        let shared = (parts > 1).then(Arc::default);
+        let promised = Promised { owner: client.user.clone(), schema, answer, shared, key, cancelled };
         self.promised.put(handle, Arc::new(promised));
     }
 
@@ -130,6 +152,8 @@ impl Statements {
     /// Stops an answer, whether it is being sent or not. Returns whether there was one.
     pub(super) fn cancel(&self, handle: &[u8], client: &Client) -> bool {
         let Some(name) = text(handle) else { return false };
+        let name = name.split_once('#').map_or(name, |(whole, _)| whole);
+        let handle = name.as_bytes();
         let sent = locked(&self.sent).get(name).cloned().filter(|promised| promised.owner == client.user);
         let Some(promised) = sent.or_else(|| self.promised(handle, client).ok()) else { return false };
         promised.cancelled.send_replace(true);
@@ -141,7 +165,7 @@ impl Statements {
     pub(super) fn sending(self: &Arc<Self>, handle: &[u8], promised: &Arc<Promised>) -> Sending {
         let handle = text(handle).unwrap_or_default().to_owned();
         locked(&self.sent).insert(handle.clone(), Arc::clone(promised));
-        Sending { statements: Arc::clone(self), handle, whole: false }
+        Sending { statements: Arc::clone(self), handle, whole: false, in_parts: promised.shared.is_some() }
     }
 
     /// Remembers a statement under a handle.

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::clients::{Client, locked};
-use super::endpoint::{APPLICATION, Endpoint};
-use super::error::query_status;
+use super::endpoint::Endpoint;
+use super::error::{malformed, query_status};
 use super::metrics::Ended;
 use super::statements::{Answer, Promised};
 use super::wire::{fit, pieces};
@@ -42,8 +42,45 @@ const AHEAD: usize = 2;
 impl Endpoint {
     /// Sends the answer that a ticket stands for, as the protocol of Flight has it.
     pub(super) fn send(self: &Arc<Self>, client: &Arc<Client>, handle: &[u8]) -> Result<Messages, Status> {
+        if let Some((whole, part)) = parted(handle) {
+            return self.send_part(client, whole, part);
+        }
         let bytes = |message: &FlightData| message.data_body.len();
         self.send_as(client, handle, |schema, rows| encoded(schema, rows).boxed(), bytes)
+    }
+
+    /// Sends a part of an answer: whatever rows are the next, until there are none. The parts are written at the same time.
+    fn send_part(self: &Arc<Self>, client: &Arc<Client>, whole: &str, part: usize) -> Result<Messages, Status> {
+        let promised = self.statements.promised(whole.as_bytes(), client)?;
+        let shared = promised.shared.clone().ok_or_else(|| malformed("the ticket"))?;
+        if !shared.is_first(part) {
+            return Err(Status::failed_precondition(
+                "this part of the answer was fetched already\nhelp: run the statement again",
+            ));
+        }
+        let (endpoint, client, whole) = (Arc::clone(self), Arc::clone(client), whole.to_owned());
+        let next = move |ended: bool| {
+            let (shared, endpoint, client) = (Arc::clone(&shared), Arc::clone(&endpoint), Arc::clone(&client));
+            let whole = whole.clone();
+            async move {
+                if ended {
+                    return None;
+                }
+                let mut rows = shared.rows.lock().await;
+                if rows.is_none() {
+                    let begun = endpoint.send_as(&client, whole.as_bytes(), |_, rows| rows, RecordBatch::get_array_memory_size);
+                    match begun {
+                        Ok(begun) => *rows = Some(begun.fuse().boxed()),
+                        Err(status) => return Some((Err(status), true)),
+                    }
+                }
+                let next = rows.as_mut()?.next().await?;
+                let failed = next.is_err();
+                Some((next, failed))
+            }
+        };
+        let rows = futures::stream::unfold(false, next).boxed();
+        Ok(encoded(Arc::clone(&promised.schema), rows).boxed())
     }
 
     /// Sends the answer that a ticket stands for, each message made by `encode` of rows of these columns.
@@ -117,7 +154,7 @@ impl Endpoint {
     ) -> Result<(), Status> {
         let Answer::Query(prepared) = &promised.answer else { return Ok(()) };
         let _turn = self.workers.turn(&client).await?;
-        let asked = prepared.asked(promised.owner(), APPLICATION);
+        let asked = prepared.asked(promised.owner(), client.application);
         let outcome = match prepared.run().await {
             Ok(outcome) => asked.answered(outcome),
             Err(error) => {
@@ -160,6 +197,17 @@ impl Endpoint {
         }
         Ok(())
     }
+}
+
+/// The handle of a part of an answer.
+pub(super) fn part_of(whole: &str, part: usize) -> String {
+    format!("{whole}#{part}")
+}
+
+/// The answer that a handle is a part of, and which, if it is one.
+fn parted(handle: &[u8]) -> Option<(&str, usize)> {
+    let (whole, part) = std::str::from_utf8(handle).ok()?.rsplit_once('#')?;
+    Some((whole, part.parse().ok()?))
 }
 
 /// Rows that are set aside to be kept, while there is room for them.

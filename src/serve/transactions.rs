@@ -135,13 +135,13 @@ pub(super) async fn execute(
     sql: &str,
 ) -> Result<crate::lakehouse::Outcome, Status> {
     let lakehouse = endpoint.lakehouse.used_by(&client.user);
-    let (sql, user) = (sql.to_owned(), client.user.clone());
+    let (sql, user, application) = (sql.to_owned(), client.user.clone(), client.application);
     let work = async move {
         let mut at = begun.at.lock().await;
         let Some(transaction) = at.as_mut() else {
             return Err(Status::not_found("this transaction has ended\nhelp: begin another"));
         };
-        let asked = transaction.session().asked(&sql, &user, super::endpoint::APPLICATION);
+        let asked = transaction.session().asked(&sql, &user, application);
         match Box::pin(lakehouse.execute_within(transaction, &sql)).await {
             Ok(outcome) => Ok(asked.answered(outcome)),
             Err(error) => {

@@ -41,6 +41,9 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("arrow_flight::", "serve"),
     ("tonic::", "serve"),
     ("prost::", "serve"),
+    ("pgwire::", "serve"),
+    ("arrow_pg::", "serve"),
+    ("datafusion_pg_catalog::", "query"),
     ("clap::", "cli"),
 ];
 

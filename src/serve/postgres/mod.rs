@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use pgwire::api::{ClientInfo, ConnectionManager, DefaultClient, PgWireConnectionState, PgWireServerHandlers};
+use pgwire::api::{ClientInfo, DefaultClient, PgWireConnectionState, PgWireServerHandlers};
 use pgwire::messages::PgWireFrontendMessage;
 use pgwire::tokio::server::{PgWireMessageServerCodec, process_error, process_message};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -26,7 +26,7 @@ use tokio_util::codec::Framed;
 
 use super::endpoint::Endpoint;
 use super::tls::Certificates;
-use talk::{Handlers, Prepared, Talk};
+use talk::{Cancels, Handlers, Prepared, Talk};
 
 /// Connections at once.
 const MOST: usize = 1_000;
@@ -40,7 +40,7 @@ const KERBEROS: i32 = 80_877_104;
 
 /// Answers until it is dropped.
 pub(super) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, certificates: Option<Arc<Certificates>>) {
-    let (turns, cancels) = (Arc::new(Semaphore::new(MOST)), Arc::new(ConnectionManager::new()));
+    let (turns, cancels) = (Arc::new(Semaphore::new(MOST)), Arc::new(Cancels::new()));
     loop {
         let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
         let (stream, peer) = match listener.accept().await {
@@ -66,7 +66,7 @@ async fn begin(
     mut stream: TcpStream,
     peer: SocketAddr,
     certificates: Option<Arc<Certificates>>,
-    cancels: Arc<ConnectionManager>,
+    cancels: Arc<Cancels>,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let encrypted = tokio::time::timeout(PATIENCE, wants_encryption(&mut stream, certificates.is_some()));
@@ -113,7 +113,7 @@ async fn converse<S>(
     stream: S,
     peer: SocketAddr,
     is_encrypted: bool,
-    cancels: Arc<ConnectionManager>,
+    cancels: Arc<Cancels>,
 ) -> std::io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,

@@ -40,12 +40,24 @@ use crate::serve::endpoint::Endpoint;
 use crate::serve::error::query_status;
 use crate::serve::stream::Answered;
 
+/// All connections, by what a client shows who wants to stop a query of another one.
+pub(super) struct Cancels {
+    connections: Arc<ConnectionManager>,
+    ids: RandomPidSecretKeyGenerator,
+}
+
+impl Cancels {
+    pub(super) fn new() -> Self {
+        Self { connections: Arc::new(ConnectionManager::new()), ids: RandomPidSecretKeyGenerator::default() }
+    }
+}
+
 /// One connection.
 pub(super) struct Talk {
     endpoint: Arc<Endpoint>,
     /// Whether what is said can be overheard by nobody.
     is_private: bool,
-    cancels: Arc<ConnectionManager>,
+    cancels: Arc<Cancels>,
     client: Mutex<Option<Arc<Client>>>,
     /// The transaction that is open.
     within: Mutex<Option<String>>,
@@ -68,7 +80,7 @@ enum Meaning {
 }
 
 impl Talk {
-    pub(super) fn new(endpoint: Arc<Endpoint>, is_private: bool, cancels: Arc<ConnectionManager>) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, is_private: bool, cancels: Arc<Cancels>) -> Self {
         Self { endpoint, is_private, cancels, client: Mutex::default(), within: Mutex::default() }
     }
 
@@ -335,10 +347,10 @@ impl StartupHandler for Talk {
                 }
                 let entered = self.endpoint.clients.enter(&user, &password.password).await.map_err(told)?;
                 *locked(&self.client) = Some(entered);
-                let (pid, secret) = RandomPidSecretKeyGenerator::default().generate(client);
+                let (pid, secret) = self.cancels.ids.generate(client);
                 client.set_pid_and_secret_key(pid, secret);
                 // By these a query is cancelled from another connection.
-                let (handle, guard) = self.cancels.register(pid, client.pid_and_secret_key().1);
+                let (handle, guard) = self.cancels.connections.register(pid, client.pid_and_secret_key().1);
                 client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
                 client.session_extensions().insert::<ConnectionGuard>(guard);
                 let mut parameters = DefaultServerParameterProvider::default();
@@ -527,7 +539,7 @@ impl PgWireServerHandlers for Handlers {
     }
 
     fn cancel_handler(&self) -> Arc<impl pgwire::api::cancel::CancelHandler> {
-        Arc::new(DefaultCancelHandler::new(Arc::clone(&self.0.cancels)))
+        Arc::new(DefaultCancelHandler::new(Arc::clone(&self.0.cancels.connections)))
     }
 }
 

@@ -37,6 +37,7 @@ mod reviewing; // what a build changes is looked at before it is published
 mod rules; // what rows and tables must be like
 mod scheduling; // runs that begin without anybody asking
 mod seeds_and_packages;
+mod serving; // what the endpoint tells tools, keeps for them, and does not let them do
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
 mod together; // statements that are published as one, over the wire

@@ -107,3 +107,43 @@ async fn of_two_transactions_at_the_same_rows_one_is_told_to_try_again() {
     assert_eq!(rows_of(&lake.open(), "select * from t").await, "2 b");
     served.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_fetched_from_several_endpoints_and_is_whole() {
+    let (_lake, served) = lake().await;
+    let mut client = served.client().await;
+    client.execute_update("set elt.endpoints = 4".to_owned(), None).await.unwrap();
+    let info = client.execute("select value from range(200000)".to_owned(), None).await.unwrap();
+    assert_eq!((info.endpoint.len(), info.ordered), (4, false));
+    let fetched = info.endpoint.iter().map(|endpoint| {
+        let (mut client, ticket) = (client.clone(), endpoint.ticket.clone().unwrap());
+        async move {
+            let rows = client.do_get(ticket).await.unwrap();
+            let batches: Vec<RecordBatch> = futures::TryStreamExt::try_collect(rows).await.unwrap();
+            batches
+        }
+    });
+    let all: Vec<RecordBatch> = futures::future::join_all(fetched).await.into_iter().flatten().collect();
+    let values = all.iter().flat_map(|batch| {
+        let column = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
+        column.values().to_vec()
+    });
+    let mut values: Vec<i64> = values.collect();
+    values.sort_unstable();
+    assert_eq!(values, (0..200_000).collect::<Vec<i64>>(), "each row once");
+    // One after the other: the first reader gets all that there is, and the others nothing.
+    let info = client.execute("select value from range(5000)".to_owned(), None).await.unwrap();
+    let mut counted = Vec::new();
+    for endpoint in &info.endpoint {
+        let rows = client.do_get(endpoint.ticket.clone().unwrap()).await.unwrap();
+        let batches: Vec<RecordBatch> = futures::TryStreamExt::try_collect(rows).await.unwrap();
+        counted.push(batches.iter().map(RecordBatch::num_rows).sum::<usize>());
+    }
+    assert_eq!(counted, [5000, 0, 0, 0]);
+    let again = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.map(|_| ()).unwrap_err().to_string();
+    assert!(again.contains("fetched already"), "{again}");
+    // What is asked for in an order comes from one.
+    let info = client.execute("select value from range(10) order by value desc limit 3".to_owned(), None).await.unwrap();
+    assert_eq!((info.endpoint.len(), info.ordered), (1, true));
+    served.stop().await;
+}
