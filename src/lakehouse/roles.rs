@@ -34,7 +34,12 @@ impl Lakehouse {
             let name = &role.name;
             for grant in &role.grants {
                 match &grant.on {
-                    Securable::Schema(schema) if schema != "elt" && !schemas.contains(schema) => {
+                    // Who may change a schema may make its first table.
+                    Securable::Schema(schema)
+                        if schema != "elt"
+                            && !schemas.contains(schema)
+                            && !role.grants.contains(&Grant { privilege: Privilege::Modify, on: grant.on.clone() }) =>
+                    {
                         doubts.push(format!("the role `{name}` has `{grant}`, and there is no such schema yet"));
                     }
                     Securable::Table(table) if grant.privilege == Privilege::Select && !scope.has(table) => {

@@ -30,6 +30,8 @@ const PUBLIC: &str = "public";
 #[derive(Clone)]
 pub struct PgCatalog {
     context: SessionContext,
+    /// Its names are looked up in it.
+    _session: Session,
     parser: Arc<PostgresCompatibilityParser>,
 }
 
@@ -102,7 +104,7 @@ impl Session {
         for name in ["obj_description", "col_description", "shobj_description", "pg_get_serial_sequence", "pg_get_viewdef", "pg_get_indexdef", "pg_get_functiondef", "pg_get_triggerdef", "pg_get_ruledef"] {
             context.register_udf(ScalarUDF::from(Fixed::new(name, None)));
         }
-        Ok(PgCatalog { context, parser: Arc::new(PostgresCompatibilityParser::new()) })
+        Ok(PgCatalog { context, _session: self.clone(), parser: Arc::new(PostgresCompatibilityParser::new()) })
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Agreed {
 }
 
 /// The hash of a token. Tokens themselves are not kept.
-type Key = [u8; 32];
+pub(super) type Key = [u8; 32];
 
 impl Client {
     fn new(user: &str, pass: Pass, standing: Standing, shared: bool, key: Key) -> Arc<Self> {
@@ -69,6 +69,11 @@ impl Client {
     /// What is agreed on with everybody at first.
     fn at_first() -> Agreed {
         Agreed { manner: Manner { files: Files::OutOfReach, ..Manner::default() }, ..Agreed::default() }
+    }
+
+    /// What tells this session from others.
+    pub(super) fn session_key(&self) -> &Key {
+        &self.key
     }
 
     /// Whether they may change tables at all.

@@ -107,6 +107,7 @@ impl Endpoint {
         let agreed = client.agreed();
         let (table, if_absent, if_there) = self.target(&order, agreed.manner.schema.as_deref())?;
         let within = order.transaction_id.filter(|id| !id.is_empty());
+        let within = within.or_else(|| self.transactions.only_of(client));
         let begun = match &within {
             Some(id) => Some(self.within(client, id).await?.0),
             None => None,

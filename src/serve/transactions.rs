@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use prost::bytes::Bytes;
 use tokio::sync::Mutex as Waiting;
 use tonic::Status;
 
@@ -24,6 +25,8 @@ const MOST: usize = 1_000;
 /// One that was begun.
 pub(super) struct Begun {
     owner: String,
+    /// The session that it was begun in.
+    session: [u8; 32],
     used: Mutex<Instant>,
     /// Nothing until its first statement. One statement at a time.
     pub(super) at: Waiting<Option<Transaction>>,
@@ -34,7 +37,7 @@ pub(super) struct Begun {
 pub(super) struct Transactions(Mutex<HashMap<String, Arc<Begun>>>);
 
 impl Transactions {
-    fn begin(&self, id: String, owner: &str) -> Result<(), Status> {
+    fn begin(&self, id: String, client: &Client) -> Result<(), Status> {
         let mut all = locked(&self.0);
         all.retain(|_, begun| locked(&begun.used).elapsed() < IDLE);
         if all.len() >= MOST {
@@ -42,9 +45,21 @@ impl Transactions {
                 "{MOST} transactions are open\nhelp: end those that are not needed"
             )));
         }
-        let begun = Begun { owner: owner.to_owned(), used: Mutex::new(Instant::now()), at: Waiting::default() };
+        let (owner, session) = (client.user.clone(), *client.session_key());
+        let begun = Begun { owner, session, used: Mutex::new(Instant::now()), at: Waiting::default() };
         all.insert(id, Arc::new(begun));
         Ok(())
+    }
+
+    /// The only transaction that is open in a client's session.
+    ///
+    /// Drivers name the transaction in statements and forget to with rows that they send (ADBC's does); a connection has one
+    /// at a time, and what comes over it belongs to it.
+    pub(super) fn only_of(&self, client: &Client) -> Option<Bytes> {
+        let all = locked(&self.0);
+        let mut own = all.iter().filter(|(_, begun)| !client.shared && begun.session == *client.session_key());
+        let (id, _) = own.next()?;
+        own.next().is_none().then(|| Bytes::from(id.clone()))
     }
 
     fn find(&self, id: &[u8], owner: &str) -> Result<Arc<Begun>, Status> {
@@ -70,7 +85,7 @@ impl Endpoint {
     /// Begins a transaction, and says what it is called.
     pub(super) fn begin(&self, client: &Client) -> Result<String, Status> {
         let id = self.lakehouse.world().id();
-        self.transactions.begin(id.clone(), &client.user)?;
+        self.transactions.begin(id.clone(), client)?;
         Ok(id)
     }
 

@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.request
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import adbc_driver_flightsql.dbapi as flight
@@ -78,6 +79,8 @@ def hidden(server) -> None:
         check("tools are told of what there is for her", names == ["carrier_months"], names)
         cursor.adbc_ingest("mine", pa.table({"a": [1, 2]}), mode="create", db_schema_name="box")
         check("she writes where she may", rows(cursor, "select count(*) from box.mine") == [(2,)])
+    # The driver keeps the schema of an ingest for the cursor's next one.
+    with connect(server, "ann") as ann, ann.cursor() as cursor:
         try:
             cursor.adbc_ingest("carrier_months", pa.table({"carrier": ["XX"]}), mode="append")
             check("and nowhere else", False)
@@ -169,19 +172,25 @@ def watched(server) -> None:
 def taken_back(lakehouse: Lakehouse, server) -> None:
     """A user who is taken out is not heard any more; what changes in a role is felt at once."""
     path = lakehouse.root / "elt.yml"
-    with connect(server, "cara") as cara, cara.cursor() as cursor:
-        check("she is let in", rows(cursor, "select 1") == [(1,)])
-        granted = subprocess.run(
-            [lakehouse.elt, "sql", "-c", "revoke select on main.carrier_months from role analyst"],
-            cwd=lakehouse.root, capture_output=True, text=True, check=False,
-        )
-        check("rights are taken by a statement", granted.returncode == 0, granted.stderr)
-        with connect(server, "ann") as ann, ann.cursor() as other:
-            refused(other, "select * from carrier_months", dbapi.Error, "there is no table")
-        text = path.read_text()
-        path.write_text(text.replace("  cara:", "  nobody:"))
-        refused(cursor, "select 1", dbapi.Error, "is no user any more")
-        path.write_text(text)
+    cara = connect(server, "cara")
+    cursor = cara.cursor()
+    check("she is let in", rows(cursor, "select 1") == [(1,)])
+    granted = subprocess.run(
+        [lakehouse.elt, "sql", "-c", "revoke select on main.carrier_months from role analyst"],
+        cwd=lakehouse.root, capture_output=True, text=True, check=False,
+    )
+    check("rights are taken by a statement", granted.returncode == 0, granted.stderr)
+    with connect(server, "ann") as ann, ann.cursor() as other:
+        refused(other, "select * from carrier_months", dbapi.Error, "there is no table")
+    text = path.read_text()
+    path.write_text(text.replace("  cara:", "  nobody:"))
+    refused(cursor, "select 1", dbapi.Error, "is no user any more")
+    path.write_text(text)
+    # Whoever is not heard cannot take leave either.
+    with suppress(dbapi.Error):
+        cursor.close()
+    with suppress(dbapi.Error):
+        cara.close()
 
 
 def asked(lakehouse: Lakehouse) -> None:
@@ -207,7 +216,13 @@ def renewed(lakehouse: Lakehouse, folder: Path) -> None:
         )
         return certificate, key
 
-    (one, one_key), (two, two_key), (client, client_key) = make("one", 1), make("two", 2), make("client", 3)
+    (one, one_key), (two, two_key), (authority, authority_key) = make("one", 1), make("two", 2), make("authority", 3)
+    client, client_key = folder / "client.pem", folder / "client.key"
+    request = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", client_key, "-out", folder / "client.csr", "-subj", "/CN=client"]
+    subprocess.run(request, check=True, capture_output=True)
+    (folder / "client.ext").write_text("basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n")
+    vouched = ["openssl", "x509", "-req", "-extfile", folder / "client.ext", "-in", folder / "client.csr", "-CA", authority, "-CAkey", authority_key, "-set_serial", "4", "-days", "2", "-out", client]
+    subprocess.run(vouched, check=True, capture_output=True)
     served, served_key = folder / "served.pem", folder / "served.key"
     shutil.copy(one, served), shutil.copy(one_key, served_key)
 
@@ -227,7 +242,7 @@ def renewed(lakehouse: Lakehouse, folder: Path) -> None:
             time.sleep(1.5)
             check("the renewed one is shown", shown(server).strip() == two.read_text().strip())
             check("a connection from before goes on", rows(cursor, "select 2") == [(2,)])
-    with serving(lakehouse, "--tls-cert", one, "--tls-key", one_key, "--tls-client-ca", client) as server:
+    with serving(lakehouse, "--tls-cert", one, "--tls-key", one_key, "--tls-client-ca", authority) as server:
         options = {"username": "eve", "password": "eve's own", "adbc.flight.sql.client_option.tls_root_certs": one.read_text()}
         try:
             with flight.connect(server.url, options, autocommit=True) as connection, connection.cursor() as cursor:

@@ -119,7 +119,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
 {
     let mut stopped = endpoint.stopped.subscribe();
-    let talk = Arc::new(Talk::new(endpoint, is_encrypted || peer.ip().is_loopback(), cancels));
+    let talk = Talk::begin(endpoint, is_encrypted || peer.ip().is_loopback(), cancels);
     let handlers = Handlers(Arc::clone(&talk));
     let client = DefaultClient::<<Prepared as pgwire::api::query::ExtendedQueryHandler>::Statement>::new(peer, is_encrypted);
     let mut socket = Framed::new(stream, PgWireMessageServerCodec::new(client));

@@ -1,7 +1,8 @@
 //! How does a conversation with a client of PostgreSQL go?
 
+use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -14,7 +15,7 @@ use pgwire::api::auth::{
     DefaultServerParameterProvider, LoginInfo, StartupHandler, finish_authentication, protocol_negotiation,
     save_startup_parameters_to_metadata,
 };
-use pgwire::api::cancel::DefaultCancelHandler;
+use pgwire::api::cancel::CancelHandler;
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use pgwire::api::results::{
@@ -27,6 +28,7 @@ use pgwire::api::{
     RandomPidSecretKeyGenerator, Type,
 };
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::Authentication;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
@@ -44,11 +46,25 @@ use crate::serve::stream::Answered;
 pub(super) struct Cancels {
     connections: Arc<ConnectionManager>,
     ids: RandomPidSecretKeyGenerator,
+    talks: Mutex<HashMap<(i32, Vec<u8>), Weak<Talk>>>,
 }
 
 impl Cancels {
     pub(super) fn new() -> Self {
-        Self { connections: Arc::new(ConnectionManager::new()), ids: RandomPidSecretKeyGenerator::default() }
+        Self { connections: Arc::new(ConnectionManager::new()), ids: RandomPidSecretKeyGenerator::default(), talks: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl CancelHandler for Cancels {
+    async fn on_cancel_request(&self, request: CancelRequest) {
+        // The library stops what gives no rows yet; rows on their way are stopped as Flight's are.
+        self.connections.cancel(request.pid, &request.secret_key).await;
+        let key = (request.pid, request.secret_key.to_bytes().to_vec());
+        let talk = locked(&self.talks).get(&key).and_then(Weak::upgrade);
+        if let Some(talk) = talk {
+            talk.cancel();
+        }
     }
 }
 
@@ -61,6 +77,11 @@ pub(super) struct Talk {
     client: Mutex<Option<Arc<Client>>>,
     /// The transaction that is open.
     within: Mutex<Option<String>>,
+    /// The answer that is on its way.
+    sent: Mutex<Option<String>>,
+    /// By what it is cancelled.
+    key: Mutex<Option<(i32, Vec<u8>)>>,
+    me: Weak<Self>,
 }
 
 /// A statement that was read.
@@ -80,12 +101,31 @@ enum Meaning {
 }
 
 impl Talk {
-    pub(super) fn new(endpoint: Arc<Endpoint>, is_private: bool, cancels: Arc<Cancels>) -> Self {
-        Self { endpoint, is_private, cancels, client: Mutex::default(), within: Mutex::default() }
+    pub(super) fn begin(endpoint: Arc<Endpoint>, is_private: bool, cancels: Arc<Cancels>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            endpoint,
+            is_private,
+            cancels,
+            client: Mutex::default(),
+            within: Mutex::default(),
+            sent: Mutex::default(),
+            key: Mutex::default(),
+            me: me.clone(),
+        })
+    }
+
+    /// Stops the answer that is on its way.
+    fn cancel(&self) {
+        if let (Some(client), Some(handle)) = (locked(&self.client).clone(), locked(&self.sent).take()) {
+            self.endpoint.statements.cancel(handle.as_bytes(), &client);
+        }
     }
 
     /// The connection has ended: what it had begun is rolled back.
     pub(super) fn leave(&self) {
+        if let Some(key) = locked(&self.key).take() {
+            locked(&self.cancels.talks).remove(&key);
+        }
         if let (Some(client), Some(id)) = (locked(&self.client).take(), locked(&self.within).take()) {
             let endpoint = Arc::clone(&self.endpoint);
             tokio::spawn(async move { drop(endpoint.end(&client, id.as_bytes(), false).await) });
@@ -172,6 +212,7 @@ impl Talk {
                 let within = self.transaction();
                 let within = within.as_deref().map(str::as_bytes);
                 let promise = self.endpoint.promise(&client, within, sql, None).await.map_err(told)?;
+                *locked(&self.sent) = Some(promise.handle.clone());
                 let rows = self.endpoint.send_as(&client, promise.handle.as_bytes(), as_they_are, RecordBatch::get_array_memory_size);
                 let schema = Arc::new(sent_columns(&promise.schema));
                 rows_of(schema, rows.map_err(told)?, format, false)
@@ -353,6 +394,9 @@ impl StartupHandler for Talk {
                 let (handle, guard) = self.cancels.connections.register(pid, client.pid_and_secret_key().1);
                 client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
                 client.session_extensions().insert::<ConnectionGuard>(guard);
+                let key = (pid, client.pid_and_secret_key().1.to_bytes().to_vec());
+                locked(&self.cancels.talks).insert(key.clone(), self.me.clone());
+                *locked(&self.key) = Some(key);
                 let mut parameters = DefaultServerParameterProvider::default();
                 parameters.server_version = format!("{PG_VERSION} (elt {})", env!("CARGO_PKG_VERSION"));
                 parameters.is_superuser = false;
@@ -538,8 +582,8 @@ impl PgWireServerHandlers for Handlers {
         Arc::clone(&self.0)
     }
 
-    fn cancel_handler(&self) -> Arc<impl pgwire::api::cancel::CancelHandler> {
-        Arc::new(DefaultCancelHandler::new(Arc::clone(&self.0.cancels.connections)))
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        Arc::clone(&self.0.cancels)
     }
 }
 

@@ -145,7 +145,7 @@ async fn what_is_hidden_does_not_leak() {
         "select * from elt.query_history",
         "select * from information_schema.views",
         "create table box.c shallow clone orders",
-        "create table box.c clone salaries",
+        "create table box.c deep clone salaries",
         "create table box.c as select * from salaries",
         "insert into orders values (9, 'US', 1, 'x')",
         "delete from orders where 1 / (amount - 777) > 5",
@@ -175,7 +175,7 @@ async fn what_is_hidden_does_not_leak() {
     }
     // What she makes of what she sees is what she sees.
     assert!(rows(&mut ann, "create table box.mine as select * from orders").await.starts_with("CREATE TABLE"));
-    assert!(rows(&mut ann, "create table box.deep clone orders").await.starts_with("CREATE TABLE"));
+    assert!(rows(&mut ann, "create table box.deep deep clone orders").await.starts_with("CREATE TABLE"));
     for table in ["mine", "deep"] {
         let found = rows_of(&lake.open(), &format!("select * from box.{table} order by id")).await;
         assert_eq!(found, "1 EU 10 ****-1 | 3 EU 30 ****-3", "{table}");
