@@ -98,7 +98,10 @@ impl Grant {
                 ["modify"] => vec![Privilege::Modify],
                 ["all"] | ["all", "privileges"] => vec![Privilege::Select, Privilege::Modify],
                 ["insert" | "update" | "delete" | "create" | "drop" | "truncate" | "merge"] => {
-                    return Err(format!("`{}` is not granted alone: `modify` is the right to all of it", words[0]));
+                    return Err(format!(
+                        "`{}` is not granted alone: `modify` is the right to all of it",
+                        words[0]
+                    ));
                 }
                 _ => return Err(format!("`{}` is not a privilege", word.trim())),
             };
@@ -150,7 +153,10 @@ mod tests {
     fn grants_are_read_as_they_are_written() {
         for (text, told) in [
             ("select on schema Main", "select on schema main"),
-            ("SELECT, MODIFY ON TABLE main.Orders", "select on table main.orders; modify on table main.orders"),
+            (
+                "SELECT, MODIFY ON TABLE main.Orders",
+                "select on table main.orders; modify on table main.orders",
+            ),
             ("all privileges on catalog elt", "select on catalog elt; modify on catalog elt"),
             ("select on elt.main.orders", "select on table main.orders"),
             ("select on elt.tables", "select on table elt.tables"),

@@ -542,7 +542,8 @@ fn bytes_or_none(text: &str) -> std::result::Result<usize, String> {
 }
 
 fn bytes(text: &str) -> std::result::Result<usize, String> {
-    size(text).and_then(|bytes| usize::try_from(bytes).map_err(|_| "that is more than there can be".to_owned()))
+    size(text)
+        .and_then(|bytes| usize::try_from(bytes).map_err(|_| "that is more than there can be".to_owned()))
 }
 
 fn address(text: &str) -> std::result::Result<SocketAddr, String> {

@@ -45,7 +45,12 @@ fn declared(manifest: &Manifest) -> Vec<TableKey> {
         let has_primary = of_constraints.iter().any(|key| key.of.is_none());
         keys.extend(of_constraints);
         if let Some(column) = tested(manifest, node).filter(|_| !has_primary) {
-            keys.push(TableKey { table: table.clone(), name: format!("pk_{}", table.table()), columns: vec![column], of: None });
+            keys.push(TableKey {
+                table: table.clone(),
+                name: format!("pk_{}", table.table()),
+                columns: vec![column],
+                of: None,
+            });
         }
         keys.extend(relationships(manifest, node, table));
     }
@@ -65,7 +70,10 @@ fn constraints(manifest: &Manifest, node: &Node, table: &TableName) -> Vec<Table
         };
         let of = match kind.as_str() {
             "primary_key" => None,
-            "foreign_key" => Some((referred(manifest, &text("to")?)?, one.get("to_columns").map(texts_of).unwrap_or_default())),
+            "foreign_key" => Some((
+                referred(manifest, &text("to")?)?,
+                one.get("to_columns").map(texts_of).unwrap_or_default(),
+            )),
             _ => return None,
         };
         let short = if of.is_none() { "pk" } else { "fk" };
@@ -83,7 +91,8 @@ fn tests<'a>(
 ) -> impl Iterator<Item = (&'a str, &'a str, BTreeMap<String, Value>)> {
     manifest.children(&node.id).into_iter().filter_map(|id| {
         let Some(NodeKind::Test(test)) = manifest.nodes.get(id).map(|node| &node.kind) else { return None };
-        let TestKind::Generic { test_name, column: Some(column), package: None, arguments, .. } = &test.kind else {
+        let TestKind::Generic { test_name, column: Some(column), package: None, arguments, .. } = &test.kind
+        else {
             return None;
         };
         let arguments = arguments.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -120,7 +129,10 @@ fn relationships(manifest: &Manifest, node: &Node, table: &TableName) -> Vec<Tab
 fn referred(manifest: &Manifest, text: &str) -> Option<TableName> {
     let quoted: Vec<&str> = text.split(['\'', '"']).skip(1).step_by(2).collect();
     let named = |name: &str| {
-        let found = manifest.nodes.values().find(|node| node.name == name && !node.is_test() && node.relation.is_some());
+        let found = manifest
+            .nodes
+            .values()
+            .find(|node| node.name == name && !node.is_test() && node.relation.is_some());
         found.and_then(|node| node.relation.clone())
     };
     match (text.contains("source("), &quoted[..]) {

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::Lakehouse;
-use crate::base::{Error, Grant, GRANT_HELP, Privilege, Result, Securable, SourceText, did_you_mean};
+use crate::base::{Error, GRANT_HELP, Grant, Privilege, Result, Securable, SourceText, did_you_mean};
 use crate::project::{
-    Role, RoleRights, USERS_FILE, User, is_plain, read_roles, read_users, with_grants, with_role, without_grants,
+    Role, RoleRights, USERS_FILE, User, is_plain, read_roles, read_users, with_grants, with_role,
+    without_grants,
 };
 use crate::query::dialect::RoleOrder;
 use crate::query::{Outcome, Policy, QueryError, Rights, Session};
@@ -38,12 +39,17 @@ impl Lakehouse {
                     Securable::Schema(schema)
                         if schema != "elt"
                             && !schemas.contains(schema)
-                            && !role.grants.contains(&Grant { privilege: Privilege::Modify, on: grant.on.clone() }) =>
+                            && !role
+                                .grants
+                                .contains(&Grant { privilege: Privilege::Modify, on: grant.on.clone() }) =>
                     {
-                        doubts.push(format!("the role `{name}` has `{grant}`, and there is no such schema yet"));
+                        doubts.push(format!(
+                            "the role `{name}` has `{grant}`, and there is no such schema yet"
+                        ));
                     }
                     Securable::Table(table) if grant.privilege == Privilege::Select && !scope.has(table) => {
-                        doubts.push(format!("the role `{name}` has `{grant}`, and there is no such table yet"));
+                        doubts
+                            .push(format!("the role `{name}` has `{grant}`, and there is no such table yet"));
                     }
                     _ => {}
                 }
@@ -56,8 +62,9 @@ impl Lakehouse {
             for (table, masks) in role.masks.iter().filter(|(table, _)| scope.has(table)) {
                 let query = format!("select * from \"{}\".\"{}\"", table.schema(), table.table());
                 let Ok(columns) = session.check(&query).await else { continue };
-                let is_there =
-                    |mask: &&String| columns.fields().iter().any(|field| field.name().eq_ignore_ascii_case(mask));
+                let is_there = |mask: &&String| {
+                    columns.fields().iter().any(|field| field.name().eq_ignore_ascii_case(mask))
+                };
                 doubts.extend(masks.keys().filter(|mask| !is_there(mask)).map(|mask| {
                     format!("the role `{name}` has a mask of `{mask}`, which `{table}` does not have: it cannot be read")
                 }));
@@ -70,7 +77,11 @@ impl Lakehouse {
     ///
     /// # Errors
     /// There is no such role, or nothing to grant on; then `elt.yml` is as it was.
-    pub(super) fn roles_statement(&self, session: &Session, sql: &str) -> Result<Option<Outcome>, QueryError> {
+    pub(super) fn roles_statement(
+        &self,
+        session: &Session,
+        sql: &str,
+    ) -> Result<Option<Outcome>, QueryError> {
         let Some(order) = session.role_order(sql)? else { return Ok(None) };
         if let (Some(rights), false) = (session.scope().rights(), matches!(order, RoleOrder::Show { .. })) {
             let what = format!("`{}` may not give or take rights over the wire", rights.user);
@@ -97,11 +108,22 @@ impl Lakehouse {
                 let grants = parsed(session, &what)?;
                 let text = self.users_text().map_err(Box::new)?;
                 let had = self.role(&role).map_err(Box::new)?.grants;
-                let wanted: Vec<Grant> = had.iter().filter(|grant| !grants.contains(grant)).cloned().collect();
+                let wanted: Vec<Grant> =
+                    had.iter().filter(|grant| !grants.contains(grant)).cloned().collect();
                 if wanted.len() == had.len() {
-                    let what = format!("the role `{role}` has no `{}`", grants.first().map(Grant::to_string).unwrap_or_default());
-                    let help = format!("it has: {}", had.iter().map(Grant::to_string).collect::<Vec<_>>().join(", "));
-                    return Err(QueryError::Other(Box::new(Error::user("elt::roles::not_granted", what, help))));
+                    let what = format!(
+                        "the role `{role}` has no `{}`",
+                        grants.first().map(Grant::to_string).unwrap_or_default()
+                    );
+                    let help = format!(
+                        "it has: {}",
+                        had.iter().map(Grant::to_string).collect::<Vec<_>>().join(", ")
+                    );
+                    return Err(QueryError::Other(Box::new(Error::user(
+                        "elt::roles::not_granted",
+                        what,
+                        help,
+                    ))));
                 }
                 let text = without_grants(&SourceText::new(USERS_FILE, &text), &role, &grants);
                 let text = text.map_err(|wrong| Box::new(Error::from(wrong)))?;
@@ -115,19 +137,32 @@ impl Lakehouse {
         let roles = self.roles()?;
         if crate::project::BUILT_IN.contains(&name) {
             let what = format!("the role `{name}` is built in, and holds for every table");
-            return Err(Error::user("elt::roles::built_in", what, "`create role analyst` makes one of your own"));
+            return Err(Error::user(
+                "elt::roles::built_in",
+                what,
+                "`create role analyst` makes one of your own",
+            ));
         }
         let near = did_you_mean(name, roles.iter().map(|role| role.name.as_str()));
         roles.into_iter().find(|role| role.name == name).ok_or_else(|| {
             let help = near.unwrap_or_else(|| format!("`create role {name}` makes it"));
-            Error::user("elt::roles::no_such_role", format!("there is no role `{name}` in {USERS_FILE}"), help)
+            Error::user(
+                "elt::roles::no_such_role",
+                format!("there is no role `{name}` in {USERS_FILE}"),
+                help,
+            )
         })
     }
 
     fn create_role(&self, name: &str) -> Result<()> {
         if !is_plain(name) || crate::project::BUILT_IN.contains(&name) {
-            let help = "use lower-case letters, digits and `_`, a letter first; `reads` and `writes` are built in";
-            return Err(Error::user("elt::roles::name", format!("`{name}` cannot be the name of a role"), help));
+            let help =
+                "use lower-case letters, digits and `_`, a letter first; `reads` and `writes` are built in";
+            return Err(Error::user(
+                "elt::roles::name",
+                format!("`{name}` cannot be the name of a role"),
+                help,
+            ));
         }
         if self.roles()?.iter().any(|role| role.name == name) {
             let help = format!("`grant select on schema main to role {name}` gives it rights");
@@ -151,12 +186,15 @@ impl Lakehouse {
             Ok(read_users(source)?.into_iter().map(|user| (user.name, user.password)).collect())
         };
         let came_out = |role: &RoleRights| sorted(role.grants.clone()) == sorted(wanted.to_vec());
-        let is_right = read_roles(&after).is_ok_and(|roles| roles.iter().any(|known| known.name == role && came_out(known)))
+        let is_right = read_roles(&after)
+            .is_ok_and(|roles| roles.iter().any(|known| known.name == role && came_out(known)))
             && others(&after).ok() == others(&before).ok()
             && names(&after).ok() == names(&before).ok();
         if !is_right {
             let what = format!("{USERS_FILE} has a form that cannot be changed by a statement");
-            let help = format!("write `roles:`, `{role}:` and `grants:` on lines of their own, and each grant on one");
+            let help = format!(
+                "write `roles:`, `{role}:` and `grants:` on lines of their own, and each grant on one"
+            );
             return Err(Error::user("elt::roles::form", what, help));
         }
         self.write_users_text(text)
@@ -172,7 +210,10 @@ impl Lakehouse {
                     if grant.privilege == Privilege::Modify || known.contains(schema) {
                         continue;
                     }
-                    (format!("there is no schema `{schema}`"), did_you_mean(schema, known.iter().map(String::as_str)))
+                    (
+                        format!("there is no schema `{schema}`"),
+                        did_you_mean(schema, known.iter().map(String::as_str)),
+                    )
                 }
                 Securable::Table(table) => {
                     if grant.privilege == Privilege::Modify || session.scope().has(table) {
@@ -191,9 +232,15 @@ impl Lakehouse {
     }
 
     /// `SHOW GRANTS`: a row for each; over the wire those of the role that asks, and no others.
-    fn shown_grants(&self, session: &Session, role: Option<&str>, on: Option<&str>) -> Result<Outcome, QueryError> {
+    fn shown_grants(
+        &self,
+        session: &Session,
+        role: Option<&str>,
+        on: Option<&str>,
+    ) -> Result<Outcome, QueryError> {
         let on = on.map(|text| Securable::parse(text, Some(session.default_schema())));
-        let on = on.transpose().map_err(|what| Box::new(Error::user("elt::roles::grant", what, GRANT_HELP)))?;
+        let on =
+            on.transpose().map_err(|what| Box::new(Error::user("elt::roles::grant", what, GRANT_HELP)))?;
         if let Some(name) = role.filter(|name| !crate::project::BUILT_IN.contains(name)) {
             self.role(name).map_err(Box::new)?;
         }
@@ -201,7 +248,8 @@ impl Lakehouse {
         let users = self.users().map_err(Box::new)?;
         let mut rows = Vec::new();
         for known in self.roles().map_err(Box::new)? {
-            let is_asked = role.is_none_or(|role| role == known.name) && own.as_ref().is_none_or(|own| *own == known.name);
+            let is_asked = role.is_none_or(|role| role == known.name)
+                && own.as_ref().is_none_or(|own| *own == known.name);
             if !is_asked {
                 continue;
             }
@@ -225,12 +273,17 @@ impl Lakehouse {
             }
             if own.is_none() {
                 let is_table = |table| on.is_none() || is_on(&Securable::Table(table));
-                for (table, filter) in known.row_filters.iter().filter(|(table, _)| is_table((*table).clone())) {
+                for (table, filter) in
+                    known.row_filters.iter().filter(|(table, _)| is_table((*table).clone()))
+                {
                     rows.push(shown(format!("row filter: {filter}"), format!("table {table}")));
                 }
                 for (table, masks) in known.masks.iter().filter(|(table, _)| is_table((*table).clone())) {
                     let masks = masks.iter().map(|(column, shown)| format!("{column}: {shown}"));
-                    rows.push(shown(format!("masks: {}", masks.collect::<Vec<_>>().join(", ")), format!("table {table}")));
+                    rows.push(shown(
+                        format!("masks: {}", masks.collect::<Vec<_>>().join(", ")),
+                        format!("table {table}"),
+                    ));
                 }
             }
         }
@@ -255,9 +308,8 @@ pub fn rights_of(user: &User, roles: &[RoleRights]) -> Option<Rights> {
 }
 
 fn parsed(session: &Session, what: &str) -> Result<Vec<Grant>, QueryError> {
-    Grant::parse(what, Some(session.default_schema())).map_err(|what| {
-        QueryError::Other(Box::new(Error::user("elt::roles::grant", what, GRANT_HELP)))
-    })
+    Grant::parse(what, Some(session.default_schema()))
+        .map_err(|what| QueryError::Other(Box::new(Error::user("elt::roles::grant", what, GRANT_HELP))))
 }
 
 fn done(what: String) -> Outcome {

@@ -76,11 +76,20 @@ impl Lakehouse {
     ///
     /// # Errors
     /// The statement is wrong, or one that is a release of its own. The transaction is as it was before it.
-    pub async fn execute_within(&self, transaction: &mut Transaction, sql: &str) -> Result<Outcome, QueryError> {
+    pub async fn execute_within(
+        &self,
+        transaction: &mut Transaction,
+        sql: &str,
+    ) -> Result<Outcome, QueryError> {
         let session = transaction.session.clone();
-        if session.vacuum(sql)?.is_some() || session.copy_into(sql)?.is_some() || session.role_order(sql)?.is_some() {
+        if session.vacuum(sql)?.is_some()
+            || session.copy_into(sql)?.is_some()
+            || session.role_order(sql)?.is_some()
+        {
             let help = "run it by itself, before or after";
-            return Err(SqlMistake::refused("this statement within a transaction is not supported", help).into());
+            return Err(
+                SqlMistake::refused("this statement within a transaction is not supported", help).into()
+            );
         }
         self.tables().lake().check_writable().await.map_err(TableError::from)?;
         match session.stage(sql).await? {
@@ -103,7 +112,8 @@ impl Lakehouse {
         rows: Rows,
     ) -> Result<u64, QueryError> {
         self.tables().lake().check_writable().await.map_err(TableError::from)?;
-        let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows.map_err(DataFusionError::External).boxed()));
+        let rows =
+            Box::pin(RecordBatchStreamAdapter::new(schema, rows.map_err(DataFusionError::External).boxed()));
         let session = transaction.session.clone();
         let staged = Box::pin(session.stage_rows(table, if_absent, if_there, rows)).await?;
         let added = staged.effect().added;
@@ -115,7 +125,10 @@ impl Lakehouse {
     ///
     /// # Errors
     /// [`ReleaseError::LostRace`] if others published meanwhile and changed what it read or wrote. Nothing was published.
-    pub async fn publish_transaction(&self, transaction: Transaction) -> Result<Option<Release>, ReleaseError> {
+    pub async fn publish_transaction(
+        &self,
+        transaction: Transaction,
+    ) -> Result<Option<Release>, ReleaseError> {
         if transaction.changes.is_empty() && transaction.views.is_empty() {
             return Ok(None);
         }

@@ -135,7 +135,12 @@ fn role(entry: &Entry) -> Result<RoleRights, Diagnostic> {
 fn limited(limits: &mut RoleLimits, Entry { key, key_at, value }: &Entry) -> Result<(), Diagnostic> {
     let text = value.text().unwrap_or_default();
     let not = |what: &str, help: &str| wrong(format!("`{text}` is not {what}"), &value.at, help);
-    let number = || text.parse::<u32>().ok().filter(|number| *number > 0).ok_or_else(|| not("a number above 0", "write `2`"));
+    let number = || {
+        text.parse::<u32>()
+            .ok()
+            .filter(|number| *number > 0)
+            .ok_or_else(|| not("a number above 0", "write `2`"))
+    };
     match key.as_str() {
         "queries" => limits.queries = Some(number()? as usize),
         "per_minute" => limits.per_minute = Some(number()?),
@@ -144,7 +149,8 @@ fn limited(limits: &mut RoleLimits, Entry { key, key_at, value }: &Entry) -> Res
             limits.memory = Some(bytes.ok_or_else(|| not("an amount of memory", "write `512MB` or `2GB`"))?);
         }
         "time" => {
-            limits.time = Some(parse_duration(&text).ok_or_else(|| not("a stretch of time", "write `30s` or `10m`"))?);
+            limits.time =
+                Some(parse_duration(&text).ok_or_else(|| not("a stretch of time", "write `30s` or `10m`"))?);
         }
         _ => return Err(unknown(key, key_at, &["queries", "per_minute", "memory", "time"])),
     }
@@ -164,7 +170,9 @@ fn table(entry: &Entry) -> Result<TableName, Diagnostic> {
 
 fn text_of(entry: &Entry, form: &str) -> Result<String, Diagnostic> {
     let text = entry.value.text().filter(|text| !text.trim().is_empty());
-    text.ok_or_else(|| wrong(format!("`{}` says nothing", entry.key), &entry.value.at, &format!("write {form}")))
+    text.ok_or_else(|| {
+        wrong(format!("`{}` says nothing", entry.key), &entry.value.at, &format!("write {form}"))
+    })
 }
 
 fn wrong(what: String, at: &Span, help: &str) -> Diagnostic {
@@ -217,11 +225,15 @@ pub fn without_grants(source: &SourceText, role: &str, grants: &[Grant]) -> Resu
         let (line, _) = source.line_column(item.at.bytes.start);
         let written = text.lines().nth(line - 1).unwrap_or_default();
         if !written.trim_start().starts_with("- ") {
-            let help = format!("write the grants of {USERS_FILE} one in a line, `- {}`, or take it out by hand", read[0]);
+            let help = format!(
+                "write the grants of {USERS_FILE} one in a line, `- {}`, or take it out by hand",
+                read[0]
+            );
             return Err(wrong("this grant has no line of its own".to_owned(), &item.at, &help));
         }
         let indent = &written[..written.len() - written.trim_start().len()];
-        let kept = read.iter().filter(|grant| !grants.contains(grant)).map(|grant| format!("{indent}- {grant}"));
+        let kept =
+            read.iter().filter(|grant| !grants.contains(grant)).map(|grant| format!("{indent}- {grant}"));
         let kept: Vec<String> = kept.collect();
         text = replaced(&text, line - 1, (!kept.is_empty()).then(|| kept.join("\n")).as_deref());
     }
@@ -264,7 +276,10 @@ fn section(text: &str, path: &[&str]) -> Option<Section> {
         let below = lines[line + 1..].iter().find(|line| is_said(line)).map(|line| indent(line));
         let own = indent(lines[line]);
         // A list may stand as far left as its key.
-        let is_list = lines[line + 1..].iter().find(|line| is_said(line)).is_some_and(|line| line.trim_start().starts_with("- "));
+        let is_list = lines[line + 1..]
+            .iter()
+            .find(|line| is_said(line))
+            .is_some_and(|line| line.trim_start().starts_with("- "));
         let inner = below.filter(|below| *below > own || (is_list && *below == own)).unwrap_or(own + 2);
         found = Some(Section { line, inner });
         (from, outer) = (line + 1, Some(own));
@@ -280,7 +295,8 @@ fn inserted(text: &str, after: usize, line: &str) -> String {
 
 fn replaced(text: &str, at: usize, by: Option<&str>) -> String {
     let lines = text.lines().enumerate();
-    let lines: Vec<&str> = lines.filter_map(|(number, line)| if number == at { by } else { Some(line) }).collect();
+    let lines: Vec<&str> =
+        lines.filter_map(|(number, line)| if number == at { by } else { Some(line) }).collect();
     lines.join("\n") + "\n"
 }
 
@@ -326,7 +342,10 @@ roles:
             ("roles: {A b: {}}", "`A b` cannot be the name of a role"),
             ("roles: {a: {grants: [read on main.t]}}", "`read` is not a privilege"),
             ("roles: {a: {grant: []}}", "`grant` is not known in elt.yml"),
-            ("roles: {a: {row_filters: {orders: x}}}", "`orders` is not a table name: write `table` or `schema.table`"),
+            (
+                "roles: {a: {row_filters: {orders: x}}}",
+                "`orders` is not a table name: write `table` or `schema.table`",
+            ),
             ("roles: {a: {row_filters: {main.orders: }}}", "`main.orders` says nothing"),
             ("roles: {a: {masks: {main.orders: {}}}}", "no column is named"),
         ] {
@@ -347,15 +366,21 @@ roles:
         assert_eq!(of("analyst").len(), 3, "{text}");
         assert_eq!(of("other").len(), 1);
         assert!(text.starts_with("# ours\n"));
-        let gone = without_grants(&SourceText::new(USERS_FILE, &text), "analyst", &grants("select on schema main"));
+        let gone =
+            without_grants(&SourceText::new(USERS_FILE, &text), "analyst", &grants("select on schema main"));
         let roles = read(&gone.unwrap()).unwrap();
         let left = &roles.iter().find(|role| role.name == "analyst").unwrap().grants;
-        assert_eq!(left.iter().map(Grant::to_string).collect::<Vec<_>>(), ["select on table nyc.planes", "modify on schema main"]);
+        assert_eq!(
+            left.iter().map(Grant::to_string).collect::<Vec<_>>(),
+            ["select on table nyc.planes", "modify on schema main"]
+        );
 
         let flush = "roles:\n  a:\n    grants:\n    - all on schema main\n    masks: {}\n";
         let more = with_grants(flush, "a", &grants("select on schema x"));
         assert_eq!(read(&more).unwrap()[0].grants.len(), 3, "{more}");
-        let fewer = without_grants(&SourceText::new(USERS_FILE, &more), "a", &grants("select on schema main")).unwrap();
+        let fewer =
+            without_grants(&SourceText::new(USERS_FILE, &more), "a", &grants("select on schema main"))
+                .unwrap();
         assert_eq!(read(&fewer).unwrap()[0].grants.len(), 2, "{fewer}");
         let inline = SourceText::new(USERS_FILE, "roles: {a: {grants: [select on schema main]}}");
         assert!(without_grants(&inline, "a", &grants("select on schema main")).is_err());

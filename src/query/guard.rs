@@ -78,9 +78,8 @@ impl Guarded {
         schema: &Schema,
         policy: &Policy,
     ) -> Result<String, QueryError> {
-        let is_there = |column: &&String| {
-            schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(column))
-        };
+        let is_there =
+            |column: &&String| schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(column));
         if let Some(missing) = policy.masks.keys().find(|column| !is_there(column)) {
             tracing::warn!("the role `{role}` has a mask of `{missing}`, which `{name}` does not have");
             return Err(unreadable(name, role));
@@ -169,9 +168,7 @@ fn column(field: &Field) -> Column {
 fn within(filter: Expr) -> Result<Expr> {
     let renamed = filter.transform(|expr| {
         Ok(match expr {
-            Expr::Column(column) => {
-                Transformed::yes(Expr::Column(Column::new(Some(WITHIN), column.name)))
-            }
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new(Some(WITHIN), column.name))),
             other => Transformed::no(other),
         })
     })?;
@@ -180,7 +177,8 @@ fn within(filter: Expr) -> Result<Expr> {
 
 /// Whether a condition only compares columns with values: then no value makes it fail, and it can be worked out on any row.
 fn cannot_fail(filter: &Expr) -> bool {
-    let is_value = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !matches!(value, ScalarValue::Null));
+    let is_value =
+        |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !matches!(value, ScalarValue::Null));
     let is_simple = |expr: &Expr| matches!(expr, Expr::Column(_)) || is_value(expr);
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
@@ -252,10 +250,7 @@ impl ExecutionPlan for GuardedExec {
         Vec::new()
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
@@ -292,7 +287,9 @@ fn told(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 /// A mistake without the values in it, which may be hidden ones.
 fn untold(error: DataFusionError, name: &TableName, role: &str) -> DataFusionError {
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => error,
+        DataFusionError::ResourcesExhausted(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_) => error,
         _ => {
             tracing::warn!("`{name}`, as the role `{role}` sees it: {error}");
             unreadable(name, role).into()

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use arrow::datatypes::{DataType, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as EngineResult;
@@ -101,10 +101,24 @@ impl Session {
         ] {
             context.register_udf(ScalarUDF::from(Fixed::new(name, Some(value))));
         }
-        for name in ["obj_description", "col_description", "shobj_description", "pg_get_serial_sequence", "pg_get_viewdef", "pg_get_indexdef", "pg_get_functiondef", "pg_get_triggerdef", "pg_get_ruledef"] {
+        for name in [
+            "obj_description",
+            "col_description",
+            "shobj_description",
+            "pg_get_serial_sequence",
+            "pg_get_viewdef",
+            "pg_get_indexdef",
+            "pg_get_functiondef",
+            "pg_get_triggerdef",
+            "pg_get_ruledef",
+        ] {
             context.register_udf(ScalarUDF::from(Fixed::new(name, None)));
         }
-        Ok(PgCatalog { context, _session: self.clone(), parser: Arc::new(PostgresCompatibilityParser::new()) })
+        Ok(PgCatalog {
+            context,
+            _session: self.clone(),
+            parser: Arc::new(PostgresCompatibilityParser::new()),
+        })
     }
 }
 
@@ -134,9 +148,10 @@ impl PgCatalog {
         let is_select = |token: &sqlparser::tokenizer::Token| {
             ["select", "with", "table", "values"].contains(&token.to_string().to_lowercase().as_str())
         };
-        let mut solid = tokens.iter().map(|token| &token.token).filter(|token| {
-            !matches!(token, sqlparser::tokenizer::Token::Whitespace(_))
-        });
+        let mut solid = tokens
+            .iter()
+            .map(|token| &token.token)
+            .filter(|token| !matches!(token, sqlparser::tokenizer::Token::Whitespace(_)));
         if !solid.next().is_some_and(|first| is_select(first)) {
             return false;
         }

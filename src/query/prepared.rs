@@ -134,7 +134,12 @@ impl Session {
             Statement::Roles(dialect::RoleOrder::Show { .. }) => {
                 let text = |name: &str| Field::new(name, DataType::Utf8, true);
                 let columns = ["role", "privilege", "on", "users"].map(text);
-                prepared(StatementKind::Told, Arc::new(Schema::new(columns.to_vec())), vec![None; count], None)
+                prepared(
+                    StatementKind::Told,
+                    Arc::new(Schema::new(columns.to_vec())),
+                    vec![None; count],
+                    None,
+                )
             }
             Statement::Write(_)
             | Statement::OwnWrite(_)

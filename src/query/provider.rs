@@ -191,11 +191,7 @@ impl SchemaProvider for LakeSchema {
 
 impl LakeSchema {
     /// What a name stands for, whoever reads it.
-    async fn found(
-        &self,
-        name: &TableName,
-        reference: &Reference,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
+    async fn found(&self, name: &TableName, reference: &Reference) -> Result<Option<Arc<dyn TableProvider>>> {
         if reference.places {
             return Ok(self.catalog.scope.places(name).await?);
         }
@@ -367,8 +363,11 @@ impl LakeCatalog {
     ///
     /// What is wrong with one of them is told by whoever plans it because it is asked for.
     async fn plan_from_below(&self, name: &TableName, view: &View) -> Result<()> {
-        let dry =
-            Self { scope: Arc::new(self.scope.listening().within_view()), below: Some(Below::default()), ..self.clone() };
+        let dry = Self {
+            scope: Arc::new(self.scope.listening().within_view()),
+            below: Some(Below::default()),
+            ..self.clone()
+        };
         let zone = self.state()?.config_options().execution.time_zone.clone();
         let mut open = vec![(name.clone(), view.clone())];
         let mut seen = HashSet::new();

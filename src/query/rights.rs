@@ -37,12 +37,7 @@ pub struct Policy {
 
 impl Rights {
     /// Those of a role.
-    pub fn new(
-        user: &str,
-        role: &str,
-        grants: Vec<Grant>,
-        policies: BTreeMap<TableName, Policy>,
-    ) -> Self {
+    pub fn new(user: &str, role: &str, grants: Vec<Grant>, policies: BTreeMap<TableName, Policy>) -> Self {
         Self { user: user.to_owned(), role: role.to_owned(), grants, policies, within_view: false }
     }
 
@@ -128,7 +123,10 @@ impl Rights {
         match self.policy(name) {
             None => Ok(()),
             Some(_) => Err(self.refused(
-                format!("`{name}` has rows or columns that the role `{}` does not see, so it cannot change it", self.role),
+                format!(
+                    "`{name}` has rows or columns that the role `{}` does not see, so it cannot change it",
+                    self.role
+                ),
                 "have it changed by somebody whose role sees all of it".to_owned(),
             )),
         }
@@ -170,6 +168,8 @@ mod tests {
         }
         assert!(rights.within_view().sees(&name("box.u")));
         let all = Rights::everything("ann", "reads", false);
-        assert!(!all.are_limited() && !all.see_all_of_the_lake() && all.check_changes(&name("main.a")).is_err());
+        assert!(
+            !all.are_limited() && !all.see_all_of_the_lake() && all.check_changes(&name("main.a")).is_err()
+        );
     }
 }

@@ -18,7 +18,9 @@ use crate::table::{CLUSTER_BY, Snapshot};
 pub(super) async fn create(session: &Session, table: &str) -> Result<Outcome, QueryError> {
     let name = resolve(session, table)?;
     let scope = session.scope();
-    if let Some(rights) = scope.rights().filter(|rights| rights.are_limited() && scope.pins().views.contains_key(&name)) {
+    if let Some(rights) =
+        scope.rights().filter(|rights| rights.are_limited() && scope.pins().views.contains_key(&name))
+    {
         let what = format!("the query of the view `{name}` is not told to the role `{}`", rights.role);
         return Err(rights.refused(what, format!("`describe {name}` lists its columns")));
     }

@@ -233,7 +233,8 @@ impl<'a> Sitting<'a, '_> {
         // Rights stand beside the lake, not in it.
         if self.session.role_order(sql)?.is_some() {
             let (lakehouse, session, sql) = (self.lakehouse.clone(), self.session.clone(), sql.to_owned());
-            let told = on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
+            let told =
+                on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
             return Ok(told.0);
         }
         if !self.session.writes(sql)? {

@@ -87,12 +87,14 @@ impl Cache {
         }
         let mut shelf = locked(&self.kept);
         while shelf.bytes + bytes > self.most {
-            let oldest = shelf.answers.iter().min_by_key(|(_, (_, _, used))| *used).map(|(key, _)| key.clone());
+            let oldest =
+                shelf.answers.iter().min_by_key(|(_, (_, _, used))| *used).map(|(key, _)| key.clone());
             let Some((_, freed, _)) = oldest.and_then(|key| shelf.answers.remove(&key)) else { break };
             shelf.bytes -= freed;
         }
         let now = shelf.asked;
-        if let Some((_, before, _)) = shelf.answers.insert(key, (Arc::new(Kept { schema, rows }), bytes, now)) {
+        if let Some((_, before, _)) = shelf.answers.insert(key, (Arc::new(Kept { schema, rows }), bytes, now))
+        {
             shelf.bytes -= before;
         }
         shelf.bytes += bytes;

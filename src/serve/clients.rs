@@ -63,7 +63,17 @@ impl Client {
         let (agreed, standing, since) = (Mutex::new(Self::at_first()), Mutex::new(standing), Instant::now());
         let last_seen = Mutex::new(since);
         let application = "flight";
-        Arc::new(Self { user: user.to_owned(), application, pass, standing, shared, agreed, since, last_seen, key })
+        Arc::new(Self {
+            user: user.to_owned(),
+            application,
+            pass,
+            standing,
+            shared,
+            agreed,
+            since,
+            last_seen,
+            key,
+        })
     }
 
     /// What is agreed on with everybody at first.

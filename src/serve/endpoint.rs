@@ -5,8 +5,8 @@
 //! What writes is executed in the first step, once, and its ticket stands for what it told: a client that
 //! never fetches has written all the same, and one that fetches twice has not written twice.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -208,9 +208,11 @@ impl Endpoint {
                     .await
                     .map(|fresh| token = fresh)
                     .map_err(Status::from),
-                StatementKind::Query | StatementKind::Report | StatementKind::Told => Err(Status::invalid_argument(
-                    "the statement gives rows and changes nothing\nhelp: execute it as a query",
-                )),
+                StatementKind::Query | StatementKind::Report | StatementKind::Told => {
+                    Err(Status::invalid_argument(
+                        "the statement gives rows and changes nothing\nhelp: execute it as a query",
+                    ))
+                }
             };
             done.map_err(|status| match at {
                 _ if within.is_some() => status,
@@ -304,7 +306,10 @@ impl Endpoint {
     }
 
     /// The same, counted among the statements that have ended.
-    pub(super) async fn counted<T>(&self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    pub(super) async fn counted<T>(
+        &self,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
         let begun = Instant::now();
         let done = work.await;
         if done.is_ok() {

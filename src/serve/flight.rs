@@ -94,9 +94,7 @@ impl FlightService for Flight {
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
         let client = self.0.clients.of(request.metadata()).await?;
         let (within, sql) = match command(&request.get_ref().cmd)? {
-            Command::CommandStatementQuery(query) => {
-                (transaction(query.transaction_id), query.query)
-            }
+            Command::CommandStatementQuery(query) => (transaction(query.transaction_id), query.query),
             Command::CommandPreparedStatementQuery(query) => {
                 let known = self.0.statements.prepared(&query.prepared_statement_handle, &client)?;
                 (known.within, known.sql)
@@ -227,9 +225,8 @@ impl Flight {
 
 /// A ticket for the whole answer, or one for each of its parts.
 fn tickets(promise: Promise) -> (arrow::datatypes::SchemaRef, Vec<Vec<u8>>, Option<String>) {
-    let ticket = |handle: String| {
-        TicketStatementQuery { statement_handle: handle.into() }.as_any().encode_to_vec()
-    };
+    let ticket =
+        |handle: String| TicketStatementQuery { statement_handle: handle.into() }.as_any().encode_to_vec();
     let tickets = match promise.parts {
         1 => vec![ticket(promise.handle)],
         parts => (0..parts).map(|part| ticket(part_of(&promise.handle, part))).collect(),

@@ -100,7 +100,9 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let limits = RoleLimits { queries: Some(1), per_minute: Some(2), ..RoleLimits::default() };
         let one = gate.runs("ann", &limits).unwrap();
-        assert!(gate.runs("ann", &limits).unwrap_err().message().contains("1 statements of `ann` run already"));
+        assert!(
+            gate.runs("ann", &limits).unwrap_err().message().contains("1 statements of `ann` run already")
+        );
         assert!(gate.runs("bob", &limits).is_ok(), "each has their own");
         drop(one);
         assert!(gate.runs("ann", &limits).is_ok());

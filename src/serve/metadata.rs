@@ -283,7 +283,9 @@ fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> ArrayRef {
 }
 
 fn numbers(keys: &[(&TableKey, usize)]) -> ArrayRef {
-    Arc::new(Int32Array::from_iter_values(keys.iter().map(|(_, at)| i32::try_from(at + 1).unwrap_or(i32::MAX))))
+    Arc::new(Int32Array::from_iter_values(
+        keys.iter().map(|(_, at)| i32::try_from(at + 1).unwrap_or(i32::MAX)),
+    ))
 }
 
 /// Each column of keys that are asked for, with its place in its key.
@@ -313,7 +315,9 @@ fn foreign_keys(keys: &[TableKey], pk: &Side, fk: &Side) -> Result<RecordBatch, 
         .iter()
         .map(|(key, at)| {
             let (table, columns) = of(key).unwrap_or_else(|| (nothing.clone(), Vec::new()));
-            let primary = keys.iter().find(|known| known.of.is_none() && known.table == table && known.columns == columns);
+            let primary = keys
+                .iter()
+                .find(|known| known.of.is_none() && known.table == table && known.columns == columns);
             (table, columns.get(*at).cloned().unwrap_or_default(), primary.map(|key| key.name.clone()))
         })
         .collect();

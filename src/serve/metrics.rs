@@ -45,7 +45,9 @@ impl Ended {
         match code {
             tonic::Code::Ok => Self::Succeeded,
             tonic::Code::Cancelled | tonic::Code::DeadlineExceeded => Self::Cancelled,
-            tonic::Code::PermissionDenied | tonic::Code::ResourceExhausted | tonic::Code::Unavailable => Self::Refused,
+            tonic::Code::PermissionDenied | tonic::Code::ResourceExhausted | tonic::Code::Unavailable => {
+                Self::Refused
+            }
             _ => Self::Failed,
         }
     }
@@ -113,14 +115,24 @@ impl Endpoint {
         };
         tell("elt_rows_sent_total", "counter", "Rows that were sent.", number(&metrics.rows));
         tell("elt_bytes_sent_total", "counter", "Bytes of rows that were sent.", number(&metrics.bytes));
-        tell("elt_logins_refused_total", "counter", "Calls of who was not let in.", self.clients.turned_away());
+        tell(
+            "elt_logins_refused_total",
+            "counter",
+            "Calls of who was not let in.",
+            self.clients.turned_away(),
+        );
         tell("elt_statements_running", "gauge", "Statements that run.", running as u64);
         tell("elt_statements_waiting", "gauge", "Statements that wait for their turn.", waiting as u64);
         tell("elt_sessions", "gauge", "Sessions that are remembered.", self.clients.count() as u64);
         let memory = self.lakehouse.tables().runtime().memory_pool.reserved();
         tell("elt_query_memory_bytes", "gauge", "Memory that running statements have taken.", memory as u64);
         let (asked, found, bytes) = self.cache.told();
-        tell("elt_cache_lookups_total", "counter", "Queries that were looked for among the answers that are kept.", asked);
+        tell(
+            "elt_cache_lookups_total",
+            "counter",
+            "Queries that were looked for among the answers that are kept.",
+            asked,
+        );
         tell("elt_cache_hits_total", "counter", "Queries whose answer was kept.", found);
         tell("elt_cache_bytes", "gauge", "Bytes of answers that are kept.", bytes as u64);
         if let Some(release) = release {
@@ -129,7 +141,12 @@ impl Endpoint {
         if let Some(bytes) = resident() {
             tell("process_resident_memory_bytes", "gauge", "Memory of the process.", bytes);
         }
-        tell("elt_uptime_seconds", "gauge", "Seconds since the server began.", metrics.begun.elapsed().as_secs());
+        tell(
+            "elt_uptime_seconds",
+            "gauge",
+            "Seconds since the server began.",
+            metrics.begun.elapsed().as_secs(),
+        );
         text
     }
 }

@@ -1,16 +1,16 @@
 //! How does the server begin, and how does it end?
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::Server as Transport;
+use tonic::transport::server::TcpIncoming;
 
 use super::cache::Cache;
 use super::clients::{Clients, new_token};
@@ -78,7 +78,8 @@ impl Server {
     /// # Errors
     /// The address is taken, or the certificate cannot be read.
     pub async fn bind(lakehouse: Lakehouse, options: ServeOptions) -> Result<Self> {
-        let certificates = options.tls.as_ref().map(|files| Certificates::read(files, &[b"h2"])).transpose()?;
+        let certificates =
+            options.tls.as_ref().map(|files| Certificates::read(files, &[b"h2"])).transpose()?;
         let listener = listener(options.listen).await?;
         let http = match options.http {
             Some(address) => Some(self::listener(address).await?),
@@ -90,7 +91,8 @@ impl Server {
             None => None,
         };
         let of_postgres = options.tls.as_ref().filter(|_| postgres.is_some());
-        let postgres_certificates = of_postgres.map(|files| Certificates::read(files, &[b"postgresql"])).transpose()?;
+        let postgres_certificates =
+            of_postgres.map(|files| Certificates::read(files, &[b"postgresql"])).transpose()?;
         let address = listener.local_addr().map_err(|error| cannot(options.listen, &error))?;
         let world = lakehouse.world().clone();
         let token = match options.token {
@@ -119,7 +121,16 @@ impl Server {
             closing: AtomicBool::new(false),
             stopped,
         };
-        Ok(Self { endpoint: Arc::new(endpoint), listener, address, token, certificates, http, postgres, postgres_certificates })
+        Ok(Self {
+            endpoint: Arc::new(endpoint),
+            listener,
+            address,
+            token,
+            certificates,
+            http,
+            postgres,
+            postgres_certificates,
+        })
     }
 
     /// Where it listens.

@@ -162,7 +162,12 @@ impl Endpoint {
             (Setting::Endpoints, None) => agreed.endpoints = None,
             (Setting::Endpoints, Some(count)) => match count.parse::<usize>() {
                 Ok(count) if (1..=MOST_ENDPOINTS).contains(&count) => agreed.endpoints = Some(count),
-                _ => return wrong(format!("`{count}` is no number of endpoints"), "write a number from 1 to 64"),
+                _ => {
+                    return wrong(
+                        format!("`{count}` is no number of endpoints"),
+                        "write a number from 1 to 64",
+                    );
+                }
             },
             (Setting::ArrowNative, None) => agreed.wire = Wire::Plain,
             (Setting::ArrowNative, Some(value)) => match value.to_lowercase().as_str() {

@@ -50,7 +50,12 @@ impl Endpoint {
     }
 
     /// Sends a part of an answer: whatever rows are the next, until there are none. The parts are written at the same time.
-    fn send_part(self: &Arc<Self>, client: &Arc<Client>, whole: &str, part: usize) -> Result<Messages, Status> {
+    fn send_part(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        whole: &str,
+        part: usize,
+    ) -> Result<Messages, Status> {
         let promised = self.statements.promised(whole.as_bytes(), client)?;
         let shared = promised.shared.clone().ok_or_else(|| malformed("the ticket"))?;
         if !shared.is_first(part) {
@@ -60,7 +65,8 @@ impl Endpoint {
         }
         let (endpoint, client, whole) = (Arc::clone(self), Arc::clone(client), whole.to_owned());
         let next = move |ended: bool| {
-            let (shared, endpoint, client) = (Arc::clone(&shared), Arc::clone(&endpoint), Arc::clone(&client));
+            let (shared, endpoint, client) =
+                (Arc::clone(&shared), Arc::clone(&endpoint), Arc::clone(&client));
             let whole = whole.clone();
             async move {
                 if ended {
@@ -68,7 +74,12 @@ impl Endpoint {
                 }
                 let mut rows = shared.rows.lock().await;
                 if rows.is_none() {
-                    let begun = endpoint.send_as(&client, whole.as_bytes(), |_, rows| rows, RecordBatch::get_array_memory_size);
+                    let begun = endpoint.send_as(
+                        &client,
+                        whole.as_bytes(),
+                        |_, rows| rows,
+                        RecordBatch::get_array_memory_size,
+                    );
                     match begun {
                         Ok(begun) => *rows = Some(begun.fuse().boxed()),
                         Err(status) => return Some((Err(status), true)),
@@ -104,7 +115,13 @@ impl Endpoint {
         tokio::spawn(async move {
             let (mut cancelled, mut stopped) = (promised.cancelled.subscribe(), endpoint.stopped.subscribe());
             let limit = endpoint.workers.time_of(&client);
-            let rows = endpoint.workers.run(Arc::clone(&endpoint).rows(client, promised, sender.clone(), encode, bytes));
+            let rows = endpoint.workers.run(Arc::clone(&endpoint).rows(
+                client,
+                promised,
+                sender.clone(),
+                encode,
+                bytes,
+            ));
             let ended = tokio::select! {
                 biased;
                 // The reader has gone: nobody is left to tell.

@@ -60,11 +60,8 @@ impl Certificates {
     /// One cannot be read, or they do not belong together.
     pub(super) fn read(files: &Tls, protocols: &[&[u8]]) -> Result<Arc<Self>> {
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.to_vec()).collect();
-        let known = Known {
-            mark: mark(files),
-            looked: Instant::now(),
-            config: Arc::new(config(files, &protocols)?),
-        };
+        let known =
+            Known { mark: mark(files), looked: Instant::now(), config: Arc::new(config(files, &protocols)?) };
         Ok(Arc::new(Self { files: files.clone(), protocols, known: Mutex::new(known) }))
     }
 
@@ -119,7 +116,10 @@ impl Certificates {
                 });
             }
         });
-        futures::stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+        futures::stream::unfold(
+            receiver,
+            |mut receiver| async move { Some((receiver.recv().await?, receiver)) },
+        )
     }
 }
 

@@ -57,7 +57,8 @@ impl Transactions {
     /// at a time, and what comes over it belongs to it.
     pub(super) fn only_of(&self, client: &Client) -> Option<Bytes> {
         let all = locked(&self.0);
-        let mut own = all.iter().filter(|(_, begun)| !client.shared && begun.session == *client.session_key());
+        let mut own =
+            all.iter().filter(|(_, begun)| !client.shared && begun.session == *client.session_key());
         let (id, _) = own.next()?;
         own.next().is_none().then(|| Bytes::from(id.clone()))
     }
@@ -127,7 +128,8 @@ impl Endpoint {
         };
         self.transactions.end(id);
         let transaction = begun.at.lock().await.take();
-        let Some(transaction) = transaction.filter(|transaction| commits && transaction.statements() > 0) else {
+        let Some(transaction) = transaction.filter(|transaction| commits && transaction.statements() > 0)
+        else {
             return Ok(());
         };
         may_write(client)?;

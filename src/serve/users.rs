@@ -10,7 +10,9 @@ use tonic::Status;
 use super::clients::{locked, unknown};
 use super::error::error_status;
 use crate::base::{Grant, Privilege, Securable};
-use crate::lakehouse::{Lakehouse, Rights, Role, RoleLimits, RoleRights, USERS_FILE, User, is_password_of, rights_of};
+use crate::lakehouse::{
+    Lakehouse, Rights, Role, RoleLimits, RoleRights, USERS_FILE, User, is_password_of, rights_of,
+};
 
 /// Passwords that are looked at once: each takes time and memory, on purpose.
 const AT_ONCE: usize = 2;
@@ -69,7 +71,9 @@ impl Users {
         if self.is_token(password) {
             return match found {
                 // What a user did is told from what the holder of the token did.
-                Some(_) => Err(unknown(&format!("the name `{user}` is a user's, and the token is not its password"))),
+                Some(_) => {
+                    Err(unknown(&format!("the name `{user}` is a user's, and the token is not its password")))
+                }
                 None => Ok(Pass::Token),
             };
         }
@@ -83,7 +87,9 @@ impl Users {
         });
         let _turn = self.looking.acquire().await;
         let (password, pass) = (password.to_owned(), Pass::Password(found.password.clone()));
-        let fits = tokio::task::spawn_blocking(move || is_password_of(&found, &password) && !found.name.is_empty()).await;
+        let fits =
+            tokio::task::spawn_blocking(move || is_password_of(&found, &password) && !found.name.is_empty())
+                .await;
         if fits.unwrap_or(false) { Ok(pass) } else { Err(wrong()) }
     }
 
@@ -101,9 +107,11 @@ impl Users {
         let Pass::Password(hash) = pass else { return Ok(self.holder(user)) };
         let roster = self.roster()?;
         let found = roster.users.iter().find(|known| known.name == user && known.password == *hash);
-        let found = found.ok_or_else(|| unknown(&format!("`{user}` is no user any more, or has another password")))?;
-        let rights = rights_of(found, &roster.roles)
-            .ok_or_else(|| Status::permission_denied(format!("the role of `{user}` is gone from {USERS_FILE}")))?;
+        let found = found
+            .ok_or_else(|| unknown(&format!("`{user}` is no user any more, or has another password")))?;
+        let rights = rights_of(found, &roster.roles).ok_or_else(|| {
+            Status::permission_denied(format!("the role of `{user}` is gone from {USERS_FILE}"))
+        })?;
         let role = roster.roles.iter().find(|role| Some(&role.name) == found.named_role.as_ref());
         let limits = role.map(|role| role.limits).unwrap_or_default().or(self.limits);
         Ok(Standing { role: found.role, rights: Arc::new(rights), limits })
@@ -131,7 +139,11 @@ impl Users {
         match users.and_then(|users| Ok(Roster { users, roles: self.lakehouse.roles()? })) {
             Ok(roster) => {
                 if read.is_some() {
-                    tracing::info!("{USERS_FILE} has changed: {} users, {} roles", roster.users.len(), roster.roles.len());
+                    tracing::info!(
+                        "{USERS_FILE} has changed: {} users, {} roles",
+                        roster.users.len(),
+                        roster.roles.len()
+                    );
                 }
                 let roster = Arc::new(roster);
                 *read = Some((mark, Arc::clone(&roster)));
@@ -139,7 +151,9 @@ impl Users {
             }
             Err(error) => match &mut *read {
                 Some((known, roster)) => {
-                    tracing::error!("{USERS_FILE} cannot be read any more, and users and roles are as they were: {error}");
+                    tracing::error!(
+                        "{USERS_FILE} cannot be read any more, and users and roles are as they were: {error}"
+                    );
                     *known = mark;
                     Ok(Arc::clone(roster))
                 }
@@ -150,4 +164,5 @@ impl Users {
 }
 
 /// A hash that takes as long to look at as any, and fits no password that is let in.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ib2R5$aN0qZNe0Qk2cA0jz3SDBrYgBSt0mPS2ySNR8u0YHPLA";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ib2R5$aN0qZNe0Qk2cA0jz3SDBrYgBSt0mPS2ySNR8u0YHPLA";

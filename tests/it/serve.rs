@@ -45,7 +45,15 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) async fn of(lakehouse: Lakehouse, role: Role, limits: ServeLimits) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
-        let options = ServeOptions { listen, token: Token::Given(TOKEN.to_owned()), role, tls: None, limits, http: None, postgres: None };
+        let options = ServeOptions {
+            listen,
+            token: Token::Given(TOKEN.to_owned()),
+            role,
+            tls: None,
+            limits,
+            http: None,
+            postgres: None,
+        };
         let server = Server::bind(lakehouse, options).await.unwrap();
         let address = server.address();
         let (stop, told) = oneshot::channel::<()>();

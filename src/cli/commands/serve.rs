@@ -45,14 +45,25 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         None => (Token::None, Some("PASSWORD".to_owned())),
     };
     let is_new = matches!(token, Token::New);
-    let options = ServeOptions { listen: args.listen, token, role, tls, limits, http: args.http, postgres: args.postgres };
+    let options = ServeOptions {
+        listen: args.listen,
+        token,
+        role,
+        tls,
+        limits,
+        http: args.http,
+        postgres: args.postgres,
+    };
     let server = Server::bind(lakehouse, options).await?;
 
     let doing = if writes { "reading and writing" } else { "reading only" };
     let what = release.map_or_else(|| "an empty lake".to_owned(), |release| format!("release {release}"));
     ui.line(&format!("serving {what}, {doing}, at {}", url(&server)));
     if let Some(address) = server.http_address() {
-        ui.line(&format!("whether it is ready, and how it is doing: http://{}/readyz, /metrics", reachable(address)));
+        ui.line(&format!(
+            "whether it is ready, and how it is doing: http://{}/readyz, /metrics",
+            reachable(address)
+        ));
     }
     if !args.listen.ip().is_loopback() && !server.is_encrypted() {
         ui.line("warning: tokens and rows travel unencrypted; `--tls-cert` and `--tls-key` encrypt them");
@@ -107,7 +118,9 @@ fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
         let tls = if server.is_encrypted() { "require" } else { "disable" };
         let (host, port) = (postgres.ip(), postgres.port());
         lines.push("psql, and tools that know PostgreSQL (Metabase, Superset, Looker):".to_owned());
-        lines.push(format!("  PGPASSWORD='{password}' psql \"host={host} port={port} user={user} dbname=elt sslmode={tls}\""));
+        lines.push(format!(
+            "  PGPASSWORD='{password}' psql \"host={host} port={port} user={user} dbname=elt sslmode={tls}\""
+        ));
         lines.push(format!("  postgresql://{user}:{password}@{postgres}/elt?sslmode={tls}"));
     }
     lines.push("Ctrl-C stops it.".to_owned());

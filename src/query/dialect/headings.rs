@@ -118,7 +118,9 @@ fn may_be_many(call: &Function) -> bool {
 /// The name of a function that says who asks.
 fn who(call: &Function) -> Option<String> {
     match call.name.0.as_slice() {
-        [ObjectNamePart::Identifier(name)] if ["current_user", "session_user", "current_role"].contains(&name.value.as_str()) => {
+        [ObjectNamePart::Identifier(name)]
+            if ["current_user", "session_user", "current_role"].contains(&name.value.as_str()) =>
+        {
             Some(name.value.clone())
         }
         _ => None,

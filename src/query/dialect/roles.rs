@@ -68,10 +68,15 @@ impl RoleOrder {
         let role = match &solid[at + 1..] {
             [word, role] if word.eq_ignore_ascii_case("role") => named(role),
             [word, _] if word.eq_ignore_ascii_case("user") => {
-                return Err(wrong("rights are given to roles", "a user of elt.yml has one role: `role: analyst`"));
+                return Err(wrong(
+                    "rights are given to roles",
+                    "a user of elt.yml has one role: `role: analyst`",
+                ));
             }
             [role] => named(role),
-            [_, with, option, ..] if with.eq_ignore_ascii_case("with") && option.eq_ignore_ascii_case("grant") => {
+            [_, with, option, ..]
+                if with.eq_ignore_ascii_case("with") && option.eq_ignore_ascii_case("grant") =>
+            {
                 return Err(wrong(
                     "WITH GRANT OPTION is not supported",
                     "who may write elt.yml gives rights, and nobody else",
@@ -140,7 +145,10 @@ mod tests {
         let give = |what: &str, role: &str| {
             Ok(Some(RoleOrder::Give { what: what.to_owned(), role: role.to_owned() }))
         };
-        assert_eq!(read("GRANT SELECT ON SCHEMA main TO ROLE Analyst;"), give("SELECT ON SCHEMA main", "analyst"));
+        assert_eq!(
+            read("GRANT SELECT ON SCHEMA main TO ROLE Analyst;"),
+            give("SELECT ON SCHEMA main", "analyst")
+        );
         assert_eq!(read("grant select, modify on main.t to a"), give("select, modify on main.t", "a"));
         let show = |role: Option<&str>, on: Option<&str>| {
             Ok(Some(RoleOrder::Show { role: role.map(str::to_owned), on: on.map(str::to_owned) }))

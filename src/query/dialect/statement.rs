@@ -478,11 +478,16 @@ pub(super) fn parse_expression(sql: &str) -> Option<ast::Expr> {
 
 /// Whether a text is one expression, and stays one between brackets.
 pub(in crate::query) fn is_one_expression(text: &str) -> bool {
-    let Ok(ast::Statement::Query(query)) = parse_query(&format!("select (\n{text}\n) as a")) else { return false };
+    let Ok(ast::Statement::Query(query)) = parse_query(&format!("select (\n{text}\n) as a")) else {
+        return false;
+    };
     let ast::SetExpr::Select(select) = *query.body else { return false };
     let is_plain = select.from.is_empty() && select.selection.is_none();
     let inside = |item: &ast::SelectItem| {
-        matches!(item, ast::SelectItem::ExprWithAlias { expr: ast::Expr::Nested(_) | ast::Expr::Subquery(_), .. })
+        matches!(
+            item,
+            ast::SelectItem::ExprWithAlias { expr: ast::Expr::Nested(_) | ast::Expr::Subquery(_), .. }
+        )
     };
     is_plain && select.projection.len() == 1 && select.projection.iter().all(inside)
 }

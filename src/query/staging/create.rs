@@ -491,7 +491,8 @@ pub(super) fn undrop(session: &Session, table: &str) -> Result<Staged, QueryErro
     }
     let Some(version) = pins.retired.get(&name).copied() else {
         let mistake = SqlMistake::new("elt::sql::no_such_table", format!("no table `{name}` was dropped"));
-        let known: Vec<String> = pins.retired.keys().filter(|name| session.scope().sees(name)).map(ToString::to_string).collect();
+        let known: Vec<String> =
+            pins.retired.keys().filter(|name| session.scope().sees(name)).map(ToString::to_string).collect();
         return Err(mistake.help(format!("dropped tables: {}", known.join(", "))).into());
     };
     let mut staged = Staged::nothing("UNDROP TABLE");

@@ -131,7 +131,8 @@ impl SchemaProvider for SystemSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        find(name).is_some_and(|table| self.shows(table)) || self.beside.as_ref().is_some_and(|beside| beside.table_exist(name))
+        find(name).is_some_and(|table| self.shows(table))
+            || self.beside.as_ref().is_some_and(|beside| beside.table_exist(name))
     }
 }
 

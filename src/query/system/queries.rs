@@ -42,7 +42,8 @@ fn query_history(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
         ]
     };
     // What others asked is not everybody's to read.
-    let rights = catalog.scope.rights().filter(|rights| !rights.see_all_of_the_lake() && !rights.is_within_view());
+    let rights =
+        catalog.scope.rights().filter(|rights| !rights.see_all_of_the_lake() && !rights.is_within_view());
     let is_own = |entry: &Entry| rights.is_none_or(|rights| rights.user == entry.user_name);
     Ok(entries(catalog.scope.tables()).into_iter().filter(is_own).map(row).collect())
 }

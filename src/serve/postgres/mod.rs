@@ -39,7 +39,11 @@ const ENCRYPTION: i32 = 80_877_103;
 const KERBEROS: i32 = 80_877_104;
 
 /// Answers until it is dropped.
-pub(super) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, certificates: Option<Arc<Certificates>>) {
+pub(super) async fn serve(
+    endpoint: Arc<Endpoint>,
+    listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
+) {
     let (turns, cancels) = (Arc::new(Semaphore::new(MOST)), Arc::new(Cancels::new()));
     loop {
         let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
@@ -50,7 +54,8 @@ pub(super) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener, certif
                 continue;
             }
         };
-        let (endpoint, certificates, cancels) = (Arc::clone(&endpoint), certificates.clone(), Arc::clone(&cancels));
+        let (endpoint, certificates, cancels) =
+            (Arc::clone(&endpoint), certificates.clone(), Arc::clone(&cancels));
         tokio::spawn(async move {
             let _turn = turn;
             if let Err(error) = begin(endpoint, stream, peer, certificates, cancels).await {
@@ -73,7 +78,9 @@ async fn begin(
     match (encrypted.await.map_err(|_| std::io::ErrorKind::TimedOut)??, certificates) {
         (true, Some(certificates)) => {
             let accepted = TlsAcceptor::from(certificates.current()).accept(stream);
-            let stream = tokio::time::timeout(PATIENCE, accepted).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+            let stream = tokio::time::timeout(PATIENCE, accepted)
+                .await
+                .map_err(|_| std::io::ErrorKind::TimedOut)??;
             converse(endpoint, stream, peer, true, cancels).await
         }
         _ => converse(endpoint, stream, peer, false, cancels).await,
@@ -121,7 +128,10 @@ where
     let mut stopped = endpoint.stopped.subscribe();
     let talk = Talk::begin(endpoint, is_encrypted || peer.ip().is_loopback(), cancels);
     let handlers = Handlers(Arc::clone(&talk));
-    let client = DefaultClient::<<Prepared as pgwire::api::query::ExtendedQueryHandler>::Statement>::new(peer, is_encrypted);
+    let client = DefaultClient::<<Prepared as pgwire::api::query::ExtendedQueryHandler>::Statement>::new(
+        peer,
+        is_encrypted,
+    );
     let mut socket = Framed::new(stream, PgWireMessageServerCodec::new(client));
     socket.set_state(PgWireConnectionState::AwaitingStartup);
     let begun = tokio::time::Instant::now();

@@ -19,13 +19,15 @@ use pgwire::api::cancel::CancelHandler;
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use pgwire::api::results::{
-    DescribePortalResponse, DescribeResponse as _, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response, Tag,
+    DescribePortalResponse, DescribeResponse as _, DescribeStatementResponse, FieldFormat, FieldInfo,
+    QueryResponse, Response, Tag,
 };
 use pgwire::api::stmt::{QueryParser, StoredStatement};
 use pgwire::api::store::PortalStore;
 use pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionGuard, ConnectionHandle, ConnectionManager, PgWireConnectionState, PgWireServerHandlers, PidSecretKeyGenerator as _,
-    RandomPidSecretKeyGenerator, Type,
+    ClientInfo, ClientPortalStore, ConnectionGuard, ConnectionHandle, ConnectionManager,
+    PgWireConnectionState, PgWireServerHandlers, PidSecretKeyGenerator as _, RandomPidSecretKeyGenerator,
+    Type,
 };
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::cancel::CancelRequest;
@@ -51,7 +53,11 @@ pub(super) struct Cancels {
 
 impl Cancels {
     pub(super) fn new() -> Self {
-        Self { connections: Arc::new(ConnectionManager::new()), ids: RandomPidSecretKeyGenerator::default(), talks: Mutex::default() }
+        Self {
+            connections: Arc::new(ConnectionManager::new()),
+            ids: RandomPidSecretKeyGenerator::default(),
+            talks: Mutex::default(),
+        }
     }
 }
 
@@ -97,7 +103,10 @@ enum Meaning {
     /// One for PostgreSQL's catalog.
     Catalog,
     /// One for the lake: the columns of its answer, if it gives rows, and the types of its places.
-    Lake { rows: Option<SchemaRef>, places: SchemaRef },
+    Lake {
+        rows: Option<SchemaRef>,
+        places: SchemaRef,
+    },
 }
 
 impl Talk {
@@ -159,8 +168,10 @@ impl Talk {
             return Ok(known(Meaning::Catalog));
         }
         let (client, within) = (self.client()?, self.transaction());
-        let prepared = self.endpoint.prepare(&client, within.as_deref().map(str::as_bytes), sql).await.map_err(told)?;
-        let gives_rows = matches!(prepared.kind, StatementKind::Query | StatementKind::Report | StatementKind::Told);
+        let prepared =
+            self.endpoint.prepare(&client, within.as_deref().map(str::as_bytes), sql).await.map_err(told)?;
+        let gives_rows =
+            matches!(prepared.kind, StatementKind::Query | StatementKind::Report | StatementKind::Told);
         let rows = gives_rows.then(|| Arc::new(sent_columns(&prepared.schema)));
         Ok(known(Meaning::Lake { rows, places: prepared.parameters.clone() }))
     }
@@ -213,7 +224,12 @@ impl Talk {
                 let within = within.as_deref().map(str::as_bytes);
                 let promise = self.endpoint.promise(&client, within, sql, None).await.map_err(told)?;
                 *locked(&self.sent) = Some(promise.handle.clone());
-                let rows = self.endpoint.send_as(&client, promise.handle.as_bytes(), as_they_are, RecordBatch::get_array_memory_size);
+                let rows = self.endpoint.send_as(
+                    &client,
+                    promise.handle.as_bytes(),
+                    as_they_are,
+                    RecordBatch::get_array_memory_size,
+                );
                 let schema = Arc::new(sent_columns(&promise.schema));
                 rows_of(schema, rows.map_err(told)?, format, false)
             }
@@ -226,7 +242,13 @@ impl Talk {
         }
     }
 
-    async fn own(&self, client: &Client, own: &Own, status: TransactionStatus, format: &Format) -> PgWireResult<Response> {
+    async fn own(
+        &self,
+        client: &Client,
+        own: &Own,
+        status: TransactionStatus,
+        format: &Format,
+    ) -> PgWireResult<Response> {
         Ok(match own {
             Own::Begin => {
                 if self.transaction().is_none() {
@@ -500,7 +522,9 @@ impl Prepared {
         };
         match given(portal, places)? {
             None => Ok(known.sql.clone()),
-            Some(values) => bound(&known.sql, &values, 0).map_err(|mistake| told(query_status(mistake.into()))),
+            Some(values) => {
+                bound(&known.sql, &values, 0).map_err(|mistake| told(query_status(mistake.into())))
+            }
         }
     }
 }
@@ -536,13 +560,22 @@ impl ExtendedQueryHandler for Prepared {
         let columns = match self.0.columns(known, &known.sql).await {
             Ok(columns) => columns.unwrap_or_else(Schema::empty),
             // A statement of the catalog whose places have no values yet cannot be planned.
-            Err(_) if matches!(known.meaning, Meaning::Catalog) => return Ok(DescribeStatementResponse::no_data()),
+            Err(_) if matches!(known.meaning, Meaning::Catalog) => {
+                return Ok(DescribeStatementResponse::no_data());
+            }
             Err(error) => return Err(error),
         };
-        Ok(DescribeStatementResponse::new(types, arrow_schema_to_pg_fields(&columns, &Format::UnifiedText, None)?))
+        Ok(DescribeStatementResponse::new(
+            types,
+            arrow_schema_to_pg_fields(&columns, &Format::UnifiedText, None)?,
+        ))
     }
 
-    async fn do_describe_portal<C>(&self, _: &mut C, portal: &Portal<Known>) -> PgWireResult<DescribePortalResponse>
+    async fn do_describe_portal<C>(
+        &self,
+        _: &mut C,
+        portal: &Portal<Known>,
+    ) -> PgWireResult<DescribePortalResponse>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore<Statement = Known>,

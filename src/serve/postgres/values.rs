@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, new_null_array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -16,10 +16,7 @@ use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use rust_decimal::Decimal;
 
 /// The values of a portal, as one row. `inferred` are the types that the statement gives its places.
-pub(super) fn given<S: Clone>(
-    portal: &Portal<S>,
-    inferred: &Schema,
-) -> PgWireResult<Option<RecordBatch>> {
+pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireResult<Option<RecordBatch>> {
     let count = portal.parameter_len();
     if count == 0 {
         return Ok(None);
@@ -100,7 +97,8 @@ fn value<S: Clone>(portal: &Portal<S>, at: usize, meant: &Type) -> PgWireResult<
             let number = portal.parameter::<Decimal>(at, meant)?.unwrap_or_default();
             let scale = i8::try_from(number.scale()).unwrap_or(0);
             let text: ArrayRef = Arc::new(StringArray::from(vec![number.to_string()]));
-            cast(&text, &DataType::Decimal128(38, scale)).map_err(|error| wrong("22003", error.to_string()))?
+            cast(&text, &DataType::Decimal128(38, scale))
+                .map_err(|error| wrong("22003", error.to_string()))?
         }
         // Types without a form of their own here come as they are written.
         _ => {
@@ -123,11 +121,19 @@ pub(super) fn sent_type(data_type: &DataType) -> DataType {
         DataType::UInt16 => DataType::Int32,
         DataType::UInt32 => DataType::Int64,
         DataType::UInt64 => DataType::Decimal128(20, 0),
-        DataType::Decimal256(..) | DataType::Map(..) | DataType::Struct(_) | DataType::Duration(_) => DataType::Utf8,
+        DataType::Decimal256(..) | DataType::Map(..) | DataType::Struct(_) | DataType::Duration(_) => {
+            DataType::Utf8
+        }
         DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Time64(_) | DataType::Time32(_) => DataType::Time64(arrow::datatypes::TimeUnit::Microsecond),
-        DataType::Timestamp(_, zone) => DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, zone.clone()),
-        DataType::List(item) if item.data_type().is_nested() || matches!(item.data_type(), DataType::Decimal256(..)) => {
+        DataType::Time64(_) | DataType::Time32(_) => {
+            DataType::Time64(arrow::datatypes::TimeUnit::Microsecond)
+        }
+        DataType::Timestamp(_, zone) => {
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, zone.clone())
+        }
+        DataType::List(item)
+            if item.data_type().is_nested() || matches!(item.data_type(), DataType::Decimal256(..)) =>
+        {
             DataType::Utf8
         }
         other => other.clone(),
@@ -136,12 +142,16 @@ pub(super) fn sent_type(data_type: &DataType) -> DataType {
 
 /// The columns that are sent for these.
 pub(super) fn sent_columns(schema: &Schema) -> Schema {
-    let field = |field: &arrow::datatypes::FieldRef| Field::new(field.name(), sent_type(field.data_type()), true);
+    let field =
+        |field: &arrow::datatypes::FieldRef| Field::new(field.name(), sent_type(field.data_type()), true);
     Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
 }
 
 /// The rows as they are sent.
-pub(super) fn sent_rows(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, arrow::error::ArrowError> {
+pub(super) fn sent_rows(
+    batch: &RecordBatch,
+    schema: &Arc<Schema>,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
         if column.data_type() == field.data_type() {
             return Ok(Arc::clone(column));

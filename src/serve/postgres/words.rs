@@ -100,7 +100,8 @@ impl Own {
     fn set(text: &str) -> Option<Self> {
         let rest = text.get(4..)?.trim_start();
         let lower = rest.to_lowercase();
-        let skipped = ["session ", "local "].iter().find(|word| lower.starts_with(*word)).map_or(0, |word| word.len());
+        let skipped =
+            ["session ", "local "].iter().find(|word| lower.starts_with(*word)).map_or(0, |word| word.len());
         let lower = lower[skipped..].trim_start();
         let (name, value) = match lower.split_once('=') {
             Some((name, value)) => (name.trim(), value.trim()),
@@ -116,7 +117,9 @@ impl Own {
         let (_, holds) = HOLDS.iter().find(|(known, _)| *known == name)?;
         Some(match holds.contains(&value) || value == "default" {
             true => Self::Done("SET"),
-            false => Self::Refused("22023", format!("`{name}` cannot be `{value}` here; it is `{}`", holds[0])),
+            false => {
+                Self::Refused("22023", format!("`{name}` cannot be `{value}` here; it is `{}`", holds[0]))
+            }
         })
     }
 }
@@ -145,7 +148,14 @@ mod tests {
         }
         assert!(matches!(Own::read("set client_encoding to latin1"), Some(Own::Refused("22023", _))));
         assert!(matches!(Own::read("savepoint a"), Some(Own::Refused(..))));
-        for sql in ["select 1", "set elt.release = 1", "set search_path to nyc", "show tables", "set time zone 'UTC'", ""] {
+        for sql in [
+            "select 1",
+            "set elt.release = 1",
+            "set search_path to nyc",
+            "show tables",
+            "set time zone 'UTC'",
+            "",
+        ] {
             assert_eq!(Own::read(sql), None, "{sql}");
         }
     }

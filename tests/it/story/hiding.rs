@@ -18,10 +18,16 @@ async fn shop() -> (TestLake, Served) {
             table("(1, 'EU', 10, 'visa-1'), (2, 'US', 777, 'amex-2'), (3, 'EU', 30, 'visa-3'), (4, null, 888, 'amex-4')")
         ),
     );
-    lake.write("models/salaries.sql", &format!("{} as t (name, salary)", table("('Ann', 424242), ('Bob', 5)")));
+    lake.write(
+        "models/salaries.sql",
+        &format!("{} as t (name, salary)", table("('Ann', 424242), ('Bob', 5)")),
+    );
     let view = |sql: &str| format!("{{{{ config(materialized='view') }}}} {sql}");
     lake.write("models/all_orders.sql", &view("select id, region, amount, card from {{ ref('orders') }}"));
-    lake.write("models/low_salaries.sql", &view("select name, salary from {{ ref('salaries') }} where salary < 100"));
+    lake.write(
+        "models/low_salaries.sql",
+        &view("select name, salary from {{ ref('salaries') }} where salary < 100"),
+    );
     lake.build().await;
     lake.write(
         "elt.yml",
@@ -47,7 +53,9 @@ roles:
       main.orders: card like current_user() || '%'
 ",
     );
-    for (name, role) in [("ann", "analyst"), ("aud", "auditor"), ("visa", "own"), ("bob", "reads"), ("eve", "writes")] {
+    for (name, role) in
+        [("ann", "analyst"), ("aud", "auditor"), ("visa", "own"), ("bob", "reads"), ("eve", "writes")]
+    {
         lake.open().add_user(name, role, &format!("{name}'s own")).unwrap();
     }
     let served = Served::of(lake.open(), Role::Reads, ServeLimits::default()).await;
@@ -75,15 +83,27 @@ async fn a_role_sees_its_rows_and_its_columns() {
         ("select id, _change_type from table_changes('orders', 0) order by id", "1 insert | 3 insert"),
         ("select o.id from orders o join all_orders a on o.id = a.id order by 1", "1 | 3"),
         ("select (select sum(amount) from orders)", "40"),
-        ("with recursive r as (select 1 as n union all select n + 1 from r where n < (select count(*) from orders)) select count(*) from r", "2"),
+        (
+            "with recursive r as (select 1 as n union all select n + 1 from r where n < (select count(*) from orders)) select count(*) from r",
+            "2",
+        ),
         ("select * from low_salaries", "Bob 5"),
         ("select current_user(), current_role()", "ann analyst"),
         ("select current_user", "ann"),
         ("show tables", "main all_orders view - - | main low_salaries view - - | main orders table 0 -"),
         ("show schemas", "main"),
-        ("select table_name from information_schema.tables where table_schema = 'main' order by 1", "all_orders | low_salaries | orders"),
-        ("select distinct table_name from information_schema.columns where table_schema = 'main' order by 1", "all_orders | low_salaries | orders"),
-        ("select table_name, num_rows, view_definition from elt.tables where table_schema = 'main' order by 1", "all_orders - - | low_salaries - - | orders - -"),
+        (
+            "select table_name from information_schema.tables where table_schema = 'main' order by 1",
+            "all_orders | low_salaries | orders",
+        ),
+        (
+            "select distinct table_name from information_schema.columns where table_schema = 'main' order by 1",
+            "all_orders | low_salaries | orders",
+        ),
+        (
+            "select table_name, num_rows, view_definition from elt.tables where table_schema = 'main' order by 1",
+            "all_orders - - | low_salaries - - | orders - -",
+        ),
     ] {
         assert_eq!(rows(&mut ann, sql).await, found, "{sql}");
     }
@@ -174,18 +194,26 @@ async fn what_is_hidden_does_not_leak() {
         assert!(!told.contains("Internal"), "`{sql}`: {told}");
     }
     // What she makes of what she sees is what she sees.
-    assert!(rows(&mut ann, "create table box.mine as select * from orders").await.starts_with("CREATE TABLE"));
+    assert!(
+        rows(&mut ann, "create table box.mine as select * from orders").await.starts_with("CREATE TABLE")
+    );
     assert!(rows(&mut ann, "create table box.deep deep clone orders").await.starts_with("CREATE TABLE"));
     for table in ["mine", "deep"] {
         let found = rows_of(&lake.open(), &format!("select * from box.{table} order by id")).await;
         assert_eq!(found, "1 EU 10 ****-1 | 3 EU 30 ****-3", "{table}");
     }
-    assert_eq!(rows(&mut ann, "insert into box.mine select * from orders").await.split(' ').next(), Some("INSERT"));
+    assert_eq!(
+        rows(&mut ann, "insert into box.mine select * from orders").await.split(' ').next(),
+        Some("INSERT")
+    );
     // Nothing else has changed, and what everybody sees is still there.
     assert_eq!(rows_of(&lake.open(), "select count(*), sum(amount) from orders").await, "4 1705");
     assert_eq!(rows_of(&lake.open(), "select max(salary) from salaries").await, "424242");
     // Tools are told of what there is for her.
-    let info = ann.get_tables(CommandGetTables { include_schema: true, ..CommandGetTables::default() }).await.unwrap();
+    let info = ann
+        .get_tables(CommandGetTables { include_schema: true, ..CommandGetTables::default() })
+        .await
+        .unwrap();
     let tables = crate::serve::fetch(&mut ann, info).await.unwrap();
     let names = crate::test_lake::cells(&tables).iter().map(|row| row[2].clone()).collect::<Vec<_>>();
     assert_eq!(names, ["deep", "mine", "all_orders", "low_salaries", "orders"]);
@@ -216,13 +244,21 @@ async fn a_policy_that_does_not_fit_hides_everything() {
     lake.write("elt.yml", &text.replacen("region = 'EU'", "region = 'EU' -- only ours", 1));
     assert_eq!(rows(&mut ann, "select count(*) from orders").await, "2");
     // A policy may look elsewhere, at what the role itself cannot see.
-    lake.write("elt.yml", &text.replacen("region = 'EU'", "amount in (select 10 * salary - 40 from salaries)", 1));
+    lake.write(
+        "elt.yml",
+        &text.replacen("region = 'EU'", "amount in (select 10 * salary - 40 from salaries)", 1),
+    );
     assert_eq!(rows(&mut ann, "select id from orders").await, "1");
     let doubts = lake.open().doubts_about_roles().await.unwrap();
     assert_eq!(doubts, Vec::<String>::new());
     lake.write("elt.yml", &text.replace("main.orders: {card", "main.oders: {card"));
     let doubts = lake.open().doubts_about_roles().await.unwrap();
-    assert_eq!(doubts, ["the role `analyst` has a row filter or masks for `main.oders`, and there is no such table: they hide nothing"]);
+    assert_eq!(
+        doubts,
+        [
+            "the role `analyst` has a row filter or masks for `main.oders`, and there is no such table: they hide nothing"
+        ]
+    );
     served.stop().await;
 }
 
@@ -238,11 +274,17 @@ async fn rights_are_given_and_taken_in_one_place_and_hold_at_once() {
     let shown = rows_of(&lakehouse, "show grants on salaries").await;
     assert_eq!(shown, "analyst select table main.salaries ann");
     assert_eq!(rows(&mut ann, "show grants on salaries").await, "analyst select table main.salaries ");
-    assert_eq!(rows_of(&lakehouse, "revoke select on salaries from role analyst").await, "REVOKE 1 from analyst");
+    assert_eq!(
+        rows_of(&lakehouse, "revoke select on salaries from role analyst").await,
+        "REVOKE 1 from analyst"
+    );
     assert!(rows(&mut ann, "select * from salaries").await.contains("there is no table"));
     assert_eq!(rows_of(&lakehouse, "create role intern").await, "CREATE ROLE intern");
     assert_eq!(rows_of(&lakehouse, "grant all on schema main to intern").await, "GRANT 2 to intern");
-    assert_eq!(rows_of(&lakehouse, "show grants to role intern").await, "intern select schema main  | intern modify schema main ");
+    assert_eq!(
+        rows_of(&lakehouse, "show grants to role intern").await,
+        "intern select schema main  | intern modify schema main "
+    );
     for (sql, word) in [
         ("grant select on salaris to role analyst", "did you mean `salaries`"),
         ("grant select on salaries to role analist", "did you mean `analyst`"),
@@ -252,7 +294,8 @@ async fn rights_are_given_and_taken_in_one_place_and_hold_at_once() {
         ("create role analyst", "there is a role `analyst` already"),
     ] {
         let session = lakehouse.session().await.unwrap();
-        let error = elt::base::Error::from(Box::pin(lakehouse.execute(&session, sql)).await.map(|_| ()).unwrap_err());
+        let error =
+            elt::base::Error::from(Box::pin(lakehouse.execute(&session, sql)).await.map(|_| ()).unwrap_err());
         let told: Vec<String> = error.diagnostics().iter().map(|one| format!("{one:?}")).collect();
         assert!(told.join(" ").contains(word), "{sql}: {told:?}");
     }

@@ -1,6 +1,8 @@
 //! What the endpoint tells tools, keeps for them, and does not let them do.
 
-use arrow_flight::sql::{CommandGetCrossReference, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys};
+use arrow_flight::sql::{
+    CommandGetCrossReference, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys,
+};
 use elt::lakehouse::{Role, RoleLimits};
 use elt::serve::{ServeLimits, ServeOptions, Server, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,16 +45,21 @@ models:
     let served = Served::of(lake.open(), Role::Reads, ServeLimits::default()).await;
     let mut client = served.client().await;
     let schema = || Some("main".to_owned());
-    let primary = |table: &str| CommandGetPrimaryKeys { catalog: None, db_schema: schema(), table: table.to_owned() };
+    let primary =
+        |table: &str| CommandGetPrimaryKeys { catalog: None, db_schema: schema(), table: table.to_owned() };
     let info = client.get_primary_keys(primary("customers")).await.unwrap();
     assert_eq!(told(&mut client, info).await, "elt main customers id pk_customers 1");
     let info = client.get_primary_keys(primary("orders")).await.unwrap();
-    assert_eq!(told(&mut client, info).await, "elt main orders id pk_of_orders 1 | elt main orders line pk_of_orders 2");
+    assert_eq!(
+        told(&mut client, info).await,
+        "elt main orders id pk_of_orders 1 | elt main orders line pk_of_orders 2"
+    );
     let info = client.get_primary_keys(primary("nothing")).await.unwrap();
     assert_eq!(told(&mut client, info).await, "");
     let asked = CommandGetImportedKeys { catalog: None, db_schema: schema(), table: "orders".to_owned() };
     let info = client.get_imported_keys(asked).await.unwrap();
-    let of_orders = "elt main customers id elt main orders customer_id 1 fk_orders_customer_id pk_customers 3 3";
+    let of_orders =
+        "elt main customers id elt main orders customer_id 1 fk_orders_customer_id pk_customers 3 3";
     assert_eq!(told(&mut client, info).await, of_orders);
     let asked = CommandGetExportedKeys { catalog: None, db_schema: schema(), table: "customers".to_owned() };
     let info = client.get_exported_keys(asked).await.unwrap();
@@ -105,7 +112,11 @@ async fn an_answer_is_kept_for_as_long_as_its_release_is_the_newest() {
     let (address, http) = (server.address(), server.http_address().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
     let mut client = arrow_flight::sql::client::FlightSqlServiceClient::new(channel);
     client.handshake("ann", TOKEN).await.unwrap();
     assert!(get(http, "/healthz").await.ends_with("ok\n"));
@@ -118,7 +129,8 @@ async fn an_answer_is_kept_for_as_long_as_its_release_is_the_newest() {
     // Another release is another answer; what asks for the time is not kept.
     client.execute_update("insert into t values (41)".to_owned(), None).await.unwrap();
     assert_eq!(rows(&mut client, "select sum(a) from t").await, "42");
-    let (one, other) = (rows(&mut client, "select random()").await, rows(&mut client, "select random()").await);
+    let (one, other) =
+        (rows(&mut client, "select random()").await, rows(&mut client, "select random()").await);
     assert_ne!(one, other);
     ask(&mut client, "select count(*) from elt.releases").await.unwrap();
     ask(&mut client, "select count(*) from elt.releases").await.unwrap();
@@ -139,7 +151,8 @@ async fn one_user_asks_so_much_and_no_more() {
     lake.build().await;
     let per_user = RoleLimits { queries: Some(1), per_minute: Some(5), memory: Some(32 << 20), time: None };
     let stall = std::time::Duration::from_millis(400);
-    let served = Served::of(lake.open(), Role::Reads, ServeLimits { per_user, stall, ..ServeLimits::default() }).await;
+    let served =
+        Served::of(lake.open(), Role::Reads, ServeLimits { per_user, stall, ..ServeLimits::default() }).await;
     let mut client = served.client().await;
     let info = client.execute("select value from range(100000000)".to_owned(), None).await.unwrap();
     let mut reader = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use arrow_flight::sql::{CommandStatementIngest, EndTransaction, TableDefinitionOptions, TableExistsOption, TableNotExistOption};
+use arrow_flight::sql::{
+    CommandStatementIngest, EndTransaction, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
+};
 use elt::lakehouse::Role;
 use elt::serve::ServeLimits;
 
@@ -12,7 +14,10 @@ use crate::test_lake::{TestLake, rows_of};
 
 async fn lake() -> (TestLake, Served) {
     let lake = TestLake::new();
-    lake.write("models/t.sql", "{{ config(materialized='table') }} select * from (values (1, 'a'), (2, 'b')) as t (id, name)");
+    lake.write(
+        "models/t.sql",
+        "{{ config(materialized='table') }} select * from (values (1, 'a'), (2, 'b')) as t (id, name)",
+    );
     lake.write("models/u.sql", "{{ config(materialized='table') }} select 1 as id");
     lake.build().await;
     let served = Served::of(lake.open(), Role::Writes, ServeLimits::default()).await;
@@ -23,7 +28,8 @@ async fn within(client: &mut Client, id: &prost::bytes::Bytes, sql: &str) -> Str
     match client.execute(sql.to_owned(), Some(id.clone())).await {
         Ok(info) => match fetch(client, info).await {
             Ok(batches) => {
-                let rows: Vec<String> = crate::test_lake::cells(&batches).iter().map(|row| row.join(" ")).collect();
+                let rows: Vec<String> =
+                    crate::test_lake::cells(&batches).iter().map(|row| row.join(" ")).collect();
                 rows.join(" | ")
             }
             Err(status) => status.message().to_owned(),
@@ -51,7 +57,8 @@ async fn a_transaction_is_one_release_or_nothing() {
     ]);
     insert.set_parameters(values.unwrap()).unwrap();
     assert_eq!(insert.execute_update().await.unwrap(), 1);
-    let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![7, 8])) as ArrayRef)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![7, 8])) as ArrayRef)]).unwrap();
     let order = CommandStatementIngest {
         table_definition_options: Some(TableDefinitionOptions {
             if_not_exist: TableNotExistOption::Create.into(),
@@ -66,7 +73,11 @@ async fn a_transaction_is_one_release_or_nothing() {
     // A statement that fails leaves the rest as it was; one that is a release of its own is refused.
     assert!(within(&mut ann, &id, "insert into nowhere values (1)").await.contains("there is no table"));
     assert!(within(&mut ann, &id, "drop table t").await.contains("within a transaction is not supported"));
-    assert!(within(&mut ann, &id, "set elt.release = 1").await.contains("nothing can be set within a transaction"));
+    assert!(
+        within(&mut ann, &id, "set elt.release = 1")
+            .await
+            .contains("nothing can be set within a transaction")
+    );
     // Nobody else sees any of it.
     assert_eq!(rows(&mut bob, "select count(*) from t").await, "2");
     assert!(rows(&mut bob, "select * from fresh").await.contains("there is no table"));
@@ -84,7 +95,11 @@ async fn a_transaction_is_one_release_or_nothing() {
     ann.end_transaction(id, EndTransaction::Rollback).await.unwrap();
     assert_eq!(rows_of(&lake.open(), "select count(*) from t").await, "4");
     let id = ann.begin_transaction().await.unwrap();
-    assert_eq!(within(&mut bob, &id, "select count(*) from t").await, "4", "the same user may go on with it elsewhere");
+    assert_eq!(
+        within(&mut bob, &id, "select count(*) from t").await,
+        "4",
+        "the same user may go on with it elsewhere"
+    );
     ann.end_transaction(id, EndTransaction::Commit).await.unwrap();
     assert_eq!(lake.open().releases(9).await.unwrap().len(), 2, "nothing was written, nothing is published");
     served.stop().await;
@@ -140,10 +155,14 @@ async fn an_answer_is_fetched_from_several_endpoints_and_is_whole() {
         counted.push(batches.iter().map(RecordBatch::num_rows).sum::<usize>());
     }
     assert_eq!(counted, [5000, 0, 0, 0]);
-    let again = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.map(|_| ()).unwrap_err().to_string();
+    let again =
+        client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.map(|_| ()).unwrap_err().to_string();
     assert!(again.contains("fetched already"), "{again}");
     // What is asked for in an order comes from one.
-    let info = client.execute("select value from range(10) order by value desc limit 3".to_owned(), None).await.unwrap();
+    let info = client
+        .execute("select value from range(10) order by value desc limit 3".to_owned(), None)
+        .await
+        .unwrap();
     assert_eq!((info.endpoint.len(), info.ordered), (1, true));
     served.stop().await;
 }
