@@ -4,8 +4,9 @@
 //! `pg_catalog` is answered of what the session sees. Passwords come in the clear, as PostgreSQL's clients send them to a server that keeps
 //! hashes of another kind, so from elsewhere a connection has to be encrypted.
 //!
-//! Reading order: `talk` (a conversation), `words` (what is about the session alone), `values` (what clients send).
+//! Reading order: `talk` (a conversation), `prepared` (statements that are given values), `words` (what is about the session alone), `values` (what clients send).
 
+mod prepared;
 mod talk;
 mod values;
 mod words;
@@ -26,7 +27,8 @@ use tokio_util::codec::Framed;
 
 use super::endpoint::Endpoint;
 use super::tls::Certificates;
-use talk::{Cancels, Handlers, Prepared, Talk};
+use prepared::Prepared;
+use talk::{Cancels, Handlers, Talk};
 
 /// Connections at once.
 const MOST: usize = 1_000;

@@ -16,18 +16,12 @@ use pgwire::api::auth::{
     save_startup_parameters_to_metadata,
 };
 use pgwire::api::cancel::CancelHandler;
-use pgwire::api::portal::{Format, Portal};
+use pgwire::api::portal::Format;
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{
-    DescribePortalResponse, DescribeResponse as _, DescribeStatementResponse, FieldFormat, FieldInfo,
-    QueryResponse, Response, Tag,
-};
-use pgwire::api::stmt::{QueryParser, StoredStatement};
-use pgwire::api::store::PortalStore;
+use pgwire::api::results::{FieldFormat, QueryResponse, Response, Tag};
 use pgwire::api::{
     ClientInfo, ClientPortalStore, ConnectionGuard, ConnectionHandle, ConnectionManager,
     PgWireConnectionState, PgWireServerHandlers, PidSecretKeyGenerator as _, RandomPidSecretKeyGenerator,
-    Type,
 };
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::cancel::CancelRequest;
@@ -36,9 +30,10 @@ use pgwire::messages::startup::Authentication;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tonic::{Code, Status};
 
-use super::values::{given, sent_columns, sent_rows, wrong};
+use super::prepared::Prepared;
+use super::values::{sent_columns, sent_rows, wrong};
 use super::words::Own;
-use crate::lakehouse::{PG_VERSION, PgCatalog, Piece, StatementKind, bound, split};
+use crate::lakehouse::{PG_VERSION, PgCatalog, Piece, StatementKind, split};
 use crate::serve::clients::{Client, locked};
 use crate::serve::endpoint::Endpoint;
 use crate::serve::error::query_status;
@@ -93,12 +88,12 @@ pub(super) struct Talk {
 /// A statement that was read.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
-    sql: String,
-    meaning: Meaning,
+    pub(super) sql: String,
+    pub(super) meaning: Meaning,
 }
 
 #[derive(Clone, Debug)]
-enum Meaning {
+pub(super) enum Meaning {
     Own(Own),
     /// One for PostgreSQL's catalog.
     Catalog,
@@ -159,7 +154,7 @@ impl Talk {
     }
 
     /// Reads a statement, and plans it if it is for the lake.
-    async fn read(&self, sql: &str) -> PgWireResult<Known> {
+    pub(super) async fn read(&self, sql: &str) -> PgWireResult<Known> {
         let known = |meaning| Known { sql: sql.to_owned(), meaning };
         if let Some(own) = Own::read(sql) {
             return Ok(known(Meaning::Own(own)));
@@ -177,7 +172,7 @@ impl Talk {
     }
 
     /// The columns of an answer, as far as they are known before it is asked for.
-    async fn columns(&self, known: &Known, sql: &str) -> PgWireResult<Option<Schema>> {
+    pub(super) async fn columns(&self, known: &Known, sql: &str) -> PgWireResult<Option<Schema>> {
         Ok(match &known.meaning {
             Meaning::Own(Own::Show(name, _)) => Some(shown(name)),
             Meaning::Own(_) => None,
@@ -196,7 +191,7 @@ impl Talk {
     }
 
     /// Answers a statement whose values are in it.
-    async fn answer(
+    pub(super) async fn answer(
         &self,
         known: &Known,
         sql: &str,
@@ -319,7 +314,7 @@ fn rows_of(
 }
 
 /// The formats that a client wants, one for each column, whatever it sent.
-fn whole(format: &Format, columns: usize) -> Format {
+pub(super) fn whole(format: &Format, columns: usize) -> Format {
     match format {
         Format::Individual(formats) if formats.len() < columns => {
             let mut formats = formats.clone();
@@ -342,7 +337,7 @@ fn tag(word: &str, rows: Option<i64>) -> Tag {
 }
 
 /// A status in PostgreSQL's words: the code by which programs know it, the help as the hint.
-fn told(status: Status) -> PgWireError {
+pub(super) fn told(status: Status) -> PgWireError {
     let message = status.message();
     let code = match status.code() {
         Code::Unauthenticated => "28P01",
@@ -471,134 +466,10 @@ impl SimpleQueryHandler for Talk {
 }
 
 /// The statements of a text.
-fn statements(text: &str) -> Vec<String> {
+pub(super) fn statements(text: &str) -> Vec<String> {
     let pieces = split(text).all().into_iter();
     let statements = pieces.map(|Piece { sql, .. }| sql.trim().trim_end_matches(';').trim().to_owned());
     statements.filter(|sql| !sql.is_empty()).collect()
-}
-
-/// Reads statements for one conversation.
-pub(super) struct Reader(Arc<Talk>);
-
-#[async_trait]
-impl QueryParser for Reader {
-    type Statement = Known;
-
-    async fn parse_sql<C>(&self, _: &C, sql: &str, _: &[Option<Type>]) -> PgWireResult<Option<Known>>
-    where
-        C: ClientInfo + Unpin + Send + Sync,
-    {
-        match &statements(sql)[..] {
-            [] => Ok(None),
-            [one] => self.0.read(one).await.map(Some),
-            _ => Err(wrong("42601", "one statement at a time can be prepared".to_owned())),
-        }
-    }
-
-    fn get_parameter_types(&self, known: &Known) -> PgWireResult<Vec<Type>> {
-        let Meaning::Lake { places, .. } = &known.meaning else { return Ok(Vec::new()) };
-        let types = places.fields().iter().map(|field| arrow_pg::datatypes::into_pg_type(field.data_type()));
-        Ok(types.map(|known| known.unwrap_or(Type::TEXT)).collect())
-    }
-
-    fn get_result_schema(&self, known: &Known, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
-        let Meaning::Lake { rows: Some(rows), .. } = &known.meaning else { return Ok(Vec::new()) };
-        let format = format.map_or(Format::UnifiedText, |format| whole(format, rows.fields().len()));
-        arrow_schema_to_pg_fields(rows, &format, None)
-    }
-}
-
-/// A conversation by prepared statements.
-pub(super) struct Prepared(pub(super) Arc<Talk>);
-
-impl Prepared {
-    /// A portal's statement, with its values in it.
-    fn bound(&self, portal: &Portal<Known>) -> PgWireResult<String> {
-        let known = &portal.statement.statement;
-        let nothing = Arc::new(Schema::empty());
-        let places = match &known.meaning {
-            Meaning::Lake { places, .. } => places,
-            _ => &nothing,
-        };
-        match given(portal, places)? {
-            None => Ok(known.sql.clone()),
-            Some(values) => {
-                bound(&known.sql, &values, 0).map_err(|mistake| told(query_status(mistake.into())))
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl ExtendedQueryHandler for Prepared {
-    type Statement = Known;
-    type QueryParser = Reader;
-
-    fn query_parser(&self) -> Arc<Reader> {
-        Arc::new(Reader(Arc::clone(&self.0)))
-    }
-
-    async fn do_describe_statement<C>(
-        &self,
-        _: &mut C,
-        statement: &StoredStatement<Known>,
-    ) -> PgWireResult<DescribeStatementResponse>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Known>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        let known = &statement.statement;
-        let inferred = self.query_parser().get_parameter_types(known)?;
-        let told = &statement.parameter_types;
-        let types = (0..inferred.len().max(told.len())).map(|at| {
-            let told = told.get(at).cloned().flatten().filter(|told| *told != Type::UNKNOWN);
-            told.or_else(|| inferred.get(at).cloned()).unwrap_or(Type::TEXT)
-        });
-        let types: Vec<Type> = types.collect();
-        let columns = match self.0.columns(known, &known.sql).await {
-            Ok(columns) => columns.unwrap_or_else(Schema::empty),
-            // A statement of the catalog whose places have no values yet cannot be planned.
-            Err(_) if matches!(known.meaning, Meaning::Catalog) => {
-                return Ok(DescribeStatementResponse::no_data());
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(DescribeStatementResponse::new(
-            types,
-            arrow_schema_to_pg_fields(&columns, &Format::UnifiedText, None)?,
-        ))
-    }
-
-    async fn do_describe_portal<C>(
-        &self,
-        _: &mut C,
-        portal: &Portal<Known>,
-    ) -> PgWireResult<DescribePortalResponse>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Known>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        let sql = self.bound(portal)?;
-        let columns = self.0.columns(&portal.statement.statement, &sql).await?.unwrap_or_else(Schema::empty);
-        let format = whole(&portal.result_column_format, columns.fields().len());
-        Ok(DescribePortalResponse::new(arrow_schema_to_pg_fields(&columns, &format, None)?))
-    }
-
-    async fn do_query<C>(&self, client: &mut C, portal: &Portal<Known>, _: usize) -> PgWireResult<Response>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Known>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        let sql = self.bound(portal)?;
-        let status = client.transaction_status();
-        self.0.answer(&portal.statement.statement, &sql, status, &portal.result_column_format).await
-    }
 }
 
 /// What the library asks for the parts of a conversation.
