@@ -647,6 +647,25 @@ pub(super) struct ServeArgs {
 pub(super) enum UserCommand {
     /// Write a user into elt.yml, with the hash of a password
     Add(UserAddArgs),
+    /// Take a user out of elt.yml; what they are connected to ends
+    Remove(UserRemoveArgs),
+    /// Give a user another password; what they are connected to ends
+    Password(UserPasswordArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserRemoveArgs {
+    /// Name of the user
+    pub(super) name: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserPasswordArgs {
+    /// Name of the user
+    pub(super) name: String,
+    /// Read the password from standard input [default: one is made and printed]
+    #[arg(long)]
+    pub(super) password_stdin: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -7,7 +7,9 @@ use argon2::{Argon2, password_hash};
 
 use super::Lakehouse;
 use crate::base::{Error, Privilege, Result, SourceText, did_you_mean};
-use crate::project::{Role, RoleRights, USERS_FILE, User, read_users, with_user};
+use crate::project::{
+    Role, RoleRights, USERS_FILE, User, read_users, with_password, with_user, without_user,
+};
 
 impl Lakehouse {
     /// Those who may ask over the wire, as `elt.yml` has them now; nobody, if there is no such file.
@@ -43,7 +45,7 @@ impl Lakehouse {
         }
         if self.users()?.iter().any(|user| user.name == name) {
             let what = format!("there is a user `{name}` already");
-            let help = format!("to give another password, take the entry out of {USERS_FILE} first");
+            let help = format!("`elt user password {name}` gives another password");
             return Err(Error::user("elt::users::exists", what, help));
         }
         let user = User { name: name.to_owned(), role, named_role, password: self.hash(password)? };
@@ -54,6 +56,56 @@ impl Lakehouse {
             return Err(Error::user("elt::users::form", what, "write `users:` on a line of its own"));
         }
         self.write_users_text(&text)?;
+        Ok(self.root().join(USERS_FILE))
+    }
+
+    /// Takes somebody out of `elt.yml`, and says which file that is. Their sessions end with their next statement.
+    ///
+    /// # Errors
+    /// There is nobody of that name, or the file cannot be read or written; then it is as it was.
+    pub fn remove_user(&self, name: &str) -> Result<PathBuf> {
+        self.known_user(name)?;
+        let text = without_user(&self.users_text()?, name);
+        self.write_users(&text, |users| users.iter().all(|user| user.name != name))
+    }
+
+    /// Gives somebody another password. Their sessions end with their next statement.
+    ///
+    /// # Errors
+    /// There is nobody of that name, or the file cannot be read or written; then it is as it was.
+    pub fn change_password(&self, name: &str, password: &str) -> Result<PathBuf> {
+        self.known_user(name)?;
+        let hash = self.hash(password)?;
+        let text = with_password(&self.users_text()?, name, &hash);
+        self.write_users(&text, |users| users.iter().any(|user| user.name == name && user.password == hash))
+    }
+
+    fn known_user(&self, name: &str) -> Result<()> {
+        let users = self.users()?;
+        if users.iter().any(|user| user.name == name) {
+            return Ok(());
+        }
+        let near = did_you_mean(name, users.iter().map(|user| user.name.as_str()));
+        let help = near.unwrap_or_else(|| format!("`elt user add {name}` adds one"));
+        Err(Error::user(
+            "elt::users::no_such_user",
+            format!("there is no user `{name}` in {USERS_FILE}"),
+            help,
+        ))
+    }
+
+    /// Writes the file, if it reads as it was meant and all others in it are as they were.
+    fn write_users(&self, text: &str, came_out: impl Fn(&[User]) -> bool) -> Result<PathBuf> {
+        let after = read_users(&SourceText::new(USERS_FILE, text)).unwrap_or_default();
+        let before = self.users()?;
+        let others = before.iter().filter(|user| after.contains(user)).count();
+        if !came_out(&after) || others + 1 < before.len() {
+            let what = format!("{USERS_FILE} has a form that cannot be changed");
+            let help =
+                "write each user, and what is said of them, on lines of their own; or change it by hand";
+            return Err(Error::user("elt::users::form", what, help));
+        }
+        self.write_users_text(text)?;
         Ok(self.root().join(USERS_FILE))
     }
 

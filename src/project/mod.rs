@@ -56,7 +56,8 @@ pub use package::{PACKAGE_MARK, installed};
 pub use package_places::{PackagePlaces, read_package_places};
 pub use properties::ON_COLUMN;
 pub use roles::{
-    BUILT_IN, RoleLimits, RoleRights, is_plain, read_roles, with_grants, with_role, without_grants,
+    BUILT_IN, RoleLimits, RoleRights, is_plain, read_roles, with_grants, with_password, with_role,
+    without_grants, without_user,
 };
 pub use schedule::{Catchup, Schedule, Times, read_schedules};
 pub use seed::Seed;

@@ -240,6 +240,26 @@ pub fn without_grants(source: &SourceText, role: &str, grants: &[Grant]) -> Resu
     Ok(text)
 }
 
+/// The text of an `elt.yml` without a user, and everything else as it was written.
+pub fn without_user(text: &str, name: &str) -> String {
+    let Some(place) = section(text, &["users", name]) else { return text.to_owned() };
+    let lines: Vec<&str> = text.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let own = indent(lines[place.line]);
+    let is_theirs = |line: &&&str| line.trim().is_empty() || indent(line) > own;
+    let theirs = 1 + lines[place.line + 1..].iter().take_while(is_theirs).count();
+    let kept = lines.iter().enumerate().filter(|(at, _)| !(place.line..place.line + theirs).contains(at));
+    kept.map(|(_, line)| format!("{line}\n")).collect()
+}
+
+/// The text of an `elt.yml` in which a user has the hash of another password.
+pub fn with_password(text: &str, name: &str, hash: &str) -> String {
+    let Some(place) = section(text, &["users", name, "password"]) else { return text.to_owned() };
+    let line = text.lines().nth(place.line).unwrap_or_default();
+    let indent = &line[..line.len() - line.trim_start().len()];
+    replaced(text, place.line, Some(&format!("{indent}password: {hash}")))
+}
+
 /// A key of a text that lines are added under.
 struct Section {
     /// The line that it stands in, counted from 0.
@@ -351,6 +371,16 @@ roles:
         ] {
             assert_eq!(read(text).unwrap_err(), wrong);
         }
+    }
+
+    #[test]
+    fn users_go_and_get_other_passwords() {
+        let text = "users:\n  ann:\n    role: reads\n    password: $argon2-a\n  bob:\n    password: $argon2-b # old\n# end\n";
+        let without = without_user(text, "ann");
+        assert_eq!(without, "users:\n  bob:\n    password: $argon2-b # old\n# end\n");
+        assert_eq!(without_user(text, "eve"), text);
+        let other = with_password(text, "bob", "$argon2-c");
+        assert_eq!(other, text.replace("$argon2-b # old", "$argon2-c"));
     }
 
     #[test]
