@@ -16,7 +16,7 @@ use tonic::Status;
 use super::cache::Key;
 use super::clients::{Client, locked};
 use super::stream::Answered;
-use crate::lakehouse::Prepared;
+use crate::lakehouse::{Prepared, Rights};
 
 /// How long a promised answer can be fetched.
 const FETCHABLE: Duration = Duration::from_secs(600);
@@ -30,6 +30,8 @@ const MOST: usize = 10_000;
 /// An answer that was promised.
 pub(super) struct Promised {
     owner: String,
+    /// What the owner could see when it was planned.
+    rights: Arc<Rights>,
     /// The columns, as promised.
     pub(super) schema: SchemaRef,
     pub(super) answer: Answer,
@@ -137,14 +139,19 @@ impl Statements {
     ) {
         let (cancelled, _) = watch::channel(false);
         let shared = (parts > 1).then(Arc::default);
-        let promised = Promised { owner: client.user.clone(), schema, answer, shared, key, cancelled };
+        let rights = client.rights();
+        let promised =
+            Promised { owner: client.user.clone(), rights, schema, answer, shared, key, cancelled };
         self.promised.put(handle, Arc::new(promised));
     }
 
     /// The answer that a ticket names.
     pub(super) fn promised(&self, handle: &[u8], client: &Client) -> Result<Arc<Promised>, Status> {
         let found = text(handle).and_then(|handle| self.promised.get(handle));
-        found.filter(|promised| promised.owner == client.user).ok_or_else(|| {
+        // What was planned with other rights than there are now is not given any more.
+        let is_theirs =
+            |promised: &Arc<Promised>| promised.owner == client.user && promised.rights == client.rights();
+        found.filter(is_theirs).ok_or_else(|| {
             Status::not_found("this ticket is not known any more\nhelp: run the statement again; answers can be fetched for ten minutes")
         })
     }
