@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
 use datafusion::common::ScalarValue;
+use datafusion::datasource::TableType;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{
     ColumnarValue, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -38,6 +41,29 @@ pub struct PgCatalog {
 impl std::fmt::Debug for PgCatalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PgCatalog").finish_non_exhaustive()
+    }
+}
+
+/// A schema without what cannot be read: one view that does not fit any more hides nothing else.
+#[derive(Debug)]
+struct Readable(Arc<dyn SchemaProvider>);
+
+#[async_trait]
+impl SchemaProvider for Readable {
+    fn table_names(&self) -> Vec<String> {
+        self.0.table_names()
+    }
+
+    async fn table(&self, name: &str) -> EngineResult<Option<Arc<dyn TableProvider>>> {
+        Ok(self.0.table(name).await.unwrap_or(None))
+    }
+
+    async fn table_type(&self, name: &str) -> EngineResult<Option<TableType>> {
+        self.0.table_type(name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.table_exist(name)
     }
 }
 
@@ -76,7 +102,7 @@ impl Session {
         let lake = self.lake_catalog();
         for name in lake.schema_names() {
             if let Some(schema) = lake.schema(&name) {
-                catalog.register_schema(&name, schema)?;
+                catalog.register_schema(&name, Arc::new(Readable(schema)))?;
             }
         }
         if let Some(standard) = lake.schema("information_schema") {
