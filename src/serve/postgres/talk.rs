@@ -33,8 +33,9 @@ use tonic::{Code, Status};
 use super::prepared::Prepared;
 use super::values::{sent_columns, sent_rows, wrong};
 use super::words::Own;
+use crate::base::ReleaseNumber;
 use crate::lakehouse::{PG_VERSION, PgCatalog, Piece, StatementKind, split};
-use crate::serve::clients::{Client, locked};
+use crate::serve::clients::{Agreed, Client, locked};
 use crate::serve::endpoint::Endpoint;
 use crate::serve::error::query_status;
 use crate::serve::stream::Answered;
@@ -78,6 +79,8 @@ pub(super) struct Talk {
     client: Mutex<Option<Arc<Client>>>,
     /// The transaction that is open.
     within: Mutex<Option<String>>,
+    /// PostgreSQL's catalog, of a release as it was agreed on.
+    catalog: Mutex<Option<(Option<ReleaseNumber>, Agreed, PgCatalog)>>,
     /// The answer that is on its way.
     sent: Mutex<Option<String>>,
     /// By what it is cancelled.
@@ -112,6 +115,7 @@ impl Talk {
             cancels,
             client: Mutex::default(),
             within: Mutex::default(),
+            catalog: Mutex::default(),
             sent: Mutex::default(),
             key: Mutex::default(),
             me: me.clone(),
@@ -149,8 +153,18 @@ impl Talk {
     }
 
     async fn catalog(&self, client: &Client) -> PgWireResult<PgCatalog> {
-        let session = self.endpoint.session(&client.agreed()).await.map_err(told)?;
-        session.pg_catalog(&client.user).map_err(|error| told(query_status(error)))
+        let agreed = client.agreed();
+        let session = self.endpoint.session(&agreed).await.map_err(told)?;
+        let release = session.scope().pins().release;
+        // Tools ask for the number of a table, and then by it: numbers hold while the release and the rights are the same.
+        if let Some((of, wished, catalog)) = &*locked(&self.catalog)
+            && (*of, wished) == (release, &agreed)
+        {
+            return Ok(catalog.clone());
+        }
+        let catalog = session.pg_catalog(&client.user).map_err(|error| told(query_status(error)))?;
+        *locked(&self.catalog) = Some((release, agreed, catalog.clone()));
+        Ok(catalog)
     }
 
     /// Reads a statement, and plans it if it is for the lake.
