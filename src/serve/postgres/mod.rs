@@ -6,6 +6,7 @@
 //!
 //! Reading order: `talk` (a conversation), `prepared` (statements that are given values), `words` (what is about the session alone), `values` (what clients send).
 
+mod mistakes;
 mod prepared;
 mod talk;
 mod values;

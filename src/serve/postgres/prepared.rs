@@ -18,8 +18,9 @@ use pgwire::api::{ClientInfo, ClientPortalStore, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 
-use super::talk::{Known, Meaning, Talk, statements, told, whole};
-use super::values::{given, wrong};
+use super::mistakes::{told, wrong};
+use super::talk::{Known, Meaning, Talk, statements, whole};
+use super::values::given;
 use crate::lakehouse::bound;
 use crate::serve::error::query_status;
 

@@ -12,8 +12,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 use pgwire::api::Type;
 use pgwire::api::portal::{Format, Portal};
-use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::error::PgWireResult;
 use rust_decimal::Decimal;
+
+use super::mistakes::wrong;
 
 /// The values of a portal, as one row. `inferred` are the types that the statement gives its places.
 pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireResult<Option<RecordBatch>> {
@@ -169,8 +171,4 @@ pub(super) fn sent_rows(
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-}
-
-pub(super) fn wrong(code: &str, what: String) -> PgWireError {
-    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), what)))
 }
