@@ -86,6 +86,8 @@
 //! | change what a session keeps for itself (temporary names, variables) | `query/own/` |
 //! | change how an as-of join is done | `query/asof/` |
 //! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |
+//! | change who may read what, and how rows and columns are hidden | `project/roles.rs` (read), `query/rights.rs`, `query/guard.rs` (held), `lakehouse/roles.rs` (given) |
+//! | change what psql and its like are told | `serve/postgres/`, `query/pg_catalog.rs` |
 //! | change what `elt.yml` can hold | `project/users.rs`, `project/package_places.rs` |
 //! | change how packages are found, settled and installed | [`packages`] |
 //! | read another file format | [`landing::format`], [`landing::read`] |
@@ -98,6 +100,11 @@
 //! a *pointer*, a view `select * from "main"."orders" as of release 12`. That is what a release pinned, by version, without a
 //! second way for pins to point; whatever is built beside it reads production's tables by their own names, as with `--defer`.
 //! Promoting shares files (`table::write::share`) and publishes, and refuses if anything has moved.
+//!
+//! Rights are kept in one place, `elt.yml`, and not as objects of the lake: who may write that file is decided by the folder that it is in, it is
+//! read and reviewed with the project, and a lake that is copied does not carry rights that nobody there gave. `GRANT` and `REVOKE`
+//! change its lines. They hold where names are looked up ([`query`]): for a role that is not granted a table there is none, so that no
+//! listing, suggestion or error has to be thought of by itself.
 //!
 //! A room that the plan has and this version does not: `catalog` (an index of runs and lineage; the commits and documents it
 //! will index are written already).

@@ -8,6 +8,7 @@
 mod diagnostic;
 mod duration;
 mod error;
+mod grant;
 mod name;
 mod schema_type;
 mod size;
@@ -21,6 +22,7 @@ mod world;
 pub use diagnostic::{Diagnostic, Severity, show_all};
 pub use duration::parse_duration;
 pub use error::{Error, ErrorKind, Result};
+pub use grant::{GRANT_HELP, Grant, Privilege, Securable};
 pub use name::{NameError, TableName};
 pub use schema_type::{parse_data_type, sql_type_name};
 pub use size::parse_size;

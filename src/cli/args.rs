@@ -560,6 +560,19 @@ fn mirror(text: &str) -> std::result::Result<(String, String), String> {
     Ok((text[..at].to_owned(), text[at + 1..].to_owned()))
 }
 
+fn count(text: &str) -> std::result::Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number above 0".to_owned())
+}
+
+fn bytes_or_none(text: &str) -> std::result::Result<usize, String> {
+    if text == "0" { Ok(0) } else { bytes(text) }
+}
+
+fn bytes(text: &str) -> std::result::Result<usize, String> {
+    size(text)
+        .and_then(|bytes| usize::try_from(bytes).map_err(|_| "that is more than there can be".to_owned()))
+}
+
 fn address(text: &str) -> std::result::Result<SocketAddr, String> {
     let wrong =
         || "write an address and a port: `127.0.0.1:32010`, `localhost:32010`, `0.0.0.0:32010`".to_owned();
@@ -624,18 +637,62 @@ pub(super) struct ServeArgs {
     /// Key of the certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_key: Option<PathBuf>,
+    /// Those who vouch for clients, as PEM: who shows no certificate of theirs is not let in
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_client_ca: Option<PathBuf>,
+    /// Address to answer /healthz, /readyz and /metrics at, for whoever watches the server
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(super) http: Option<SocketAddr>,
+    /// Address to answer clients of PostgreSQL at: psql, and tools that speak no Flight SQL [default, without one:
+    /// 127.0.0.1:5433]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, num_args = 0..=1, default_missing_value = "127.0.0.1:5433")]
+    pub(super) postgres: Option<SocketAddr>,
     /// Statements that run at once; others wait [default: 4 per core, 8 at least]
     #[arg(long, value_name = "N")]
     pub(super) max_queries: Option<usize>,
+    /// Statements of one user that run at once; a role of elt.yml can have another limit
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(super) user_queries: Option<usize>,
+    /// Statements that one user may begin within a minute; likewise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) user_rate: Option<u32>,
+    /// Memory that a statement may take, before it spills or ends: `512MB`; likewise [default: what all share]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(super) query_memory: Option<usize>,
     /// Seconds that a statement may take, until its last row was fetched
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) query_timeout: u64,
+    /// Memory for answers that are given again while the release is the same: `128MB`; 0 keeps none
+    #[arg(long, value_name = "SIZE", default_value = "128MB", value_parser = bytes_or_none)]
+    pub(super) result_cache: usize,
+    /// Seconds that the token of a session holds; then its user shows the password again
+    #[arg(long, value_name = "SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) token_life: u64,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
     /// Write a user into elt.yml, with the hash of a password
     Add(UserAddArgs),
+    /// Take a user out of elt.yml; what they are connected to ends
+    Remove(UserRemoveArgs),
+    /// Give a user another password; what they are connected to ends
+    Password(UserPasswordArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserRemoveArgs {
+    /// Name of the user
+    pub(super) name: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserPasswordArgs {
+    /// Name of the user
+    pub(super) name: String,
+    /// Read the password from standard input [default: one is made and printed]
+    #[arg(long)]
+    pub(super) password_stdin: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -645,6 +702,9 @@ pub(super) struct UserAddArgs {
     /// Let the user change tables [default: reads only]
     #[arg(long)]
     pub(super) writes: bool,
+    /// Role of elt.yml that the user has: its grants, row filters and masks
+    #[arg(long, value_name = "ROLE", conflicts_with = "writes")]
+    pub(super) role: Option<String>,
     /// Read the password from standard input [default: one is made and printed]
     #[arg(long)]
     pub(super) password_stdin: bool,

@@ -122,6 +122,12 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
         Some(Command::User { command: UserCommand::Add(args) }) => {
             commands::user::add(&args, &place, world, ui)
         }
+        Some(Command::User { command: UserCommand::Remove(args) }) => {
+            commands::user::remove(&args, &place, world, ui)
+        }
+        Some(Command::User { command: UserCommand::Password(args) }) => {
+            commands::user::password(&args, &place, world, ui)
+        }
         Some(Command::Ls(args)) => Box::pin(commands::ls::run(args, &place, world, ui)).await,
         Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world)).await,
         Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world)).await,

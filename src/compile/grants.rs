@@ -1,8 +1,9 @@
 //! Who may do what with a model's table?
 //!
-//! A lake knows users with a role each, in `elt.yml`: who `reads` reads every table, who `writes` writes every table.
-//! So `grants` can be kept or not, but nothing is granted by them. A privilege that its holder has is kept quietly; one
-//! that somebody lacks, or that others have as well, is told.
+//! A lake knows users with a role each, in `elt.yml`: who `reads` reads every table, who `writes` writes every table, and a
+//! role of the file's own may do what is granted to it there. So `grants` can be kept or not, but nothing is granted by
+//! them. A privilege that its holder has is kept quietly; one that somebody lacks, or that others have as well, is told;
+//! of whoever has a role of the file's own, the file tells.
 
 use serde_json::Value;
 
@@ -69,6 +70,9 @@ pub(super) fn check(config: &Config, users: &[User], found: &mut Vec<Diagnostic>
         }
         let may = |user: &User| !writes || user.role == Role::Writes;
         for name in &who {
+            if users.iter().any(|user| user.named_role.as_ref() == Some(name)) {
+                continue;
+            }
             match users.iter().find(|user| user.name == *name) {
                 None => tell(
                     format!("`{word}` is granted to `{name}`, who is no user of the lake"),
@@ -83,7 +87,7 @@ pub(super) fn check(config: &Config, users: &[User], found: &mut Vec<Diagnostic>
         }
         let others: Vec<String> = users
             .iter()
-            .filter(|user| may(user) && !who.contains(&user.name))
+            .filter(|user| user.named_role.is_none() && may(user) && !who.contains(&user.name))
             .map(|u| u.name.clone())
             .collect();
         if !others.is_empty() {
@@ -91,7 +95,7 @@ pub(super) fn check(config: &Config, users: &[User], found: &mut Vec<Diagnostic>
             tell(
                 format!("`{word}` is granted to {}, and {} may do it too", listed(&who), listed(&others)),
                 format!(
-                    "elt keeps nobody off a single table: who {does} a lake {does} all of it; name them too, or keep the table in a lake of its own"
+                    "who {does} a lake {does} all of it; name them too, or give them a role of their own in elt.yml: `grant select on … to role …`"
                 ),
             );
         }

@@ -19,6 +19,7 @@ mod errors;
 mod freshness;
 mod hooks;
 mod ingest;
+mod keys;
 mod known;
 mod land;
 mod lineage;
@@ -32,11 +33,13 @@ mod portions;
 mod promote;
 mod replay;
 mod report;
+mod roles;
 mod schedule;
 mod sources;
 mod statement;
 mod storage;
 mod study;
+mod transaction;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +68,7 @@ pub use doctor::Finding;
 pub use document::{DOCS, DocumentRequest, Documented, SITE_FILES};
 pub use freshness::Age;
 pub use ingest::Rows;
+pub use keys::TableKey;
 pub use known::{DESCRIPTION, Known};
 pub use land::LandOrder;
 pub use lineage::{LineageEdge, LineageGraph, LineageNode, LineageRequest};
@@ -75,9 +79,11 @@ pub use operation::Operated;
 pub use promote::Promoted;
 pub use replay::{Replayed, ReplayedTable};
 pub use report::{BuildRequest, Built, Compiled, Kinds, Landed, Planned, PlannedNode, Purpose, step_json};
+pub use roles::rights_of;
 pub use schedule::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun};
 pub use storage::{Storage, TableStorage};
 pub use study::{INLINE, Studied, StudyRequest, Unfinished};
+pub use transaction::Transaction;
 pub use users::is_password_of;
 
 // What the doors need of the rooms below, so that they name only the front door.
@@ -89,12 +95,14 @@ pub use crate::compile::{
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
 pub use crate::packages::{InstallReport, InstalledPackage, NewPackage, Origin, PackageState, post_json};
-pub use crate::project::{Catchup, Role, Schedule, USERS_FILE, User};
+pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
-    Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Seen, Session, SqlMistake,
+    Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session, SqlMistake,
     StatementKind, bound, bound_rows, is_time_zone,
 };
+#[cfg(feature = "postgres")]
+pub use crate::query::{PG_VERSION, PgCatalog};
 pub use crate::release::Release;
 pub use crate::table::Commit;
 
@@ -114,7 +122,7 @@ pub struct Lakehouse {
 }
 
 /// How a session sees the lake.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Manner {
     /// The release; the newest if nothing.
     pub release: Option<ReleaseNumber>,
@@ -124,6 +132,8 @@ pub struct Manner {
     pub time_zone: Option<String>,
     /// Whether files outside the lake can be read by name.
     pub files: Files,
+    /// Bytes of memory that a statement may take; nothing means what all of them share.
+    pub memory: Option<usize>,
 }
 
 impl Lakehouse {
@@ -206,14 +216,17 @@ impl Lakehouse {
     }
 
     /// A session that is as its user wants it, of the newest release or of one that was asked for.
-    pub async fn session_as(&self, manner: &Manner) -> Result<Session> {
+    ///
+    /// With `rights` it sees what they cover; without, everything.
+    pub async fn session_as(&self, manner: &Manner, rights: Option<Arc<Rights>>) -> Result<Session> {
         let pins = match manner.release {
             Some(number) => release::release(self.tables.lake(), number).await?.pinned(),
             None => self.pins().await?,
         };
         let schema = manner.schema.as_deref().unwrap_or(&self.default_schema);
-        let limits = Limits { files: manner.files, ..Limits::default() };
-        let session = Session::new(Scope::of(self.tables.clone(), pins), schema, limits);
+        let limits = Limits { files: manner.files, memory: manner.memory, ..Limits::default() };
+        let scope = Scope::of(self.tables.clone(), pins).for_rights(rights);
+        let session = Session::new(scope, schema, limits);
         Ok(match &manner.time_zone {
             Some(zone) => session.in_zone(zone),
             None => session,

@@ -24,8 +24,12 @@ impl Lakehouse {
     /// # Errors
     /// Nothing was published. [`ReleaseError::LostRace`] if others published faster again and again.
     pub async fn execute(&self, session: &Session, sql: &str) -> Result<(Outcome, Session), QueryError> {
+        if let Some(told) = self.roles_statement(session, sql)? {
+            return Ok((told, session.clone()));
+        }
         if let Some(vacuum) = session.vacuum(sql)? {
             let (dry_run, table) = (vacuum.dry_run, vacuum.table.clone());
+            session.check_vacuum(&table)?;
             let retain = vacuum.retain_hours.map(chrono::Duration::hours);
             let files = self.vacuum(&table, retain, dry_run, &Unwatched).await.map_err(Box::new)?;
             return Ok((deleted(&files), session.clone()));
@@ -105,7 +109,7 @@ fn deleted(files: &[Unneeded]) -> Outcome {
 }
 
 /// What a statement did, as one row.
-fn told(staged: &Staged, release: Option<&Release>) -> Outcome {
+pub(super) fn told(staged: &Staged, release: Option<&Release>) -> Outcome {
     let effect = staged.effect();
     let count = |count: u64| Some(count.to_string());
     Outcome::table(

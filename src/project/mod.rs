@@ -26,6 +26,7 @@ mod package;
 mod package_places;
 mod properties;
 mod reading;
+mod roles;
 mod schedule;
 mod seed;
 mod selector;
@@ -54,6 +55,10 @@ pub use model::{Analysis, Column, Model};
 pub use package::{PACKAGE_MARK, installed};
 pub use package_places::{PackagePlaces, read_package_places};
 pub use properties::ON_COLUMN;
+pub use roles::{
+    BUILT_IN, RoleLimits, RoleRights, is_plain, read_roles, with_grants, with_password, with_role,
+    without_grants, without_user,
+};
 pub use schedule::{Catchup, Schedule, Times, read_schedules};
 pub use seed::Seed;
 pub use selector::SelectorDefinition;

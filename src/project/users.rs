@@ -8,9 +8,12 @@
 //!     role: writes
 //!     password: $argon2id$v=19$…
 //! ```
+//!
+//! The role is `reads`, `writes`, or one of those that the file has (`roles`).
 
+use super::roles::{BUILT_IN, read_roles};
 use super::yaml::{Entry, Yaml};
-use crate::base::{Diagnostic, SourceText, Span, did_you_mean};
+use crate::base::{Diagnostic, Privilege, SourceText, Span, did_you_mean};
 
 /// The file that users are written in, in the project's root.
 pub const USERS_FILE: &str = "elt.yml";
@@ -40,8 +43,10 @@ impl Role {
 pub struct User {
     /// The name.
     pub name: String,
-    /// What they may do.
+    /// Whether they may change tables at all.
     pub role: Role,
+    /// The role of the file that they have, if it is none of the two that are built in.
+    pub named_role: Option<String>,
     /// The hash of their password, as Argon2 writes it.
     pub password: String,
 }
@@ -52,6 +57,13 @@ pub struct User {
 /// The first thing in it that is not known or not whole, and its place.
 pub fn read_users(source: &SourceText) -> Result<Vec<User>, Diagnostic> {
     let yaml = Yaml::parse(source)?;
+    let named: Vec<(String, Role)> = read_roles(source)?
+        .into_iter()
+        .map(|role| {
+            let writes = role.grants.iter().any(|grant| grant.privilege == Privilege::Modify);
+            (role.name, if writes { Role::Writes } else { Role::Reads })
+        })
+        .collect();
     let mut users = Vec::new();
     for entry in yaml.entries() {
         match entry.key.as_str() {
@@ -60,26 +72,29 @@ pub fn read_users(source: &SourceText) -> Result<Vec<User>, Diagnostic> {
             _ => return Err(unknown(&entry.key, &entry.key_at, &SECTIONS)),
         }
         for entry in entry.value.entries() {
-            users.push(user(entry)?);
+            users.push(user(entry, &named)?);
         }
     }
     Ok(users)
 }
 
-fn user(entry: &Entry) -> Result<User, Diagnostic> {
+fn user(entry: &Entry, named: &[(String, Role)]) -> Result<User, Diagnostic> {
     let name = entry.key.clone();
-    let mut role = Role::Reads;
+    let (mut role, mut named_role) = (Role::Reads, None);
     let mut password = None;
     for Entry { key, key_at, value } in entry.value.entries() {
         let text = value.text().unwrap_or_default();
         match key.as_str() {
             "role" => {
-                let known = [Role::Reads, Role::Writes];
-                let found = known.into_iter().find(|role| role.word() == text);
-                role = found.ok_or_else(|| {
+                let built_in = [Role::Reads, Role::Writes].into_iter().find(|role| role.word() == text);
+                let own = named.iter().find(|(name, _)| *name == text);
+                named_role = own.map(|(name, _)| name.clone());
+                role = built_in.or(own.map(|(_, role)| *role)).ok_or_else(|| {
+                    let known: Vec<&str> =
+                        BUILT_IN.into_iter().chain(named.iter().map(|(name, _)| name.as_str())).collect();
                     Diagnostic::error("elt::users::role", format!("`{text}` is not a role"))
                         .at(&value.at, "here")
-                        .help("a user `reads` or `writes`")
+                        .help(format!("there are: {}", known.join(", ")))
                 })?;
             }
             "password" if text.starts_with("$argon2") => password = Some(text),
@@ -97,11 +112,12 @@ fn user(entry: &Entry) -> Result<User, Diagnostic> {
             .at(&entry.key_at, "this user")
             .help(format!("take the entry out, then `elt user add {name}` writes it anew"))
     })?;
-    Ok(User { name, role, password })
+    Ok(User { name, role, named_role, password })
 }
 
 /// What an `elt.yml` can say. Each section has a reader of its own.
-pub(super) const SECTIONS: [&str; 5] = ["users", "packages", "schedules", "notifications", "openlineage"];
+pub(super) const SECTIONS: [&str; 6] =
+    ["users", "roles", "packages", "schedules", "notifications", "openlineage"];
 
 pub(super) fn unknown(key: &str, at: &Span, known: &[&str]) -> Diagnostic {
     let help = did_you_mean(key, known.iter().copied());
@@ -122,8 +138,8 @@ pub fn with_user(text: &str, user: &User) -> String {
         (indent > 0).then(|| " ".repeat(indent))
     });
     let indent = indent.unwrap_or_else(|| "  ".to_owned());
-    let User { name, role, password } = user;
-    let role = role.word();
+    let User { name, role, named_role, password } = user;
+    let role = named_role.as_deref().unwrap_or(role.word());
     let entry = format!("{indent}{name}:\n{indent}  role: {role}\n{indent}  password: {password}\n");
     let mut written = String::new();
     for (at, line) in lines.iter().enumerate() {
@@ -152,6 +168,7 @@ mod tests {
         let user = |name: &str, role| User {
             name: name.to_owned(),
             role,
+            named_role: None,
             password: "$argon2id$v=19$m=1$x$y".to_owned(),
         };
         let (ann, bob) = (user("ann", Role::Writes), user("bob", Role::Reads));

@@ -85,10 +85,25 @@ impl Asked {
         }
     }
 
+    /// Notes that it was done, and to how many rows.
+    pub fn done(mut self, rows: u64) {
+        if let Some(open) = self.0.take() {
+            open.close("succeeded", Some(rows), None);
+        }
+    }
+
+    /// Notes that it was refused, and why.
+    pub fn refused(mut self, because: &str) {
+        if let Some(open) = self.0.take() {
+            open.close("refused", None, Some(because.to_owned()));
+        }
+    }
+
     /// Notes that there is no answer.
     pub fn failed(mut self, error: &QueryError) {
         if let Some(open) = self.0.take() {
-            open.close("failed", None, Some(error.to_string()));
+            let status = if error.is_of_rights() { "refused" } else { "failed" };
+            open.close(status, None, Some(error.to_string()));
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>, pattern: Opt
     let is_counted = names.len() <= COUNTED;
     for (name, is_view) in names {
         let version = scope.pins().tables.get(&name).copied().filter(|_| !is_view);
-        let counted = match version.filter(|_| is_counted) {
+        let counted = match version.filter(|_| is_counted && !scope.is_guarded(&name)) {
             Some(version) => {
                 scope.tables().snapshot(&name, version).await.ok().and_then(|snapshot| snapshot.rows())
             }
@@ -79,7 +79,8 @@ pub(super) async fn releases(session: &Session) -> Result<Outcome, QueryError> {
             release::Outcome::Published => "published".to_owned(),
             release::Outcome::Abandoned { because } => format!("abandoned: {because}"),
         };
-        let tables: Vec<String> = release.tables.iter().map(|summary| summary.table.to_string()).collect();
+        let tables = release.tables.iter().filter(|summary| session.scope().sees(&summary.table));
+        let tables: Vec<String> = tables.map(|summary| summary.table.to_string()).collect();
         [
             Some(release.number.to_string()),
             Some(release.at.format(TIME).to_string()),
@@ -103,7 +104,9 @@ pub(super) fn schemas(session: &Session) -> Outcome {
 pub(super) fn views(session: &Session) -> Outcome {
     let views = session.scope().names().into_iter().filter(|(_, is_view)| *is_view);
     let rows = views.map(|(name, _)| {
-        let sql = session.scope().pins().views.get(&name).map(|view| view.sql.trim().to_owned());
+        let is_told = session.scope().rights().is_none_or(|rights| !rights.are_limited());
+        let view = session.scope().pins().views.get(&name).filter(|_| is_told);
+        let sql = view.map(|view| view.sql.trim().to_owned());
         [Some(name.schema().to_owned()), Some(name.table().to_owned()), sql]
     });
     Outcome::table(["schema", "name", "sql"], &[], rows.collect())
@@ -139,6 +142,7 @@ fn from(session: &Session, table: &str) -> Result<String, QueryError> {
 pub(super) async fn commits(session: &Session, table: &str, limit: usize) -> Result<Vec<Commit>, QueryError> {
     let name = resolve(session, table)?;
     let scope = session.scope();
+    scope.check_whole(&name)?;
     let Some(version) = scope.pins().tables.get(&name).copied() else {
         let mistake = SqlMistake::new(
             "elt::sql::version",
@@ -186,6 +190,7 @@ pub(super) async fn history(
 pub(super) async fn detail(session: &Session, table: &str) -> Result<Outcome, QueryError> {
     let name = resolve(session, table)?;
     let scope = session.scope();
+    scope.check_whole(&name)?;
     let Some(version) = scope.pins().tables.get(&name).copied() else {
         let mistake =
             SqlMistake::new("elt::sql::version", format!("`{name}` is a view; a view has no files"));
@@ -270,14 +275,18 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
         return mistake.help(close.unwrap_or_else(|| format!("the schema `elt` has {}", known.join(", "))));
     }
     let names = session.scope().names();
-    if names.is_empty() {
+    if names.is_empty() && session.scope().rights().is_none() {
         return mistake.help("this lake has no tables yet: run `elt build`; a file is queried by its quoted name, `from 'file.csv'`");
     }
     let bare = wanted.rsplit('.').next().unwrap_or(wanted);
     let elsewhere = names.iter().find(|(name, _)| name.table() == bare).map(|(name, _)| name.to_string());
     let close = || did_you_mean(bare, names.iter().map(|(name, _)| name.table()));
     let help = elsewhere.map(|name| format!("did you mean `{name}`?")).or_else(close);
-    mistake.help(help.unwrap_or_else(|| "`show tables` lists what there is".to_owned()))
+    let all = || match session.scope().rights().filter(|rights| rights.are_limited()) {
+        Some(rights) => format!("`show tables` lists what the role `{}` may read", rights.role),
+        None => "`show tables` lists what there is".to_owned(),
+    };
+    mistake.help(help.unwrap_or_else(all))
 }
 
 fn looks_like_a_file(wanted: &str) -> bool {

@@ -35,6 +35,11 @@ impl SqlMistake {
         Self::new("elt::sql::syntax", "there is no statement")
     }
 
+    /// Something that there is, and not here.
+    pub fn refused(what: impl Into<String>, help: &str) -> Self {
+        Self::new("elt::sql::not_supported", what).help(help)
+    }
+
     /// Something is to be written where an earlier release is read.
     pub fn reads_only(release: crate::base::ReleaseNumber) -> Self {
         Self::new(
@@ -208,6 +213,11 @@ impl QueryError {
                 .trim()
                 .to_owned(),
         )
+    }
+
+    /// Whether it was asked by somebody who has no right to it.
+    pub fn is_of_rights(&self) -> bool {
+        matches!(self, Self::Sql(mistake) if mistake.code == super::rights::NOT_ALLOWED)
     }
 
     /// Whether rows were asked of what is not made yet.

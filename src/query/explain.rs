@@ -346,6 +346,7 @@ fn words(name: &str, detail: &str) -> (String, String) {
         "WindowAggExec" | "BoundedWindowAggExec" => ("Window", window(&told("wdw="))),
         "UnionExec" | "InterleaveExec" => ("Union", String::new()),
         "DataSourceExec" => return scan(&detail),
+        "GuardedExec" => ("Scan", detail.clone()),
         "EmptyExec" => ("Nothing", "no row can match".to_owned()),
         "PlaceholderRowExec" => ("One row", String::new()),
         "UnnestExec" => ("Unnest", String::new()),

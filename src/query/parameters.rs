@@ -205,6 +205,10 @@ fn literal(column: &ArrayRef, row: usize) -> Result<String, SqlMistake> {
         DataType::List(_) => list(&column.as_list::<i32>().value(row))?,
         DataType::LargeList(_) => list(&column.as_list::<i64>().value(row))?,
         DataType::FixedSizeList(..) => list(&column.as_fixed_size_list().value(row))?,
+        DataType::Map(..) => {
+            let entries = column.as_map().value(row);
+            format!("map({}, {})", list(entries.column(0))?, list(entries.column(1))?)
+        }
         DataType::Struct(fields) => {
             let values = column.as_struct();
             let mut text = "named_struct(".to_owned();

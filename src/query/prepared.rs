@@ -29,6 +29,8 @@ pub enum StatementKind {
         /// Without quotes; nothing for `DEFAULT` and `RESET`.
         value: Option<String>,
     },
+    /// Something is told that the front door knows: `SHOW GRANTS`.
+    Told,
     /// Tables change.
     Write,
 }
@@ -51,6 +53,26 @@ impl Prepared {
     /// Notes that a user asks it, by a program of the name `application`.
     pub fn asked(&self, user: &str, application: &str) -> Asked {
         self.session.asked(&self.sql, user, application)
+    }
+
+    /// Whether it gives the same of the same release, whenever it is asked.
+    pub fn is_of_the_release(&self) -> bool {
+        self.plan.is_some() && self.session.scope().reads().beyond.is_empty()
+    }
+
+    /// Whether its rows come in an order that was asked for.
+    pub fn is_ordered(&self) -> bool {
+        let mut plan = self.plan.as_ref();
+        while let Some(here) = plan {
+            match here {
+                LogicalPlan::Sort(_) => return true,
+                LogicalPlan::Projection(_) | LogicalPlan::Limit(_) | LogicalPlan::SubqueryAlias(_) => {
+                    plan = here.inputs().first().copied();
+                }
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// Runs a query as it was planned, or tells what was asked. Each time anew.
@@ -109,8 +131,19 @@ impl Session {
                 let types = self.types_written(*statement, count).await;
                 prepared(StatementKind::Write, nothing(), types, None)
             }
+            Statement::Roles(dialect::RoleOrder::Show { .. }) => {
+                let text = |name: &str| Field::new(name, DataType::Utf8, true);
+                let columns = ["role", "privilege", "on", "users"].map(text);
+                prepared(
+                    StatementKind::Told,
+                    Arc::new(Schema::new(columns.to_vec())),
+                    vec![None; count],
+                    None,
+                )
+            }
             Statement::Write(_)
             | Statement::OwnWrite(_)
+            | Statement::Roles(_)
             | Statement::Vacuum(_)
             | Statement::CopyInto(_)
             | Statement::Convert(_)

@@ -21,12 +21,13 @@ use sqlparser::ast::visit_relations;
 use super::dialect::{self, Reader, Reference};
 use super::expand::expand;
 use super::files::FileSchema;
+use super::guard::{Guarded, unreadable};
 use super::own::{Own, TEMPORARY, TemporarySchema};
 use super::scope::Meaning;
 use super::system::{self, SystemSchema};
 use super::views::{Answer, Below, Key, Leaf, PlannedView, Want, typed};
 
-use super::{Files, QueryError, Scope, SqlMistake, cases};
+use super::{Files, Policy, QueryError, Rights, Scope, SqlMistake, cases};
 use crate::base::{ReleaseNumber, TableName, did_you_mean};
 use crate::release::View;
 
@@ -46,6 +47,8 @@ pub(super) struct LakeCatalog {
     pub(super) depth: Depth,
     /// The views that are read while another is planned, if one is.
     pub(super) below: Option<Below>,
+    /// The one name that stands for these rows, and what is kept from a role in them is not kept.
+    pub(super) standing: Option<(TableName, Arc<dyn TableProvider>)>,
 }
 
 /// How far down a plan goes.
@@ -163,19 +166,15 @@ impl SchemaProvider for LakeSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let reference = Reference::read(name);
         let Ok(name) = TableName::new(&self.schema, &reference.table) else { return Ok(None) };
-        if reference.places {
-            return Ok(self.catalog.scope.places(&name).await?);
+        if let Some((_, rows)) = self.catalog.standing.as_ref().filter(|(standing, _)| *standing == name) {
+            return Ok(Some(Arc::clone(rows)));
         }
-        match reference.changes {
-            Some((Some(from), to)) => return Ok(self.catalog.scope.changes(&name, from, to).await?),
-            Some((None, _)) => return Ok(self.catalog.scope.changes_since(&name).await?),
-            None => {}
-        }
-        match self.catalog.scope.meaning(&name, reference.as_of.as_ref()).await? {
-            None => Ok(None),
-            Some(Meaning::Table(table)) => Ok(Some(table)),
-            Some(Meaning::View(view, release)) => self.catalog.view(&name, &view, release).await.map(Some),
-        }
+        let Some(found) = self.found(&name, &reference).await? else { return Ok(None) };
+        let Some(rights) = self.catalog.scope.rights().filter(|_| !reference.places) else {
+            return Ok(Some(found));
+        };
+        rights.check_reads(&name)?;
+        self.catalog.guarded(&name, rights, found).await.map(Some)
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
@@ -187,6 +186,37 @@ impl SchemaProvider for LakeSchema {
     fn table_exist(&self, name: &str) -> bool {
         let reference = Reference::read(name);
         TableName::new(&self.schema, &reference.table).is_ok_and(|name| self.catalog.scope.has(&name))
+    }
+}
+
+impl LakeSchema {
+    /// What a name stands for, whoever reads it.
+    async fn found(&self, name: &TableName, reference: &Reference) -> Result<Option<Arc<dyn TableProvider>>> {
+        if reference.places {
+            return Ok(self.catalog.scope.places(name).await?);
+        }
+        match reference.changes {
+            Some((Some(from), to)) => return Ok(self.catalog.scope.changes(name, from, to).await?),
+            Some((None, _)) => return Ok(self.catalog.scope.changes_since(name).await?),
+            None => {}
+        }
+        match self.catalog.scope.meaning(name, reference.as_of.as_ref()).await? {
+            None => Ok(None),
+            Some(Meaning::Table(table)) => Ok(Some(table)),
+            Some(Meaning::View(view, release)) => {
+                let planned = self.catalog.view(name, &view, release).await;
+                match self.catalog.scope.rights() {
+                    Some(rights) if rights.are_limited() && !rights.is_within_view() => {
+                        let told = |error: DataFusionError| {
+                            tracing::warn!("{error}");
+                            DataFusionError::from(unreadable(name, &rights.role))
+                        };
+                        planned.map(Some).map_err(told)
+                    }
+                    _ => planned.map(Some),
+                }
+            }
+        }
     }
 }
 
@@ -264,6 +294,50 @@ impl LakeCatalog {
         Arc::new(catalogs)
     }
 
+    /// What a role sees of what a name stands for.
+    async fn guarded(
+        &self,
+        name: &TableName,
+        rights: &Rights,
+        rows: Arc<dyn TableProvider>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let kind = rows.table_type();
+        // A view may read what its reader may not: nothing of that gets out.
+        let is_closed = kind == TableType::View && rights.are_limited() && !rights.is_within_view();
+        let policy = rights.policy(name);
+        if policy.is_none() && !is_closed {
+            return Ok(rows);
+        }
+        let open = Policy::default();
+        let policy = policy.unwrap_or(&open);
+        let given = rows.schema();
+        let schema = Guarded::columns(&given, policy);
+        let query = Guarded::query(name, &rights.role, &given, policy)?;
+        let plain = Self {
+            scope: Arc::new(self.scope.listening().for_rights(Some(Arc::new(rights.within_policy())))),
+            depth: Depth::Rows,
+            below: Some(Below::default()),
+            standing: Some((name.clone(), rows)),
+            ..self.clone()
+        };
+        let view = View { sql: query, description: String::new() };
+        let planned = async {
+            let plan = Box::pin(plain.plan_view(name, &view, None)).await?;
+            let state = plain.state()?;
+            let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+            typed(plan, &schema)
+        };
+        let planned = planned.await;
+        self.scope.read_through(&plain.scope);
+        match planned {
+            Ok(plan) => Ok(Arc::new(Guarded::new(name, &rights.role, plan, schema, kind))),
+            Err(error) => {
+                tracing::warn!("`{name}`, as the role `{}` sees it: {error}", rights.role);
+                Err(unreadable(name, &rights.role).into())
+            }
+        }
+    }
+
     /// A view, as far down as this catalog goes.
     async fn view(
         &self,
@@ -289,8 +363,11 @@ impl LakeCatalog {
     ///
     /// What is wrong with one of them is told by whoever plans it because it is asked for.
     async fn plan_from_below(&self, name: &TableName, view: &View) -> Result<()> {
-        let dry =
-            Self { scope: Arc::new(self.scope.listening()), below: Some(Below::default()), ..self.clone() };
+        let dry = Self {
+            scope: Arc::new(self.scope.listening().within_view()),
+            below: Some(Below::default()),
+            ..self.clone()
+        };
         let zone = self.state()?.config_options().execution.time_zone.clone();
         let mut open = vec![(name.clone(), view.clone())];
         let mut seen = HashSet::new();
@@ -365,7 +442,7 @@ impl LakeCatalog {
             None => {
                 let below = Below::default();
                 let depth = if want == Want::Columns { Depth::Columns } else { Depth::Rows };
-                let scope = Arc::new(self.scope.listening());
+                let scope = Arc::new(self.scope.listening().within_view());
                 let apart = Self {
                     scope: Arc::clone(&scope),
                     depth,

@@ -8,7 +8,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::views::{KnownViews, Leaf, PlannedView};
-use super::{QueryError, Reads};
+use super::{QueryError, Reads, Rights};
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::release::{self, Pins, View};
 use crate::table::{Change, Scan, Snapshot, TableError, Tables, changes, changes_since, version_at};
@@ -32,6 +32,8 @@ pub struct Scope {
     assumed: Arc<BTreeMap<TableName, SchemaRef>>,
     /// The views that were planned.
     known_views: KnownViews,
+    /// What whoever reads it may; nothing for who may do anything.
+    rights: Option<Arc<Rights>>,
 }
 
 /// How far a model has come with the tables whose changes it takes in.
@@ -74,7 +76,67 @@ impl Scope {
             follower: None,
             assumed: Arc::default(),
             known_views: KnownViews::default(),
+            rights: None,
         }
+    }
+
+    /// The same for somebody with these rights.
+    #[must_use]
+    pub fn for_rights(mut self, rights: Option<Arc<Rights>>) -> Self {
+        self.rights = rights;
+        // A plan holds for whom it was made.
+        self.known_views = KnownViews::default();
+        self
+    }
+
+    /// What whoever reads it may; nothing for who may do anything.
+    pub fn rights(&self) -> Option<&Arc<Rights>> {
+        self.rights.as_ref()
+    }
+
+    /// The same while a view is planned that may be read.
+    pub(super) fn within_view(mut self) -> Self {
+        self.rights = self.rights.map(|rights| Arc::new(rights.within_view()));
+        self
+    }
+
+    /// Whether a name is there for whoever reads.
+    pub(super) fn sees(&self, name: &TableName) -> bool {
+        self.rights.as_ref().is_none_or(|rights| rights.sees(name))
+    }
+
+    /// Whether there is something in a table that whoever reads it does not see.
+    pub(super) fn is_guarded(&self, name: &TableName) -> bool {
+        self.rights.as_ref().is_some_and(|rights| rights.policy(name).is_some())
+    }
+
+    /// Refuses to tell of all of a table to whoever does not see all that is in it.
+    pub(super) fn check_whole(&self, name: &TableName) -> Result<(), QueryError> {
+        match &self.rights {
+            Some(rights) if rights.policy(name).is_some() => Err(rights.refused(
+                format!("`{name}` has rows or columns that the role `{}` does not see", rights.role),
+                format!("`describe {name}` lists its columns"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to have the files of a table taken over by whoever does not see all that is in them.
+    pub(super) fn check_copies(&self, name: &TableName) -> Result<(), QueryError> {
+        let Some(rights) = &self.rights else { return Ok(()) };
+        rights.check_reads(name)?;
+        match rights.policy(name) {
+            None => Ok(()),
+            Some(_) => Err(rights.refused(
+                format!("`{name}` has rows or columns that the role `{}` does not see", rights.role),
+                format!("copy what it sees: `create table … as select * from {name}`"),
+            )),
+        }
+    }
+
+    /// Refuses to have a table changed by whoever may not.
+    pub(super) fn check_changes(&self, name: &TableName) -> Result<(), QueryError> {
+        self.rights.as_ref().map_or(Ok(()), |rights| rights.check_changes(name))
     }
 
     /// The same for a model that takes in what changed since it last ran: `table_changes` without a version.
@@ -111,7 +173,7 @@ impl Scope {
 
     /// The view that a name stands for now, if it is one.
     pub(super) fn view_now(&self, name: &TableName) -> Option<&View> {
-        self.pins.views.get(name).filter(|_| !self.assumed.contains_key(name))
+        self.pins.views.get(name).filter(|_| !self.assumed.contains_key(name) && self.sees(name))
     }
 
     /// Whether there is something in it that is not made yet.
@@ -137,6 +199,13 @@ impl Scope {
             reads.add(of_view);
             read.extend(versions.iter().map(|(name, version)| (name.clone(), *version)));
         });
+    }
+
+    /// Counts what was read through another scope among what was read.
+    pub(super) fn read_through(&self, other: &Self) {
+        let (reads, read) = (other.reads(), other.read_so_far());
+        self.reads.lock().expect("no holder panics").add(&reads);
+        self.read.lock().expect("no holder panics").extend(read);
     }
 
     /// The tables that were read so far through this scope and its clones, at the versions that it pins.
@@ -200,7 +269,7 @@ impl Scope {
         let tables = tables.map(|name| (name.clone(), false));
         let views = self.pins.views.keys().filter(|name| !self.assumed.contains_key(*name));
         let views = views.map(|name| (name.clone(), true));
-        let mut names: Vec<_> = tables.chain(views).collect();
+        let mut names: Vec<_> = tables.chain(views).filter(|(name, _)| self.sees(name)).collect();
         names.sort();
         names.dedup();
         names
@@ -216,10 +285,11 @@ impl Scope {
 
     /// Whether `name` can be read.
     pub fn has(&self, name: &TableName) -> bool {
-        self.changes.contains_key(name)
+        let is_there = self.changes.contains_key(name)
             || self.pins.tables.contains_key(name)
             || self.pins.views.contains_key(name)
-            || self.assumed.contains_key(name)
+            || self.assumed.contains_key(name);
+        is_there && self.sees(name)
     }
 
     /// What `name` stands for, now or as of an earlier version; nothing if there is no such name.
@@ -228,6 +298,9 @@ impl Scope {
         name: &TableName,
         as_of: Option<&AsOf>,
     ) -> Result<Option<Meaning>, QueryError> {
+        if !self.sees(name) {
+            return Ok(None);
+        }
         if let Some(AsOf::Release(number)) = as_of {
             let pins = release::release(self.tables.lake(), *number).await?.pins;
             if let Some(view) = pins.views.get(name) {
@@ -279,12 +352,19 @@ impl Scope {
         &self,
         name: &TableName,
     ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
+        if !self.sees(name) {
+            return Ok(None);
+        }
+        self.check_changes(name)?;
         let Some(snapshot) = self.base(name).await? else { return Ok(None) };
         Ok(Some(Arc::new(Scan::of(&snapshot)?.with_places())))
     }
 
     /// The table as a write goes on from it: with what was staged, or as it is pinned; nothing if there is no such table.
     pub async fn base(&self, name: &TableName) -> Result<Option<Arc<Snapshot>>, TableError> {
+        if !self.sees(name) {
+            return Ok(None);
+        }
         if let Some(change) = self.changes.get(name) {
             return change.as_snapshot().map(Some);
         }
@@ -305,7 +385,8 @@ impl Scope {
         from: u64,
         to: Option<u64>,
     ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
-        let Some(pinned) = self.pins.tables.get(name).copied() else { return Ok(None) };
+        let pinned = self.pins.tables.get(name).copied().filter(|_| self.sees(name));
+        let Some(pinned) = pinned else { return Ok(None) };
         self.stands_on(name);
         let to = TableVersion(to.unwrap_or(pinned.0));
         if to > pinned || from > pinned.0 {

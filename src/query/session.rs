@@ -27,6 +27,8 @@ use crate::base::did_you_mean;
 pub struct Limits {
     /// Parts of a query that run at once; nothing means one per core.
     pub threads: Option<usize>,
+    /// Bytes of memory that a statement may take; nothing means what all of them share.
+    pub memory: Option<usize>,
     /// Whether files outside the lake can be read by their names.
     pub files: Files,
 }
@@ -84,7 +86,7 @@ impl Session {
         let scope = Arc::new(scope);
         let state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(scope.tables().runtime())
+            .with_runtime_env(scope.tables().runtime_within(limits.memory))
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
@@ -96,6 +98,11 @@ impl Session {
         let context = SessionContext::new_with_state(state);
         mend::register(&context);
         context.register_udf(GetVariable::of(own.clone()).into());
+        let (user, role) = match scope.rights() {
+            Some(rights) => (rights.user.as_str(), rights.role.as_str()),
+            None => (scope.tables().world().user.as_str(), "owner"),
+        };
+        mend::who(user, role).into_iter().for_each(|function| context.register_udf(function));
         let catalog = LakeCatalog {
             scope: Arc::clone(&scope),
             default_schema: default_schema.to_owned(),
@@ -104,6 +111,7 @@ impl Session {
             state: Arc::new(OnceLock::new()),
             depth: Depth::Rows,
             below: None,
+            standing: None,
         };
         let weak = context.state_weak_ref();
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
@@ -125,6 +133,12 @@ impl Session {
         &self.scope
     }
 
+    /// The catalog that the session's names are found in.
+    #[cfg(feature = "postgres")]
+    pub(super) fn lake_catalog(&self) -> &LakeCatalog {
+        &self.catalog
+    }
+
     /// The schema of names that are written without one.
     pub fn default_schema(&self) -> &str {
         &self.default_schema
@@ -144,7 +158,12 @@ impl Session {
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
-        let scope = Scope::of(self.scope.tables().clone(), pins);
+        self.seeing(Scope::of(self.scope.tables().clone(), pins).for_rights(self.scope.rights().cloned()))
+    }
+
+    /// The same session with another scope.
+    #[must_use]
+    pub fn seeing(&self, scope: Scope) -> Self {
         let config = self.context.copied_config();
         let same = Self::with(scope, &self.default_schema, self.limits, config, self.own.clone());
         match &self.time_zone {
@@ -186,7 +205,8 @@ impl Session {
     /// The same session on the tables of another lake.
     #[must_use]
     pub fn on(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Self {
-        let moved = Self { scope: Arc::new(Scope::of(tables, pins.clone())), ..self.clone() };
+        let scope = Scope::of(tables, pins.clone()).for_rights(self.scope.rights().cloned());
+        let moved = Self { scope: Arc::new(scope), ..self.clone() };
         moved.of(pins)
     }
 
@@ -241,6 +261,25 @@ impl Session {
         }
     }
 
+    /// What is to become of rights; nothing if it is another statement.
+    pub fn role_order(&self, sql: &str) -> Result<Option<dialect::RoleOrder>, QueryError> {
+        match self.read(sql)? {
+            Statement::Roles(order) => Ok(Some(order)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Refuses to have files of a table deleted by whoever may not change it.
+    ///
+    /// # Errors
+    /// `elt::sql::not_allowed`.
+    pub fn check_vacuum(&self, table: &str) -> Result<(), QueryError> {
+        match self.scope.rights() {
+            None => Ok(()),
+            Some(rights) => rights.check_changes(&describe::resolve(self, table)?),
+        }
+    }
+
     /// Which files a statement would have landed; nothing if it is another statement.
     pub fn copy_into(&self, sql: &str) -> Result<Option<dialect::CopyInto>, QueryError> {
         match self.read(sql)? {
@@ -274,7 +313,11 @@ impl Session {
             Statement::ShowProperties { table } => show_create::properties(self, &table).await,
             Statement::CopyTo(copy) => Box::pin(export::copy_to(self, copy)).await,
             Statement::Convert(convert) => Box::pin(convert::convert(self, convert)).await,
-            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_) => {
+            Statement::Write(_)
+            | Statement::OwnWrite(_)
+            | Statement::Vacuum(_)
+            | Statement::CopyInto(_)
+            | Statement::Roles(_) => {
                 let mistake = SqlMistake::new("elt::sql::read_only", "this session only reads");
                 Err(mistake.help("run the statement with `elt sql`, or through `Lakehouse::execute`").into())
             }

@@ -18,6 +18,12 @@ use crate::table::{CLUSTER_BY, Snapshot};
 pub(super) async fn create(session: &Session, table: &str) -> Result<Outcome, QueryError> {
     let name = resolve(session, table)?;
     let scope = session.scope();
+    if let Some(rights) =
+        scope.rights().filter(|rights| rights.are_limited() && scope.pins().views.contains_key(&name))
+    {
+        let what = format!("the query of the view `{name}` is not told to the role `{}`", rights.role);
+        return Err(rights.refused(what, format!("`describe {name}` lists its columns")));
+    }
     let text = match (scope.pins().tables.get(&name), scope.pins().views.get(&name)) {
         (Some(version), _) => table_text(&name, scope.tables().snapshot(&name, *version).await?.as_ref()),
         (None, Some(view)) => format!("CREATE VIEW {} AS\n{}", full(&name), view.sql.trim()),

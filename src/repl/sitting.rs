@@ -243,6 +243,13 @@ impl<'a> Sitting<'a, '_> {
 
     /// Answers a statement; after one that wrote, what it published is what is read.
     async fn outcome(&mut self, sql: &str) -> Result<Outcome, QueryError> {
+        // Rights stand beside the lake, not in it.
+        if self.session.role_order(sql)?.is_some() {
+            let (lakehouse, session, sql) = (self.lakehouse.clone(), self.session.clone(), sql.to_owned());
+            let told =
+                on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
+            return Ok(told.0);
+        }
         if !self.session.writes(sql)? {
             let outcome = planned(&self.threads, &self.session, sql).await?;
             if starts_with_use(sql) {

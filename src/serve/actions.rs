@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_flight::sql::{
-    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
-    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, Command, ProstMessageExt,
+    ActionBeginTransactionRequest, ActionBeginTransactionResult, ActionCancelQueryRequest,
+    ActionCancelQueryResult, ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
+    ActionCreatePreparedStatementResult, ActionEndTransactionRequest, Any, Command, EndTransaction,
+    ProstMessageExt,
 };
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
@@ -24,16 +26,17 @@ use super::messages::{
     CloseSessionResult, Closing, GetSessionOptionsResult, OptionError, OptionMistake, OptionValue,
     PreparedStatementResult, SessionOptionValue, SetSessionOptionsRequest, SetSessionOptionsResult,
 };
-use super::put::no_transactions;
 use super::settings::NotSet;
 use super::statements::Statement;
 use super::wire::{Wire, wire_schema};
 use crate::lakehouse::StatementKind;
 
 /// Every action, with what it does.
-const ACTIONS: [(&str, &str); 7] = [
+const ACTIONS: [(&str, &str); 9] = [
     ("CreatePreparedStatement", "Reads a statement that is executed later, with values for its places"),
     ("ClosePreparedStatement", "Forgets a prepared statement"),
+    ("BeginTransaction", "Begins statements that are published together"),
+    ("EndTransaction", "Publishes what the statements of a transaction did as one release, or none of it"),
     ("CancelQuery", "Stops a statement (the older way)"),
     ("CancelFlightInfo", "Stops a statement"),
     (
@@ -112,9 +115,27 @@ impl Endpoint {
                 self.clients.forget(client);
                 Ok(Acted::with(&CloseSessionResult { status: Closing::Closed as i32 }))
             }
-            "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
-                Err(no_transactions())
+            "BeginTransaction" => {
+                let _: ActionBeginTransactionRequest = unpack(action)?;
+                let id = self.begin(client)?;
+                Ok(Acted::with(&ActionBeginTransactionResult { transaction_id: id.into() }.as_any()))
             }
+            "EndTransaction" => {
+                let request: ActionEndTransactionRequest = unpack(action)?;
+                let commits = match request.action() {
+                    EndTransaction::Commit => true,
+                    EndTransaction::Rollback => false,
+                    EndTransaction::Unspecified => {
+                        return Err(malformed("how the transaction is to end"));
+                    }
+                };
+                self.end(client, &request.transaction_id, commits).await?;
+                Ok(Acted { body: None, token: None })
+            }
+            "BeginSavepoint" | "EndSavepoint" => Err(not_supported(
+                "a savepoint",
+                "a statement that fails leaves its transaction as it was; roll the whole of it back, or go on",
+            )),
             other => {
                 let known: Vec<&str> = ACTIONS.iter().map(|(name, _)| *name).collect();
                 Err(not_supported(
@@ -130,14 +151,12 @@ impl Endpoint {
         client: &Arc<Client>,
         request: ActionCreatePreparedStatementRequest,
     ) -> Result<Acted, Status> {
-        if request.transaction_id.as_ref().is_some_and(|id| !id.is_empty()) {
-            return Err(no_transactions());
-        }
+        let within = request.transaction_id.filter(|id| !id.is_empty());
         let agreed = client.agreed();
-        let prepared = self.prepare(&agreed, &request.query).await?;
+        let prepared = self.prepare(client, within.as_deref(), &request.query).await?;
         let is_update = matches!(prepared.kind, StatementKind::Write | StatementKind::Setting { .. });
         let handle = self.lakehouse.world().id();
-        self.statements.prepare(handle.clone(), Statement::new(client, request.query));
+        self.statements.prepare(handle.clone(), Statement::new(client, request.query, within));
         let result = PreparedStatementResult {
             handle: handle.into(),
             // Drivers take a statement without columns for one that changes tables.

@@ -5,6 +5,7 @@
 //! is ever agreed on: a wish makes a client of their own, and the token of that one is in the reply.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,10 @@ use sha2::{Digest as _, Sha256};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::users::Users;
+use super::users::{Pass, Standing, Users};
 use super::wire::Wire;
 use crate::base::World;
-use crate::lakehouse::{Files, Manner, Role};
+use crate::lakehouse::{Files, Manner, Rights, Role, RoleLimits};
 
 /// After so long without a call a client is forgotten.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -31,35 +32,80 @@ const MOST: usize = 10_000;
 pub(super) struct Client {
     /// Whose name and rights they have.
     pub(super) user: String,
-    pub(super) role: Role,
+    /// The door that they came by, as `elt.query_history` has it.
+    pub(super) application: &'static str,
+    pass: Pass,
+    standing: Mutex<Standing>,
     /// Whether others are the same client.
     pub(super) shared: bool,
     agreed: Mutex<Agreed>,
+    since: Instant,
     last_seen: Mutex<Instant>,
     key: Key,
 }
 
 /// What a client wants otherwise than others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Agreed {
     pub(super) manner: Manner,
     pub(super) wire: Wire,
+    /// From how many endpoints answers are fetched at once; one, if nothing.
+    pub(super) endpoints: Option<usize>,
+    /// What the client may, when it was asked for what was agreed on.
+    pub(super) rights: Option<Arc<Rights>>,
 }
 
 /// The hash of a token. Tokens themselves are not kept.
-type Key = [u8; 32];
+pub(super) type Key = [u8; 32];
 
 impl Client {
-    fn new(user: &str, role: Role, shared: bool, key: Key) -> Arc<Self> {
-        let agreed =
-            Agreed { manner: Manner { files: Files::OutOfReach, ..Manner::default() }, wire: Wire::Plain };
-        let (agreed, last_seen) = (Mutex::new(agreed), Mutex::new(Instant::now()));
-        Arc::new(Self { user: user.to_owned(), role, shared, agreed, last_seen, key })
+    fn new(user: &str, pass: Pass, standing: Standing, shared: bool, key: Key) -> Arc<Self> {
+        let (agreed, standing, since) = (Mutex::new(Self::at_first()), Mutex::new(standing), Instant::now());
+        let last_seen = Mutex::new(since);
+        let application = "flight";
+        Arc::new(Self {
+            user: user.to_owned(),
+            application,
+            pass,
+            standing,
+            shared,
+            agreed,
+            since,
+            last_seen,
+            key,
+        })
     }
 
-    /// What was agreed on.
+    /// What is agreed on with everybody at first.
+    fn at_first() -> Agreed {
+        Agreed { manner: Manner { files: Files::OutOfReach, ..Manner::default() }, ..Agreed::default() }
+    }
+
+    /// What tells this session from others.
+    pub(super) fn session_key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Whether they may change tables at all.
+    pub(super) fn role(&self) -> Role {
+        locked(&self.standing).role
+    }
+
+    /// How much they may ask.
+    pub(super) fn limits(&self) -> RoleLimits {
+        locked(&self.standing).limits
+    }
+
+    /// Which tables they read and change, as it was when they made this call.
+    pub(super) fn rights(&self) -> Arc<Rights> {
+        Arc::clone(&locked(&self.standing).rights)
+    }
+
+    /// What was agreed on, and what the client may.
     pub(super) fn agreed(&self) -> Agreed {
-        locked(&self.agreed).clone()
+        let mut agreed = Agreed { rights: Some(self.rights()), ..locked(&self.agreed).clone() };
+        agreed.manner.memory = self.limits().memory;
+        agreed
     }
 
     /// From now on, this holds.
@@ -79,12 +125,21 @@ pub(super) enum Credentials {
 pub(super) struct Clients {
     users: Users,
     world: World,
+    /// How long a token holds that is given for a password.
+    life: Duration,
+    /// Calls of who was not let in.
+    turned_away: AtomicU64,
     known: Mutex<HashMap<Key, Arc<Client>>>,
 }
 
 impl Clients {
-    pub(super) fn new(users: Users, world: World) -> Self {
-        Self { users, world, known: Mutex::default() }
+    pub(super) fn new(users: Users, world: World, life: Duration) -> Self {
+        Self { users, world, life, turned_away: AtomicU64::new(0), known: Mutex::default() }
+    }
+
+    /// How many are remembered.
+    pub(super) fn count(&self) -> usize {
+        locked(&self.known).len()
     }
 
     /// The client that makes a call.
@@ -92,6 +147,21 @@ impl Clients {
     /// # Errors
     /// `UNAUTHENTICATED`: nothing was shown, or nothing that is known.
     pub(super) async fn of(&self, metadata: &MetadataMap) -> Result<Arc<Client>, Status> {
+        self.found(metadata).await.inspect_err(|status| self.note(status))
+    }
+
+    /// How many calls were of who was not let in.
+    pub(super) fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, status: &Status) {
+        if status.code() == tonic::Code::Unauthenticated {
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn found(&self, metadata: &MetadataMap) -> Result<Arc<Client>, Status> {
         match credentials(metadata)? {
             Some(Credentials::Bearer(token)) => self.with_token(&token),
             Some(Credentials::Basic { user, password }) => {
@@ -100,8 +170,9 @@ impl Clients {
                 if let Some(client) = self.seen(&key)? {
                     return Ok(client);
                 }
-                let role = self.users.check(&user, &password).await?;
-                Ok(self.remember(Client::new(&user, role, true, key)))
+                let pass = self.users.check(&user, &password).await?;
+                let standing = self.users.standing(&user, &pass)?;
+                Ok(self.remember(Client::new(&user, pass, standing, true, key)))
             }
             None => Err(unknown("no token and no password was shown")),
         }
@@ -109,22 +180,52 @@ impl Clients {
 
     /// Lets somebody in, and gives them a token; nothing if the token that they show is as good.
     pub(super) async fn let_in(&self, metadata: &MetadataMap) -> Result<Option<String>, Status> {
-        match credentials(metadata)? {
+        let let_in = match credentials(metadata)? {
             Some(Credentials::Basic { user, password }) => self.greet(&user, &password).await.map(Some),
             Some(Credentials::Bearer(token)) => self.with_token(&token).map(|_| None),
             None => Err(unknown("no token and no password was shown")),
-        }
+        };
+        let_in.inspect_err(|status| self.note(status))
     }
 
     /// Gives a token for a name and its password.
     async fn greet(&self, user: &str, password: &str) -> Result<String, Status> {
-        let role = self.users.check(user, password).await?;
-        Ok(self.new_client(user, role, None))
+        let pass = self.users.check(user, password).await?;
+        let standing = self.users.standing(user, &pass)?;
+        Ok(self.new_client(user, pass, standing, None))
+    }
+
+    /// Lets somebody in on a connection of their own, for as long as it lasts.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn enter(&self, user: &str, password: &str) -> Result<Arc<Client>, Status> {
+        let entered = async {
+            let pass = self.users.check(user, password).await?;
+            let standing = self.users.standing(user, &pass)?;
+            let client = Client::new(user, pass, standing, false, key(&new_token(&self.world)));
+            Ok(Arc::into_inner(client).map(|client| Arc::new(Client { application: "postgres", ..client })))
+        };
+        let entered: Result<Option<Arc<Client>>, Status> = entered.await;
+        let entered = entered.inspect_err(|status| self.note(status))?;
+        entered.ok_or_else(|| Status::internal("a client that is new has one owner"))
+    }
+
+    /// Looks up what somebody may do now who was let in on a connection.
+    #[cfg(feature = "postgres")]
+    pub(super) fn renew(&self, client: &Client) -> Result<(), Status> {
+        *locked(&client.standing) = self.users.standing(&client.user, &client.pass)?;
+        Ok(())
+    }
+
+    /// What a client agreed on goes back to how it was at first.
+    #[cfg(feature = "postgres")]
+    pub(super) fn forget_wishes(&self, client: &Client) {
+        client.agree(Client::at_first());
     }
 
     /// A client of its own for one who shares with others, and its token.
     pub(super) fn apart(&self, client: &Client, agreed: Agreed) -> String {
-        self.new_client(&client.user, client.role, Some(agreed))
+        let standing = locked(&client.standing).clone();
+        self.new_client(&client.user, client.pass.clone(), standing, Some(agreed))
     }
 
     /// Forgets a client. Returns whether there was anything to forget.
@@ -132,9 +233,9 @@ impl Clients {
         !client.shared && locked(&self.known).remove(&client.key).is_some()
     }
 
-    fn new_client(&self, user: &str, role: Role, agreed: Option<Agreed>) -> String {
+    fn new_client(&self, user: &str, pass: Pass, standing: Standing, agreed: Option<Agreed>) -> String {
         let token = new_token(&self.world);
-        let client = Client::new(user, role, false, key(&token));
+        let client = Client::new(user, pass, standing, false, key(&token));
         if let Some(agreed) = agreed {
             client.agree(agreed);
         }
@@ -147,25 +248,38 @@ impl Clients {
         if let Some(client) = self.seen(&key)? {
             return Ok(client);
         }
-        match self.users.with_token(token) {
-            Some((user, role)) => Ok(self.remember(Client::new(user, role, true, key))),
-            None => Err(unknown("the token is not known here")),
+        if !self.users.is_token(token) {
+            return Err(unknown("the token is not known here"));
         }
+        let standing = self.users.standing("token", &Pass::Token)?;
+        Ok(self.remember(Client::new("token", Pass::Token, standing, true, key)))
     }
 
     /// The client of a key, if it is known.
     fn seen(&self, key: &Key) -> Result<Option<Arc<Client>>, Status> {
         let Some(client) = locked(&self.known).get(key).cloned() else { return Ok(None) };
-        let mut last_seen = locked(&client.last_seen);
-        if last_seen.elapsed() < IDLE {
-            *last_seen = Instant::now();
-            drop(last_seen);
-            return Ok(Some(client));
-        }
-        drop(last_seen);
+        let silent = std::mem::replace(&mut *locked(&client.last_seen), Instant::now()).elapsed();
+        let ended = if silent >= IDLE {
+            Some("the session has ended; it was silent for a day".to_owned())
+        } else if client.since.elapsed() >= self.life {
+            Some(format!("the session has ended; a token holds for {} s", self.life.as_secs()))
+        } else {
+            None
+        };
+        let ended = match ended {
+            Some(because) => unknown(&because),
+            None => match self.users.standing(&client.user, &client.pass) {
+                Ok(standing) => {
+                    *locked(&client.standing) = standing;
+                    return Ok(Some(client));
+                }
+                Err(status) if status.code() != tonic::Code::Unauthenticated => return Err(status),
+                Err(status) => status,
+            },
+        };
         locked(&self.known).remove(key);
         // What others share is begun anew by whoever is still let in.
-        if client.shared { Ok(None) } else { Err(unknown("the session has ended; it was silent for a day")) }
+        if client.shared { Ok(None) } else { Err(ended) }
     }
 
     fn remember(&self, client: Arc<Client>) -> Arc<Client> {

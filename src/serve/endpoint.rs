@@ -5,27 +5,38 @@
 //! What writes is executed in the first step, once, and its ticket stands for what it told: a client that
 //! never fetches has written all the same, and one that fetches twice has not written twice.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
+use super::cache::{Cache, Key};
 use super::clients::{Agreed, Client, Clients};
 use super::error::{error_status, query_status};
+use super::metrics::{Ended, Metrics};
 use super::statements::{Answer, Statements};
+use super::transactions::{Transactions, execute};
 use super::wire::wire_schema;
 use super::workers::Workers;
-use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, bound};
+use crate::base::ReleaseNumber;
+use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, TableKey, bound};
 
 /// A lakehouse that programs ask over the wire.
 pub(super) struct Endpoint {
     pub(super) lakehouse: Lakehouse,
     pub(super) clients: Clients,
     pub(super) statements: Arc<Statements>,
+    pub(super) transactions: Transactions,
     pub(super) workers: Workers,
+    pub(super) metrics: Metrics,
+    /// Answers that are given again.
+    pub(super) cache: Cache,
+    /// The keys that the project declared when a release was the newest.
+    pub(super) keys: Mutex<Option<(Option<ReleaseNumber>, Arc<Vec<TableKey>>)>>,
     /// Whether new statements are refused.
     pub(super) closing: AtomicBool,
     /// Turns true when statements at work are to stop.
@@ -36,6 +47,8 @@ pub(super) struct Endpoint {
 pub(super) struct Promise {
     pub(super) schema: SchemaRef,
     pub(super) handle: String,
+    /// From how many endpoints the rows are fetched.
+    pub(super) parts: usize,
     /// The token of the client that the caller has become.
     pub(super) token: Option<String>,
 }
@@ -56,74 +69,153 @@ impl Endpoint {
             return Err(Status::unavailable("the server is stopping\nhelp: try again in a moment"));
         }
         let lakehouse = self.lakehouse.clone();
-        let manner = agreed.manner.clone();
+        let (manner, rights) = (agreed.manner.clone(), agreed.rights.clone());
         self.workers
-            .run(async move { lakehouse.session_as(&manner).await.map_err(|error| error_status(&error)) })
+            .run(async move {
+                lakehouse.session_as(&manner, rights).await.map_err(|error| error_status(&error))
+            })
             .await
     }
 
-    /// Reads a statement, and plans it if it is a query.
-    pub(super) async fn prepare(&self, agreed: &Agreed, sql: &str) -> Result<Prepared, Status> {
-        let session = self.session(agreed).await?;
-        let sql = sql.to_owned();
-        self.workers.run(async move { Box::pin(session.prepare(&sql)).await.map_err(query_status) }).await
+    /// Reads a statement, and plans it if it is a query; as it is seen within a transaction, if it is in one.
+    pub(super) async fn prepare(
+        &self,
+        client: &Client,
+        within: Option<&[u8]>,
+        sql: &str,
+    ) -> Result<Prepared, Status> {
+        let session = match within {
+            Some(id) => self.within(client, id).await?.1,
+            None => self.session(&client.agreed()).await?,
+        };
+        self.prepare_in(client, session, sql).await
+    }
+
+    /// Reads a statement in a session, and plans it if it is a query.
+    async fn prepare_in(&self, client: &Client, session: Session, sql: &str) -> Result<Prepared, Status> {
+        let (sql, user, application) = (sql.to_owned(), client.user.clone(), client.application);
+        let work = async move {
+            Box::pin(session.prepare(&sql)).await.map_err(|error| {
+                // What was refused is part of what was asked.
+                session.asked(&sql, &user, application).failed(&error);
+                query_status(error)
+            })
+        };
+        self.workers.run(work).await
     }
 
     /// Promises the answer to a statement; if it writes, or sets something, that is done now.
     pub(super) async fn promise(
         &self,
         client: &Arc<Client>,
+        within: Option<&[u8]>,
         sql: &str,
         values: Option<&RecordBatch>,
     ) -> Result<Promise, Status> {
+        let begun = Instant::now();
+        let promised = self.promised(client, within, sql, values).await;
+        if let Err(status) = &promised {
+            self.metrics.ended(Ended::of(status.code()), begun.elapsed());
+        }
+        promised
+    }
+
+    async fn promised(
+        &self,
+        client: &Arc<Client>,
+        within: Option<&[u8]>,
+        sql: &str,
+        values: Option<&RecordBatch>,
+    ) -> Result<Promise, Status> {
+        self.workers.gate.asks(&client.user, &client.limits())?;
         let sql = with_values(sql, values)?;
         let agreed = client.agreed();
-        let prepared = self.prepare(&agreed, &sql).await?;
+        let session = match within {
+            Some(id) => self.within(client, id).await?.1,
+            None => self.session(&agreed).await?,
+        };
+        // Within a transaction more is seen than the release.
+        let key = Key::of(&session, &agreed, &sql).filter(|_| within.is_none());
+        if let Some(kept) = key.as_ref().and_then(|key| self.cache.find(key)) {
+            let count = kept.rows.iter().map(|batch| batch.num_rows() as u64).sum();
+            session.asked(&sql, &client.user, client.application).done(count);
+            let handle = self.lakehouse.world().id();
+            let answer = Answer::Rows(kept.rows.clone());
+            self.statements.promise(handle.clone(), client, Arc::clone(&kept.schema), answer, None, 1);
+            return Ok(Promise { schema: Arc::clone(&kept.schema), handle, parts: 1, token: None });
+        }
+        let prepared = self.prepare_in(client, session, &sql).await?;
+        let key = key.filter(|_| prepared.kind == StatementKind::Query && prepared.is_of_the_release());
         if !prepared.parameters.fields().is_empty() {
             let text = "the statement has places for values and was given none\nhelp: prepare it, and bind values to it";
             return Err(Status::invalid_argument(text));
         }
         let handle = self.lakehouse.world().id();
+        let is_parted = prepared.kind == StatementKind::Query && !prepared.is_ordered();
+        let parts = agreed.endpoints.filter(|_| is_parted).unwrap_or(1);
         let mut token = None;
         let (schema, answer) = match &prepared.kind {
             StatementKind::Query | StatementKind::Report => {
                 (wire_schema(&prepared.schema, agreed.wire), Answer::Query(Box::new(prepared)))
             }
             StatementKind::Setting { name, value } => {
+                may_set(within)?;
                 token = self.set(client, name, value.as_deref()).await?;
                 let (schema, rows) = self.setting(name, value.as_deref());
                 (wire_schema(&schema, agreed.wire), Answer::Rows(vec![rows]))
             }
-            StatementKind::Write => {
-                let done = self.write(client, &sql).await?;
+            StatementKind::Write | StatementKind::Told => {
+                let done = self.write(client, within, &sql, &prepared.kind).await?;
                 (wire_schema(&done.told_schema, agreed.wire), Answer::Rows(done.told))
             }
         };
-        self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer);
-        Ok(Promise { schema, handle, token })
+        self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer, key, parts);
+        Ok(Promise { schema, handle, parts, token })
     }
 
-    /// Executes statements that write, each as one release; stops at the first that fails. Returns how many rows changed.
+    /// Executes statements that write, each as one release unless they are in a transaction; stops at the first that fails. Returns how many rows changed.
     pub(super) async fn update(
         &self,
         client: &Arc<Client>,
+        within: Option<&[u8]>,
         statements: &[String],
     ) -> Result<(i64, Option<String>), Status> {
+        let begun = Instant::now();
+        let updated = self.updated(client, within, statements).await;
+        if let Err(status) = &updated {
+            self.metrics.ended(Ended::of(status.code()), begun.elapsed());
+        }
+        updated
+    }
+
+    async fn updated(
+        &self,
+        client: &Arc<Client>,
+        within: Option<&[u8]>,
+        statements: &[String],
+    ) -> Result<(i64, Option<String>), Status> {
+        self.workers.gate.asks(&client.user, &client.limits())?;
         let (mut rows, mut token) = (0, None);
         for (at, sql) in statements.iter().enumerate() {
-            let prepared = self.prepare(&client.agreed(), sql).await?;
+            let prepared = self.prepare(client, within, sql).await?;
             let done = match &prepared.kind {
-                StatementKind::Write => self.write(client, sql).await.map(|done| rows += done.rows),
+                StatementKind::Write => {
+                    self.write(client, within, sql, &prepared.kind).await.map(|done| rows += done.rows)
+                }
+                StatementKind::Setting { .. } if within.is_some() => may_set(within),
                 StatementKind::Setting { name, value } => self
                     .set(client, name, value.as_deref())
                     .await
                     .map(|fresh| token = fresh)
                     .map_err(Status::from),
-                StatementKind::Query | StatementKind::Report => Err(Status::invalid_argument(
-                    "the statement gives rows and changes nothing\nhelp: execute it as a query",
-                )),
+                StatementKind::Query | StatementKind::Report | StatementKind::Told => {
+                    Err(Status::invalid_argument(
+                        "the statement gives rows and changes nothing\nhelp: execute it as a query",
+                    ))
+                }
             };
             done.map_err(|status| match at {
+                _ if within.is_some() => status,
                 0 => status,
                 _ => Status::new(
                     status.code(),
@@ -138,17 +230,67 @@ impl Endpoint {
         Ok((rows, token))
     }
 
-    /// Executes a statement that writes, and publishes it as one release.
-    async fn write(&self, client: &Client, sql: &str) -> Result<Done, Status> {
-        may_write(client)?;
-        let agreed = client.agreed();
-        let session = self.session(&agreed).await?;
-        let turn = self.workers.turn().await?;
-        let (lakehouse, sql, user) =
-            (self.lakehouse.used_by(&client.user), sql.to_owned(), client.user.clone());
+    /// Executes a statement that gives no rows. Returns the word for what was done, and with how many rows.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn done(
+        &self,
+        client: &Arc<Client>,
+        within: Option<&[u8]>,
+        sql: &str,
+    ) -> Result<(String, Option<i64>), Status> {
+        self.workers.gate.asks(&client.user, &client.limits())?;
+        let prepared = self.prepare(client, within, sql).await?;
+        match &prepared.kind {
+            StatementKind::Setting { name, value } => {
+                may_set(within)?;
+                self.set(client, name, value.as_deref()).await?;
+                Ok(("SET".to_owned(), None))
+            }
+            _ => {
+                let done = self.write(client, within, sql, &prepared.kind).await?;
+                let word = done.told.first().and_then(|batch| batch.column_by_name("statement").cloned());
+                let word = word.and_then(|column| {
+                    column.as_string_opt::<i32>()?.iter().flatten().next().map(str::to_owned)
+                });
+                Ok((word.unwrap_or_else(|| "DONE".to_owned()), Some(done.rows)))
+            }
+        }
+    }
+
+    /// Executes a statement that writes, and publishes it as one release; or one that the front door answers.
+    async fn write(
+        &self,
+        client: &Client,
+        within: Option<&[u8]>,
+        sql: &str,
+        kind: &StatementKind,
+    ) -> Result<Done, Status> {
+        let (begun, session) = match within {
+            Some(id) => {
+                let (begun, session) = self.within(client, id).await?;
+                (Some(begun), session)
+            }
+            None => (None, self.session(&client.agreed()).await?),
+        };
+        if *kind == StatementKind::Write
+            && let Err(refused) = may_write(client)
+        {
+            session.asked(sql, &client.user, client.application).refused(refused.message());
+            return Err(refused);
+        }
+        let turn = self.workers.turn(client).await?;
+        let (lakehouse, sql) = (self.lakehouse.used_by(&client.user), sql.to_owned());
+        let (user, application) = (client.user.clone(), client.application);
+        if let Some(begun) = begun {
+            let _turn = turn;
+            let outcome = self.counted(execute(self, client, begun, &sql)).await?;
+            let told_schema = Arc::clone(outcome.schema());
+            let told = outcome.collect().await.map_err(query_status)?;
+            return Ok(Done { rows: rows_changed(&told), told, told_schema });
+        }
         let work = async move {
             let _turn = turn;
-            let asked = session.asked(&sql, &user, "flight");
+            let asked = session.asked(&sql, &user, application);
             let outcome = match Box::pin(lakehouse.execute(&session, &sql)).await {
                 Ok((outcome, _)) => asked.answered(outcome),
                 Err(error) => {
@@ -160,13 +302,26 @@ impl Endpoint {
             let told = outcome.collect().await.map_err(query_status)?;
             Ok(Done { rows: rows_changed(&told), told, told_schema })
         };
-        self.workers.run_in_time(work).await
+        self.counted(self.workers.run_in_time(self.workers.time_of(client), work)).await
+    }
+
+    /// The same, counted among the statements that have ended.
+    pub(super) async fn counted<T>(
+        &self,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let begun = Instant::now();
+        let done = work.await;
+        if done.is_ok() {
+            self.metrics.ended(Ended::Succeeded, begun.elapsed());
+        }
+        done
     }
 }
 
 /// Refuses whoever may only read, and whoever reads an earlier release.
 pub(super) fn may_write(client: &Client) -> Result<(), Status> {
-    if client.role != Role::Writes {
+    if client.role() != Role::Writes {
         return Err(Status::permission_denied(
             "this changes tables, and you may only read\nhelp: `elt serve --writable` lets whoever has its token write; a user of elt.yml needs `role: writes`",
         ));
@@ -176,6 +331,16 @@ pub(super) fn may_write(client: &Client) -> Result<(), Status> {
             "release {release} is read here, and a release never changes\nhelp: `set elt.release = default` goes back to the newest"
         ))),
         None => Ok(()),
+    }
+}
+
+/// Refuses to agree on something in the middle of a transaction, which sees what it saw when it began.
+fn may_set(within: Option<&[u8]>) -> Result<(), Status> {
+    match within {
+        None => Ok(()),
+        Some(_) => Err(Status::failed_precondition(
+            "nothing can be set within a transaction\nhelp: end it, then set; in Python connect with `autocommit=True`",
+        )),
     }
 }
 

@@ -109,13 +109,13 @@ impl Endpoint {
         facts.append(Info::FlightSqlServerReadOnly, !writes);
         facts.append(Info::FlightSqlServerSql, true);
         facts.append(Info::FlightSqlServerSubstrait, false);
-        facts.append(Info::FlightSqlServerTransaction, 0_i32);
+        facts.append(Info::FlightSqlServerTransaction, 1_i32);
         facts.append(Info::FlightSqlServerCancel, true);
         facts.append(Info::FlightSqlServerBulkIngestion, writes);
-        facts.append(Info::FlightSqlServerIngestTransactionsSupported, false);
+        facts.append(Info::FlightSqlServerIngestTransactionsSupported, writes);
         let timeout = self.workers.limits.time.as_millis();
         facts.append(Info::FlightSqlServerStatementTimeout, i32::try_from(timeout).unwrap_or(i32::MAX));
-        facts.append(Info::FlightSqlServerTransactionTimeout, 0_i32);
+        facts.append(Info::FlightSqlServerTransactionTimeout, 3_600_000_i32);
         facts.append(Info::SqlDdlCatalog, false);
         facts.append(Info::SqlDdlSchema, false);
         facts.append(Info::SqlDdlTable, writes);
@@ -172,9 +172,9 @@ impl Endpoint {
         facts.append(Info::SqlMaxColumnNameLength, 0_i64);
         facts.append(Info::SqlDbSchemaNameLength, 128_i64);
         facts.append(Info::SqlMaxTableNameLength, 128_i64);
-        facts.append(Info::SqlDefaultTransactionIsolation, 0_i64);
-        facts.append(Info::SqlTransactionsSupported, false);
-        facts.append(Info::SqlSupportedTransactionsIsolationLevels, bits(&[0]));
+        facts.append(Info::SqlDefaultTransactionIsolation, 4_i64); // serializable
+        facts.append(Info::SqlTransactionsSupported, true);
+        facts.append(Info::SqlSupportedTransactionsIsolationLevels, bits(&[4]));
         facts.append(Info::SqlDataDefinitionCausesTransactionCommit, false);
         facts.append(Info::SqlDataDefinitionsInTransactionsIgnored, false);
         facts.append(Info::SqlBatchUpdatesSupported, writes);

@@ -27,8 +27,8 @@ use super::clients::Client;
 use super::endpoint::{Endpoint, Promise};
 use super::error::{malformed, not_supported};
 use super::metadata::is_metadata;
-use super::put::{Sent, no_transactions};
-use super::stream::{Messages, known};
+use super::put::Sent;
+use super::stream::{Messages, known, part_of};
 use super::wire::wire_schema;
 
 /// The protocol's side of an endpoint.
@@ -93,10 +93,11 @@ impl FlightService for Flight {
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
         let client = self.0.clients.of(request.metadata()).await?;
-        let sql = match command(&request.get_ref().cmd)? {
-            Command::CommandStatementQuery(query) => query.query,
+        let (within, sql) = match command(&request.get_ref().cmd)? {
+            Command::CommandStatementQuery(query) => (transaction(query.transaction_id), query.query),
             Command::CommandPreparedStatementQuery(query) => {
-                self.0.statements.prepared(&query.prepared_statement_handle, &client)?.sql
+                let known = self.0.statements.prepared(&query.prepared_statement_handle, &client)?;
+                (known.within, known.sql)
             }
             other if is_metadata(&other) => {
                 let (schema, _) = self.0.metadata(&client, other, true).await?;
@@ -105,7 +106,7 @@ impl FlightService for Flight {
             other => return Err(unknown_command(&other)),
         };
         let agreed = client.agreed();
-        let prepared = self.0.prepare(&agreed, &sql).await?;
+        let prepared = self.0.prepare(&client, within.as_deref(), &sql).await?;
         let schema = wire_schema(&prepared.schema, agreed.wire);
         Ok(Response::new(SchemaResult { schema: schema_bytes(&schema)? }))
     }
@@ -137,8 +138,8 @@ impl FlightService for Flight {
         let endpoint = &self.0;
         let (count, token) = match command(&sent.descriptor.cmd)? {
             Command::CommandStatementUpdate(update) => {
-                refuse_transaction(update.transaction_id.as_ref())?;
-                endpoint.update(&client, &[update.query]).await?
+                let within = transaction(update.transaction_id);
+                endpoint.update(&client, within.as_deref(), &[update.query]).await?
             }
             Command::CommandPreparedStatementUpdate(update) => {
                 endpoint.update_prepared(&client, &update.prepared_statement_handle, sent).await?
@@ -191,24 +192,26 @@ impl Flight {
         client: &Arc<Client>,
         descriptor: FlightDescriptor,
     ) -> Result<(FlightInfo, Option<String>), Status> {
-        let (schema, ticket, token) = match command(&descriptor.cmd)? {
+        let (schema, tickets, token) = match command(&descriptor.cmd)? {
             Command::CommandStatementQuery(query) => {
-                refuse_transaction(query.transaction_id.as_ref())?;
-                ticket(self.0.promise(client, &query.query, None).await?)
+                let within = transaction(query.transaction_id);
+                tickets(self.0.promise(client, within.as_deref(), &query.query, None).await?)
             }
             Command::CommandPreparedStatementQuery(query) => {
-                ticket(self.promise_prepared(client, &query.prepared_statement_handle).await?)
+                tickets(self.promise_prepared(client, &query.prepared_statement_handle).await?)
             }
             other if is_metadata(&other) => {
                 let ticket = other.clone().into_any().encode_to_vec();
                 let (schema, _) = self.0.metadata(client, other, true).await?;
-                (schema, ticket, None)
+                (schema, vec![ticket], None)
             }
             other => return Err(unknown_command(&other)),
         };
         // Without a location: the client fetches from where it is connected, through whatever is between.
-        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
-        let info = FlightInfo::new().with_endpoint(endpoint).with_descriptor(descriptor).with_ordered(true);
+        let info = FlightInfo::new().with_descriptor(descriptor).with_ordered(tickets.len() == 1);
+        let info = tickets.into_iter().fold(info, |info, ticket| {
+            info.with_endpoint(FlightEndpoint::new().with_ticket(Ticket::new(ticket)))
+        });
         let info = FlightInfo { schema: schema_bytes(&schema)?, total_records: -1, total_bytes: -1, ..info };
         Ok((info, token))
     }
@@ -216,13 +219,19 @@ impl Flight {
     /// Promises the answer to a prepared statement with the values that it was given last.
     async fn promise_prepared(&self, client: &Arc<Client>, handle: &[u8]) -> Result<Promise, Status> {
         let statement = self.0.statements.prepared(handle, client)?;
-        self.0.promise(client, &statement.sql, statement.values.as_ref()).await
+        self.0.promise(client, statement.within.as_deref(), &statement.sql, statement.values.as_ref()).await
     }
 }
 
-fn ticket(promise: Promise) -> (arrow::datatypes::SchemaRef, Vec<u8>, Option<String>) {
-    let ticket = TicketStatementQuery { statement_handle: promise.handle.into() };
-    (promise.schema, ticket.as_any().encode_to_vec(), promise.token)
+/// A ticket for the whole answer, or one for each of its parts.
+fn tickets(promise: Promise) -> (arrow::datatypes::SchemaRef, Vec<Vec<u8>>, Option<String>) {
+    let ticket =
+        |handle: String| TicketStatementQuery { statement_handle: handle.into() }.as_any().encode_to_vec();
+    let tickets = match promise.parts {
+        1 => vec![ticket(promise.handle)],
+        parts => (0..parts).map(|part| ticket(part_of(&promise.handle, part))).collect(),
+    };
+    (promise.schema, tickets, promise.token)
 }
 
 /// The command that bytes wrap.
@@ -237,8 +246,9 @@ fn unknown_command(command: &Command) -> Status {
     not_supported(&format!("{name} in this place"), "send SQL, as a statement or prepared")
 }
 
-fn refuse_transaction(id: Option<&Bytes>) -> Result<(), Status> {
-    if id.is_some_and(|id| !id.is_empty()) { Err(no_transactions()) } else { Ok(()) }
+/// The transaction that a statement is in, if it is in one.
+fn transaction(id: Option<Bytes>) -> Option<Bytes> {
+    id.filter(|id| !id.is_empty())
 }
 
 /// A schema as the protocol writes it.

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, UInt8Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::metadata::{GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder};
 use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables};
 use tonic::Status;
 
-use super::clients::Client;
+use super::clients::{Client, locked};
 use super::endpoint::Endpoint;
 use super::error::malformed;
 use super::facts::types;
 use super::settings::CATALOG;
 use super::wire::wire_schema;
-use crate::lakehouse::Known;
+use crate::base::TableName;
+use crate::lakehouse::{Known, TableKey};
 
 /// What tools know a table as.
 const TABLE: &str = "BASE TABLE";
@@ -63,13 +64,28 @@ impl Endpoint {
                 types.build().map_err(|_| failed("table types"))?
             }
             Command::CommandGetSqlInfo(asked) => {
-                self.sql_info(client.role, asked).map_err(|_| failed("server's facts"))?
+                self.sql_info(client.role(), asked).map_err(|_| failed("server's facts"))?
             }
             Command::CommandGetXdbcTypeInfo(asked) => types(asked).map_err(|_| failed("types"))?,
-            Command::CommandGetPrimaryKeys(_) => RecordBatch::new_empty(primary_keys()),
-            Command::CommandGetExportedKeys(_)
-            | Command::CommandGetImportedKeys(_)
-            | Command::CommandGetCrossReference(_) => RecordBatch::new_empty(foreign_keys()),
+            Command::CommandGetPrimaryKeys(asked) => {
+                let keys = self.keys(client, columns_only).await?;
+                primary_keys(&keys, &Side::of(asked.catalog, asked.db_schema, asked.table))?
+            }
+            Command::CommandGetExportedKeys(asked) => {
+                let keys = self.keys(client, columns_only).await?;
+                let pk = Side::of(asked.catalog, asked.db_schema, asked.table);
+                foreign_keys(&keys, &pk, &Side::any())?
+            }
+            Command::CommandGetImportedKeys(asked) => {
+                let keys = self.keys(client, columns_only).await?;
+                let fk = Side::of(asked.catalog, asked.db_schema, asked.table);
+                foreign_keys(&keys, &Side::any(), &fk)?
+            }
+            Command::CommandGetCrossReference(asked) => {
+                let keys = self.keys(client, columns_only).await?;
+                let pk = Side::of(asked.pk_catalog, asked.pk_db_schema, asked.pk_table);
+                foreign_keys(&keys, &pk, &Side::of(asked.fk_catalog, asked.fk_db_schema, asked.fk_table))?
+            }
             _ => return Err(malformed("the command")),
         };
         Ok((batch.schema(), vec![batch]))
@@ -94,6 +110,34 @@ impl Endpoint {
             }
         }
         builder.build().map_err(|_| Status::internal("the schemas cannot be told"))
+    }
+
+    /// The keys of tables that are there for a client. A project that cannot be read declares none, and the log says so.
+    async fn keys(&self, client: &Arc<Client>, columns_only: bool) -> Result<Vec<TableKey>, Status> {
+        if columns_only {
+            return Ok(Vec::new());
+        }
+        let session = self.session(&client.agreed()).await?;
+        let release = session.scope().pins().release;
+        let known = locked(&self.keys).clone().filter(|(of, _)| *of == release);
+        let keys = match known {
+            Some((_, keys)) => keys,
+            None => {
+                let lakehouse = self.lakehouse.clone();
+                let work = async move { Ok(Box::pin(lakehouse.keys()).await) };
+                let keys = Arc::new(self.workers.run(work).await?.unwrap_or_else(|error| {
+                    tracing::warn!("the keys that the project declares cannot be read: {error}");
+                    Vec::new()
+                }));
+                *locked(&self.keys) = Some((release, Arc::clone(&keys)));
+                keys
+            }
+        };
+        let scope = session.scope();
+        let is_there = |key: &&TableKey| {
+            scope.has(&key.table) && key.of.as_ref().is_none_or(|(table, _)| scope.has(table))
+        };
+        Ok(keys.iter().filter(is_there).cloned().collect())
     }
 
     async fn tables(
@@ -210,8 +254,95 @@ fn text(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Utf8, nullable)
 }
 
-/// No lakehouse enforces keys, and none are declared to it: a table of them, without rows.
-fn primary_keys() -> SchemaRef {
+/// A table that is asked about, exactly, as far as it is named.
+struct Side {
+    is_ours: bool,
+    schema: Option<String>,
+    table: Option<String>,
+}
+
+impl Side {
+    fn of(catalog: Option<String>, schema: Option<String>, table: String) -> Self {
+        let named = |text: String| Some(text).filter(|text| !text.is_empty());
+        Self { is_ours: is_ours(catalog.as_deref()), schema: schema.and_then(named), table: named(table) }
+    }
+
+    fn any() -> Self {
+        Self { is_ours: true, schema: None, table: None }
+    }
+
+    fn is(&self, name: &TableName) -> bool {
+        self.is_ours
+            && self.schema.as_ref().is_none_or(|schema| schema.eq_ignore_ascii_case(name.schema()))
+            && self.table.as_ref().is_none_or(|table| table.eq_ignore_ascii_case(name.table()))
+    }
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(texts))
+}
+
+fn numbers(keys: &[(&TableKey, usize)]) -> ArrayRef {
+    Arc::new(Int32Array::from_iter_values(
+        keys.iter().map(|(_, at)| i32::try_from(at + 1).unwrap_or(i32::MAX)),
+    ))
+}
+
+/// Each column of keys that are asked for, with its place in its key.
+fn spread(keys: &[TableKey], is_asked: impl Fn(&TableKey) -> bool) -> Vec<(&TableKey, usize)> {
+    let asked = keys.iter().filter(|key| is_asked(key));
+    asked.flat_map(|key| (0..key.columns.len()).map(move |at| (key, at))).collect()
+}
+
+fn primary_keys(keys: &[TableKey], side: &Side) -> Result<RecordBatch, Status> {
+    let rows = spread(keys, |key| key.of.is_none() && side.is(&key.table));
+    let columns = vec![
+        texts(rows.iter().map(|_| CATALOG)),
+        texts(rows.iter().map(|(key, _)| key.table.schema())),
+        texts(rows.iter().map(|(key, _)| key.table.table())),
+        texts(rows.iter().map(|(key, at)| key.columns[*at].as_str())),
+        texts(rows.iter().map(|(key, _)| key.name.as_str())),
+        numbers(&rows),
+    ];
+    RecordBatch::try_new(primary_columns(), columns).map_err(|_| Status::internal("the keys cannot be told"))
+}
+
+fn foreign_keys(keys: &[TableKey], pk: &Side, fk: &Side) -> Result<RecordBatch, Status> {
+    let of = |key: &TableKey| key.of.clone();
+    let rows = spread(keys, |key| of(key).is_some_and(|(table, _)| pk.is(&table)) && fk.is(&key.table));
+    let nothing = TableName::new("main", "nothing").expect("it is a name");
+    let ends: Vec<(TableName, String, Option<String>)> = rows
+        .iter()
+        .map(|(key, at)| {
+            let (table, columns) = of(key).unwrap_or_else(|| (nothing.clone(), Vec::new()));
+            let primary = keys
+                .iter()
+                .find(|known| known.of.is_none() && known.table == table && known.columns == columns);
+            (table, columns.get(*at).cloned().unwrap_or_default(), primary.map(|key| key.name.clone()))
+        })
+        .collect();
+    // 3 is "no action": nothing is done, for nothing is enforced.
+    let rule = || Arc::new(UInt8Array::from_iter_values(rows.iter().map(|_| 3_u8))) as ArrayRef;
+    let columns = vec![
+        texts(rows.iter().map(|_| CATALOG)),
+        texts(ends.iter().map(|(table, _, _)| table.schema())),
+        texts(ends.iter().map(|(table, _, _)| table.table())),
+        texts(ends.iter().map(|(_, column, _)| column.as_str())),
+        texts(rows.iter().map(|_| CATALOG)),
+        texts(rows.iter().map(|(key, _)| key.table.schema())),
+        texts(rows.iter().map(|(key, _)| key.table.table())),
+        texts(rows.iter().map(|(key, at)| key.columns[*at].as_str())),
+        numbers(&rows),
+        texts(rows.iter().map(|(key, _)| key.name.as_str())),
+        Arc::new(StringArray::from_iter(ends.iter().map(|(_, _, name)| name.as_deref()))),
+        rule(),
+        rule(),
+    ];
+    RecordBatch::try_new(foreign_columns(), columns).map_err(|_| Status::internal("the keys cannot be told"))
+}
+
+/// Nothing enforces keys here: they are what the project declares.
+fn primary_columns() -> SchemaRef {
     Arc::new(Schema::new(vec![
         text("catalog_name", true),
         text("db_schema_name", true),
@@ -222,7 +353,7 @@ fn primary_keys() -> SchemaRef {
     ]))
 }
 
-fn foreign_keys() -> SchemaRef {
+fn foreign_columns() -> SchemaRef {
     let side = |of: &str| {
         [
             text(&format!("{of}_catalog_name"), true),

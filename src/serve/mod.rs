@@ -13,23 +13,32 @@
 //! Not here: what a statement means (`query`), and what is printed, which is the command line's.
 
 mod actions;
+mod cache;
 mod clients;
 mod endpoint;
 mod error;
 mod facts;
 mod flight;
+mod gate;
+mod http;
 mod messages;
 mod metadata;
+mod metrics;
 mod pages;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod put;
 mod server;
 mod settings;
 mod statements;
 mod stream;
+mod tls;
+mod transactions;
 mod users;
 mod wire;
 mod workers;
 
 pub use pages::PageServer;
-pub use server::{ServeOptions, Server, Tls, Token};
+pub use server::{ServeOptions, Server, Token};
+pub use tls::Tls;
 pub use workers::ServeLimits;

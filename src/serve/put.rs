@@ -93,7 +93,7 @@ impl Endpoint {
             }
             _ => vec![statement.sql],
         };
-        self.update(client, &statements).await
+        self.update(client, statement.within.as_deref(), &statements).await
     }
 
     /// Writes rows to a table, as one release. Returns how many there were.
@@ -106,17 +106,44 @@ impl Endpoint {
         may_write(client)?;
         let agreed = client.agreed();
         let (table, if_absent, if_there) = self.target(&order, agreed.manner.schema.as_deref())?;
+        let within = order.transaction_id.filter(|id| !id.is_empty());
+        let within = within.or_else(|| self.transactions.only_of(client));
+        let begun = match &within {
+            Some(id) => Some(self.within(client, id).await?.0),
+            None => None,
+        };
         let session = self.session(&agreed).await?;
-        let turn = self.workers.turn().await?;
-        let lakehouse = self.lakehouse.used_by(&client.user);
+        self.workers.gate.asks(&client.user, &client.limits())?;
+        let turn = self.workers.turn(client).await?;
+        let (lakehouse, application) = (self.lakehouse.used_by(&client.user), client.application);
         let work = async move {
             let _turn = turn;
             let (schema, rows) = rows(sent).await?;
-            let ingested = lakehouse.ingest(&session, &table, if_absent, if_there, schema, rows);
-            let (count, _) = Box::pin(ingested).await.map_err(query_status)?;
-            Ok(i64::try_from(count).unwrap_or(i64::MAX))
+            let asked = session.asked(&format!("INGEST INTO {table}"), &lakehouse.world().user, application);
+            let ingested = async {
+                let Some(begun) = begun else {
+                    let done = lakehouse.ingest(&session, &table, if_absent, if_there, schema, rows);
+                    return Box::pin(done).await.map(|(count, _)| count).map_err(Ok);
+                };
+                let mut at = begun.at.lock().await;
+                let ended = || Status::not_found("this transaction has ended\nhelp: begin another");
+                let Some(transaction) = at.as_mut() else { return Err(Err(ended())) };
+                let done = lakehouse.ingest_within(transaction, &table, if_absent, if_there, schema, rows);
+                Box::pin(done).await.map_err(Ok)
+            };
+            match ingested.await {
+                Ok(count) => {
+                    asked.done(count);
+                    Ok(i64::try_from(count).unwrap_or(i64::MAX))
+                }
+                Err(Ok(error)) => {
+                    asked.failed(&error);
+                    Err(query_status(error))
+                }
+                Err(Err(status)) => Err(status),
+            }
         };
-        self.workers.run_in_time(work).await
+        self.counted(self.workers.run_in_time(self.workers.time_of(client), work)).await
     }
 
     /// Which table is meant, and what to do if it is there or not.
@@ -130,9 +157,6 @@ impl Endpoint {
                 "a temporary table",
                 "write to a table, and drop it when it has served",
             ));
-        }
-        if order.transaction_id.as_ref().is_some_and(|id| !id.is_empty()) {
-            return Err(no_transactions());
         }
         if let Some(option) = order.options.keys().next() {
             return Err(not_supported(&format!("the option `{option}`"), "leave it out"));
@@ -173,14 +197,6 @@ async fn rows(sent: Sent) -> Result<(SchemaRef, Rows), Status> {
     let first = futures::stream::iter(first.map(Ok));
     let rows = first.chain(batches).map_err(|error| Box::new(undecoded(error)) as _);
     Ok((schema, rows.boxed()))
-}
-
-/// Each statement is a transaction of its own; there are no others.
-pub(super) fn no_transactions() -> Status {
-    not_supported(
-        "a transaction of several statements",
-        "each statement is published as one release, all of it or nothing; in Python connect with `autocommit=True`",
-    )
 }
 
 fn undecoded(error: FlightError) -> Status {

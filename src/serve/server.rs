@@ -1,21 +1,26 @@
 //! How does the server begin, and how does it end?
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tonic::transport::Server as Transport;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity, Server as Transport, ServerTlsConfig};
 
+use super::cache::Cache;
 use super::clients::{Clients, new_token};
 use super::endpoint::Endpoint;
 use super::flight::Flight;
+use super::http::watch;
+use super::metrics::Metrics;
 use super::statements::Statements;
+use super::tls::{Certificates, Tls};
+use super::transactions::Transactions;
 use super::users::Users;
 use super::workers::{ServeLimits, Workers};
 use crate::base::{Error, ErrorKind, Result};
@@ -37,6 +42,10 @@ pub struct ServeOptions {
     pub tls: Option<Tls>,
     /// How much at once, and how long.
     pub limits: ServeLimits,
+    /// Where it tells whether it is ready, and how it is doing; nowhere if nothing.
+    pub http: Option<SocketAddr>,
+    /// Where it answers clients of PostgreSQL; nowhere if nothing.
+    pub postgres: Option<SocketAddr>,
 }
 
 /// The token that lets in whoever shows it, under any name.
@@ -50,22 +59,17 @@ pub enum Token {
     None,
 }
 
-/// The files of a certificate, both in PEM.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The certificate, and those that vouch for it.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-}
-
 /// A server that listens, and answers once it is run.
 pub struct Server {
     endpoint: Arc<Endpoint>,
     listener: TcpListener,
     address: SocketAddr,
     token: Option<String>,
-    identity: Option<Identity>,
+    certificates: Option<Arc<Certificates>>,
+    http: Option<TcpListener>,
+    postgres: Option<TcpListener>,
+    /// The certificate for clients of PostgreSQL.
+    postgres_certificates: Option<Arc<Certificates>>,
 }
 
 impl Server {
@@ -74,16 +78,22 @@ impl Server {
     /// # Errors
     /// The address is taken, or the certificate cannot be read.
     pub async fn bind(lakehouse: Lakehouse, options: ServeOptions) -> Result<Self> {
-        let identity = options.tls.as_ref().map(identity).transpose()?;
-        let cannot = |error: std::io::Error| {
-            Error::user(
-                "elt::serve::listen",
-                format!("cannot listen at {}: {error}", options.listen),
-                "another program may listen there: give another address, `--listen 127.0.0.1:0` takes a free port",
-            )
+        let certificates =
+            options.tls.as_ref().map(|files| Certificates::read(files, &[b"h2"])).transpose()?;
+        let listener = listener(options.listen).await?;
+        let http = match options.http {
+            Some(address) => Some(self::listener(address).await?),
+            None => None,
         };
-        let listener = TcpListener::bind(options.listen).await.map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
+        let postgres = match options.postgres {
+            Some(_) if !cfg!(feature = "postgres") => return Err(without_postgres()),
+            Some(address) => Some(self::listener(address).await?),
+            None => None,
+        };
+        let of_postgres = options.tls.as_ref().filter(|_| postgres.is_some());
+        let postgres_certificates =
+            of_postgres.map(|files| Certificates::read(files, &[b"postgresql"])).transpose()?;
+        let address = listener.local_addr().map_err(|error| cannot(options.listen, &error))?;
         let world = lakehouse.world().clone();
         let token = match options.token {
             Token::Given(token) => Some(token),
@@ -98,15 +108,29 @@ impl Server {
             )
         })?;
         let (stopped, _) = watch::channel(false);
+        let users = Users::with(lakehouse.clone(), token.as_deref(), options.role, options.limits.per_user);
         let endpoint = Endpoint {
-            clients: Clients::new(Users::with(lakehouse.clone(), token.as_deref(), options.role), world),
+            clients: Clients::new(users, world, options.limits.life),
             lakehouse,
             statements: Arc::new(Statements::new()),
+            transactions: Transactions::default(),
             workers,
+            metrics: Metrics::new(),
+            cache: Cache::new(options.limits.cache),
+            keys: Mutex::default(),
             closing: AtomicBool::new(false),
             stopped,
         };
-        Ok(Self { endpoint: Arc::new(endpoint), listener, address, token, identity })
+        Ok(Self {
+            endpoint: Arc::new(endpoint),
+            listener,
+            address,
+            token,
+            certificates,
+            http,
+            postgres,
+            postgres_certificates,
+        })
     }
 
     /// Where it listens.
@@ -119,14 +143,24 @@ impl Server {
         self.token.as_deref()
     }
 
+    /// Where it tells whether it is ready, if it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Where it answers clients of PostgreSQL, if it does.
+    pub fn postgres_address(&self) -> Option<SocketAddr> {
+        self.postgres.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// Whether what is sent is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        self.identity.is_some()
+        self.certificates.is_some()
     }
 
     /// Answers until `enough` has come; then takes nothing new, and leaves what is at work some time.
     pub async fn run(self, enough: impl Future<Output = ()> + Send) -> Result<()> {
-        let Self { endpoint, listener, identity, .. } = self;
+        let Self { endpoint, listener, certificates, http, postgres, postgres_certificates, .. } = self;
         let failed = |error: tonic::transport::Error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             Error::new(
@@ -147,27 +181,41 @@ impl Server {
             // Some drivers send long tokens and options of theirs in headers.
             .http2_max_header_list_size(64 << 10)
             .max_concurrent_streams(1024);
-        if let Some(identity) = identity {
-            // Two providers are in the tree, and rustls does not choose. If the program has chosen already, that holds.
-            drop(rustls::crypto::ring::default_provider().install_default());
-            transport = transport.tls_config(ServerTlsConfig::new().identity(identity)).map_err(failed)?;
-        }
-        let incoming = TcpIncoming::from(listener)
-            .with_nodelay(Some(true))
-            .with_keepalive(Some(Duration::from_secs(60)));
         let (stop, told) = oneshot::channel::<()>();
-        let serving = transport.add_service(health_service).add_service(flight).serve_with_incoming_shutdown(
-            incoming,
-            async {
-                drop(told.await);
-            },
-        );
-        let mut serving = Box::pin(serving);
+        let told = async {
+            drop(told.await);
+        };
+        let router = transport.add_service(health_service).add_service(flight);
+        let serving = match certificates {
+            Some(certificates) => {
+                router.serve_with_incoming_shutdown(Box::pin(certificates.encrypted(listener)), told).boxed()
+            }
+            None => {
+                let incoming = TcpIncoming::from(listener)
+                    .with_nodelay(Some(true))
+                    .with_keepalive(Some(Duration::from_secs(60)));
+                router.serve_with_incoming_shutdown(incoming, told).boxed()
+            }
+        };
+        // It goes on while statements at work are waited for, and ends with the rest.
+        let mut watching = tokio::task::JoinSet::new();
+        if let Some(http) = http {
+            watching.spawn(watch(Arc::clone(&endpoint), http));
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(listener) = postgres {
+            watching.spawn(super::postgres::serve(Arc::clone(&endpoint), listener, postgres_certificates));
+        }
+        #[cfg(not(feature = "postgres"))]
+        drop((postgres, postgres_certificates));
+        let mut serving = serving;
         tokio::select! {
             ended = &mut serving => return ended.map_err(failed),
             () = enough => {}
         }
         endpoint.closing.store(true, Ordering::Relaxed);
+        health.set_not_serving::<FlightServiceServer<Flight>>().await;
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         drop(stop);
         let grace = endpoint.workers.limits.grace;
         if let Ok(ended) = tokio::time::timeout(grace, &mut serving).await {
@@ -182,15 +230,22 @@ impl Server {
     }
 }
 
-fn identity(tls: &Tls) -> Result<Identity> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| {
-            Error::user(
-                "elt::serve::tls",
-                format!("cannot read {}: {error}", path.display()),
-                "`--tls-cert` and `--tls-key` name the certificate and its key, both as PEM",
-            )
-        })
-    };
-    Ok(Identity::from_pem(read(&tls.certificate)?, read(&tls.key)?))
+fn without_postgres() -> Error {
+    Error::user(
+        "elt::serve::postgres",
+        "this elt was built without PostgreSQL's protocol",
+        "build it with `cargo build --release --features postgres`",
+    )
+}
+
+async fn listener(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| cannot(address, &error))
+}
+
+fn cannot(address: SocketAddr, error: &std::io::Error) -> Error {
+    Error::user(
+        "elt::serve::listen",
+        format!("cannot listen at {address}: {error}"),
+        "another program may listen there: give another address, port 0 takes a free one",
+    )
 }

@@ -18,8 +18,11 @@ use crate::lakehouse::is_time_zone;
 /// The catalog that every table is in.
 pub(super) const CATALOG: &str = "elt";
 
+/// Endpoints that an answer can be fetched from at once.
+const MOST_ENDPOINTS: usize = 64;
+
 /// What can be set, each by all its names; the first is the one that is told.
-pub(super) const SETTINGS: [(Setting, &[&str]); 5] = [
+pub(super) const SETTINGS: [(Setting, &[&str]); 6] = [
     (Setting::Catalog, &["catalog"]),
     (Setting::Schema, &["schema", "elt.schema", "search_path"]),
     (Setting::Release, &["elt.release", "release"]),
@@ -28,6 +31,7 @@ pub(super) const SETTINGS: [(Setting, &[&str]); 5] = [
         &["timezone", "time_zone", "elt.time_zone", "datafusion.execution.time_zone", "time.zone"],
     ),
     (Setting::ArrowNative, &["elt.arrow_native", "arrow_native"]),
+    (Setting::Endpoints, &["elt.endpoints", "endpoints"]),
 ];
 
 /// Something that can be set.
@@ -38,6 +42,7 @@ pub(super) enum Setting {
     Release,
     TimeZone,
     ArrowNative,
+    Endpoints,
 }
 
 impl Setting {
@@ -154,6 +159,16 @@ impl Endpoint {
                     "write `Europe/Berlin`, `UTC` or `+02:00`",
                 );
             }
+            (Setting::Endpoints, None) => agreed.endpoints = None,
+            (Setting::Endpoints, Some(count)) => match count.parse::<usize>() {
+                Ok(count) if (1..=MOST_ENDPOINTS).contains(&count) => agreed.endpoints = Some(count),
+                _ => {
+                    return wrong(
+                        format!("`{count}` is no number of endpoints"),
+                        "write a number from 1 to 64",
+                    );
+                }
+            },
             (Setting::ArrowNative, None) => agreed.wire = Wire::Plain,
             (Setting::ArrowNative, Some(value)) => match value.to_lowercase().as_str() {
                 "true" | "on" | "1" => agreed.wire = Wire::Native,
@@ -174,6 +189,7 @@ impl Endpoint {
             }
             Setting::Release => agreed.manner.release.map(|number| number.to_string()),
             Setting::TimeZone => agreed.manner.time_zone.clone(),
+            Setting::Endpoints => agreed.endpoints.map(|count| count.to_string()),
             Setting::ArrowNative => Some((agreed.wire == Wire::Native).to_string()),
         };
         SETTINGS.iter().filter_map(|(setting, names)| Some((names[0], told(*setting)?))).collect()

@@ -3,17 +3,20 @@
 //! A ticket names an answer: a query that was planned and waits to be run, or the rows that a statement gave
 //! when it was executed, once. Handles are chance, never the text of a statement; whose they are is looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use prost::bytes::Bytes;
 use tokio::sync::watch;
 use tonic::Status;
 
+use super::cache::Key;
 use super::clients::{Client, locked};
-use crate::lakehouse::Prepared;
+use super::stream::Answered;
+use crate::lakehouse::{Prepared, Rights};
 
 /// How long a promised answer can be fetched.
 const FETCHABLE: Duration = Duration::from_secs(600);
@@ -27,9 +30,15 @@ const MOST: usize = 10_000;
 /// An answer that was promised.
 pub(super) struct Promised {
     owner: String,
+    /// What the owner could see when it was planned.
+    rights: Arc<Rights>,
     /// The columns, as promised.
     pub(super) schema: SchemaRef,
     pub(super) answer: Answer,
+    /// What its readers share, if it is fetched in parts.
+    pub(super) shared: Option<Arc<Shared>>,
+    /// Under what it is kept once it was sent, if it is worth keeping.
+    pub(super) key: Option<Key>,
     /// Turns true when the answer is no longer wanted.
     pub(super) cancelled: watch::Sender<bool>,
 }
@@ -38,6 +47,21 @@ impl Promised {
     /// Whose it is.
     pub(super) fn owner(&self) -> &str {
         &self.owner
+    }
+}
+
+/// What readers share who fetch an answer together: each gets rows that no other gets.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// The rows, once the first has asked.
+    pub(super) rows: tokio::sync::Mutex<Option<Answered<RecordBatch>>>,
+    fetched: Mutex<HashSet<usize>>,
+}
+
+impl Shared {
+    /// Whether a part is fetched for the first time. A second time it would be other rows.
+    pub(super) fn is_first(&self, part: usize) -> bool {
+        locked(&self.fetched).insert(part)
     }
 }
 
@@ -53,13 +77,15 @@ pub(super) enum Answer {
 pub(super) struct Statement {
     owner: String,
     pub(super) sql: String,
+    /// The transaction that it is executed in.
+    pub(super) within: Option<Bytes>,
     /// The values that were given last.
     pub(super) values: Option<RecordBatch>,
 }
 
 impl Statement {
-    pub(super) fn new(client: &Client, sql: String) -> Self {
-        Self { owner: client.user.clone(), sql, values: None }
+    pub(super) fn new(client: &Client, sql: String, within: Option<Bytes>) -> Self {
+        Self { owner: client.user.clone(), sql, within, values: None }
     }
 }
 
@@ -76,6 +102,8 @@ pub(super) struct Sending {
     handle: String,
     /// Whether the last row was sent.
     whole: bool,
+    /// Whether other parts may still be asked for.
+    in_parts: bool,
 }
 
 impl Sending {
@@ -88,7 +116,7 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         locked(&self.statements.sent).remove(&self.handle);
-        if self.whole {
+        if self.whole && !self.in_parts {
             self.statements.promised.take(&self.handle);
         }
     }
@@ -100,16 +128,30 @@ impl Statements {
     }
 
     /// Remembers an answer under a handle.
-    pub(super) fn promise(&self, handle: String, client: &Client, schema: SchemaRef, answer: Answer) {
+    pub(super) fn promise(
+        &self,
+        handle: String,
+        client: &Client,
+        schema: SchemaRef,
+        answer: Answer,
+        key: Option<Key>,
+        parts: usize,
+    ) {
         let (cancelled, _) = watch::channel(false);
-        let promised = Promised { owner: client.user.clone(), schema, answer, cancelled };
+        let shared = (parts > 1).then(Arc::default);
+        let rights = client.rights();
+        let promised =
+            Promised { owner: client.user.clone(), rights, schema, answer, shared, key, cancelled };
         self.promised.put(handle, Arc::new(promised));
     }
 
     /// The answer that a ticket names.
     pub(super) fn promised(&self, handle: &[u8], client: &Client) -> Result<Arc<Promised>, Status> {
         let found = text(handle).and_then(|handle| self.promised.get(handle));
-        found.filter(|promised| promised.owner == client.user).ok_or_else(|| {
+        // What was planned with other rights than there are now is not given any more.
+        let is_theirs =
+            |promised: &Arc<Promised>| promised.owner == client.user && promised.rights == client.rights();
+        found.filter(is_theirs).ok_or_else(|| {
             Status::not_found("this ticket is not known any more\nhelp: run the statement again; answers can be fetched for ten minutes")
         })
     }
@@ -117,6 +159,8 @@ impl Statements {
     /// Stops an answer, whether it is being sent or not. Returns whether there was one.
     pub(super) fn cancel(&self, handle: &[u8], client: &Client) -> bool {
         let Some(name) = text(handle) else { return false };
+        let name = name.split_once('#').map_or(name, |(whole, _)| whole);
+        let handle = name.as_bytes();
         let sent = locked(&self.sent).get(name).cloned().filter(|promised| promised.owner == client.user);
         let Some(promised) = sent.or_else(|| self.promised(handle, client).ok()) else { return false };
         promised.cancelled.send_replace(true);
@@ -128,7 +172,7 @@ impl Statements {
     pub(super) fn sending(self: &Arc<Self>, handle: &[u8], promised: &Arc<Promised>) -> Sending {
         let handle = text(handle).unwrap_or_default().to_owned();
         locked(&self.sent).insert(handle.clone(), Arc::clone(promised));
-        Sending { statements: Arc::clone(self), handle, whole: false }
+        Sending { statements: Arc::clone(self), handle, whole: false, in_parts: promised.shared.is_some() }
     }
 
     /// Remembers a statement under a handle.

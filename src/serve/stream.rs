@@ -3,20 +3,23 @@
 //! As they are found, two messages ahead at most. A reader that is slow makes the query wait, one that goes away ends it.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::clients::Client;
+use super::clients::{Client, locked};
 use super::endpoint::Endpoint;
-use super::error::query_status;
+use super::error::{malformed, query_status};
+use super::metrics::Ended;
 use super::statements::{Answer, Promised};
 use super::wire::{fit, pieces};
 use super::workers::{broken, too_long};
@@ -25,35 +28,114 @@ use super::workers::{broken, too_long};
 pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
 
 /// A message, what went wrong, or nothing after the last row.
-type Sent = Option<Result<FlightData, Status>>;
+type Sent<T> = Option<Result<T, Status>>;
+
+/// Rows that fit what was promised, in pieces that make a message each.
+type Pieces = BoxStream<'static, Result<RecordBatch, Status>>;
+
+/// What rows are sent as.
+pub(super) type Answered<T> = BoxStream<'static, Result<T, Status>>;
 
 /// Messages that wait for the reader.
 const AHEAD: usize = 2;
 
 impl Endpoint {
-    /// Sends the answer that a ticket stands for.
-    pub(super) fn send(self: &Arc<Self>, client: &Client, handle: &[u8]) -> Result<Messages, Status> {
+    /// Sends the answer that a ticket stands for, as the protocol of Flight has it.
+    pub(super) fn send(self: &Arc<Self>, client: &Arc<Client>, handle: &[u8]) -> Result<Messages, Status> {
+        if let Some((whole, part)) = parted(handle) {
+            return self.send_part(client, whole, part);
+        }
+        let bytes = |message: &FlightData| message.data_body.len();
+        self.send_as(client, handle, |schema, rows| encoded(schema, rows).boxed(), bytes)
+    }
+
+    /// Sends a part of an answer: whatever rows are the next, until there are none. The parts are written at the same time.
+    fn send_part(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        whole: &str,
+        part: usize,
+    ) -> Result<Messages, Status> {
+        let promised = self.statements.promised(whole.as_bytes(), client)?;
+        let shared = promised.shared.clone().ok_or_else(|| malformed("the ticket"))?;
+        if !shared.is_first(part) {
+            return Err(Status::failed_precondition(
+                "this part of the answer was fetched already\nhelp: run the statement again",
+            ));
+        }
+        let (endpoint, client, whole) = (Arc::clone(self), Arc::clone(client), whole.to_owned());
+        let next = move |ended: bool| {
+            let (shared, endpoint, client) =
+                (Arc::clone(&shared), Arc::clone(&endpoint), Arc::clone(&client));
+            let whole = whole.clone();
+            async move {
+                if ended {
+                    return None;
+                }
+                let mut rows = shared.rows.lock().await;
+                if rows.is_none() {
+                    let begun = endpoint.send_as(
+                        &client,
+                        whole.as_bytes(),
+                        |_, rows| rows,
+                        RecordBatch::get_array_memory_size,
+                    );
+                    match begun {
+                        Ok(begun) => *rows = Some(begun.fuse().boxed()),
+                        Err(status) => return Some((Err(status), true)),
+                    }
+                }
+                let next = rows.as_mut()?.next().await?;
+                let failed = next.is_err();
+                Some((next, failed))
+            }
+        };
+        let rows = futures::stream::unfold(false, next).boxed();
+        Ok(encoded(Arc::clone(&promised.schema), rows).boxed())
+    }
+
+    /// Sends the answer that a ticket stands for, each message made by `encode` of rows of these columns.
+    pub(super) fn send_as<T: Send + 'static>(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        handle: &[u8],
+        encode: fn(SchemaRef, Pieces) -> Answered<T>,
+        bytes: fn(&T) -> usize,
+    ) -> Result<Answered<T>, Status> {
         let promised = self.statements.promised(handle, client)?;
         if let Answer::Rows(rows) = &promised.answer {
             self.statements.sending(handle, &promised).done();
-            return Ok(known(Arc::clone(&promised.schema), rows.clone()));
+            return Ok(encode(Arc::clone(&promised.schema), fitting(&promised.schema, rows.clone())));
         }
         let mut sending = self.statements.sending(handle, &promised);
+        let begun = Instant::now();
         let (sender, receiver) = mpsc::channel(AHEAD);
         let endpoint = Arc::clone(self);
+        let client = Arc::clone(client);
         tokio::spawn(async move {
             let (mut cancelled, mut stopped) = (promised.cancelled.subscribe(), endpoint.stopped.subscribe());
-            let limit = endpoint.workers.limits.time;
-            let rows = endpoint.workers.run(Arc::clone(&endpoint).rows(promised, sender.clone()));
+            let limit = endpoint.workers.time_of(&client);
+            let rows = endpoint.workers.run(Arc::clone(&endpoint).rows(
+                client,
+                promised,
+                sender.clone(),
+                encode,
+                bytes,
+            ));
             let ended = tokio::select! {
                 biased;
                 // The reader has gone: nobody is left to tell.
-                () = sender.closed() => return,
+                () = sender.closed() => {
+                    endpoint.metrics.ended(Ended::Cancelled, begun.elapsed());
+                    return;
+                }
                 _ = cancelled.wait_for(|now| *now) => Err(Status::cancelled("the statement was cancelled")),
                 _ = stopped.wait_for(|now| *now) => Err(Status::unavailable("the server is stopping")),
                 () = tokio::time::sleep(limit) => Err(too_long(limit)),
                 ended = rows => ended,
             };
+            let how = ended.as_ref().map_or_else(|status| Ended::of(status.code()), |()| Ended::Succeeded);
+            endpoint.metrics.ended(how, begun.elapsed());
             let last = match ended {
                 Ok(()) => {
                     sending.done();
@@ -62,9 +144,10 @@ impl Endpoint {
                 Err(status) => Some(Err(status)),
             };
             // A reader that does not read is not told either, so that this ends.
-            drop(tokio::time::timeout(limit, sender.send(last)).await);
+            let stall = endpoint.workers.limits.stall;
+            drop(tokio::time::timeout(stall, sender.send(last)).await);
         });
-        Ok(Box::pin(futures::stream::unfold(Some(receiver), |receiver| async move {
+        let answered = futures::stream::unfold(Some(receiver), |receiver| async move {
             let mut receiver = receiver?;
             match receiver.recv().await {
                 Some(Some(Ok(message))) => Some((Ok(message), Some(receiver))),
@@ -73,18 +156,22 @@ impl Endpoint {
                 // The task died before the last row: what was sent is not the whole answer.
                 None => Some((Err(broken()), None)),
             }
-        })))
+        });
+        Ok(answered.boxed())
     }
 
     /// Runs a query and sends its rows.
-    async fn rows(
+    async fn rows<T: Send + 'static>(
         self: Arc<Self>,
+        client: Arc<Client>,
         promised: Arc<Promised>,
-        sender: mpsc::Sender<Sent>,
+        sender: mpsc::Sender<Sent<T>>,
+        encode: fn(SchemaRef, Pieces) -> Answered<T>,
+        bytes: fn(&T) -> usize,
     ) -> Result<(), Status> {
         let Answer::Query(prepared) = &promised.answer else { return Ok(()) };
-        let _turn = self.workers.turn().await?;
-        let asked = prepared.asked(promised.owner(), "flight");
+        let _turn = self.workers.turn(&client).await?;
+        let asked = prepared.asked(promised.owner(), client.application);
         let outcome = match prepared.run().await {
             Ok(outcome) => asked.answered(outcome),
             Err(error) => {
@@ -92,7 +179,10 @@ impl Endpoint {
                 return Err(query_status(error));
             }
         };
-        let schema = Arc::clone(&promised.schema);
+        let (schema, counting) = (Arc::clone(&promised.schema), Arc::clone(&self));
+        let room = if promised.key.is_some() { self.cache.most_of_one() } else { 0 };
+        let keeping = Arc::new(Mutex::new(Keeping { rows: Vec::new(), room: Some(room) }));
+        let noting = Arc::clone(&keeping);
         let batches = futures::stream::try_unfold(outcome, |mut outcome| async move {
             match outcome.next().await {
                 Some(Ok(batch)) => Ok(Some((batch, outcome))),
@@ -102,32 +192,75 @@ impl Endpoint {
         });
         let fitting = batches
             .and_then(move |batch| {
+                counting.metrics.sent(batch.num_rows(), 0);
                 futures::future::ready(fit(&batch, &schema).map_err(|error| unfit(&error)))
             })
+            .inspect_ok(move |batch| locked(&noting).take(batch))
             .map_ok(|batch| futures::stream::iter(pieces(&batch).map(Ok)))
             .try_flatten();
-        let mut messages = Box::pin(encoded(Arc::clone(&promised.schema), fitting));
+        let mut messages = encode(Arc::clone(&promised.schema), fitting.boxed());
         while let Some(message) = messages.next().await {
-            if sender.send(Some(Ok(message?))).await.is_err() {
-                return Ok(());
+            let (message, stall) = (message?, self.workers.limits.stall);
+            self.metrics.sent(0, bytes(&message));
+            match tokio::time::timeout(stall, sender.send(Some(Ok(message)))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(()),
+                Err(_) => return Err(stalled(stall)),
             }
+        }
+        let kept = std::mem::replace(&mut *locked(&keeping), Keeping { rows: Vec::new(), room: None });
+        if let (Some(key), Some(_)) = (promised.key.clone(), kept.room) {
+            self.cache.keep(key, Arc::clone(&promised.schema), kept.rows);
         }
         Ok(())
     }
 }
 
-/// Rows that are already there.
+/// The handle of a part of an answer.
+pub(super) fn part_of(whole: &str, part: usize) -> String {
+    format!("{whole}#{part}")
+}
+
+/// The answer that a handle is a part of, and which, if it is one.
+fn parted(handle: &[u8]) -> Option<(&str, usize)> {
+    let (whole, part) = std::str::from_utf8(handle).ok()?.rsplit_once('#')?;
+    Some((whole, part.parse().ok()?))
+}
+
+/// Rows that are set aside to be kept, while there is room for them.
+struct Keeping {
+    rows: Vec<RecordBatch>,
+    /// Bytes that are left; nothing once it was too much.
+    room: Option<usize>,
+}
+
+impl Keeping {
+    fn take(&mut self, batch: &RecordBatch) {
+        self.room = self.room.and_then(|room| room.checked_sub(batch.get_array_memory_size()));
+        match self.room {
+            Some(_) => self.rows.push(batch.clone()),
+            None => self.rows = Vec::new(),
+        }
+    }
+}
+
+/// Rows that are already there, as the protocol of Flight has them.
 pub(super) fn known(schema: SchemaRef, rows: Vec<RecordBatch>) -> Messages {
-    let promised = Arc::clone(&schema);
-    let fitting = rows.into_iter().map(move |batch| fit(&batch, &promised).map_err(|error| unfit(&error)));
-    Box::pin(encoded(schema, futures::stream::iter(fitting.collect::<Vec<_>>())))
+    let rows = fitting(&schema, rows);
+    Box::pin(encoded(schema, rows))
+}
+
+/// Rows that are already there, as they were promised.
+fn fitting(schema: &SchemaRef, rows: Vec<RecordBatch>) -> Pieces {
+    let fitting = rows.iter().map(|batch| fit(batch, schema).map_err(|error| unfit(&error)));
+    futures::stream::iter(fitting.collect::<Vec<_>>()).boxed()
 }
 
 /// Rows as the protocol's messages, the columns first, even if no row follows.
 fn encoded(
     schema: SchemaRef,
-    rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
-) -> impl Stream<Item = Result<FlightData, Status>> + Send {
+    rows: Pieces,
+) -> impl Stream<Item = Result<FlightData, Status>> + Send + 'static {
     FlightDataEncoderBuilder::new()
         .with_schema(schema)
         // The rows come in pieces already; the encoder counts bytes that a slice does not show.
@@ -137,6 +270,13 @@ fn encoded(
             FlightError::Tonic(status) => *status,
             other => Status::internal(format!("the rows cannot be sent: {other}")),
         })
+}
+
+fn stalled(stall: std::time::Duration) -> Status {
+    Status::deadline_exceeded(format!(
+        "nothing of the answer was taken for {} s, so it was given up\nhelp: fetch the rows as they come, or ask for fewer",
+        stall.as_secs_f64()
+    ))
 }
 
 fn unfit(error: &arrow::error::ArrowError) -> Status {

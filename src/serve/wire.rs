@@ -17,7 +17,7 @@ use crate::base::sql_type_name;
 use crate::lakehouse::DESCRIPTION;
 
 /// Which types a client wants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Wire {
     /// Those that every driver reads.
     #[default]

@@ -12,6 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tonic::Status;
 
+use super::clients::Client;
+use super::gate::{Gate, Running};
+use crate::lakehouse::RoleLimits;
+
 /// How much a server does at once, and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeLimits {
@@ -25,6 +29,14 @@ pub struct ServeLimits {
     pub time: Duration,
     /// How long statements at work may go on once the server is told to stop.
     pub grace: Duration,
+    /// How much each user may ask whose role says nothing of it.
+    pub per_user: RoleLimits,
+    /// Bytes of answers that are kept to be given again.
+    pub cache: usize,
+    /// How long a reader may take nothing of its answer before that is cancelled: it holds memory, and its turn.
+    pub stall: Duration,
+    /// How long the token of a session holds; then its user shows the password again.
+    pub life: Duration,
 }
 
 impl Default for ServeLimits {
@@ -36,8 +48,18 @@ impl Default for ServeLimits {
             patience: Duration::from_secs(60),
             time: Duration::from_secs(3600),
             grace: Duration::from_secs(10),
+            per_user: RoleLimits::default(),
+            cache: 128 << 20,
+            stall: Duration::from_secs(300),
+            life: Duration::from_secs(7 * 24 * 3600),
         }
     }
+}
+
+/// The right to run a statement, until it is dropped.
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+    _running: Running,
 }
 
 /// The threads that compute.
@@ -45,6 +67,7 @@ pub(super) struct Workers {
     runtime: Option<Runtime>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    pub(super) gate: Arc<Gate>,
     pub(super) limits: ServeLimits,
 }
 
@@ -61,14 +84,25 @@ impl Workers {
             .thread_stack_size(8 << 20)
             .build()?;
         let turns = Arc::new(Semaphore::new(limits.running.max(1)));
-        Ok(Self { runtime: Some(runtime), turns, waiting: AtomicUsize::new(0), limits })
+        Ok(Self { runtime: Some(runtime), turns, waiting: AtomicUsize::new(0), gate: Arc::default(), limits })
     }
 
-    /// Waits for a turn.
+    /// Waits for a turn of a client.
     ///
     /// # Errors
-    /// `RESOURCE_EXHAUSTED`: too many wait already, or it took too long.
-    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Status> {
+    /// `RESOURCE_EXHAUSTED`: as many of theirs run as may, too many wait already, or it took too long.
+    pub(super) async fn turn(&self, client: &Client) -> Result<Turn, Status> {
+        let running = self.gate.runs(&client.user, &client.limits())?;
+        Ok(Turn { _permit: self.permit().await?, _running: running })
+    }
+
+    /// How many statements run and how many wait.
+    pub(super) fn at_work(&self) -> (usize, usize) {
+        let running = self.limits.running.max(1).saturating_sub(self.turns.available_permits());
+        (running, self.waiting.load(Ordering::Relaxed))
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
         if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
             return Ok(turn);
         }
@@ -107,10 +141,15 @@ impl Workers {
     /// Computes something that may take as long as a statement.
     pub(super) async fn run_in_time<T: Send + 'static>(
         &self,
+        limit: Duration,
         work: impl Future<Output = Result<T, Status>> + Send + 'static,
     ) -> Result<T, Status> {
-        let limit = self.limits.time;
         tokio::time::timeout(limit, self.run(work)).await.unwrap_or_else(|_| Err(too_long(limit)))
+    }
+
+    /// How long a statement of a client may take.
+    pub(super) fn time_of(&self, client: &Client) -> Duration {
+        client.limits().time.unwrap_or(self.limits.time).min(self.limits.time)
     }
 
     fn handle(&self) -> Handle {

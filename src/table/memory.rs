@@ -3,10 +3,16 @@
 //! As much as the machine, or the container that it is, can spare: then sorts, groups and joins spill to
 //! disk, or stop with a message, before the system stops the program. `ELT_MEMORY_LIMIT` says another amount.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, TrackConsumersPool,
+};
+use datafusion::execution::runtime_env::RuntimeEnv;
 
 use crate::base::{World, parse_size};
 
@@ -42,9 +48,94 @@ fn spared() -> Option<usize> {
     (share > 0).then_some(share)
 }
 
+/// The same runtime for one query, which may take no more than so many bytes of what all of them share.
+pub(super) fn capped(runtime: &RuntimeEnv, most: usize) -> Arc<RuntimeEnv> {
+    let pool = Capped { all: Arc::clone(&runtime.memory_pool), most, used: AtomicUsize::new(0) };
+    Arc::new(RuntimeEnv { memory_pool: Arc::new(pool), ..runtime.clone() })
+}
+
+/// A part of a pool.
+#[derive(Debug)]
+struct Capped {
+    all: Arc<dyn MemoryPool>,
+    most: usize,
+    used: AtomicUsize,
+}
+
+impl fmt::Display for Capped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "capped at {} bytes", self.most)
+    }
+}
+
+impl MemoryPool for Capped {
+    fn name(&self) -> &'static str {
+        "capped"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.all.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.all.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.used.fetch_add(additional, Ordering::Relaxed);
+        self.all.grow(reservation, additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.used.fetch_sub(shrink, Ordering::Relaxed);
+        self.all.shrink(reservation, shrink);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(additional).filter(|used| *used <= self.most)
+        });
+        if let Err(used) = taken {
+            let (wanted, most) = ((used + additional) >> 20, self.most >> 20);
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "the query needs {wanted} MiB, and a query may take {most} MiB"
+            )));
+        }
+        self.all.try_grow(reservation, additional).inspect_err(|_| {
+            self.used.fetch_sub(additional, Ordering::Relaxed);
+        })
+    }
+
+    fn reserved(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.most)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+
     use super::*;
+
+    #[test]
+    fn a_query_takes_its_part_and_gives_it_back() {
+        let all: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(1000));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&all)).build().unwrap();
+        let (one, other) = (capped(&runtime, 100), capped(&runtime, 950));
+        let taker = MemoryConsumer::new("one").register(&one.memory_pool);
+        assert!(taker.try_grow(80).is_ok());
+        assert!(taker.try_grow(30).unwrap_err().to_string().contains("a query may take"));
+        assert_eq!(all.reserved(), 80);
+        let second = MemoryConsumer::new("other").register(&other.memory_pool);
+        assert!(second.try_grow(940).is_err(), "all of them share the whole");
+        assert_eq!(other.memory_pool.reserved(), 0);
+        drop(taker);
+        assert_eq!(all.reserved(), 0);
+    }
 
     #[test]
     fn there_is_memory_to_spare() {

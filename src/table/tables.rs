@@ -108,6 +108,14 @@ impl Tables {
         Arc::clone(&self.runtime)
     }
 
+    /// The same runtime for one query that may take no more than so many bytes of memory, of what all queries share.
+    pub fn runtime_within(&self, bytes: Option<usize>) -> Arc<RuntimeEnv> {
+        match bytes {
+            Some(bytes) => super::memory::capped(&self.runtime, bytes),
+            None => self.runtime(),
+        }
+    }
+
     /// A bare session for the table room's own plans.
     pub(super) fn context(&self) -> SessionContext {
         let state = SessionStateBuilder::new()

@@ -103,7 +103,7 @@ def refused(cursor, sql: str, error: type, words: str) -> None:
 
 def printed_lines(server: Server) -> None:
     """What the server prints can be copied."""
-    python = [line.strip() for line in server.said if line.startswith("  ") and "jdbc:" not in line]
+    python = [line.strip() for line in server.said if line.startswith("  ") and ("flight" in line) and "jdbc:" not in line]
     names = {}
     exec("\n".join(python), names)  # noqa: S102: the point is to run what was printed
     with names["connection"] as connection, connection.cursor() as cursor:

@@ -4,7 +4,7 @@
     python3 tests/interop/run.py --elt target/release/elt
 
 This file only sees to the packages: it makes a virtual environment (once; it is used again until a
-requirements file changes) and runs the checks in it. The checks are in `checks.py`, `flight.py` and `terminal.py`.
+requirements file changes) and runs the checks in it. The checks are in `checks.py`, `flight.py`, `guarded.py`, `postgres.py` and `terminal.py`.
 """
 
 import argparse
@@ -35,6 +35,10 @@ def main() -> int:
     project, keep = arguments.project.resolve(), ["--keep"] if arguments.keep else []
     checked = subprocess.run([python, "-B", HERE / "checks.py", elt, project, *keep], check=False).returncode
     checked = checked or subprocess.run([python, "-B", HERE / "flight.py", elt, project], check=False).returncode
+    checked = checked or subprocess.run([python, "-B", HERE / "guarded.py", elt, project], check=False).returncode
+    if not is_installed(arguments.venv, "requirements-postgres.txt") and not install(arguments.venv, "requirements-postgres.txt"):
+        sys.exit("cannot install the packages of tests/interop/requirements-postgres.txt; see above")
+    checked = checked or subprocess.run([python, "-B", HERE / "postgres.py", elt, project], check=False).returncode
     return checked or subprocess.run([python, "-B", HERE / "terminal.py", elt], check=False).returncode
 
 

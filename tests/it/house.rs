@@ -43,6 +43,9 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("hyper::", "serve"),
     ("hyper_util::", "serve"),
     ("prost::", "serve"),
+    ("pgwire::", "serve"),
+    ("arrow_pg::", "serve"),
+    ("datafusion_pg_catalog::", "query"),
     ("clap::", "cli"),
 ];
 

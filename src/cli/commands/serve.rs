@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::{Result, World};
 use crate::cli::args::{Place, ServeArgs};
 use crate::cli::ui::Ui;
-use crate::lakehouse::{Lakehouse, Role, USERS_FILE};
+use crate::lakehouse::{Lakehouse, Role, RoleLimits, USERS_FILE};
 use crate::serve::{ServeLimits, ServeOptions, Server, Tls, Token};
 
 /// The environment variable with the token to let in with.
@@ -26,9 +26,18 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let limits = ServeLimits {
         running: args.max_queries.unwrap_or(defaults.running),
         time: Duration::from_secs(args.query_timeout),
+        cache: args.result_cache,
+        per_user: RoleLimits {
+            queries: args.user_queries,
+            per_minute: args.user_rate,
+            memory: args.query_memory,
+            time: None,
+        },
+        life: Duration::from_secs(args.token_life),
         ..defaults
     };
-    let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Tls { certificate, key });
+    let client_ca = args.tls_client_ca;
+    let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Tls { certificate, key, client_ca });
     let role = if args.writable { Role::Writes } else { Role::Reads };
     let (token, password) = match given {
         Some(token) => (Token::Given(token), Some(format!("${TOKEN}"))),
@@ -36,17 +45,34 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         None => (Token::None, Some("PASSWORD".to_owned())),
     };
     let is_new = matches!(token, Token::New);
-    let options = ServeOptions { listen: args.listen, token, role, tls, limits };
+    let options = ServeOptions {
+        listen: args.listen,
+        token,
+        role,
+        tls,
+        limits,
+        http: args.http,
+        postgres: args.postgres,
+    };
     let server = Server::bind(lakehouse, options).await?;
 
     let doing = if writes { "reading and writing" } else { "reading only" };
     let what = release.map_or_else(|| "an empty lake".to_owned(), |release| format!("release {release}"));
     ui.line(&format!("serving {what}, {doing}, at {}", url(&server)));
+    if let Some(address) = server.http_address() {
+        ui.line(&format!(
+            "whether it is ready, and how it is doing: http://{}/readyz, /metrics",
+            reachable(address)
+        ));
+    }
     if !args.listen.ip().is_loopback() && !server.is_encrypted() {
         ui.line("warning: tokens and rows travel unencrypted; `--tls-cert` and `--tls-key` encrypt them");
     }
     if let Some(token) = server.token().filter(|_| is_new) {
         ui.line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
+    }
+    for doubt in scheduled.doubts_about_roles().await? {
+        ui.line(&format!("warning: {doubt}"));
     }
     let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
     if !names.is_empty() {
@@ -76,7 +102,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
 fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
     let address = reachable(server.address());
     let encryption = if server.is_encrypted() { "true" } else { "false" };
-    vec![
+    let mut lines = vec![
         "Python (pip install adbc-driver-flightsql adbc-driver-manager pyarrow):".to_owned(),
         "  import adbc_driver_flightsql.dbapi as flight".to_owned(),
         format!(
@@ -87,8 +113,18 @@ fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
         format!(
             "  jdbc:arrow-flight-sql://{address}/?useEncryption={encryption}&user={user}&password={password}"
         ),
-        "Ctrl-C stops it.".to_owned(),
-    ]
+    ];
+    if let Some(postgres) = server.postgres_address().map(reachable) {
+        let tls = if server.is_encrypted() { "require" } else { "disable" };
+        let (host, port) = (postgres.ip(), postgres.port());
+        lines.push("psql, and tools that know PostgreSQL (Metabase, Superset, Looker):".to_owned());
+        lines.push(format!(
+            "  PGPASSWORD='{password}' psql \"host={host} port={port} user={user} dbname=elt sslmode={tls}\""
+        ));
+        lines.push(format!("  postgresql://{user}:{password}@{postgres}/elt?sslmode={tls}"));
+    }
+    lines.push("Ctrl-C stops it.".to_owned());
+    lines
 }
 
 fn url(server: &Server) -> String {

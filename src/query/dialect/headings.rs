@@ -140,6 +140,11 @@ fn item_of(expr: &Expr) -> Item {
         Expr::Function(call) if may_be_many(call) => {
             Item { heading: String::new(), identity: text_of(expr), is_known: true }
         }
+        // Quoted only because sqlparser has no call of that name.
+        Expr::Function(call) if who(call).is_some() => {
+            let heading = who(call).unwrap_or_default();
+            Item { identity: heading.clone(), heading, is_known: false }
+        }
         // The engine would call it by the table's name as well.
         Expr::Cast { expr: inner, .. } if is_column(inner) => Item { is_known: false, ..item_of(inner) },
         Expr::Nested(inner) => item_of(inner),
@@ -164,6 +169,18 @@ fn may_be_many(call: &Function) -> bool {
         _ => false,
     };
     is_unnest && !of_array
+}
+
+/// The name of a function that says who asks.
+fn who(call: &Function) -> Option<String> {
+    match call.name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)]
+            if ["current_user", "session_user", "current_role"].contains(&name.value.as_str()) =>
+        {
+            Some(name.value.clone())
+        }
+        _ => None,
+    }
 }
 
 fn is_column(expr: &Expr) -> bool {

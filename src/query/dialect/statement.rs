@@ -12,6 +12,7 @@ use super::copy_into::CopyInto;
 use super::from_first::select_all;
 use super::own::{OwnStatement, own};
 use super::references::versioned;
+use super::roles::RoleOrder;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
@@ -41,6 +42,8 @@ pub enum Statement {
     CopyInto(Box<CopyInto>),
     /// Rows are to be written to a file.
     CopyTo(CopyTo),
+    /// Rights are to be given or taken, or told.
+    Roles(RoleOrder),
     /// Parquet files are to become a Delta table where they are.
     Convert(Convert),
     /// `USE schema`
@@ -114,6 +117,9 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     if let Some(own) = own_write(&tokens)? {
         return Ok(Statement::OwnWrite(own));
     }
+    if let Some(order) = RoleOrder::read(&tokens)? {
+        return Ok(Statement::Roles(order));
+    }
     if let Some(convert) = Convert::read(&tokens)? {
         return Ok(Statement::Convert(convert));
     }
@@ -153,7 +159,7 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 }
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
-    let mut tokens = shorthand::spell(tokens)?;
+    let mut tokens = shorthand::spell(who_asks(tokens))?;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let tokens = select_all(tokens);
@@ -257,6 +263,43 @@ fn is_slip(word: &str, of: &str) -> bool {
         (one, [_, other @ ..]) => one == other,
         _ => false,
     }
+}
+
+/// Makes calls of `current_user`, `session_user` and `current_role`, with brackets or without: sqlparser has them as words.
+fn who_asks(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    const WORDS: [&str; 3] = ["current_user", "session_user", "current_role"];
+    let is_one = |token: &Token| {
+        matches!(token, Token::Word(Word { value, quote_style: None, .. })
+            if WORDS.iter().any(|word| word.eq_ignore_ascii_case(value)))
+    };
+    if !tokens.iter().any(|token| is_one(&token.token)) {
+        return tokens;
+    }
+    let mut spelt: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
+    for (at, token) in tokens.iter().enumerate() {
+        let after = tokens.get(at + 1).map(|next| &next.token);
+        let before = spelt.iter().rev().find(|token| !matches!(token.token, Token::Whitespace(_)));
+        let is_name = before.is_some_and(|before| {
+            before.token == Token::Period
+                || matches!(&before.token, Token::Word(word) if word.keyword == Keyword::AS)
+        }) || after == Some(&Token::Period);
+        if !is_one(&token.token) || is_name {
+            spelt.push(token.clone());
+            continue;
+        }
+        let Token::Word(word) = &token.token else { continue };
+        let named = Token::Word(Word {
+            value: word.value.to_lowercase(),
+            quote_style: Some('"'),
+            keyword: Keyword::NoKeyword,
+        });
+        spelt.push(TokenWithSpan { token: named, span: token.span });
+        if after != Some(&Token::LParen) {
+            spelt.push(TokenWithSpan { token: Token::LParen, span: token.span });
+            spelt.push(TokenWithSpan { token: Token::RParen, span: token.span });
+        }
+    }
+    spelt
 }
 
 /// Takes out `[NOT] MATERIALIZED` between `AS` and the bracket of a CTE: how often it is worked out is the engine's to choose.
@@ -433,6 +476,22 @@ pub(super) fn parse_expression(sql: &str) -> Option<ast::Expr> {
     Parser::new(&dialect).try_with_sql(sql).ok()?.parse_expr().ok()
 }
 
+/// Whether a text is one expression, and stays one between brackets.
+pub(in crate::query) fn is_one_expression(text: &str) -> bool {
+    let Ok(ast::Statement::Query(query)) = parse_query(&format!("select (\n{text}\n) as a")) else {
+        return false;
+    };
+    let ast::SetExpr::Select(select) = *query.body else { return false };
+    let is_plain = select.from.is_empty() && select.selection.is_none();
+    let inside = |item: &ast::SelectItem| {
+        matches!(
+            item,
+            ast::SelectItem::ExprWithAlias { expr: ast::Expr::Nested(_) | ast::Expr::Subquery(_), .. }
+        )
+    };
+    is_plain && select.projection.len() == 1 && select.projection.iter().all(inside)
+}
+
 /// Reads `a`, `a.b` or a quoted file name; returns it and what follows.
 pub(super) fn name<'a>(
     tokens: &'a [&'a Token],
@@ -545,9 +604,6 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         }
         S::CreateIndex(_) => {
             ("CREATE INDEX", "files are skipped by their statistics: `create table … cluster by (a)`")
-        }
-        S::Grant { .. } | S::Revoke { .. } => {
-            ("GRANT and REVOKE", "who may do what stands in `elt.yml`; `elt user add` adds a user")
         }
         S::Pragma { .. } => {
             ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one")

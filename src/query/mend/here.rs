@@ -1,6 +1,6 @@
-//! Where is this session?
+//! Where is this session, and whose is it?
 //!
-//! `current_schema()` and `current_database()`, which are the same for a whole statement.
+//! `current_schema()`, `current_database()`, `current_user()` and `current_role()`, which are the same for a whole statement.
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
@@ -8,14 +8,20 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-/// Both functions.
+/// The functions that say where.
 pub(super) fn functions(database: &str, schema: &str) -> Vec<ScalarUDF> {
-    let of = |name, aliases: &[&str], value: &str| {
-        let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
-        let value = value.to_owned();
-        ScalarUDF::from(Here { name, aliases, value, signature: Signature::nullary(Volatility::Stable) })
-    };
     vec![of("current_schema", &[], schema), of("current_database", &["current_catalog"], database)]
+}
+
+/// The functions that say who, and by which role.
+pub(in crate::query) fn who(user: &str, role: &str) -> Vec<ScalarUDF> {
+    vec![of("current_user", &["session_user"], user), of("current_role", &[], role)]
+}
+
+fn of(name: &'static str, aliases: &[&str], value: &str) -> ScalarUDF {
+    let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
+    let value = value.to_owned();
+    ScalarUDF::from(Here { name, aliases, value, signature: Signature::nullary(Volatility::Stable) })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -57,6 +57,8 @@ mod trunc;
 mod unnest;
 mod zones;
 
+pub(super) use here::who;
+
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};

@@ -9,8 +9,7 @@ use sqlparser::ast::{
     WrappedCollection,
 };
 
-use super::edits::by_name;
-use super::target::{alone, folded, item, select_of, table_name, template};
+use super::target::{Target, alone, folded, item, select_of, table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::query::system;
@@ -58,6 +57,7 @@ pub(super) async fn create(
         "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
     )?;
     let name = table_name(session, &create.name)?;
+    session.scope().check_changes(&name)?;
     refuse_if(
         system::holds(&name),
         &format!("a table of the name `{name}`, which is elt's own,"),
@@ -106,12 +106,14 @@ pub(super) async fn create(
     let (mut shared, mut original_of) = (None, None);
     if let Some(original) = &create.clone {
         let Origin { as_of, shallow } = origin.unwrap_or_default();
-        let mut target = by_name(session, original).await?;
+        let mut target = Target::original(session, original, None).await?;
         if let Some(as_of) = &as_of {
             target.base = snapshot_at(session, &target.name, as_of).await?;
         }
         original_of = Some(Arc::clone(&target.base));
         if shallow {
+            // Its files hold all there is, also what the role does not see.
+            session.scope().check_copies(&target.name)?;
             refuse_if(
                 !declared.properties.is_empty(),
                 "TBLPROPERTIES for a shallow clone",
@@ -447,14 +449,17 @@ pub(super) fn drop(
     let mut staged = Staged::nothing(statement);
     for name in names {
         let name = table_name(session, name)?;
+        if session.scope().sees(&name) {
+            session.scope().check_changes(&name)?;
+        }
         let pins = session.scope().pins();
-        let is_view = pins.views.contains_key(&name);
+        let is_view = pins.views.contains_key(&name) && session.scope().has(&name);
         if is_view && !wants_view {
             return Err(SqlMistake::new("elt::sql::is_a_view", format!("`{name}` is a view"))
                 .help("write DROP VIEW")
                 .into());
         }
-        if pins.tables.contains_key(&name) && wants_view {
+        if pins.tables.contains_key(&name) && session.scope().has(&name) && wants_view {
             return Err(SqlMistake::new("elt::sql::is_a_table", format!("`{name}` is a table"))
                 .help("write DROP TABLE")
                 .into());
@@ -476,6 +481,7 @@ pub(super) fn drop(
 pub(super) fn undrop(session: &Session, table: &str) -> Result<Staged, QueryError> {
     let name = TableName::parse(table, session.default_schema())
         .map_err(|error| SqlMistake::new("elt::sql::no_such_table", error.to_string()))?;
+    session.scope().check_changes(&name)?;
     let pins = session.scope().pins();
     if session.scope().has(&name) {
         let mistake = SqlMistake::new("elt::sql::table_exists", format!("`{name}` is not dropped"));
@@ -485,7 +491,8 @@ pub(super) fn undrop(session: &Session, table: &str) -> Result<Staged, QueryErro
     }
     let Some(version) = pins.retired.get(&name).copied() else {
         let mistake = SqlMistake::new("elt::sql::no_such_table", format!("no table `{name}` was dropped"));
-        let known: Vec<String> = pins.retired.keys().map(ToString::to_string).collect();
+        let known: Vec<String> =
+            pins.retired.keys().filter(|name| session.scope().sees(name)).map(ToString::to_string).collect();
         return Err(mistake.help(format!("dropped tables: {}", known.join(", "))).into());
     };
     let mut staged = Staged::nothing("UNDROP TABLE");
@@ -503,6 +510,7 @@ pub(super) async fn restore(session: &Session, table: &str, as_of: AsOf) -> Resu
             "`elt rollback` takes a whole release back",
         ));
     };
+    scope.check_changes(&name)?;
     let then = snapshot_at(session, &name, &as_of).await?;
     let now = scope.tables().snapshot(&name, pinned).await?;
     Ok(Staged::change("RESTORE", write::restore(scope.tables(), now, &then).await?))

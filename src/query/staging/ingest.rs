@@ -42,6 +42,7 @@ impl Session {
         if_there: IfThere,
         rows: SendableRecordBatchStream,
     ) -> Result<Staged, QueryError> {
+        self.scope().check_changes(table)?;
         let pins = self.scope().pins();
         let tables = self.scope().tables();
         if pins.views.contains_key(table) {

@@ -88,11 +88,23 @@ impl Session {
                 if let Some(source) = source {
                     Box::pin(lineage::tell(self, source, &mut staged)).await;
                 }
+                self.check_staged(&staged)?;
                 Ok(Some(staged))
             }
-            Statement::OwnWrite(own) => Box::pin(self.stage_own(own)).await.map(Some),
+            Statement::OwnWrite(own) => {
+                let staged = Box::pin(self.stage_own(own)).await?;
+                self.check_staged(&staged)?;
+                Ok(Some(staged))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Refuses what whoever asks may not change, whichever statement it was.
+    fn check_staged(&self, staged: &Staged) -> Result<(), QueryError> {
+        let changed = staged.changes.iter().map(Change::table);
+        let mut names = changed.chain(staged.views.keys()).chain(&staged.hide).chain(staged.show.keys());
+        names.try_for_each(|name| self.scope().check_changes(name))
     }
 
     async fn stage_sql(&self, statement: ast::Statement) -> Result<Staged, QueryError> {

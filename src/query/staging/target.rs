@@ -37,15 +37,28 @@ impl Target {
         }
     }
 
-    /// The table of this name.
+    /// The table of this name, which whoever asks may change.
     pub(super) async fn named(
         session: &Session,
         name: &ObjectName,
         alias: Option<Ident>,
     ) -> Result<Self, QueryError> {
         let table = table_name(session, name)?;
+        if session.scope().sees(&table) {
+            session.scope().check_changes(&table)?;
+        }
+        Self::original(session, name, alias).await
+    }
+
+    /// The table of this name, to make another like it.
+    pub(super) async fn original(
+        session: &Session,
+        name: &ObjectName,
+        alias: Option<Ident>,
+    ) -> Result<Self, QueryError> {
+        let table = table_name(session, name)?;
         let scope = session.scope();
-        if scope.pins().views.contains_key(&table) {
+        if scope.has(&table) && scope.pins().views.contains_key(&table) {
             return Err(not_supported(
                 &format!("writing to `{table}`, which is a view,"),
                 "write to the table that it reads",

@@ -87,16 +87,22 @@ pub(super) struct SystemSchema {
     pub(super) beside: Option<Arc<dyn SchemaProvider>>,
 }
 
+impl SystemSchema {
+    fn shows(&self, table: &SystemTable) -> bool {
+        self.catalog.scope.rights().is_none_or(|rights| rights.see_system(table.name))
+    }
+}
+
 #[async_trait]
 impl SchemaProvider for SystemSchema {
     fn table_names(&self) -> Vec<String> {
-        let own = TABLES.iter().map(|table| table.name.to_owned());
+        let own = TABLES.iter().filter(|table| self.shows(table)).map(|table| table.name.to_owned());
         let beside = self.beside.iter().flat_map(|beside| beside.table_names());
         own.chain(beside.filter(|name| find(name).is_none())).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(table) = find(name) else {
+        let Some(table) = find(name).filter(|table| self.shows(table)) else {
             return match &self.beside {
                 Some(beside) => beside.table(name).await,
                 None => Ok(None),
@@ -125,7 +131,8 @@ impl SchemaProvider for SystemSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        find(name).is_some() || self.beside.as_ref().is_some_and(|beside| beside.table_exist(name))
+        find(name).is_some_and(|table| self.shows(table))
+            || self.beside.as_ref().is_some_and(|beside| beside.table_exist(name))
     }
 }
 

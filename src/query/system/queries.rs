@@ -10,7 +10,7 @@ use crate::query::asked::{Entry, entries};
 
 pub(super) const QUERY_HISTORY: SystemTable = SystemTable {
     name: "query_history",
-    about: "what this user asked of the lake on this machine, and how long it took",
+    about: "what was asked of the lake on this machine, by whom, and how long it took",
     columns: &[
         ("query_id", Kind::Text),
         ("started_at", Kind::Instant),
@@ -41,5 +41,9 @@ fn query_history(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             entry.release.into(),
         ]
     };
-    Ok(entries(catalog.scope.tables()).into_iter().map(row).collect())
+    // What others asked is not everybody's to read.
+    let rights =
+        catalog.scope.rights().filter(|rights| !rights.see_all_of_the_lake() && !rights.is_within_view());
+    let is_own = |entry: &Entry| rights.is_none_or(|rights| rights.user == entry.user_name);
+    Ok(entries(catalog.scope.tables()).into_iter().filter(is_own).map(row).collect())
 }

@@ -69,6 +69,11 @@ async fn tables(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     for (name, is_view) in scope.names() {
         let mut row: Row = vec![name.schema().into(), name.table().into()];
         match pins.tables.get(&name).filter(|_| !is_view) {
+            // How many rows there are in all is not told to who sees some of them.
+            Some(version) if scope.is_guarded(&name) => {
+                row.extend(["table".into(), version.0.into()]);
+                row.extend(std::iter::repeat_n(Value::Null, 11));
+            }
             Some(version) => {
                 let snapshot = scope.tables().snapshot(&name, *version).await?;
                 let (files, design) = (snapshot.files(), snapshot.design());
@@ -94,12 +99,14 @@ async fn tables(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
                 row.push(if is_view { "view" } else { "table" }.into());
                 row.extend(std::iter::repeat_n(Value::Null, 10));
                 row.push(view.map(|view| view.description.clone()).filter(|text| !text.is_empty()).into());
-                row.push(view.map(|view| view.sql.trim().to_owned()).into());
+                let is_told = scope.rights().is_none_or(|rights| !rights.are_limited());
+                row.push(view.filter(|_| is_told).map(|view| view.sql.trim().to_owned()).into());
             }
         }
         rows.push(row);
     }
-    rows.extend(super::TABLES.iter().map(|table| {
+    let is_there = |table: &&SystemTable| scope.rights().is_none_or(|rights| rights.see_system(table.name));
+    rows.extend(super::TABLES.iter().filter(is_there).map(|table| {
         let mut row: Row = vec![super::SCHEMA.into(), table.name.into(), "system".into()];
         row.extend(std::iter::repeat_n(Value::Null, 10));
         row.extend([table.about.into(), Value::Null]);

@@ -20,6 +20,7 @@ mod first_day; // a broken row, and what does not happen then
 mod flags; // what schedulers and orchestrators pass and read
 mod generated; // columns that are worked out from others
 mod growth; // new fields and wider types
+mod hiding; // what a role does not get to see, however it asks
 mod history; // snapshots, and the ways in which rows are put in
 mod housekeeping; // what could be better, and what everything costs
 mod incremental; // tables that each build adds to
@@ -38,6 +39,8 @@ mod reviewing; // what a build changes is looked at before it is published
 mod rules; // what rows and tables must be like
 mod scheduling; // runs that begin without anybody asking
 mod seeds_and_packages;
+mod serving; // what the endpoint tells tools, keeps for them, and does not let them do
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
+mod together; // statements that are published as one, over the wire
 mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

@@ -353,9 +353,9 @@ async fn grants_are_held_against_the_users_of_the_lake() {
     assert_snapshot!(warned(&format!("users:\n{}{}", user("ann", "reads"), user("bob", "writes"))).await, @"");
     assert_snapshot!(warned(&format!("users:\n{}{}", user("carl", "writes"), user("bob", "reads"))).await, @r#"
     `select` is granted to `ann`, who is no user of the lake (add the user: `elt user add ann`)
-    `select` is granted to `ann`, `bob`, and `carl` may do it too (elt keeps nobody off a single table: who reads a lake reads all of it; name them too, or keep the table in a lake of its own)
+    `select` is granted to `ann`, `bob`, and `carl` may do it too (who reads a lake reads all of it; name them too, or give them a role of their own in elt.yml: `grant select on … to role …`)
     `insert` is granted to `bob`, who only reads (give `bob` the role `writes` in elt.yml)
-    `insert` is granted to `bob`, and `carl` may do it too (elt keeps nobody off a single table: who writes a lake writes all of it; name them too, or keep the table in a lake of its own)
+    `insert` is granted to `bob`, and `carl` may do it too (who writes a lake writes all of it; name them too, or give them a role of their own in elt.yml: `grant select on … to role …`)
     "#);
     lake.write("models/m.sql", "{{ config(grants={'selct': ['ann']}) }} select 1 as id");
     assert_snapshot!(warned("").await, @"`selct` is no privilege of elt: it is noted in the manifest (did you mean `select`?)");

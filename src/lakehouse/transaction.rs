@@ -1,0 +1,144 @@
+//! What do several statements do that are to be published together?
+//!
+//! They are staged one on top of the other in a session, which sees what they did; nobody else does. Publishing is one release
+//! of all of it, or nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt, TryStreamExt};
+
+use super::statement::told;
+use super::{IfAbsent, IfThere, Lakehouse, Rows};
+use crate::base::TableName;
+use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
+use crate::release::{self, Release, ReleaseError, View};
+use crate::table::{Change, TableError};
+
+/// Statements that are published together, or not at all. Dropped, nothing has happened.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    session: Session,
+    changes: BTreeMap<TableName, Arc<Change>>,
+    views: BTreeMap<TableName, View>,
+    statements: usize,
+}
+
+impl Transaction {
+    /// One that begins with what a session sees.
+    pub fn begin(session: Session) -> Self {
+        Self { session, changes: BTreeMap::new(), views: BTreeMap::new(), statements: 0 }
+    }
+
+    /// What is seen within it: what the session saw when it began, and what its own statements did.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// How many statements wrote something.
+    pub fn statements(&self) -> usize {
+        self.statements
+    }
+
+    /// Takes what a statement staged into it.
+    fn take(&mut self, staged: Staged) -> Result<Outcome, QueryError> {
+        if !staged.hide.is_empty() || !staged.show.is_empty() {
+            let what = format!("{} within a transaction is not supported", staged.statement);
+            let help = "run it by itself, before or after: it is a release of its own";
+            return Err(SqlMistake::refused(what, help).into());
+        }
+        let outcome = told(&staged, None);
+        let mut scope = self.session.scope().clone();
+        for change in staged.changes {
+            let name = change.table().clone();
+            let whole = Arc::new(match scope.change(&name).cloned() {
+                Some(before) => Arc::unwrap_or_clone(before).then(change),
+                None => change,
+            });
+            scope = scope.with_change(Arc::clone(&whole));
+            self.changes.insert(name, whole);
+        }
+        for (name, view) in staged.views {
+            scope = scope.with_view(&name, view.clone());
+            self.views.insert(name, view);
+        }
+        self.session = self.session.seeing(scope);
+        self.statements += 1;
+        Ok(outcome)
+    }
+}
+
+impl Lakehouse {
+    /// Runs a statement within a transaction. What it writes is seen there, and published with the rest.
+    ///
+    /// # Errors
+    /// The statement is wrong, or one that is a release of its own. The transaction is as it was before it.
+    pub async fn execute_within(
+        &self,
+        transaction: &mut Transaction,
+        sql: &str,
+    ) -> Result<Outcome, QueryError> {
+        let session = transaction.session.clone();
+        if session.vacuum(sql)?.is_some()
+            || session.copy_into(sql)?.is_some()
+            || session.role_order(sql)?.is_some()
+        {
+            let help = "run it by itself, before or after";
+            return Err(
+                SqlMistake::refused("this statement within a transaction is not supported", help).into()
+            );
+        }
+        self.tables().lake().check_writable().await.map_err(TableError::from)?;
+        match session.stage(sql).await? {
+            Some(staged) => transaction.take(staged),
+            None => session.execute(sql).await,
+        }
+    }
+
+    /// Takes rows from outside into a table within a transaction. Returns how many there were.
+    ///
+    /// # Errors
+    /// As [`ingest`](Self::ingest). The transaction is as it was before.
+    pub async fn ingest_within(
+        &self,
+        transaction: &mut Transaction,
+        table: &TableName,
+        if_absent: IfAbsent,
+        if_there: IfThere,
+        schema: SchemaRef,
+        rows: Rows,
+    ) -> Result<u64, QueryError> {
+        self.tables().lake().check_writable().await.map_err(TableError::from)?;
+        let rows =
+            Box::pin(RecordBatchStreamAdapter::new(schema, rows.map_err(DataFusionError::External).boxed()));
+        let session = transaction.session.clone();
+        let staged = Box::pin(session.stage_rows(table, if_absent, if_there, rows)).await?;
+        let added = staged.effect().added;
+        transaction.take(staged)?;
+        Ok(added)
+    }
+
+    /// Publishes what the statements of a transaction did, as one release; nothing if they did nothing.
+    ///
+    /// # Errors
+    /// [`ReleaseError::LostRace`] if others published meanwhile and changed what it read or wrote. Nothing was published.
+    pub async fn publish_transaction(
+        &self,
+        transaction: Transaction,
+    ) -> Result<Option<Release>, ReleaseError> {
+        if transaction.changes.is_empty() && transaction.views.is_empty() {
+            return Ok(None);
+        }
+        release::recover(self.tables().lake()).await?;
+        let staged = Staged {
+            statement: "TRANSACTION",
+            changes: transaction.changes.into_values().map(Arc::unwrap_or_clone).collect(),
+            views: transaction.views,
+            ..Staged::default()
+        };
+        self.publish_staged(&transaction.session, &staged).await
+    }
+}

@@ -1,0 +1,38 @@
+//! What does a client of PostgreSQL hear when something goes wrong?
+
+use pgwire::error::{ErrorInfo, PgWireError};
+use tonic::{Code, Status};
+
+/// A status in PostgreSQL's words: the code by which programs know it, the help as the hint.
+pub(super) fn told(status: Status) -> PgWireError {
+    let message = status.message();
+    let code = match status.code() {
+        Code::Unauthenticated => "28P01",
+        Code::PermissionDenied => "42501",
+        Code::NotFound => "42P01",
+        Code::AlreadyExists => "42P07",
+        Code::InvalidArgument if message.starts_with("there is no column") => "42703",
+        Code::InvalidArgument if message.starts_with("there is no function") => "42883",
+        Code::InvalidArgument => "42601",
+        Code::Unimplemented => "0A000",
+        Code::FailedPrecondition => "55000",
+        Code::Aborted => "40001",
+        Code::Cancelled | Code::DeadlineExceeded => "57014",
+        Code::ResourceExhausted => "53000",
+        Code::Unavailable => "57P01",
+        _ => "XX000",
+    };
+    let (what, hint) = match message.split_once("\nhelp: ") {
+        Some((what, help)) => (what, Some(help.to_owned())),
+        None => (message, None),
+    };
+    let severity = if status.code() == Code::Unauthenticated { "FATAL" } else { "ERROR" };
+    let mut info = ErrorInfo::new(severity.to_owned(), code.to_owned(), what.to_owned());
+    info.hint = hint;
+    PgWireError::UserError(Box::new(info))
+}
+
+/// A mistake with one of PostgreSQL's codes.
+pub(super) fn wrong(code: &str, what: String) -> PgWireError {
+    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), what)))
+}

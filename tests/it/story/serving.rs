@@ -1,0 +1,176 @@
+//! What the endpoint tells tools, keeps for them, and does not let them do.
+
+use arrow_flight::sql::{
+    CommandGetCrossReference, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys,
+};
+use elt::lakehouse::{Role, RoleLimits};
+use elt::serve::{ServeLimits, ServeOptions, Server, Token};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::serve::{Served, TOKEN, ask, fetch, rows};
+use crate::test_lake::{TestLake, cells};
+
+async fn told(client: &mut crate::serve::Client, info: arrow_flight::FlightInfo) -> String {
+    let batches = fetch(client, info).await.unwrap();
+    cells(&batches).iter().map(|row| row.join(" ")).collect::<Vec<_>>().join(" | ")
+}
+
+#[tokio::test]
+async fn tools_are_told_the_keys_that_the_project_declares() {
+    let lake = TestLake::new();
+    let table = |sql: &str| format!("{{{{ config(materialized='table') }}}} {sql}");
+    lake.write("models/customers.sql", &table("select 1 as id, 'Ann' as name"));
+    lake.write("models/orders.sql", &table("select 1 as id, 1 as customer_id, 1 as line"));
+    lake.write("models/lines.sql", &table("select 1 as order_id, 1 as line"));
+    lake.write(
+        "models/schema.yml",
+        "
+models:
+  - name: customers
+    columns:
+      - {name: id, data_tests: [unique, not_null]}
+  - name: orders
+    constraints:
+      - {type: primary_key, columns: [id, line], name: pk_of_orders, warn_unenforced: false}
+    columns:
+      - name: customer_id
+        data_tests:
+          - relationships: {to: ref('customers'), field: id}
+  - name: lines
+    constraints:
+      - {type: foreign_key, columns: [order_id, line], to: ref('orders'), to_columns: [id, line], warn_unenforced: false}
+",
+    );
+    lake.build().await;
+    let served = Served::of(lake.open(), Role::Reads, ServeLimits::default()).await;
+    let mut client = served.client().await;
+    let schema = || Some("main".to_owned());
+    let primary =
+        |table: &str| CommandGetPrimaryKeys { catalog: None, db_schema: schema(), table: table.to_owned() };
+    let info = client.get_primary_keys(primary("customers")).await.unwrap();
+    assert_eq!(told(&mut client, info).await, "elt main customers id pk_customers 1");
+    let info = client.get_primary_keys(primary("orders")).await.unwrap();
+    assert_eq!(
+        told(&mut client, info).await,
+        "elt main orders id pk_of_orders 1 | elt main orders line pk_of_orders 2"
+    );
+    let info = client.get_primary_keys(primary("nothing")).await.unwrap();
+    assert_eq!(told(&mut client, info).await, "");
+    let asked = CommandGetImportedKeys { catalog: None, db_schema: schema(), table: "orders".to_owned() };
+    let info = client.get_imported_keys(asked).await.unwrap();
+    let of_orders =
+        "elt main customers id elt main orders customer_id 1 fk_orders_customer_id pk_customers 3 3";
+    assert_eq!(told(&mut client, info).await, of_orders);
+    let asked = CommandGetExportedKeys { catalog: None, db_schema: schema(), table: "customers".to_owned() };
+    let info = client.get_exported_keys(asked).await.unwrap();
+    assert_eq!(told(&mut client, info).await, of_orders);
+    let asked = CommandGetCrossReference {
+        pk_db_schema: schema(),
+        pk_table: "orders".to_owned(),
+        fk_db_schema: schema(),
+        fk_table: "lines".to_owned(),
+        ..CommandGetCrossReference::default()
+    };
+    let info = client.get_cross_reference(asked).await.unwrap();
+    assert_eq!(
+        told(&mut client, info).await,
+        "elt main orders id elt main lines order_id 1 fk_lines_order_id_line pk_of_orders 3 3 | elt main orders line elt main lines line 2 fk_lines_order_id_line pk_of_orders 3 3"
+    );
+    served.stop().await;
+}
+
+/// What a watcher reads.
+async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+fn number(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_as_long_as_its_release_is_the_newest() {
+    let lake = TestLake::new();
+    lake.write("models/t.sql", "{{ config(materialized='table') }} select 1 as a");
+    lake.build().await;
+    let any = "127.0.0.1:0".parse().unwrap();
+    let options = ServeOptions {
+        listen: any,
+        token: Token::Given(TOKEN.to_owned()),
+        role: Role::Writes,
+        tls: None,
+        limits: ServeLimits::default(),
+        http: Some(any),
+        postgres: None,
+    };
+    let server = Server::bind(lake.open(), options).await.unwrap();
+    let (address, http) = (server.address(), server.http_address().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut client = arrow_flight::sql::client::FlightSqlServiceClient::new(channel);
+    client.handshake("ann", TOKEN).await.unwrap();
+    assert!(get(http, "/healthz").await.ends_with("ok\n"));
+    assert!(get(http, "/readyz").await.ends_with("ready\n"));
+    for _ in 0..3 {
+        assert_eq!(rows(&mut client, "select sum(a) from t").await, "1");
+    }
+    let hits = number(&get(http, "/metrics").await, "elt_cache_hits_total");
+    assert!((hits - 2.0).abs() < 0.1, "{hits}");
+    // Another release is another answer; what asks for the time is not kept.
+    client.execute_update("insert into t values (41)".to_owned(), None).await.unwrap();
+    assert_eq!(rows(&mut client, "select sum(a) from t").await, "42");
+    let (one, other) =
+        (rows(&mut client, "select random()").await, rows(&mut client, "select random()").await);
+    assert_ne!(one, other);
+    ask(&mut client, "select count(*) from elt.releases").await.unwrap();
+    ask(&mut client, "select count(*) from elt.releases").await.unwrap();
+    let metrics = get(http, "/metrics").await;
+    assert!((number(&metrics, "elt_cache_hits_total") - 2.0).abs() < 0.1, "{metrics}");
+    assert!(number(&metrics, "elt_release") > 1.5 && number(&metrics, "elt_sessions") > 0.5, "{metrics}");
+    for (path, status) in [("/nothing", "404"), ("/metrics?x", "200")] {
+        assert!(get(http, path).await.starts_with(&format!("HTTP/1.1 {status}")), "{path}");
+    }
+    drop(stop);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_user_asks_so_much_and_no_more() {
+    let lake = TestLake::new();
+    lake.write("models/t.sql", "{{ config(materialized='table') }} select 1 as a");
+    lake.build().await;
+    let per_user = RoleLimits { queries: Some(1), per_minute: Some(5), memory: Some(32 << 20), time: None };
+    let stall = std::time::Duration::from_millis(400);
+    let served =
+        Served::of(lake.open(), Role::Reads, ServeLimits { per_user, stall, ..ServeLimits::default() }).await;
+    let mut client = served.client().await;
+    let info = client.execute("select value from range(100000000)".to_owned(), None).await.unwrap();
+    let mut reader = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
+    assert!(futures::StreamExt::next(&mut reader).await.unwrap().is_ok());
+    let told = rows(&mut client, "select 1").await;
+    assert!(told.contains("1 statements of `ann` run already"), "{told}");
+    let mut other = served.user("bob", TOKEN).await.unwrap();
+    assert_eq!(rows(&mut other, "select 1").await, "1", "others are not kept waiting");
+    // Who takes nothing for long is given up, and holds nothing any more.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(rows(&mut client, "select 2").await, "2");
+    let told = rows(&mut client, "select array_agg(value) from range(20000000)").await;
+    assert!(told.contains("a query may take 32 MiB"), "{told}");
+    let mut refused = 0;
+    for _ in 0..4 {
+        refused += usize::from(rows(&mut client, "select 3").await.contains("within a minute"));
+    }
+    assert!(refused >= 2, "{refused}");
+    drop(reader);
+    served.stop().await;
+}
