@@ -205,7 +205,11 @@ fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Dia
     if engine != "elt" {
         let is_near = NEAR.contains(&engine.as_str());
         let how = if is_near {
-            format!("templates see `target.type` as `{engine}` and dispatch finds `{engine}__` macros")
+            let division = match engine.as_str() {
+                "postgres" | "redshift" => "",
+                _ => ", and `/` of whole numbers gives a whole number, as in Postgres: write `/ 100.0`",
+            };
+            format!("templates see `target.type` as `{engine}` and dispatch finds `{engine}__` macros{division}")
         } else {
             "templates see `target.type` as `elt`".to_owned()
         };
