@@ -70,6 +70,7 @@
 //! | change what `elt compile --check` finds | `build/check.rs`; where columns come from, `query/lineage.rs` |
 //! | change what lineage says | `query/made_of.rs` (kept in commits), `lakehouse/lineage/` (walked), `cli/commands/lineage/` (drawn) |
 //! | change what an environment takes over, or how it is promoted | `lakehouse/environment.rs`, `lakehouse/promote.rs` |
+//! | change what is known of a run that was stopped, or died | `lakehouse/recorder.rs` |
 //! | change when schedules run, and who is told | `project/schedule.rs` (read), `lakehouse/schedule/` (kept) |
 //! | change what `elt build --diff` and `elt diff` compare | `lakehouse/diff/` |
 //! | change what the site of a project shows | `lakehouse/document/` (its data), `lakehouse/document/site/` (its pages), `serve/pages.rs` |

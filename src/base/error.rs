@@ -18,20 +18,26 @@ pub enum ErrorKind {
     Conflict,
     /// Storage did not answer. Nothing was published; run again.
     Unavailable,
+    /// Storage does not let this user in. Nothing was published; the credentials have to be changed.
+    Forbidden,
     /// Interrupted by the user. Nothing was published.
     Interrupted,
+    /// Told to stop, by SIGTERM. Nothing was published.
+    Terminated,
     /// A bug in elt. Report it with the run's id.
     Internal,
 }
 
 impl ErrorKind {
-    /// The exit code: 2 to change something, 1 for data, 75 (`EX_TEMPFAIL`) to run again, 130 after Ctrl-C.
+    /// The exit code: 2 to change something, credentials among it, 1 for data, 75 (`EX_TEMPFAIL`) to run again, 130 after
+    /// Ctrl-C, 143 after SIGTERM.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::User | Self::Internal => 2,
+            Self::User | Self::Forbidden | Self::Internal => 2,
             Self::Data => 1,
             Self::Conflict | Self::Unavailable => 75,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }
@@ -66,6 +72,11 @@ impl Error {
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Whether the work was given up because somebody wanted it to end.
+    pub fn is_stop(&self) -> bool {
+        matches!(self.kind, ErrorKind::Interrupted | ErrorKind::Terminated)
     }
 
     /// The diagnostics to show, at least one.

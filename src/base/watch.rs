@@ -1,6 +1,9 @@
-//! Who wants to know how far the work is?
+//! Who wants to know how far the work is, and who may call it off?
 
+use std::pin::Pin;
 use std::time::Duration;
+
+use super::Stop;
 
 /// Something that happened while a verb was at work.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +33,8 @@ pub enum Event {
     Publishing,
     /// Something is published, and the work goes on; it may be interrupted again.
     Published,
+    /// It could not be published; the work comes to its end, and may be interrupted again.
+    NotPublished,
 }
 
 /// Something that a template said.
@@ -134,6 +139,13 @@ pub enum Ending {
 pub trait Watch: Send + Sync {
     /// Takes note of an event.
     fn on(&self, event: Event);
+
+    /// Comes when the work is to be given up; never, if nobody can ask for that.
+    ///
+    /// Whoever works asks each time anew: what came before the asking does not count.
+    fn called_off(&self) -> Pin<Box<dyn Future<Output = Stop> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Watches nothing.

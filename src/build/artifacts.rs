@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use super::compiled::{COMPILED, RUN, place};
 use super::report::{StepReport, Verdict};
 use super::sql_text;
+use crate::base::Told;
 use crate::compile::{Condition, DBT_VERSION, Manifest, Node, NodeId, NodeKind, TestNode};
 
 /// Which run an artifact is of.
@@ -69,11 +70,15 @@ impl Stamp {
 }
 
 /// Writes an artifact as `<target>/<name>`, entry by entry: it may be far larger than what is kept in memory of it.
+///
+/// Whoever reads meanwhile reads the one before, whole.
 pub fn write(target: &Path, name: &str, artifact: &impl Serialize) -> io::Result<()> {
     fs::create_dir_all(target)?;
-    let mut file = BufWriter::new(fs::File::create(target.join(name))?);
+    let beside = target.join(format!("{name}.new"));
+    let mut file = BufWriter::new(fs::File::create(&beside)?);
     serde_json::to_writer(&mut file, artifact).map_err(io::Error::other)?;
-    file.flush()
+    file.flush()?;
+    fs::rename(beside, target.join(name))
 }
 
 pub(super) fn instant(at: DateTime<Utc>) -> String {
@@ -255,12 +260,43 @@ pub fn run_results(
             }),
         })
     };
+    run_results_of(steps.iter().map(result).collect(), stamp)
+}
+
+/// What is known of a node of a run that goes on.
+#[derive(Clone, Debug)]
+pub struct SoFar {
+    /// `model.shop.orders`
+    pub unique_id: String,
+    /// Its table, quoted; empty if it is none.
+    pub relation: String,
+    /// How its step ended.
+    pub told: Told,
+    /// How long that took.
+    pub took: Duration,
+}
+
+/// `run_results.json` of a run that has not come to its end.
+pub fn run_results_so_far(results: &[SoFar], stamp: &Stamp) -> Value {
+    let result = |one: &SoFar| {
+        let failures = one.told.failures.map(|count| count as i64);
+        let relation = Some(one.relation.as_str()).filter(|name| !name.is_empty());
+        json!({
+            "status": one.told.status, "timing": [], "thread_id": "Thread-1", "execution_time": one.took.as_secs_f64(),
+            "adapter_response": {}, "message": one.told.message, "failures": failures, "unique_id": one.unique_id,
+            "compiled": null, "compiled_code": null, "relation_name": relation, "batch_results": null,
+        })
+    };
+    run_results_of(results.iter().map(result).collect(), stamp)
+}
+
+fn run_results_of(results: Vec<Value>, stamp: &Stamp) -> Value {
     let mut args = stamp.arguments.clone();
     args.insert("which".into(), stamp.command.as_str().into());
     args.insert("invocation_command".into(), format!("elt {}", stamp.command).into());
     json!({
         "metadata": metadata("run-results", 6, stamp),
-        "results": steps.iter().map(result).collect::<Vec<_>>(),
+        "results": results,
         "elapsed_time": (stamp.at - stamp.started).num_milliseconds() as f64 / 1000.0,
         "args": args,
     })

@@ -72,15 +72,16 @@ pub async fn due(wanted: Wanted<'_>) -> BuildPlan {
 /// The fingerprints of seeds: what is said of them, and what their files hold.
 pub(super) async fn seeds(manifest: &Manifest, selected: &BTreeSet<NodeId>) -> BTreeMap<NodeId, String> {
     let seeds = selected.iter().filter_map(|id| match &manifest.node(id).kind {
-        NodeKind::Seed(seed) => Some((id.clone(), seed.file.clone(), manifest.node(id).fingerprint.clone())),
+        NodeKind::Seed(seed) => Some((id.clone(), seed.clone(), manifest.node(id).fingerprint.clone())),
         _ => None,
     });
     let seeds: Vec<_> = seeds.collect();
     let read = tokio::task::spawn_blocking(move || {
-        let code = |(id, file, fingerprint): (NodeId, std::path::PathBuf, crate::compile::Fingerprint)| {
-            let hash = seed::content_hash(&file).ok()?;
-            Some((id, format!("{fingerprint}.{hash}")))
-        };
+        let code =
+            |(id, seed, fingerprint): (NodeId, crate::compile::SeedNode, crate::compile::Fingerprint)| {
+                let hash = seed::content_hash(&seed).ok()?;
+                Some((id, format!("{fingerprint}.{hash}")))
+            };
         seeds.into_iter().filter_map(code).collect()
     });
     read.await.expect("reading a file does not panic")

@@ -1,4 +1,4 @@
-//! Which statements made a node?
+//! Which statements made a node, and what did they take?
 //!
 //! They are written down beside the project when the run is over, also those of nodes that failed. Most of what a
 //! build does is no statement of SQL but a change of a table's files; the statement that would do the same stands
@@ -8,15 +8,33 @@ use std::sync::{Mutex, PoisonError};
 
 use super::sql_text::{quoted, table};
 use crate::base::TableName;
+use crate::query::{Outcome, Progress, Used};
 
 /// The statements of one step, in the order in which they were carried out.
 #[derive(Debug, Default)]
-pub(super) struct Executed(Mutex<Vec<String>>);
+pub(super) struct Executed {
+    statements: Mutex<Vec<String>>,
+    queries: Mutex<Vec<Progress>>,
+}
 
 impl Executed {
     /// Takes note of a statement.
     pub(super) fn note(&self, sql: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sql.into());
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).push(sql.into());
+    }
+
+    /// Takes note of a query that is about to give its rows.
+    pub(super) fn asked(&self, outcome: &Outcome) {
+        let progress = outcome.progress().cloned();
+        self.queries.lock().unwrap_or_else(PoisonError::into_inner).extend(progress);
+    }
+
+    /// What the queries took of the machine: the most memory of one of them, and all that they put on disk. Nothing if no
+    /// query was asked.
+    pub(super) fn used(&self) -> Option<Used> {
+        let queries = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = queries.iter().map(Progress::used);
+        all.reduce(|a, b| Used { memory: a.memory.max(b.memory), spilled: a.spilled + b.spilled })
     }
 
     /// That a table or a view is made of a query.
@@ -42,6 +60,6 @@ impl Executed {
 
     /// All of them.
     pub(super) fn take(self) -> Vec<String> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.statements.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

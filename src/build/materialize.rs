@@ -249,7 +249,12 @@ impl Making<'_> {
     }
 
     async fn rows(&self, sql: &str) -> Result<SendableRecordBatchStream, BuildError> {
-        let outcome = self.session.query(sql).await.map_err(|error| self.query_error(error))?;
+        self.rows_in(self.session, sql).await
+    }
+
+    async fn rows_in(&self, session: &Session, sql: &str) -> Result<SendableRecordBatchStream, BuildError> {
+        let outcome = session.query(sql).await.map_err(|error| self.query_error(error))?;
+        self.executed.asked(&outcome);
         Ok(outcome.into_stream())
     }
 
@@ -314,7 +319,7 @@ impl Making<'_> {
             false => {
                 let sql = first.reshaped().map_err(|why| self.wrong(why))?;
                 self.executed.created("table", self.name(), &sql);
-                let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
+                let rows = self.rows_in(&session, &sql).await?;
                 let anew = |design| layout.anew(design);
                 let change = overwrite_as(tables, self.name(), Some(Arc::clone(base)), rows, anew).await;
                 let change = Arc::new(change.map_err(|error| self.table_error(error))?);
@@ -326,7 +331,7 @@ impl Making<'_> {
         let plan = plan(base.schema());
         let edits = plan.edits().map_err(|why| self.wrong(why))?;
         self.executed.note(format!("-- the rows that leave {} and those that come\n{edits}", self.name()));
-        let edits = session.query(&edits).await.map_err(|error| self.query_error(error))?.into_stream();
+        let edits = self.rows_in(&session, &edits).await?;
         let after = plan.after().map_err(|why| self.wrong(why))?;
         let after = grown(&base, &after).map_err(|error| self.table_error(error))?;
         let mode = layout.mode(base.design());
@@ -386,7 +391,7 @@ impl Making<'_> {
             }
             None => self.executed.created("table", self.name(), &sql),
         }
-        let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.into_stream();
+        let rows = self.rows_in(&session, &sql).await?;
         let tables = self.session.scope().tables();
         match base {
             Some(base) => {

@@ -38,7 +38,8 @@ mod unchanged;
 mod unit_test;
 
 pub use artifacts::{
-    Stamp, catalog, freshness_results, graph_summary, perf_info, run_results, write as write_artifact,
+    SoFar, Stamp, catalog, freshness_results, graph_summary, perf_info, run_results, run_results_so_far,
+    write as write_artifact,
 };
 pub use check::{Checked, Columns, Ground, check};
 pub use compiled::{MARK as FOLDER_MARK, clean, write_compiled, write_late, write_run};

@@ -84,6 +84,10 @@ pub enum Reason {
     },
     /// Its query, or a setting that matters, is not the one that it was made by.
     CodeChanged,
+    /// The file of a seed holds other rows.
+    ContentChanged,
+    /// Its code, or what its file holds, is not that by which production made its own.
+    NotAsInProduction,
     /// Something else has written it since.
     Rewritten,
     /// A program outside elt has written it.
@@ -218,7 +222,9 @@ impl Weighing<'_> {
         }
         let code = self.known.codes.get(&node.id).map_or(node.fingerprint.as_str(), String::as_str);
         if !code.is_empty() && code != basis.code {
-            return Reason::CodeChanged;
+            let said = |code: &str| code.rsplit_once('.').map(|(said, _)| said.to_owned());
+            let is_said_the_same = matches!(node.kind, NodeKind::Seed(_)) && said(code) == said(&basis.code);
+            return if is_said_the_same { Reason::ContentChanged } else { Reason::CodeChanged };
         }
         let own = node.relation.as_ref().filter(|_| node.is_made());
         if own.is_some_and(|own| self.known.written_outside.contains(own)) {
@@ -356,6 +362,8 @@ impl fmt::Display for Reason {
             Self::Unknown => f.write_str("nothing tells what it was built from"),
             Self::EngineChanged { was } => write!(f, "built by {was}, and this is {ENGINE}"),
             Self::CodeChanged => f.write_str("code changed"),
+            Self::ContentChanged => f.write_str("content changed"),
+            Self::NotAsInProduction => f.write_str("code is another than production's"),
             Self::Rewritten => f.write_str("written since by something else than a build"),
             Self::WrittenOutside => f.write_str("written since by another program"),
             Self::InputMade { input } => write!(f, "input rebuilt: {input}"),

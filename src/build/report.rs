@@ -7,8 +7,10 @@ use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::lookup::rows_of;
 use super::{Action, BuildError, Kept};
 use crate::compile::NodeId;
+use crate::query::Used;
 use crate::table::Effect;
 
 /// What happened to one node.
@@ -26,6 +28,10 @@ pub struct StepReport {
     pub batches: Option<Batches>,
     /// How many rows broke what the model expects of them.
     pub expectations: Vec<Kept>,
+    /// How many files it wrote that are part of what it made; nothing if it made no table.
+    pub files: Option<u64>,
+    /// What its queries took of the machine, as far as that is known.
+    pub used: Option<Used>,
     /// Whether readers will see it.
     pub visibility: Visibility,
     /// How long it took.
@@ -105,6 +111,27 @@ pub enum Visibility {
 impl Sample {
     /// How many failing rows are shown.
     pub const ROWS: usize = 5;
+    /// How much of them is kept in reports, in bytes of JSON.
+    pub const LONGEST: usize = 16 * 1024;
+
+    /// The rows as a list of objects, cut off where it is longer than [`Sample::LONGEST`]; nothing if there are none.
+    pub fn to_json(&self) -> Option<serde_json::Value> {
+        let rows = self.rows.as_ref()?;
+        let schema = rows.schema();
+        let (mut told, mut length): (Vec<serde_json::Value>, usize) = (Vec::new(), 0);
+        for values in rows_of(rows).ok()? {
+            let fields = schema.fields().iter().zip(values);
+            let row: serde_json::Map<_, _> =
+                fields.map(|(field, value)| (field.name().clone(), value)).collect();
+            let row = serde_json::Value::from(row);
+            length += row.to_string().len();
+            if length > Self::LONGEST {
+                break;
+            }
+            told.push(row);
+        }
+        Some(told.into())
+    }
 
     /// The number of failures, as a whole number where it is one.
     pub fn count_words(&self) -> String {

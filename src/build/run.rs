@@ -25,9 +25,9 @@ use super::plan::{Action, BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict, Visibility};
 use super::step::{Done, What, try_out};
 use super::{BuildError, expectation};
-use crate::base::{Ending, Event, Step, TableName, Watch, grouped};
+use crate::base::{Ending, Event, Step, TableName, Watch, after, grouped};
 use crate::compile::{Manifest, Node, NodeId, OnError};
-use crate::query::Scope;
+use crate::query::{Scope, Used};
 use crate::release::{Basis, Memory, View};
 use crate::table::{Change, Effect};
 use portion::Out;
@@ -134,24 +134,34 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             running.push(Box::pin(async move {
                 let (begun, executed) = (Instant::now(), Executed::default());
                 let done = Box::pin(try_out(inputs, scope, step, &executed, watch)).await;
-                Happened::Ended(at, Box::new(done), begun.elapsed(), executed.take())
+                let used = executed.used();
+                Happened::Ended(at, Box::new(done), begun.elapsed(), (executed.take(), used))
             }));
         }
         if let Some(publishing) = state.portion() {
             watch.on(Event::Publishing);
             running.push(publishing);
         }
-        let Some(happened) = running.next().await else { break };
-        let (at, done, took, executed) = match happened {
+        let happened = match state.until_portion() {
+            None => running.next().await,
+            Some(rest) => tokio::select! {
+                happened = running.next() => happened,
+                // What is made is not kept back by a step that takes its time.
+                () = after(rest) => continue,
+            },
+        };
+        let Some(happened) = happened else { break };
+        let (at, done, took, (executed, used)) = match happened {
             Happened::Ended(at, done, took, executed) => (at, *done, took, executed),
             Happened::Published(is_done) => {
                 state.published(is_done);
-                watch.on(Event::Published);
+                watch.on(if is_done { Event::Published } else { Event::NotPublished });
                 continue;
             }
         };
         state.at_work -= 1;
         state.executed.insert(inputs.plan.steps[at].node.clone(), executed);
+        state.used.extend(used.map(|used| (inputs.plan.steps[at].node.clone(), used)));
         let done = match done {
             Ok(done) => state.hooks_after(at, done).await,
             Err(error) => Err(error),
@@ -163,8 +173,8 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
 
 /// What happened next.
 enum Happened {
-    /// A step ended: its place in the plan, what came of it, how long it took, and its statements.
-    Ended(usize, Box<Result<Done, BuildError>>, Duration, Vec<String>),
+    /// A step ended: its place in the plan, what came of it, how long it took, its statements and what they took.
+    Ended(usize, Box<Result<Done, BuildError>>, Duration, (Vec<String>, Option<Used>)),
     /// What was made so far was published, or could not be.
     Published(bool),
 }
@@ -187,6 +197,7 @@ struct State<'a> {
     kept: Vec<(TableName, Made)>,
     late: BTreeMap<NodeId, Node>,
     executed: BTreeMap<NodeId, Vec<String>>,
+    used: BTreeMap<NodeId, Used>,
     bases: BTreeMap<NodeId, Basis>,
     reports: Vec<StepReport>,
     scope: Scope,
@@ -209,6 +220,7 @@ impl<'a> State<'a> {
             kept: Vec::new(),
             late: BTreeMap::new(),
             executed: BTreeMap::new(),
+            used: BTreeMap::new(),
             bases: BTreeMap::new(),
             reports: Vec::new(),
             scope: inputs.scope.clone(),
@@ -258,7 +270,7 @@ impl<'a> State<'a> {
     ) {
         let step = &self.inputs.plan.steps[at];
         let node = self.inputs.manifest.node(&step.node);
-        let (mut batches, mut kept) = (None, Vec::new());
+        let (mut batches, mut kept, mut files) = (None, Vec::new(), None);
         let verdict = match done {
             Err(because) => Verdict::Skipped { because },
             Ok(Err(error)) => Verdict::Broken(Arc::new(error)),
@@ -275,6 +287,11 @@ impl<'a> State<'a> {
                     self.hooked.insert(name, (made, by));
                 }
                 self.late.extend(done.late.map(|node| (step.node.clone(), node)));
+                if let What::Made(Made::Table(change)) | What::Batches(Some(Made::Table(change)), ..) =
+                    &done.what
+                {
+                    files = Some(change.file_counts().1 as u64);
+                }
                 match done.what {
                     What::Tested(verdict, kept) => {
                         let name = node.relation.clone();
@@ -308,6 +325,8 @@ impl<'a> State<'a> {
             verdict,
             batches,
             expectations: kept,
+            files,
+            used: self.used.remove(&step.node),
             visibility: Visibility::Nothing,
             began: self.clock.elapsed().saturating_sub(took),
             took,

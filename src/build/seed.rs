@@ -231,10 +231,23 @@ fn written(column: &ArrayRef, row: usize) -> String {
     if is_bare { text } else { literal(&text) }
 }
 
-/// The SHA-256 of a seed's file.
-pub(super) fn content_hash(file: &Path) -> std::io::Result<String> {
+/// The SHA-256 of what a seed's file holds: its fields, however they are quoted and its lines end. Of a file that is no text,
+/// of its bytes.
+pub(super) fn content_hash(seed: &SeedNode) -> std::io::Result<String> {
+    let bytes = std::fs::read(&seed.file)?;
     let mut hash = Sha256::new();
-    std::io::copy(&mut std::fs::File::open(file)?, &mut hash)?;
+    match str::from_utf8(&bytes) {
+        Ok(text) => {
+            for (_, record) in records(text.strip_prefix('\u{feff}').unwrap_or(text), seed.delimiter) {
+                hash.update((record.len() as u64).to_le_bytes());
+                for field in &record {
+                    hash.update((field.len() as u64).to_le_bytes());
+                    hash.update(field);
+                }
+            }
+        }
+        Err(_) => hash.update(&bytes),
+    }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -269,6 +282,22 @@ mod tests {
             ["id bigint", "price double", "day date", "at timestamp", "ok boolean", "name varchar"]
         );
         assert_eq!((batch.num_rows(), batch.column(2).null_count()), (2, 1));
+    }
+
+    #[test]
+    fn quotes_and_line_ends_are_no_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let hash = |text: &str| {
+            let file = folder.path().join("s.csv");
+            std::fs::write(&file, text).unwrap();
+            content_hash(&SeedNode { file, delimiter: ',', keep_names: false, column_types: Vec::new() })
+                .unwrap()
+        };
+        let first = hash("id,name\n1,a b\n");
+        assert_eq!(hash("\u{feff}\"id\",\"name\"\r\n1,\"a b\"\r\n"), first);
+        for other in ["id,name\n1,a  b\n", "id,name\n1,a b\n2,\n", "id;name\n1;a b\n", "id,name\n1a, b\n"] {
+            assert_ne!(hash(other), first, "{other}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::plan::PlannedStep;
 use super::report::{Batches, Verdict};
 use super::run::Inputs;
 use super::{BuildError, Kept, batches, data_test, expectation, unit_test};
-use crate::base::{Diagnostic, Event, Message, TableName, Watch};
+use crate::base::{Diagnostic, Event, Message, TableName, Watch, after};
 use crate::compile::{Lookup, Manifest, Node, NodeKind};
 use crate::query::{Limits, MADE_OF, MadeOf, Scope, Session};
 use crate::release::Basis;
@@ -62,9 +62,10 @@ pub(super) async fn try_out(
         let tried = Box::pin(carry_out(inputs, scope.clone(), step, executed));
         let done = match node.running.timeout {
             None => tried.await,
-            Some(most) => tokio::time::timeout(most, tried)
-                .await
-                .unwrap_or_else(|_| Err(BuildError::too_long(node, most))),
+            Some(most) => tokio::select! {
+                done = tried => done,
+                () = after(most) => Err(BuildError::too_long(node, most)),
+            },
         };
         match done {
             Err(error) if again <= node.running.retries && error.may_pass() => {

@@ -17,6 +17,8 @@ use crate::release::Memory;
 pub struct Unchanged {
     /// The nodes, tests among them.
     pub nodes: BTreeSet<NodeId>,
+    /// Those whose own code is another than the one they were made by.
+    pub recoded: BTreeSet<NodeId>,
     /// The codes by which nodes would be remembered now.
     pub codes: BTreeMap<NodeId, String>,
 }
@@ -60,7 +62,11 @@ pub async fn unchanged(
             _ => {
                 let basis = memory.get(&memory_name(node, default_schema));
                 let is_there = node.relation.as_ref().is_none_or(|own| !node.is_made() || scope.has(own));
-                is_there && basis.is_some_and(|basis| Some(&basis.code) == found.codes.get(&id))
+                let is_same = basis.map(|basis| Some(&basis.code) == found.codes.get(&id));
+                if is_there && is_same == Some(false) {
+                    found.recoded.insert(id.clone());
+                }
+                is_there && is_same == Some(true)
             }
         };
         if is_same && parents_are {

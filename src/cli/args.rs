@@ -5,7 +5,7 @@ mod selection;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -22,7 +22,7 @@ pub(super) use selection::{Deferral, Selection};
     name = "elt",
     version,
     max_term_width = 100,
-    after_help = "Without a command elt opens the SQL shell.\nExit codes: 0 done, 1 data broke a promise, 2 something to correct, 75 run again later, 130 interrupted."
+    after_help = "Without a command elt opens the SQL shell.\nExit codes: 0 done, 1 data broke a promise, 2 something to correct, 75 run again later, 130 interrupted, 143 told to stop."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -97,6 +97,26 @@ impl Place {
         self.profiles_dir = self.profiles_dir.take().or_else(|| said("PROFILES_DIR").map(PathBuf::from));
         self.profile = self.profile.take().or_else(|| said("PROFILE"));
         self.target = self.target.take().or_else(|| said("TARGET"));
+    }
+
+    /// What was given of it, as it would be given from any other folder. `path` says how a path is called there; a project's
+    /// folder is left out if it has no name there.
+    pub(super) fn words(&self, path: impl Fn(&Path) -> Option<String>) -> Vec<String> {
+        let absolute = |given: &Path| std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
+        let told = |given: &Path| path(&absolute(given));
+        let lake = self.lake.as_ref().and_then(|lake| match lake.contains("://") {
+            true => Some(lake.clone()),
+            false => told(&self.folder().join(lake)),
+        });
+        let words = [
+            ("--project-dir", self.project_dir.as_deref().and_then(&told)),
+            ("--profiles-dir", self.profiles_dir.as_deref().and_then(&told)),
+            ("--profile", self.profile.clone()),
+            ("--target", self.target.clone()),
+            ("--vars", self.vars.clone()),
+            ("--lake", lake),
+        ];
+        words.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?])).flatten().collect()
     }
 
     /// The folder that the project is looked for from.
@@ -289,8 +309,8 @@ pub(super) struct BuildArgs {
     /// Send OpenLineage's events to this server, or to the end of a file [default: OPENLINEAGE_URL, or as elt.yml says]
     #[arg(long, value_name = "URL")]
     pub(super) openlineage_url: Option<String>,
-    /// Wait while another process writes to the lake, for so many seconds at most [default: an hour, if it is given without a number]
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_value = "0", default_missing_value = "3600", hide_default_value = true, value_parser = seconds)]
+    /// Wait while another process writes to the lake, for so long at most: `90`, `10m` [default: an hour, if it is given without a number]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_value = "0", default_missing_value = "1h", hide_default_value = true, value_parser = patience)]
     pub(super) wait: Duration,
     /// Steps at once [default: one per core]
     #[arg(long, value_name = "N")]
@@ -432,9 +452,15 @@ fn host(text: &str) -> std::result::Result<IpAddr, String> {
     }
 }
 
-fn seconds(text: &str) -> std::result::Result<Duration, String> {
-    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or_else(|| "write a number of seconds, as 60".to_owned())
+/// A stretch of time that may be none.
+fn patience(text: &str) -> std::result::Result<Duration, String> {
+    if text.trim().parse::<f64>() == Ok(0.0) { Ok(Duration::ZERO) } else { stretch(text) }
+}
+
+/// A stretch of time.
+fn stretch(text: &str) -> std::result::Result<Duration, String> {
+    let stretch = crate::base::parse_duration(text);
+    stretch.ok_or_else(|| "write seconds, as 60, or a number with its unit: 500ms, 5s, 10m, 2h".to_owned())
 }
 
 fn publish_mode(text: &str) -> std::result::Result<PublishMode, String> {
@@ -464,15 +490,15 @@ pub(super) struct LandArgs {
     /// An option of the source, over what the project declares: `delimiter=;`, `encoding=latin1` (can be repeated)
     #[arg(long, short, value_name = "NAME=VALUE", value_parser = option)]
     pub(super) option: Vec<(String, String)>,
-    /// Wait while a build writes to the lake, for so many seconds at most [default: an hour, if it is given without a number]; other loads are waited for anyway
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_value = "0", default_missing_value = "3600", hide_default_value = true, value_parser = seconds)]
+    /// Wait while a build writes to the lake, for so long at most: `90`, `10m` [default: an hour, if it is given without a number]; other loads are waited for anyway
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_value = "0", default_missing_value = "1h", hide_default_value = true, value_parser = patience)]
     pub(super) wait: Duration,
     /// Go on: look for new files until Ctrl-C
     #[arg(long)]
     pub(super) follow: bool,
-    /// Seconds between two looks; a file is taken when it was left alone for as long
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, requires = "follow")]
-    pub(super) interval: f64,
+    /// Time between two looks, as `5s`; a file is taken when it was left alone for as long
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "follow", value_parser = stretch)]
+    pub(super) interval: Duration,
     /// Files in one release at most, the oldest first
     #[arg(long, value_name = "N", default_value_t = 1000, requires = "follow")]
     pub(super) max_files_per_trigger: usize,
@@ -659,15 +685,15 @@ pub(super) struct ServeArgs {
     /// Memory that a statement may take, before it spills or ends: `512MB`; likewise [default: what all share]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(super) query_memory: Option<usize>,
-    /// Seconds that a statement may take, until its last row was fetched
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) query_timeout: u64,
+    /// Time that a statement may take, until its last row was fetched: `30s`, `10m`
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = stretch)]
+    pub(super) query_timeout: Duration,
     /// Memory for answers that are given again while the release is the same: `128MB`; 0 keeps none
     #[arg(long, value_name = "SIZE", default_value = "128MB", value_parser = bytes_or_none)]
     pub(super) result_cache: usize,
-    /// Seconds that the token of a session holds; then its user shows the password again
-    #[arg(long, value_name = "SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) token_life: u64,
+    /// Time that the token of a session holds, `8h`; then its user shows the password again
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = stretch)]
+    pub(super) token_life: Duration,
 }
 
 #[derive(Debug, Subcommand)]
@@ -825,6 +851,9 @@ pub(super) struct ScheduleArgs {
     /// Run this one now, with its retries and notifications, and end
     #[arg(long, value_name = "NAME", conflicts_with = "list")]
     pub(super) run: Option<String>,
+    /// With --run, do nothing unless one of its times is in this minute: for a cron that knows no time zones
+    #[arg(long, requires = "run")]
+    pub(super) if_due: bool,
     /// Only write what another scheduler needs: systemd, cron or kubernetes
     #[arg(long, value_name = "WHAT", value_parser = ["systemd", "cron", "kubernetes"], hide_possible_values = true, conflicts_with_all = ["list", "run"])]
     pub(super) print: Option<String>,
@@ -841,7 +870,7 @@ pub(super) struct ScheduleArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ReplayArgs {
-    /// Id of the run, or how it begins; `elt.runs` lists them
+    /// Id of the run, or how it begins, or the number of a release that it published; `elt releases` shows both
     pub(super) run: String,
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]

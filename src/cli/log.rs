@@ -205,6 +205,7 @@ impl Log {
             }
             Event::Said(Message::Printed(text)) => self.print(text),
             Event::Published => self.note("published what was made so far", Level::Debug),
+            Event::NotPublished => self.note("could not publish what was made so far", Level::Debug),
             Event::Publishing => self.note("publishing", Level::Debug),
         }
     }

@@ -1,7 +1,7 @@
 //! The command line: flags in, one verb of the front door, one report out.
 //!
 //! Rows and reports asked for with `--format json` go to standard output; everything that is said
-//! to a person goes to standard error. Exit codes are a contract: see [`ErrorKind`].
+//! to a person goes to standard error. Exit codes are a contract: see [`ErrorKind`](crate::base::ErrorKind).
 
 mod args;
 mod commands;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::base::{Error, ErrorKind, Result, World};
+use crate::base::{Error, Result, World};
 use crate::lakehouse::{Purpose, written_flags};
 use args::{Args, Command, DocsCommand, Place, Settled, SourceCommand, UserCommand};
 use log::Log;
@@ -129,8 +129,8 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
             commands::user::password(&args, &place, world, ui)
         }
         Some(Command::Ls(args)) => Box::pin(commands::ls::run(args, &place, world, ui)).await,
-        Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world)).await,
-        Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world)).await,
+        Some(Command::Releases(args)) => Box::pin(commands::releases::run(args, &place, world, ui)).await,
+        Some(Command::History(args)) => Box::pin(commands::history::run(args, &place, world, ui)).await,
         Some(Command::Diff(args)) => Box::pin(commands::diff::run(args, &place, world, ui)).await,
         Some(Command::Lineage(args)) => Box::pin(commands::lineage::run(args, &place, world, ui)).await,
         Some(Command::Maintain(args)) => Box::pin(commands::maintain::run(args, &place, world, ui)).await,
@@ -152,6 +152,7 @@ async fn dispatch(command: Option<Command>, place: Place, world: World, ui: &Ui)
 /// # Errors
 /// The words make no sense, or the command failed. That it failed is told by then, as at a command line.
 async fn again(words: Vec<String>, mut place: Place, world: World, ui: &Ui) -> Result<()> {
+    ui.in_shell();
     // Each line is a command of its own.
     place.invocation = None;
     let line = words.join(" ");
@@ -187,7 +188,7 @@ async fn again(words: Vec<String>, mut place: Place, world: World, ui: &Ui) -> R
     }
 }
 
-/// Waits for a verb, or for Ctrl-C, whichever comes first.
+/// Waits for a verb, or for Ctrl-C or SIGTERM, whichever comes first.
 ///
 /// Dropping the verb is safe until it publishes; from then on it is let finish, which takes moments.
 async fn or_interrupted<T>(verb: impl Future<Output = Result<T>>, ui: &Ui) -> Result<T> {
@@ -195,14 +196,9 @@ async fn or_interrupted<T>(verb: impl Future<Output = Result<T>>, ui: &Ui) -> Re
     loop {
         tokio::select! {
             done = &mut verb => return done,
-            () = crate::repl::interrupted() => {
+            stop = ui.stopped() => {
                 if !ui.is_publishing() {
-                    let what = match ui.has_published() {
-                        true => "interrupted; what was made before is published, the rest is not",
-                        false => "interrupted; nothing was published",
-                    };
-                    let diagnostic = crate::base::Diagnostic::error("elt::interrupted", what);
-                    return Err(Error::new(ErrorKind::Interrupted, diagnostic));
+                    return Err(stop.error(ui.has_published()));
                 }
             }
         }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write as _};
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyle
 
 use super::args::{Level, Settled};
 use super::log::{Log, Said};
-use crate::base::{Ending, Error, Event, Message, Result, Step, Watch, World, event_name};
+use crate::base::{Ending, Error, Event, Message, Result, Step, Stop, Watch, World, event_name};
 
 /// What is said to people, on standard error; and to programs, through the [`Log`].
 pub(super) struct Ui {
@@ -29,6 +30,8 @@ pub(super) struct Ui {
     parts: AtomicBool,
     /// Whether standard output is a report's alone.
     reports: AtomicBool,
+    /// Whether the shell has the process.
+    shell: AtomicBool,
     /// Whether what templates print is told.
     prints: bool,
     colour: bool,
@@ -46,6 +49,7 @@ impl Ui {
             publishing: AtomicBool::new(false),
             parts: AtomicBool::new(false),
             reports: AtomicBool::new(false),
+            shell: AtomicBool::new(false),
             prints: settled.print,
             colour: settled.colours.unwrap_or(terminal && !plain),
             log,
@@ -83,6 +87,17 @@ impl Ui {
         self.publishing.store(false, Ordering::SeqCst);
     }
 
+    /// Leaves SIGTERM alone from now on: it ends the process, whatever is at work. A shell waits for its user most of the
+    /// time, when nobody would hear of it.
+    pub(super) fn in_shell(&self) {
+        self.shell.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until somebody wants the work to end.
+    pub(super) async fn stopped(&self) -> Stop {
+        crate::repl::stopped(!self.shell.load(Ordering::SeqCst)).await
+    }
+
     /// Keeps standard output for a report that programs read.
     pub(super) fn keep_output(&self) {
         self.reports.store(true, Ordering::SeqCst);
@@ -95,6 +110,11 @@ impl Ui {
             false => super::commands::print_text(text)?,
         }
         Ok(())
+    }
+
+    /// A report for programs, in the same way.
+    pub(super) fn print_json(&self, report: &serde_json::Value) -> Result<()> {
+        self.print(&serde_json::to_string_pretty(report).expect("reports are plain data"))
     }
 
     /// What templates said.
@@ -259,8 +279,13 @@ impl Watch for Ui {
                 self.parts.store(true, Ordering::SeqCst);
                 self.published();
             }
+            Event::NotPublished => self.published(),
             Event::Publishing => self.publishing.store(true, Ordering::SeqCst),
         }
+    }
+
+    fn called_off(&self) -> Pin<Box<dyn Future<Output = Stop> + Send + '_>> {
+        Box::pin(self.stopped())
     }
 }
 
@@ -294,6 +319,7 @@ mod tests {
             publishing: AtomicBool::new(false),
             parts: AtomicBool::new(false),
             reports: AtomicBool::new(false),
+            shell: AtomicBool::new(false),
             prints: true,
             colour: false,
         }

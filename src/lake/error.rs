@@ -47,6 +47,20 @@ pub enum LakeError {
         /// The store's own error, which repeats itself at every level of its chain.
         failure: object_store::Error,
     },
+    /// The object store lets nobody in with these credentials, or not there.
+    #[error("storage forbids it at `{path}`: {}", told(failure))]
+    #[diagnostic(
+        code(elt::lake::forbidden),
+        help(
+            "nothing was published; it takes other credentials or permissions: on a disk the owner and mode of the folder, in a bucket AWS_ACCESS_KEY_ID and the like, which `elt debug` names"
+        )
+    )]
+    Forbidden {
+        /// The path under the lake's root.
+        path: String,
+        /// The store's own error.
+        failure: object_store::Error,
+    },
     /// A document of the lake cannot be read back.
     #[error("`{path}` is damaged: {because}")]
     #[diagnostic(
@@ -77,8 +91,27 @@ impl LakeError {
         match self {
             Self::CannotOpen { .. } | Self::KeepsLast { .. } => ErrorKind::User,
             Self::Store { .. } => ErrorKind::Unavailable,
+            Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::Damaged { .. } => ErrorKind::Data,
             Self::Locked { .. } => ErrorKind::Conflict,
+        }
+    }
+
+    /// What a store could not do at a path, by whether it would do it for another user.
+    pub fn of_store(path: impl Into<String>, failure: object_store::Error) -> Self {
+        let path = path.into();
+        if is_forbidden(&failure) { Self::Forbidden { path, failure } } else { Self::Store { path, failure } }
+    }
+}
+
+/// Whether a store refuses because of who asks.
+pub fn is_forbidden(failure: &object_store::Error) -> bool {
+    use std::error::Error as _;
+    match failure {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => true,
+        other => {
+            let io = other.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+            io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
         }
     }
 }
@@ -98,5 +131,21 @@ fn told(error: &object_store::Error) -> String {
         (Some(code), Some(message)) => format!("{message} ({code})"),
         (Some(code), None) => code.to_owned(),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_let_in_is_not_told_to_come_back_later() {
+        let denied = object_store::Error::PermissionDenied { path: "x".into(), source: "403".into() };
+        let error = LakeError::of_store("x", denied);
+        assert_eq!((error.kind(), error.kind().exit_code()), (ErrorKind::Forbidden, 2));
+        let io = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert!(is_forbidden(&object_store::Error::Generic { store: "disk", source: io.into() }));
+        let away = object_store::Error::Generic { store: "S3", source: "no route to host".into() };
+        assert_eq!(LakeError::of_store("x", away).kind(), ErrorKind::Unavailable);
     }
 }

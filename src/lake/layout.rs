@@ -6,9 +6,11 @@
 //! _elt/prepared/<n>.json              what release n is going to be, written before any table moves
 //! _elt/releases/<n>.json              release n, sealed: what readers see
 //! _elt/runs/<run>.json                what a build did
+//! _elt/running/<run>.json             what a build has done so far that has not come to its end
 //! _elt/probe                          shows that the store keeps the first of two writers (not on a local disk)
 //! _elt/lock                           who is writing (on a local disk)
 //! _elt/schedules.lock                 who keeps the schedules (on a local disk)
+//! _elt/replay.lock                    who replays a run (on a local disk)
 //! ```
 
 use object_store::path::Path;
@@ -22,11 +24,16 @@ pub const RELEASES: &str = "_elt/releases";
 pub const PREPARED: &str = "_elt/prepared";
 /// The folder of reports of runs.
 pub const RUNS: &str = "_elt/runs";
+/// The folder of what runs have done so far that have not come to their end.
+pub const RUNNING: &str = "_elt/running";
 /// The file that a writer locks, on a local disk.
 pub const LOCK: &str = "_elt/lock";
 
 /// The file that whoever keeps the schedules locks, on a local disk.
 pub const SCHEDULES_LOCK: &str = "_elt/schedules.lock";
+
+/// The file that whoever replays a run locks, on a local disk.
+pub const REPLAY_LOCK: &str = "_elt/replay.lock";
 
 /// The document that is written to see whether a store keeps the first of two writers.
 pub const PROBE: &str = "_elt/probe";
@@ -85,6 +92,11 @@ pub fn release(number: ReleaseNumber) -> Path {
 /// The report of a run.
 pub fn run(id: &str) -> Path {
     Path::from(format!("{RUNS}/{id}.json"))
+}
+
+/// What a run has done so far.
+pub fn running(id: &str) -> Path {
+    Path::from(format!("{RUNNING}/{id}.json"))
 }
 
 /// The version that a Delta log's file, an entry or a checkpoint of any kind, belongs to.

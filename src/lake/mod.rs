@@ -15,7 +15,7 @@ mod lock;
 mod store;
 
 pub use bucket::connect;
-pub use error::LakeError;
+pub use error::{LakeError, is_forbidden};
 pub use lock::{Holder, LakeLock};
 pub(crate) use store::json;
 pub use store::{Created, Lake};

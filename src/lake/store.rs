@@ -200,6 +200,17 @@ impl Lake {
         }
     }
 
+    /// Takes the place of the one who replays a run, or says who has it. Nothing stops two of them in a bucket.
+    ///
+    /// # Errors
+    /// [`LakeError::Locked`] if another process has it.
+    pub fn lock_replay(&self, world: &World) -> Result<LakeLock, LakeError> {
+        match &self.folder {
+            Some(folder) => lock::take(&folder.join(layout::REPLAY_LOCK), world, "replay"),
+            None => Ok(LakeLock::none()),
+        }
+    }
+
     /// Writes `bytes` at `path` unless something is there. This is how everything is decided.
     ///
     /// A store that timed out may have written; asking again with the same bytes is safe and
@@ -306,7 +317,7 @@ pub(crate) fn json(document: &impl Serialize) -> Bytes {
 }
 
 fn unavailable(path: &Path, failure: object_store::Error) -> LakeError {
-    LakeError::Store { path: path.to_string(), failure }
+    LakeError::of_store(path.to_string(), failure)
 }
 
 impl fmt::Display for Lake {

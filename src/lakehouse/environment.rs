@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BuildRequest, Compiled, Lakehouse, Manifest, NodeId, NodeKind, Purpose};
+use super::{BuildRequest, Compiled, Lakehouse, Manifest, NodeId, NodeKind, Purpose, Reason};
 use crate::base::{ReleaseNumber, Result, TableName};
 use crate::build;
 use crate::compile::Facts;
@@ -190,6 +190,35 @@ impl Environment {
         read.all(|read| {
             then.tables.get(read) == now.tables.get(read) && then.views.get(read) == now.views.get(read)
         })
+    }
+
+    /// Tells of what the environment has not made itself yet why it is not taken over from production.
+    pub(super) fn explain(&self, own: &Manifest, pins: &Pins, plan: &mut build::BuildPlan) {
+        let made: BTreeSet<NodeId> = plan.steps.iter().map(|step| step.node.clone()).collect();
+        for step in &mut plan.steps {
+            let node = own.node(&step.node);
+            let is_pointer = || {
+                let view = node.relation.as_ref().and_then(|name| pins.views.get(name));
+                view.and_then(pointed_to).is_some()
+            };
+            let is_own = match step.because {
+                Reason::Missing | Reason::Unknown => false,
+                Reason::Rewritten => !is_pointer(),
+                _ => true,
+            };
+            if is_own || !self.manifest.nodes.contains_key(&step.node) {
+                continue;
+            }
+            if self.unchanged.recoded.contains(&step.node) {
+                step.because = Reason::NotAsInProduction;
+                continue;
+            }
+            let above = own.parents(&step.node).iter().filter(|parent| made.contains(*parent));
+            let input = above.filter_map(|parent| own.node(parent).relation.clone()).next();
+            if let Some(input) = input {
+                step.because = Reason::InputMade { input };
+            }
+        }
     }
 
     /// What there is to say of it: `7 nodes are as production has them`.

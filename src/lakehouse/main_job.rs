@@ -1,7 +1,7 @@
 //! The main verb: raw files in, models made and tested, the outcome published.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use object_store::ObjectStoreExt;
 
@@ -9,12 +9,13 @@ use super::hooks::RunEnd;
 use super::openlineage::{Destination, Telling};
 use super::plan::{Chosen, forgotten};
 use super::portions::Portions;
+use super::recorder::{Recorder, command_word};
 use super::sources::Look;
 use super::{
     BuildRequest, Built, Compiled, Lakehouse, PublishMode, Purpose, Reviewer, maintain, released, step_json,
     study,
 };
-use crate::base::{Event, Result, SourceText, TableName, Watch};
+use crate::base::{Error, Event, Result, SourceText, TableName, Watch, after};
 use crate::build::{self, Inputs, Stamp, Wanted};
 use crate::compile::YamlRenderer;
 use crate::lake::layout;
@@ -22,12 +23,16 @@ use crate::project::{LineagePlace, RenderScope, USERS_FILE, read_lineage_place};
 use crate::query::Scope;
 use crate::release::{self, Goal, Learnt, Memory, Proposal, Published, Release, ReleaseKind};
 
+/// How long a server of lineage is waited for once the run was called off.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 impl Lakehouse {
     /// Lands what is new, builds and tests the selected nodes, and publishes them as one release.
     ///
     /// Nothing is visible to anyone before the end, and then all of it at once; unless the request asks for
-    /// [`PublishMode::Each`], where each model is seen soon after it is made. Dropping the future is safe but for the time
-    /// between [`Event::Publishing`] and [`Event::Published`].
+    /// [`PublishMode::Each`], where each model is seen soon after it is made. Whoever watches may
+    /// [call it off](Watch::called_off) before it publishes; it is written down then how far it came. Dropping the future is
+    /// safe too, but for the time between [`Event::Publishing`] and [`Event::Published`], and leaves no report.
     pub async fn build(&self, request: &BuildRequest, watch: &dyn Watch) -> Result<Built> {
         Box::pin(self.build_reviewed(request, None, watch)).await
     }
@@ -42,8 +47,9 @@ impl Lakehouse {
         watch: &dyn Watch,
     ) -> Result<Built> {
         let run = self.run_id();
+        let recorder = Recorder::new(self, request, &run, watch);
         let Some((destination, mut telling)) = self.telling(request, &run)? else {
-            return Box::pin(self.carry_out(request, &run, reviewer, None, watch)).await;
+            return Box::pin(self.until_called_off(request, reviewer, None, &recorder)).await;
         };
         let warn = |sent: std::result::Result<(), String>| {
             if let Err(because) = sent {
@@ -51,8 +57,58 @@ impl Lakehouse {
             }
         };
         warn(destination.send(&[telling.begin()]).await);
-        let built = Box::pin(self.carry_out(request, &run, reviewer, Some(&mut telling), watch)).await;
-        warn(destination.send(&telling.end(&built, self.world.now())).await);
+        let told = Some(&mut telling);
+        let built = Box::pin(self.until_called_off(request, reviewer, told, &recorder)).await;
+        let last = telling.end(&built, self.world.now());
+        tokio::select! {
+            sent = destination.send(&last) => warn(sent),
+            // Who wants it to end does not wait for a server.
+            () = after(LAST_WORDS), if built.as_ref().is_err_and(Error::is_stop) => {}
+        }
+        built
+    }
+
+    /// Carries the request out, unless it is called off or takes too long before it publishes; and writes down what it
+    /// comes to.
+    async fn until_called_off(
+        &self,
+        request: &BuildRequest,
+        reviewer: Option<&dyn Reviewer>,
+        telling: Option<&mut Telling>,
+        recorder: &Recorder<'_>,
+    ) -> Result<Built> {
+        let mut limit = Box::pin(async {
+            match request.time {
+                Some(most) => after(most).await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut is_late = false;
+        let mut carried = Box::pin(self.carry_out(request, reviewer, telling, recorder));
+        let mut kept = Box::pin(recorder.keep());
+        let mut called_off = recorder.called_off();
+        let built = loop {
+            tokio::select! {
+                built = &mut carried => break built,
+                () = &mut kept => unreachable!("notes are taken until they are closed"),
+                stop = &mut called_off => {
+                    if let Some(has_published) = recorder.may_stop() {
+                        break Err(stop.error(has_published));
+                    }
+                    called_off = recorder.called_off();
+                }
+                () = &mut limit, if !is_late => is_late = true,
+                () = recorder.moved(), if is_late => {}
+            }
+            if is_late && recorder.may_stop().is_some() {
+                let what = format!("it took longer than {:?}", request.time.unwrap_or_default());
+                break Err(Error::user("elt::schedule::timeout", what, "give it more time with `timeout`"));
+            }
+        };
+        drop(carried);
+        recorder.close();
+        kept.await;
+        recorder.conclude(&built).await;
         built
     }
 
@@ -67,7 +123,7 @@ impl Lakehouse {
         let said = env.get("OPENLINEAGE_URL").filter(|url| !url.is_empty()).cloned();
         let Some(url) = request.openlineage.clone().or(said).or(place.url) else { return Ok(None) };
         let jobs = if env.contains_key("OPENLINEAGE_NAMESPACE") { None } else { place.namespace };
-        let destination = Destination::read(&url, &self.root, env);
+        let destination = Destination::read(&url, &self.root, env)?;
         Ok(Some((destination, Telling::new(self, run, request.purpose.word(), jobs))))
     }
 
@@ -82,15 +138,15 @@ impl Lakehouse {
     async fn carry_out(
         &self,
         request: &BuildRequest,
-        run: &str,
         reviewer: Option<&dyn Reviewer>,
         telling: Option<&mut Telling>,
-        watch: &dyn Watch,
+        recorder: &Recorder<'_>,
     ) -> Result<Built> {
         let begun = Instant::now();
+        let watch: &dyn Watch = recorder;
         let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
         let pins = self.pins().await?;
-        let run = run.to_owned();
+        let run = recorder.run().to_owned();
         let facts = self.facts_of(request, &pins, &run);
         let started = facts.run_started_at;
         let stamp = Stamp {
@@ -106,6 +162,11 @@ impl Lakehouse {
             Box::pin(self.chosen(request, &facts, &pins)).await?;
         let Compiled { project, manifest, warnings } = compiled;
         let stamp = Stamp { target: Some(study::shown_target(&project)), ..stamp };
+        let nodes = selected.iter().map(|id| manifest.node(id));
+        let nodes = nodes
+            .filter(|node| node.is_made() && !node.is_ephemeral() || node.is_test())
+            .map(build::node_facts);
+        recorder.begin(project.target_path.clone(), &stamp, nodes.collect()).await;
         manifest.messages.iter().cloned().for_each(|message| watch.on(Event::Said(message)));
         if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
             watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
@@ -183,6 +244,13 @@ impl Lakehouse {
                 let hooks = RunEnd { manifest: &manifest, selected: &selected, pins: &pins, stamp: &stamp };
                 Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
                 if is_well || !all_or_nothing {
+                    // What was read of production is what the pointers point to, once they are moved.
+                    let stood_on = done.learnt.values_mut().flat_map(|basis| basis.views.iter_mut());
+                    for (name, marked) in stood_on {
+                        if let Some(view) = pointers.get(name) {
+                            *marked = release::mark(view);
+                        }
+                    }
                     done.views.extend(pointers);
                 }
                 if let Some(reviewer) = reviewer.filter(|_| is_well || !all_or_nothing) {
@@ -279,9 +347,15 @@ impl Lakehouse {
     /// depend on it.
     async fn record(&self, built: &Built, stamp: &Stamp, request: &BuildRequest, found_out: Memory) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
+        let status = match built.is_well() {
+            true if built.is_withdrawn => "withdrawn",
+            true => "success",
+            false => "error",
+        };
         let mut document = serde_json::json!({
             "run": built.run,
-            "command": stamp.command,
+            "command": command_word(request, &stamp.command),
+            "status": status,
             "started_at": stamp.started,
             "user": self.world.user,
             "release": built.release.as_ref().map(|release| release.number),

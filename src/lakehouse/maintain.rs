@@ -182,13 +182,29 @@ impl Lakehouse {
         dry_run: bool,
         before: &mut LookBack,
     ) -> Result<Vec<Unneeded>> {
-        let Some(oldest) = before.at(self, retain).await? else { return Ok(Vec::new()) };
-        let oldest = self.looked_back(table, oldest.head(table).unwrap_or(TableVersion(0))).await?;
-        let files = unneeded(&self.tables, table, oldest, retain).await?;
+        let mut files = self.unneeded(table, retain, before).await?;
         if !dry_run {
+            // What a replay left that died was never of use to anyone, however young it is.
+            let dead = self.dead_replays(table).await?;
+            files.extend(
+                dead.into_iter()
+                    .filter(|dead| !files.iter().any(|file| file.path == dead.path))
+                    .collect::<Vec<_>>(),
+            );
             delete(&self.tables, &files).await?;
         }
         Ok(files)
+    }
+
+    async fn unneeded(
+        &self,
+        table: &TableName,
+        retain: Duration,
+        before: &mut LookBack,
+    ) -> Result<Vec<Unneeded>> {
+        let Some(oldest) = before.at(self, retain).await? else { return Ok(Vec::new()) };
+        let oldest = self.looked_back(table, oldest.head(table).unwrap_or(TableVersion(0))).await?;
+        Ok(unneeded(&self.tables, table, oldest, retain).await?)
     }
 
     /// The oldest version that is still read, if a pointer of an environment looks further back than `oldest`.

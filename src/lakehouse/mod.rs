@@ -31,6 +31,7 @@ mod operation;
 mod plan;
 mod portions;
 mod promote;
+mod recorder;
 mod replay;
 mod report;
 mod roles;
@@ -334,6 +335,7 @@ impl Lakehouse {
                 release.number, release.run
             )));
         }
+        self.bury(watch).await?;
         Ok(lock)
     }
 

@@ -52,7 +52,7 @@ impl Lakehouse {
         }
         let (mut memory, later) = self.memory().await?;
         memory.extend(later);
-        let plan = build::due(Wanted {
+        let mut plan = build::due(Wanted {
             manifest,
             selected: &selected,
             asked: request.asked(),
@@ -62,6 +62,9 @@ impl Lakehouse {
             default_schema: &self.default_schema,
         })
         .await;
+        if let Some(environment) = &environment {
+            environment.explain(manifest, &pins, &mut plan);
+        }
         let mut steps: BTreeMap<&NodeId, &PlannedStep> =
             plan.steps.iter().chain(&plan.up_to_date).map(|step| (&step.node, step)).collect();
         let order = manifest.order();

@@ -4,8 +4,9 @@
 //! under other names, and each view is stored with production's names. Nothing is built, and nothing is published if
 //! anything has moved: not the project, not what was read, not what is replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::environment::pointed_to;
 use super::{BuildRequest, Compiled, Lakehouse, Manifest, Node, NodeId, NodeKind, Reason, released};
 use crate::base::{Error, ErrorKind, Event, Result, TableName, TableVersion, Watch};
 use crate::build::{self, Wanted, remembered_as};
@@ -103,7 +104,9 @@ impl Lakehouse {
             );
         }
         let read = reads(&taken, &memory, &here.default_schema, &pins);
-        let map = Map { taken: &taken, changes: &changes, views: &views };
+        let reused = environment.reused.keys().filter_map(|id| manifest.node(id).relation.as_ref());
+        let pointers = reused.filter(|name| pins.views.get(*name).and_then(pointed_to).is_some()).collect();
+        let map = Map { taken: &taken, changes: &changes, views: &views, pointers };
         let production = self.with_target(&environment.production)?;
         for id in chosen.selected.iter().filter(|id| environment.manifest.nodes.contains_key(*id)) {
             let (here_node, there) = (manifest.node(id), environment.manifest.node(id));
@@ -233,6 +236,8 @@ struct Map<'a> {
     taken: &'a [Taken<'a>],
     changes: &'a [Change],
     views: &'a BTreeMap<TableName, View>,
+    /// Names of the environment that only point to production, which was read itself.
+    pointers: BTreeSet<&'a TableName>,
 }
 
 impl Map<'_> {
@@ -250,7 +255,8 @@ impl Map<'_> {
             let version = change.map_or(*version, Change::version);
             (name, version)
         });
-        let views = basis.views.iter().filter(|(name, _)| Some(*name) != own);
+        let views = basis.views.iter();
+        let views = views.filter(|(name, _)| Some(*name) != own && !self.pointers.contains(name));
         let views = views.map(|(name, marked)| {
             let name = self.name(name);
             let marked = self.views.get(&name).map_or_else(|| marked.clone(), mark);

@@ -2,22 +2,24 @@
 //!
 //! The commits of a run say which versions of which tables each of its own was made from, and by which code. Replaying
 //! makes each table again from exactly those, on top of the version that was there before, and compares it row for
-//! row with what the run published. Nothing is published; what is staged meanwhile goes with the next maintenance.
+//! row with what the run published. Nothing is published. What is staged meanwhile has a mark in its name, and is deleted at
+//! the end; if the process dies before, the next maintenance finds it by the mark.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::diff::compare_staged;
 use super::{Compiled, Difference, Lakehouse, NodeId, PublishMode};
-use crate::base::{Error, Result, TableName, TableVersion, Watch, parse_instant};
+use crate::base::{Error, Ids, Result, TableName, TableVersion, Watch, World, parse_instant};
 use crate::build::{self, Asked, Inputs, Known};
 use crate::compile::Facts;
 use crate::lake::layout;
 use crate::query::{MadeOf, Scope, made_of};
 use crate::release::{self, Pins, Release};
-use crate::table::history;
+use crate::table::{Change, Tables, Unneeded, delete, history, vectors_brought};
 
 /// What came of replaying a run.
 #[derive(Debug, Serialize)]
@@ -61,16 +63,113 @@ struct Made {
     of: MadeOf,
 }
 
+/// How the ids begin that files of a replay are named by.
+const MARK: &str = "replay-";
+
+/// Ids of files that are looked at and deleted.
+struct Marked(Arc<dyn Ids>);
+
+impl Ids for Marked {
+    fn next(&self) -> String {
+        format!("{MARK}{}", self.0.next())
+    }
+}
+
+/// What was made only to be compared: the tables, and the files besides their data.
+#[derive(Default)]
+struct Staged(Mutex<(BTreeSet<TableName>, Vec<String>)>);
+
+impl Staged {
+    /// Takes note that files of a table, and of those that accompany it, are about to be written.
+    fn begins(&self, table: &TableName) {
+        let beside = ["elt_new", "elt_rows", "quarantine", "quarantine__elt_new"];
+        let beside = beside.iter().filter_map(|suffix| table.companion(suffix).ok());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.extend(beside.chain([table.clone()]));
+    }
+
+    fn made(&self, changes: &[Change]) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1
+            .extend(changes.iter().flat_map(vectors_brought));
+    }
+}
+
+/// Where a run stood.
+#[derive(Clone, Copy)]
+struct Replay<'a> {
+    manifest: &'a super::Manifest,
+    before: &'a Pins,
+    after: &'a Pins,
+    started: DateTime<Utc>,
+    staged: &'a Staged,
+}
+
 impl Lakehouse {
-    /// Makes the tables of a run again, from the versions that it read, and compares. `run` is its id, or how it begins.
+    /// Makes the tables of a run again, from the versions that it read, and compares. `run` is its id, or how it begins, or
+    /// the number of a release that it published. Nothing of it stays. Whoever watches may call it off.
     ///
     /// # Errors
-    /// There is no such run that published something, or the project cannot be compiled. What is wrong with one table is
-    /// told of that table.
+    /// There is no such run that published something, another process replays a run of this lake, or the project cannot be
+    /// compiled. What is wrong with one table is told of that table.
     pub async fn replay(&self, run: &str, watch: &dyn Watch) -> Result<Replayed> {
-        self.tables.lake().check_writable().await?;
+        let lake = self.tables.lake();
+        lake.check_writable().await?;
+        let _alone = lake.lock_replay(&self.world)?;
+        let world = World { ids: Arc::new(Marked(Arc::clone(&self.world.ids))), ..self.world.clone() };
+        let marked = Self { tables: Tables::new(lake.clone(), world), ..self.clone() };
+        let staged = Staged::default();
+        let mut work = Box::pin(marked.replay_run(run, &staged, watch));
+        let replayed = tokio::select! {
+            replayed = &mut work => replayed,
+            stop = watch.called_off() => Err(stop.error(false)),
+        };
+        drop(work);
+        let (tables, others) = staged.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut files: Vec<Unneeded> = others.into_iter().map(|path| Unneeded { path, bytes: 0 }).collect();
+        for table in &tables {
+            files.extend(self.replayed_files(table).await?);
+        }
+        delete(&self.tables, &files).await?;
+        replayed
+    }
+
+    /// The files of a table that replays have written: nothing refers to them.
+    async fn replayed_files(&self, table: &TableName) -> Result<Vec<Unneeded>> {
+        let listed = self.tables.lake().list(&layout::table(table)).await?;
+        let own = format!("part-{MARK}");
+        let own = listed
+            .into_iter()
+            .filter(|file| file.location.filename().is_some_and(|name| name.starts_with(&own)));
+        Ok(own.map(|file| Unneeded { path: file.location.to_string(), bytes: file.size }).collect())
+    }
+
+    /// The same of replays that died; none while one is at work. In a bucket nobody knows whether one is.
+    pub(super) async fn dead_replays(&self, table: &TableName) -> Result<Vec<Unneeded>> {
+        let lake = self.tables.lake();
+        if lake.folder().is_none() {
+            return Ok(Vec::new());
+        }
+        match lake.lock_replay(&self.world) {
+            Ok(_alone) => {
+                let beside = ["elt_new", "elt_rows"].iter().filter_map(|suffix| table.companion(suffix).ok());
+                let mut files = Vec::new();
+                for name in beside.chain([table.clone()]) {
+                    files.extend(self.replayed_files(&name).await?);
+                }
+                Ok(files)
+            }
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn replay_run(&self, run: &str, staged: &Staged, watch: &dyn Watch) -> Result<Replayed> {
         let mut releases = release::list(self.tables.lake(), usize::MAX).await?;
-        releases.retain(|release| release.is_published() && !run.is_empty() && release.run.starts_with(run));
+        let number = run.parse::<u64>().ok();
+        let of_number = number.and_then(|number| releases.iter().find(|release| release.number.0 == number));
+        let run = of_number.map_or(run, |release| release.run.as_str()).to_owned();
+        releases.retain(|release| release.is_published() && !run.is_empty() && release.run.starts_with(&run));
         releases.reverse();
         let ids: BTreeSet<&String> = releases.iter().map(|release| &release.run).collect();
         let (Some(first), Some(last), 1) = (releases.first(), releases.last(), ids.len()) else {
@@ -78,8 +177,7 @@ impl Lakehouse {
                 0 => format!("no run `{run}` has published anything"),
                 _ => format!("`{run}` is the beginning of {} runs", ids.len()),
             };
-            let help =
-                "`elt sql -c \"select run_id, command, started_at, release from elt.runs\"` lists them";
+            let help = "`elt releases` shows the run of each release; its number will do, too";
             return Err(Error::user("elt::replay", what, help));
         };
         let before = match first.number.0.checked_sub(1).filter(|number| *number > 0) {
@@ -96,9 +194,9 @@ impl Lakehouse {
         let mut tables = Vec::new();
         for id in manifest.order() {
             for made in made.iter().filter(|made| made.node == id.as_str()) {
-                let replayed =
-                    Box::pin(self.replay_one(made, &id, &manifest, &before, &last.pins, started, watch))
-                        .await;
+                staged.begins(&made.table);
+                let of = Replay { manifest: &manifest, before: &before, after: &last.pins, started, staged };
+                let replayed = Box::pin(self.replay_one(made, &id, &of, watch)).await;
                 let (difference, because) = match replayed {
                     Ok((difference, because)) => (Some(difference), because),
                     Err(because) => (None, Some(because)),
@@ -145,20 +243,14 @@ impl Lakehouse {
     }
 
     /// Makes one table again, and compares; or says why it cannot.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one table of one run: each of them says a part of where it stood"
-    )]
     async fn replay_one(
         &self,
         made: &Made,
         id: &NodeId,
-        manifest: &super::Manifest,
-        before: &Pins,
-        after: &Pins,
-        started: DateTime<Utc>,
+        of: &Replay<'_>,
         watch: &dyn Watch,
     ) -> std::result::Result<(Difference, Option<String>), String> {
+        let Replay { manifest, before, after, started, staged } = *of;
         let node = manifest.node(id);
         if !node.is_late && made.fingerprint.as_deref() != Some(node.fingerprint.as_str()) {
             return Err("its code has changed since; check out the project as it was then".to_owned());
@@ -190,7 +282,7 @@ impl Lakehouse {
         let done = Box::pin(build::run(inputs, watch)).await;
         let beyond = done.learnt.values().flat_map(|basis| &basis.beyond).next();
         let because = beyond.map(|on| format!("it depends on {on}"));
-        self.sweep(&done.scratch).await;
+        staged.made(&done.changes);
         let Some(change) = done.changes.iter().find(|change| *change.table() == made.table) else {
             let failed = done.steps.iter().find_map(|step| match &step.verdict {
                 super::Verdict::Broken(error) => Some(error.to_string()),

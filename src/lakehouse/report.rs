@@ -56,6 +56,8 @@ pub struct BuildRequest {
     pub batches: BTreeMap<String, Vec<Stretch>>,
     /// How long to wait for another process that is writing to the lake.
     pub wait: Duration,
+    /// How long it may take until it publishes, waiting included; for ever if nothing.
+    pub time: Option<Duration>,
     /// What to publish if not everything is well.
     pub publish: PublishMode,
     /// The time between two releases of one run, at least, if each model is published when it is made; a second if
@@ -282,6 +284,7 @@ pub fn step_json(step: &StepReport) -> serde_json::Value {
         Verdict::Warned(sample) | Verdict::Failed(sample) => {
             (Some(sample.failures), Some(sample.count_words()))
         }
+        Verdict::Passed => (Some(0.0), None),
         Verdict::Broken(error) | Verdict::Partly(_, error) => (None, Some(error.to_string())),
         Verdict::Skipped { because } => (None, Some(format!("`{because}` failed"))),
         _ => (None, None),
@@ -294,6 +297,10 @@ pub fn step_json(step: &StepReport) -> serde_json::Value {
         .batches
         .as_ref()
         .map(|batches| serde_json::json!({"successful": batches.successful, "failed": batches.failed}));
+    let sample = match &step.verdict {
+        Verdict::Warned(sample) | Verdict::Failed(sample) => sample.to_json(),
+        _ => None,
+    };
     serde_json::json!({
         "unique_id": step.node.to_string(),
         "name": step.name,
@@ -303,8 +310,12 @@ pub fn step_json(step: &StepReport) -> serde_json::Value {
         "batches": batches,
         "expectations": step.expectations,
         "failures": failures,
+        "sample": sample,
         "message": message,
         "rows": effect,
+        "files": step.files,
+        "peak_memory_bytes": step.used.map(|used| used.memory).filter(|memory| *memory > 0),
+        "spilled_bytes": step.used.map(|used| used.spilled),
         "place": step.place,
         "began": step.began.as_secs_f64(),
         "execution_time": step.took.as_secs_f64(),

@@ -245,11 +245,12 @@ impl Lakehouse {
         Ok((outcome, asked))
     }
 
-    /// The nodes to run again: what the last run left failed or skipped, all of it if it published nothing.
+    /// The nodes to run again: what the last run left failed or skipped, all of it if it published nothing. Of a run that
+    /// did not come to its end that is also what it did not come to. Nothing if it left nothing.
     ///
     /// # Errors
-    /// If there is no last run, or it left nothing.
-    pub fn unfinished(&self) -> Result<Unfinished> {
+    /// If there is no last run.
+    pub fn unfinished(&self) -> Result<Option<Unfinished>> {
         let target = self.load()?.0.target_path;
         let path = target.join("run_results.json");
         let read = std::fs::read(&path)
@@ -271,11 +272,7 @@ impl Lakehouse {
             .filter_map(|one| Some((one["unique_id"].as_str()?, one["status"].as_str()?)))
             .collect();
         if !all.iter().any(|(_, status)| bad(status)) {
-            return Err(Error::user(
-                "elt::retry",
-                "the last run left nothing to do",
-                "run `elt build` for a new one",
-            ));
+            return Ok(None);
         }
         let again = all.iter().filter(|(_, status)| bad(status) || !published);
         let nodes: BTreeSet<String> = again.map(|(id, _)| (*id).to_owned()).collect();
@@ -287,11 +284,11 @@ impl Lakehouse {
             let failed: Vec<_> = failed.filter_map(|of| Some((instant(&of[0])?, instant(&of[1])?))).collect();
             (!failed.is_empty()).then(|| Some((one["unique_id"].as_str()?.to_owned(), failed)))?
         });
-        Ok(Unfinished {
+        Ok(Some(Unfinished {
             command: results["args"]["which"].as_str().unwrap_or("build").to_owned(),
             nodes,
             batches: batches.collect(),
-        })
+        }))
     }
 }
 

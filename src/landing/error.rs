@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
 use crate::base::{ErrorKind, NameError, grouped};
-use crate::lake::LakeError;
+use crate::lake::{LakeError, is_forbidden};
 use crate::table::TableError;
 
 /// Any cause that a damaged file can have: gzip, Parquet, text.
@@ -570,6 +570,10 @@ impl LandingError {
             | Self::TooManyRejected { .. }
             | Self::Copied { .. }
             | Self::Encoding { .. } => ErrorKind::Data,
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                ErrorKind::Forbidden
+            }
+            Self::Elsewhere { source, .. } if is_forbidden(source) => ErrorKind::Forbidden,
             Self::Unreadable { .. } | Self::Elsewhere { .. } => ErrorKind::Unavailable,
             Self::Internal { .. } => ErrorKind::Internal,
             Self::Changed { .. } => ErrorKind::Data,

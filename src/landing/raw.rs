@@ -35,7 +35,7 @@ pub(super) async fn keep(
     file: &FileStamp,
 ) -> Result<Option<ContentHash>, LandingError> {
     let path = layout::raw(table, load, file.path.replace("://", "/").trim_start_matches('/'));
-    let failed = |failure| LandingError::from(LakeError::Store { path: path.to_string(), failure });
+    let failed = |failure| LandingError::from(LakeError::of_store(path.to_string(), failure));
     if let Some(folder) = tables.lake().folder() {
         let (folder, path, file) = (folder.to_owned(), path.clone(), file.clone());
         let copied = tokio::task::spawn_blocking(move || keep_here(&folder, &path, &file));
@@ -77,7 +77,7 @@ pub(super) async fn keep(
 fn keep_here(lake: &FsPath, path: &Path, file: &FileStamp) -> Result<(), LandingError> {
     let failed = |source: std::io::Error| {
         let failure = object_store::Error::Generic { store: "LocalFileSystem", source: source.into() };
-        LandingError::from(LakeError::Store { path: path.to_string(), failure })
+        LandingError::from(LakeError::of_store(path.to_string(), failure))
     };
     let unreadable = |source| LandingError::Unreadable { path: file.path.clone(), source };
     let target = lake.join(path.as_ref());
@@ -120,7 +120,7 @@ async fn keep_whole(
     store
         .put_opts(path, bytes.into(), options)
         .await
-        .map_err(|failure| LandingError::from(LakeError::Store { path: path.to_string(), failure }))?;
+        .map_err(|failure| LandingError::from(LakeError::of_store(path.to_string(), failure)))?;
     Ok(ContentHash::of(hasher))
 }
 

@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
@@ -98,6 +98,21 @@ impl Times {
         let after = after.with_timezone(&self.zone);
         let next = self.pattern.find_next_occurrence(&after, false).ok()?;
         Some(next.with_timezone(&Utc))
+    }
+}
+
+impl Times {
+    /// Whether one of the times is in the minute of this instant.
+    pub fn is_in_minute(&self, now: DateTime<Utc>) -> bool {
+        let Some(minute) = now.duration_trunc(chrono::Duration::minutes(1)).ok() else { return false };
+        self.next(minute - chrono::Duration::seconds(1)) == Some(minute)
+    }
+
+    /// Whether they are the same in every zone whose clocks show the same minutes: each hour of each day.
+    pub fn is_each_hour(&self) -> bool {
+        let mut fields = self.cron.split_whitespace().skip(1);
+        self.cron == "@hourly"
+            || self.cron.split_whitespace().count() == 5 && fields.all(|field| field == "*")
     }
 }
 
@@ -237,6 +252,10 @@ fn schedule(entry: &Entry, webhook: Option<&str>) -> Result<Schedule, Diagnostic
             "write minute, hour, day, month and weekday: `0 2 * * *`; or `@hourly`, `@daily`, `@weekly`",
         )
     })?;
+    if schedule.times.next(DateTime::UNIX_EPOCH).is_none() {
+        let what = format!("`{cron}` never comes: there is no such day");
+        return Err(wrong(&value.at, what, "write a day that its month has: `0 2 28 2 *`"));
+    }
     Ok(schedule)
 }
 
@@ -315,12 +334,23 @@ mod tests {
             ),
             ("schedules: {'a b': {cron: '@daily'}}", "`a b` cannot name a schedule"),
             ("schedules: {a: {cron: '* * * * * *'}}", "`* * * * * *` is no pattern of cron"),
+            ("schedules: {a: {cron: '0 0 30 2 *'}}", "`0 0 30 2 *` never comes: there is no such day"),
             ("notifications: {webhook: here}", "a webhook is an address of the web"),
             ("schedule: {}", "`schedule` is not known in elt.yml (did you mean `schedules`?)"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.starts_with(told), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_day_of_leap_years_comes() {
+        let times = Times::read("0 0 29 2 *", Tz::UTC).unwrap();
+        let next = times.next("2026-03-01T00:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(next.to_rfc3339(), "2028-02-29T00:00:00+00:00");
+        assert!(times.is_in_minute(next + chrono::Duration::seconds(59)));
+        assert!(!times.is_in_minute(next + chrono::Duration::seconds(60)));
+        assert!(!times.is_in_minute(next - chrono::Duration::seconds(1)));
     }
 
     #[test]

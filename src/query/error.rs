@@ -5,6 +5,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::words::mistake;
 use crate::base::{Diagnostic, ErrorKind, SourceText};
+use crate::lake::is_forbidden;
 use crate::release::ReleaseError;
 use crate::table::TableError;
 
@@ -192,6 +193,7 @@ impl QueryError {
             Self::Export { .. } => ErrorKind::Data,
             Self::Other(error) => error.kind(),
             Self::Engine(error) => match error.find_root() {
+                DataFusionError::ObjectStore(failure) if is_forbidden(failure) => ErrorKind::Forbidden,
                 DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Unavailable,
                 DataFusionError::Internal(_) => ErrorKind::Internal,
                 _ => ErrorKind::Data,

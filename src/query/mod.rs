@@ -64,7 +64,7 @@ pub use parameters::{bound, bound_rows};
 #[cfg(feature = "postgres")]
 pub use pg_catalog::{PG_VERSION, PgCatalog};
 pub use prepared::{Prepared, StatementKind};
-pub use progress::{Progress, Seen};
+pub use progress::{Progress, Seen, Used};
 pub use reads::Reads;
 pub use rights::{Policy, Rights};
 pub use scope::{Follower, Scope};

@@ -13,8 +13,18 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 /// What a query has done up to now can be asked of it.
 #[derive(Clone)]
 pub struct Progress {
+    plan: Arc<dyn ExecutionPlan>,
     leaves: Vec<Arc<dyn ExecutionPlan>>,
     total: Option<usize>,
+}
+
+/// What a query took of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The most memory that each of its steps held, added up, in bytes. Steps that say nothing of it are not counted.
+    pub memory: u64,
+    /// What was put on disk because it did not fit into memory, in bytes.
+    pub spilled: u64,
 }
 
 /// What was read by a moment.
@@ -43,7 +53,14 @@ impl Progress {
             let rows = statistics.and_then(|statistics| statistics.num_rows.get_value().copied());
             total = total.zip(rows).map(|(total, rows)| total + rows);
         }
-        Self { leaves, total: total.filter(|total| *total > 0) }
+        Self { plan: Arc::clone(plan), leaves, total: total.filter(|total| *total > 0) }
+    }
+
+    /// What it took of the machine by now.
+    pub fn used(&self) -> Used {
+        let mut used = Used::default();
+        add_used(&self.plan, &mut used);
+        used
     }
 
     /// What was read by now.
@@ -67,6 +84,17 @@ impl Progress {
         }
         Seen { rows, total: self.total }
     }
+}
+
+fn add_used(plan: &Arc<dyn ExecutionPlan>, used: &mut Used) {
+    for metric in plan.metrics().iter().flat_map(|metrics| metrics.iter()) {
+        match metric.value() {
+            MetricValue::PeakMemoryUsage { gauge, .. } => used.memory += gauge.value() as u64,
+            MetricValue::SpilledBytes(count) => used.spilled += count.value() as u64,
+            _ => {}
+        }
+    }
+    plan.children().into_iter().for_each(|child| add_used(child, used));
 }
 
 /// What a plan expects of its rows.

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -25,7 +26,7 @@ const BATCH: usize = 1024;
 
 /// The rows of a query, found in the fastest way that memory allows, and how far that is.
 pub(super) async fn rows(frame: DataFrame) -> Result<(SendableRecordBatchStream, Progress)> {
-    let plan = frame.clone().create_physical_plan().await?;
+    let plan = pausing(frame.clone().create_physical_plan().await?)?;
     let progress = Progress::of(&plan);
     let mut fast = execute_stream(Arc::clone(&plan), Arc::new(frame.task_ctx()))?;
     if !joins_by_hash(&plan)? {
@@ -49,6 +50,20 @@ pub(super) async fn rows(frame: DataFrame) -> Result<(SendableRecordBatchStream,
     };
     let rows = RecordBatchStreamAdapter::new(schema, stream::once(Box::pin(begun)).try_flatten());
     Ok((Box::pin(rows), progress))
+}
+
+/// The same plan, which pauses now and then where few rows become many.
+///
+/// The engine pauses where rows are read. A join of everything with everything reads a moment and computes for hours: in
+/// between it has to let go of its thread, or nobody can stop it.
+fn pausing(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let paused = plan.transform_up(|node| {
+        Ok(match node.name().ends_with("JoinExec") || node.name() == "UnnestExec" {
+            true => Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>),
+            false => Transformed::no(node),
+        })
+    });
+    Ok(paused?.data)
 }
 
 /// A stream of which the first batch was taken, whole again.

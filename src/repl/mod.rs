@@ -33,7 +33,7 @@ mod words;
 
 pub use editor::terminal_width;
 pub use explain::explain;
-pub use interrupt::interrupted;
+pub use interrupt::{interrupted, stopped};
 pub use render::{Format, ShowError, ShowOptions, Shown, UnknownFormat, show};
 pub use script::{script, scripts};
 pub use shell::shell;

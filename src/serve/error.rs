@@ -90,7 +90,8 @@ fn code_for(kind: ErrorKind) -> Code {
         ErrorKind::Data => Code::FailedPrecondition,
         ErrorKind::Conflict => Code::Aborted,
         ErrorKind::Unavailable => Code::Unavailable,
-        ErrorKind::Interrupted => Code::Cancelled,
+        ErrorKind::Forbidden => Code::PermissionDenied,
+        ErrorKind::Interrupted | ErrorKind::Terminated => Code::Cancelled,
         ErrorKind::Internal => Code::Internal,
     }
 }

@@ -3,7 +3,7 @@
 use datafusion::error::DataFusionError;
 
 use crate::base::{ErrorKind, TableName, TableVersion};
-use crate::lake::LakeError;
+use crate::lake::{LakeError, is_forbidden};
 
 /// A table could not be read or changed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -281,6 +281,7 @@ impl TableError {
 /// A query fails for the user's reasons, unless storage is the one that failed.
 fn kind_of_rows_error(error: &DataFusionError) -> ErrorKind {
     match error.find_root() {
+        DataFusionError::ObjectStore(failure) if is_forbidden(failure) => ErrorKind::Forbidden,
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Unavailable,
         DataFusionError::Internal(_) => ErrorKind::Internal,
         _ => ErrorKind::User,

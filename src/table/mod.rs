@@ -53,5 +53,5 @@ pub use scan::{FILE_COLUMN, FILES_OF_TABLE, FILES_TO_READ, POSITION_COLUMN, Scan
 pub use schema::storable;
 pub use snapshot::Snapshot;
 pub use tables::Tables;
-pub use vacuum::{Unneeded, default_retention, delete, unneeded};
+pub use vacuum::{Unneeded, default_retention, delete, unneeded, vectors_brought};
 pub use write::{ACTION_COLUMN, WriteMode};

@@ -13,7 +13,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 use serde::Serialize;
 
 use super::hidden::relative_file;
-use super::{TableError, Tables};
+use super::{Change, DataFile, TableError, Tables};
 use crate::base::{TableName, TableVersion};
 use crate::lake::{LakeError, layout};
 
@@ -68,11 +68,22 @@ pub async fn delete(tables: &Tables, files: &[Unneeded]) -> Result<(), TableErro
         match store.delete(&Path::parse(&file.path).unwrap_or_else(|_| file.path.as_str().into())).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(source) => {
-                return Err(TableError::Lake(LakeError::Store { path: file.path.clone(), failure: source }));
+                return Err(TableError::Lake(LakeError::of_store(file.path.clone(), source)));
             }
         }
     }
     Ok(())
+}
+
+/// The files of deletion vectors that a change has brought, as paths in the lake. Nothing refers to them unless it is
+/// committed.
+pub fn vectors_brought(change: &Change) -> Vec<String> {
+    let vectors = |files: &[DataFile]| -> BTreeSet<String> {
+        files.iter().filter_map(|file| file.vector().and_then(relative_file)).collect()
+    };
+    let known: BTreeSet<String> = change.base.iter().flat_map(|base| vectors(base.files())).collect();
+    let root = layout::table(&change.table);
+    vectors(&change.add).difference(&known).map(|path| format!("{root}/{path}")).collect()
 }
 
 /// Every path that a version from `oldest` to the head has, below the table's root.

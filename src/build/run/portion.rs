@@ -85,6 +85,15 @@ impl<'a> State<'a> {
         Some(publisher.publish(portion).map(Happened::Published).boxed())
     }
 
+    /// How long it is until what was made and waits may be published; nothing if nothing waits.
+    pub(super) fn until_portion(&self) -> Option<Duration> {
+        let publisher = self.inputs.publisher.filter(|_| self.inputs.publish == PublishMode::Each)?;
+        let waits = self.made.keys().any(|id| !self.out.nodes.contains(id));
+        let is_free = !self.out.is_under_way && !self.out.has_failed && self.at_work > 0;
+        (waits && is_free)
+            .then(|| publisher.pace().saturating_sub(self.clock.elapsed().saturating_sub(self.out.last)))
+    }
+
     /// Takes note that the portion is out, or could not be published.
     pub(super) fn published(&mut self, is_done: bool) {
         self.out.is_under_way = false;

@@ -5,15 +5,13 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::plan::nothing_to_build;
-use super::print_json;
 use super::review::Review;
 use crate::base::{Diagnostic, Ending, Error, Result, World, grouped};
 use crate::cli::args::{BuildArgs, Place, ReportFormat};
-use crate::cli::or_interrupted;
 use crate::cli::ui::{Ui, time_words};
 use crate::lakehouse::{
     BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Release, Reviewer, Sample,
-    StepReport, Verdict, Visibility, step_json,
+    StepReport, Unfinished, Verdict, Visibility, step_json,
 };
 use crate::repl::{Format, ShowOptions, show};
 
@@ -40,6 +38,7 @@ pub(crate) async fn run(
         only: None,
         full: args.full,
         wait: args.wait,
+        time: None,
         full_refresh: args.full_refresh,
         store_failures: args.store_failures,
         empty: args.empty,
@@ -56,7 +55,17 @@ pub(crate) async fn run(
         ui.keep_output();
     }
     selection.warn_of_state(&lakehouse, ui);
-    let mut request = if is_retry { again(&lakehouse, request)? } else { request };
+    let mut request = match is_retry {
+        false => request,
+        true => match lakehouse.unfinished()? {
+            Some(left) => again(left, request),
+            None => {
+                ui.diagnostic(&nothing_to_do());
+                ui.line("the last run left nothing to do");
+                return Ok(ExitCode::SUCCESS);
+            }
+        },
+    };
     request.publish = args.publish.unwrap_or_else(|| usual(request.purpose, args.diff));
     if args.diff && request.publish == PublishMode::Each {
         let what = "`--publish each` publishes while the build goes on, before there is all of a `--diff`";
@@ -64,11 +73,11 @@ pub(crate) async fn run(
     }
     let review = args.diff.then(|| Review::new(args.yes, args.format, ui));
     let reviewer = review.as_ref().map(|review| review as &dyn Reviewer);
-    let built = or_interrupted(Box::pin(lakehouse.build_reviewed(&request, reviewer, ui)), ui).await?;
+    let built = Box::pin(lakehouse.build_reviewed(&request, reviewer, ui)).await?;
     ui.settle();
     built.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     if args.format == ReportFormat::Json {
-        print_json(&as_json(&built))?;
+        ui.print_json(&as_json(&built))?;
     }
     for step in built
         .steps
@@ -79,21 +88,27 @@ pub(crate) async fn run(
     }
     let stats = ui.log().summary(built.took, built.is_well());
     if built.is_nothing() && built.up_to_date.is_empty() {
-        let text = "Nothing to do. Try checking your model configs and model specification args";
-        let told = Diagnostic::warning("elt::nothing_to_do", text);
+        let told = nothing_to_do();
         if lakehouse.is_mistake("elt::nothing_to_do") {
             return Err(told.as_error().into());
         }
         ui.diagnostic(&told);
     }
     summary(&built, ui);
-    if built.is_withdrawn && review.as_ref().is_some_and(Review::asks_nobody) {
-        ui.line("next: `elt build --diff --yes` publishes what the difference shows");
-    }
     if !built.steps.is_empty() {
         ui.line(&stats);
     }
+    if built.is_withdrawn && review.as_ref().is_some_and(Review::asks_nobody) {
+        let what = "nothing was published: there is nobody to ask whether what --diff shows is wanted";
+        let help = "`elt build --diff --yes` publishes it, `elt build --diff` at a terminal asks";
+        return Err(Error::user("elt::not_asked", what, help));
+    }
     Ok(if built.is_well() { ExitCode::SUCCESS } else { ExitCode::from(exit_code(&built)) })
+}
+
+fn nothing_to_do() -> Diagnostic {
+    let text = "Nothing to do. Try checking your model configs and model specification args";
+    Diagnostic::warning("elt::nothing_to_do", text)
 }
 
 /// What is published if nobody says; what is reviewed is reviewed whole.
@@ -105,8 +120,7 @@ fn usual(purpose: Purpose, is_reviewed: bool) -> PublishMode {
 }
 
 /// The request for what the last run left.
-fn again(lakehouse: &Lakehouse, request: BuildRequest) -> Result<BuildRequest> {
-    let left = lakehouse.unfinished()?;
+fn again(left: Unfinished, request: BuildRequest) -> BuildRequest {
     let purpose = match left.command.as_str() {
         "run" => Purpose::Run,
         "test" => Purpose::Test,
@@ -114,7 +128,7 @@ fn again(lakehouse: &Lakehouse, request: BuildRequest) -> Result<BuildRequest> {
         "snapshot" => Purpose::Snapshot,
         _ => Purpose::Build,
     };
-    Ok(BuildRequest { purpose, only: Some(left.nodes), batches: left.batches, ..request })
+    BuildRequest { purpose, only: Some(left.nodes), batches: left.batches, ..request }
 }
 
 /// 1 if data broke a promise; 2 if the only thing wrong is the project.

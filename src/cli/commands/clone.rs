@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{columns, print_text};
+use super::columns;
 use crate::base::{Result, World};
 use crate::cli::args::{CloneArgs, Place};
 use crate::cli::or_interrupted;
@@ -23,7 +23,7 @@ pub(crate) async fn run(args: CloneArgs, place: &Place, world: World, ui: &Ui) -
     let (told, release) = or_interrupted(lakehouse.clone_state(&request), ui).await?;
     if !told.is_empty() {
         let rows: Vec<[String; 2]> = told.into_iter().map(|one| [one.name, one.what]).collect();
-        print_text(&columns(["name", "clone"], &rows))?;
+        ui.print(&columns(["name", "clone"], &rows))?;
     }
     match release {
         Some(number) => ui.line(&format!("published release {number}")),

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{print_json, print_text};
 use crate::base::{ReleaseNumber, Result, World, grouped};
 use crate::cli::args::{DiffArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
@@ -31,8 +30,8 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
         (None, []) => unreachable!("clap asks for a table or releases"),
     };
     match format {
-        ReportFormat::Json => print_json(&as_json)?,
-        ReportFormat::Text => print_text(&as_text)?,
+        ReportFormat::Json => ui.print_json(&as_json)?,
+        ReportFormat::Text => ui.print(&as_text)?,
     }
     Ok(ExitCode::SUCCESS)
 }

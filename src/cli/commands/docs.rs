@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode, Stdio};
 
-use super::serve::{reachable, told_to_stop};
+use super::serve::{reachable, stopped};
 use super::study::told;
 use crate::base::{Result, World};
 use crate::cli::args::{DocsArgs, DocsServeArgs, Place};
@@ -56,7 +56,7 @@ pub(crate) async fn serve(args: &DocsServeArgs, place: &Place, world: World, ui:
     if !args.no_browser && std::io::stderr().is_terminal() && !open(&address) {
         ui.line("no browser could be opened; open the address in one");
     }
-    server.run(told_to_stop()).await;
+    server.run(stopped(ui)).await;
     ui.line("stopped");
     Ok(ExitCode::SUCCESS)
 }

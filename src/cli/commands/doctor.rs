@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{columns, print_json, print_text};
+use super::columns;
 use crate::base::{Result, World, grouped};
 use crate::cli::args::{DoctorArgs, Place, ReportFormat, StorageArgs};
 use crate::cli::or_interrupted;
@@ -18,11 +18,11 @@ pub(crate) async fn run(args: DoctorArgs, place: &Place, world: World, ui: &Ui) 
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let found = or_interrupted(Box::pin(lakehouse.examine()), ui).await?;
     if args.format == ReportFormat::Json {
-        print_json(&json!(found))?;
+        ui.print_json(&json!(found))?;
         return Ok(ExitCode::SUCCESS);
     }
     for finding in &found {
-        print_text(&told(finding, args.all))?;
+        ui.print(&told(finding, args.all))?;
     }
     ui.line(&match found.len() {
         0 => "nothing that could be better was found".to_owned(),
@@ -48,7 +48,7 @@ pub(crate) async fn storage(args: StorageArgs, place: &Place, world: World, ui: 
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let storage = or_interrupted(Box::pin(lakehouse.storage()), ui).await?;
     if args.format == ReportFormat::Json {
-        print_json(&json!(storage))?;
+        ui.print_json(&json!(storage))?;
         return Ok(ExitCode::SUCCESS);
     }
     let sum = |of: fn(&TableStorage) -> u64| storage.tables.iter().map(of).sum::<u64>();
@@ -82,7 +82,7 @@ pub(crate) async fn storage(args: StorageArgs, place: &Place, world: World, ui: 
         bytes(sum(|table| table.raw)),
     ]);
     let names = ["table", "rows", "versions", "files", "live", "history", "deletable", "log", "raw"];
-    print_text(&columns(names, &rows))?;
+    ui.print(&columns(names, &rows))?;
     let ((releases, of_releases), (runs, of_runs)) = (storage.releases, storage.runs);
     ui.line(&format!(
         "{} in all, {} of it is what readers see; {} releases take {}, {} reports of runs {}",

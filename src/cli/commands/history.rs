@@ -4,20 +4,21 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{columns, print_json, print_text};
+use super::columns;
 use crate::base::{Result, World};
 use crate::cli::args::{HistoryArgs, Place, ReportFormat};
+use crate::cli::ui::Ui;
 use crate::lakehouse::{Commit, Lakehouse};
 
-pub(crate) async fn run(args: HistoryArgs, place: &Place, world: World) -> Result<ExitCode> {
+pub(crate) async fn run(args: HistoryArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let commits = lakehouse.history(&args.table, args.limit).await?;
     if args.format == ReportFormat::Json {
-        print_json(&json!(commits))?;
+        ui.print_json(&json!(commits))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<[String; 6]> = commits.iter().map(row).collect();
-    print_text(&columns(["version", "at (UTC)", "by", "operation", "rows", "release"], &rows))?;
+    ui.print(&columns(["version", "at (UTC)", "by", "operation", "rows", "release"], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{columns, print_json};
+use super::columns;
 use crate::base::{Ending, ErrorKind, Event, Result, Watch, World, grouped};
 use crate::cli::args::{LandArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
@@ -36,12 +36,12 @@ pub(crate) async fn run(args: LandArgs, place: &Place, world: World, ui: &Ui) ->
         order.options.push(("max_rejected".to_owned(), most.to_string()));
     }
     if args.follow {
-        let interval = Duration::try_from_secs_f64(args.interval).unwrap_or(Duration::from_secs(5));
         order.portion = Some(Portion {
             files: args.max_files_per_trigger,
             bytes: args.max_bytes_per_trigger.unwrap_or(u64::MAX),
         });
-        return follow(&lakehouse, order, interval.max(Duration::from_millis(50)), args.format, ui).await;
+        return follow(&lakehouse, order, args.interval.max(Duration::from_millis(50)), args.format, ui)
+            .await;
     }
     let landed = or_interrupted(lakehouse.land_files(&order, ui), ui).await?;
     ui.settle();
@@ -70,7 +70,7 @@ async fn follow(
     ui.line(&format!("following {}; Ctrl-C ends it", order.table));
     let mut left_out = BTreeSet::new();
     // One for all the time: a Ctrl-C that comes while something is published must not be forgotten.
-    let mut interrupted = Box::pin(crate::repl::interrupted());
+    let mut interrupted = Box::pin(ui.stopped());
     let mut is_last = false;
     while !is_last {
         let watch = Hushed(ui);
@@ -78,7 +78,7 @@ async fn follow(
         let landed = loop {
             tokio::select! {
                 landed = &mut landing => break landed,
-                () = &mut interrupted, if !is_last => {
+                _ = &mut interrupted, if !is_last => {
                     is_last = true;
                     if !ui.is_publishing() {
                         ui.line(STOPPED);
@@ -113,7 +113,7 @@ async fn follow(
         if !is_last && !goes_on {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
-                () = &mut interrupted => is_last = true,
+                _ = &mut interrupted => is_last = true,
             }
         }
     }
@@ -134,7 +134,7 @@ impl Watch for Hushed<'_> {
 
 fn show(landed: &Landed, format: ReportFormat, ui: &Ui) -> Result<()> {
     if format == ReportFormat::Json {
-        print_json(&json!(landed))?;
+        ui.print_json(&json!(landed))?;
     }
     let report = &landed.report;
     let rows: Vec<[String; 6]> = report.files.iter().map(|file| row(file, report.dry_run)).collect();

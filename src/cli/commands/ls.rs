@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{columns, print_json, print_text};
+use super::columns;
 use crate::base::{Result, World};
 use crate::cli::args::{ListOutput, LsArgs, Place, ReportFormat};
 use crate::cli::ui::Ui;
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
         return print_lines(entries.iter().map(|entry| line(entry, &args.output_keys)).collect(), ui);
     }
     if args.format == ReportFormat::Json {
-        print_json(&as_json(&compiled, &list))?;
+        ui.print_json(&as_json(&compiled, &list))?;
         return Ok(ExitCode::SUCCESS);
     }
     tell(&args, &list, ui)
@@ -75,7 +75,7 @@ fn tell(args: &LsArgs, list: &[Listed], ui: &Ui) -> Result<ExitCode> {
         let selectors = list.iter().filter(|one| is_asked_for(args, &one.resource_type));
         return print_lines(selectors.map(|one| one.selector.clone()).collect(), ui);
     }
-    print_text(&columns(["type", "name", "materialized", "path"], &rows))?;
+    ui.print(&columns(["type", "name", "materialized", "path"], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,7 +84,7 @@ fn print_lines(mut lines: Vec<String>, ui: &Ui) -> Result<ExitCode> {
     match lines.is_empty() {
         true => ui.line("no nodes are selected"),
         false if ui.log().is_json() => lines.iter().try_for_each(|line| ui.print(line))?,
-        false => print_text(&lines.join("\n"))?,
+        false => ui.print(&lines.join("\n"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::print_json;
 use crate::base::{Result, World};
 use crate::cli::args::{MaintainArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
@@ -18,7 +17,7 @@ pub(crate) async fn run(args: MaintainArgs, place: &Place, world: World, ui: &Ui
     if args.format == ReportFormat::Json {
         let failed =
             done.failed.iter().map(|(table, error)| json!({"table": table, "error": error.to_string()}));
-        print_json(&json!({
+        ui.print_json(&json!({
             "dry_run": args.dry_run,
             "actions": done.done,
             "release": done.release,

@@ -31,12 +31,6 @@ use std::io::Write as _;
 
 use crate::base::{Error, Result};
 
-/// Writes a report for programs, and a line end, to standard output.
-fn print_json(report: &serde_json::Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(report).expect("reports are plain data");
-    print_text(&text)
-}
-
 /// Writes a text and a line end to standard output. A reader that has gone away is no error.
 pub(super) fn print_text(text: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{text}") {

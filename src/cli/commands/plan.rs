@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{columns, print_json, print_text};
+use super::columns;
 use crate::base::{ReleaseNumber, Result, World};
 use crate::cli::args::{Place, PlanArgs, ReportFormat};
 use crate::cli::or_interrupted;
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: PlanArgs, place: &Place, world: World, ui: &Ui) ->
     let planned = or_interrupted(lakehouse.plan(&request), ui).await?;
     planned.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     match args.format {
-        ReportFormat::Json => print_json(&as_json(&planned))?,
+        ReportFormat::Json => ui.print_json(&as_json(&planned))?,
         ReportFormat::Text => show(&planned, ui)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -53,7 +53,7 @@ fn show(planned: &Planned, ui: &Ui) -> Result<()> {
         rows.push([action.to_owned(), step.kind.to_owned(), step.name.clone(), because]);
     }
     if !rows.is_empty() {
-        print_text(&columns(["action", "kind", "name", "because"], &rows))?;
+        ui.print(&columns(["action", "kind", "name", "because"], &rows))?;
     }
     ui.line(&summary(planned));
     Ok(())

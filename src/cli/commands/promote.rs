@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::print_json;
 use crate::base::{Result, World};
 use crate::cli::args::{Place, PromoteArgs, ReportFormat};
 use crate::cli::or_interrupted;
@@ -15,7 +14,7 @@ pub(crate) async fn run(args: PromoteArgs, place: &Place, world: World, ui: &Ui)
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
     let promoted = or_interrupted(Box::pin(lakehouse.promote(&args.environment, ui)), ui).await?;
     if args.format == ReportFormat::Json {
-        print_json(&json!({"release": promoted.release, "promoted": promoted.names}))?;
+        ui.print_json(&json!({"release": promoted.release, "promoted": promoted.names}))?;
     }
     match &promoted.release {
         Some(release) => {

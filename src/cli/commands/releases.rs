@@ -4,28 +4,29 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{columns, print_json, print_text};
+use super::columns;
 use crate::base::{Result, World};
 use crate::cli::args::{Place, ReleasesArgs, ReportFormat};
+use crate::cli::ui::Ui;
 use crate::lakehouse::{Lakehouse, Release};
 
-pub(crate) async fn run(args: ReleasesArgs, place: &Place, world: World) -> Result<ExitCode> {
+pub(crate) async fn run(args: ReleasesArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let releases = lakehouse.releases(args.limit).await?;
     if args.format == ReportFormat::Json {
-        print_json(&json!(releases))?;
+        ui.print_json(&json!(releases))?;
         return Ok(ExitCode::SUCCESS);
     }
     if releases.is_empty() {
-        print_text("no releases yet; `elt build` makes the first")?;
+        ui.print("no releases yet; `elt build` makes the first")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<[String; 5]> = releases.iter().map(row).collect();
-    print_text(&columns(["release", "published at (UTC)", "by", "made by", "what changed"], &rows))?;
+    let rows: Vec<[String; 6]> = releases.iter().map(row).collect();
+    ui.print(&columns(["release", "published at (UTC)", "by", "made by", "run", "what changed"], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(release: &Release) -> [String; 5] {
+fn row(release: &Release) -> [String; 6] {
     let changed: Vec<String> =
         release.tables.iter().map(|summary| format!("{} ({})", summary.table, summary.effect)).collect();
     let what = match release.abandoned_because() {
@@ -38,6 +39,7 @@ fn row(release: &Release) -> [String; 5] {
         release.at.format("%Y-%m-%d %H:%M:%S").to_string(),
         release.user.clone(),
         release.kind_words(),
+        release.run.clone(),
         what,
     ]
 }

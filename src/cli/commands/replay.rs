@@ -4,22 +4,20 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{print_json, print_text};
 use crate::base::{Ending, Result, World, grouped};
 use crate::cli::args::{Place, ReplayArgs, ReportFormat};
-use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
 use crate::lakehouse::{Lakehouse, ReplayedTable};
 
 pub(crate) async fn run(args: ReplayArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let replayed = or_interrupted(Box::pin(lakehouse.replay(&args.run, ui)), ui).await?;
+    let replayed = Box::pin(lakehouse.replay(&args.run, ui)).await?;
     ui.settle();
     match args.format {
-        ReportFormat::Json => print_json(&json!(replayed))?,
+        ReportFormat::Json => ui.print_json(&json!(replayed))?,
         ReportFormat::Text => {
             for table in &replayed.tables {
-                print_text(&told(table, ui))?;
+                ui.print(&told(table, ui))?;
             }
         }
     }

@@ -6,7 +6,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::diff::releases_told;
-use super::print_text;
 use crate::cli::args::ReportFormat;
 use crate::cli::ui::Ui;
 use crate::lakehouse::{ReleaseDifference, Reviewer};
@@ -42,7 +41,7 @@ impl Reviewer for Review<'_> {
                     release => format!("release {release} to what would be published"),
                 };
                 // Nobody is left to tell that nobody listens.
-                drop(print_text(&releases_told(difference, &title)));
+                drop(self.ui.print(&releases_told(difference, &title)));
             }
             if self.yes || self.asks_nobody() {
                 return self.yes;

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::print_json;
 use crate::base::{ReleaseNumber, Result, World};
 use crate::cli::args::{Place, ReportFormat, RollbackArgs};
 use crate::cli::or_interrupted;
@@ -15,7 +14,7 @@ pub(crate) async fn run(args: RollbackArgs, place: &Place, world: World, ui: &Ui
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
     let rolled_back = or_interrupted(lakehouse.roll_back(args.release.map(ReleaseNumber), ui), ui).await?;
     if args.format == ReportFormat::Json {
-        print_json(&json!({"release": rolled_back}))?;
+        ui.print_json(&json!({"release": rolled_back}))?;
     }
     match rolled_back {
         Some(release) => {

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crate::base::{Result, World};
 use crate::cli::args::{Place, ServeArgs};
@@ -25,7 +24,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let defaults = ServeLimits::default();
     let limits = ServeLimits {
         running: args.max_queries.unwrap_or(defaults.running),
-        time: Duration::from_secs(args.query_timeout),
+        time: args.query_timeout,
         cache: args.result_cache,
         per_user: RoleLimits {
             queries: args.user_queries,
@@ -33,7 +32,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
             memory: args.query_memory,
             time: None,
         },
-        life: Duration::from_secs(args.token_life),
+        life: args.token_life,
         ..defaults
     };
     let client_ca = args.tls_client_ca;
@@ -81,21 +80,19 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let password = password.or_else(|| server.token().map(str::to_owned)).unwrap_or_default();
     help(&server, names.first().unwrap_or(&"elt"), &password).iter().for_each(|line| ui.line(line));
     match args.schedule {
-        false => server.run(told_to_stop()).await?,
+        false => server.run(stopped(ui)).await?,
         true => {
-            let served = server.run(told_to_stop());
-            let kept = async {
-                super::schedule::beside(&scheduled, scheduled.world(), ui).await?;
-                std::future::pending::<Result<()>>().await
-            };
-            tokio::select! {
-                served = served => served?,
-                failed = kept => failed?,
-            }
+            let kept = super::schedule::beside(&scheduled, scheduled.world(), ui);
+            tokio::try_join!(server.run(stopped(ui)), kept)?;
         }
     }
     ui.line("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for Ctrl-C, or for the system to say that it is enough.
+pub(super) async fn stopped(ui: &Ui) {
+    ui.stopped().await;
 }
 
 /// How each kind of client connects, to be copied.
@@ -135,20 +132,4 @@ fn url(server: &Server) -> String {
 /// An address that a client on this machine can connect to.
 pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address }
-}
-
-/// Waits for Ctrl-C, or for the system to say that it is enough.
-pub(super) async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                () = crate::repl::interrupted() => {}
-            }
-            return;
-        }
-    }
-    crate::repl::interrupted().await;
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{columns, print_json, print_text};
+use super::columns;
 use crate::base::{Result, World};
 use crate::cli::args::{CompileArgs, DebugArgs, FreshnessArgs, Place, ReportFormat, ShowArgs};
 use crate::cli::log::in_json;
@@ -41,7 +41,7 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
             ui.log().compiled(&node.name, id.as_str(), node.sql.trim());
             if !ui.log().is_json() {
                 ui.line(&format!("compiled node `{}`:", node.name));
-                print_text(node.sql.trim())?;
+                ui.print(node.sql.trim())?;
             }
         }
     }
@@ -55,7 +55,7 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
 async fn check(lakehouse: &Lakehouse, studied: &Studied, format: ReportFormat, ui: &Ui) -> Result<ExitCode> {
     let checked = Box::pin(lakehouse.check(studied)).await?;
     match format {
-        ReportFormat::Json => print_json(&checked.to_json())?,
+        ReportFormat::Json => ui.print_json(&checked.to_json())?,
         ReportFormat::Text => {
             checked.mistakes.iter().for_each(|(_, mistake)| ui.diagnostic(mistake));
             for (id, because) in &checked.not_checked {
@@ -127,8 +127,8 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
         }
         ui.line(&format!("the first {} rows of `{}`:", args.limit, node.name));
         match is_json {
-            true => print_text(&in_json(&node.name, &text))?,
-            false => print_text(&text)?,
+            true => ui.print(&in_json(&node.name, &text))?,
+            false => ui.print(&text)?,
         }
     }
     Ok(if studied.not_compiled.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
@@ -165,7 +165,7 @@ pub(crate) async fn freshness(args: FreshnessArgs, place: &Place, world: World, 
         })
         .collect();
     if !ui.log().is_json() {
-        print_text(&columns(["source", "status", "age", "because"], &rows))?;
+        ui.print(&columns(["source", "status", "age", "because"], &rows))?;
     }
     let is_bad = ages.iter().any(|age| matches!(age.status, "error" | "runtime error"));
     Ok(if is_bad { ExitCode::from(1) } else { ExitCode::SUCCESS })
@@ -176,7 +176,7 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
     let options = place.options()?;
     if args.config_dir {
         let folder = options.profiles_dir.clone().unwrap_or_else(|| options.folder.clone());
-        print_text(&format!(
+        ui.print(&format!(
             "profiles.yml is looked for in {}, then in the project, then in ~/.dbt",
             folder.display()
         ))?;
@@ -227,7 +227,7 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
         ["newest release".to_owned(), newest],
         ["nodes".to_owned(), studied.compiled.manifest.nodes.len().to_string()],
     ];
-    print_text(&columns(["what", "is"], &rows))?;
+    ui.print(&columns(["what", "is"], &rows))?;
     ui.line("all checks passed");
     Ok(ExitCode::SUCCESS)
 }

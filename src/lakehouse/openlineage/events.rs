@@ -97,6 +97,7 @@ impl Telling {
         let (state, why) = match built {
             Ok(built) if built.is_well() => ("COMPLETE", None),
             Ok(_) => ("FAIL", Some("not everything of it is well".to_owned())),
+            Err(error) if error.is_stop() => ("ABORT", Some(error.to_string())),
             Err(error) => ("FAIL", Some(error.to_string())),
         };
         events.push(self.of_run(state, now, why));
@@ -308,14 +309,25 @@ pub(in crate::lakehouse) enum Destination {
 
 impl Destination {
     /// Where an address leads: an `http` or `https` URL, with OpenLineage's usual path if it has none; a file, else.
+    ///
+    /// # Errors
+    /// It is a URL of another kind.
     pub(in crate::lakehouse) fn read(
         text: &str,
         root: &std::path::Path,
         env: &BTreeMap<String, String>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let said = |name: &str| env.get(name).filter(|value| !value.is_empty()).cloned();
         if !(text.starts_with("http://") || text.starts_with("https://")) {
-            return Self::File(root.join(text.strip_prefix("file://").unwrap_or(text)));
+            let path = text.strip_prefix("file://").unwrap_or(text);
+            if let Some((scheme, _)) = path.split_once("://") {
+                let what = format!(
+                    "events of lineage cannot be sent to `{text}`: `{scheme}` is no way to send them"
+                );
+                let help = "give a server, as http://localhost:5000, or a file, as events.jsonl";
+                return Err(Error::user("elt::openlineage", what, help));
+            }
+            return Ok(Self::File(root.join(path)));
         }
         let rest = text.split_once("://").map_or("", |(_, rest)| rest);
         let has_path = rest.split_once('/').is_some_and(|(_, path)| !path.is_empty());
@@ -326,7 +338,7 @@ impl Destination {
                 format!("{}/{}", text.trim_end_matches('/'), path.trim_start_matches('/'))
             }
         };
-        Self::Web { url, key: said("OPENLINEAGE_API_KEY") }
+        Ok(Self::Web { url, key: said("OPENLINEAGE_API_KEY") })
     }
 
     /// Sends events, in their order. Those that come after one that does not arrive are not sent.
@@ -360,7 +372,7 @@ mod tests {
         let root = std::path::Path::new("/shop");
         let read = |text: &str, env: &[(&str, &str)]| {
             let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            Destination::read(text, root, &env)
+            Destination::read(text, root, &env).unwrap()
         };
         let web = |url: &str, key: Option<&str>| Destination::Web {
             url: url.to_owned(),
@@ -377,6 +389,7 @@ mod tests {
         );
         assert_eq!(read("events.jsonl", &[]), Destination::File("/shop/events.jsonl".into()));
         assert_eq!(read("file:///tmp/e", &[]), Destination::File("/tmp/e".into()));
+        assert!(Destination::read("nope://x", root, &BTreeMap::new()).is_err());
     }
 
     #[test]

@@ -18,8 +18,21 @@ const LOOKED_AT: usize = 2000;
 pub struct Remembered {
     /// The time that it was to run at.
     pub at: DateTime<Utc>,
+    /// The run's id.
+    pub run: String,
+    /// `well`, `failed`, `interrupted`, `died`, or `running`.
+    pub ended: &'static str,
+    /// Why it failed, as far as its report says.
+    pub error: Option<String>,
+    /// The release that it became.
+    pub release: Option<u64>,
+}
+
+impl Remembered {
     /// Whether it went well.
-    pub is_well: bool,
+    pub fn is_well(&self) -> bool {
+        self.ended == "well"
+    }
 }
 
 impl Lakehouse {
@@ -29,6 +42,7 @@ impl Lakehouse {
         let mut open: BTreeSet<&String> = schedules.iter().collect();
         let mut found: BTreeMap<String, Remembered> = BTreeMap::new();
         let mut reports = lake.list(&layout::RUNS.into()).await?;
+        reports.extend(lake.list(&layout::RUNNING.into()).await?);
         reports.sort_by_key(|report| std::cmp::Reverse(report.last_modified));
         for report in reports.iter().take(LOOKED_AT) {
             if open.is_empty() {
@@ -41,18 +55,22 @@ impl Lakehouse {
             };
             let Some(at) = parse_instant(at) else { continue };
             if open.take(&name.to_owned()).is_some() {
-                found.insert(name.to_owned(), Remembered { at, is_well: is_well(&run) });
+                found.insert(name.to_owned(), remembered(at, &run));
             }
         }
         Ok(found)
     }
 
-    /// Keeps the report of a run that ended before it was one.
+    /// Keeps the report of a run that ended before it was one, and has none.
     pub(super) async fn record_failure(&self, id: &str, command: &str, run: &ScheduledRun) {
+        if self.tables.lake().read(&layout::run(id)).await.is_ok_and(|known| known.is_some()) {
+            return;
+        }
         let scheduled = Scheduled { schedule: run.schedule.clone(), at: run.at };
         let report = json!({
             "run": id,
             "command": command,
+            "status": "error",
             "started_at": run.began,
             "user": self.world.user,
             "release": null,
@@ -68,8 +86,23 @@ impl Lakehouse {
     }
 }
 
-fn is_well(run: &Value) -> bool {
+fn remembered(at: DateTime<Utc>, run: &Value) -> Remembered {
     let results = run["results"].as_array().into_iter().flatten();
     let bad = |status: &str| matches!(status, "error" | "fail" | "skipped" | "partial success");
-    run["error"].is_null() && !results.filter_map(|result| result["status"].as_str()).any(bad)
+    let mut bad = results.filter(|result| result["status"].as_str().is_some_and(bad));
+    let first = bad.next().map(|result| {
+        let name = result["name"].as_str().unwrap_or_default();
+        let why = result["message"].as_str().unwrap_or("failed");
+        format!("`{name}`: {why}")
+    });
+    let error = run["error"].as_str().map(str::to_owned).or(first);
+    let ended = match (run["status"].as_str(), &error) {
+        (Some("interrupted"), _) => "interrupted",
+        (Some("died"), _) => "died",
+        (Some("running"), _) => "running",
+        (_, Some(_)) => "failed",
+        (_, None) => "well",
+    };
+    let id = run["run"].as_str().unwrap_or_default().to_owned();
+    Remembered { at, run: id, ended, error, release: run["release"].as_u64() }
 }

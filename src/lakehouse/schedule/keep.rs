@@ -43,7 +43,7 @@ impl Lakehouse {
     /// # Errors
     /// There are none, or another process keeps them already.
     pub async fn keep_schedules(&self, attendant: &dyn Attendant) -> Result<()> {
-        let schedules = self.schedules()?;
+        let schedules = self.checked_schedules().await?;
         if schedules.is_empty() {
             let help = "write `schedules: {nightly: {cron: '0 2 * * *'}}`";
             return Err(Error::user("elt::schedule", "elt.yml has no schedules", help));
@@ -54,7 +54,7 @@ impl Lakehouse {
         let now = self.world.now();
         let begin = |schedule: Schedule| kept(schedule, &last, now);
         let mut all: Vec<Kept> = schedules.into_iter().map(begin).collect();
-        loop {
+        while !attendant.is_over() {
             let now = self.world.now();
             let next = all.iter().enumerate().filter_map(|(at, kept)| {
                 let (due, left_out) = kept.due(now);
@@ -87,6 +87,7 @@ impl Lakehouse {
                 }
             }
         }
+        Ok(())
     }
 
     /// Runs one schedule now, as if its time had come.
@@ -96,7 +97,7 @@ impl Lakehouse {
         attendant: &dyn Attendant,
     ) -> Result<Option<ScheduledRun>> {
         let last = self.last_runs(std::slice::from_ref(&schedule.name)).await?;
-        let was_failing = last.get(&schedule.name).is_some_and(|last| !last.is_well);
+        let was_failing = last.get(&schedule.name).is_some_and(|last| !last.is_well());
         let run = self.run_due(schedule, self.world.now(), attendant).await?;
         if let Some(run) = &run {
             self.notify(schedule, run, was_failing, attendant).await;
@@ -104,7 +105,7 @@ impl Lakehouse {
         Ok(run)
     }
 
-    /// Runs a schedule, as often as it says; nothing if it is to stop in between.
+    /// Runs a schedule, as often as it says; nothing if it is called off, or is to stop in between.
     async fn run_due(
         &self,
         schedule: &Schedule,
@@ -114,24 +115,19 @@ impl Lakehouse {
         let mut request = request_of(schedule)?;
         let scheduled = Scheduled { schedule: schedule.name.clone(), at };
         request.scheduled = Some(scheduled.clone());
+        request.time = schedule.timeout;
         let mut attempt = 1;
         loop {
             attendant.news(&ScheduleNews::Begun { scheduled: scheduled.clone(), attempt });
             let (began, clock) = (self.world.now(), Instant::now());
+            let id = self.world.id();
             let built = async {
                 // Each run is an invocation of its own, of the project as it is now.
-                let mut own = Self { invocation: None, ..self.clone() };
+                let mut own = Self { invocation: Some(id.clone()), ..self.clone() };
                 if let Some(target) = &schedule.target {
                     own = own.with_target(target)?;
                 }
-                let built = Box::pin(own.build(&request, attendant.watch()));
-                match schedule.timeout {
-                    None => built.await,
-                    Some(most) => tokio::time::timeout(most, built).await.unwrap_or_else(|_| {
-                        let what = format!("it took longer than {most:?}");
-                        Err(Error::user("elt::schedule::timeout", what, "give it more time with `timeout`"))
-                    }),
-                }
+                Box::pin(own.build(&request, attendant.watch())).await
             };
             let built = Box::pin(built).await;
             let mut run = ScheduledRun {
@@ -151,10 +147,13 @@ impl Lakehouse {
                     Err(error) => Some(error.to_string()),
                 },
             };
-            if built.is_err() {
-                let id = self.world.id();
+            if let Err(error) = &built {
                 self.record_failure(&id, &schedule.command, &run).await;
                 run.run = Some(id);
+                if error.is_stop() {
+                    attendant.news(&ScheduleNews::Ended(run));
+                    return Ok(None);
+                }
             }
             let Some(because) = run.error.clone().filter(|_| attempt <= schedule.retries) else {
                 attendant.news(&ScheduleNews::Ended(run.clone()));
@@ -212,7 +211,7 @@ fn kept(schedule: Schedule, last: &BTreeMap<String, Remembered>, now: DateTime<U
         (Catchup::None, _) | (_, None) => now,
         (Catchup::Last | Catchup::All, Some(known)) => known.at.min(now),
     };
-    let is_failing = known.is_some_and(|known| !known.is_well);
+    let is_failing = known.is_some_and(|known| !known.is_well());
     Kept { schedule, seen, is_failing }
 }
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{BuildRequest, Lakehouse, Purpose, Selector};
 use crate::base::{Diagnostic, Error, ReleaseNumber, Result, SourceText, Watch};
-use crate::compile::YamlRenderer;
+use crate::compile::{self, YamlRenderer};
 use crate::project::{self, RenderScope, Schedule, USERS_FILE, read_schedules};
 
 /// The run of a schedule, as its report names it.
@@ -105,6 +105,11 @@ pub trait Attendant: Send + Sync {
     /// Waits for an instant; says whether to go on then. It may come back earlier, after a minute or so.
     fn until(&self, at: DateTime<Utc>) -> BoxFuture<'_, bool>;
 
+    /// Whether it is enough: nothing more is begun then.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// Sends a message to an address of the web.
     fn send<'a>(
         &'a self,
@@ -134,12 +139,39 @@ impl Lakehouse {
         Ok(schedules)
     }
 
+    /// The same, if each of them selects something of the project as it is now. A project that cannot be compiled says nothing
+    /// of it: it is told when it is run.
+    ///
+    /// # Errors
+    /// What is wrong in the file, and that a schedule selects nothing.
+    pub async fn checked_schedules(&self) -> Result<Vec<Schedule>> {
+        let schedules = self.schedules()?;
+        for schedule in schedules.iter().filter(|schedule| !schedule.select.is_empty()) {
+            let request = request_of(schedule)?;
+            let own = match &schedule.target {
+                Some(target) => self.with_target(target)?,
+                None => self.clone(),
+            };
+            let Ok(compiled) = Box::pin(own.compile(false)).await else { continue };
+            let earlier = own.compared(&request.earlier, &compiled.project);
+            let selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
+            if !selected.iter().any(|id| request.takes(compiled.manifest.node(id).resource_type())) {
+                let words = schedule.select.join(" ");
+                let what = format!("the schedule `{}` selects nothing: {words}", schedule.name);
+                let help =
+                    format!("`elt ls --select '{words}'` tries a selection; correct it in {USERS_FILE}");
+                return Err(Error::user("elt::schedule", what, help));
+            }
+        }
+        Ok(schedules)
+    }
+
     /// One schedule by its name.
     ///
     /// # Errors
     /// There is none of this name.
-    pub fn schedule(&self, name: &str) -> Result<Schedule> {
-        let all = self.schedules()?;
+    pub async fn schedule(&self, name: &str) -> Result<Schedule> {
+        let all = self.checked_schedules().await?;
         let known: Vec<&str> = all.iter().map(|schedule| schedule.name.as_str()).collect();
         if let Some(found) = all.iter().find(|schedule| schedule.name == name) {
             return Ok(found.clone());

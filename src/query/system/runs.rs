@@ -1,5 +1,7 @@
 //! What did builds do, step by step?
 
+use std::collections::BTreeSet;
+
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::{FutureExt, StreamExt};
@@ -15,10 +17,11 @@ use crate::table::TableError;
 
 pub(super) const RUNS: SystemTable = SystemTable {
     name: "runs",
-    about: "what `elt build`, `run`, `test`, `seed` and `snapshot` did, a row each",
+    about: "what `elt build`, `run`, `test`, `seed`, `snapshot` and `retry` did",
     columns: &[
         ("run_id", Kind::Text),
         ("command", Kind::Text),
+        ("status", Kind::Text),
         ("started_at", Kind::Instant),
         ("elapsed_seconds", Kind::Double),
         ("user_name", Kind::Text),
@@ -27,6 +30,7 @@ pub(super) const RUNS: SystemTable = SystemTable {
         ("num_failed", Kind::Whole),
         ("num_warned", Kind::Whole),
         ("num_skipped", Kind::Whole),
+        ("message", Kind::Text),
     ],
     rows: Rows::Read(|catalog| runs(catalog).boxed()),
 };
@@ -45,6 +49,10 @@ pub(super) const MODEL_RUNS: SystemTable = SystemTable {
         ("rows_added", Kind::Whole),
         ("rows_updated", Kind::Whole),
         ("rows_removed", Kind::Whole),
+        ("bytes_written", Kind::Whole),
+        ("files_written", Kind::Whole),
+        ("peak_memory_bytes", Kind::Whole),
+        ("spilled_bytes", Kind::Whole),
         ("execution_time", Kind::Double),
         ("message", Kind::Text),
         ("path", Kind::Text),
@@ -62,6 +70,7 @@ pub(super) const TEST_RESULTS: SystemTable = SystemTable {
         ("resource_type", Kind::Text),
         ("status", Kind::Text),
         ("failures", Kind::Whole),
+        ("sample", Kind::Text),
         ("execution_time", Kind::Double),
         ("message", Kind::Text),
         ("path", Kind::Text),
@@ -86,6 +95,10 @@ struct Report<S> {
     user: Value,
     #[serde(default)]
     release: Value,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    error: Value,
     #[serde(default = "Vec::new")]
     results: Vec<S>,
 }
@@ -107,6 +120,10 @@ struct Step {
     visibility: Value,
     rows: Option<Moved>,
     failures: Value,
+    sample: Value,
+    files: Value,
+    peak_memory_bytes: Value,
+    spilled_bytes: Value,
     execution_time: Value,
     message: Value,
     place: Value,
@@ -119,6 +136,7 @@ struct Moved {
     added: Value,
     updated: Value,
     removed: Value,
+    bytes: Value,
 }
 
 /// The reports of all runs, the oldest first, as far as they tell when they were.
@@ -130,7 +148,12 @@ where
     S: DeserializeOwned + Send + 'static,
 {
     let lake = catalog.scope.tables().lake();
-    let listed = lake.list(&layout::RUNS.into()).await.map_err(TableError::from)?;
+    let mut listed = lake.list(&layout::RUNS.into()).await.map_err(TableError::from)?;
+    let ended: BTreeSet<String> =
+        listed.iter().filter_map(|object| object.location.filename().map(str::to_owned)).collect();
+    let mut running = lake.list(&layout::RUNNING.into()).await.map_err(TableError::from)?;
+    running.retain(|object| !object.location.filename().is_some_and(|name| ended.contains(name)));
+    listed.extend(running);
     let read = listed.into_iter().map(|object| {
         let lake = lake.clone();
         SpawnedTask::spawn(async move { lake.read_json::<Report<S>>(&object.location).await }).join_unwind()
@@ -152,9 +175,11 @@ async fn runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             run.results.iter().filter(has).count()
         };
         let (failed, warned, skipped) = (count(&["fail", "error"]), count(&["warn"]), count(&["skipped"]));
+        let status = status(&run);
         vec![
             run.run,
             run.command,
+            status,
             run.started_at.as_deref().and_then(parse_instant).map_or(Value::Null, instant),
             run.elapsed_seconds,
             run.user,
@@ -163,6 +188,7 @@ async fn runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             failed.into(),
             warned.into(),
             skipped.into(),
+            run.error,
         ]
     };
     Ok(reports(catalog).await?.into_iter().map(row).collect())
@@ -196,6 +222,10 @@ async fn model_runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             rows.added,
             rows.updated,
             rows.removed,
+            step.files.as_u64().and(rows.bytes.as_u64()).into(),
+            step.files,
+            step.peak_memory_bytes,
+            step.spilled_bytes,
             step.execution_time,
             step.message,
             step.place,
@@ -206,17 +236,38 @@ async fn model_runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
 
 async fn test_results(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     let row = |(run, step, kind): (Value, Step, String)| {
+        // Runs of earlier versions said nothing of tests that hold.
+        let failures = if step.status == "pass" { 0.into() } else { whole(&step.failures) };
         vec![
             run,
             step.unique_id.into(),
             step.name,
             kind.into(),
             step.status,
-            step.failures,
+            failures,
+            step.sample,
             step.execution_time,
             step.message,
             step.place,
         ]
     };
     Ok(steps(catalog, true).await?.into_iter().map(row).collect())
+}
+
+/// How a run ended: `success`, `error`, `withdrawn`, `interrupted`, `died`; or that it has not. Reports of earlier versions do
+/// not say it themselves.
+fn status(run: &Report<Ended>) -> Value {
+    if let Some(status) = &run.status {
+        return status.as_str().into();
+    }
+    let bad = |step: &Ended| {
+        matches!(step.status.as_deref(), Some("error" | "fail" | "skipped" | "partial success"))
+    };
+    let is_bad = !run.error.is_null() || run.results.iter().any(bad);
+    if is_bad { "error".into() } else { "success".into() }
+}
+
+/// A count that a report has as a number with a point.
+fn whole(count: &Value) -> Value {
+    count.as_f64().map_or(Value::Null, |count| (count as i64).into())
 }

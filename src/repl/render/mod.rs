@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 
 use super::progress::Meter;
 use super::threads::Threads;
-use crate::base::{Diagnostic, Error, ErrorKind, did_you_mean, grouped};
+use crate::base::{Error, did_you_mean, grouped};
 use crate::lakehouse::{Outcome, QueryError};
 
 /// The shape in which rows are shown.
@@ -230,10 +230,11 @@ impl From<ShowError> for Error {
     fn from(error: ShowError) -> Self {
         match error {
             ShowError::Query(error) => error.into(),
-            ShowError::Write(_) => {
-                let diagnostic = Diagnostic::error("elt::show::write", error.to_string());
-                Self::new(ErrorKind::Unavailable, diagnostic)
-            }
+            ShowError::Write(_) => Self::user(
+                "elt::show::write",
+                error.to_string(),
+                "check the place it is written to: is it full, or closed?",
+            ),
             ShowError::Terminal(format) => {
                 let help = format!(
                     "send it to a file: `\\o rows.{format}`, or `elt sql --format {format} … > rows.{format}`"

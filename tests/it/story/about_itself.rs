@@ -45,9 +45,31 @@ async fn releases_tables_and_runs_can_be_asked_for() {
     sql: cities 1 3 true | people 2 4 true | people__rejected 1 1 true
     sql: build true tester 1 4 0 | build true tester 2 4 0
     sql: cities model create_table success true 2 true | first model make_view success true 0 true | cities model replace_table success true 3 true | first model make_view success true 0 true
-    sql: not_null_cities_city pass - models/s.yml:2:86 | unique_cities_city pass - models/s.yml:2:96 | not_null_cities_city pass - models/s.yml:2:86 | unique_cities_city pass - models/s.yml:2:96
+    sql: not_null_cities_city pass 0 models/s.yml:2:86 | unique_cities_city pass 0 models/s.yml:2:96 | not_null_cities_city pass 0 models/s.yml:2:86 | unique_cities_city pass 0 models/s.yml:2:96
     sql: 4
     ");
+}
+
+#[tokio::test]
+async fn runs_tell_what_they_took_and_tests_which_rows_break_them() {
+    let lake = TestLake::new();
+    lake.write("models/wide.sql", "{{ config(materialized='table') }} select a.i % 10 as k, count(*) as n from range(1000) a(i) join range(1000) b(j) on a.i = b.j group by 1");
+    lake.write("models/seen.sql", "select k, n from {{ ref('wide') }} where k < 3");
+    lake.write(
+        "models/s.yml",
+        "models:\n  - name: seen\n    columns:\n      - name: k\n        data_tests:\n          - accepted_values: {values: [0, 1]}\n          \
+         - unique\n",
+    );
+    drop(lake.build_passing().await);
+    lake.story();
+    lake.sql("select status, num_failed, num_warned from elt.runs").await;
+    lake.sql("select name, bytes_written > 0, files_written, peak_memory_bytes > 0, spilled_bytes from elt.model_runs order by name").await;
+    lake.sql("select name, status, failures, sample from elt.test_results order by name").await;
+    assert_snapshot!(lake.story(), @r#"
+    sql: error 1 0
+    sql: seen - - - - | wide true 1 true 0
+    sql: accepted_values_seen_k__0__1 fail 1 [{"k":2,"n":100}] | unique_seen_k pass 0 -
+    "#);
 }
 
 #[tokio::test]

@@ -227,7 +227,7 @@ async fn a_batch_that_fails_leaves_the_others_and_is_built_again() {
     lake.build_with(&passing).await;
     lake.sql("select id, n, batch, later from m order by id").await;
     lake.write("models/m.sql", &model("n * 2"));
-    let left = lake.open().unfinished().unwrap();
+    let left = lake.open().unfinished().unwrap().unwrap();
     let again = BuildRequest { only: Some(left.nodes), batches: left.batches, ..passing.clone() };
     lake.build_with(&again).await;
     lake.sql("select id, n, batch, later from m order by id").await;

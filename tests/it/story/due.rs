@@ -297,7 +297,7 @@ async fn what_depends_on_more_than_the_lake_is_made_every_time() {
     plan: known depends on `elt.releases`
     plan: chance depends on the function `random`
     plan: started code changed
-    plan: colours code changed
+    plan: colours content changed
     plan: late input rebuilt: main.colours
     plan: 2 up to date
     build: a_clock replaced (1 added)
@@ -436,5 +436,24 @@ async fn a_test_that_held_is_not_asked_again_and_others_are() {
     build: not_null_people_id pass
     build: unique_people_id FAIL 1 row
     build: no release
+    ");
+}
+
+#[tokio::test]
+async fn a_seed_in_other_quotes_is_the_same_seed() {
+    let lake = TestLake::new();
+    lake.write("seeds/colours.csv", "colour,note\nred,\n");
+    lake.write("models/painted.sql", "select * from {{ ref('colours') }}");
+    lake.build_due().await;
+    lake.write_bytes("seeds/colours.csv", b"\xef\xbb\xbf\"colour\",\"note\"\r\n\"red\",\"\"\r\n");
+    lake.story();
+    lake.plan().await;
+    lake.write("seeds/colours.csv", "colour,note\nred,warm\n");
+    lake.plan().await;
+    assert_snapshot!(lake.story(), @"
+    plan: 2 up to date
+    plan: colours content changed
+    plan: painted input rebuilt: main.colours
+    plan: 0 up to date
     ");
 }

@@ -237,3 +237,96 @@ async fn a_target_that_stands_apart_makes_all_that_it_has() {
     promote: the target `dev` is no environment beside a production
     ");
 }
+
+#[tokio::test]
+async fn one_build_is_enough_to_promote_although_production_moved() {
+    let mut lake = shop().await;
+    lake.write("models/report.sql", DOUBLED);
+    lake.target("dev");
+    lake.plan().await;
+    lake.build_due().await;
+    // Production moves, so that the environment points elsewhere afterwards.
+    lake.write("inbox/orders_2.csv", "id,person,amount\n3,1,100\n");
+    lake.write(
+        "models/report.sql",
+        "{{ config(materialized='table') }} select max(amount) as most from {{ ref('cities') }}",
+    );
+    lake.target("prod");
+    lake.build_due().await;
+    lake.write("models/report.sql", DOUBLED);
+    lake.target("dev");
+    lake.build_due().await;
+    lake.plan().await;
+    lake.build_due().await;
+    lake.promote("dev").await;
+    lake.sql("select * from main.report").await;
+    lake.target("prod");
+    lake.plan().await;
+    assert_snapshot!(lake.story(), @"
+    plan: report code is another than production's
+    plan: not_null_report_most not known to hold
+    plan: 5 up to date
+    build: report created (1 added)
+    build: not_null_report_most pass
+    build: up to date: cities, stg_orders, people, not_null_cities_city, unique_cities_city
+    build: release 2
+    build: landed shop.orders  known, read 1 loaded 1 rescued 0 rejected 0
+    build: stg_orders view (no rows)
+    build: cities replaced (2 added)
+    build: not_null_cities_city pass
+    build: unique_cities_city pass
+    build: report replaced (1 added)
+    build: not_null_report_most pass
+    build: up to date: people
+    build: release 3
+    build: report replaced (1 added)
+    build: not_null_report_most pass
+    build: up to date: cities, stg_orders, people, not_null_cities_city, unique_cities_city
+    build: release 4
+    plan: 7 up to date
+    build: up to date: report, not_null_report_most, cities, stg_orders, people, not_null_cities_city, unique_cities_city
+    build: no release
+    promote: release 5 (promote dev) dev.report > main.report
+    sql: 210
+    plan: 7 up to date
+    ");
+}
+
+#[tokio::test]
+async fn a_plan_says_why_something_is_not_taken_over() {
+    let mut lake = shop().await;
+    lake.write("models/cities.sql", "{{ config(materialized='table') }} select 'Oslo' as city, sum(amount) as amount from {{ ref('stg_orders') }}");
+    lake.write("models/more.sql", "select 1 as one");
+    lake.target("dev");
+    lake.plan().await;
+    lake.build_due().await;
+    lake.write(
+        "models/stg_orders.sql",
+        "select id, person, amount * 2 as amount from {{ source('shop', 'orders') }}",
+    );
+    lake.plan().await;
+    assert_snapshot!(lake.story(), @"
+    plan: more missing
+    plan: cities code is another than production's
+    plan: report input rebuilt: dev.cities
+    plan: not_null_cities_city not known to hold
+    plan: not_null_report_most not known to hold
+    plan: unique_cities_city not known to hold
+    plan: 2 up to date
+    build: more view (no rows)
+    build: cities created (1 added)
+    build: not_null_cities_city pass
+    build: unique_cities_city pass
+    build: report created (1 added)
+    build: not_null_report_most pass
+    build: up to date: stg_orders, people
+    build: release 2
+    plan: stg_orders code is another than production's
+    plan: cities code changed
+    plan: report input rebuilt: dev.cities
+    plan: not_null_cities_city input rebuilt: dev.cities
+    plan: not_null_report_most input rebuilt: dev.report
+    plan: unique_cities_city input rebuilt: dev.cities
+    plan: 2 up to date
+    ");
+}

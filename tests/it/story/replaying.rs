@@ -1,6 +1,8 @@
 //! A run is made again from what it read then.
 
-use elt::base::Unwatched;
+use std::pin::Pin;
+
+use elt::base::{Event, Stop, Unwatched, Watch};
 
 use crate::test_lake::TestLake;
 
@@ -73,4 +75,56 @@ async fn a_run_gives_the_same_again_from_the_versions_that_it_read() {
     );
     assert_eq!(replay(&lake, "nothing").await, "no run `nothing` has published anything");
     assert_eq!(replay(&lake, "id-").await, "`id-` is the beginning of 3 runs");
+}
+
+#[tokio::test]
+async fn nothing_of_a_replay_stays() {
+    let lake = TestLake::on_disk();
+    lake.write("seeds/numbers.csv", "id\n1\n2\n");
+    lake.write(
+        "models/kept.sql",
+        "{{ config(materialized='incremental', unique_key='id', incremental_strategy='delete+insert') }} select id from {{ ref('numbers') }}",
+    );
+    lake.write("models/broken.sql", "{{ config(materialized='table') }} select id from {{ ref('numbers') }}");
+    lake.build_due().await;
+    lake.write("seeds/numbers.csv", "id\n2\n3\n");
+    let run = lake.build_due().await.run;
+    let before = lake.all_files();
+    let told = replay(&lake, "2").await;
+    assert_eq!(told, "main.broken@1 same 2, main.kept@1 same 3");
+    assert_eq!(replay(&lake, &run).await, told, "a release has a run");
+    let left = |lake: &TestLake| {
+        let files = lake.all_files().into_iter();
+        files.filter(|file| !before.contains(file) && !file.0.ends_with("replay.lock")).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&lake), []);
+    // Also if somebody ends it.
+    let error = Box::pin(lake.open().replay("2", &Impatient)).await.unwrap_err();
+    assert_eq!(
+        (error.to_string(), error.kind().exit_code()),
+        ("interrupted; nothing was published".to_owned(), 143)
+    );
+    assert_eq!(left(&lake), []);
+    // What one has left that died goes with the next maintenance, whatever its age; while one is at work it stays.
+    let dead = lake.table_folder("main.kept").join("part-replay-id-0099.zstd.parquet");
+    std::fs::write(&dead, "half of a file").unwrap();
+    let other = lake.open();
+    let held = other.tables().lake().lock_replay(other.world()).unwrap();
+    lake.maintain(false).await;
+    assert!(dead.exists());
+    drop(held);
+    lake.maintain(false).await;
+    assert!(!dead.exists());
+    assert_eq!(lake.rows("select * from kept order by id").await, "1 | 2 | 3");
+}
+
+/// Wants everything to end at once.
+struct Impatient;
+
+impl Watch for Impatient {
+    fn on(&self, _: Event) {}
+
+    fn called_off(&self) -> Pin<Box<dyn Future<Output = Stop> + Send + '_>> {
+        Box::pin(std::future::ready(Stop::Terminated))
+    }
 }

@@ -214,6 +214,29 @@ async fn two_processes_do_not_keep_the_same_schedules() {
     drop(held);
     let empty = shop("users: {}\n");
     assert_snapshot!(keep(&empty, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await, @r"elt.yml has no schedules");
+    let none = shop("schedules: {a: {cron: '@daily', select: 'tag:none +nope'}}\n");
+    assert_snapshot!(keep(&none, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await, @r"the schedule `a` selects nothing: tag:none +nope");
+    let never = shop("schedules: {a: {cron: '0 0 30 2 *'}}\n");
+    assert_snapshot!(keep(&never, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await, @r"`0 0 30 2 *` never comes: there is no such day");
     let wrong = shop("schedules: {a: {cron: '@daily', select: 'tag:'}}\n");
     assert_snapshot!(keep(&wrong, "2026-01-10T00:30:00Z", "2026-01-10T04:00:00Z", Vec::new()).await, @r"the schedule `a`: `tag:` is not a selector: a name is missing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_takes_too_long_is_stopped_and_remembered_as_failed() {
+    let lake = shop("schedules: {nightly: {cron: '0 3 * * *', timeout: 300ms}}\n");
+    lake.write(
+        "models/two.sql",
+        "{{ config(materialized='table') }} select sum(sin(a.i * b.i)) as s from range(90000) a(i), range(200000) b(i)",
+    );
+    assert_snapshot!(keep(&lake, "2026-01-10T02:30:00Z", "2026-01-11T02:00:00Z", Vec::new()).await, @r#"
+    next: nightly 10 03:00
+    nightly begins for 10 03:00, try 1
+    nightly ended after 1: release None Some("it took longer than 300ms")
+    next: nightly 11 03:00
+    "#);
+    let last = lake.open().last_runs(&["nightly".to_owned()]).await.unwrap();
+    assert_eq!((last["nightly"].ended, last["nightly"].is_well()), ("failed", false));
+    lake.sql("select command, status, message from elt.runs").await;
+    assert_snapshot!(lake.story(), @"sql: build error it took longer than 300ms");
 }

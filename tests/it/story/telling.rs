@@ -1,5 +1,8 @@
 //! What other programs are told of a run, in OpenLineage's words. Whether it is valid, `tests/interop/openlineage.py` sees.
 
+use std::pin::Pin;
+
+use elt::base::{Event, Stop, Watch};
 use elt::lakehouse::BuildRequest;
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -99,4 +102,56 @@ async fn a_run_and_its_steps_begin_and_end() {
     let told = lake.story();
     assert!(told.contains("`adress` is not known in elt.yml"), "{told}");
     assert!(told.contains("release 2"), "{told}");
+}
+
+/// Calls a run off once a step of it has begun.
+#[derive(Default)]
+struct Impatient(tokio::sync::Notify);
+
+impl Watch for Impatient {
+    fn on(&self, event: Event) {
+        if matches!(&event, Event::Started(step) if step.name == "endless") {
+            self.0.notify_one();
+        }
+    }
+
+    fn called_off(&self) -> Pin<Box<dyn Future<Output = Stop> + Send + '_>> {
+        Box::pin(async {
+            self.0.notified().await;
+            Stop::Interrupted
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_called_off_is_told_and_what_fails_before_its_first_step() {
+    let lake = TestLake::new();
+    lake.write("elt.yml", "openlineage: {url: events.jsonl, namespace: shop}\n");
+    lake.write("models/first.sql", "select 1 as one");
+    lake.write(
+        "models/endless.sql",
+        "{{ config(materialized='table') }} select sum(sin(a.i * b.i)) as s from {{ ref('first') }}, range(90000) a(i), range(200000) b(i)",
+    );
+    let request = BuildRequest { threads: Some(1), ..BuildRequest::default() };
+    let stopped = Box::pin(lake.open().build(&request, &Impatient::default())).await.unwrap_err();
+    let mut story: Vec<String> = vec![format!("{} {stopped}", stopped.kind().exit_code())];
+    story.extend(events(&lake).iter().map(line));
+    lake.write("models/endless.sql", "select {{ nothing_like_it() }}");
+    drop(lake.try_build(&BuildRequest::default()).await);
+    story.extend(events(&lake).iter().map(|event| line(event).lines().next().unwrap_or_default().to_owned()));
+    assert_snapshot!(story.join("\n"), @r"
+    130 interrupted; nothing was published
+    START the build:  ->  
+    ABORT the build:  ->  interrupted; nothing was published
+    START the build:  ->  
+    FAIL the build:  ->  there is no function or macro `nothing_like_it`
+    ");
+    lake.story();
+    lake.sql("select command, status, num_steps, message from elt.runs order by started_at").await;
+    lake.write("elt.yml", "openlineage: {url: 'nope://x'}\n");
+    drop(lake.try_build(&BuildRequest::default()).await);
+    assert_snapshot!(lake.story(), @r"
+    sql: build interrupted 1 interrupted; nothing was published
+    build: events of lineage cannot be sent to `nope://x`: `nope` is no way to send them
+    ");
 }

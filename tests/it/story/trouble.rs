@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use insta::assert_snapshot;
 
-use elt::base::{Event, Watch};
+use elt::base::{Event, Unwatched, Watch};
 use elt::lakehouse::{BuildRequest, PublishMode};
 
 use crate::test_lake::{TestLake, told};
@@ -81,6 +81,34 @@ async fn a_model_that_takes_too_long_is_stopped_and_tried_again() {
     build: quick view (no rows)  NOT PUBLISHED: `slow` failed
     build: slow ERROR `slow` took longer than 100ms, and was stopped  NOT PUBLISHED: it could not be built
     build: no release
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_that_never_pauses_is_stopped_too() {
+    let lake = TestLake::new();
+    lake.write(
+        "models/endless.sql",
+        "{{ config(materialized='table', timeout='300ms') }}
+         select sum(sin(a.i * b.i)) as s from range(90000) a(i), range(200000) b(i)",
+    );
+    let begun = std::time::Instant::now();
+    let request = BuildRequest { threads: Some(2), ..BuildRequest::default() };
+    let built = Box::pin(lake.open().build(&request, &Unwatched)).await.unwrap();
+    lake.note(&told(&built));
+    // So is a whole run, which then leaves a report.
+    lake.write("models/endless.sql", "{{ config(materialized='table') }} select sum(sin(a.i * b.i)) as s from range(90000) a(i), range(200000) b(i)");
+    let request = BuildRequest { time: Some(std::time::Duration::from_millis(300)), ..request };
+    let error = Box::pin(lake.open().build(&request, &Unwatched)).await.unwrap_err();
+    lake.note(&error.to_string());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it took {:?}", begun.elapsed());
+    lake.sql("select status, num_failed, message from elt.runs order by started_at").await;
+    assert_snapshot!(lake.story(), @"
+    build: endless ERROR `endless` took longer than 300ms, and was stopped  NOT PUBLISHED: it could not be built
+    build: no release
+
+    it took longer than 300ms
+    sql: error 1 - | error 0 it took longer than 300ms
     ");
 }
 

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{print_json, print_text};
 use crate::base::{Result, World};
 use crate::cli::args::{LineageArgs, LineageFormat, Place};
 use crate::cli::or_interrupted;
@@ -22,14 +21,14 @@ pub(crate) async fn run(args: LineageArgs, place: &Place, world: World, ui: &Ui)
     match format {
         LineageFormat::Text => {
             let (up, down) = if upstream == downstream { (true, true) } else { (upstream, downstream) };
-            print_text(&tree::told(&graph, up, down))?;
+            ui.print(&tree::told(&graph, up, down))?;
         }
-        LineageFormat::Json => print_json(&json!(graph))?,
-        LineageFormat::Dot => print_text(&drawing::dot(&graph))?,
-        LineageFormat::Mermaid => print_text(&drawing::mermaid(&graph))?,
+        LineageFormat::Json => ui.print_json(&json!(graph))?,
+        LineageFormat::Dot => ui.print(&drawing::dot(&graph))?,
+        LineageFormat::Mermaid => ui.print(&drawing::mermaid(&graph))?,
         LineageFormat::Openlineage => {
             for event in lakehouse.open_lineage(&graph) {
-                print_text(&event.to_string())?;
+                ui.print(&event.to_string())?;
             }
         }
     }

@@ -16,9 +16,13 @@ pub(super) fn told(graph: &LineageGraph, up: bool, down: bool) -> String {
         if !is_wanted {
             continue;
         }
-        lines.push(title.to_owned());
         let mut tree = Tree { graph, is_up, seen: BTreeSet::new(), lines: Vec::new() };
         tree.grow((&graph.of, column), "");
+        if tree.lines.is_empty() && !is_up && lines.len() > 1 {
+            // Where it comes from is told already; that nothing comes of it needs no heading.
+            continue;
+        }
+        lines.push(title.to_owned());
         if tree.lines.is_empty() {
             let nothing = match (is_up, start.kind) {
                 (false, _) => "nothing that is published".to_owned(),
@@ -191,6 +195,9 @@ mod tests {
         comes from
         └─ b.x  copied, version 0
            └─ a.x  copied, version 7
+        ");
+        insta::assert_snapshot!(told(&graph, false, true), @r"
+        d.x  version 1
         goes into
         └─ nothing that is published
         ");

@@ -1,6 +1,8 @@
 //! Whoever keeps schedules at a terminal or as a service: waits, tells, and writes down how it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +10,13 @@ use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::base::{Ending, Watch, World};
 use crate::cli::args::Level;
 use crate::cli::log::Said;
 use crate::cli::ui::{Ui, time_words};
-use crate::lakehouse::{Attendant, ScheduleNews, post_json};
+use crate::lakehouse::{Attendant, Remembered, ScheduleNews, post_json};
 
 /// The health file is written at least so often.
 const HEARTBEAT: i64 = 15;
@@ -24,6 +27,8 @@ pub(super) struct Keeper<'a> {
     ui: &'a Ui,
     health_file: Option<PathBuf>,
     health: Mutex<Health>,
+    is_over: AtomicBool,
+    over: Notify,
 }
 
 /// How it is.
@@ -39,11 +44,31 @@ struct Health {
 
 impl<'a> Keeper<'a> {
     pub(super) fn new(world: &'a World, ui: &'a Ui, health_file: Option<PathBuf>) -> Self {
-        Self { world, ui, health_file, health: Mutex::default() }
+        let (is_over, over) = (AtomicBool::new(false), Notify::new());
+        Self { world, ui, health_file, health: Mutex::default(), is_over, over }
+    }
+
+    /// Takes note of how runs before this one ended.
+    pub(super) fn remembers(&self, last: BTreeMap<String, Remembered>) {
+        let told = last.into_iter().map(|(name, run)| {
+            let told = json!({
+                "schedule": name, "at": run.at, "run": run.run, "release": run.release, "ended": run.ended,
+                "error": run.error.filter(|_| run.ended != "well" && run.ended != "running"),
+            });
+            (name, told)
+        });
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).last.extend(told);
+    }
+
+    /// Begins nothing more, and waits no longer.
+    pub(super) fn stop(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.over.notify_one();
     }
 
     /// Takes note that schedules are kept no longer.
     pub(super) fn stopped(&self) {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).running = Value::Null;
         self.write("stopped");
     }
 
@@ -152,7 +177,13 @@ impl Attendant for Keeper<'_> {
         async move {
             // Looked at again and again: a machine that slept is late, and a clock may be put right.
             let rest = (at - self.world.now()).to_std().unwrap_or_default();
-            tokio::time::sleep(rest.min(Duration::from_secs(1))).await;
+            tokio::select! {
+                () = tokio::time::sleep(rest.min(Duration::from_secs(1))) => {}
+                () = self.over.notified() => {}
+            }
+            if self.is_over() {
+                return false;
+            }
             let written = self.health.lock().unwrap_or_else(PoisonError::into_inner).written;
             if written.is_none_or(|then| (self.world.now() - then).num_seconds() >= HEARTBEAT) {
                 self.write("keeping");
@@ -160,6 +191,10 @@ impl Attendant for Keeper<'_> {
             true
         }
         .boxed()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
     }
 
     fn send<'a>(&'a self, url: &'a str, message: &'a Value) -> BoxFuture<'a, Result<(), String>> {

@@ -4,12 +4,13 @@ mod attendant;
 mod unit;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{columns, print_json, print_text};
-use crate::base::{Diagnostic, Error, ErrorKind, Result, World};
+use super::columns;
+use crate::base::{Diagnostic, Error, ErrorKind, Result, Stop, World, after};
 use crate::cli::args::{Place, ReportFormat, ScheduleArgs};
 use crate::cli::ui::Ui;
 use crate::lakehouse::{Lakehouse, Schedule};
@@ -19,65 +20,87 @@ pub(crate) async fn run(args: ScheduleArgs, place: &Place, world: World, ui: &Ui
     let options = place.options()?;
     let lakehouse = Lakehouse::create(&options, world.clone())?;
     if let Some(kind) = &args.print {
-        let schedules = lakehouse.schedules()?;
-        let unit =
-            unit::Unit { schedules: &schedules, lakehouse: &lakehouse, world: &world, image: &args.image };
-        print_text(unit.text(kind).trim_end())?;
+        let schedules = lakehouse.checked_schedules().await?;
+        let (lakehouse, image) = (&lakehouse, &args.image);
+        let unit = unit::Unit { schedules: &schedules, lakehouse, world: &world, image, place };
+        ui.print(unit.text(kind).trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.list {
-        list(&lakehouse, args.next, args.format).await?;
+        list(&lakehouse, args.next, args.format, ui).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let keeper = Keeper::new(&world, ui, args.health_file);
     match args.run {
         Some(name) => {
-            let schedule = lakehouse.schedule(&name)?;
-            let ran = or_stopped(Box::pin(lakehouse.run_schedule(&schedule, &keeper)), ui).await?;
-            let error = ran.flatten().and_then(|run| run.error);
-            Ok(if error.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+            // Before the project is looked at: most minutes are not its time.
+            let now = world.now();
+            let is_early = |one: &Schedule| one.name == name && !one.times.is_in_minute(now);
+            if args.if_due && lakehouse.schedules()?.iter().any(is_early) {
+                return Ok(ExitCode::SUCCESS);
+            }
+            let schedule = lakehouse.schedule(&name).await?;
+            let ran = Box::pin(lakehouse.run_schedule(&schedule, &keeper));
+            match until_stopped(ran, &keeper, ui).await? {
+                (_, Some(stop)) => Ok(ExitCode::from(stop.error(false).kind().exit_code())),
+                (run, None) => {
+                    let error = run.flatten().and_then(|run| run.error);
+                    Ok(if error.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+                }
+            }
         }
         None => {
-            or_stopped(Box::pin(lakehouse.keep_schedules(&keeper)), ui).await?;
+            keep(&lakehouse, &keeper, ui).await?;
             keeper.stopped();
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Keeps the schedules beside other work, until that ends.
+/// Keeps the schedules beside other work, until it is told to stop.
 pub(in crate::cli) async fn beside(lakehouse: &Lakehouse, world: &World, ui: &Ui) -> Result<()> {
     let keeper = Keeper::new(world, ui, None);
-    Box::pin(lakehouse.keep_schedules(&keeper)).await
+    keep(lakehouse, &keeper, ui).await
 }
 
-/// Waits for the work, or for a signal to stop: nothing then, if the work could be dropped.
-async fn or_stopped<T>(work: impl Future<Output = Result<T>>, ui: &Ui) -> Result<Option<T>> {
+async fn keep(lakehouse: &Lakehouse, keeper: &Keeper<'_>, ui: &Ui) -> Result<()> {
+    let names: Vec<String> = lakehouse.schedules()?.into_iter().map(|schedule| schedule.name).collect();
+    keeper.remembers(lakehouse.last_runs(&names).await?);
+    until_stopped(Box::pin(lakehouse.keep_schedules(keeper)), keeper, ui).await.map(drop)
+}
+
+/// What is at work when it is told to stop has so much time to write down how far it came.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Waits for the work, and for what it leaves when it is told to stop. It is called off by the same signal.
+async fn until_stopped<T>(
+    work: impl Future<Output = Result<T>>,
+    keeper: &Keeper<'_>,
+    ui: &Ui,
+) -> Result<(Option<T>, Option<Stop>)> {
     let mut work = Box::pin(work);
-    let mut stop = Box::pin(super::serve::told_to_stop());
-    tokio::select! {
-        done = &mut work => return done.map(Some),
-        () = &mut stop => {}
+    let stop = tokio::select! {
+        done = &mut work => return done.map(|done| (Some(done), None)),
+        stop = ui.stopped() => stop,
+    };
+    keeper.stop();
+    if ui.is_publishing() {
+        ui.line("stopping as soon as the release is out");
     }
-    if !ui.is_publishing() {
-        ui.settle();
-        ui.line("stopped; what was being built is not published");
-        return Ok(None);
-    }
-    // It takes moments, and the next run is not begun: the publishing is over when it comes back to waiting.
-    ui.line("stopping as soon as the release is out");
-    while ui.is_publishing() {
+    let done = loop {
         tokio::select! {
-            done = &mut work => return done.map(Some),
-            () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
+            done = &mut work => break Some(done?),
+            () = after(GRACE) => if !ui.is_publishing() { break None }
         }
-    }
-    Ok(None)
+    };
+    ui.settle();
+    ui.line("stopped");
+    Ok((done, Some(stop)))
 }
 
 /// When each schedule runs next, and how it went last.
-async fn list(lakehouse: &Lakehouse, next: usize, format: ReportFormat) -> Result<()> {
-    let schedules = lakehouse.schedules()?;
+async fn list(lakehouse: &Lakehouse, next: usize, format: ReportFormat, ui: &Ui) -> Result<()> {
+    let schedules = lakehouse.checked_schedules().await?;
     let names: Vec<String> = schedules.iter().map(|schedule| schedule.name.clone()).collect();
     let last = lakehouse.last_runs(&names).await?;
     let now = lakehouse.world().now();
@@ -86,7 +109,7 @@ async fn list(lakehouse: &Lakehouse, next: usize, format: ReportFormat) -> Resul
     for schedule in &schedules {
         let times = times(schedule, now, next);
         let known = last.get(&schedule.name);
-        let ended = known.map(|last| if last.is_well { "well" } else { "failed" });
+        let ended = known.map(|last| last.ended);
         all.push(json!({
             "schedule": schedule.name, "cron": schedule.times.cron, "timezone": schedule.times.zone.name(),
             "next": times, "last": known.map(|last| last.at), "last_ended": ended,
@@ -110,7 +133,7 @@ async fn list(lakehouse: &Lakehouse, next: usize, format: ReportFormat) -> Resul
         }
     }
     if format == ReportFormat::Json {
-        return print_json(&json!(all));
+        return ui.print_json(&json!(all));
     }
     if schedules.is_empty() {
         let what = Diagnostic::error("elt::schedule", "elt.yml has no schedules");
@@ -119,7 +142,7 @@ async fn list(lakehouse: &Lakehouse, next: usize, format: ReportFormat) -> Resul
     }
     rows.sort();
     let rows: Vec<[String; 6]> = rows.into_iter().map(|(_, row)| row).collect();
-    print_text(&columns(["next", "schedule", "cron", "runs", "last", "ended"], &rows))
+    ui.print(&columns(["next", "schedule", "cron", "runs", "last", "ended"], &rows))
 }
 
 fn times(schedule: &Schedule, now: DateTime<Utc>, most: usize) -> Vec<DateTime<Utc>> {
