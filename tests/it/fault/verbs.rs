@@ -117,7 +117,7 @@ async fn a_scheduled_run_is_all_or_nothing(after_effect: bool) {
     let (project, before_store) = before_the_murder(Victim::SecondBuild).await;
     project.write("elt.yml", "schedules: {always: {cron: '* * * * *', catchup: last}}\n");
     let run = async |lakehouse: &Lakehouse| -> Result<(), Error> {
-        let schedule = lakehouse.schedule("always")?;
+        let schedule = lakehouse.schedule("always").await?;
         Box::pin(lakehouse.run_schedule(&schedule, &Nobody)).await.map(|_| ())
     };
     let before = seen(&project.on(lake_on(before_store.clone()), 5)).await;
