@@ -209,7 +209,9 @@ fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Dia
                 "postgres" | "redshift" => "",
                 _ => ", and `/` of whole numbers gives a whole number, as in Postgres: write `/ 100.0`",
             };
-            format!("templates see `target.type` as `{engine}` and dispatch finds `{engine}__` macros{division}")
+            format!(
+                "templates see `target.type` as `{engine}` and dispatch finds `{engine}__` macros{division}"
+            )
         } else {
             "templates see `target.type` as `elt`".to_owned()
         };

@@ -72,7 +72,11 @@ impl VisitorMut for Headings {
 }
 
 /// By which names a select knows its tables.
-struct Tables(HashSet<String>);
+struct Tables {
+    names: HashSet<String>,
+    /// Whether it has tables at all, named or not.
+    are_any: bool,
+}
 
 impl Tables {
     fn of(select: &Select) -> Self {
@@ -101,21 +105,21 @@ impl Tables {
         }
         let mut look = Look(HashSet::new());
         let _: ControlFlow<()> = select.from.clone().visit(&mut look);
-        Self(look.0)
+        Self { names: look.0, are_any: !select.from.is_empty() }
     }
 
     /// What a member of a struct is called, if `a.b` is one: `a` is no table here.
     fn member(&self, expr: &Expr) -> Option<Ident> {
         let Expr::CompoundIdentifier(path) = expr else { return None };
         let [first, .., last] = path.as_slice() else { return None };
-        let is_known = |part: &Ident| self.0.contains(&folded(part));
+        let is_known = |part: &Ident| self.names.contains(&folded(part));
         let outer = match path.len() {
             2 => is_known(first),
             // `schema.table.column`, and not `table.struct.member`.
             3 => is_known(first) && is_known(&path[1]),
             _ => false,
         };
-        (!outer).then(|| last.clone())
+        (!outer && self.are_any).then(|| last.clone())
     }
 }
 
