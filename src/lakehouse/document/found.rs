@@ -49,7 +49,8 @@ pub(super) async fn found(session: &Session, studied: &Studied) -> Result<BTreeM
         let name = studied.node(id).relation.as_ref()?;
         Some((id.clone(), name.clone(), *names.get(name)?))
     });
-    let looks = readable.map(|(id, name, is_view)| {
+    let readable: Vec<_> = readable.collect();
+    let looks = readable.into_iter().map(|(id, name, is_view)| {
         let session = session.clone();
         let look = async move {
             match is_view {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Lakehouse, NodeId, Studied, StudyRequest};
-use crate::base::{Result, sql_type_name};
+use crate::base::{Error, Result, sql_type_name};
 use crate::build;
 use pages::Pages;
 
@@ -75,8 +75,14 @@ impl Lakehouse {
             let fresh = fresh.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
             let release = session.scope().pins().release;
             let pages = Pages { studied, found: &found, past: &past, fresh: &fresh, stamp: &stamp, release };
-            written = site::write(target, &pages, &self.secrets(), request.is_static)
-                .map_err(|error| self.not_written(&error))?;
+            let site = site::write(target, &pages, &self.secrets(), request.is_static);
+            written = site.map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => {
+                    let help = "move it elsewhere, or give another folder: `--target-path`";
+                    Error::user("elt::docs::folder", error.to_string(), help)
+                }
+                _ => self.not_written(&error),
+            })?;
         }
         Ok(Documented { count: found.len(), path: target.join("catalog.json"), pages: written })
     }

@@ -77,6 +77,9 @@ const SCRIPTS: [&str; 26] = [
 ];
 
 /// Writes the site below the target path, and says which pages.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if the folder of the data is there and not made here; what the disk says.
 pub(super) fn write(
     target: &Path,
     pages: &Pages<'_>,
@@ -86,7 +89,8 @@ pub(super) fn write(
     let Made { document, pieces } = pages.made();
     let folder = target.join(DOCS);
     if folder.exists() && !folder.join(FOLDER_MARK).exists() {
-        return Err(io::Error::other(format!("{} was not made by elt", folder.display())));
+        let what = format!("{} was not made by elt", folder.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
     }
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
