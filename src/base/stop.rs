@@ -1,13 +1,10 @@
 //! When does work end before it is done?
 
+use std::future::poll_fn;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::task::Waker;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::Duration;
-use std::{
-    future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
-    task::Poll,
-};
 
 use super::{Diagnostic, Error, ErrorKind};
 

@@ -102,7 +102,6 @@ fn what_was_stopped_is_remembered_and_gone_on_from() {
         assert!(told(&stopped).contains(says), "{signal}: {}", told(&stopped));
         let events = std::fs::read_to_string(lake.path().join("events.jsonl")).unwrap();
         assert_eq!(events.contains("\"ABORT\""), exit > 0, "{signal}: {events}");
-        // It is not well what is not mended.
         lake.write(
             "models/slow.sql",
             "{{ config(materialized='table') }} select id + 1 as id from {{ ref('quick') }}",
@@ -235,11 +234,11 @@ fn what_runs_the_schedules_elsewhere_is_given_the_same_options() {
     // A line that comes every minute does nothing but at its time.
     let early = elt(lake.path(), &["--vars", "{k: 2}", "schedule", "--run", "s", "--if-due"]);
     let has_run = lake.path().join("lake/_elt/runs").exists();
-    assert!(code(&early) == 0 && !has_run || chrono_is_two(), "{}", told(&early));
+    assert!(code(&early) == 0 && !has_run || it_is_two_in_berlin(), "{}", told(&early));
 }
 
 /// The one minute of the day at which the schedule above is due.
-fn chrono_is_two() -> bool {
+fn it_is_two_in_berlin() -> bool {
     let now = Command::new("date").env("TZ", "Europe/Berlin").arg("+%H:%M").output().unwrap();
     ["02:00", "02:01"].contains(&String::from_utf8_lossy(&now.stdout).trim())
 }
