@@ -202,12 +202,15 @@ impl Lakehouse {
 
     /// Refuses a grant on what is not there: it is a slip of the pen, more often than a table to come.
     fn check_named(&self, session: &Session, grants: &[Grant]) -> Result<(), QueryError> {
-        for grant in grants {
+        // Who may change something may make it.
+        let may_make =
+            |on: &Securable| grants.contains(&Grant { privilege: Privilege::Modify, on: on.clone() });
+        for grant in grants.iter().filter(|grant| !may_make(&grant.on)) {
             let (what, near) = match &grant.on {
                 Securable::Schema(schema) => {
                     let mut known = session.scope().schemas();
                     known.extend([self.default_schema().to_owned(), "elt".to_owned()]);
-                    if grant.privilege == Privilege::Modify || known.contains(schema) {
+                    if known.contains(schema) {
                         continue;
                     }
                     (
@@ -216,7 +219,7 @@ impl Lakehouse {
                     )
                 }
                 Securable::Table(table) => {
-                    if grant.privilege == Privilege::Modify || session.scope().has(table) {
+                    if session.scope().has(table) {
                         continue;
                     }
                     let names = session.scope().names();

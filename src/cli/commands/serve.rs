@@ -114,7 +114,7 @@ fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
     if let Some(postgres) = server.postgres_address().map(reachable) {
         let tls = if server.is_encrypted() { "require" } else { "disable" };
         let (host, port) = (postgres.ip(), postgres.port());
-        lines.push("psql, and tools that know PostgreSQL (Metabase, Superset, Looker):".to_owned());
+        lines.push("psql, and tools that know PostgreSQL:".to_owned());
         lines.push(format!(
             "  PGPASSWORD='{password}' psql \"host={host} port={port} user={user} dbname=elt sslmode={tls}\""
         ));

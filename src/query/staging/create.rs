@@ -423,6 +423,10 @@ pub(in crate::query) async fn columns(
 /// The version that a table of this name goes on from, whether readers see it or not.
 pub(super) async fn base(session: &Session, name: &TableName) -> Result<Option<Arc<Snapshot>>, QueryError> {
     let scope = session.scope();
+    // What was staged before in the same transaction is what it goes on from.
+    if let Some(change) = scope.change(name) {
+        return Ok(Some(change.as_snapshot()?));
+    }
     match scope.pins().head(name) {
         Some(version) => Ok(Some(scope.tables().snapshot(name, version).await?)),
         None => Ok(None),

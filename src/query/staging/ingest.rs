@@ -50,7 +50,7 @@ impl Session {
             return Err(mistake.help("write to the table that it reads").into());
         }
         let base = base(self, table).await?;
-        let change = match (pins.tables.contains_key(table), if_absent, if_there) {
+        let change = match (self.scope().has(table), if_absent, if_there) {
             (false, IfAbsent::Fail, _) => {
                 let mistake =
                     SqlMistake::new("elt::sql::no_such_table", format!("there is no table `{table}`"));

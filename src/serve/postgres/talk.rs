@@ -192,7 +192,8 @@ impl Talk {
             Meaning::Own(Own::Show(name, _)) => Some(shown(name)),
             Meaning::Own(_) => None,
             Meaning::Catalog => {
-                let catalog = self.catalog(&*self.client()?).await?;
+                let client = self.client()?;
+                let catalog = self.catalog(&client).await?;
                 let (schema, _) = catalog.plan(sql).await.map_err(|error| told(query_status(error)))?;
                 Some(catalog_columns(&schema))
             }

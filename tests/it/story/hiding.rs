@@ -281,6 +281,8 @@ async fn rights_are_given_and_taken_in_one_place_and_hold_at_once() {
     assert!(rows(&mut ann, "select * from salaries").await.contains("there is no table"));
     assert_eq!(rows_of(&lakehouse, "create role intern").await, "CREATE ROLE intern");
     assert_eq!(rows_of(&lakehouse, "grant all on schema main to intern").await, "GRANT 2 to intern");
+    assert_eq!(rows_of(&lakehouse, "grant all on schema to_come to intern").await, "GRANT 2 to intern");
+    assert_eq!(rows_of(&lakehouse, "revoke all on schema to_come from intern").await, "REVOKE 2 from intern");
     assert_eq!(
         rows_of(&lakehouse, "show grants to role intern").await,
         "intern select schema main  | intern modify schema main "
