@@ -89,7 +89,7 @@ fn tests<'a>(
     manifest: &'a Manifest,
     node: &'a Node,
 ) -> impl Iterator<Item = (&'a str, &'a str, BTreeMap<String, Value>)> {
-    manifest.children(&node.id).into_iter().filter_map(|id| {
+    manifest.children(&node.id).iter().filter_map(|id| {
         let Some(NodeKind::Test(test)) = manifest.nodes.get(id).map(|node| &node.kind) else { return None };
         let TestKind::Generic { test_name, column: Some(column), package: None, arguments, .. } = &test.kind
         else {

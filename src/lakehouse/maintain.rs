@@ -5,6 +5,7 @@
 //! last month can. None of it changes a row.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chrono::Duration;
 use serde::Serialize;
@@ -320,12 +321,12 @@ pub(super) struct LookBack(BTreeMap<Duration, Option<Pins>>);
 impl LookBack {
     /// What was current so long ago; the first release if that is later, nothing if there is none.
     async fn at(&mut self, lakehouse: &Lakehouse, ago: Duration) -> Result<Option<&Pins>> {
-        if !self.0.contains_key(&ago) {
+        if let Entry::Vacant(place) = self.0.entry(ago) {
             let pins = match lakehouse.world.now().checked_sub_signed(ago) {
                 Some(since) => release::current_at(lakehouse.tables.lake(), since).await?,
                 None => None,
             };
-            self.0.insert(ago, pins.map(|release| release.pins));
+            place.insert(pins.map(|release| release.pins));
         }
         Ok(self.0[&ago].as_ref())
     }

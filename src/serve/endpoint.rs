@@ -25,6 +25,9 @@ use super::workers::Workers;
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, TableKey, bound};
 
+/// The keys that are declared, and the release of which they are.
+type KeysOf = (Option<ReleaseNumber>, Arc<Vec<TableKey>>);
+
 /// A lakehouse that programs ask over the wire.
 pub(super) struct Endpoint {
     pub(super) lakehouse: Lakehouse,
@@ -36,7 +39,7 @@ pub(super) struct Endpoint {
     /// Answers that are given again.
     pub(super) cache: Cache,
     /// The keys that the project declared when a release was the newest.
-    pub(super) keys: Mutex<Option<(Option<ReleaseNumber>, Arc<Vec<TableKey>>)>>,
+    pub(super) keys: Mutex<Option<KeysOf>>,
     /// Whether new statements are refused.
     pub(super) closing: AtomicBool,
     /// Turns true when statements at work are to stop.

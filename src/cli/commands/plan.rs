@@ -22,7 +22,7 @@ pub(crate) async fn run(args: PlanArgs, place: &Place, world: World, ui: &Ui) ->
         ..BuildRequest::default()
     };
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let planned = or_interrupted(lakehouse.plan(&request), ui).await?;
+    let planned = Box::pin(or_interrupted(lakehouse.plan(&request), ui)).await?;
     planned.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     match args.format {
         ReportFormat::Json => ui.print_json(&as_json(&planned))?,
