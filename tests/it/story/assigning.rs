@@ -50,6 +50,7 @@ fn a_name_with_its_schema_is_a_table_of_the_lake() {
         "create temp table u as select 9 as id; delete from main.u where id = 1; insert into main.u values (4), (5); {counts}"
     ));
     assert!(told.ends_with("here,there,most\n1,4,9\n"), "{told}");
+    assert_eq!(ran("select count(*) as n from u"), "n\n4\n");
     ran("create temp table u as select 9 as id; drop table main.u");
     assert_eq!(ran("from u"), "");
 }
