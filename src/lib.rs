@@ -7,13 +7,13 @@
 //!                 \         |         /
 //!                      lakehouse                     hall      one verb per thing a user can ask
 //!                 /         |         \
-//!  packages landing       build        |             work      packages here · raw files in · models to tables
-//!              |        /   |   \      |
-//!              |  compile   |     query              study | workshop
-//!              |     |      |    /
-//!              |  project   |   /                    what was written | what is known
-//!              |            release                  what readers see
-//!              +--------- table                      what a table is and how it changes
+//!  packages             build          |             work      packages here · models to tables
+//!                     /   |   \        |
+//!               compile   |     query                study | workshop
+//!                  |      |    /     \
+//!               project   |   /    landing           what was written | raw files in
+//!                        release      |              what readers see
+//!                          table -----+              what a table is and how it changes
 //!                           |
 //!                         lake                       where bytes live
 //!                         base                       the words everybody uses
@@ -21,7 +21,8 @@
 //!
 //! Arrows point down, and a test keeps them (`tests/it/house.rs`). The *study* ([`project`], [`compile`]) is pure:
 //! text in, graph out, no lake and no clock. The *lake side* ([`lake`] to [`query`]) touches bytes and knows
-//! nothing of models or Jinja. Only [`build`] knows both, and only [`lakehouse`] knows [`landing`] too.
+//! nothing of models or Jinja; [`query`] asks [`landing`] to read files that are queried, so that they are what they would be
+//! once landed. Only [`build`] knows both sides.
 //!
 //! # The one idea
 //!
@@ -92,6 +93,7 @@
 //! | change what `elt.yml` can hold | `project/users.rs`, `project/package_places.rs` |
 //! | change how packages are found, settled and installed | [`packages`] |
 //! | read another file format | [`landing::format`], [`landing::read`] |
+//! | change how a file is queried, or what `read_csv` is told | `landing/scan.rs`, `query/files.rs`, `query/dialect/files.rs` |
 //! | add an option of landing | [`landing::options`]; what COPY INTO calls it, `lakehouse/copy.rs` |
 //! | add a format that COPY … TO writes | `query/export/` |
 //! | add a table of the schema `elt` | `query/system/` |

@@ -160,7 +160,8 @@ impl Ui {
             return;
         }
         let written = match &self.bars {
-            Some(bars) => bars.println(text),
+            // Not `println`, which leaves the last line open for the shell's prompt to write over.
+            Some(bars) => bars.suspend(|| writeln!(std::io::stderr(), "{text}")),
             None => writeln!(std::io::stderr(), "{text}"),
         };
         // Nobody is left to tell that nobody listens.

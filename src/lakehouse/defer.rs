@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Compiled, Earlier, Kinds, Lakehouse, Manifest, Node, NodeId, Selector, released};
-use crate::base::{Diagnostic, Error, ReleaseNumber, Result, TableName};
+use crate::base::{Diagnostic, Error, ReleaseNumber, Result, TableName, Told};
+use crate::build::{self, SoFar};
 use crate::compile::{self, Facts};
 use crate::release::{self, Goal, Pins, Proposal, ReleaseKind, View};
 
@@ -118,26 +119,29 @@ impl Lakehouse {
         let earlier = self.compared(&request.earlier, &compiled.project);
         let selected = compile::select(manifest, &request.select, &request.exclude, &earlier)?;
         let session = self.session().await?;
+        let mut stamp = self.stamp_in(&compiled.project, &self.run_id(), "clone");
+        let mut results = Vec::new();
         let (mut told, mut changes, mut views) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let quoted = |name: &TableName| format!("\"{}\".\"{}\"", name.schema(), name.table());
         let wanted = |node: &&Node| node.is_made() && request.kinds.take(node.resource_type());
         let nodes = manifest.order().into_iter().filter(|id| selected.contains(id));
         for node in nodes.map(|id| manifest.nodes[&id].clone()).collect::<Vec<_>>().iter().filter(wanted) {
             let (Some(own), Some(there)) = (&node.relation, relation_in(state, node.id.as_str())) else {
                 continue;
             };
+            let begun = self.world.now();
             let mut tell = |what: String| told.push(Cloned { name: node.shown(), what });
             if there == *own {
                 tell(format!("skipping clone for relation {own}: it is the state's own"));
             } else if is_there(&pins, own) && !request.full_refresh {
                 tell(format!("skipping clone for relation {own}: it is there (--full-refresh replaces it)"));
             } else if pins.tables.contains_key(&there) {
-                let quoted = |name: &TableName| format!("\"{}\".\"{}\"", name.schema(), name.table());
                 let sql = format!("create or replace table {} deep clone {}", quoted(own), quoted(&there));
                 let staged = session.stage(&sql).await?;
                 changes.extend(staged.into_iter().flat_map(|staged| staged.changes));
                 tell(format!("copied from {there}"));
             } else if pins.views.contains_key(&there) {
-                let sql = format!("select * from \"{}\".\"{}\"", there.schema(), there.table());
+                let sql = format!("select * from {}", quoted(&there));
                 views.insert(own.clone(), View { sql, description: node.description.clone() });
                 tell(format!("a view of {there}"));
             } else {
@@ -147,6 +151,13 @@ impl Lakehouse {
                     .help("build the state it is taken from, or leave the node out with --exclude")
                     .into());
             }
+            let message = told.last().map(|one| one.what.clone());
+            results.push(SoFar {
+                unique_id: node.id.to_string(),
+                relation: quoted(own),
+                told: Told { status: "success", message, failures: None, rows: None },
+                took: self.world.now().signed_duration_since(begun).to_std().unwrap_or_default(),
+            });
         }
         let run = self.world.id();
         let proposal = Proposal {
@@ -161,9 +172,11 @@ impl Lakehouse {
             goal: Goal::Keep,
         };
         let release = released(release::publish(&self.tables, &self.world, proposal).await?);
-        let stamp = self.stamp_in(&compiled.project, &self.run_id(), "clone");
-        // The manifest is for other tools; what was cloned does not depend on it.
-        let _ = self.write_project(&compiled.project.target_path, manifest, &BTreeMap::new(), &stamp);
+        stamp.at = self.world.now();
+        // Manifest and results are for other tools; what was cloned does not depend on them.
+        let target = &compiled.project.target_path;
+        let _ = self.write_project(target, manifest, &BTreeMap::new(), &stamp);
+        let _ = self.write_artifact(target, "run_results.json", &build::run_results_so_far(&results, &stamp));
         Ok((told, release.map(|release| release.number)))
     }
 }

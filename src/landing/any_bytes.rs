@@ -19,7 +19,7 @@ use super::read::{Parsed, read};
 /// # Panics
 /// If that differs, if a byte that ends no line is in no record, or if lines are not counted up.
 pub fn split(bytes: &[u8], most: usize, delimiter: u8, quote: Option<u8>) {
-    let marks = Marks { delimiter, quote };
+    let marks = Marks { delimiter, quote, comment: None };
     let whole = records(bytes, marks);
     assert_eq!(whole, records(Dripping { bytes, most: most.max(1) }, marks), "it is the same in pieces");
     let kept: usize = whole.iter().map(|(_, bytes, ..)| bytes.len()).sum();

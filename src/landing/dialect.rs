@@ -54,6 +54,7 @@ pub(crate) fn detect(
     let head = source.look(HEAD)?;
     let whole = head.len() < HEAD;
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    let head = below(head, options.skip_rows);
     if is_json(head) {
         return Err(LandingError::WrongFormat { path, read_as: "CSV", content: "JSON" });
     }
@@ -85,6 +86,11 @@ fn delimiter_line(head: &[u8]) -> Option<(u8, &[u8])> {
         [delimiter] if delimiter.is_ascii() => Some((*delimiter, rest)),
         _ => None,
     }
+}
+
+/// What stands behind the first lines.
+fn below(head: &[u8], lines: u64) -> &[u8] {
+    (0..lines).fold(head, |head, _| memchr::memchr(b'\n', head).map_or(&[], |end| &head[end + 1..]))
 }
 
 /// Whether the first line is an object of JSON.
@@ -166,10 +172,14 @@ fn fields(record: &Record<'_>) -> Vec<String> {
 
 fn marks(head: &[u8], whole: bool, delimiter: Option<u8>, options: &ReadOptions) -> Result<Marks, Asked> {
     let quote = options.quote.map(|quote| quote.and_then(|quote| u8::try_from(quote).ok()));
-    let usual = Marks { delimiter: delimiter.unwrap_or(b','), quote: quote.unwrap_or(Some(b'"')) };
+    let usual = Marks {
+        delimiter: delimiter.unwrap_or(b','),
+        quote: quote.unwrap_or(Some(b'"')),
+        comment: options.comment.and_then(|comment| u8::try_from(comment).ok()),
+    };
     let usual = match delimiter {
         Some(_) => usual,
-        None => Marks { delimiter: likeliest(head, whole, usual.quote)?, ..usual },
+        None => Marks { delimiter: likeliest(head, whole, usual)?, ..usual },
     };
     if quote.is_some() || !head.contains(&b'\'') {
         return Ok(usual);
@@ -178,9 +188,13 @@ fn marks(head: &[u8], whole: bool, delimiter: Option<u8>, options: &ReadOptions)
     let single = Marks {
         delimiter: match delimiter {
             Some(delimiter) => delimiter,
-            None => likeliest(head, whole, Some(b'\'')).unwrap_or(usual.delimiter),
+            None => {
+                let single = Marks { quote: Some(b'\''), ..usual };
+                likeliest(head, whole, single).unwrap_or(usual.delimiter)
+            }
         },
         quote: Some(b'\''),
+        ..usual
     };
     let (with_usual, with_single) = (Sample::take(head, whole, usual), Sample::take(head, whole, single));
     if with_usual.quoted > 0
@@ -210,10 +224,10 @@ fn marks(head: &[u8], whole: bool, delimiter: Option<u8>, options: &ReadOptions)
 }
 
 /// The delimiter that makes the records even.
-fn likeliest(head: &[u8], whole: bool, quote: Option<u8>) -> Result<u8, Asked> {
+fn likeliest(head: &[u8], whole: bool, marks: Marks) -> Result<u8, Asked> {
     let mut candidates: Vec<(u8, f64, Sample)> = DELIMITERS
         .into_iter()
-        .map(|delimiter| (delimiter, Sample::take(head, whole, Marks { delimiter, quote })))
+        .map(|delimiter| (delimiter, Sample::take(head, whole, Marks { delimiter, ..marks })))
         .filter(|(_, sample)| sample.width() > 1)
         .map(|(delimiter, sample)| (delimiter, sample.evenness(), sample))
         .collect();

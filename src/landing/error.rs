@@ -552,7 +552,7 @@ impl LandingError {
     }
 
     /// The error and its cause in one line.
-    pub(super) fn with_cause(&self) -> String {
+    pub(crate) fn with_cause(&self) -> String {
         match std::error::Error::source(self) {
             Some(cause) => format!("{self}: {cause}"),
             None => self.to_string(),

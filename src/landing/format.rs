@@ -9,6 +9,7 @@ use std::path::Path;
 use arrow::datatypes::Schema;
 
 use super::error::LandingError;
+use super::read::column_name;
 use super::read::literal::Spelling;
 use super::read::moment::DateOrder;
 
@@ -60,6 +61,10 @@ pub struct ReadOptions {
     pub delimiter: Option<char>,
     /// The character around fields of a CSV file; inside nothing, that there is none.
     pub quote: Option<Option<char>>,
+    /// Lines at the beginning of a CSV file that are not part of it.
+    pub skip_rows: u64,
+    /// The character that begins lines of a CSV file that are no records.
+    pub comment: Option<char>,
     /// What the columns of a file are called, in its order, whatever its header says.
     pub names: Option<Vec<String>>,
     /// Whether CSV files start with the names of their columns.
@@ -82,6 +87,10 @@ pub struct ReadOptions {
     /// Their values may be spelled more freely than those of inferred columns: `007` and `+7` for
     /// integers, `yes` and `1` for booleans, `NaN` for doubles, an instant without a zone (it is UTC).
     pub declared: Vec<String>,
+    /// Whether columns are called as the files call them, and not by [`column_name`].
+    pub(crate) as_written: bool,
+    /// Columns whose values nobody asks for: they are not looked at, and null.
+    pub(crate) unasked: Vec<String>,
     /// The order of day and month by column, where files told it.
     pub(crate) orders: Vec<(String, DateOrder)>,
     /// Whether files told that numbers are written `1.234,5`; believed where a file does not tell.
@@ -96,6 +105,8 @@ impl Default for ReadOptions {
             encoding: None,
             delimiter: None,
             quote: None,
+            skip_rows: 0,
+            comment: None,
             names: None,
             header: None,
             null_values: vec![String::new(), "\\N".to_owned()],
@@ -104,6 +115,8 @@ impl Default for ReadOptions {
             hive: true,
             infer_types: true,
             declared: Vec::new(),
+            as_written: false,
+            unasked: Vec::new(),
             orders: Vec::new(),
             comma_elsewhere: false,
         }
@@ -111,6 +124,11 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
+    /// What a column is called that a file calls so.
+    pub(crate) fn name_of(&self, in_file: &str) -> String {
+        if self.as_written { in_file.trim().to_owned() } else { column_name(in_file) }
+    }
+
     /// How the values of each column may be spelled.
     pub(crate) fn spellings(&self, schema: &Schema, decimal_comma: bool) -> Vec<Spelling> {
         let spelling = |name: &String| Spelling {

@@ -35,7 +35,7 @@ use super::read::json::{GatheredTexts, gather_texts};
 use super::read::moment::DateOrder;
 use super::read::texts::Texts;
 use super::read::value::{self, Json};
-use super::read::{Gathered, Source, column_name, gather, header, stored};
+use super::read::{Gathered, Source, gather, header, stored};
 use super::widen::landed_type;
 
 /// What files hold.
@@ -110,7 +110,7 @@ pub fn infer(
     look: Look,
 ) -> Result<Inferred, LandingError> {
     let declared: Vec<(String, &DataType)> =
-        options.hints.iter().map(|(name, of)| (column_name(name), of)).collect();
+        options.hints.iter().map(|(name, of)| (options.read.name_of(name), of)).collect();
     let positional: Vec<String> = if known.is_empty() {
         declared.iter().map(|(name, _)| name.clone()).collect()
     } else {
@@ -240,11 +240,11 @@ impl Columns {
             Format::Csv { delimiter } => {
                 comma = self.see_csv((open()?, delimiter), options, positional, known, effort)?;
             }
-            Format::JsonLines | Format::Json => self.see_json(open()?, format, effort)?,
+            Format::JsonLines | Format::Json => self.see_json((open()?, format), &options.read, effort)?,
             Format::Parquet | Format::Avro | Format::Arrow => {
                 let stored = stored::open(file, format, &options.read)?.schema;
                 let in_file: Vec<String> = stored.fields().iter().map(|field| field.name().clone()).collect();
-                let names = header::column_names(&file.path, &in_file)?;
+                let names = header::column_names(&file.path, &in_file, &options.read)?;
                 for (name, field) in names.iter().zip(stored.fields()) {
                     let guess = self.of(name);
                     if !field.data_type().is_null() {
@@ -275,7 +275,7 @@ impl Columns {
     ) -> Result<bool, LandingError> {
         let told = source.told();
         let mut opened = header::open_csv(source, delimiter, &options.read, positional)?;
-        let names = header::column_names(&told.path, &opened.in_file)?;
+        let names = header::column_names(&told.path, &opened.in_file, &options.read)?;
         let places: Vec<usize> = names.iter().map(|name| self.place(name)).collect();
         let all_known = !known.is_empty() && names.iter().all(|name| known.contains(name));
         if all_known && options.types != OnMisfit::Widen {
@@ -310,7 +310,12 @@ impl Columns {
         failed.map_or(Ok(comma), Err)
     }
 
-    fn see_json(&mut self, source: Source, format: Format, effort: Effort) -> Result<(), LandingError> {
+    fn see_json(
+        &mut self,
+        (source, format): (Source, Format),
+        options: &ReadOptions,
+        effort: Effort,
+    ) -> Result<(), LandingError> {
         let told = source.told();
         let mut texts = Texts::open(source, format)?;
         let (mut read, mut objects) = (0, 0);
@@ -319,7 +324,7 @@ impl Columns {
         let look = |gathered: Result<GatheredTexts, LandingError>| {
             let gathered = gathered?;
             let mut columns = Columns::default();
-            let objects = columns.see_texts(&gathered, &told.path)?;
+            let objects = columns.see_texts(&gathered, &told.path, options)?;
             Ok((columns, gathered.read(), objects))
         };
         let cut = effort.spread(pieces, look, |seen| match seen {
@@ -345,14 +350,19 @@ impl Columns {
     }
 
     /// Looks at the objects among some records, and returns how many there were.
-    fn see_texts(&mut self, gathered: &GatheredTexts, path: &str) -> Result<u64, LandingError> {
+    fn see_texts(
+        &mut self,
+        gathered: &GatheredTexts,
+        path: &str,
+        options: &ReadOptions,
+    ) -> Result<u64, LandingError> {
         let mut objects = 0;
         let mut failed = None;
         for (line, text) in gathered.records() {
             value::parse_each(text, 0, |_, value| {
                 let Ok(Json::Object(_, members)) = value else { return };
                 objects += 1;
-                if let Err(error) = self.see_members(&members, path, line) {
+                if let Err(error) = self.see_members(&members, path, line, options) {
                     failed.get_or_insert(error);
                 }
             });
@@ -365,6 +375,7 @@ impl Columns {
         members: &[(Cow<'_, str>, Json<'_>)],
         path: &str,
         line: u64,
+        options: &ReadOptions,
     ) -> Result<(), LandingError> {
         for (name, value) in members {
             let place = match self.places.get(name.as_ref()) {
@@ -372,7 +383,7 @@ impl Columns {
                 // A member without a name is no column; its values are rescued.
                 None if name.trim().is_empty() => continue,
                 None => {
-                    let landed = header::column_names(path, &[name.to_string()])?.remove(0);
+                    let landed = header::column_names(path, &[name.to_string()], options)?.remove(0);
                     let place = self.place(&landed);
                     // The next record will have the same name.
                     self.places.insert(name.to_string(), place);

@@ -1,7 +1,7 @@
 //! One load: some files into one table.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -272,19 +272,25 @@ pub async fn foresee(mut request: LandRequest) -> Result<Option<SchemaRef>, Land
     .await
 }
 
-async fn find(request: &LandRequest, world: &World) -> Result<Vec<FileStamp>, LandingError> {
+/// The files that patterns mean, here and elsewhere, by their paths.
+pub(super) async fn found(
+    root: &Path,
+    patterns: &[String],
+    world: &World,
+) -> Result<BTreeMap<String, FileStamp>, LandingError> {
     let (urls, local): (Vec<String>, Vec<String>) =
-        request.patterns.iter().cloned().partition(|pattern| fetch::is_url(pattern));
-    let root = request.root.clone();
-    let mut found: BTreeMap<String, FileStamp> = BTreeMap::new();
-    let here = blocking(move || discover(&root, &local)).await?;
-    let mut add =
-        |files: Vec<FileStamp>| found.extend(files.into_iter().map(|file| (file.path.clone(), file)));
-    add(here);
-    add(request.at_hand.clone());
+        patterns.iter().cloned().partition(|pattern| fetch::is_url(pattern));
+    let root = root.to_owned();
+    let mut files = blocking(move || discover(&root, &local)).await?;
     for url in urls {
-        add(fetch::list(&url, &world.env).await?);
+        files.extend(fetch::list(&url, &world.env).await?);
     }
+    Ok(files.into_iter().map(|file| (file.path.clone(), file)).collect())
+}
+
+async fn find(request: &LandRequest, world: &World) -> Result<Vec<FileStamp>, LandingError> {
+    let mut found = found(&request.root, &request.patterns, world).await?;
+    found.extend(request.at_hand.iter().map(|file| (file.path.clone(), file.clone())));
     let now = world.now();
     found.retain(|_, file| request.options.wants(file.modified));
     let is_settled = |file: &FileStamp| match request.settle {

@@ -137,6 +137,8 @@ const NAMES: &[(&str, &[&str])] = &[
     ("encoding", &["charset"]),
     ("delimiter", &["sep", "delim"]),
     ("quote", &[]),
+    ("skip_rows", &["skip"]),
+    ("comment", &[]),
     ("column_names", &["names"]),
     ("header", &[]),
     ("null_values", &["null_value", "nullstr"]),
@@ -247,6 +249,13 @@ impl LandOptions {
             "quote" => {
                 read.quote =
                     Some(if word == "none" || word.is_empty() { None } else { Some(one_char(name, value)?) })
+            }
+            "skip_rows" => {
+                let rows = word.replace('_', "").parse();
+                read.skip_rows = rows.map_err(|_| bad(name, value, "a number of lines"))?;
+            }
+            "comment" => {
+                read.comment = if value.is_empty() { None } else { Some(one_char(name, value)?) };
             }
             "header" => read.header = if word == "auto" { None } else { Some(flag(name, &word)?) },
             "decimal" => {

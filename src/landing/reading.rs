@@ -97,16 +97,8 @@ impl Reading {
         let mut books = Books { accounts, ..Books::default() };
         let schema = self.schema();
         let mut origins: Vec<Option<Origin>> = vec![None; self.files.len()];
-        let work = |job: Job| match job {
-            Job::Failed(error) => (0, Err(error)),
-            Job::Piece(at, piece) => (at, piece().map(|parsed| vec![parsed])),
-            Job::File(at) => {
-                let pieces = read(&self.files[at], &self.schema, &self.options);
-                (at, pieces.and_then(|pieces| pieces.map(|piece| piece?()).collect()))
-            }
-        };
         let (mut ended, mut stopped) = (Ok(()), false);
-        in_order(self.jobs(), work, |(at, parsed): (usize, Result<Vec<Parsed>, LandingError>)| {
+        each_parsed(&self.files, &self.schema, &self.options, |at, parsed| {
             let batches = match parsed {
                 Ok(batches) => batches,
                 Err(error) => {
@@ -166,30 +158,53 @@ impl Reading {
             || parsed.rejected.iter().any(of_columns)
             || doubtful.iter().any(has_value)
     }
+}
 
-    fn jobs(&self) -> impl Iterator<Item = Job> {
-        let mut files = self.files.iter().enumerate();
-        let mut open: Option<(usize, Pieces)> = None;
-        std::iter::from_fn(move || {
-            loop {
-                if let Some((at, pieces)) = &mut open {
-                    match pieces.next() {
-                        Some(Ok(piece)) => return Some(Job::Piece(*at, piece)),
-                        Some(Err(error)) => return Some(Job::Failed(error)),
-                        None => open = None,
-                    }
-                }
-                let (at, file) = files.next()?;
-                if file.is_small(&self.options.read) {
-                    return Some(Job::File(at));
-                }
-                match read(file, &self.schema, &self.options) {
-                    Ok(pieces) => open = Some((at, pieces)),
-                    Err(error) => return Some(Job::Failed(error)),
+/// Reads files in their order on all cores, and hands over what each piece of them becomes, with the file's place.
+///
+/// Stops early if `each` returns false, and after the first error. Blocks.
+pub(super) fn each_parsed(
+    files: &[FileStamp],
+    schema: &SchemaRef,
+    options: &LandOptions,
+    mut each: impl FnMut(usize, Result<Vec<Parsed>, LandingError>) -> bool,
+) {
+    let work = |job: Job| match job {
+        Job::Failed(error) => (0, Err(error)),
+        Job::Piece(at, piece) => (at, piece().map(|parsed| vec![parsed])),
+        Job::File(at) => {
+            let pieces = read(&files[at], schema, options);
+            (at, pieces.and_then(|pieces| pieces.map(|piece| piece?()).collect()))
+        }
+    };
+    in_order(jobs(files, schema, options), work, |(at, parsed)| {
+        let goes_on = parsed.is_ok();
+        each(at, parsed) && goes_on
+    });
+}
+
+fn jobs(files: &[FileStamp], schema: &SchemaRef, options: &LandOptions) -> impl Iterator<Item = Job> {
+    let mut files = files.iter().enumerate();
+    let mut open: Option<(usize, Pieces)> = None;
+    std::iter::from_fn(move || {
+        loop {
+            if let Some((at, pieces)) = &mut open {
+                match pieces.next() {
+                    Some(Ok(piece)) => return Some(Job::Piece(*at, piece)),
+                    Some(Err(error)) => return Some(Job::Failed(error)),
+                    None => open = None,
                 }
             }
-        })
-    }
+            let (at, file) = files.next()?;
+            if file.is_small(&options.read) {
+                return Some(Job::File(at));
+            }
+            match read(file, schema, options) {
+                Ok(pieces) => open = Some((at, pieces)),
+                Err(error) => return Some(Job::Failed(error)),
+            }
+        }
+    })
 }
 
 /// What every row of a file says of where it is from, as columns as long as the longest batch so far.

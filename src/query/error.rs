@@ -6,6 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::words::mistake;
 use crate::base::{Diagnostic, ErrorKind, SourceText};
 use crate::lake::is_forbidden;
+use crate::landing::LandingError;
 use crate::release::ReleaseError;
 use crate::table::TableError;
 
@@ -156,6 +157,10 @@ pub enum QueryError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Release(#[from] ReleaseError),
+    /// A file that is queried could not be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(Box<LandingError>),
     /// A file that a COPY writes could not be written to its end.
     #[error("cannot write {path}")]
     #[diagnostic(
@@ -190,6 +195,7 @@ impl QueryError {
             Self::Sql(mistake) => mistake.kind(),
             Self::Table(error) => error.kind(),
             Self::Release(error) => error.kind(),
+            Self::File(error) => error.kind(),
             Self::Export { .. } => ErrorKind::Data,
             Self::Other(error) => error.kind(),
             Self::Engine(error) => match error.find_root() {
@@ -251,12 +257,21 @@ impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> Self {
         match unwrap_own(error) {
             Ok(own) => own,
-            Err(error) => match mistake(&error) {
+            Err(error) => match of_a_file(&error).or_else(|| mistake(&error)) {
                 Some(mistake) => Self::Sql(mistake),
                 None => Self::Engine(error),
             },
         }
     }
+}
+
+/// What kept a file from being read, where several wait for its rows and each is told.
+fn of_a_file(error: &DataFusionError) -> Option<SqlMistake> {
+    let DataFusionError::External(boxed) = error.find_root() else { return None };
+    let own = boxed.downcast_ref::<LandingError>()?;
+    let help = miette::Diagnostic::help(own).map(|help| help.to_string()).unwrap_or_default();
+    let words = || SqlMistake::new(VALUE, own.with_cause()).help(help);
+    Some(super::files::mistaken(own).unwrap_or_else(words))
 }
 
 /// Takes out an error that one of our own providers gave to DataFusion.
@@ -276,6 +291,10 @@ fn unwrap_own(error: DataFusionError) -> Result<QueryError, DataFusionError> {
     };
     let boxed = match boxed.downcast::<TableError>() {
         Ok(own) => return Ok(QueryError::Table(*own)),
+        Err(boxed) => boxed,
+    };
+    let boxed = match boxed.downcast::<LandingError>() {
+        Ok(own) => return Ok(super::files::unread(*own)),
         Err(boxed) => boxed,
     };
     Err(DataFusionError::External(boxed))

@@ -1,26 +1,28 @@
 //! How is a file queried before it is a table?
 //!
-//! `select * from 'sales.csv'`: CSV, TSV, Parquet and JSON lines, compressed or not, by name, glob or folder; and Delta
-//! tables that are not in the lake, by folder or URL.
+//! `select * from 'sales.csv'`: whatever can be landed, by name, glob, folder or URL, read by landing's own readers
+//! ([`FileScan`]), so that a query shows what a load would bring; Parquet is read by the engine's, which passes over what a condition
+//! rules out; and Delta tables that are not in the lake, by folder or URL. What `read_csv` and its like are told
+//! becomes landing's options here.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use url::Url;
 
-use super::dialect::Reader;
+use super::dialect::{ReadBy, Reader};
+use super::error::VALUE;
 use super::provider::StateOf;
 use super::{Files, QueryError, SqlMistake};
-use crate::base::{TableVersion, did_you_mean};
+use crate::base::{TableVersion, did_you_mean, parse_data_type};
+use crate::landing::{Asked, FileScan, Found, LandOptions, LandingError};
 use crate::table::Tables;
 
 /// The schema in which a quoted name is a file's.
@@ -56,80 +58,94 @@ impl SchemaProvider for FileSchema {
             let help = "only the tables of the lake are served; land the file: `elt land source.table FILE`";
             return Err(QueryError::Sql(mistake.help(help)).into());
         }
-        let log = std::path::Path::new(path.strip_prefix("file://").unwrap_or(path)).join("_delta_log");
-        match self.reader {
-            Reader::Delta { version } => return self.delta(path, version).await.map(Some),
-            Reader::Ending if log.is_dir() => return self.delta(path, None).await.map(Some),
+        let told = Told::by(&self.reader).map_err(QueryError::Sql)?;
+        let log = Path::new(here(path)).join("_delta_log");
+        match self.reader.function {
+            ReadBy::Delta => return self.delta(path, told.version).await.map(Some),
+            ReadBy::Ending if log.is_dir() => return self.delta(path, None).await.map(Some),
             _ => {}
         }
-        let state = self.state.get().and_then(|state| state());
-        let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
-        if path.contains("://") && !path.starts_with("file://") {
-            self.connect(path, &state)?;
-            return self.away(path, &state).await.map(Some);
-        }
-        let path = path.strip_prefix("file://").unwrap_or(path);
-        let exists = match is_glob(path) && !path.contains("://") {
-            true => glob::glob(path).is_ok_and(|mut found| found.next().is_some()),
-            false => std::path::Path::new(path).exists(),
-        };
-        if !exists {
-            return Err(QueryError::Sql(missing(path)).into());
-        }
-        let (format, extension) = self.format(path).map_err(QueryError::Sql)?;
-        check_headers(path).map_err(QueryError::Sql)?;
-        let url = ListingTableUrl::parse(path)?;
-        let options = ListingOptions::new(format).with_file_extension(extension);
-        let config = ListingTableConfig::new(url).with_listing_options(options).infer_schema(&state).await?;
-        if config.file_schema.as_ref().is_none_or(|schema| schema.fields().is_empty()) {
-            return Err(QueryError::Sql(missing(path)).into());
-        }
-        Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+        Ok(Some(self.read(path, told).await?))
     }
 }
 
 impl FileSchema {
+    async fn read(&self, path: &str, mut told: Told) -> Result<Arc<dyn TableProvider>> {
+        let patterns: Vec<String> = std::iter::once(path)
+            .chain(self.reader.more.iter().map(String::as_str))
+            .map(|path| here(path).to_owned())
+            .collect();
+        let found = Found::by(Path::new("."), &patterns, self.tables.world()).await.map_err(unread)?;
+        if found.is_empty() {
+            return Err(QueryError::Sql(missing(path)).into());
+        }
+        let parquet = told.asked.file_name.is_none() && found.is_parquet(&told.options).map_err(unread)?;
+        if parquet && let Some(table) = self.parquet(&patterns, &found, &told).await? {
+            return Ok(table);
+        }
+        told.asked.shown = patterns.join(", ");
+        let scan = FileScan::open(found, told.options, told.asked).await.map_err(unread)?;
+        if scan.is_empty() {
+            let mistake =
+                SqlMistake::new("elt::sql::no_such_file", format!("`{path}` holds no rows and no columns"));
+            return Err(QueryError::Sql(mistake.help("there is nothing to query")).into());
+        }
+        Ok(Arc::new(scan))
+    }
+
+    /// Parquet files as the engine reads them; nothing if it would leave out what their folders say.
+    async fn parquet(
+        &self,
+        patterns: &[String],
+        found: &Found,
+        told: &Told,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let state = self.state.get().and_then(|state| state());
+        let state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        let folders = if told.options.read.hive { found.partitions() } else { Vec::new() };
+        let urls: Vec<ListingTableUrl> =
+            match (patterns.iter().any(|pattern| pattern.contains("://")), folders.is_empty()) {
+                (true, _) => {
+                    patterns.iter().try_for_each(|pattern| self.connect(pattern, &state))?;
+                    patterns.iter().map(ListingTableUrl::parse).collect::<Result<_>>()?
+                }
+                (false, true) => found.on_disk().map(url_of).collect::<Result<_>>()?,
+                (false, false) => {
+                    let Some(base) = found.base().await.map_err(unread)? else { return Ok(None) };
+                    vec![url_of(&base)?]
+                }
+            };
+        let typed = |(name, is_number): (String, bool)| {
+            (name, if is_number { DataType::Int64 } else { DataType::Utf8 })
+        };
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
+            .with_file_extension("")
+            .with_table_partition_cols(folders.into_iter().map(typed).collect());
+        let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options);
+        let config = config.infer_schema(&state).await?;
+        let own = config.file_schema.as_ref().ok_or_else(|| QueryError::Sql(missing(&patterns[0])))?;
+        let cols =
+            config.options.as_ref().map(|options| options.table_partition_cols.clone()).unwrap_or_default();
+        if own.fields().is_empty() && cols.is_empty() {
+            return Err(QueryError::Sql(missing(&patterns[0])).into());
+        }
+        if cols.iter().any(|(name, _)| own.column_with_name(name).is_some()) {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+    }
+
     /// Lets the engine know the object store, or the web server, that a URL means.
     fn connect(&self, path: &str, state: &SessionState) -> Result<()> {
-        let wrong = |because: String| {
-            let mistake =
-                SqlMistake::new("elt::sql::no_such_file", format!("`{path}` cannot be read: {because}"));
-            let help = "URLs of files begin with s3://, gs://, az://, https:// or file://; credentials come from the \
-                        environment (AWS_…, GOOGLE_…, AZURE_…)";
-            DataFusionError::from(QueryError::Sql(mistake.help(help)))
-        };
+        if !path.contains("://") {
+            return Ok(());
+        }
+        let wrong = |because: String| unread(LandingError::BadUrl { url: path.to_owned(), because });
         let url = Url::parse(path).map_err(|error| wrong(error.to_string()))?;
         let (store, _) = self.tables.connect(&url).map_err(wrong)?;
         let base = ListingTableUrl::parse(path)?.object_store();
         state.runtime_env().register_object_store(base.as_ref(), store);
         Ok(())
-    }
-
-    /// Files in an object store or on a web server.
-    async fn away(&self, path: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
-        let (format, extension) = self.format(path).map_err(QueryError::Sql)?;
-        let url = ListingTableUrl::parse(path)?;
-        let options = ListingOptions::new(format).with_file_extension(extension);
-        let config = ListingTableConfig::new(url).with_listing_options(options);
-        let config = config.infer_schema(state).await.map_err(|error| {
-            let why = error.find_root().strip_backtrace();
-            let why = why.lines().next().unwrap_or_default();
-            let mistake =
-                SqlMistake::new("elt::sql::no_such_file", format!("`{path}` cannot be read: {why}"));
-            DataFusionError::from(QueryError::Sql(
-                mistake.help("check the URL, and what the environment says of it"),
-            ))
-        })?;
-        if config.file_schema.as_ref().is_none_or(|schema| schema.fields().is_empty()) {
-            let mistake = SqlMistake::new(
-                "elt::sql::no_such_file",
-                format!("no file matches `{path}`, or it holds no rows"),
-            );
-            return Err(
-                QueryError::Sql(mistake.help("check the URL, and what the environment says of it")).into()
-            );
-        }
-        Ok(Arc::new(ListingTable::try_new(config)?))
     }
 
     /// A Delta table that is not in the lake, at a version or its newest.
@@ -145,61 +161,251 @@ impl FileSchema {
         };
         Ok(Arc::new(read.await?))
     }
-
-    /// The format to read, and the ending of the files that belong together.
-    fn format(&self, path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), SqlMistake> {
-        let packed = compression(&path.to_lowercase());
-        Ok(match self.reader {
-            Reader::Ending | Reader::Delta { .. } => return format_of(path),
-            Reader::Csv { delimiter, header } => {
-                let csv = CsvFormat::default().with_has_header(header).with_delimiter(delimiter);
-                (Arc::new(csv.with_file_compression_type(packed.1)), String::new())
-            }
-            Reader::Json => {
-                (Arc::new(JsonFormat::default().with_file_compression_type(packed.1)), String::new())
-            }
-            Reader::Parquet => (Arc::new(ParquetFormat::default()), String::new()),
-        })
-    }
 }
 
-/// Refuses CSV files of one glob whose first lines differ: the engine reads columns by position and
-/// would mix them up.
-fn check_headers(path: &str) -> std::result::Result<(), SqlMistake> {
-    let is_text = |path: &std::path::Path| {
-        let name = path.to_string_lossy().to_lowercase();
-        [".csv", ".tsv", ".csv.gz", ".tsv.gz"].iter().any(|ending| name.ends_with(ending))
-    };
-    let files = glob::glob(path).into_iter().flatten().flatten().filter(|file| is_text(file));
-    let mut first: Option<(std::path::PathBuf, String)> = None;
-    for file in files {
-        let Ok(header) = first_line(&file) else { continue };
-        match &first {
-            None => first = Some((file, header)),
-            Some((other, expected)) if *expected != header => {
-                let what = format!("{} and {} have different columns", other.display(), file.display());
-                return Err(SqlMistake::new("elt::sql::file_columns", what)
-                    .help("query them one by one, or land them: `elt land source.table FILES…` matches columns by name"));
-            }
-            Some(_) => {}
+/// What a function that reads files was told.
+#[derive(Debug, Default)]
+struct Told {
+    options: LandOptions,
+    asked: Asked,
+    /// Of a Delta table.
+    version: Option<u64>,
+}
+
+impl Told {
+    fn by(reader: &Reader) -> std::result::Result<Self, SqlMistake> {
+        let mut told = Self::default();
+        told.options.read.format = match reader.function {
+            ReadBy::Csv => Some("csv"),
+            ReadBy::Json => Some("json"),
+            ReadBy::Parquet => Some("parquet"),
+            ReadBy::Avro => Some("avro"),
+            ReadBy::Arrow => Some("arrow"),
+            ReadBy::Ending | ReadBy::Files | ReadBy::Delta => None,
         }
+        .map(str::to_owned);
+        for (name, values) in &reader.options {
+            told.take(reader.function, name, values)?;
+        }
+        Ok(told)
     }
-    Ok(())
+
+    fn take(&mut self, by: ReadBy, name: &str, values: &[String]) -> std::result::Result<(), SqlMistake> {
+        let function = by.name();
+        let wrong = |what: String, help: &str| Err(SqlMistake::new("elt::sql::arguments", what).help(help));
+        let one = values.first().map(String::as_str).unwrap_or_default();
+        let flag = || match one.to_lowercase().as_str() {
+            "true" | "1" if values.len() == 1 => Ok(true),
+            "false" | "0" if values.len() == 1 => Ok(false),
+            _ => wrong(format!("`{name}` cannot be `{}`", values.join(", ")), "write true or false")
+                .map(|()| false),
+        };
+        let is = |functions: &[ReadBy]| functions.contains(&by);
+        match name {
+            "version" if by == ReadBy::Delta => match one.parse() {
+                Ok(number) => self.version = Some(number),
+                Err(_) => return wrong(format!("`{one}` is not a version"), "it is a number from 0 on"),
+            },
+            _ if by == ReadBy::Delta => {
+                return wrong(format!("`{name}` is not an option of `{function}`"), "it knows `version`");
+            }
+            "filename" => {
+                self.asked.file_name = match flag() {
+                    Ok(true) => Some("filename".to_owned()),
+                    Ok(false) => None,
+                    Err(_) if values.len() == 1 => Some(one.to_owned()),
+                    Err(mistake) => return Err(mistake),
+                };
+            }
+            // Columns are matched by name always, and work is spread over all cores.
+            "union_by_name" | "auto_detect" | "autodetect" | "parallel" if flag()? => {}
+            "sample_size" | "samplesize" => {
+                let rows: i64 = one.parse().or_else(|_| {
+                    wrong(format!("`{name}` cannot be `{one}`"), "write a number of rows, or -1 for all")
+                        .map(|()| 0)
+                })?;
+                // What is looked at unasked is more than others look at; only all of it makes a difference.
+                self.asked.look_wholly |= rows < 0;
+            }
+            "columns" | "types" | "dtypes" | "column_types"
+                if is(&[ReadBy::Csv, ReadBy::Json, ReadBy::Files]) =>
+            {
+                let [names, types]: [Vec<&String>; 2] =
+                    [0, 1].map(|odd| values.iter().skip(odd).step_by(2).collect());
+                if names.len() != types.len() || names.is_empty() {
+                    let help = "write names with their types: `{'id': 'bigint', 'day': 'date'}`";
+                    return wrong(format!("`{name}` needs names and types"), help);
+                }
+                for (column, of) in names.iter().zip(types) {
+                    let Some(parsed) = parse_data_type(&of.to_lowercase()) else {
+                        let help =
+                            "write for example bigint, double, decimal(10,2), varchar, date or timestamp";
+                        return wrong(format!("`{of}` is no type that a file's column can have"), help);
+                    };
+                    self.options.hints.push(((*column).clone(), parsed));
+                }
+                if name == "columns" && by == ReadBy::Json {
+                    self.asked.only_hints = true;
+                } else if name == "columns" {
+                    self.options.read.names = Some(names.into_iter().cloned().collect());
+                }
+            }
+            "names" | "column_names" => self.options.read.names = Some(values.to_vec()),
+            "all_varchar" if is(&[ReadBy::Csv, ReadBy::Files]) => self.options.read.infer_types = !flag()?,
+            "normalize_names" => self.asked.as_landed = flag()?,
+            "ignore_errors" => self.asked.tolerant = flag()?,
+            "format" if by == ReadBy::Json => match one {
+                "auto" | "array" | "unstructured" => {}
+                "newline_delimited" | "nd" => self.options.read.format = Some("jsonl".to_owned()),
+                _ => {
+                    let help = "write auto, array, newline_delimited or unstructured";
+                    return wrong(format!("`format` cannot be `{one}`"), help);
+                }
+            },
+            "escape" if is(&[ReadBy::Csv, ReadBy::Files]) => {
+                let quote = self.options.read.quote.unwrap_or(Some('"'));
+                if one.chars().next() != quote || one.chars().count() != 1 {
+                    let what = format!("`{one}` before a quote is not supported");
+                    return wrong(
+                        what,
+                        "a quote inside quotes is written twice, as RFC 4180 has it; other files have to be rewritten",
+                    );
+                }
+            }
+            _ => {
+                // What is about loads and not about bytes has no meaning here.
+                if !READING.contains(&name) {
+                    let known = READING.iter().copied().chain(OWN.iter().copied()).collect::<Vec<_>>();
+                    let help = did_you_mean(name, known.iter().copied())
+                        .unwrap_or_else(|| format!("known are {}", known.join(", ")));
+                    return wrong(format!("`{name}` is not an option of `{function}`"), &help);
+                }
+                self.options.set_list(name, values).map_err(|error| {
+                    let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
+                    SqlMistake::new("elt::sql::arguments", error.to_string()).help(help.unwrap_or_default())
+                })?;
+            }
+        }
+        Ok(())
+    }
 }
 
-fn first_line(path: &std::path::Path) -> std::io::Result<String> {
-    use std::io::{BufRead, BufReader, Read};
-    let file = std::fs::File::open(path)?;
-    let is_packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-    let bytes: Box<dyn Read> =
-        if is_packed { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let mut line = String::new();
-    BufReader::new(bytes.take(1 << 20)).read_line(&mut line)?;
-    Ok(line.trim_end().to_owned())
+/// Landing's options that say how bytes are understood, by all their names.
+const READING: &[&str] = &[
+    "format",
+    "compression",
+    "encoding",
+    "charset",
+    "delimiter",
+    "delim",
+    "sep",
+    "quote",
+    "header",
+    "null_values",
+    "nullstr",
+    "decimal",
+    "decimal_separator",
+    "date_order",
+    "dateformat",
+    "date_format",
+    "hive_partitioning",
+    "infer_types",
+    "schema_hints",
+    "modified_after",
+    "modified_before",
+    "skip_rows",
+    "skip",
+    "comment",
+];
+
+/// Options that are a query's alone.
+const OWN: &[&str] = &[
+    "columns",
+    "types",
+    "names",
+    "all_varchar",
+    "filename",
+    "ignore_errors",
+    "normalize_names",
+    "sample_size",
+    "union_by_name",
+];
+
+/// A failure to read files that are queried.
+pub(super) fn unread(error: LandingError) -> QueryError {
+    match mistaken(&error) {
+        Some(mistake) => QueryError::Sql(mistake),
+        None => QueryError::File(Box::new(error)),
+    }
 }
 
-fn is_glob(path: &str) -> bool {
-    path.contains(['*', '?', '['])
+/// What is wrong with files that are queried, in the words of a query; nothing if landing's own words fit.
+pub(super) fn mistaken(error: &LandingError) -> Option<SqlMistake> {
+    let help = |help: &str| help.to_owned();
+    let (code, message, help) = match error {
+        LandingError::NotFound { path, .. } => return Some(missing(path)),
+        LandingError::Misfit { path, line, column, data_type, value } => (
+            VALUE,
+            format!("{path}:{line}: {value} does not fit column `{column}` ({data_type})"),
+            format!(
+                "say its type, `read_csv('…', types => {{'{column}': 'varchar'}})`; look at all of the file for types, `sample_size => -1`; or pass such rows over, `ignore_errors => true`"
+            ),
+        ),
+        LandingError::NewColumn { path, line, column } => (
+            VALUE,
+            format!("{path}:{line} has a column `{column}`, which the beginning of the files does not have"),
+            help("look at all of the files for columns: `read_json('…', sample_size => -1)`"),
+        ),
+        LandingError::TooManyRejected { first, .. } => (
+            VALUE,
+            first.clone(),
+            help(
+                "pass such rows over, `read_csv('…', ignore_errors => true)`, or land the file: `elt land` keeps them in a table of their own",
+            ),
+        ),
+        LandingError::TwoReadings { help, .. } => ("elt::sql::file", error.to_string(), as_options(help)),
+        LandingError::Delimiter { used, other, .. } => (
+            "elt::sql::file",
+            error.to_string(),
+            format!("write `read_csv('…', delim => '{other}')`, or `'{used}'` if there is only one column"),
+        ),
+        LandingError::UnknownFormat { path } => (
+            "elt::sql::file_format",
+            format!("`{path}` has no ending that tells its format"),
+            help(
+                "known are .csv, .tsv, .txt, .json, .jsonl and .ndjson, also with .gz, .zst, .bz2 or .xz, and .parquet, .avro and .arrow; otherwise say it: `read_csv('…')`, `read_json`, `read_parquet`, `read_avro`, `read_arrow`",
+            ),
+        ),
+        _ => return None,
+    };
+    Some(SqlMistake::new(code, message).help(help))
+}
+
+/// ``declare `quote: x` or …``, as a source would, in the words of a function: ``say `quote => x` …``.
+fn as_options(help: &str) -> String {
+    let said: Vec<String> = help
+        .split('`')
+        .enumerate()
+        .map(
+            |(at, part)| {
+                if at % 2 == 1 { part.replacen(": ", " => ", 1).replace('"', "'") } else { part.to_owned() }
+            },
+        )
+        .collect();
+    format!("{} (in `read_csv('…', …)`)", said.join("`").replacen("declare", "say", 1))
+}
+
+/// A file, or a folder, as the engine names it; letters that mean something in patterns are letters here.
+fn url_of(path: &Path) -> Result<ListingTableUrl> {
+    let url = if path.is_dir() { Url::from_directory_path(path) } else { Url::from_file_path(path) };
+    let url =
+        url.map_err(|()| DataFusionError::Internal(format!("{} is no absolute path", path.display())))?;
+    ListingTableUrl::try_new(url, None)
+}
+
+/// A path on this machine without what says so.
+fn here(path: &str) -> &str {
+    path.strip_prefix("file://").unwrap_or(path)
 }
 
 fn no_delta_table(place: &str) -> SqlMistake {
@@ -220,54 +426,5 @@ fn missing(path: &str) -> SqlMistake {
     match did_you_mean(wanted, names.iter().map(String::as_str)) {
         Some(help) => mistake.help(help),
         None => mistake.help("paths are relative to the folder that elt runs in"),
-    }
-}
-
-/// How a file is packed, by the end of its name.
-fn compression(name: &str) -> (&'static str, FileCompressionType) {
-    let compressions = [
-        (".gz", FileCompressionType::GZIP),
-        (".zst", FileCompressionType::ZSTD),
-        (".bz2", FileCompressionType::BZIP2),
-        (".xz", FileCompressionType::XZ),
-    ];
-    let found = compressions.into_iter().find(|(ending, _)| name.ends_with(ending));
-    found.unwrap_or(("", FileCompressionType::UNCOMPRESSED))
-}
-
-/// The format that a file's name tells, and the ending by which its neighbours are found.
-fn format_of(path: &str) -> std::result::Result<(Arc<dyn FileFormat>, String), SqlMistake> {
-    let name = path.to_lowercase();
-    let (packed, compression) = compression(&name);
-    let bare = name.strip_suffix(packed).unwrap_or(&name);
-    let ending = bare.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
-    let csv = CsvFormat::default().with_has_header(true).with_file_compression_type(compression);
-    let format: Arc<dyn FileFormat> = match ending {
-        "csv" => Arc::new(csv),
-        "tsv" => Arc::new(csv.with_delimiter(b'\t')),
-        "json" | "jsonl" | "ndjson" => {
-            Arc::new(JsonFormat::default().with_file_compression_type(compression))
-        }
-        "parquet" if packed.is_empty() => Arc::new(ParquetFormat::default()),
-        _ => {
-            return Err(SqlMistake::new("elt::sql::file_format", format!("`{path}` has no ending that tells its format"))
-                .help("known are .csv, .tsv, .json, .jsonl, .ndjson and .parquet; the text formats also with .gz, .zst, .bz2 or .xz"));
-        }
-    };
-    Ok((format, format!(".{ending}{packed}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_tells_the_format() {
-        let ending = |path: &str| format_of(path).map(|(_, ending)| ending).ok();
-        assert_eq!(ending("A/B.CSV.gz").as_deref(), Some(".csv.gz"));
-        assert_eq!(ending("x*.parquet").as_deref(), Some(".parquet"));
-        assert_eq!(ending("x.ndjson").as_deref(), Some(".ndjson"));
-        assert_eq!(ending("x.parquet.gz"), None);
-        assert_eq!(ending("folder/"), None);
     }
 }

@@ -63,7 +63,8 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         return Some(plan(format!("there is no type `{name}`")).help(help.unwrap_or_else(all)));
     }
     if let Some(name) = between("table function '", "' not found") {
-        let known = ["read_csv", "read_json", "read_parquet", "range", "generate_series", "unnest"];
+        let known =
+            ["read_csv", "read_json", "read_parquet", "read_files", "range", "generate_series", "unnest"];
         let help = did_you_mean(&name.to_lowercase(), known.iter().copied());
         let all = || format!("there are {}; a file is read by its name: `from 'a.csv'`", known.join(", "));
         return Some(

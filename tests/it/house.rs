@@ -14,8 +14,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lake", &["base"]),
     ("table", &["base", "lake"]),
     ("release", &["base", "lake", "table"]),
-    ("query", &["base", "lake", "table", "release"]),
     ("landing", &["base", "lake", "table"]),
+    ("query", &["base", "lake", "table", "release", "landing"]),
     ("packages", &["base", "project"]),
     ("build", &["base", "compile", "table", "release", "query"]),
     (

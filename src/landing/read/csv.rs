@@ -98,7 +98,7 @@ impl Rows {
         let told = source.told();
         let expected: Vec<String> = target.schema.fields().iter().map(|field| field.name().clone()).collect();
         let opened = header::open_csv(source, delimiter, options, &expected)?;
-        let names = header::column_names(&told.path, &opened.in_file)?;
+        let names = header::column_names(&told.path, &opened.in_file, options)?;
         let matched = header::matching(&target.schema, &opened.in_file);
         let extras = (0..names.len())
             .filter(|at| !matched.contains(&Some(*at)))
@@ -132,7 +132,12 @@ impl Shape {
         let rows = gathered.lines.len();
         let mut misfits = Misfits::default();
         let mut columns = Vec::with_capacity(self.columns.len() + 2);
-        for (field, (place, spelling)) in self.target.schema.fields().iter().zip(&self.columns) {
+        let fields = self.target.schema.fields().iter().zip(&self.columns);
+        for (at, (field, (place, spelling))) in fields.enumerate() {
+            if let Some(nulls) = self.target.unasked(at, rows) {
+                columns.push(nulls);
+                continue;
+            }
             let column: Arc<str> = field.name().as_str().into();
             let as_text = matches!(field.data_type(), DataType::Utf8 | DataType::Binary);
             let cells = (0..rows).map(|row| {

@@ -14,21 +14,25 @@ pub fn column_name(in_file: &str) -> String {
     in_file.trim().to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
 }
 
-/// Returns the names that all columns of a file have in a table.
+/// Returns the names that all columns of a file have in a table, or in a query of the file.
 ///
 /// # Errors
 /// If a column has no name, two have the same, or one has a name that landing needs.
-pub(crate) fn column_names(path: &str, in_file: &[String]) -> Result<Vec<String>, LandingError> {
+pub(crate) fn column_names(
+    path: &str,
+    in_file: &[String],
+    options: &ReadOptions,
+) -> Result<Vec<String>, LandingError> {
     let path = || path.to_owned();
     let unnamed: Vec<usize> =
         (1..).zip(in_file).filter(|(_, name)| name.trim().is_empty()).map(|(place, _)| place).collect();
     if !unnamed.is_empty() {
         return Err(LandingError::UnnamedColumns { path: path(), columns: unnamed });
     }
-    let landed: Vec<String> = in_file.iter().map(|name| column_name(name)).collect();
+    let landed: Vec<String> = in_file.iter().map(|name| options.name_of(name)).collect();
     let mut seen = std::collections::HashMap::new();
     for (name, original) in landed.iter().zip(in_file) {
-        if [RESCUED_DATA, ROW_NUMBER].contains(&name.as_str()) {
+        if !options.as_written && [RESCUED_DATA, ROW_NUMBER].contains(&name.as_str()) {
             return Err(LandingError::ReservedName { path: path(), column: original.clone() });
         }
         if let Some(other) = seen.insert(name, original) {
@@ -112,7 +116,10 @@ pub(crate) fn open_csv(
         // A column without a name, such as an index or what follows a last delimiter, is called by its place.
         let called =
             |(at, name): (usize, String)| if name.trim().is_empty() { format!("_c{at}") } else { name };
-        let in_file = named(&path, in_file.into_iter().enumerate().map(called).collect(), options)?;
+        let mut in_file = named(&path, in_file.into_iter().enumerate().map(called).collect(), options)?;
+        if options.as_written {
+            told_apart(&mut in_file);
+        }
         if in_file.len() == 1 {
             records.blank_lines_are_records();
         }
@@ -120,6 +127,7 @@ pub(crate) fn open_csv(
     };
     let mut records = Records::new(source, dialect.marks);
     records.skip_mark().map_err(|error| told.failed(error))?;
+    records.skip_lines(options.skip_rows).map_err(|error| told.failed(error))?;
     if dialect.says_delimiter {
         records.next().map_err(|error| told.failed(error))?;
     }
@@ -152,6 +160,17 @@ pub(crate) fn open_csv(
     };
     let in_file = record.fields.iter().map(text).collect();
     opened(records, in_file)
+}
+
+/// Gives the second and later columns of one name its number: `a`, `a_1`, `a_2`, as DuckDB does.
+fn told_apart(names: &mut [String]) {
+    let mut taken: std::collections::HashSet<String> = std::collections::HashSet::new();
+    for name in names {
+        let numbered = (1..).map(|number| format!("{}_{number}", name.trim()));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name.trim()));
+        *name = free.expect("there is no end of numbers");
+        taken.insert(name.trim().to_owned());
+    }
 }
 
 /// Refuses a header that is one column only because the delimiter is another.
@@ -209,7 +228,10 @@ mod tests {
                 "f.csv has a column `_row_number`, and every landed table has one of its own",
             ),
         ] {
-            assert_eq!(column_names("f.csv", &owned(&names)).unwrap_err().to_string(), message);
+            assert_eq!(
+                column_names("f.csv", &owned(&names), &ReadOptions::default()).unwrap_err().to_string(),
+                message
+            );
         }
     }
 

@@ -175,6 +175,9 @@ impl Shape {
         let fields = schema.fields().iter().zip(&self.spellings).enumerate();
         fields
             .map(|(at, (field, spelling))| {
+                if let Some(nulls) = self.target.unasked(at, objects.len()) {
+                    return Ok(nulls);
+                }
                 let cells = &cells[at * objects.len()..(at + 1) * objects.len()];
                 typed(field.data_type(), *spelling, cells, &mut |row, path, json| {
                     misfits.keep_json(row, &format!("{}{path}", field.name()).into(), json);

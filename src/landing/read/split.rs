@@ -26,13 +26,15 @@ pub(crate) struct Marks {
     pub(crate) delimiter: u8,
     /// The byte around a field; doubled, it stands for itself.
     pub(crate) quote: Option<u8>,
+    /// The first byte of lines that are no records.
+    pub(crate) comment: Option<u8>,
 }
 
 impl Marks {
     /// Fields parted by `delimiter`, with `"` around them.
     #[cfg(test)]
     pub(crate) fn usual(delimiter: u8) -> Self {
-        Self { delimiter, quote: Some(b'"') }
+        Self { delimiter, quote: Some(b'"'), comment: None }
     }
 }
 
@@ -162,6 +164,9 @@ impl<R: Read> Records<R> {
             if !self.blank_is_record {
                 self.skip_blank_lines();
             }
+            if self.skip_comment()? {
+                continue;
+            }
             if self.start == self.filled && self.ended {
                 return Ok(None);
             }
@@ -232,6 +237,44 @@ impl<R: Read> Records<R> {
         Ok(first)
     }
 
+    /// Skips lines, whatever they hold.
+    ///
+    /// # Errors
+    /// What the source says.
+    pub(crate) fn skip_lines(&mut self, lines: u64) -> io::Result<()> {
+        (0..lines).try_for_each(|_| self.skip_line())
+    }
+
+    /// Skips a line that is a comment. Returns whether there was one.
+    fn skip_comment(&mut self) -> io::Result<bool> {
+        let Some(mark) = self.marks.comment else { return Ok(false) };
+        if self.start == self.filled && !self.ended {
+            self.fill()?;
+        }
+        let is_comment = self.buffer[self.start..self.filled].first() == Some(&mark);
+        if is_comment {
+            self.skip_line()?;
+        }
+        Ok(is_comment)
+    }
+
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            match memchr(b'\n', &self.buffer[self.start..self.filled]) {
+                Some(length) => self.start += length + 1,
+                None => {
+                    self.start = self.filled;
+                    if !self.ended {
+                        self.fill()?;
+                        continue;
+                    }
+                }
+            }
+            self.line += 1;
+            return Ok(());
+        }
+    }
+
     fn skip_blank_lines(&mut self) {
         loop {
             let skipped = match &self.buffer[self.start..self.filled] {
@@ -272,7 +315,7 @@ impl<R: Read> Records<R> {
 }
 
 /// Finds the record at the start of `data` and its fields.
-fn scan(data: &[u8], Marks { delimiter, quote }: Marks, ended: bool, fields: &mut Vec<Field>) -> Found {
+fn scan(data: &[u8], Marks { delimiter, quote, .. }: Marks, ended: bool, fields: &mut Vec<Field>) -> Found {
     fields.clear();
     let (mut at, mut newlines, mut fault) = (0, 1, None);
     loop {

@@ -97,7 +97,7 @@ impl Rows {
     ) -> Result<Self, LandingError> {
         let stored = open(file, format, options)?;
         let in_file: Vec<String> = stored.schema.fields().iter().map(|field| field.name().clone()).collect();
-        let names = header::column_names(&file.path, &in_file)?;
+        let names = header::column_names(&file.path, &in_file, options)?;
         let matched = header::matching(&target.schema, &in_file);
         let extras = (0..names.len())
             .filter(|at| !matched.contains(&Some(*at)))
@@ -133,7 +133,12 @@ impl Shape {
 
     fn fitted(&self, batch: &RecordBatch, misfits: &mut Misfits) -> Result<Vec<ArrayRef>, ArrowError> {
         let mut columns = Vec::with_capacity(self.columns.len() + 2);
-        for (field, (place, spelling)) in self.target.schema.fields().iter().zip(&self.columns) {
+        let fields = self.target.schema.fields().iter().zip(&self.columns);
+        for (at, (field, (place, spelling))) in fields.enumerate() {
+            if let Some(nulls) = self.target.unasked(at, batch.num_rows()) {
+                columns.push(nulls);
+                continue;
+            }
             let name: Arc<str> = field.name().as_str().into();
             columns.push(match place {
                 Some(at) => {

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
 use arrow::compute::{filter_record_batch, interleave, take};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -27,6 +29,8 @@ pub(super) struct Target {
     pub(super) schema: SchemaRef,
     /// The columns of batches.
     pub(super) landed: SchemaRef,
+    /// Whether anybody asks for each column's values.
+    asked: Vec<bool>,
     columns: OnNewColumn,
     types: OnMisfit,
     /// What the names of the file's folders say, by the table's column if it has one.
@@ -52,6 +56,7 @@ impl Target {
             path: file.path.clone(),
             schema: Arc::clone(schema),
             landed: landed_schema(schema),
+            asked: schema.fields().iter().map(|field| !options.read.unasked.contains(field.name())).collect(),
             columns: options.columns,
             types: options.types,
             partitions: partitions
@@ -59,6 +64,11 @@ impl Target {
                 .map(|(name, value)| (place(name), name.as_str().into(), value.clone()))
                 .collect(),
         }
+    }
+
+    /// The column at a place, if nobody asks for its values: nulls.
+    pub(super) fn unasked(&self, place: usize, rows: usize) -> Option<ArrayRef> {
+        (!self.asked[place]).then(|| new_null_array(self.schema.field(place).data_type(), rows))
     }
 
     /// Puts a batch together. `raw` is the text of a row's record, for those that are rejected after all.
@@ -152,6 +162,9 @@ impl Target {
                 continue;
             };
             let own = &typed.columns[*place];
+            if !self.asked[*place] {
+                continue;
+            }
             if own.null_count() == 0 {
                 continue;
             }

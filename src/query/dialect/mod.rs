@@ -45,7 +45,7 @@ pub(super) use clauses::{ROW_HASH, select_all_from};
 pub use convert::Convert;
 pub use copy::CopyTo;
 pub use copy_into::{CopiedAs, CopyInto, CopySelect, Places, Validate};
-pub(super) use files::Reader;
+pub(super) use files::{ReadBy, Reader};
 pub(super) use literals::as_written;
 pub use own::{IfKept, OwnStatement};
 pub(super) use references::REFERENCES;

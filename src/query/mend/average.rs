@@ -71,6 +71,28 @@ impl AnalyzerRule for Averages {
     }
 }
 
+/// What is worked out, each thing once: the engine takes what is there twice out of a window, and then has no window.
+#[derive(Default)]
+struct Parts {
+    exprs: Vec<Expr>,
+    called: Vec<Column>,
+}
+
+impl Parts {
+    /// Adds what will be called `column`, unless it is there; returns what it is called.
+    fn add(&mut self, expr: Expr, column: Column) -> Column {
+        let same = |there: &Expr| there.clone().unalias() == expr.clone().unalias();
+        match self.exprs.iter().position(same) {
+            Some(at) => self.called[at].clone(),
+            None => {
+                self.exprs.push(expr);
+                self.called.push(column.clone());
+                column
+            }
+        }
+    }
+}
+
 fn is_average(expr: &Expr) -> bool {
     match expr {
         Expr::AggregateFunction(call) => call.func.name() == "avg",
@@ -91,25 +113,31 @@ impl Averages {
         schema: &DFSchema,
         input: &DFSchema,
     ) -> Result<Option<(Vec<Expr>, Vec<Expr>)>> {
-        let mut parts = Vec::new();
+        let mut parts = Parts::default();
         let columns = schema.columns();
         let mut shown: Vec<Expr> = columns.iter().take(before).cloned().map(Expr::Column).collect();
         let mut found = false;
         for (at, (expr, column)) in exprs.iter().zip(columns.iter().skip(before)).enumerate() {
             let Some((sum, count)) = self.halves(expr, input) else {
-                parts.push(expr.clone());
-                shown.push(Expr::Column(column.clone()));
+                let own = parts.add(expr.clone(), column.clone());
+                let called = own == *column;
+                let own = Expr::Column(own);
+                shown.push(match called {
+                    true => own,
+                    false => own.alias_qualified(column.relation.clone(), &column.name),
+                });
                 continue;
             };
             found = true;
-            let (sum_name, count_name) = (format!("_elt_sum_{at}"), format!("_elt_count_{at}"));
-            parts.push(sum.alias(&sum_name));
-            parts.push(count.alias(&count_name));
+            let mut half = |half: Expr, name: String| {
+                Expr::Column(parts.add(half.alias(&name), Column::new_unqualified(name)))
+            };
+            let (sum, count) = (half(sum, format!("_elt_sum_{at}")), half(count, format!("_elt_count_{at}")));
             let of = schema.qualified_field_from_column(column)?.1.data_type().clone();
-            let count = cast(Expr::Column(Column::new_unqualified(count_name)), DataType::Decimal128(20, 0));
-            let average = quotient(of, Expr::Column(Column::new_unqualified(sum_name)), count);
+            let average = quotient(of, sum, cast(count, DataType::Decimal128(20, 0)));
             shown.push(average.alias_qualified(column.relation.clone(), &column.name));
         }
+        let parts = parts.exprs;
         Ok(found.then_some((parts, shown)))
     }
 

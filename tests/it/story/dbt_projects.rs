@@ -380,6 +380,13 @@ async fn what_is_not_selected_is_read_from_another_state() {
     let request = elt::lakehouse::CloneRequest { earlier, ..Default::default() };
     let (told, _) = lake.open().clone_state(&request).await.unwrap();
     told.iter().for_each(|one| lake.note(&format!("{}: {}", one.name, one.what)));
+    let written = std::fs::read(lake.path().join("target/run_results.json")).unwrap();
+    let written: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    let results = written["results"].as_array().unwrap().iter();
+    let results: Vec<String> = results
+        .map(|one| format!("{} {} {}", one["unique_id"], one["status"], one["relation_name"]))
+        .collect();
+    lake.note(&format!("{} {}", written["args"]["which"], results.join(", ")));
     lake.sql("select * from dev.v order by id").await;
     let again =
         elt::lakehouse::CloneRequest { full_refresh: true, select: vec!["b".parse().unwrap()], ..request };

@@ -4,6 +4,7 @@ mod about_itself; // the tables of the schema `elt`
 mod account; // random tables, damaged at random: every row is somewhere
 mod arriving; // files that come in through other doors, or come later
 mod artifacts; // what other tools read
+mod asking_files; // files are queried where they lie
 mod assigning; // a value on its way into a column
 mod bucket; // files in an object store; needs one (tests/interop/bucket.py)
 mod checking; // what is wrong is found before anything is built
