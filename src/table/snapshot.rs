@@ -1,9 +1,9 @@
 //! What is in a table at one version?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::SchemaRef;
-use deltalake::kernel::{Metadata, Protocol};
+use deltalake::kernel::{Add, DeletionVectorDescriptor, Metadata, Protocol, Remove};
 use deltalake::table::state::DeltaTableState;
 use futures::StreamExt;
 
@@ -25,6 +25,11 @@ pub struct Snapshot {
     metadata: Metadata,
     protocol: Protocol,
     design: Design,
+}
+
+/// What tells a deletion vector from others of its file.
+fn name_of(vector: &DeletionVectorDescriptor) -> (String, String, Option<i32>) {
+    (vector.storage_type.to_string(), vector.path_or_inline_dv.clone(), vector.offset)
 }
 
 impl Snapshot {
@@ -49,6 +54,35 @@ impl Snapshot {
             protocol: snapshot.protocol().clone(),
             design: Design::of(&plain(snapshot.metadata()), &plain(snapshot.protocol())),
         })
+    }
+
+    /// The table one version on, if the commit that made it only brought files and took some away; nothing if the log has to
+    /// be asked.
+    ///
+    /// The files are in the order in which a reader of the log finds them: those of the newest commit first.
+    pub(super) fn next(&self, entry: &[u8]) -> Option<Self> {
+        let (mut come, mut gone) = (Vec::new(), HashSet::new());
+        for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+            let action: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line).ok()?;
+            for (kind, action) in action {
+                match kind.as_str() {
+                    "add" => come.push(serde_json::from_value::<Add>(action).ok()?),
+                    "remove" => {
+                        let remove: Remove = serde_json::from_value(action).ok()?;
+                        gone.insert((remove.path, remove.deletion_vector.as_ref().map(name_of)));
+                    }
+                    "commitInfo" | "txn" | "cdc" => {}
+                    _ => return None,
+                }
+            }
+        }
+        let vector = |add: &Add| add.deletion_vector.as_ref().map(name_of);
+        // A file that comes again is there once.
+        gone.extend(come.iter().map(|add| (add.path.clone(), vector(add))));
+        let stays = |file: &&DataFile| !gone.contains(&(file.add().path.clone(), vector(file.add())));
+        let stay = self.files.iter().filter(stays).cloned();
+        let files = come.into_iter().map(DataFile::new).chain(stay).collect();
+        Some(Self { version: self.version.next(), files, ..self.clone() })
     }
 
     /// The table as it would be after `change`.

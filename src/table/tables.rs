@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionStateBuilder, runtime_env::RuntimeEnvBuilder};
@@ -172,8 +173,17 @@ impl Tables {
         if let Some(known) = self.remembered(&key) {
             return Ok(known);
         }
-        self.check_commit(table, version).await?;
-        let snapshot = Arc::new(Snapshot::read(self, table, version).await?);
+        let entry = self.checked_commit(table, version).await?;
+        // A lake's log only grows. What is outside may have been made anew.
+        let before = match version.0.checked_sub(1) {
+            Some(before) if !table.is_outside() => self.remembered(&(table.clone(), TableVersion(before))),
+            _ => None,
+        };
+        let next = before.zip(entry).and_then(|(before, entry)| before.next(&entry));
+        let snapshot = Arc::new(match next {
+            Some(next) => next,
+            None => Snapshot::read(self, table, version).await?,
+        });
         let mut known = self.snapshots.lock().expect("no holder panics");
         known.insert(key.clone(), Arc::clone(&snapshot));
         let of_table = (table.clone(), TableVersion(0))..=(table.clone(), TableVersion(u64::MAX));
@@ -190,12 +200,17 @@ impl Tables {
         self.snapshots.lock().expect("no holder panics").get(key).cloned()
     }
 
-    /// Refuses a commit with no content or with a torn line, which deltalake would read as less.
-    async fn check_commit(&self, table: &TableName, version: TableVersion) -> Result<(), TableError> {
+    /// The commit that made a version; nothing if it is in a checkpoint alone. One with no content or with a torn line,
+    /// which deltalake would read as less, is refused.
+    async fn checked_commit(
+        &self,
+        table: &TableName,
+        version: TableVersion,
+    ) -> Result<Option<Bytes>, TableError> {
         let Some(bytes) = self.lake.read(&layout::log_entry(table, version)).await? else {
             let log = self.lake.list(&layout::log(table)).await?;
             if log.iter().any(|object| layout::version_of(&object.location) == Some(version.0)) {
-                return Ok(());
+                return Ok(None);
             }
             let help = match self.head(table).await? {
                 Some(head) => format!("its newest version is {head}; `elt history {table}` lists them"),
@@ -212,7 +227,7 @@ impl Tables {
                 return Err(torn(table, version, &format!("line {} is not whole", at + 1)));
             }
         }
-        Ok(())
+        Ok(Some(bytes))
     }
 
     /// deltalake's view of the table's log.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use elt::base::{TableName, TableVersion};
 use elt::lake::Lake;
 use elt::lakehouse::{Lakehouse, Session};
+use elt::table::{DataFile, Tables};
 use insta::assert_snapshot;
 use object_store::memory::InMemory;
 use proptest::collection::vec;
@@ -438,6 +440,9 @@ async fn all_agree(edits: &[Edit], place: Option<&Path>) -> Result<(), String> {
             }
         }
     }
+    for way in histories.keys() {
+        grown_as_read(&lakehouse, way).await?;
+    }
     if let Some(place) = place {
         let told = histories.iter().map(|(way, history)| {
             let rows = |rows: &Rows| rows.iter().map(|(k, v)| vec![*k, *v]).collect::<Vec<_>>();
@@ -446,6 +451,35 @@ async fn all_agree(edits: &[Edit], place: Option<&Path>) -> Result<(), String> {
         });
         let told = serde_json::Value::Object(told.collect()).to_string();
         std::fs::write(place.join("rows.json"), told).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether what a process knows of a table, commit by commit, is what its log says.
+async fn grown_as_read(lakehouse: &Lakehouse, table: &str) -> Result<(), String> {
+    let name = TableName::new("main", table).unwrap();
+    let told = async |tables: &Tables, version: u64| {
+        let snapshot =
+            tables.snapshot(&name, TableVersion(version)).await.map_err(|error| error.to_string())?;
+        let file = |file: &DataFile| {
+            format!("{} {} {:?} {}", file.path(), file.size(), file.rows(), file.hidden_rows())
+        };
+        let mut files: Vec<String> = snapshot.files().iter().map(file).collect();
+        files.sort();
+        Ok::<_, String>((files, snapshot.schema().clone(), snapshot.rows()))
+    };
+    let anew = Tables::new(lakehouse.tables().lake().clone(), lakehouse.tables().world().clone());
+    let newest = version_of(lakehouse, table).await?;
+    let mut known = Vec::new();
+    for version in 0..=newest {
+        known.push(told(lakehouse.tables(), version).await?);
+    }
+    // Backwards, so that none is worked out from the one before.
+    for (version, known) in (0..=newest).zip(known).rev() {
+        let read = told(&anew, version).await?;
+        if read != known {
+            return Err(format!("{table} version {version}: {known:?}, and in its log {read:?}"));
+        }
     }
     Ok(())
 }
