@@ -320,7 +320,7 @@ impl LakeCatalog {
             standing: Some((name.clone(), rows)),
             ..self.clone()
         };
-        let view = View { sql: query, description: String::new() };
+        let view = View::new(query, "").dividing(self.scope.division());
         let planned = async {
             let plan = Box::pin(plain.plan_view(name, &view, None)).await?;
             let state = plain.state()?;
@@ -486,6 +486,7 @@ impl LakeCatalog {
     ) -> Result<LogicalPlan> {
         let in_view = |error: QueryError| in_view(name, error);
         let mut statement = dialect::parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
+        dialect::divide(&mut statement, view.division);
         dialect::honour(&mut statement).map_err(|mistake| in_view(mistake.into()))?;
         let state = self.state()?;
         loop {

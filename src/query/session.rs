@@ -20,7 +20,10 @@ use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
     own, show_create, thrift, words,
 };
-use crate::base::did_you_mean;
+use crate::base::{Division, did_you_mean};
+
+/// The setting that says what `/` means.
+const INTEGER_DIVISION: &str = "integer_division";
 
 /// How much of the machine a session may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,7 +161,17 @@ impl Session {
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
-        self.seeing(Scope::of(self.scope.tables().clone(), pins).for_rights(self.scope.rights().cloned()))
+        self.seeing(self.scope_like(self.scope.tables().clone(), pins))
+    }
+
+    fn scope_like(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Scope {
+        let rights = self.scope.rights().cloned();
+        Scope::of(tables, pins).for_rights(rights).dividing(self.scope.division())
+    }
+
+    /// What `/` means in what is asked: as it was set, or as whoever reads has it.
+    pub(super) fn division(&self) -> Division {
+        self.own.division().unwrap_or_else(|| self.scope.division())
     }
 
     /// The same session with another scope.
@@ -205,7 +218,7 @@ impl Session {
     /// The same session on the tables of another lake.
     #[must_use]
     pub fn on(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Self {
-        let scope = Scope::of(tables, pins.clone()).for_rights(self.scope.rights().cloned());
+        let scope = self.scope_like(tables, pins.clone());
         let moved = Self { scope: Arc::new(scope), ..self.clone() };
         moved.of(pins)
     }
@@ -385,12 +398,38 @@ impl Session {
         {
             return only_utc(&zone);
         }
+        if let Some(told) = self.about_division(&statement)? {
+            return Ok(told);
+        }
         let plan = Box::pin(self.plan(statement)).await?;
         let Some(set) = set else { return self.rows_of_plan(plan).await };
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
         let frame = frame.map_err(|error| words::setting_mistake(&set, &error))?;
         let rows = Box::pin(frame.execute_stream()).await;
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
+    }
+
+    /// What `SET integer_division = …` and `SHOW integer_division` give; nothing for other statements.
+    fn about_division(&self, statement: &ast::Statement) -> Result<Option<Outcome>, QueryError> {
+        if let ast::Statement::ShowVariable { variable } = statement
+            && let [name] = &variable[..]
+            && name.value.eq_ignore_ascii_case(INTEGER_DIVISION)
+        {
+            let row = [Some(INTEGER_DIVISION.to_owned()), Some(self.division().told().to_owned())];
+            return Ok(Some(Outcome::table(["name", "value"], &[], vec![row])));
+        }
+        let Some(StatementKind::Setting { name, value }) = setting(statement)? else { return Ok(None) };
+        if name != INTEGER_DIVISION {
+            return Ok(None);
+        }
+        let division = value.as_deref().map(Division::read);
+        if division == Some(None) {
+            let what = format!("`{}` is neither true nor false", value.unwrap_or_default());
+            let help = "`set integer_division = true` has 7 / 2 be 3, and `false` 3.5";
+            return Err(SqlMistake::new("elt::sql::setting", what).help(help).into());
+        }
+        self.own.divide(division.flatten());
+        Ok(Some(own::nothing()))
     }
 
     /// The rows of a query that was planned.
@@ -424,6 +463,7 @@ impl Session {
         state: SessionState,
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
+        dialect::divide(&mut statement, self.division());
         dialect::honour(&mut statement)?;
         self.own.spell(&mut statement);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
@@ -468,6 +508,7 @@ impl Session {
         let state = self.context.state();
         let mut names: Vec<String> =
             state.config_options().entries().into_iter().map(|entry| entry.key).collect();
+        names.push(INTEGER_DIVISION.to_owned());
         names.sort();
         names
     }

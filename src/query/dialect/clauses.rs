@@ -284,11 +284,6 @@ impl VisitorMut for Clauses {
                 *expr = Expr::BinaryOp { left, op, right };
                 ControlFlow::Continue(())
             }
-            Expr::BinaryOp { left, op: BinaryOperator::DuckIntegerDivide, right } => {
-                *expr =
-                    Expr::BinaryOp { left: left.clone(), op: BinaryOperator::Divide, right: right.clone() };
-                ControlFlow::Continue(())
-            }
             Expr::Function(call) => {
                 let Function {
                     name: _,

@@ -22,7 +22,7 @@ use sqlparser::ast;
 use super::dialect::{OwnStatement, Statement};
 use super::parameters::{asked_for, filled, places};
 use super::{Outcome, QueryError, Session, SqlMistake};
-use crate::base::did_you_mean;
+use crate::base::{Division, did_you_mean};
 
 pub(super) use names::TEMPORARY;
 pub(super) use temporary::Write;
@@ -38,6 +38,7 @@ struct Kept {
     temporary: BTreeMap<String, Temporary>,
     prepared: BTreeMap<String, PreparedText>,
     variables: BTreeMap<String, ScalarValue>,
+    division: Option<Division>,
     has_news: bool,
 }
 
@@ -74,6 +75,16 @@ impl Own {
         let mut kept = self.kept();
         kept.temporary.insert(name.to_owned(), temporary);
         kept.has_news = true;
+    }
+
+    /// What `/` was said to mean.
+    pub(super) fn division(&self) -> Option<Division> {
+        self.kept().division
+    }
+
+    /// Lets `/` mean this from now on; nothing goes back to what it meant at first.
+    pub(super) fn divide(&self, division: Option<Division>) {
+        self.kept().division = division;
     }
 
     /// The value of a variable.

@@ -185,7 +185,7 @@ pub(super) async fn create_view(
     let probe = dialect::parse_query(&sql)?;
     let plan = Box::pin(session.plan(probe)).await?;
     session.columns_given(plan)?;
-    session.own.put(&name, Temporary::View(View { sql, description: String::new() }));
+    session.own.put(&name, Temporary::View(View::new(sql, "").dividing(session.division())));
     Ok(nothing())
 }
 

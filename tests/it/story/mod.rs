@@ -13,6 +13,7 @@ mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod dbt_projects; // versions, named selections, operations, batches
+mod dividing; // what 7 / 2 is, for whom
 mod documenting; // a site about the project, and its server
 mod due; // what a build leaves alone
 mod edits;
