@@ -14,7 +14,7 @@ fn profile(lake: &TestLake, engine: &str) {
 
 #[tokio::test]
 async fn a_profile_of_duckdb_divides_as_duckdb_does() {
-    let mut lake = TestLake::new();
+    let lake = TestLake::new();
     profile(&lake, "type: duckdb");
     lake.write("models/half.sql", HALF);
     lake.write(
@@ -34,5 +34,20 @@ async fn a_profile_of_duckdb_divides_as_duckdb_does() {
     lake.sql("select * from half").await;
     profile(&lake, "type: elt, dialect: spark");
     lake.sql("select 7 / 2, 7 / 2::decimal(4,2), 7 / 2.0::double").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    build: half view (no rows)
+    build: kept created (1 added)
+    build: release 1
+    sql: 3.5 3 3 1.5
+    sql: 3.5 1.75 1.5
+    sql: INSERT 1 0 0 2
+    sql: UPDATE 0 1 0 3
+    sql: 0.5 0.125 - | 3.5 1.75 1.5
+    sql: 3.5 3 3 1.5 3
+    build: half view (no rows)
+    build: kept replaced (1 added)
+    build: release 4
+    sql: 3 3 3 1
+    sql: 3.5 3.5000 3.5
+    ");
 }
