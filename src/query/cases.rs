@@ -1,16 +1,21 @@
 //! What if a column is written in other letters than it has, `id` for `Id`?
 //!
 //! The engine folds names without quotes to lower case and finds only columns that are so. A name that it does not find
-//! and that fits one column in all but the case of its letters means that column: it is written as it is, in quotes.
+//! and that fits one column in all but the case of its letters means that column: it is written as it is, in quotes. And `w.i`
+//! that was taken for a member of a column `w` that has none is a column of the table `w`.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Ident, Statement, VisitMut, VisitorMut};
 
 use super::SqlMistake;
+use super::dialect::name_tables;
 
 /// Spells the column that the mistake is about as it is, and says whether there was one to spell.
 pub(super) fn corrected(statement: &mut Statement, mistake: &SqlMistake) -> bool {
+    if mistake.message().contains("is not Struct") {
+        return name_tables(statement);
+    }
     let Some(meant) = mistake.meant() else { return false };
     let mut speller = Speller { meant, place: mistake.place(), found: false };
     let _: ControlFlow<()> = statement.visit(&mut speller);

@@ -90,6 +90,7 @@ impl Session {
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(scope.tables().runtime_within(limits.memory))
+            .with_expr_planners(mend::planners())
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
@@ -304,7 +305,10 @@ impl Session {
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
         match self.read(sql)? {
-            Statement::Query(statement) => Box::pin(self.run(*statement)).await,
+            Statement::Query(statement) => match self.shown(&statement) {
+                Some(table) => describe::columns(self, &table).await,
+                None => Box::pin(self.run(*statement)).await,
+            },
             Statement::Explain(how) => Box::pin(explain::explain(self, how)).await,
             Statement::Own(statement) => Box::pin(self.keep(statement)).await,
             Statement::Temporary(write) => Box::pin(self.write_temporary(*write)).await,
@@ -318,6 +322,7 @@ impl Session {
             Statement::Summarize { what, is_query } => {
                 Box::pin(describe::summary(self, &what, is_query)).await
             }
+            Statement::TableInfo { table } => describe::table_info(self, &table).await,
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
@@ -409,6 +414,15 @@ impl Session {
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
     }
 
+    /// The table that `SHOW t` is about, as DuckDB has it for DESCRIBE; nothing for other statements.
+    fn shown(&self, statement: &ast::Statement) -> Option<String> {
+        let ast::Statement::ShowVariable { variable } = statement else { return None };
+        let written = variable.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+        let is_temporary = || self.own.temporary(&written.to_lowercase()).is_some();
+        let is_there = || describe::resolve(self, &written).is_ok_and(|name| self.scope.has(&name));
+        (is_temporary() || is_there()).then_some(written)
+    }
+
     /// What `SET integer_division = …` and `SHOW integer_division` give; nothing for other statements.
     fn about_division(&self, statement: &ast::Statement) -> Result<Option<Outcome>, QueryError> {
         if let ast::Statement::ShowVariable { variable } = statement
@@ -463,6 +477,7 @@ impl Session {
         state: SessionState,
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
+        self.own.unfold(&mut statement)?;
         dialect::divide(&mut statement, self.division());
         dialect::honour(&mut statement)?;
         self.own.spell(&mut statement);
@@ -517,7 +532,8 @@ impl Session {
     pub fn function_names(&self) -> Vec<String> {
         let state = self.context.state();
         let (scalar, aggregate) = (state.scalar_functions().keys(), state.aggregate_functions().keys());
-        scalar.chain(aggregate).chain(state.window_functions().keys()).cloned().collect()
+        let own = self.own.macro_names();
+        scalar.chain(aggregate).chain(state.window_functions().keys()).chain(&own).cloned().collect()
     }
 }
 

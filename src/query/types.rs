@@ -11,6 +11,8 @@ use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::planner::TypePlanner;
 use sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
 
+use crate::base::parse_data_type;
+
 /// The digits of a number that says nothing of them.
 const DIGITS: u8 = 38;
 
@@ -69,8 +71,35 @@ fn meant(sql_type: &ast::DataType) -> Option<DataType> {
         Named::HugeInt | Named::UHugeInt | Named::Int128 | Named::UInt128 => DataType::Decimal128(DIGITS, 0),
         Named::BigNumeric(info) | Named::BigDecimal(info) => decimal(info, 9)?,
         Named::Datetime64(_, None) => moment(None),
+        Named::Map(key, value) => {
+            let key = Field::new("key", whole(key)?, false);
+            let value = Field::new("value", whole(value)?, true);
+            let entries = DataType::Struct(vec![key, value].into());
+            DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
+        }
         Named::Custom(name, modifiers) => custom(&name.to_string().to_lowercase(), modifiers)?,
         _ => return None,
+    })
+}
+
+/// The type that a name means, whoever knows it.
+fn whole(sql_type: &ast::DataType) -> Option<DataType> {
+    meant(sql_type).or_else(|| match sql_type {
+        ast::DataType::Struct(fields, _) => {
+            let field = |field: &ast::StructField| {
+                let name = field.field_name.as_ref()?;
+                let name =
+                    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
+                Some(Field::new(name, whole(&field.field_type)?, true))
+            };
+            Some(DataType::Struct(fields.iter().map(field).collect::<Option<Vec<_>>>()?.into()))
+        }
+        ast::DataType::Array(
+            ast::ArrayElemTypeDef::AngleBracket(item)
+            | ast::ArrayElemTypeDef::SquareBracket(item, None)
+            | ast::ArrayElemTypeDef::Parenthesis(item),
+        ) => Some(DataType::List(Arc::new(Field::new_list_field(whole(item)?, true)))),
+        plain => parse_data_type(&plain.to_string()),
     })
 }
 

@@ -55,10 +55,34 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
             };
             Some(call(function, "to_char", vec![at.clone(), format]))
         }
+        ("date_part" | "datepart", [part, of])
+            if literal(part).is_some_and(|part| matches!(part, "era" | "julian" | "yearweek")) =>
+        {
+            let Expr::Function(other) = call(function, literal(part)?, vec![of.clone()]) else { return None };
+            super::functions::other_call(&other)
+        }
+        ("json_extract" | "json_query" | "json_extract_path", [value, path])
+            if literal(path).is_some_and(has_many) =>
+        {
+            Some(call(function, "_elt_json_all", vec![value.clone(), path.clone()]))
+        }
+        ("json_extract_string" | "json_extract_path_text", [value, path])
+            if literal(path).is_some_and(has_many) =>
+        {
+            Some(call(function, "_elt_json_all_texts", vec![value.clone(), path.clone()]))
+        }
+        ("_elt_json_get", [value, path]) if literal(path).is_some_and(has_many) => {
+            Some(call(function, "_elt_json_all", vec![value.clone(), path.clone()]))
+        }
+        ("_elt_json_text", [value, path]) if literal(path).is_some_and(has_many) => {
+            Some(call(function, "_elt_json_all_texts", vec![value.clone(), path.clone()]))
+        }
         ("regexp_replace", [value, pattern, replacement, flags @ ..]) => {
             // The engine takes `$1` for a group, and two backslashes for two.
-            let is_plain =
-                literal(replacement).is_some_and(|text| !text.contains('$') && !text.contains(r"\\"));
+            let is_known =
+                |flags: &Expr| literal(flags).is_some_and(|flags| !flags.contains(['c', 'l', 'n', 'p']));
+            let is_plain = flags.iter().all(is_known)
+                && literal(replacement).is_some_and(|text| !text.contains('$') && !text.contains(r"\\"));
             let args = [value, pattern, replacement].into_iter().chain(flags).cloned().collect();
             (!is_plain).then(|| call(function, "_elt_regexp_replace", args))
         }
@@ -75,6 +99,11 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// Whether a path into JSON leads to many places.
+fn has_many(path: &str) -> bool {
+    path.starts_with('$') && (path.contains('*') || path.contains(".."))
 }
 
 /// `unnest(list, recursive := true)`: lists in lists are taken apart too.

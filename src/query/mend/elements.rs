@@ -23,10 +23,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let signature = || Signature::user_defined(Volatility::Immutable);
     vec![
         ScalarUDF::from(Length { inner: unicode::character_length(), signature: signature() }),
-        ScalarUDF::from(Slice { signature: signature() }),
+        slice(),
         ScalarUDF::from(Flatten { signature: signature() }),
         ScalarUDF::from(FirstOfMost { signature: Signature::any(1, Volatility::Immutable) }),
     ]
+}
+
+/// `_elt_slice`
+pub(super) fn slice() -> ScalarUDF {
+    ScalarUDF::from(Slice { signature: Signature::user_defined(Volatility::Immutable) })
 }
 
 /// Lists of other layouts as the one that is worked with.

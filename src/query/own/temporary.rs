@@ -170,6 +170,7 @@ pub(super) async fn create_view(
         return Ok(nothing());
     }
     let mut statement = Statement::Query(Box::new(query));
+    session.own.unfold(&mut statement)?;
     session.own.spell(&mut statement);
     let own = format!("\"{TEMPORARY}\".\"{name}\"");
     let mut sql = statement.to_string();
