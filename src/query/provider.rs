@@ -15,7 +15,6 @@ use datafusion::datasource::{TableType, ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
-use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::visit_relations;
 
 use super::dialect::{self, Reader, Reference};
@@ -494,8 +493,7 @@ impl LakeCatalog {
             let planned = async {
                 Box::pin(expand(&state, &mut spelt, release)).await?;
                 dialect::prepare(&mut spelt, release)?;
-                let spelt = EngineStatement::Statement(Box::new(spelt));
-                Ok::<_, QueryError>(Box::pin(state.statement_to_plan(spelt)).await?)
+                Ok::<_, QueryError>(Box::pin(cases::planned(&state, spelt)).await?)
             };
             match Box::pin(planned).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}

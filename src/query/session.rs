@@ -6,7 +6,6 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
 use super::dialect::{self, Statement};
@@ -483,8 +482,7 @@ impl Session {
         self.own.spell(&mut statement);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
         dialect::prepare(&mut statement, None)?;
-        let planned =
-            Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
+        let planned = Box::pin(cases::planned(&state, statement)).await;
         let plan = planned.map_err(|error| self.with_suggestion(error.into()))?;
         self.scope.stands_on_plan(&plan);
         Ok(plan)

@@ -7,13 +7,15 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, Subscript,
-    TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
+    Subscript, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 
 use super::statement::{empty_query, parse_expression};
 use super::{formats, intervals, lambdas, symmetric};
+use crate::query::types::unsigned;
 
 /// Rewrites what is only written otherwise.
 pub(super) fn respell(statement: &mut Statement) {
@@ -119,6 +121,12 @@ impl VisitorMut for Speller {
             }
             Expr::Cube(sets) if sets.len() <= 12 && sets.iter().any(|set| set.len() > 1) => {
                 Some(Expr::GroupingSets(cube(sets)))
+            }
+            Expr::Cast { kind, data_type, .. } => {
+                let within = if *kind == CastKind::TryCast { "_elt_try_within" } else { "_elt_within" };
+                let bounds = unsigned(data_type);
+                bounds
+                    .map(|(name, most)| called(within, &[expr.clone(), text(&most.to_string()), text(&name)]))
             }
             Expr::GroupingSets(sets) if sets.iter().any(|set| sets_of(set).is_some()) => {
                 let each = |set: &Vec<Expr>| sets_of(set).unwrap_or_else(|| vec![set.clone()]);

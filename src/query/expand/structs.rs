@@ -72,6 +72,18 @@ fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_owned()))
 }
 
+/// Whether a part of an expression is a table's row. What it is called is told by what was written.
+fn names_row(expr: &Expr, tables: &[String], columns: &[Column]) -> bool {
+    let mut found = false;
+    outside_queries(&mut expr.clone(), |expr| {
+        if let Expr::Identifier(name) = expr {
+            let name = folded(name);
+            found |= tables.contains(&name) && !columns.iter().any(|column| column.name == name);
+        }
+    });
+    found
+}
+
 /// Spells both out.
 pub(super) fn spell(select: &mut Select, columns: &[Column]) {
     let tables = tables(select);
@@ -95,6 +107,14 @@ pub(super) fn spell(select: &mut Select, columns: &[Column]) {
                 expr: called("get_field", &[column.expr(), text(field)]),
                 alias: Ident::with_quote('"', field),
             })),
+        }
+    }
+    for item in &mut spelled {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && names_row(expr, &tables, columns)
+        {
+            let alias = Ident::with_quote('"', expr.to_string());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
     }
     select.projection = spelled;

@@ -59,6 +59,17 @@ impl ExprPlanner for Times {
             }
             _ => {}
         }
+        // What is neither a text nor a list is written as a text.
+        if expr.op == BinaryOperator::StringConcat {
+            let is_plain = |side: &Expr| {
+                side.get_type(schema)
+                    .is_ok_and(|of| of.is_numeric() || of.is_temporal() || of == DataType::Boolean)
+            };
+            if is_plain(&expr.left) && is_plain(&expr.right) {
+                expr.left = logical_cast(expr.left, DataType::Utf8);
+            }
+            return Ok(PlannerResult::Original(expr));
+        }
         if matches!(expr.op, BinaryOperator::Plus | BinaryOperator::Minus) {
             return Ok(moved(expr, schema));
         }

@@ -66,6 +66,7 @@ mod text_read;
 mod time;
 mod trunc;
 mod unnest;
+mod unsigned;
 mod written;
 mod zones;
 
@@ -73,13 +74,14 @@ pub(super) use here::who;
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionContext;
@@ -110,7 +112,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// The planners that come before the engine's own.
 pub(super) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
-    vec![Arc::new(subscripts::OfTexts { slice: Arc::new(elements::slice()) })]
+    vec![Arc::new(subscripts::Subscripts { slice: Arc::new(elements::slice()) })]
 }
 
 /// The engine's rules that make a plan cheaper, none of which changes what it gives.
@@ -135,6 +137,7 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(strptime::functions()).chain(pattern::functions()).chain(elements::functions());
     let own = own.chain(structs::functions()).chain(digits::functions()).chain(json_shape::functions());
     let own = own.chain(alike::functions()).chain(written::functions()).chain(finite::functions());
+    let own = own.chain(unsigned::functions());
     let own = own.chain(json_paths::functions()).chain([in_order::function()]);
     let config = context.copied_config();
     let catalog = &config.options().catalog;
@@ -168,6 +171,26 @@ fn has_any(plan: &LogicalPlan, is_meant: impl Fn(&Expr) -> bool) -> Result<bool>
     plan.apply_with_subqueries(|part| {
         part.apply_expressions(|expr| {
             found |= expr.exists(|expr| Ok(is_meant(expr)))?;
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    Ok(found)
+}
+
+/// Whether a name with a dot was taken for a member of a column that has none: `w.i` in a subquery whose table has a column `w`,
+/// where the table `w` is meant.
+pub(super) fn misreads_a_table(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|part| {
+        let schema = merge_schema(&part.inputs());
+        part.apply_expressions(|expr| {
+            found |= expr.exists(|expr| {
+                let Expr::ScalarFunction(call) = expr else { return Ok(false) };
+                let of = call.args.first().and_then(|of| of.get_type(&schema).ok());
+                let has_members =
+                    |of: &DataType| matches!(of, DataType::Struct(_) | DataType::Map(..) | DataType::Null);
+                Ok(call.func.name() == "get_field" && of.is_some_and(|of| !has_members(&of)))
+            })?;
             Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })
     })?;

@@ -162,7 +162,8 @@ impl Counts {
             let share = *count as f64 / all;
             -share * share.log2()
         });
-        bits.sum::<f64>().max(0.0)
+        // Not `-0.0`.
+        bits.sum::<f64>().abs()
     }
 
     /// All of them, the least value first; null if there is none.

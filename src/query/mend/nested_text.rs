@@ -23,7 +23,7 @@ pub(super) fn nested_texts(values: &ArrayRef) -> Result<StringArray> {
 }
 
 fn write(values: &ArrayRef, row: usize, is_inside: bool, out: &mut String) -> Result<()> {
-    if values.is_null(row) {
+    if values.is_null(row) || *values.data_type() == DataType::Null {
         out.push_str("NULL");
         return Ok(());
     }

@@ -46,4 +46,5 @@ mod serving; // what the endpoint tells tools, keeps for them, and does not let 
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
 mod together; // statements that are published as one, over the wire
-mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures
+mod trouble;
+mod typed; // what people type who come from other engines // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures
