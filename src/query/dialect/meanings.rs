@@ -366,6 +366,7 @@ pub(super) const RENAMED: &[(&str, &str)] = &[
     ("json_build_array", "json_array"),
     ("check_json", "json_valid"),
     ("json", "parse_json"),
+    ("from_json", "json_transform"),
 ];
 
 /// Words for a part of time, where one may stand without quotes: `date_trunc(month, d)`, and BigQuery's `date_trunc(d, month)`.

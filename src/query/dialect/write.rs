@@ -159,10 +159,6 @@ pub(super) fn own_write(tokens: &[TokenWithSpan]) -> Result<Option<OwnWrite>, Sq
 /// CREATE TABLE in its order.
 pub(super) fn in_known_words(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlMistake> {
     let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
-    let tokens = match tokens.iter().find(solid).is_some_and(|first| is(first, "MERGE")) {
-        true => without_nothing(tokens)?,
-        false => tokens,
-    };
     if !tokens.iter().find(solid).is_some_and(|first| is(first, "ALTER")) {
         return in_order(tokens);
     }
@@ -239,6 +235,7 @@ pub(super) fn spelled(sql: &str, like: &TokenWithSpan) -> Vec<TokenWithSpan> {
 }
 
 fn merge(tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
+    let tokens = without_nothing(tokens)?;
     let mut out = Vec::with_capacity(tokens.len());
     let mut evolve = false;
     let mut at = 0;

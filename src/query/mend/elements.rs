@@ -242,7 +242,16 @@ impl ScalarUDFImpl for Flatten {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(bottom(&types[0]).unwrap_or_else(|| types[0].clone()))
+        let bottom = bottom(&types[0]).unwrap_or_else(|| types[0].clone());
+        if let DataType::List(item) = &bottom
+            && let DataType::Struct(_) = item.data_type()
+        {
+            return plan_err!(
+                "`unnest(…, recursive := true)` of structs is not supported; their fields are columns by \
+                 `select x.* from (select unnest(list) as x)`"
+            );
+        }
+        Ok(bottom)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -20,5 +20,19 @@ async fn maps_and_structs_are_columns() {
     lake.sql("update m set s.a = 5").await;
     lake.sql("merge into m using copied c on m.id = c.id when matched and c.id = 1 then do nothing when matched then delete").await;
     lake.sql("create table u (a utinyint)").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 2 0 0 2
+    sql: 1 1 3 z | 2 - - -
+    sql: UPDATE 0 1 0 3
+    sql: MERGE 1 0 0 4
+    sql: 1 [z] 4 [1] | 2 - - - | 3 [q] - -
+    sql: CREATE TABLE 1 0 0 5
+    sql: 1 {z: 9}
+    sql: UPDATE 0 1 0 6
+    sql: 0
+    sql: setting a member of a struct, `s.a`, is not supported
+    sql: DO NOTHING before another clause of its kind is not supported
+    sql: `utinyint` for the column `a` is not supported, because a lake's numbers have a sign
+    ");
 }
