@@ -157,7 +157,7 @@ impl VisitorMut for Sorted {
                 }
             }
             star.from = vec![TableWithJoins { relation, joins: Vec::new() }];
-            query.body = Box::new(SetExpr::Select(star));
+            *query.body = SetExpr::Select(star);
         }
         ControlFlow::Continue(())
     }

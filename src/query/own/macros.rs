@@ -25,7 +25,7 @@ pub(super) struct Macro {
 
 #[derive(Clone, Debug)]
 enum Body {
-    Value(Expr),
+    Value(Box<Expr>),
     Rows(Box<Query>),
 }
 
@@ -34,7 +34,7 @@ impl Macro {
     pub(super) fn new(args: Vec<MacroArg>, definition: MacroDefinition) -> Self {
         let parameters = args.into_iter().map(|arg| (folded(&arg.name), arg.default_expr)).collect();
         let body = match definition {
-            MacroDefinition::Expr(value) => Body::Value(value),
+            MacroDefinition::Expr(value) => Body::Value(Box::new(value)),
             MacroDefinition::Table(rows) => Body::Rows(rows),
         };
         Self { parameters, body }
@@ -128,7 +128,7 @@ impl VisitorMut for Unfolder<'_> {
             Ok(given) => {
                 let mut body = body.clone();
                 let _: ControlFlow<()> = body.visit(&mut Put { given: &given });
-                *expr = Expr::Nested(Box::new(body));
+                *expr = Expr::Nested(body);
                 self.found = true;
                 ControlFlow::Continue(())
             }
