@@ -172,7 +172,7 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         );
     }
     if message.starts_with("lambda defined ") && message.contains("params but UDF support only") {
-        let help = "the item is all that it is given; its place comes from `arrays_zip(list, range(1, len(list) + 1))`";
+        let help = "it is given the item and its place: `list_transform(list, (x, i) -> x || i)`";
         return Some(plan("this function has too many names in front of its arrow".to_owned()).help(help));
     }
     if let Some(part) = between("Date part '", "' not supported")
