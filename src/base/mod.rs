@@ -6,6 +6,7 @@
 //! Not here: anything that knows a file format, a query or a lake.
 
 mod diagnostic;
+mod division;
 mod duration;
 mod error;
 mod grant;
@@ -21,6 +22,7 @@ mod watch;
 mod world;
 
 pub use diagnostic::{Diagnostic, Severity, show_all};
+pub use division::Division;
 pub use duration::parse_duration;
 pub use error::{Error, ErrorKind, Result};
 pub use grant::{GRANT_HELP, Grant, Privilege, Securable};

@@ -146,7 +146,8 @@ pub(super) async fn check(
         None => None,
         Some(sql) if is_view => {
             let description = format!("the rows that `{}` leaves out", node.name);
-            Some((companion("quarantine")?, Made::View(View { sql, description })))
+            let view = View::new(sql, description).dividing(session.scope().division());
+            Some((companion("quarantine")?, Made::View(view)))
         }
         Some(sql) => {
             let apart = companion("quarantine")?;

@@ -145,7 +145,8 @@ impl Making<'_> {
         if self.action == Action::MakeView {
             self.executed.created("view", self.name(), &node.sql);
             self.session.check(&node.sql).await.map_err(|error| self.query_error(error))?;
-            return Ok(Made::View(View { sql: node.sql.clone(), description: node.description.clone() }));
+            let view = View::new(node.sql.as_str(), node.description.as_str());
+            return Ok(Made::View(view.dividing(self.session.scope().division())));
         }
         let base = self.head().await?;
         if let (
@@ -406,7 +407,8 @@ impl Making<'_> {
     pub(super) async fn failures(&self, stored: Stored) -> Result<Made, BuildError> {
         if stored == Stored::View {
             let description = format!("what breaks the test {}", self.node.name);
-            return Ok(Made::View(View { sql: self.node.sql.clone(), description }));
+            let view = View::new(self.node.sql.as_str(), description);
+            return Ok(Made::View(view.dividing(self.session.scope().division())));
         }
         let rows = self.rows(&self.node.sql).await?;
         let base = self.head().await?;

@@ -61,7 +61,8 @@ pub(super) async fn ask(
             }
         };
         executed.created("view", &input.relation, &sql);
-        scope = scope.with_view(&input.relation, View { sql, description: String::new() });
+        let view = View::new(sql, "").dividing(scope.division());
+        scope = scope.with_view(&input.relation, view);
     }
     let session = Session::new(scope, schema, Limits::default());
     let made = session.check(&node.sql).await?;
@@ -90,13 +91,14 @@ pub(super) async fn ask(
         }
     };
     let names = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    let actual = View { sql: node.sql.clone(), description: String::new() };
+    let division = session.scope().division();
+    let actual = View::new(node.sql.as_str(), "").dividing(division);
     let actual_name = TableName::new("dbt_unit_test", "actual").expect("a plain name");
     let expected_name = TableName::new("dbt_unit_test", "expected").expect("a plain name");
     executed.created("view", &actual_name, &node.sql);
     executed.created("view", &expected_name, &expected);
     let scope = session.scope().clone().with_view(&actual_name, actual);
-    let scope = scope.with_view(&expected_name, View { sql: expected, description: String::new() });
+    let scope = scope.with_view(&expected_name, View::new(expected, "").dividing(division));
     let session = Session::new(scope, schema, Limits::default());
     let (actual, expected) = (table(&actual_name), table(&expected_name));
     let difference = format!(

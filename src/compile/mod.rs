@@ -229,6 +229,7 @@ fn render(
         jinja,
         project: project.name.clone(),
         limits,
+        division: project.target.division,
         drafts,
         answers,
         all_names,

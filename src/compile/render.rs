@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Diagnostic, Message};
+use crate::base::{Diagnostic, Division, Message};
 use crate::project::Hook;
 
 use super::batch::Window;
@@ -33,6 +33,8 @@ pub(super) struct Templates {
     /// The project's own package.
     pub(super) project: String,
     pub(super) limits: Limits,
+    /// What `/` means to the engine whose SQL is written.
+    pub(super) division: Division,
     /// Those of `on-run-start`, and those of `on-run-end`.
     pub(super) run_hooks: (Vec<Hook>, Vec<Hook>),
     pub(super) drafts: ById<Draft>,
@@ -352,7 +354,10 @@ impl Templates {
         pass: &Pass,
     ) -> Fingerprint {
         let relation = draft.relation.as_ref().map(shown).unwrap_or_default();
-        let settings = settings(draft, hooks);
+        let mut settings = settings(draft, hooks);
+        if !self.division.is_default() && sql.contains('/') {
+            settings.push_str(" / has fractions");
+        }
         let parts = |queries: [&str; 2], kind: &str| {
             let queries = queries.map(normal);
             Fingerprint::of([&*queries[0], &queries[1], kind, &relation, &settings])

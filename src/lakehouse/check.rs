@@ -40,7 +40,7 @@ impl Lakehouse {
         let built = compile::compile(&studied.compiled.project, &facts).0;
         let is_deferred = studied.is_deferred;
         let manifest = if is_deferred { &studied.compiled.manifest } else { &built };
-        let scope = Scope::of(self.tables.clone(), pins);
+        let scope = self.scope_of(pins);
         let ground = Ground {
             manifest,
             sources: self.sources_to_come(manifest, &scope).await?,

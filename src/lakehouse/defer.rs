@@ -142,7 +142,7 @@ impl Lakehouse {
                 tell(format!("copied from {there}"));
             } else if pins.views.contains_key(&there) {
                 let sql = format!("select * from {}", quoted(&there));
-                views.insert(own.clone(), View { sql, description: node.description.clone() });
+                views.insert(own.clone(), View::new(sql, node.description.as_str()));
                 tell(format!("a view of {there}"));
             } else {
                 let what = format!("`{}` cannot be cloned: {there} is not in this lake", node.shown());

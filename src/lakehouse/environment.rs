@@ -13,7 +13,6 @@ use super::{BuildRequest, Compiled, Lakehouse, Manifest, NodeId, NodeKind, Purpo
 use crate::base::{ReleaseNumber, Result, TableName};
 use crate::build;
 use crate::compile::Facts;
-use crate::query::Scope;
 use crate::release::{self, Memory, Pins, View};
 
 /// What is taken over.
@@ -35,7 +34,7 @@ const POINTER: (&str, &str) = ("select * from ", " as of release ");
 /// A view that shows what a name was in a release.
 fn pointer(to: &TableName, release: ReleaseNumber, description: &str) -> View {
     let name = format!("\"{}\".\"{}\"", to.schema(), to.table());
-    View { sql: format!("{}{name}{}{release}", POINTER.0, POINTER.1), description: description.to_owned() }
+    View::new(format!("{}{name}{}{release}", POINTER.0, POINTER.1), description)
 }
 
 /// What a pointer points to; nothing if it is another view.
@@ -59,7 +58,8 @@ impl Lakehouse {
         let mut options = self.project.clone().ok_or_else(|| self.no_project())?;
         options.target = Some(name.to_owned());
         let mut other = Self { project: Some(options), ..self.clone() };
-        other.default_schema = other.load()?.0.target.schema;
+        let target = other.load()?.0.target;
+        (other.default_schema, other.division) = (target.schema, target.division);
         Ok(other)
     }
 
@@ -81,7 +81,7 @@ impl Lakehouse {
         if !names.any(|name| is_there(pins, name)) {
             return Ok(None);
         }
-        let scope = Scope::of(self.tables.clone(), pins.clone());
+        let scope = self.scope_of(pins.clone());
         let own = &compiled.manifest;
         let unchanged = build::unchanged(&manifest, &scope, memory, &there.default_schema, |source| {
             own.nodes.get(&source.id).is_none_or(|here| here.relation != source.relation)

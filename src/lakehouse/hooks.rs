@@ -58,7 +58,7 @@ impl Lakehouse {
         changes.extend(made.map(|change| (change.table().clone(), Arc::new(change))));
         let mut views = start.views;
         views.append(&mut done.views);
-        let mut scope = Scope::of(self.tables.clone(), end.pins.clone());
+        let mut scope = self.scope_of(end.pins.clone());
         for change in changes.values() {
             scope = scope.with_change(Arc::clone(change));
         }

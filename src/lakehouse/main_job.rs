@@ -20,7 +20,6 @@ use crate::build::{self, Inputs, Stamp, Wanted};
 use crate::compile::YamlRenderer;
 use crate::lake::layout;
 use crate::project::{LineagePlace, RenderScope, USERS_FILE, read_lineage_place};
-use crate::query::Scope;
 use crate::release::{self, Goal, Learnt, Memory, Proposal, Published, Release, ReleaseKind};
 
 /// How long a server of lineage is waited for once the run was called off.
@@ -176,7 +175,7 @@ impl Lakehouse {
             Purpose::Build | Purpose::Run => {
                 self.land_sources(&pins, &manifest, &selected, Look::new(false, &environment), watch).await?
             }
-            _ => (Scope::of(self.tables.clone(), pins.clone()), BTreeMap::new(), Vec::new()),
+            _ => (self.scope_of(pins.clone()), BTreeMap::new(), Vec::new()),
         };
         let (mut memory, later) = self.memory().await?;
         memory.extend(later.clone());

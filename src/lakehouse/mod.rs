@@ -48,7 +48,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::{Diagnostic, Error, Event, ReleaseNumber, Result, Strictness, Watch, World};
+use crate::base::{Diagnostic, Division, Error, Event, ReleaseNumber, Result, Strictness, Watch, World};
 use crate::build;
 use crate::compile::{self, Facts, YamlRenderer};
 use crate::lake::{Lake, LakeError, LakeLock};
@@ -100,7 +100,7 @@ pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
     Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session, SqlMistake,
-    StatementKind, bound, bound_rows, is_time_zone,
+    StatementKind, bound, bound_rows, interval_texts, is_time_zone,
 };
 #[cfg(feature = "postgres")]
 pub use crate::query::{PG_VERSION, PgCatalog};
@@ -115,6 +115,7 @@ pub struct Lakehouse {
     project: Option<LoadOptions>,
     root: PathBuf,
     default_schema: String,
+    division: Division,
     strictness: Strictness,
     no_artifacts: bool,
     reads_all: bool,
@@ -133,6 +134,8 @@ pub struct Manner {
     pub time_zone: Option<String>,
     /// Whether files outside the lake can be read by name.
     pub files: Files,
+    /// What `/` gives of whole numbers; as the project's profile has it if nothing.
+    pub division: Option<Division>,
     /// Bytes of memory that a statement may take; nothing means what all of them share.
     pub memory: Option<usize>,
 }
@@ -200,7 +203,7 @@ impl Lakehouse {
 
     /// A session that sees the newest release, and goes on seeing it.
     pub async fn session(&self) -> Result<Session> {
-        let scope = Scope::of(self.tables.clone(), self.pins().await?);
+        let scope = self.scope_of(self.pins().await?);
         Ok(Session::new(scope, &self.default_schema, Limits::default()))
     }
 
@@ -213,7 +216,7 @@ impl Lakehouse {
     /// A session that sees release `number`, and goes on seeing it.
     pub async fn session_at(&self, number: ReleaseNumber) -> Result<Session> {
         let pins = release::release(self.tables.lake(), number).await?.pinned();
-        Ok(Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default()))
+        Ok(Session::new(self.scope_of(pins), &self.default_schema, Limits::default()))
     }
 
     /// A session that is as its user wants it, of the newest release or of one that was asked for.
@@ -226,12 +229,21 @@ impl Lakehouse {
         };
         let schema = manner.schema.as_deref().unwrap_or(&self.default_schema);
         let limits = Limits { files: manner.files, memory: manner.memory, ..Limits::default() };
-        let scope = Scope::of(self.tables.clone(), pins).for_rights(rights);
+        let scope = self.scope_of(pins).for_rights(rights);
+        let scope = match manner.division {
+            Some(division) => scope.dividing(division),
+            None => scope,
+        };
         let session = Session::new(scope, schema, limits);
         Ok(match &manner.time_zone {
             Some(zone) => session.in_zone(zone),
             None => session,
         })
+    }
+
+    /// What a release shows to the project.
+    fn scope_of(&self, pins: Pins) -> Scope {
+        Scope::of(self.tables.clone(), pins).dividing(self.division)
     }
 
     /// The schema of names that are written without one.

@@ -139,13 +139,16 @@ impl Found {
 
     pub(super) fn with(self, world: World, lake: Lake) -> Lakehouse {
         let target_path = self.outline.as_ref().map(|outline| outline.target_path.clone());
-        let schema = self.outline.map_or_else(|| "main".to_owned(), |outline| outline.target.schema);
+        let target = self.outline.map(|outline| outline.target);
+        let division = target.as_ref().map(|target| target.division).unwrap_or_default();
+        let schema = target.map_or_else(|| "main".to_owned(), |target| target.schema);
         Lakehouse {
             tables: Tables::new(lake, world.clone()),
             world,
             project: self.project,
             root: self.root,
             default_schema: schema,
+            division,
             strictness: self.strictness,
             no_artifacts: self.no_artifacts,
             reads_all: self.reads_all,

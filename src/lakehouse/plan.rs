@@ -13,7 +13,6 @@ use crate::build::{self, PlannedStep, Reason, Wanted};
 use crate::compile::{self, Facts};
 use crate::lake::layout;
 use crate::landing::FileOutcome;
-use crate::query::Scope;
 use crate::release::{self, Memory, Pins};
 
 /// So many reports of runs are looked at for what was found out since the last build was published.
@@ -39,7 +38,7 @@ impl Lakehouse {
                     .await?;
                 (scope, reports)
             }
-            _ => (Scope::of(self.tables.clone(), pins.clone()), Vec::new()),
+            _ => (self.scope_of(pins.clone()), Vec::new()),
         };
         let mut landed = BTreeMap::new();
         for report in &reports {

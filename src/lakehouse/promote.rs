@@ -10,7 +10,6 @@ use super::environment::pointed_to;
 use super::{BuildRequest, Compiled, Lakehouse, Manifest, Node, NodeId, NodeKind, Reason, released};
 use crate::base::{Error, ErrorKind, Event, Result, TableName, TableVersion, Watch};
 use crate::build::{self, Wanted, remembered_as};
-use crate::query::Scope;
 use crate::release::{self, Basis, Goal, Learnt, Memory, Pins, Proposal, Release, ReleaseKind, View, mark};
 use crate::table::Change;
 use crate::table::write::share;
@@ -61,7 +60,7 @@ impl Lakehouse {
             manifest,
             selected: &chosen.selected,
             asked: request.asked(),
-            scope: &Scope::of(self.tables.clone(), pins.clone()),
+            scope: &self.scope_of(pins.clone()),
             landed: BTreeMap::new(),
             memory: memory.clone(),
             default_schema: &here.default_schema,
@@ -87,7 +86,8 @@ impl Lakehouse {
             let there = environment.manifest.node(&one.here.id);
             let Some(version) = pins.tables.get(&one.from) else {
                 let sql = self.view_of_production(there, &environment.manifest, &pins).await?;
-                views.insert(one.to.clone(), View { sql, description: there.description.clone() });
+                let view = View::new(sql, there.description.as_str()).dividing(self.division);
+                views.insert(one.to.clone(), view);
                 continue;
             };
             let source = self.tables.snapshot(&one.from, *version).await?;
@@ -143,7 +143,7 @@ impl Lakehouse {
         if !node.is_late {
             return Ok(node.sql.clone());
         }
-        let scope = Scope::of(self.tables.clone(), pins.clone());
+        let scope = self.scope_of(pins.clone());
         let session =
             crate::query::Session::new(scope, &self.default_schema, crate::query::Limits::default());
         let (node, _) = build::compile_late(manifest, node, &session)

@@ -17,7 +17,7 @@ use crate::base::{Error, Ids, Result, TableName, TableVersion, Watch, World, par
 use crate::build::{self, Asked, Inputs, Known};
 use crate::compile::Facts;
 use crate::lake::layout;
-use crate::query::{MadeOf, Scope, made_of};
+use crate::query::{MadeOf, made_of};
 use crate::release::{self, Pins, Release};
 use crate::table::{Change, Tables, Unneeded, delete, history, vectors_brought};
 
@@ -269,7 +269,7 @@ impl Lakehouse {
         let inputs = Inputs {
             manifest,
             plan: &plan,
-            scope: Scope::of(self.tables.clone(), pins.clone()),
+            scope: self.scope_of(pins.clone()),
             landed: BTreeMap::new(),
             default_schema: &self.default_schema,
             threads: 1,

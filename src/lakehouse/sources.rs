@@ -41,7 +41,7 @@ impl Lakehouse {
         look: Look,
         watch: &dyn Watch,
     ) -> Result<(Scope, BTreeMap<TableName, Vec<Arc<Change>>>, Vec<LandReport>)> {
-        let mut scope = Scope::of(self.tables.clone(), pins.clone());
+        let mut scope = self.scope_of(pins.clone());
         let (mut landed, mut reports) = (BTreeMap::new(), Vec::new());
         let needed = |source: &NodeId| {
             selected.contains(source)

@@ -8,7 +8,7 @@ use crate::base::{Diagnostic, Error, Message, Result, SourceText};
 use crate::build::{self, Stamp};
 use crate::compile::{self, Stretch};
 use crate::project::Analysis;
-use crate::query::{Limits, Scope};
+use crate::query::Limits;
 
 /// The name of a query that is given on the command line.
 pub const INLINE: &str = "inline_query";
@@ -120,8 +120,7 @@ impl Lakehouse {
             }
         };
         manifest.late().set_selected(&selected);
-        let session =
-            Session::new(Scope::of(self.tables.clone(), pins), &self.default_schema, Limits::default());
+        let session = Session::new(self.scope_of(pins), &self.default_schema, Limits::default());
         let mut messages = manifest.messages.clone();
         let (mut late, mut not_compiled) = (BTreeMap::new(), Vec::new());
         for node in manifest.nodes.values().filter(|node| node.is_late && selected.contains(&node.id)) {

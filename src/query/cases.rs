@@ -5,9 +5,15 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Expr, Ident, Statement, VisitMut, VisitorMut};
 
 use super::SqlMistake;
+use super::dialect::name_tables;
+use super::mend::misreads_a_table;
 
 /// Spells the column that the mistake is about as it is, and says whether there was one to spell.
 pub(super) fn corrected(statement: &mut Statement, mistake: &SqlMistake) -> bool {
@@ -15,6 +21,25 @@ pub(super) fn corrected(statement: &mut Statement, mistake: &SqlMistake) -> bool
     let mut speller = Speller { meant, place: mistake.place(), found: false };
     let _: ControlFlow<()> = statement.visit(&mut speller);
     speller.found
+}
+
+/// Plans a statement that is in the engine's words. Where a name with a dot was taken for a member of a column that has none,
+/// the table of that name is meant: `w.i` in a subquery whose table has a column `w`.
+pub(super) async fn planned(
+    state: &SessionState,
+    statement: Statement,
+) -> Result<LogicalPlan, DataFusionError> {
+    let mut named = statement.clone();
+    let has_names = name_tables(&mut named);
+    let plan = |statement| {
+        let statement = EngineStatement::Statement(Box::new(statement));
+        Box::pin(state.statement_to_plan(statement))
+    };
+    let as_written = plan(statement).await?;
+    if has_names && misreads_a_table(&as_written)? {
+        return plan(named).await;
+    }
+    Ok(as_written)
 }
 
 struct Speller<'a> {

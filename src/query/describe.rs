@@ -117,6 +117,23 @@ pub(super) async fn columns(session: &Session, table: &str) -> Result<Outcome, Q
     query(session, &format!("select * from {}", from(session, table)?)).await
 }
 
+/// `PRAGMA table_info('t')`: what DuckDB and SQLite tell of a table. A lake's tables have no defaults and no enforced keys.
+pub(super) async fn table_info(session: &Session, table: &str) -> Result<Outcome, QueryError> {
+    let schema = session.check(&format!("select * from {}", from(session, table)?)).await?;
+    let rows = schema.fields().iter().enumerate().map(|(at, field)| {
+        [
+            Some(at.to_string()),
+            Some(field.name().clone()),
+            Some(sql_type_name(field.data_type())),
+            Some((!field.is_nullable()).to_string()),
+            None,
+            Some("false".to_owned()),
+        ]
+    });
+    let columns = ["cid", "name", "type", "notnull", "dflt_value", "pk"];
+    Ok(Outcome::table(columns, &["cid"], rows.collect()))
+}
+
 /// `DESCRIBE SELECT …`
 pub(super) async fn query(session: &Session, sql: &str) -> Result<Outcome, QueryError> {
     let schema = session.check(sql).await?;

@@ -25,6 +25,7 @@ mod explain;
 mod export;
 mod files;
 mod guard;
+mod interval_text;
 mod lineage;
 mod made_of;
 mod mend;
@@ -57,6 +58,7 @@ pub fn places_of(table: &crate::base::TableName) -> String {
 
 pub use asked::Asked;
 pub use error::{QueryError, SqlMistake, VALUE};
+pub use interval_text::interval_texts;
 pub use lineage::{ColumnOf, Influence, Lineage, Way};
 pub use made_of::{MADE_OF, MadeOf, Maker, influence_words, made_of, maker, way_word};
 pub use outcome::Outcome;

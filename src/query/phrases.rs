@@ -80,6 +80,32 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
     {
         return Some(plan("LIMIT and OFFSET need a whole number".to_owned()).help("write `limit 10`"));
     }
+    if let Some(rest) = message.strip_prefix("Cannot infer common argument type for comparison operation ")
+        && let [left, op, right] = rest.split_whitespace().collect::<Vec<_>>()[..]
+    {
+        let (left, right) = (type_word(left), type_word(right));
+        return Some(
+            plan(format!("`{op}` does not compare {left} with {right}"))
+                .help("cast one of them: `x::varchar`"),
+        );
+    }
+    if let Some((_, of)) = message.split_once("Array overflow on ")
+        && message.starts_with("Int")
+    {
+        return Some(
+            SqlMistake::new(VALUE, format!("`{of}` is too large for its type"))
+                .help("cast to a wider type first: `a::decimal(38,0)`"),
+        );
+    }
+    if let Some((value, rest)) = message.split_once(" is too large to store in a Decimal")
+        && let Some((digits, most)) =
+            rest.split_once(" of precision ").and_then(|(_, rest)| rest.split_once(". Max is "))
+    {
+        return Some(SqlMistake::new(
+            VALUE,
+            format!("{value} is too large for a decimal of {digits} digits: the most is {most}"),
+        ));
+    }
     if message.starts_with("Dot access not supported") {
         let help = "name the struct first, in a subquery, or write `get_field(x, 'name')`; of a list `x[1]`";
         return Some(plan("a dot cannot follow this expression".to_owned()).help(help));
@@ -146,7 +172,7 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         );
     }
     if message.starts_with("lambda defined ") && message.contains("params but UDF support only") {
-        let help = "the item is all that it is given; its place comes from `arrays_zip(list, range(1, len(list) + 1))`";
+        let help = "it is given the item and its place: `list_transform(list, (x, i) -> x || i)`";
         return Some(plan("this function has too many names in front of its arrow".to_owned()).help(help));
     }
     if let Some(part) = between("Date part '", "' not supported")

@@ -15,7 +15,6 @@ use datafusion::datasource::{TableType, ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
-use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::visit_relations;
 
 use super::dialect::{self, Reader, Reference};
@@ -320,7 +319,7 @@ impl LakeCatalog {
             standing: Some((name.clone(), rows)),
             ..self.clone()
         };
-        let view = View { sql: query, description: String::new() };
+        let view = View::new(query, "").dividing(self.scope.division());
         let planned = async {
             let plan = Box::pin(plain.plan_view(name, &view, None)).await?;
             let state = plain.state()?;
@@ -486,6 +485,7 @@ impl LakeCatalog {
     ) -> Result<LogicalPlan> {
         let in_view = |error: QueryError| in_view(name, error);
         let mut statement = dialect::parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
+        dialect::divide(&mut statement, view.division);
         dialect::honour(&mut statement).map_err(|mistake| in_view(mistake.into()))?;
         let state = self.state()?;
         loop {
@@ -493,8 +493,7 @@ impl LakeCatalog {
             let planned = async {
                 Box::pin(expand(&state, &mut spelt, release)).await?;
                 dialect::prepare(&mut spelt, release)?;
-                let spelt = EngineStatement::Statement(Box::new(spelt));
-                Ok::<_, QueryError>(Box::pin(state.statement_to_plan(spelt)).await?)
+                Ok::<_, QueryError>(Box::pin(cases::planned(&state, spelt)).await?)
             };
             match Box::pin(planned).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}

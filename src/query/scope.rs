@@ -9,7 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::views::{KnownViews, Leaf, PlannedView};
 use super::{QueryError, Reads, Rights};
-use crate::base::{AsOf, TableName, TableVersion};
+use crate::base::{AsOf, Division, TableName, TableVersion};
 use crate::release::{self, Pins, View};
 use crate::table::{Change, Scan, Snapshot, TableError, Tables, changes, changes_since, version_at};
 
@@ -34,6 +34,8 @@ pub struct Scope {
     known_views: KnownViews,
     /// What whoever reads it may; nothing for who may do anything.
     rights: Option<Arc<Rights>>,
+    /// What `/` means to whoever reads it.
+    division: Division,
 }
 
 /// How far a model has come with the tables whose changes it takes in.
@@ -77,7 +79,20 @@ impl Scope {
             assumed: Arc::default(),
             known_views: KnownViews::default(),
             rights: None,
+            division: Division::default(),
         }
+    }
+
+    /// The same for somebody to whom `/` means this. What views say keeps its own meaning.
+    #[must_use]
+    pub fn dividing(mut self, division: Division) -> Self {
+        self.division = division;
+        self
+    }
+
+    /// What `/` means to whoever reads it.
+    pub fn division(&self) -> Division {
+        self.division
     }
 
     /// The same for somebody with these rights.

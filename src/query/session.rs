@@ -6,7 +6,6 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
 use super::dialect::{self, Statement};
@@ -20,7 +19,10 @@ use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
     own, show_create, thrift, words,
 };
-use crate::base::did_you_mean;
+use crate::base::{Division, did_you_mean};
+
+/// The setting that says what `/` means.
+const INTEGER_DIVISION: &str = "integer_division";
 
 /// How much of the machine a session may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,6 +89,7 @@ impl Session {
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(scope.tables().runtime_within(limits.memory))
+            .with_expr_planners(mend::planners())
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
@@ -158,7 +161,17 @@ impl Session {
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
-        self.seeing(Scope::of(self.scope.tables().clone(), pins).for_rights(self.scope.rights().cloned()))
+        self.seeing(self.scope_like(self.scope.tables().clone(), pins))
+    }
+
+    fn scope_like(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Scope {
+        let rights = self.scope.rights().cloned();
+        Scope::of(tables, pins).for_rights(rights).dividing(self.scope.division())
+    }
+
+    /// What `/` means in what is asked: as it was set, or as whoever reads has it.
+    pub(super) fn division(&self) -> Division {
+        self.own.division().unwrap_or_else(|| self.scope.division())
     }
 
     /// The same session with another scope.
@@ -205,7 +218,7 @@ impl Session {
     /// The same session on the tables of another lake.
     #[must_use]
     pub fn on(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Self {
-        let scope = Scope::of(tables, pins.clone()).for_rights(self.scope.rights().cloned());
+        let scope = self.scope_like(tables, pins.clone());
         let moved = Self { scope: Arc::new(scope), ..self.clone() };
         moved.of(pins)
     }
@@ -291,7 +304,10 @@ impl Session {
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
         match self.read(sql)? {
-            Statement::Query(statement) => Box::pin(self.run(*statement)).await,
+            Statement::Query(statement) => match self.shown(&statement) {
+                Some(table) => describe::columns(self, &table).await,
+                None => Box::pin(self.run(*statement)).await,
+            },
             Statement::Explain(how) => Box::pin(explain::explain(self, how)).await,
             Statement::Own(statement) => Box::pin(self.keep(statement)).await,
             Statement::Temporary(write) => Box::pin(self.write_temporary(*write)).await,
@@ -305,6 +321,7 @@ impl Session {
             Statement::Summarize { what, is_query } => {
                 Box::pin(describe::summary(self, &what, is_query)).await
             }
+            Statement::TableInfo { table } => describe::table_info(self, &table).await,
             Statement::Describe { table } => describe::columns(self, &table).await,
             Statement::History { table, limit } => describe::history(self, &table, limit).await,
             Statement::Detail { table } => describe::detail(self, &table).await,
@@ -385,12 +402,47 @@ impl Session {
         {
             return only_utc(&zone);
         }
+        if let Some(told) = self.about_division(&statement)? {
+            return Ok(told);
+        }
         let plan = Box::pin(self.plan(statement)).await?;
         let Some(set) = set else { return self.rows_of_plan(plan).await };
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
         let frame = frame.map_err(|error| words::setting_mistake(&set, &error))?;
         let rows = Box::pin(frame.execute_stream()).await;
         Ok(Outcome::stream(rows.map_err(|error| self.with_suggestion(error.into()))?))
+    }
+
+    /// The table that `SHOW t` is about, as DuckDB has it for DESCRIBE; nothing for other statements.
+    fn shown(&self, statement: &ast::Statement) -> Option<String> {
+        let ast::Statement::ShowVariable { variable } = statement else { return None };
+        let written = variable.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+        let is_temporary = || self.own.temporary(&written.to_lowercase()).is_some();
+        let is_there = || describe::resolve(self, &written).is_ok_and(|name| self.scope.has(&name));
+        (is_temporary() || is_there()).then_some(written)
+    }
+
+    /// What `SET integer_division = …` and `SHOW integer_division` give; nothing for other statements.
+    fn about_division(&self, statement: &ast::Statement) -> Result<Option<Outcome>, QueryError> {
+        if let ast::Statement::ShowVariable { variable } = statement
+            && let [name] = &variable[..]
+            && name.value.eq_ignore_ascii_case(INTEGER_DIVISION)
+        {
+            let row = [Some(INTEGER_DIVISION.to_owned()), Some(self.division().told().to_owned())];
+            return Ok(Some(Outcome::table(["name", "value"], &[], vec![row])));
+        }
+        let Some(StatementKind::Setting { name, value }) = setting(statement)? else { return Ok(None) };
+        if name != INTEGER_DIVISION {
+            return Ok(None);
+        }
+        let division = value.as_deref().map(Division::read);
+        if division == Some(None) {
+            let what = format!("`{}` is neither true nor false", value.unwrap_or_default());
+            let help = "`set integer_division = true` has 7 / 2 be 3, and `false` 3.5";
+            return Err(SqlMistake::new("elt::sql::setting", what).help(help).into());
+        }
+        self.own.divide(division.flatten());
+        Ok(Some(own::nothing()))
     }
 
     /// The rows of a query that was planned.
@@ -424,12 +476,13 @@ impl Session {
         state: SessionState,
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
+        self.own.unfold(&mut statement)?;
+        dialect::divide(&mut statement, self.division());
         dialect::honour(&mut statement)?;
         self.own.spell(&mut statement);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
         dialect::prepare(&mut statement, None)?;
-        let planned =
-            Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(statement)))).await;
+        let planned = Box::pin(cases::planned(&state, statement)).await;
         let plan = planned.map_err(|error| self.with_suggestion(error.into()))?;
         self.scope.stands_on_plan(&plan);
         Ok(plan)
@@ -468,6 +521,7 @@ impl Session {
         let state = self.context.state();
         let mut names: Vec<String> =
             state.config_options().entries().into_iter().map(|entry| entry.key).collect();
+        names.push(INTEGER_DIVISION.to_owned());
         names.sort();
         names
     }
@@ -476,7 +530,8 @@ impl Session {
     pub fn function_names(&self) -> Vec<String> {
         let state = self.context.state();
         let (scalar, aggregate) = (state.scalar_functions().keys(), state.aggregate_functions().keys());
-        scalar.chain(aggregate).chain(state.window_functions().keys()).cloned().collect()
+        let own = self.own.macro_names();
+        scalar.chain(aggregate).chain(state.window_functions().keys()).chain(&own).cloned().collect()
     }
 }
 

@@ -11,6 +11,8 @@ use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::planner::TypePlanner;
 use sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
 
+use crate::base::parse_data_type;
+
 /// The digits of a number that says nothing of them.
 const DIGITS: u8 = 38;
 
@@ -62,15 +64,42 @@ fn meant(sql_type: &ast::DataType) -> Option<DataType> {
         Named::Int16 => DataType::Int16,
         Named::Float64 => DataType::Float64,
         Named::Float32 => DataType::Float32,
-        Named::UTinyInt | Named::UInt8 => DataType::Int16,
-        Named::USmallInt | Named::UInt16 => DataType::Int32,
-        Named::UInt32 => DataType::Int64,
-        Named::UBigInt | Named::UInt64 => DataType::Decimal128(20, 0),
+        Named::UTinyInt | Named::UInt8 | Named::TinyIntUnsigned(_) => DataType::Int16,
+        Named::USmallInt | Named::UInt16 | Named::SmallIntUnsigned(_) => DataType::Int32,
+        Named::UInt32 | Named::IntUnsigned(_) | Named::IntegerUnsigned(_) => DataType::Int64,
+        Named::UBigInt | Named::UInt64 | Named::BigIntUnsigned(_) => DataType::Decimal128(20, 0),
         Named::HugeInt | Named::UHugeInt | Named::Int128 | Named::UInt128 => DataType::Decimal128(DIGITS, 0),
         Named::BigNumeric(info) | Named::BigDecimal(info) => decimal(info, 9)?,
         Named::Datetime64(_, None) => moment(None),
+        Named::Map(key, value) => {
+            let key = Field::new("key", whole(key)?, false);
+            let value = Field::new("value", whole(value)?, true);
+            let entries = DataType::Struct(vec![key, value].into());
+            DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
+        }
         Named::Custom(name, modifiers) => custom(&name.to_string().to_lowercase(), modifiers)?,
         _ => return None,
+    })
+}
+
+/// The type that a name means, whoever knows it.
+fn whole(sql_type: &ast::DataType) -> Option<DataType> {
+    meant(sql_type).or_else(|| match sql_type {
+        ast::DataType::Struct(fields, _) => {
+            let field = |field: &ast::StructField| {
+                let name = field.field_name.as_ref()?;
+                let name =
+                    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
+                Some(Field::new(name, whole(&field.field_type)?, true))
+            };
+            Some(DataType::Struct(fields.iter().map(field).collect::<Option<Vec<_>>>()?.into()))
+        }
+        ast::DataType::Array(
+            ast::ArrayElemTypeDef::AngleBracket(item)
+            | ast::ArrayElemTypeDef::SquareBracket(item, None)
+            | ast::ArrayElemTypeDef::Parenthesis(item),
+        ) => Some(DataType::List(Arc::new(Field::new_list_field(whole(item)?, true)))),
+        plain => parse_data_type(&plain.to_string()),
     })
 }
 
@@ -96,6 +125,23 @@ fn custom(name: &str, modifiers: &[String]) -> Option<DataType> {
 
 fn moment(zone: Option<&str>) -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into))
+}
+
+/// The name and the largest value of a type of whole numbers without a sign.
+pub(super) fn unsigned(sql_type: &ast::DataType) -> Option<(String, u128)> {
+    use ast::DataType as Named;
+    let most = match sql_type {
+        Named::UTinyInt | Named::UInt8 | Named::TinyIntUnsigned(_) => u128::from(u8::MAX),
+        Named::USmallInt | Named::UInt16 | Named::SmallIntUnsigned(_) => u128::from(u16::MAX),
+        Named::UInt32 | Named::IntUnsigned(_) | Named::IntegerUnsigned(_) => u128::from(u32::MAX),
+        Named::UBigInt | Named::UInt64 | Named::BigIntUnsigned(_) => u128::from(u64::MAX),
+        Named::UHugeInt | Named::UInt128 => 99_999_999_999_999_999_999_999_999_999_999_999_999,
+        Named::Custom(name, _) if matches!(name.to_string().to_lowercase().as_str(), "uinteger" | "uint") => {
+            u128::from(u32::MAX)
+        }
+        _ => return None,
+    };
+    Some((sql_type.to_string().to_lowercase(), most))
 }
 
 fn decimal(info: &ExactNumberInfo, scale: i8) -> Option<DataType> {

@@ -232,7 +232,7 @@ pub(super) mod tests {
     pub(in crate::query) fn session(views: &[(&str, &str)]) -> Session {
         let mut pins = Pins::default();
         for (name, sql) in views {
-            let view = View { sql: (*sql).to_owned(), description: String::new() };
+            let view = View::new(*sql, "");
             pins.pin_view(&TableName::new("main", name).unwrap(), view);
         }
         struct Nothing;
@@ -314,7 +314,7 @@ pub(super) mod tests {
         let session = session(&[("a", "select 1 as x"), ("b", "select * from a"), ("c", "select * from b")]);
         let names = |columns: &SchemaRef| columns.field(0).name().clone();
         assert_eq!(names(&session.check("select * from c").await.unwrap()), "x");
-        let other = View { sql: "select 2 as y".to_owned(), description: String::new() };
+        let other = View::new("select 2 as y", "");
         let scope = session.scope().clone().with_view(&TableName::new("main", "a").unwrap(), other);
         let later = Session::new(scope, "main", Limits::default());
         assert_eq!(names(&later.check("select * from c").await.unwrap()), "y");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{ReleaseNumber, TableName, TableVersion};
+use crate::base::{Division, ReleaseNumber, TableName, TableVersion};
 
 /// A complete, immutable view of the lake.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,22 @@ pub struct View {
     /// What it says, as the project describes it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// What `/` meant to who wrote it.
+    #[serde(default, skip_serializing_if = "Division::is_default")]
+    pub division: Division,
+}
+
+impl View {
+    /// A query by its text, with what is said of it.
+    pub fn new(sql: impl Into<String>, description: impl Into<String>) -> Self {
+        Self { sql: sql.into(), description: description.into(), division: Division::default() }
+    }
+
+    /// The same with another meaning of `/`.
+    #[must_use]
+    pub fn dividing(self, division: Division) -> Self {
+        Self { division, ..self }
+    }
 }
 
 impl Pins {

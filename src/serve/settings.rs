@@ -12,7 +12,7 @@ use tonic::Status;
 use super::clients::{Agreed, Client};
 use super::endpoint::Endpoint;
 use super::wire::Wire;
-use crate::base::{ReleaseNumber, did_you_mean};
+use crate::base::{Division, ReleaseNumber, did_you_mean};
 use crate::lakehouse::is_time_zone;
 
 /// The catalog that every table is in.
@@ -22,7 +22,7 @@ pub(super) const CATALOG: &str = "elt";
 const MOST_ENDPOINTS: usize = 64;
 
 /// What can be set, each by all its names; the first is the one that is told.
-pub(super) const SETTINGS: [(Setting, &[&str]); 6] = [
+pub(super) const SETTINGS: [(Setting, &[&str]); 7] = [
     (Setting::Catalog, &["catalog"]),
     (Setting::Schema, &["schema", "elt.schema", "search_path"]),
     (Setting::Release, &["elt.release", "release"]),
@@ -30,6 +30,7 @@ pub(super) const SETTINGS: [(Setting, &[&str]); 6] = [
         Setting::TimeZone,
         &["timezone", "time_zone", "elt.time_zone", "datafusion.execution.time_zone", "time.zone"],
     ),
+    (Setting::Division, &["integer_division", "elt.integer_division"]),
     (Setting::ArrowNative, &["elt.arrow_native", "arrow_native"]),
     (Setting::Endpoints, &["elt.endpoints", "endpoints"]),
 ];
@@ -41,6 +42,7 @@ pub(super) enum Setting {
     Schema,
     Release,
     TimeZone,
+    Division,
     ArrowNative,
     Endpoints,
 }
@@ -159,6 +161,13 @@ impl Endpoint {
                     "write `Europe/Berlin`, `UTC` or `+02:00`",
                 );
             }
+            (Setting::Division, None) => agreed.manner.division = None,
+            (Setting::Division, Some(value)) => match Division::read(value) {
+                Some(division) => agreed.manner.division = Some(division),
+                None => {
+                    return wrong(format!("`{value}` is neither true nor false"), "write `true` or `false`");
+                }
+            },
             (Setting::Endpoints, None) => agreed.endpoints = None,
             (Setting::Endpoints, Some(count)) => match count.parse::<usize>() {
                 Ok(count) if (1..=MOST_ENDPOINTS).contains(&count) => agreed.endpoints = Some(count),
@@ -189,6 +198,7 @@ impl Endpoint {
             }
             Setting::Release => agreed.manner.release.map(|number| number.to_string()),
             Setting::TimeZone => agreed.manner.time_zone.clone(),
+            Setting::Division => agreed.manner.division.map(|division| division.told().to_owned()),
             Setting::Endpoints => agreed.endpoints.map(|count| count.to_string()),
             Setting::ArrowNative => Some((agreed.wire == Wire::Native).to_string()),
         };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StructArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray, new_null_array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
@@ -88,6 +88,12 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
         DataType::Struct(fields) => {
             DataType::Struct(fields.iter().map(stored_field).collect::<Option<Vec<_>>>()?.into())
         }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                map_of(stored_type(pair[0].data_type())?, stored_type(pair[1].data_type())?)
+            }
+            _ => return None,
+        },
         DataType::Boolean
         | DataType::Int8
         | DataType::Int16
@@ -100,6 +106,12 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
         | DataType::Binary => data_type.clone(),
         _ => return None,
     })
+}
+
+/// A map, with its parts called as Delta's readers call them.
+fn map_of(key: DataType, value: DataType) -> DataType {
+    let pair = vec![Field::new("key", key, false), Field::new("value", value, true)];
+    DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(pair.into()), false)), false)
 }
 
 fn stored_field(field: &FieldRef) -> Option<FieldRef> {
@@ -165,6 +177,17 @@ fn fitted(column: &ArrayRef, data_type: &DataType, name: &str) -> Result<ArrayRe
             let values = fitted(own.values(), item.data_type(), name)?;
             let (offsets, nulls) = (own.offsets().clone(), own.nulls().cloned());
             Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?)
+        }
+        (DataType::Map(..), DataType::Map(entries, sorted)) => {
+            let own = column.as_map();
+            let DataType::Struct(pair) = entries.data_type() else {
+                return Err(ArrowError::CastError(format!("`{name}` is a map without keys")));
+            };
+            let keys = fitted(own.keys(), pair[0].data_type(), name)?;
+            let values = fitted(own.values(), pair[1].data_type(), name)?;
+            let pairs = StructArray::try_new(pair.clone(), vec![keys, values], None)?;
+            let (offsets, nulls) = (own.offsets().clone(), own.nulls().cloned());
+            Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted)?)
         }
         // The engine would take a number for days or microseconds since 1970.
         (from, to)

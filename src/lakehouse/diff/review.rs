@@ -51,7 +51,7 @@ impl Lakehouse {
         run: &BuildRun,
         limit: usize,
     ) -> Result<ReleaseDifference> {
-        let mut scope = Scope::of(self.tables.clone(), pins.clone());
+        let mut scope = self.scope_of(pins.clone());
         for change in &run.changes {
             scope = scope.with_change(Arc::new(change.clone()));
         }

@@ -124,7 +124,7 @@ impl Telling {
         pins: &Pins,
         done: &BuildRun,
     ) {
-        let mut scope = Scope::of(lakehouse.tables().clone(), pins.clone());
+        let mut scope = lakehouse.scope_of(pins.clone());
         for change in &done.changes {
             scope = scope.with_change(std::sync::Arc::new(change.clone()));
         }

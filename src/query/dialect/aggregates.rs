@@ -18,10 +18,12 @@ const OF_EXPRESSIONS: &[&str] = &[
     "approx_distinct",
     "approx_percentile_cont",
     "array_agg",
+    "avg",
     "count",
     "first_value",
     "percentile_cont",
     "string_agg",
+    "sum",
 ];
 
 /// Gives the aggregates of an expression the `FILTER` and `OVER` of the call that it stands for. False if there is none.

@@ -4,8 +4,8 @@
 //! which a literal says what is meant: a format, a replacement, a list of names.
 
 use sqlparser::ast::{
-    Array, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
-    ValueWithSpan,
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Value, ValueWithSpan,
 };
 
 use super::functions::{call, expression_of, name_of, plain_args};
@@ -55,10 +55,35 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
             };
             Some(call(function, "to_char", vec![at.clone(), format]))
         }
+        ("date_part" | "datepart", [part, of])
+            if literal(part).is_some_and(|part| matches!(part, "era" | "julian" | "yearweek")) =>
+        {
+            let Expr::Function(other) = call(function, literal(part)?, vec![of.clone()]) else { return None };
+            super::functions::other_call(&other)
+        }
+        ("json_extract" | "json_query" | "json_extract_path", [value, path])
+            if literal(path).is_some_and(has_many) =>
+        {
+            Some(call(function, "_elt_json_all", vec![value.clone(), path.clone()]))
+        }
+        ("json_extract_string" | "json_extract_path_text", [value, path])
+            if literal(path).is_some_and(has_many) =>
+        {
+            Some(call(function, "_elt_json_all_texts", vec![value.clone(), path.clone()]))
+        }
+        ("_elt_json_get", [value, path]) if literal(path).is_some_and(has_many) => {
+            Some(call(function, "_elt_json_all", vec![value.clone(), path.clone()]))
+        }
+        ("_elt_json_text", [value, path]) if literal(path).is_some_and(has_many) => {
+            Some(call(function, "_elt_json_all_texts", vec![value.clone(), path.clone()]))
+        }
+        ("try", [value]) => tried(value),
         ("regexp_replace", [value, pattern, replacement, flags @ ..]) => {
             // The engine takes `$1` for a group, and two backslashes for two.
-            let is_plain =
-                literal(replacement).is_some_and(|text| !text.contains('$') && !text.contains(r"\\"));
+            let is_known =
+                |flags: &Expr| literal(flags).is_some_and(|flags| !flags.contains(['c', 'l', 'n', 'p']));
+            let is_plain = flags.iter().all(is_known)
+                && literal(replacement).is_some_and(|text| !text.contains('$') && !text.contains(r"\\"));
             let args = [value, pattern, replacement].into_iter().chain(flags).cloned().collect();
             (!is_plain).then(|| call(function, "_elt_regexp_replace", args))
         }
@@ -77,6 +102,42 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
     }
 }
 
+/// An expression that gives nothing where a cast or a division has no answer; nothing if it may fail otherwise.
+fn tried(expr: &Expr) -> Option<Expr> {
+    Some(match expr {
+        Expr::Value(_) | Expr::TypedString(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+            expr.clone()
+        }
+        Expr::Nested(inner) => Expr::Nested(Box::new(tried(inner)?)),
+        Expr::UnaryOp { op, expr } => Expr::UnaryOp { op: *op, expr: Box::new(tried(expr)?) },
+        Expr::Cast { expr: inner, data_type, array, format, .. } => Expr::Cast {
+            kind: CastKind::TryCast,
+            expr: Box::new(tried(inner)?),
+            data_type: data_type.clone(),
+            array: *array,
+            format: format.clone(),
+        },
+        Expr::BinaryOp { left, op, right } if is_division(op) => {
+            let divisor = super::spelling::called("nullif", &[tried(right)?, expression_of("0")]);
+            Expr::BinaryOp { left: Box::new(tried(left)?), op: op.clone(), right: Box::new(divisor) }
+        }
+        _ => return None,
+    })
+}
+
+fn is_division(op: &BinaryOperator) -> bool {
+    match op {
+        BinaryOperator::Divide | BinaryOperator::Modulo | BinaryOperator::DuckIntegerDivide => true,
+        BinaryOperator::Custom(op) => op == super::EXACT,
+        _ => false,
+    }
+}
+
+/// Whether a path into JSON leads to many places.
+fn has_many(path: &str) -> bool {
+    path.starts_with('$') && (path.contains('*') || path.contains(".."))
+}
+
 /// `unnest(list, recursive := true)`: lists in lists are taken apart too.
 pub(super) fn unnested(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else { return None };
@@ -88,6 +149,13 @@ pub(super) fn unnested(function: &Function) -> Option<Expr> {
     else {
         return None;
     };
+    if let FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Number(depth, _), .. })) = arg
+        && name.value.eq_ignore_ascii_case("max_depth")
+    {
+        let depth: usize = depth.parse().ok().filter(|depth| (1..=16).contains(depth))?;
+        let value = (1..depth).fold(value.clone(), |value, _| call(function, "flatten", vec![value]));
+        return Some(call(function, "unnest", vec![value]));
+    }
     let FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value: Value::Boolean(all), .. })) = arg else {
         return None;
     };

@@ -88,14 +88,6 @@ impl VisitorMut for Clauses {
                 check_order(exprs)?;
             }
         }
-        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &*limit_clause {
-            let rows = [limit.as_ref(), offset.as_ref().map(|offset| &offset.value)];
-            refuse_if(
-                rows.into_iter().flatten().any(|rows| matches!(rows, Expr::Subquery(_))),
-                "a subquery in LIMIT or OFFSET",
-                "number the rows: `qualify row_number() over (order by …) <= (select …)`",
-            )?;
-        }
         fetch_to_limit(fetch, limit_clause)?;
         super::values::as_selects(body);
         whole_tables(body);
@@ -284,11 +276,6 @@ impl VisitorMut for Clauses {
                 *expr = Expr::BinaryOp { left, op, right };
                 ControlFlow::Continue(())
             }
-            Expr::BinaryOp { left, op: BinaryOperator::DuckIntegerDivide, right } => {
-                *expr =
-                    Expr::BinaryOp { left: left.clone(), op: BinaryOperator::Divide, right: right.clone() };
-                ControlFlow::Continue(())
-            }
             Expr::Function(call) => {
                 let Function {
                     name: _,
@@ -302,7 +289,6 @@ impl VisitorMut for Clauses {
                 } = &*call;
                 let has_parameters = !matches!(parameters, FunctionArguments::None);
                 refuse_if(has_parameters, "a second list of arguments", "put them in one list: `f(a, 0.5)`")?;
-                refuse_fold(call)?;
                 if let Some(case) = if_to_case(call) {
                     *expr = case;
                 }
@@ -350,30 +336,6 @@ fn no_window(expr: Option<&Expr>, place: &str, instead: &str) -> Flow {
             ControlFlow::Break(Box::new(mistake.help(instead)))
         }
     }
-}
-
-/// Functions that go through a list with what they have so far.
-fn refuse_fold(call: &Function) -> Flow {
-    let name = call.name.to_string().to_lowercase();
-    let FunctionArguments::List(list) = &call.args else { return ControlFlow::Continue(()) };
-    let is_fold = match name.as_str() {
-        "list_reduce" | "array_reduce" | "reduce" => true,
-        // DuckDB's takes the name of an aggregate.
-        "aggregate" => {
-            list.args.len() > 2
-                && !matches!(
-                    list.args[1],
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ref value)))
-                        if matches!(value.value, Value::SingleQuotedString(_))
-                )
-        }
-        _ => false,
-    };
-    refuse_if(
-        is_fold,
-        &format!("`{name}` with a function"),
-        "write an aggregate's name: `list_aggregate(list, 'sum')`, also of `list_transform(list, x -> …)`",
-    )
 }
 
 /// `TABLE t` beside UNION, or in brackets, is `SELECT * FROM t`.
@@ -536,6 +498,12 @@ fn group_modifiers(group_by: &mut GroupByExpr) -> Flow {
         }
         GroupByExpr::Expressions(exprs, modifiers) => (exprs, modifiers),
     };
+    // `GROUP BY ()` is all rows as one group, also where no aggregate says so.
+    if let [Expr::Tuple(nothing)] = &exprs[..]
+        && nothing.is_empty()
+    {
+        *exprs = vec![Expr::GroupingSets(vec![Vec::new()])];
+    }
     match std::mem::take(modifiers).as_slice() {
         [] => ControlFlow::Continue(()),
         [GroupByWithModifier::Rollup] => {

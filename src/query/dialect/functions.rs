@@ -44,7 +44,10 @@ impl VisitorMut for Speller {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr
-            && let Some(other) = of_shares(function).or_else(|| other_call(function))
+            && let Some(other) = of_shares(function)
+                .or_else(|| lambdas::folded(function))
+                .or_else(|| lambdas::with_places(function))
+                .or_else(|| other_call(function))
         {
             *expr = other;
         }
@@ -268,7 +271,7 @@ pub(super) fn call(like: &Function, name: &str, args: Vec<Expr>) -> Expr {
     Expr::Function(function)
 }
 
-pub(super) fn expression_of(sql: &str) -> Expr {
+pub(in crate::query) fn expression_of(sql: &str) -> Expr {
     let parsed = parse_query(&format!("select {sql}"));
     if let Ok(Statement::Query(query)) = parsed
         && let SetExpr::Select(mut select) = *query.body

@@ -1,6 +1,6 @@
 //! Which operators does the parser not know?
 //!
-//! `2 ** 10`, `a GLOB 'x*'`, `a ISNULL`, `a NOTNULL`, `5 DIV 2`. Each is read as the call, or the condition, that it means.
+//! `2 ** 10`, `a GLOB 'x*'`, `a ISNULL`, `a NOTNULL`, `5 DIV 2`, `a IN [1, 2]`. Each is read as the call, or the condition, that it means.
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use sqlparser::dialect::{Dialect, Precedence};
@@ -31,6 +31,8 @@ enum Operator {
     IsNull,
     IsNotNull,
     Divide,
+    InList,
+    NotInList,
 }
 
 fn is_word(parser: &Parser<'_>, at: usize, wanted: &str) -> bool {
@@ -43,6 +45,7 @@ fn is_word(parser: &Parser<'_>, at: usize, wanted: &str) -> bool {
 /// The operator that comes next, if it is one of ours.
 fn next(parser: &Parser<'_>) -> Option<Operator> {
     let is_word = |at, wanted| is_word(parser, at, wanted);
+    let is_list = |at| parser.peek_nth_token_ref(at).token == Token::LBracket;
     let has_operand = || begins_operand(&parser.peek_nth_token_ref(1).token);
     match &parser.peek_nth_token_ref(0).token {
         Token::Mul if parser.peek_nth_token_ref(1).token == Token::Mul => Some(Operator::Power),
@@ -51,6 +54,8 @@ fn next(parser: &Parser<'_>) -> Option<Operator> {
         Token::Word(_) if is_word(0, "glob") && has_operand() => Some(Operator::Glob),
         Token::Word(_) if is_word(0, "div") && has_operand() => Some(Operator::Divide),
         Token::Word(_) if is_word(0, "not") && is_word(1, "glob") => Some(Operator::NotGlob),
+        Token::Word(_) if is_word(0, "in") && is_list(1) => Some(Operator::InList),
+        Token::Word(_) if is_word(0, "not") && is_word(1, "in") && is_list(2) => Some(Operator::NotInList),
         _ => None,
     }
 }
@@ -78,6 +83,7 @@ pub(super) fn precedence(dialect: &dyn Dialect, parser: &Parser<'_>) -> Option<u
         // Tighter than a product, and less tight than a sign.
         Operator::Power => SIGN - 1,
         Operator::Divide => dialect.prec_value(Precedence::MulDivModOp),
+        Operator::InList | Operator::NotInList => dialect.prec_value(Precedence::Between),
         Operator::Glob | Operator::NotGlob => dialect.prec_value(Precedence::Like),
         Operator::IsNull | Operator::IsNotNull => dialect.prec_value(Precedence::Is),
     })
@@ -90,7 +96,8 @@ pub(super) fn read(
     precedence: u8,
 ) -> Option<Result<Expr, ParserError>> {
     let operator = next(parser)?;
-    let tokens = if matches!(operator, Operator::Power | Operator::NotGlob) { 2 } else { 1 };
+    let tokens =
+        if matches!(operator, Operator::Power | Operator::NotGlob | Operator::NotInList) { 2 } else { 1 };
     (0..tokens).for_each(|_| parser.advance_token());
     if matches!(operator, Operator::IsNull | Operator::IsNotNull) {
         let left = Box::new(left.clone());
@@ -107,6 +114,10 @@ pub(super) fn read(
     Some(Ok(match operator {
         Operator::Power => called("power", [left, &right]),
         Operator::Divide => called("div", [left, &right]),
+        Operator::InList => called("array_has", [&right, left]),
+        Operator::NotInList => {
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(called("array_has", [&right, left])) }
+        }
         _ => {
             let op = match operator {
                 Operator::NotGlob => BinaryOperator::PGRegexNotMatch,

@@ -4,11 +4,23 @@
 //! a function once it knows of them; so it is told of them only where one of the functions is called that take one, and
 //! arrows in front of a key are written otherwise there.
 
-use sqlparser::ast::{BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LambdaFunction,
+    LambdaFunctionParameter, OneOrManyWithParens, VisitMut, VisitorMut,
+};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// What the functions that take one are called, and what the engine calls them.
 pub(super) const FUNCTIONS: &[(&str, &str)] = &[
+    ("list_reduce", "_elt_reduce"),
+    ("array_reduce", "_elt_reduce"),
+    ("reduce", "_elt_fold"),
+    ("aggregate", "_elt_fold"),
+    // These choose columns (`expand`).
+    ("columns", "columns"),
+    (super::shorthand::UNPACKED, super::shorthand::UNPACKED),
     ("list_transform", "array_transform"),
     ("list_apply", "array_transform"),
     ("array_apply", "array_transform"),
@@ -54,6 +66,113 @@ pub(super) fn tell_apart(tokens: &mut [TokenWithSpan]) -> bool {
         .collect();
     keys.into_iter().for_each(|at| tokens[at].token = Token::HashArrow);
     true
+}
+
+/// The parameters and the body of a function that is an argument.
+fn lambda(arg: &FunctionArg) -> Option<&LambdaFunction> {
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Lambda(lambda))) => Some(lambda),
+        _ => None,
+    }
+}
+
+fn names(lambda: &LambdaFunction) -> Vec<Ident> {
+    match &lambda.params {
+        OneOrManyWithParens::One(one) => vec![one.name.clone()],
+        OneOrManyWithParens::Many(many) => many.iter().map(|one| one.name.clone()).collect(),
+    }
+}
+
+/// `list_reduce(list, f)`, `list_reduce(list, f, first)` of DuckDB; `reduce(list, first, f)` and `aggregate(list, first, f, last)`
+/// of Spark and Trino.
+pub(super) fn folded(function: &Function) -> Option<Expr> {
+    let name = name_of_call(function)?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let (own, order) = match (name.as_str(), &list.args[..]) {
+        ("list_reduce" | "array_reduce" | "reduce", [_, step]) if lambda(step).is_some() => {
+            ("_elt_reduce", vec![0, 1])
+        }
+        ("list_reduce" | "array_reduce", [_, step, _]) if lambda(step).is_some() => {
+            ("_elt_fold", vec![0, 2, 1])
+        }
+        ("reduce" | "aggregate" | "list_reduce" | "array_reduce", [_, first, step, ..])
+            if lambda(step).is_some() && lambda(first).is_none() && list.args.len() <= 4 =>
+        {
+            ("_elt_fold", vec![0, 1, 2])
+        }
+        _ => return None,
+    };
+    let args = order.iter().map(|at| list.args[*at].clone()).collect();
+    let mut whole = function.clone();
+    whole.name = Ident::new(own).into();
+    if let FunctionArguments::List(list) = &mut whole.args {
+        list.args = args;
+    }
+    let whole = Expr::Function(whole);
+    let Some(last) = list.args.get(3) else { return Some(whole) };
+    // What is made of it in the end.
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(last)) = last else { return None };
+    let one = super::spelling::called("make_array", &[whole]);
+    let made = super::spelling::called("array_transform", &[one, last.clone()]);
+    Some(super::spelling::called("array_element", &[made, super::functions::expression_of("1")]))
+}
+
+/// `list_transform(list, (x, i) -> …)`, where `i` is the place of `x` in the list, from 1.
+pub(super) fn with_places(function: &Function) -> Option<Expr> {
+    let name = name_of_call(function)?;
+    let (_, own) = FUNCTIONS.iter().find(|(known, _)| *known == name)?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(items)), step] = &list.args[..] else { return None };
+    let step = lambda(step)?;
+    let [item, place] = &names(step)[..] else { return None };
+    if !matches!(*own, "array_transform" | "array_filter") {
+        return None;
+    }
+    let part = |at: &str| super::functions::expression_of(&format!("get_field({PAIR}, '{at}')"));
+    let mut body = (*step.body).clone();
+    put(&mut body, &[(item, part("1")), (place, part("2"))]);
+    let of_pair = |body: Expr| {
+        let mut made = step.clone();
+        made.params =
+            OneOrManyWithParens::One(LambdaFunctionParameter { name: Ident::new(PAIR), data_type: None });
+        made.body = Box::new(body);
+        Expr::Lambda(made)
+    };
+    let places = super::functions::expression_of("range(1, length(x) + 1)");
+    let mut places = places;
+    put(&mut places, &[(&Ident::new("x"), Expr::Nested(Box::new(items.clone())))]);
+    let pairs = super::spelling::called("arrays_zip", &[items.clone(), places]);
+    let made = super::spelling::called(own, &[pairs, of_pair(body)]);
+    Some(match *own {
+        "array_filter" => super::spelling::called("array_transform", &[made, of_pair(part("1"))]),
+        _ => made,
+    })
+}
+
+/// What an item and its place are called together.
+const PAIR: &str = "_elt_pair";
+
+/// Puts expressions in the place of names.
+fn put(expr: &mut Expr, meanings: &[(&Ident, Expr)]) {
+    struct Put<'a>(&'a [(&'a Ident, Expr)]);
+    impl VisitorMut for Put<'_> {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Identifier(name) = expr
+                && let Some((_, meaning)) =
+                    self.0.iter().find(|(known, _)| known.value.eq_ignore_ascii_case(&name.value))
+            {
+                *expr = meaning.clone();
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _: ControlFlow<()> = expr.visit(&mut Put(meanings));
+}
+
+fn name_of_call(function: &Function) -> Option<String> {
+    super::functions::name_of(function)
 }
 
 /// The call by the engine's name, if its last argument is a function.

@@ -8,12 +8,12 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, LateralView, Select,
-    SelectItem, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
+    Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
 };
 
 use super::spelling::{called, plain_args};
-use super::statement::parse_expression;
+use super::statement::{empty_query, parse_expression};
 
 /// Rewrites what takes lists apart in other words.
 pub(super) fn respell(statement: &mut Statement) {
@@ -35,6 +35,16 @@ impl VisitorMut for Laterals {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let [TableWithJoins { relation, joins }] = &mut select.from[..]
+            && joins.is_empty()
+            && let Some(other) = of_the_row_around(relation)
+        {
+            *relation = other;
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         if let Some(other) = as_unnest(factor) {
             *factor = other;
@@ -44,6 +54,36 @@ impl VisitorMut for Laterals {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `from unnest(t.list) z(x)` alone, in a subquery of `t`, is `from (select unnest(t.list) as x) z`.
+fn of_the_row_around(factor: &TableFactor) -> Option<TableFactor> {
+    let TableFactor::UNNEST {
+        alias: Some(alias),
+        array_exprs,
+        with_offset: false,
+        with_ordinality: false,
+        ..
+    } = factor
+    else {
+        return None;
+    };
+    let [list] = &array_exprs[..] else { return None };
+    let speaks = visit_expressions(list, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let name = alias.columns.first().map_or_else(|| alias.name.clone(), |column| column.name.clone());
+    if speaks.is_continue() {
+        return None;
+    }
+    let mut query = empty_query();
+    if let SetExpr::Select(select) = &mut *query.body {
+        select.projection = vec![SelectItem::ExprWithAlias { expr: called("unnest", [list]), alias: name }];
+        select.from.clear();
+    }
+    let alias = TableAlias { columns: Vec::new(), ..alias.clone() };
+    Some(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None })
 }
 
 /// `LATERAL VIEW [OUTER] explode(list) t AS item` as a join.

@@ -19,8 +19,18 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("square", "a", "(a) * (a)"),
     ("xor bitxor", "a b", "((a) | (b)) - ((a) & (b))"),
     ("geomean geometric_mean", "a", "exp(avg(ln(a)))"),
+    ("fdiv", "a b", "floor(cast(a as double) / (b))"),
+    ("fmod", "a b", "cast(a as double) - (b) * floor(cast(a as double) / (b))"),
+    ("even", "a", "case when (a) >= 0 then ceil((a) / 2e0) * 2 else floor((a) / 2e0) * 2 end"),
+    ("signbit", "a", "(a) < 0"),
+    (
+        "round_even roundbankers",
+        "a n",
+        "case when abs((a) * power(10, n) - trunc((a) * power(10, n))) = 0.5 \
+         then 2 * round((a) * power(10, n) / 2) / power(10, n) else round(a, n) end",
+    ),
     ("version", "", concat!("'elt ", env!("CARGO_PKG_VERSION"), "'")),
-    ("parse_filename", "a", "regexp_extract(a, '[^/]*$')"),
+    ("parse_filename", "a", "(regexp_match(a, '([^/]*)$'))[1]"),
     ("row_to_json json_quote", "a", "to_json(a)"),
     ("array_push_front list_push_front", "a b", "list_prepend(b, a)"),
     ("array_push_back list_push_back", "a b", "list_append(a, b)"),
@@ -71,6 +81,16 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
         "a b n f",
         "case when (a) is not null then coalesce((regexp_match(a, '(' || (b) || ')', f))[(n) + 1], '') end",
     ),
+    (
+        "parse_path",
+        "a",
+        "case when (a) like '/%' then list_prepend('/', array_remove_all(string_to_array(a, '/'), '')) \
+         else array_remove_all(string_to_array(a, '/'), '') end",
+    ),
+    ("parse_dirpath", "a", "regexp_replace(a, '/?[^/]*$', '')"),
+    ("mismatches", "a b", "hamming(a, b)"),
+    ("formatreadablesize", "a", "format_bytes(a)"),
+    ("formatreadabledecimalsize", "a", "_elt_decimal_bytes(a)"),
     // Lists
     ("list_sort", "a", "array_sort(a, 'ASC', 'NULLS LAST')"),
     ("list_sort", "a o", "array_sort(a, o, 'NULLS LAST')"),
@@ -85,6 +105,35 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("list_last", "a", "(a)[-1]"),
     ("list_string_agg", "a", "array_to_string(a, ',')"),
     ("list_select array_select", "a p", "array_transform(p, _elt_p -> (a)[_elt_p])"),
+    (
+        "list_where array_where",
+        "a m",
+        "array_transform(array_filter(range(1, length(a) + 1), _elt_p -> (m)[_elt_p]), _elt_p -> (a)[_elt_p])",
+    ),
+    (
+        "list_grade_up array_grade_up grade_up",
+        "a",
+        "_elt_in_order(array_transform(range(1, length(a) + 1), _elt_p -> named_struct('k', (a)[_elt_p], 'v', _elt_p)), 'asc last')",
+    ),
+    (
+        "list_grade_up array_grade_up grade_up",
+        "a o",
+        "_elt_in_order(array_transform(range(1, length(a) + 1), _elt_p -> named_struct('k', (a)[_elt_p], 'v', _elt_p)), \
+         lower(o) || ' last')",
+    ),
+    ("generate_subscripts", "a n", "unnest(range(1, length(a) + 1))"),
+    (
+        "list_zip array_zip",
+        "a b t",
+        "case when t then array_slice(arrays_zip(a, b), 1, least(length(a), length(b))) else arrays_zip(a, b) end",
+    ),
+    (
+        "list_dot_product list_inner_product array_dot_product array_inner_product",
+        "a b",
+        "list_aggregate(array_transform(range(1, length(a) + 1), _elt_p -> (a)[_elt_p] * (b)[_elt_p]), 'sum')",
+    ),
+    ("list_distance", "a b", "array_distance(a, b)"),
+    ("list_cosine_similarity array_cosine_similarity", "a b", "1 - cosine_distance(a, b)"),
     ("list_sum", "a", "list_aggregate(a, 'sum')"),
     ("list_avg", "a", "list_aggregate(a, 'avg')"),
     ("list_product", "a", "list_aggregate(a, 'product')"),
@@ -134,6 +183,15 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("decade", "a", "cast(date_part('decade', a) as bigint)"),
     ("century", "a", "cast(date_part('century', a) as bigint)"),
     ("millennium", "a", "cast(date_part('millennium', a) as bigint)"),
+    ("era", "a", "case when date_part('year', a) > 0 then 1 when date_part('year', a) <= 0 then 0 end"),
+    ("julian", "a", "cast(date_part('epoch', a) as double) / 86400 + 2440588"),
+    ("make_timestamp", "a", "_elt_date_add('microsecond', a, timestamp '1970-01-01 00:00:00')"),
+    (
+        "make_time",
+        "h m s",
+        "cast(_elt_date_add('microsecond', cast(round((s) * 1e6) as bigint), _elt_date_add('minute', m, \
+         _elt_date_add('hour', h, timestamp '1970-01-01 00:00:00'))) as time)",
+    ),
     ("isoyear", "a", "cast(date_part('isoyear', a) as bigint)"),
     ("datepart", "p a", "date_part(p, a)"),
     ("datetrunc", "p a", "date_trunc(p, a)"),
@@ -198,8 +256,11 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("age", "a b", "_elt_age(a, b)"),
     ("age", "a", "_elt_age(current_date, a)"),
     // Aggregates
-    ("max_by arg_max argmax", "a b", "first_value(a order by b desc nulls last)"),
-    ("min_by arg_min argmin", "a b", "first_value(a order by b asc nulls last)"),
+    ("weighted_avg wavg", "a b", "sum((a) * cast(b as double)) / sum(case when (a) is not null then b end)"),
+    ("favg", "a", "avg(cast(a as double))"),
+    ("fsum sumkahan kahan_sum", "a", "sum(cast(a as double))"),
+    ("max_by arg_max argmax arg_max_null", "a b", "first_value(a order by b desc nulls last)"),
+    ("min_by arg_min argmin arg_min_null", "a b", "first_value(a order by b asc nulls last)"),
     (
         "max_by arg_max argmax",
         "a b n",
@@ -228,6 +289,11 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("quantile_cont percentile", "a p", "percentile_cont(a, p)"),
     ("approx_percentile approx_quantile", "a p", "approx_percentile_cont(a, p)"),
     (
+        "_elt_quantile_from_top",
+        "a p",
+        "(array_sort(array_agg(a) filter (where (a) is not null), 'DESC'))[greatest(cast(ceil((p) * count(a)) as bigint), 1)]",
+    ),
+    (
         "quantile_disc quantile",
         "a p",
         "(array_sort(array_agg(a) filter (where (a) is not null)))[greatest(cast(ceil((p) * count(a)) as bigint), 1)]",
@@ -241,6 +307,7 @@ pub(super) const RENAMED: &[(&str, &str)] = &[
     ("list_value", "make_array"),
     ("array", "make_array"),
     ("sign", "signum"),
+    ("grouping_id", "grouping"),
     ("array_construct", "make_array"),
     ("string_split", "string_to_array"),
     ("split_to_array", "string_to_array"),
@@ -299,6 +366,7 @@ pub(super) const RENAMED: &[(&str, &str)] = &[
     ("json_build_array", "json_array"),
     ("check_json", "json_valid"),
     ("json", "parse_json"),
+    ("from_json", "json_transform"),
 ];
 
 /// Words for a part of time, where one may stand without quotes: `date_trunc(month, d)`, and BigQuery's `date_trunc(d, month)`.
@@ -322,6 +390,8 @@ pub(super) const OF_PARTS: &[(&str, &str)] = &[
     ("dateadd", "_elt_date_add"),
     ("date_add", "_elt_date_add"),
     ("timestampadd", "_elt_date_add"),
+    ("date_sub", "_elt_date_sub"),
+    ("datesub", "_elt_date_sub"),
     ("datediff", "_elt_date_diff"),
     ("date_diff", "_elt_date_diff"),
     ("timestampdiff", "_elt_date_diff"),

@@ -6,11 +6,13 @@ mod aggregates;
 mod asof;
 mod calls;
 mod casts;
+mod chains;
 mod clauses;
 mod convert;
 mod copy;
 mod copy_into;
 mod create_table;
+mod division;
 mod files;
 mod formats;
 mod from_first;
@@ -28,6 +30,8 @@ mod precedence;
 mod quantified;
 mod references;
 mod roles;
+mod scopes;
+mod shifts;
 mod shorthand;
 mod spelling;
 mod split;
@@ -35,6 +39,7 @@ mod spoken;
 mod statement;
 mod symmetric;
 mod time_travel;
+mod type_words;
 mod values;
 mod windows;
 mod write;
@@ -45,11 +50,16 @@ pub(super) use clauses::{ROW_HASH, select_all_from};
 pub use convert::Convert;
 pub use copy::CopyTo;
 pub use copy_into::{CopiedAs, CopyInto, CopySelect, Places, Validate};
+pub(super) use division::{EXACT, divide};
 pub(super) use files::{ReadBy, Reader};
+pub(super) use functions::expression_of;
 pub(super) use literals::as_written;
 pub use own::{IfKept, OwnStatement};
+pub(super) use pivot_on::PIVOT_KEYS;
 pub(super) use references::REFERENCES;
 pub use roles::RoleOrder;
+pub(super) use scopes::name_tables;
+pub(super) use shorthand::{PERCENT, UNPACKED};
 pub(super) use spelling::called;
 pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};
@@ -72,7 +82,9 @@ use crate::base::ReleaseNumber;
 /// A clause that elt does not honour.
 pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
     precedence::regroup(statement);
+    chains::turn(statement);
     laterals::respell(statement);
+    scopes::tell_apart(statement);
     clauses::honour(statement)
 }
 
@@ -93,6 +105,7 @@ pub(super) fn prepare(
     quantified::respell(statement);
     windows::spell(statement)?;
     spelling::respell(statement);
+    shifts::spell(statement)?;
     functions::spell(statement);
     literals::keep_digits(statement);
     time_travel::resolve_versions(statement, release)

@@ -1,6 +1,6 @@
 //! Which statements are about nothing but the session itself?
 //!
-//! Temporary views and tables, prepared statements and variables: they are gone with the session, and no release knows
+//! Temporary views and tables, prepared statements, variables and macros: they are gone with the session, and no release knows
 //! of them.
 
 use sqlparser::ast::{self, CreateTableOptions, Expr, ObjectName};
@@ -49,6 +49,24 @@ pub enum OwnStatement {
         /// Which one; all if nothing.
         name: Option<String>,
     },
+    /// `CREATE [OR REPLACE] MACRO f(a, b := 1) AS a + b`, or `AS TABLE query`
+    CreateMacro {
+        /// Its name.
+        name: String,
+        /// What it takes.
+        args: Vec<ast::MacroArg>,
+        /// What it stands for.
+        definition: Box<ast::MacroDefinition>,
+        /// What becomes of one that is there.
+        if_there: IfKept,
+    },
+    /// `DROP MACRO [IF EXISTS] f`
+    DropMacro {
+        /// Its name.
+        name: String,
+        /// Whether it is no mistake if there is none.
+        if_exists: bool,
+    },
     /// `SET VARIABLE name = expression`
     SetVariable {
         /// Its name.
@@ -92,6 +110,18 @@ pub(super) fn own(statement: ast::Statement) -> Result<Result<OwnStatement, ast:
         S::CreateTable(create) if create.temporary => {
             let if_there = IfKept::of(create.or_replace, create.if_not_exists);
             OwnStatement::CreateTable { create: Box::new(create), if_there }
+        }
+        S::CreateMacro { or_replace, temporary: _, name, args, definition } => {
+            let Some(name) = crate::query::own::macro_name(&name) else {
+                return Err(refused("a macro with a schema"));
+            };
+            let if_there = IfKept::of(or_replace, false);
+            OwnStatement::CreateMacro {
+                name,
+                args: args.unwrap_or_default(),
+                definition: Box::new(definition),
+                if_there,
+            }
         }
         S::Prepare { name, data_types, statement } => {
             OwnStatement::Prepare { name: folded(&name), types: data_types, sql: statement.to_string() }

@@ -34,8 +34,69 @@ pub(super) fn spell(tokens: Tokens) -> Result<Tokens, SqlMistake> {
         };
         tokens.splice(at..end, spelled);
     }
+    in_brackets(tokens)
+}
+
+/// `PIVOT (sum(n) FOR a IN (…) b IN (…) GROUP BY k)` with one column and one list, and the key where the parser has a place
+/// for it.
+fn in_brackets(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    let solid: Vec<usize> = (0..tokens.len()).filter(|at| is_solid(&tokens[*at])).collect();
+    let opens = solid
+        .windows(2)
+        .filter(|pair| is(&tokens[pair[0]], &["PIVOT"]) && tokens[pair[1]].token == Token::LParen);
+    let opens: Vec<usize> = opens.map(|pair| pair[1]).collect();
+    for open in opens.into_iter().rev() {
+        let end = end_of(&tokens, open + 1);
+        let parts = split(&tokens[open + 1..end], &["FOR", "GROUP"]);
+        let [aggregates, turned_by, rest @ ..] = &parts[..] else { continue };
+        let mut ins = Vec::new();
+        let mut start = 1;
+        let mut depth = 0_i32;
+        for (at, token) in turned_by.iter().enumerate() {
+            match &token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => {
+                    depth -= 1;
+                    let inside = &turned_by[start..=at];
+                    if depth == 0 && split(inside, &["IN"]).len() > 1 {
+                        ins.push(inside);
+                        start = at + 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        if rest.is_empty() && ins.len() < 2 {
+            continue;
+        }
+        let near = &tokens[open];
+        let mut out = aggregates.to_vec();
+        match ins.len() {
+            0 | 1 => out.extend_from_slice(turned_by),
+            _ => {
+                let (value, values) = turned(&ins)?;
+                out.extend(words(" FOR (", near));
+                out.extend(value);
+                out.extend(words(") IN (", near));
+                out.extend(values.unwrap_or_else(|| words("ANY", near)));
+                out.extend(words(") ", near));
+            }
+        }
+        if let [group] = rest {
+            let by = group.iter().skip(1).position(is_solid).map(|at| at + 1);
+            let by = by.filter(|at| is(&group[*at], &["BY"]));
+            let by = by.ok_or_else(|| wrong(&group[0], "GROUP needs BY", PIVOT_HELP))?;
+            out.extend(words(&format!(" DEFAULT ON NULL ({PIVOT_KEYS}("), near));
+            out.extend_from_slice(&group[by + 1..]);
+            out.extend(words("))", near));
+        }
+        tokens.splice(open + 1..end, out);
+    }
     Ok(tokens)
 }
+
+/// The call that says which columns a PIVOT keeps.
+pub(in crate::query) const PIVOT_KEYS: &str = "_elt_pivot_keys";
 
 fn last_short_form(tokens: &[TokenWithSpan]) -> Option<usize> {
     let solid: Vec<usize> =
@@ -295,17 +356,24 @@ fn unpivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
     let parts = split(&tokens[1..], &["ON", "INTO", "ORDER", "LIMIT"]);
     let (source, parts) = parts.split_first().expect("there is always a first part");
     let (mut on, mut tail): (&[TokenWithSpan], Tokens) = (&[], Vec::new());
-    let (mut name, mut value) = ("\"name\"".to_owned(), "\"value\"".to_owned());
+    let (mut name, mut value) = ("\"name\"".to_owned(), words("\"value\"", near));
     for part in parts {
         if is(&part[0], &["ON"]) {
             on = &part[1..];
         } else if is(&part[0], &["INTO"]) {
             let solid: Vec<&TokenWithSpan> = part[1..].iter().filter(|token| is_solid(token)).collect();
             match solid.as_slice() {
-                [word, key, other, column] if is(word, &["NAME"]) && is(other, &["VALUE"]) => {
-                    (name, value) = (key.token.to_string(), column.token.to_string());
+                [word, key, other, columns @ ..]
+                    if is(word, &["NAME"]) && is(other, &["VALUE"]) && !columns.is_empty() =>
+                {
+                    name = key.token.to_string();
+                    let columns: Tokens = columns.iter().map(|token| (*token).clone()).collect();
+                    value = match items(&columns).len() {
+                        1 => columns,
+                        _ => [words("(", near), columns, words(")", near)].concat(),
+                    };
                 }
-                _ => return Err(wrong(&part[0], "UNPIVOT needs one NAME and one VALUE", UNPIVOT_HELP)),
+                _ => return Err(wrong(&part[0], "UNPIVOT needs a NAME and a VALUE", UNPIVOT_HELP)),
             }
         } else {
             tail.extend_from_slice(part);
@@ -326,7 +394,9 @@ fn unpivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
     }
     let mut out = words("SELECT * FROM ", near);
     out.extend(source);
-    out.extend(words(&format!(" UNPIVOT {nulls}({value} FOR {name} IN ("), near));
+    out.extend(words(&format!(" UNPIVOT {nulls}("), near));
+    out.extend(value);
+    out.extend(words(&format!(" FOR {name} IN ("), near));
     out.extend_from_slice(on);
     out.extend(words(")) ", near));
     out.extend(tail);

@@ -14,6 +14,11 @@ type Tokens = Vec<TokenWithSpan>;
 /// # Errors
 /// A comprehension that is half written.
 pub(super) fn spell(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    functions(&mut tokens);
+    frames(&mut tokens)?;
+    percents(&mut tokens);
+    unpacked(&mut tokens);
+    blanks(&mut tokens);
     whole_table(&mut tokens);
     intervals(&mut tokens);
     filters(&mut tokens);
@@ -38,6 +43,132 @@ fn is_open(token: &Token) -> bool {
 
 fn is_close(token: &Token) -> bool {
     matches!(token, Token::RParen | Token::RBracket | Token::RBrace)
+}
+
+/// What `limit 10%` calls for so many percent of the rows.
+pub(in crate::query) const PERCENT: &str = "_elt_percent";
+
+fn is_word(token: &TokenWithSpan, wanted: &[&str]) -> bool {
+    matches!(&token.token, Token::Word(word) if word.quote_style.is_none()
+        && wanted.iter().any(|wanted| word.value.eq_ignore_ascii_case(wanted)))
+}
+
+fn plain(word: &str, near: &TokenWithSpan) -> TokenWithSpan {
+    TokenWithSpan { token: Token::make_word(word, None), span: near.span }
+}
+
+/// `create function f(a, b) as …` is a macro, as in DuckDB, if it says nothing of types.
+fn functions(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    let Some(place) = at.iter().take(5).position(|index| is_word(&tokens[*index], &["function"])) else {
+        return;
+    };
+    let before = &at[..place];
+    let is_create = before.first().is_some_and(|first| is_word(&tokens[*first], &["create"]))
+        && before[1..].iter().all(|index| is_word(&tokens[*index], &["or", "replace", "temp", "temporary"]));
+    let rest = &at[place + 1..];
+    let open = rest.get(1).is_some_and(|index| tokens[*index].token == Token::LParen);
+    let close = rest.iter().position(|index| tokens[*index].token == Token::RParen);
+    let Some(close) = close.filter(|_| is_create && open) else { return };
+    let is_plain = rest[2..close].windows(2).all(|pair| {
+        !matches!((&tokens[pair[0]].token, &tokens[pair[1]].token), (Token::Word(_), Token::Word(_)))
+    });
+    let is_as = rest.get(close + 1).is_some_and(|index| keyword(&tokens[*index]) == Keyword::AS);
+    let is_text = rest.get(close + 2).is_some_and(|index| {
+        matches!(tokens[*index].token, Token::SingleQuotedString(_) | Token::DollarQuotedString(_))
+    });
+    if is_plain && is_as && !is_text {
+        tokens[at[place]].token = Token::make_keyword("MACRO");
+    }
+}
+
+/// A frame that leaves no row out is a frame. One that does is refused: the engine has none.
+fn frames(tokens: &mut Tokens) -> Result<(), SqlMistake> {
+    let at = solid(tokens);
+    for place in (0..at.len()).rev() {
+        let token = |offset: usize| at.get(place + offset).map(|index| &tokens[*index]);
+        let is = |offset: usize, wanted: &[&str]| token(offset).is_some_and(|token| is_word(token, wanted));
+        let before = place.checked_sub(1).map(|before| &tokens[at[before]]);
+        let in_frame = before.is_some_and(|before| is_word(before, &["row", "preceding", "following"]));
+        if !in_frame || !is(0, &["exclude"]) {
+            continue;
+        }
+        if is(1, &["no"]) && is(2, &["others"]) {
+            tokens.drain(at[place]..=at[place + 2]);
+        } else if is(1, &["current", "group", "ties"]) {
+            let start = tokens[at[place]].span.start;
+            let mistake = SqlMistake::new(
+                "elt::sql::not_supported",
+                "EXCLUDE in the frame of a window is not supported",
+            );
+            return Err(mistake.at(start.line, start.column).help(
+                "take the row's own part off: `sum(x) over w - x`; or frame both sides: `rows between unbounded preceding \
+                 and 1 preceding` and `rows between 1 following and unbounded following`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `limit 10%` and `limit 10 percent` call for so many percent.
+fn percents(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    for place in (0..at.len()).rev() {
+        let token = |offset: usize| at.get(place + offset).map(|index| &tokens[*index]);
+        let is_share = keyword(&tokens[at[place]]) == Keyword::LIMIT
+            && token(1).is_some_and(|number| matches!(number.token, Token::Number(..)))
+            && token(2).is_some_and(|sign| sign.token == Token::Mod || is_word(sign, &["percent"]));
+        // `10 % 3` is a number.
+        let ends = token(3).is_none_or(|next| {
+            matches!(next.token, Token::RParen | Token::SemiColon | Token::EOF | Token::Comma)
+                || is_word(next, &["offset", "union", "except", "intersect"])
+        });
+        if !(is_share && ends) {
+            continue;
+        }
+        let near = tokens[at[place + 1]].clone();
+        let bracket = |token: Token| TokenWithSpan { token, span: near.span };
+        let call = [plain(PERCENT, &near), bracket(Token::LParen), near.clone(), bracket(Token::RParen)];
+        tokens.splice(at[place + 1]..=at[place + 2], call);
+    }
+}
+
+/// `coalesce(*columns(…))` has as many arguments as there are columns.
+fn unpacked(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    for four in at.windows(4).rev() {
+        let is_spread = matches!(tokens[four[0]].token, Token::LParen | Token::Comma)
+            && tokens[four[1]].token == Token::Mul
+            && is_word(&tokens[four[2]], &["columns"])
+            && tokens[four[3]].token == Token::LParen;
+        if is_spread {
+            tokens[four[2]] = plain(UNPACKED, &tokens[four[2]].clone());
+            tokens.remove(four[1]);
+        }
+    }
+}
+
+/// What the arguments are called that are columns of a table.
+pub(in crate::query) const UNPACKED: &str = "_elt_unpacked";
+
+/// `trim(leading from a)` takes blanks off.
+fn blanks(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    for four in at.windows(4).rev() {
+        let is_bare = is_word(&tokens[four[0]], &["trim"])
+            && tokens[four[1]].token == Token::LParen
+            && is_word(&tokens[four[2]], &["leading", "trailing", "both"])
+            && keyword(&tokens[four[3]]) == Keyword::FROM;
+        if is_bare {
+            let span = tokens[four[3]].span;
+            let blank = |token: Token| TokenWithSpan { token, span };
+            let between = [
+                blank(Token::SingleQuotedString(" ".to_owned())),
+                blank(Token::Whitespace(Whitespace::Space)),
+            ];
+            tokens.splice(four[3]..four[3], between);
+        }
+    }
 }
 
 /// `table t` is `from t`, where a query begins.

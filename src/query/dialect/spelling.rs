@@ -7,13 +7,15 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, Subscript,
-    TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
+    Subscript, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 
 use super::statement::{empty_query, parse_expression};
 use super::{formats, intervals, lambdas, symmetric};
+use crate::query::types::unsigned;
 
 /// Rewrites what is only written otherwise.
 pub(super) fn respell(statement: &mut Statement) {
@@ -104,7 +106,7 @@ impl VisitorMut for Speller {
             Expr::Identifier(name)
                 if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("localtimestamp") =>
             {
-                Some(called("now", []))
+                parse_expression("cast(now() as timestamp)")
             }
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(called("timezone", [&**time_zone, &**timestamp]))
@@ -118,12 +120,19 @@ impl VisitorMut for Speller {
                 Some(Expr::GroupingSets(all))
             }
             Expr::Cube(sets) if sets.len() <= 12 && sets.iter().any(|set| set.len() > 1) => {
-                let chosen = |mask: u32| {
-                    let kept = sets.iter().enumerate().filter(|(at, _)| mask & (1 << at) == 0);
-                    kept.flat_map(|(_, set)| set.clone()).collect()
-                };
-                Some(Expr::GroupingSets((0..1_u32 << sets.len()).map(chosen).collect()))
+                Some(Expr::GroupingSets(cube(sets)))
             }
+            Expr::Cast { kind, data_type, .. } => {
+                let within = if *kind == CastKind::TryCast { "_elt_try_within" } else { "_elt_within" };
+                let bounds = unsigned(data_type);
+                bounds
+                    .map(|(name, most)| called(within, &[expr.clone(), text(&most.to_string()), text(&name)]))
+            }
+            Expr::GroupingSets(sets) if sets.iter().any(|set| sets_of(set).is_some()) => {
+                let each = |set: &Vec<Expr>| sets_of(set).unwrap_or_else(|| vec![set.clone()]);
+                Some(Expr::GroupingSets(sets.iter().flat_map(each).collect()))
+            }
+            Expr::Function(call) if is_local_time(call) => parse_expression("cast(now() as timestamp)"),
             Expr::Function(call) => decoded(call).or_else(|| discrete(call)).or_else(|| {
                 formats::with_format(call);
                 within_group(call);
@@ -140,6 +149,41 @@ impl VisitorMut for Speller {
 
 fn is_text(value: &ValueWithSpan, wanted: &str) -> bool {
     matches!(&value.value, Value::SingleQuotedString(text) if text == wanted)
+}
+
+/// What `rollup(a, b)`, `cube(a, b)` and `()` are among grouping sets; nothing for a plain set.
+fn sets_of(set: &[Expr]) -> Option<Vec<Vec<Expr>>> {
+    let [Expr::Function(call)] = set else { return None };
+    let columns = |arg: &&Expr| match arg {
+        Expr::Tuple(columns) => columns.clone(),
+        Expr::Nested(column) => vec![(**column).clone()],
+        column => vec![(*column).clone()],
+    };
+    let parts: Vec<Vec<Expr>> = plain_args(call)?.iter().map(columns).collect();
+    match name_of(call).as_str() {
+        "rollup" => Some((0..=parts.len()).rev().map(|count| parts[..count].concat()).collect()),
+        "cube" if parts.len() <= 12 => Some(cube(&parts)),
+        _ => None,
+    }
+}
+
+/// All choices of some parts.
+fn cube(parts: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
+    let chosen = |mask: u32| {
+        let kept = parts.iter().enumerate().filter(|(at, _)| mask & (1 << at) == 0);
+        kept.flat_map(|(_, part)| part.clone()).collect()
+    };
+    (0..1_u32 << parts.len()).map(chosen).collect()
+}
+
+/// `localtimestamp`, with brackets or without.
+fn is_local_time(call: &Function) -> bool {
+    let is_bare = match &call.args {
+        FunctionArguments::None => true,
+        FunctionArguments::List(list) => list.args.is_empty() && list.clauses.is_empty(),
+        FunctionArguments::Subquery(_) => false,
+    };
+    is_bare && name_of(call) == "localtimestamp"
 }
 
 /// `list[2:]`, `list[:-2]`, `text[1:3]`; nothing if there is no slice, or one with steps, which the engine plans.
@@ -352,7 +396,10 @@ fn within_group(call: &mut Function) {
 fn discrete(call: &Function) -> Option<Expr> {
     let args = plain_args(call).filter(|_| name_of(call) == "percentile_disc")?;
     let ([share], [by]) = (&args[..], &call.within_group[..]) else { return None };
-    (by.options.asc != Some(false)).then(|| called("quantile_disc", [&by.expr, *share]))
+    match by.options.asc {
+        Some(false) => Some(called("_elt_quantile_from_top", [&by.expr, *share])),
+        _ => Some(called("quantile_disc", [&by.expr, *share])),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! `ASOF LEFT JOIN … ON` of DuckDB, `USING SAMPLE 10%`, and `{{ ref('orders') }}` as a model has it.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
 use super::pivot_on::is_keyword;
 use crate::query::SqlMistake;
@@ -119,6 +119,20 @@ fn has_match_condition(tokens: &[TokenWithSpan], after: &[usize]) -> bool {
 
 /// `FROM t … USING SAMPLE 10%` is `FROM t TABLESAMPLE (10 PERCENT) …`.
 fn samples(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    // `TABLESAMPLE RESERVOIR (10 ROWS)`: the parser does not know the word, which promises nothing more.
+    let at = solid(&tokens);
+    for pair in at.windows(4).rev() {
+        if is_word(&tokens[pair[0]], "tablesample") && is_word(&tokens[pair[1]], "reservoir") {
+            let is_bare = tokens.get(pair[3] + 1).is_some_and(|next| next.token == Token::RParen);
+            if is_bare && matches!(tokens[pair[3]].token, Token::Number(..)) {
+                let span = tokens[pair[3]].span;
+                let words = [Token::Whitespace(Whitespace::Space), Token::make_keyword("ROWS")];
+                let words = words.map(|token| TokenWithSpan { token, span });
+                tokens.splice(pair[3] + 1..pair[3] + 1, words);
+            }
+            tokens.remove(pair[1]);
+        }
+    }
     loop {
         let at = solid(&tokens);
         let found = (0..at.len()).find(|place| {

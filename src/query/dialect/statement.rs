@@ -16,7 +16,7 @@ use super::roles::RoleOrder;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
-use super::{lambdas, pivot_on, shorthand, spoken};
+use super::{lambdas, pivot_on, shorthand, spoken, type_words};
 use crate::query::SqlMistake;
 use crate::query::explain::Explain;
 use crate::query::own::Write;
@@ -72,6 +72,11 @@ pub enum Statement {
         schema: Option<String>,
         /// Only tables whose names are like this.
         like: Option<String>,
+    },
+    /// `PRAGMA table_info('t')`
+    TableInfo {
+        /// The table or view, as written.
+        table: String,
     },
     /// `SHOW RELEASES`
     ShowReleases,
@@ -159,7 +164,7 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
 }
 
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
-    let mut tokens = shorthand::spell(who_asks(tokens))?;
+    let mut tokens = shorthand::spell(type_words::spell(who_asks(tokens)))?;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let tokens = select_all(tokens);
@@ -369,6 +374,33 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
         ["SHOW", "TABLES", "IN" | "FROM"] => {
             let (schema, rest) = name(&solid[3..], "SHOW TABLES IN")?;
             Statement::ShowTables { schema: Some(schema), like: like(rest)? }
+        }
+        ["DROP", "MACRO", ..] | ["DROP", "FUNCTION", ..] => {
+            let rest = match &solid[2..] {
+                [Token::Word(word), rest @ ..] if word.keyword == Keyword::TABLE => rest,
+                rest => rest,
+            };
+            let (rest, if_exists) = match rest {
+                [Token::Word(one), Token::Word(two), rest @ ..]
+                    if one.keyword == Keyword::IF && two.keyword == Keyword::EXISTS =>
+                {
+                    (rest, true)
+                }
+                rest => (rest, false),
+            };
+            let name = only_name(rest, "DROP MACRO")?;
+            Statement::Own(OwnStatement::DropMacro { name, if_exists })
+        }
+        ["PRAGMA", "TABLE_INFO", "("] => {
+            let inside = solid[3..].split_last().filter(|(last, _)| **last == &Token::RParen);
+            let Some((_, named)) = inside else {
+                return Err(SqlMistake::new("elt::sql::syntax", "the bracket of TABLE_INFO is not closed"));
+            };
+            let text = match named {
+                [Token::SingleQuotedString(text)] => text.clone(),
+                named => only_name(named, "PRAGMA TABLE_INFO (")?,
+            };
+            Statement::TableInfo { table: text }
         }
         ["SHOW", "RELEASES"] => Statement::ShowReleases,
         ["SHOW", "SCHEMAS" | "DATABASES"] => Statement::ShowSchemas,
@@ -597,7 +629,7 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         ),
         S::CreateMacro { .. } | S::CreateFunction(_) | S::DropFunction(_) => (
             "a function of one's own",
-            "write a Jinja macro under macros/ for models; in a session, `create temp view` or `prepare`",
+            "write `create macro f(a, b) as a + b`, or `as table select …`, for this session; a Jinja macro under macros/ for models",
         ),
         S::CreateSchema { .. } | S::CreateDatabase { .. } => {
             ("CREATE SCHEMA", "a schema is there with its first table: `create table s.t (…)`")

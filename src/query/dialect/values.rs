@@ -1,4 +1,4 @@
-//! What if a cell of VALUES is a query?
+//! What if a cell of VALUES is a query, or a column of the query around it?
 //!
 //! The engine cannot work it out there; it can in a select list. `VALUES (1, (select 5))` becomes
 //! `SELECT 1 AS column1, (select 5) AS column2`, several rows a UNION ALL.
@@ -14,8 +14,10 @@ use super::statement::empty_query;
 /// Rewrites such a VALUES; leaves every other query as it is.
 pub(super) fn as_selects(body: &mut SetExpr) {
     let SetExpr::Values(Values { rows, .. }) = body else { return };
-    let is_query =
-        |expr: &Expr| matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. });
+    let is_query = |expr: &Expr| {
+        let is_query = matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. });
+        is_query || matches!(expr, Expr::CompoundIdentifier(_))
+    };
     let found = visit_expressions(&*rows, |expr| match is_query(expr) {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),

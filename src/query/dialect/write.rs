@@ -175,6 +175,35 @@ pub(super) fn in_known_words(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWith
     }
 }
 
+/// `WHEN MATCHED … THEN DO NOTHING` at the end says what is so without it. Before others of its kind it would keep rows from
+/// them.
+fn without_nothing(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlMistake> {
+    let mut words: Vec<TokenWithSpan> =
+        tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).cloned().collect();
+    let Some(does) = (0..words.len()).find(|at| are(&words[*at..], &["THEN", "DO", "NOTHING"])) else {
+        return Ok(tokens);
+    };
+    let when = (0..does).rev().find(|at| is(&words[*at], "WHEN")).unwrap_or(does);
+    let kind = |at: usize| {
+        let by_source = |at: usize| are(&words[at..], &["BY", "SOURCE"]);
+        match is(&words[at + 1], "NOT") {
+            false => 0,
+            true if words.len() > at + 4 && by_source(at + 3) => 1,
+            true => 2,
+        }
+    };
+    let goes_on = |at: &usize| is(&words[*at], "WHEN") && words.len() > at + 3 && kind(*at) == kind(when);
+    if (does..words.len()).any(|at| goes_on(&at)) {
+        let start = words[does + 1].span.start;
+        let what = "DO NOTHING before another clause of its kind is not supported";
+        return Err(SqlMistake::new("elt::sql::not_supported", what).at(start.line, start.column).help(
+            "say in the other clause which rows it is for: `when matched and not (…) then update set …`",
+        ));
+    }
+    words.drain(when..does + 3);
+    without_nothing(words)
+}
+
 /// `UNSET TBLPROPERTIES [IF EXISTS] ('a', 'b')` as properties that are set: [`UNSET`] to each name.
 fn unset(words: &[TokenWithSpan], at: usize) -> Vec<TokenWithSpan> {
     let names = at + if are(&words[at + 2..], &["IF", "EXISTS"]) { 4 } else { 2 };
@@ -206,6 +235,7 @@ pub(super) fn spelled(sql: &str, like: &TokenWithSpan) -> Vec<TokenWithSpan> {
 }
 
 fn merge(tokens: Vec<TokenWithSpan>) -> Result<OwnWrite, SqlMistake> {
+    let tokens = without_nothing(tokens)?;
     let mut out = Vec::with_capacity(tokens.len());
     let mut evolve = false;
     let mut at = 0;

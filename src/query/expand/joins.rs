@@ -216,7 +216,7 @@ fn joined(
             J::Right(_) | J::RightOuter(_) | J::RightSemi(_) | J::RightAnti(_) => other.clone(),
             J::FullOuter(_) => {
                 let either = dialect::called("coalesce", &[one.expr(), other.expr()]);
-                Column { table: None, name: one.name.clone(), means: Some(either) }
+                Column { table: None, name: one.name.clone(), means: Some(either), fields: Vec::new() }
             }
             _ => one.clone(),
         };

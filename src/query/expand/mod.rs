@@ -7,11 +7,14 @@
 mod aliases;
 mod hashes;
 mod joins;
+mod limits;
 mod pivot;
 mod stars;
+mod structs;
 
 use std::ops::ControlFlow;
 
+use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -26,7 +29,7 @@ use super::dialect::{self, empty_query, select_all_from};
 use super::{QueryError, SqlMistake};
 use crate::base::{ReleaseNumber, sql_type_name};
 use aliases::{refers_to_itself, spell_aliases};
-use stars::{names_columns, needs_columns, spell_stars};
+use stars::{choose, chooser, names_columns, needs_columns, spell_stars, unpacks, which};
 
 /// So many times a statement may ask.
 const QUESTIONS: usize = 200;
@@ -38,6 +41,8 @@ struct Column {
     name: String,
     /// What it is, if it is of more than one table.
     means: Option<Expr>,
+    /// The names in it, if it is a struct.
+    fields: Vec<String>,
 }
 
 /// What a name without a table means.
@@ -71,11 +76,14 @@ pub(super) async fn expand(
     release: Option<ReleaseNumber>,
 ) -> Result<(), QueryError> {
     let mut settled = 0;
+    let mut next = None;
     for _ in 0..QUESTIONS {
-        let mut walk = Walk::new(settled, None);
-        let question = match statement.visit(&mut walk) {
-            ControlFlow::Continue(()) => return Ok(()),
-            ControlFlow::Break(found) => found.map_err(|mistake| QueryError::Sql(*mistake))?,
+        let question = match next.take() {
+            Some(question) => question,
+            None => match statement.visit(&mut Walk::new(settled, None)) {
+                ControlFlow::Continue(()) => return Ok(()),
+                ControlFlow::Break(found) => found.map_err(|mistake| QueryError::Sql(*mistake))?,
+            },
         };
         let Found { probe, is_needed, wants_values } = question;
         let answer = match wants_values {
@@ -88,8 +96,11 @@ pub(super) async fn expand(
             Err(error) => return Err(error),
         };
         let mut walk = Walk::new(settled, Some(columns));
-        if let ControlFlow::Break(Err(mistake)) = statement.visit(&mut walk) {
-            return Err(QueryError::Sql(*mistake));
+        match statement.visit(&mut walk) {
+            ControlFlow::Break(Err(mistake)) => return Err(QueryError::Sql(*mistake)),
+            // An answer may be what another question is about.
+            ControlFlow::Break(Ok(found)) if found.wants_values => next = Some(found),
+            _ => {}
         }
         settled = walk.selects;
     }
@@ -157,6 +168,10 @@ async fn columns(
         table: table.map(|table| table.table().to_owned()),
         name: field.name().clone(),
         means: None,
+        fields: match field.data_type() {
+            DataType::Struct(fields) => fields.iter().map(|field| field.name().clone()).collect(),
+            _ => Vec::new(),
+        },
     });
     Ok(columns.collect())
 }
@@ -263,6 +278,21 @@ impl VisitorMut for Walk {
                 return ControlFlow::Break(Ok(Found::more()));
             }
         }
+        if !self.answered
+            && let Some(asked) = limits::asked(query)
+        {
+            return match self.answer.take() {
+                Some(Answer::Values(values)) => {
+                    limits::put(query, values);
+                    ControlFlow::Break(Ok(Found::more()))
+                }
+                Some(_) => ControlFlow::Continue(()),
+                None => {
+                    let probe = self.asked(asked);
+                    ControlFlow::Break(Ok(Found { probe, is_needed: true, wants_values: true }))
+                }
+            };
+        }
         self.withs.pop();
         // CTEs are visited before the query that they belong to.
         if let Some((_, before)) = self.withs.last_mut() {
@@ -310,9 +340,13 @@ impl VisitorMut for Walk {
         }
         self.selects += 1;
         let shares = joins::are_shared(select);
-        let is_needed = select.projection.iter().any(needs_columns) || hashes::are_asked(select);
+        let of_columns = |expr: &Expr| which(expr).is_some() || unpacks(expr) || chooser(expr).is_some();
+        let is_needed = select.projection.iter().any(needs_columns)
+            || hashes::are_asked(select)
+            || select.selection.as_ref().is_some_and(of_columns);
         let names = select.projection.iter().any(names_columns);
-        let wanted = is_needed || names || shares || refers_to_itself(select);
+        let rows = structs::are_named(select);
+        let wanted = is_needed || names || shares || rows || refers_to_itself(select);
         if self.selects <= self.settled || !wanted {
             return ControlFlow::Continue(());
         }
@@ -332,8 +366,24 @@ impl VisitorMut for Walk {
             }
             return ControlFlow::Break(Ok(Found::columns(self.asked(query), is_needed)));
         };
+        if let Answer::Values(names) = answer {
+            let names: Vec<String> = names.into_iter().map(|(_, name)| name).collect();
+            if let Some(expr) = choosing(select) {
+                choose(expr, &names);
+            }
+            self.selects -= 1;
+            return ControlFlow::Break(Ok(Found::more()));
+        }
+        let Answer::Columns(columns) = answer else {
+            self.answered = true;
+            return ControlFlow::Continue(());
+        };
+        if let Some((name, body)) = choosing(select).and_then(|expr| chooser(expr)) {
+            let probe = chosen(&columns, &name, &body)?;
+            self.selects -= 1;
+            return ControlFlow::Break(Ok(Found { probe, is_needed: true, wants_values: true }));
+        }
         self.answered = true;
-        let Answer::Columns(columns) = answer else { return ControlFlow::Continue(()) };
         match self.spell(select, &columns, shares) {
             Ok(()) => ControlFlow::Continue(()),
             Err(mistake) => ControlFlow::Break(Err(mistake)),
@@ -349,6 +399,7 @@ impl Walk {
         columns: &[Column],
         shares: bool,
     ) -> Result<(), Box<SqlMistake>> {
+        structs::spell(select, columns);
         hashes::spell(select, columns);
         let spelled = if shares { joins::spell(select, columns)? } else { None };
         let Some((shown, meanings)) = spelled else {
@@ -358,6 +409,34 @@ impl Walk {
         self.shared = Some((self.withs.len(), meanings));
         spell_stars(select, &shown, columns, true)?;
         spell_aliases(select, &shown)
+    }
+}
+
+/// The first expression of a select that chooses columns by their names.
+fn choosing(select: &mut Select) -> Option<&mut Expr> {
+    let listed = select.projection.iter_mut().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    });
+    listed.chain(select.selection.as_mut()).find(|expr| chooser(expr).is_some())
+}
+
+/// The query for the names of columns that a condition is true of.
+fn chosen(
+    columns: &[Column],
+    name: &Ident,
+    body: &Expr,
+) -> ControlFlow<Result<Found, Box<SqlMistake>>, Box<Query>> {
+    let names: Vec<String> =
+        columns.iter().map(|column| format!("('{}')", column.name.replace('\'', "''"))).collect();
+    let sql =
+        format!("SELECT {name} FROM (VALUES {}) AS _elt_columns ({name}) WHERE {body}", names.join(", "));
+    match dialect::parse_query(&sql) {
+        Ok(Statement::Query(query)) => ControlFlow::Continue(query),
+        _ => ControlFlow::Break(wrong(
+            format!("`{body}` chooses no columns"),
+            "write `columns(c -> c like 'a%')`",
+        )),
     }
 }
 

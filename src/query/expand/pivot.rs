@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, ExprWithAlias, GroupByExpr, Ident, NullInclusion, OrderBy, OrderByExpr,
-    OrderByKind, OrderByOptions, PivotValueSource, Query, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    TableFactor, Value,
+    BinaryOperator, Expr, ExprWithAlias, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Ident, NullInclusion, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, PivotValueSource,
+    Query, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, Value,
 };
 
 use super::stars::{for_each_column, which};
 use super::{Column, folded, wrong};
 use crate::query::SqlMistake;
-use crate::query::dialect::{empty_query, select_all_from};
+use crate::query::dialect::{PIVOT_KEYS, empty_query, select_all_from};
 
 /// `t PIVOT (sum(n) FOR c IN ('a', 'b'))` as one aggregate with a filter for each value.
 pub(super) fn pivot(factor: &TableFactor, columns: &[Column]) -> Result<TableFactor, Box<SqlMistake>> {
@@ -23,7 +23,8 @@ pub(super) fn pivot(factor: &TableFactor, columns: &[Column]) -> Result<TableFac
     else {
         return Ok(factor.clone());
     };
-    if default_on_null.is_some() {
+    let keys = default_on_null.as_ref().and_then(keys);
+    if default_on_null.is_some() && keys.is_none() {
         return wrong("DEFAULT ON NULL is not supported", "write `coalesce(a, 0)` around the columns");
     }
     let [by] = value_column.as_slice() else {
@@ -35,7 +36,16 @@ pub(super) fn pivot(factor: &TableFactor, columns: &[Column]) -> Result<TableFac
     let mut used: HashSet<String> = HashSet::new();
     names_in(by, &mut used);
     aggregate_functions.iter().for_each(|aggregate| names_in(&aggregate.expr, &mut used));
-    let kept: Vec<&Column> = columns.iter().filter(|column| !used.contains(&column.name)).collect();
+    let mut kept: Vec<&Column> = columns.iter().filter(|column| !used.contains(&column.name)).collect();
+    if let Some(keys) = &keys {
+        if let Some(unknown) = keys.iter().find(|key| !kept.iter().any(|column| column.name == **key)) {
+            return wrong(
+                format!("PIVOT cannot be grouped by `{unknown}`"),
+                "name a column that is neither turned nor aggregated: `pivot (sum(n) for c in ('a') group by k)`",
+            );
+        }
+        kept.retain(|column| keys.contains(&column.name));
+    }
     let mut query = select_all_from((**table).clone());
     let SetExpr::Select(select) = &mut *query.body else { return Ok(factor.clone()) };
     select.projection = kept.iter().map(|column| SelectItem::UnnamedExpr(column.bare())).collect();
@@ -62,6 +72,25 @@ pub(super) fn pivot(factor: &TableFactor, columns: &[Column]) -> Result<TableFac
     select.group_by = GroupByExpr::Expressions(kept.iter().map(|column| column.bare()).collect(), Vec::new());
     let alias = alias.clone();
     Ok(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias, sample: None })
+}
+
+/// The columns after GROUP BY.
+fn keys(expr: &Expr) -> Option<Vec<String>> {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else {
+        return None;
+    };
+    if name.to_string() != PIVOT_KEYS {
+        return None;
+    }
+    let mut keys = Vec::new();
+    for arg in &list.args {
+        match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(name))) => keys.push(folded(name)),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(other)) => keys.push(other.to_string()),
+            _ => return None,
+        }
+    }
+    Some(keys)
 }
 
 fn is_equal(column: &Expr, value: &Expr) -> Expr {
@@ -109,8 +138,20 @@ pub(super) fn unpivot(factor: &TableFactor, columns: &[Column]) -> Result<TableF
     let TableFactor::Unpivot { table, value, name, columns: turned, null_inclusion, alias } = factor else {
         return Ok(factor.clone());
     };
-    let Expr::Identifier(value) = value else {
-        return wrong("UNPIVOT into several columns is not supported", "write `unpivot (v for k in (a, b))`");
+    let several = || "write `unpivot (v for k in (a, b))`, or `unpivot ((v, w) for k in ((a, b), (c, d)))`";
+    let values: Vec<Ident> = match value {
+        Expr::Identifier(value) => vec![value.clone()],
+        Expr::Tuple(values) => {
+            let names = values.iter().map(|value| match value {
+                Expr::Identifier(name) => Some(name.clone()),
+                _ => None,
+            });
+            match names.collect::<Option<Vec<_>>>() {
+                Some(names) => names,
+                None => return wrong("the values of UNPIVOT are names of columns", several()),
+            }
+        }
+        _ => return wrong("the values of UNPIVOT are names of columns", several()),
     };
     let mut spelled = Vec::with_capacity(turned.len());
     for column in turned {
@@ -130,16 +171,40 @@ pub(super) fn unpivot(factor: &TableFactor, columns: &[Column]) -> Result<TableF
         let SetExpr::Select(select) = &mut *query.body else { return Ok(factor.clone()) };
         let kept = columns.iter().filter(|column| !used.contains(&column.name));
         select.projection = kept.map(|column| SelectItem::UnnamedExpr(column.bare())).collect();
-        let key = match (&column.alias, &column.expr) {
-            (Some(alias), _) => folded(alias),
-            (None, Expr::Identifier(name)) => folded(name),
-            (None, other) => other.to_string(),
+        let parts: Vec<Expr> = match &column.expr {
+            Expr::Tuple(parts) if values.len() > 1 => parts.clone(),
+            Expr::Nested(part) => vec![(**part).clone()],
+            part => vec![part.clone()],
+        };
+        if parts.len() != values.len() {
+            let what = format!(
+                "UNPIVOT gives {} values, and `{}` is another number of columns",
+                values.len(),
+                column.expr
+            );
+            return wrong(what, several());
+        }
+        let own = |part: &Expr| match part {
+            Expr::Identifier(name) => folded(name),
+            other => other.to_string(),
+        };
+        let key = match &column.alias {
+            Some(alias) => folded(alias),
+            None => parts.iter().map(own).collect::<Vec<_>>().join("_"),
         };
         let key = Expr::value(Value::SingleQuotedString(key));
         select.projection.push(SelectItem::ExprWithAlias { expr: key, alias: name.clone() });
-        select.projection.push(SelectItem::ExprWithAlias { expr: column.expr.clone(), alias: value.clone() });
+        let given = parts.iter().zip(&values);
+        select.projection.extend(
+            given.map(|(expr, alias)| SelectItem::ExprWithAlias { expr: expr.clone(), alias: alias.clone() }),
+        );
         if *null_inclusion != Some(NullInclusion::IncludeNulls) {
-            select.selection = Some(Expr::IsNotNull(Box::new(column.expr.clone())));
+            // A row of several goes if all of them are null.
+            select.selection =
+                parts.iter().map(|part| Expr::IsNotNull(Box::new(part.clone()))).reduce(|one, other| {
+                    let (left, right) = (Box::new(one), Box::new(other));
+                    Expr::BinaryOp { left, op: BinaryOperator::Or, right }
+                });
         }
         let right = query.body;
         union = Some(match union {

@@ -7,14 +7,15 @@ use std::ops::ControlFlow;
 use arrow::array::StringArray;
 use arrow::compute::kernels::regexp::regexp_is_match_scalar;
 use sqlparser::ast::{
-    ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    RenameSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind, Value, Visit, VisitMut, Visitor,
-    VisitorMut, WildcardAdditionalOptions,
+    Array, BinaryOperator, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, OneOrManyWithParens, RenameSelectItem, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
-use super::{Column, folded, folded_object, wrong};
+use super::{Column, folded, folded_object, outside_queries, wrong};
 use crate::base::did_you_mean;
 use crate::query::SqlMistake;
+use crate::query::dialect::UNPACKED;
 
 /// Whether an item is a star that leaves columns out, or has others in their place: the engine knows how, but not what is
 /// wrong with a name that is not there.
@@ -31,7 +32,9 @@ pub(super) fn needs_columns(item: &SelectItem) -> bool {
         SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
             options.opt_rename.is_some() || options.opt_ilike.is_some()
         }
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => which(expr).is_some(),
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            which(expr).is_some() || unpacks(expr) || chooser(expr).is_some()
+        }
         SelectItem::ExprWithAliases { .. } => false,
     }
 }
@@ -62,6 +65,16 @@ pub(super) fn spell_stars(
     all: &[Column],
     even_plain: bool,
 ) -> Result<(), Box<SqlMistake>> {
+    let exprs = select.projection.iter_mut().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    });
+    for expr in exprs.chain(select.selection.iter_mut()).chain(select.having.iter_mut()) {
+        unpack(expr, star)?;
+    }
+    if let Some(condition) = &mut select.selection {
+        for_all_columns(condition, star)?;
+    }
     let mut spelled = Vec::with_capacity(select.projection.len());
     for item in std::mem::take(&mut select.projection) {
         match item {
@@ -190,6 +203,8 @@ pub(super) enum Which {
     /// Those whose names match a regular expression.
     Matching(String),
     AllBut(HashSet<String>),
+    /// These, in this order.
+    These(Vec<String>),
 }
 
 impl fmt::Display for Which {
@@ -198,6 +213,7 @@ impl fmt::Display for Which {
             Self::All => f.write_str("*"),
             Self::Matching(regex) => f.write_str(regex),
             Self::AllBut(_) => f.write_str("* exclude (…)"),
+            Self::These(names) => f.write_str(&names.join(", ")),
         }
     }
 }
@@ -251,8 +267,119 @@ fn of_call(expr: &Expr) -> Option<Which> {
             Value::SingleQuotedString(pattern) => Some(Which::Matching(pattern.clone())),
             _ => None,
         },
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Array(array)))] => {
+            let name = |item: &Expr| match item {
+                Expr::Value(value) => match &value.value {
+                    Value::SingleQuotedString(name) => Some(name.clone()),
+                    _ => None,
+                },
+                Expr::Identifier(name) => Some(folded(name)),
+                _ => None,
+            };
+            array.elem.iter().map(name).collect::<Option<Vec<_>>>().map(Which::These)
+        }
         _ => None,
     }
+}
+
+/// Whether columns are spread over arguments somewhere in an expression.
+pub(super) fn unpacks(expr: &Expr) -> bool {
+    let mut found = false;
+    outside_queries(&mut expr.clone(), |expr| {
+        found |= matches!(expr, Expr::Function(call) if call.name.to_string() == UNPACKED);
+    });
+    found
+}
+
+/// Spreads columns over the arguments of calls.
+pub(super) fn unpack(expr: &mut Expr, columns: &[Column]) -> Result<(), Box<SqlMistake>> {
+    let mut wrong = None;
+    outside_queries(expr, |expr| {
+        let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = expr else { return };
+        let mut args = Vec::with_capacity(list.args.len());
+        for arg in list.args.drain(..) {
+            match &arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(call)))
+                    if call.name.to_string() == UNPACKED =>
+                {
+                    let mut of = call.clone();
+                    of.name = Ident::new("columns").into();
+                    match for_each_column(&Expr::Function(of), columns) {
+                        Ok(each) => args.extend(
+                            each.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))),
+                        ),
+                        Err(mistake) => wrong = Some(mistake),
+                    }
+                }
+                _ => args.push(arg),
+            }
+        }
+        list.args = args;
+    });
+    wrong.map_or(Ok(()), Err)
+}
+
+/// `COLUMNS(…)` in a condition is true if it is for each of the columns.
+pub(super) fn for_all_columns(condition: &mut Expr, columns: &[Column]) -> Result<(), Box<SqlMistake>> {
+    if which(condition).is_none() {
+        return Ok(());
+    }
+    let each = for_each_column(condition, columns)?.into_iter().map(|one| Expr::Nested(Box::new(one)));
+    let all = each.reduce(|left, right| {
+        let (left, right) = (Box::new(left), Box::new(right));
+        Expr::BinaryOp { left, op: BinaryOperator::And, right }
+    });
+    if let Some(all) = all {
+        *condition = all;
+    }
+    Ok(())
+}
+
+/// The body of the first `COLUMNS(c -> …)`, and what the name of a column is called in it.
+pub(super) fn chooser(expr: &Expr) -> Option<(Ident, Expr)> {
+    let mut found = None;
+    outside_queries(&mut expr.clone(), |expr| {
+        found = found.take().or_else(|| chooser_of(expr));
+    });
+    found
+}
+
+fn chooser_of(expr: &Expr) -> Option<(Ident, Expr)> {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else {
+        return None;
+    };
+    let name = name.to_string();
+    if !name.eq_ignore_ascii_case("columns") && name != UNPACKED {
+        return None;
+    }
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Lambda(lambda)))] = &list.args[..] else {
+        return None;
+    };
+    let parameter = match &lambda.params {
+        OneOrManyWithParens::One(parameter) => parameter.name.clone(),
+        OneOrManyWithParens::Many(parameters) => match &parameters[..] {
+            [parameter] => parameter.name.clone(),
+            _ => return None,
+        },
+    };
+    Some((parameter, (*lambda.body).clone()))
+}
+
+/// Puts the names that were chosen in the place of the first `COLUMNS(c -> …)`.
+pub(super) fn choose(expr: &mut Expr, names: &[String]) {
+    let mut is_done = false;
+    outside_queries(expr, |expr| {
+        if is_done || chooser_of(expr).is_none() {
+            return;
+        }
+        is_done = true;
+        if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = expr {
+            let elem =
+                names.iter().map(|name| Expr::value(Value::SingleQuotedString(name.clone()))).collect();
+            let array = Expr::Array(Array { elem, named: false });
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(array))];
+        }
+    });
 }
 
 /// The expression once for each column that its `COLUMNS(…)` means.
@@ -261,6 +388,7 @@ pub(super) fn for_each_column(expr: &Expr, columns: &[Column]) -> Result<Vec<Exp
     let names = StringArray::from_iter_values(columns.iter().map(|column| column.name.as_str()));
     let matches: Vec<bool> = match &which {
         Which::All => vec![true; columns.len()],
+        Which::These(names) => columns.iter().map(|column| names.contains(&column.name)).collect(),
         Which::AllBut(excluded) => columns.iter().map(|column| !excluded.contains(&column.name)).collect(),
         Which::Matching(regex) => match regexp_is_match_scalar(&names, regex, None) {
             Ok(matches) => matches.iter().map(|is_match| is_match == Some(true)).collect(),
@@ -272,8 +400,21 @@ pub(super) fn for_each_column(expr: &Expr, columns: &[Column]) -> Result<Vec<Exp
             }
         },
     };
-    let meant: Vec<&Column> =
+    if let Which::These(wanted) = &which
+        && let Some(name) = wanted.iter().find(|name| !columns.iter().any(|column| column.name == **name))
+    {
+        let names = columns.iter().map(|column| column.name.as_str());
+        let mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"));
+        let help = did_you_mean(name, names.clone());
+        let help = help
+            .unwrap_or_else(|| format!("the columns are: {}", names.take(20).collect::<Vec<_>>().join(", ")));
+        return Err(Box::new(mistake.help(help)));
+    }
+    let mut meant: Vec<&Column> =
         columns.iter().zip(&matches).filter(|(_, is_match)| **is_match).map(|(column, _)| column).collect();
+    if let Which::These(wanted) = &which {
+        meant.sort_by_key(|column| wanted.iter().position(|name| *name == column.name));
+    }
     if meant.is_empty() {
         return wrong(format!("no column matches `{which}`"), "`describe t` lists the columns");
     }

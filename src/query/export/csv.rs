@@ -13,6 +13,7 @@ use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::options::Csv;
+use crate::query::interval_text::interval_texts;
 
 /// Writes the names of the columns.
 pub(super) fn header(schema: &SchemaRef, csv: &Csv, out: &mut dyn Write) -> io::Result<()> {
@@ -36,7 +37,11 @@ pub(super) fn rows(batch: &RecordBatch, csv: &Csv, out: &mut dyn Write) -> Resul
     let columns: Vec<ArrayRef> = batch
         .columns()
         .iter()
-        .map(|column| if column.data_type().is_nested() { as_json(column) } else { Ok(Arc::clone(column)) })
+        .map(|column| match interval_texts(column) {
+            Some(texts) => Ok(Arc::new(texts) as ArrayRef),
+            None if column.data_type().is_nested() => as_json(column),
+            None => Ok(Arc::clone(column)),
+        })
         .collect::<Result<_, _>>()?;
     let cells: Vec<Cells<'_>> =
         columns.iter().map(|column| Cells::of(column, &formats)).collect::<Result<_, _>>()?;

@@ -1,7 +1,7 @@
 //! How far is it from one day to another, and what day is it then?
 //!
 //! `_elt_date_diff('month', a, b)` counts how often a month begins after `a` and not after `b`, as DuckDB, Snowflake and
-//! dbt's `datediff` do. `_elt_date_add('month', n, a)` goes on by so many months, to the last day of a shorter one.
+//! dbt's `datediff` do; `_elt_date_sub` counts whole ones, as DuckDB's `date_sub`. `_elt_date_add('month', n, a)` goes on by so many months, to the last day of a shorter one.
 
 use std::sync::Arc;
 
@@ -17,12 +17,13 @@ use datafusion::logical_expr::{
 
 use super::trunc::{DAY, Unit};
 
-/// Both functions.
+/// All of them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let signature = || Signature::any(3, Volatility::Immutable);
     vec![
         ScalarUDF::from(Between { signature: signature() }),
         ScalarUDF::from(GoOn { signature: signature() }),
+        ScalarUDF::from(Whole { signature: signature() }),
     ]
 }
 
@@ -72,6 +73,34 @@ impl ScalarUDFImpl for Between {
         let (from, to) = (micros(&args.args[1], args.number_rows)?, micros(&args.args[2], args.number_rows)?);
         let pairs = from.iter().zip(to.iter());
         let told: Int64Array = pairs.map(|(from, to)| Some(unit.number(to?) - unit.number(from?))).collect();
+        Ok(ColumnarValue::Array(Arc::new(told)))
+    }
+}
+
+/// `_elt_date_sub`
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Whole {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Whole {
+    fn name(&self) -> &str {
+        "_elt_date_sub"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int64)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let unit = part(args.args.first())?;
+        let (from, to) = (micros(&args.args[1], args.number_rows)?, micros(&args.args[2], args.number_rows)?);
+        let pairs = from.iter().zip(to.iter());
+        let told: Int64Array = pairs.map(|(from, to)| Some(unit.whole(from?, to?))).collect();
         Ok(ColumnarValue::Array(Arc::new(told)))
     }
 }
@@ -157,6 +186,24 @@ impl Unit {
                 let months = i64::from(chrono::Datelike::year(&date)) * 12
                     + i64::from(chrono::Datelike::month0(&date));
                 months.div_euclid(i64::from(length))
+            }
+        }
+    }
+
+    /// How many whole units are between two moments.
+    fn whole(self, from: i64, to: i64) -> i64 {
+        match self {
+            Self::Micros(length) => (to - from) / length,
+            Self::Week => (to - from) / (7 * DAY),
+            Self::Months(_) => {
+                let (early, late) = (from.min(to), from.max(to));
+                // The number of begun ones is it, or one too many.
+                let begun = self.number(late) - self.number(early);
+                let mut count = begun + 1;
+                while count > 0 && self.moved(early, count).is_none_or(|moved| moved > late) {
+                    count -= 1;
+                }
+                if from <= to { count } else { -count }
             }
         }
     }

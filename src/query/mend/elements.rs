@@ -23,10 +23,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let signature = || Signature::user_defined(Volatility::Immutable);
     vec![
         ScalarUDF::from(Length { inner: unicode::character_length(), signature: signature() }),
-        ScalarUDF::from(Slice { signature: signature() }),
+        slice(),
         ScalarUDF::from(Flatten { signature: signature() }),
         ScalarUDF::from(FirstOfMost { signature: Signature::any(1, Volatility::Immutable) }),
     ]
+}
+
+/// `_elt_slice`
+pub(super) fn slice() -> ScalarUDF {
+    ScalarUDF::from(Slice { signature: Signature::user_defined(Volatility::Immutable) })
 }
 
 /// Lists of other layouts as the one that is worked with.
@@ -237,7 +242,16 @@ impl ScalarUDFImpl for Flatten {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(bottom(&types[0]).unwrap_or_else(|| types[0].clone()))
+        let bottom = bottom(&types[0]).unwrap_or_else(|| types[0].clone());
+        if let DataType::List(item) = &bottom
+            && let DataType::Struct(_) = item.data_type()
+        {
+            return plan_err!(
+                "`unnest(…, recursive := true)` of structs is not supported; their fields are columns by \
+                 `select x.* from (select unnest(list) as x)`"
+            );
+        }
+        Ok(bottom)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

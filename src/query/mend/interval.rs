@@ -1,14 +1,16 @@
-//! How long is three times a day, and what is five hours after a date?
+//! How long is three times a day, what is five hours after a date, and what is 7 divided by 2?
 //!
-//! A date and hours are an instant. The engine would give the date, and drop the hours.
+//! A date and hours are an instant. The engine would give the date, and drop the hours. A quotient of whole numbers has its
+//! fraction where the one who wrote `/` meant that (`dialect::division`).
 
 use std::sync::Arc;
 
 use arrow::array::{AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
 };
+use arrow::error::ArrowError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -18,31 +20,77 @@ use datafusion::logical_expr::{
 };
 use sqlparser::ast::BinaryOperator;
 
-/// Plans `interval * n` and `n * interval`, which the engine has no operator for.
+use crate::query::dialect::EXACT;
+
+/// Plans `interval * n`, `n * interval` and `interval / n`, which the engine has no operator for, and `/` with fractions.
 #[derive(Debug)]
 pub(super) struct Times {
     times: Arc<ScalarUDF>,
+    scaled: Arc<ScalarUDF>,
+    over: Arc<ScalarUDF>,
 }
 
 impl Times {
     pub(super) fn new() -> Self {
-        let times = Multiplied { signature: Signature::any(2, Volatility::Immutable) };
-        Self { times: Arc::new(ScalarUDF::from(times)) }
+        let of = |how| {
+            let signature = Signature::any(2, Volatility::Immutable);
+            Arc::new(ScalarUDF::from(Multiplied { how, signature }))
+        };
+        Self { times: of(How::Times), scaled: of(How::Scaled), over: of(How::Over) }
     }
 }
 
 impl ExprPlanner for Times {
-    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    fn plan_binary_op(
+        &self,
+        mut expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        match &expr.op {
+            BinaryOperator::DuckIntegerDivide => expr.op = BinaryOperator::Divide,
+            BinaryOperator::Custom(op) if op == EXACT => {
+                expr.op = BinaryOperator::Divide;
+                let is_whole = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_integer());
+                if is_whole(&expr.left) && is_whole(&expr.right) {
+                    let double = |side| logical_cast(side, DataType::Float64);
+                    let (left, right) = (double(expr.left), double(expr.right));
+                    return Ok(PlannerResult::Planned(binary_expr(left, Operator::Divide, right)));
+                }
+            }
+            _ => {}
+        }
+        // What is neither a text nor a list is written as a text.
+        if expr.op == BinaryOperator::StringConcat {
+            let is_plain = |side: &Expr| {
+                side.get_type(schema)
+                    .is_ok_and(|of| of.is_numeric() || of.is_temporal() || of == DataType::Boolean)
+            };
+            if is_plain(&expr.left) && is_plain(&expr.right) {
+                expr.left = logical_cast(expr.left, DataType::Utf8);
+            }
+            return Ok(PlannerResult::Original(expr));
+        }
         if matches!(expr.op, BinaryOperator::Plus | BinaryOperator::Minus) {
             return Ok(moved(expr, schema));
         }
-        if expr.op != BinaryOperator::Multiply {
+        if !matches!(expr.op, BinaryOperator::Multiply | BinaryOperator::Divide) {
             return Ok(PlannerResult::Original(expr));
         }
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(expr));
         };
+        let is_product = expr.op == BinaryOperator::Multiply;
         Ok(match (left, right) {
+            (DataType::Interval(_), number) if number.is_numeric() && !is_product => {
+                PlannerResult::Planned(self.over.call(vec![expr.left, expr.right]))
+            }
+            (_, DataType::Interval(_)) if !is_product => PlannerResult::Original(expr),
+            (DataType::Interval(_), number) if number.is_numeric() && !number.is_integer() => {
+                PlannerResult::Planned(self.scaled.call(vec![expr.left, expr.right]))
+            }
+            (number, DataType::Interval(_)) if number.is_numeric() && !number.is_integer() => {
+                PlannerResult::Planned(self.scaled.call(vec![expr.right, expr.left]))
+            }
             (DataType::Interval(_), number) if number.is_integer() => {
                 PlannerResult::Planned(self.times.call(vec![expr.left, expr.right]))
             }
@@ -106,15 +154,30 @@ fn is_whole_days(interval: &Expr) -> bool {
     }
 }
 
-/// `_elt_times`
+/// What is done with an interval and a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum How {
+    /// It is taken so many times.
+    Times,
+    /// It is multiplied by a number with a fraction.
+    Scaled,
+    /// It is divided.
+    Over,
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Multiplied {
+    how: How,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for Multiplied {
     fn name(&self) -> &str {
-        "_elt_times"
+        match self.how {
+            How::Times => "_elt_times",
+            How::Scaled => "_elt_scaled",
+            How::Over => "_elt_over",
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -129,8 +192,27 @@ impl ScalarUDFImpl for Multiplied {
         let [interval, number] = &args.args[..] else { return exec_err!("it is an interval times a number") };
         let month_day_nano = DataType::Interval(IntervalUnit::MonthDayNano);
         let intervals = cast(&interval.clone().into_array(args.number_rows)?, &month_day_nano)?;
-        let numbers = cast(&number.clone().into_array(args.number_rows)?, &DataType::Int64)?;
         let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();
+        let numbers = number.clone().into_array(args.number_rows)?;
+        if self.how != How::Times {
+            let numbers = cast(&numbers, &DataType::Float64)?;
+            let scaled = |(interval, number): (Option<IntervalMonthDayNano>, Option<f64>)| {
+                let (Some(interval), Some(number)) = (interval, number) else { return Ok(None) };
+                let scaled = match self.how {
+                    How::Over if number == 0.0 => return Err(ArrowError::DivideByZero.into()),
+                    How::Over => scaled(interval, |part| part / number),
+                    _ => scaled(interval, |part| part * number),
+                };
+                match scaled {
+                    Some(scaled) => Ok(Some(scaled)),
+                    None => exec_err!("the interval is too long, by {number}, for an interval"),
+                }
+            };
+            let scaled = intervals.zip(numbers.as_primitive::<Float64Type>().iter()).map(scaled);
+            let scaled: IntervalMonthDayNanoArray = scaled.collect::<Result<Vec<_>>>()?.into();
+            return Ok(ColumnarValue::Array(Arc::new(scaled)));
+        }
+        let numbers = cast(&numbers, &DataType::Int64)?;
         let product = |(interval, number): (Option<IntervalMonthDayNano>, Option<i64>)| {
             let (Some(interval), Some(number)) = (interval, number) else { return Ok(None) };
             match times(interval, number) {
@@ -150,5 +232,29 @@ fn times(interval: IntervalMonthDayNano, number: i64) -> Option<IntervalMonthDay
         months: part(interval.months)?,
         days: part(interval.days)?,
         nanoseconds: interval.nanoseconds.checked_mul(number)?,
+    })
+}
+
+/// Each part by a number. What is left of a month is days, thirty to a month; what is left of a day is hours.
+fn scaled(interval: IntervalMonthDayNano, by: impl Fn(f64) -> f64) -> Option<IntervalMonthDayNano> {
+    const DAY: f64 = 86_400e9;
+    let whole = |part: f64| {
+        let is_int = part.is_finite() && part.abs() <= f64::from(i32::MAX);
+        is_int.then_some(part as i32)
+    };
+    // A share such as a third is not exact in binary; a millionth of a day is nobody's.
+    let near = |part: f64| if (part - part.round()).abs() < 1e-9 { part.round() } else { part };
+    let months = near(by(f64::from(interval.months)));
+    let of_months = near((months - months.trunc()) * 30.0);
+    let days = near(by(f64::from(interval.days)));
+    let rest = near((days - days.trunc()) + (of_months - of_months.trunc()));
+    let micros = (by(interval.nanoseconds as f64) / 1e3 + rest * DAY / 1e3).round();
+    if !micros.is_finite() || micros.abs() > 9e15 {
+        return None;
+    }
+    Some(IntervalMonthDayNano {
+        months: whole(months.trunc())?,
+        days: whole(days.trunc() + of_months.trunc())?,
+        nanoseconds: (micros as i64).checked_mul(1_000)?,
     })
 }

@@ -35,13 +35,17 @@ impl AnalyzerRule for Lists {
                 Expr::TryCast(cast) => (&cast.expr, cast.field.data_type(), true),
                 _ => return Ok(Transformed::no(expr)),
             };
-            let DataType::List(item) = to else { return Ok(Transformed::no(expr)) };
+            let is_deep = match to {
+                DataType::List(item) => item.data_type().is_nested(),
+                DataType::Struct(_) | DataType::Map(..) => true,
+                _ => return Ok(Transformed::no(expr)),
+            };
             if !value.get_type(schema).is_ok_and(|of| of.is_string()) {
                 return Ok(Transformed::no(expr));
             }
-            if item.data_type().is_nested() {
+            if is_deep {
                 return exec_err!(
-                    "a text cannot be cast to {}: `from_json(text, '…')` reads nested lists",
+                    "a text cannot be cast to {}: `json_transform(text, '…')` reads JSON",
                     crate::base::sql_type_name(to)
                 );
             }

@@ -12,8 +12,10 @@
 //! session: what a person asks, what a model is built from, what a view reads.
 
 mod age;
+mod alike;
 mod arithmetic;
 mod average;
+mod best;
 mod braces;
 mod bucket;
 mod calendar;
@@ -25,11 +27,14 @@ mod dependent;
 mod digits;
 mod distinct;
 mod elements;
+mod finite;
 mod folded;
 mod hash;
 mod here;
+mod in_order;
 mod interval;
 mod json;
+mod json_paths;
 mod json_shape;
 mod lifted;
 mod list_text;
@@ -37,6 +42,8 @@ mod lists;
 mod mean;
 mod membership;
 mod mode;
+mod moments;
+mod nested_text;
 mod part;
 mod pattern;
 mod percentile;
@@ -44,29 +51,37 @@ mod printf;
 mod product;
 mod quotient;
 mod reading;
+mod reduce;
 mod rounding;
 mod series;
+mod shifted;
 mod small_side;
 mod spans;
 mod strptime;
 mod structs;
+mod subscripts;
 mod sum;
 mod text;
+mod text_read;
 mod time;
 mod trunc;
 mod unnest;
+mod unsigned;
+mod written;
 mod zones;
 
 pub(super) use here::who;
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionContext;
@@ -91,7 +106,13 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(spans::Spans::new()));
     rules.push(Arc::new(text::Instants::new()));
     rules.push(Arc::new(reading::Instants));
+    rules.push(Arc::new(text_read::Texts));
     rules
+}
+
+/// The planners that come before the engine's own.
+pub(super) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
+    vec![Arc::new(subscripts::Subscripts { slice: Arc::new(elements::slice()) })]
 }
 
 /// The engine's rules that make a plan cheaper, none of which changes what it gives.
@@ -115,6 +136,9 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(part::functions()).chain([bucket::function()]).chain(series::functions());
     let own = own.chain(strptime::functions()).chain(pattern::functions()).chain(elements::functions());
     let own = own.chain(structs::functions()).chain(digits::functions()).chain(json_shape::functions());
+    let own = own.chain(alike::functions()).chain(written::functions()).chain(finite::functions());
+    let own = own.chain(unsigned::functions());
+    let own = own.chain(json_paths::functions()).chain([in_order::function()]);
     let config = context.copied_config();
     let catalog = &config.options().catalog;
     let own = own.chain(here::functions(&catalog.default_catalog, &catalog.default_schema));
@@ -128,7 +152,11 @@ pub(super) fn register(context: &SessionContext) {
     registered.expect("a session takes planners at any time");
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::new()));
     context.register_udaf(AggregateUDF::from(mode::Histogram::new()));
+    context.register_udaf(AggregateUDF::from(mode::Entropy::new()));
     context.register_udaf(AggregateUDF::from(product::Product::new()));
+    moments::functions().into_iter().chain(best::functions()).for_each(|own| context.register_udaf(own));
+    reduce::functions().into_iter().for_each(|own| context.register_higher_order_function(own));
+    shifted::functions().into_iter().for_each(|own| context.register_udwf(own));
     for name in mean::NAMES {
         let inner = context.udaf(name).expect("the engine has it");
         context.register_udaf(mean::of_time(inner));
@@ -143,6 +171,26 @@ fn has_any(plan: &LogicalPlan, is_meant: impl Fn(&Expr) -> bool) -> Result<bool>
     plan.apply_with_subqueries(|part| {
         part.apply_expressions(|expr| {
             found |= expr.exists(|expr| Ok(is_meant(expr)))?;
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    Ok(found)
+}
+
+/// Whether a name with a dot was taken for a member of a column that has none: `w.i` in a subquery whose table has a column `w`,
+/// where the table `w` is meant.
+pub(super) fn misreads_a_table(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|part| {
+        let schema = merge_schema(&part.inputs());
+        part.apply_expressions(|expr| {
+            found |= expr.exists(|expr| {
+                let Expr::ScalarFunction(call) = expr else { return Ok(false) };
+                let of = call.args.first().and_then(|of| of.get_type(&schema).ok());
+                let has_members =
+                    |of: &DataType| matches!(of, DataType::Struct(_) | DataType::Map(..) | DataType::Null);
+                Ok(call.func.name() == "get_field" && of.is_some_and(|of| !has_members(&of)))
+            })?;
             Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })
     })?;

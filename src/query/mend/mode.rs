@@ -1,7 +1,7 @@
 //! Which value is the most frequent?
 //!
-//! `mode(a)`: of several that are as frequent, the least. And how frequent is each? `histogram(a)`, a map. Nulls do not
-//! count.
+//! `mode(a)`: of several that are as frequent, the least. And how frequent is each? `histogram(a)`, a map. How much does one
+//! of them tell? `entropy(a)`, in bits. Nulls do not count.
 
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -103,11 +103,47 @@ impl AggregateUDFImpl for Histogram {
     }
 }
 
+/// `entropy`
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Entropy {
+    signature: Signature,
+}
+
+impl Entropy {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for Entropy {
+    fn name(&self) -> &str {
+        "entropy"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let data_type = args.expr_fields[0].data_type().clone();
+        Ok(Box::new(Counts { counts: HashMap::new(), data_type, wanted: Wanted::Entropy }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(states(args.name, args.input_fields[0].data_type()))
+    }
+}
+
 /// What is asked of the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     MostFrequent,
     All,
+    Entropy,
 }
 
 /// How often each value was seen.
@@ -119,6 +155,17 @@ struct Counts {
 }
 
 impl Counts {
+    /// How many bits one of them tells; none if all are the same.
+    fn entropy(&self) -> f64 {
+        let all = self.counts.values().sum::<i64>() as f64;
+        let bits = self.counts.values().map(|count| {
+            let share = *count as f64 / all;
+            -share * share.log2()
+        });
+        // Not `-0.0`.
+        bits.sum::<f64>().abs()
+    }
+
     /// All of them, the least value first; null if there is none.
     fn histogram(&self) -> Result<ScalarValue> {
         let mut all: Vec<(&ScalarValue, &i64)> = self.counts.iter().collect();
@@ -168,8 +215,10 @@ impl Accumulator for Counts {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        if self.wanted == Wanted::All {
-            return self.histogram();
+        match self.wanted {
+            Wanted::All => return self.histogram(),
+            Wanted::Entropy => return Ok(ScalarValue::from(self.entropy())),
+            Wanted::MostFrequent => {}
         }
         let first = |a: &ScalarValue, b: &ScalarValue| a.partial_cmp(b) == Some(std::cmp::Ordering::Less);
         let mut best: Option<(&ScalarValue, i64)> = None;

@@ -1,4 +1,4 @@
-//! How is an instant written as a text?
+//! How is an instant written as a text? And an interval: see `interval_text`.
 //!
 //! `2024-01-31 10:00:00`, as Postgres, DuckDB and Snowflake have it, with as many digits of a second as there are; with
 //! a time zone, `2024-01-31 10:00:00+00`. Keys that are hashes of texts come out as in those engines. DataFusion writes
@@ -21,7 +21,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::nested_text::nested_texts;
 use super::rewrite_expressions;
+use crate::query::interval_text::interval_texts;
 
 /// Casts of instants to texts become calls of our writer.
 #[derive(Debug)]
@@ -48,7 +50,10 @@ impl AnalyzerRule for Instants {
                 Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
                 _ => return Ok(Transformed::no(expr)),
             };
-            let is_instant = inner.get_type(schema).is_ok_and(|of| matches!(of, DataType::Timestamp(..)));
+            let is_instant = inner.get_type(schema).is_ok_and(|of| {
+                matches!(of, DataType::Timestamp(..) | DataType::Interval(_) | DataType::Duration(_))
+                    || is_nested(&of)
+            });
             if !is_instant || !to.is_string() {
                 return Ok(Transformed::no(expr));
             }
@@ -84,8 +89,24 @@ impl ScalarUDFImpl for Written {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [value] = &args.args[..] else { return exec_err!("it is one instant") };
         let instants = value.clone().into_array(args.number_rows)?;
-        Ok(ColumnarValue::Array(written(&instants)?))
+        Ok(ColumnarValue::Array(match plain_texts(&instants)? {
+            Some(texts) => texts,
+            None => Arc::new(nested_texts(&instants)?),
+        }))
     }
+}
+
+/// Whether a value is written in parts: those that the engine does not write, or not as it writes instants in them.
+fn is_nested(of: &DataType) -> bool {
+    matches!(of, DataType::Struct(_) | DataType::Map(..) | DataType::List(_))
+}
+
+/// Instants and intervals as texts; nothing for other types.
+pub(super) fn plain_texts(values: &ArrayRef) -> Result<Option<ArrayRef>> {
+    if let DataType::Timestamp(..) = values.data_type() {
+        return written(values).map(Some);
+    }
+    Ok(interval_texts(values).map(|texts| Arc::new(texts) as ArrayRef))
 }
 
 fn written(instants: &ArrayRef) -> Result<ArrayRef> {

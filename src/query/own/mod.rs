@@ -1,10 +1,11 @@
 //! What does a session keep for itself?
 //!
-//! Temporary views and tables, prepared statements and variables. They are shared by the sessions that go on from one
+//! Temporary views and tables, prepared statements, variables and macros. They are shared by the sessions that go on from one
 //! another when a newer release is read, and are gone with the last of them. A temporary name hides a table of the lake
 //! from what is typed, and not from the lake's own views: it stands in a schema of its own ([`TEMPORARY`]), which
 //! [`Own::spell`] puts before the name.
 
+mod macros;
 mod names;
 mod rewrite;
 mod temporary;
@@ -19,11 +20,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 
-use super::dialect::{OwnStatement, Statement};
+use super::dialect::{IfKept, OwnStatement, Statement};
 use super::parameters::{asked_for, filled, places};
 use super::{Outcome, QueryError, Session, SqlMistake};
-use crate::base::did_you_mean;
+use crate::base::{Division, did_you_mean};
 
+use macros::Macro;
+pub(super) use macros::name_of as macro_name;
 pub(super) use names::TEMPORARY;
 pub(super) use temporary::Write;
 pub(super) use temporary::{Temporary, TemporarySchema};
@@ -38,6 +41,8 @@ struct Kept {
     temporary: BTreeMap<String, Temporary>,
     prepared: BTreeMap<String, PreparedText>,
     variables: BTreeMap<String, ScalarValue>,
+    division: Option<Division>,
+    macros: BTreeMap<String, Macro>,
     has_news: bool,
 }
 
@@ -74,6 +79,21 @@ impl Own {
         let mut kept = self.kept();
         kept.temporary.insert(name.to_owned(), temporary);
         kept.has_news = true;
+    }
+
+    /// The names of macros.
+    pub(super) fn macro_names(&self) -> Vec<String> {
+        self.kept().macros.keys().cloned().collect()
+    }
+
+    /// What `/` was said to mean.
+    pub(super) fn division(&self) -> Option<Division> {
+        self.kept().division
+    }
+
+    /// Lets `/` mean this from now on; nothing goes back to what it meant at first.
+    pub(super) fn divide(&self, division: Option<Division>) {
+        self.kept().division = division;
     }
 
     /// The value of a variable.
@@ -157,6 +177,31 @@ impl Session {
                     let what = format!("there is no prepared statement `{name}`");
                     return Err(SqlMistake::new("elt::sql::not_prepared", what).into());
                 }
+                Ok(nothing())
+            }
+            OwnStatement::CreateMacro { name, args, definition, if_there } => {
+                let mut kept = self.own.kept();
+                if kept.macros.contains_key(&name) && if_there == IfKept::Refuse {
+                    let mistake =
+                        SqlMistake::new("elt::sql::macro", format!("there is a macro `{name}` already"));
+                    return Err(mistake.help("write `create or replace macro …`, or drop it first").into());
+                }
+                kept.macros.insert(name, Macro::new(args, *definition));
+                kept.has_news = true;
+                Ok(nothing())
+            }
+            OwnStatement::DropMacro { name, if_exists } => {
+                let mut kept = self.own.kept();
+                if kept.macros.remove(&name).is_none() && !if_exists {
+                    let mistake = SqlMistake::new("elt::sql::macro", format!("there is no macro `{name}`"));
+                    let help = did_you_mean(&name, kept.macros.keys().map(String::as_str));
+                    return Err(match help {
+                        Some(help) => mistake.help(help),
+                        None => mistake.help("macros are a session's own: `create macro f(a) as a + 1`"),
+                    }
+                    .into());
+                }
+                kept.has_news = true;
                 Ok(nothing())
             }
             OwnStatement::SetVariable { name, value } => {

@@ -170,6 +170,7 @@ pub(super) async fn create_view(
         return Ok(nothing());
     }
     let mut statement = Statement::Query(Box::new(query));
+    session.own.unfold(&mut statement)?;
     session.own.spell(&mut statement);
     let own = format!("\"{TEMPORARY}\".\"{name}\"");
     let mut sql = statement.to_string();
@@ -185,7 +186,7 @@ pub(super) async fn create_view(
     let probe = dialect::parse_query(&sql)?;
     let plan = Box::pin(session.plan(probe)).await?;
     session.columns_given(plan)?;
-    session.own.put(&name, Temporary::View(View { sql, description: String::new() }));
+    session.own.put(&name, Temporary::View(View::new(sql, "").dividing(session.division())));
     Ok(nothing())
 }
 

@@ -13,6 +13,7 @@ use super::target::{Target, alone, folded, item, select_of, table_name, template
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName, TableVersion};
 use crate::query::system;
+use crate::query::types::unsigned;
 use crate::table::write;
 use crate::table::{Change, Design, LEDGER, Snapshot, TableError, WriteMode, storable, version_at};
 
@@ -394,6 +395,15 @@ pub(in crate::query) async fn columns(
     }
     for (at, column) in columns.iter().enumerate() {
         let name = folded(&column.name);
+        if let Some((data_type, _)) = unsigned(&column.data_type) {
+            let place = column.name.span.start;
+            let what = format!(
+                "`{data_type}` for the column `{name}` is not supported, because a lake's numbers have a sign"
+            );
+            let help = format!("write a wider type, and `check ({name} >= 0)`");
+            let mistake = SqlMistake::new("elt::sql::not_supported", what).at(place.line, place.column);
+            return Err(mistake.help(help).into());
+        }
         if columns[..at].iter().any(|other| folded(&other.name).eq_ignore_ascii_case(&name)) {
             let place = column.name.span.start;
             let mistake =

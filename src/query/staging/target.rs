@@ -85,6 +85,12 @@ impl Target {
 
     /// A value on its way into a column; see [`assigned_to`].
     pub(super) fn assigned(&self, column: &str, value: Expr) -> Expr {
+        // What a column has that is not named: nothing.
+        let is_default =
+            |name: &Ident| name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default");
+        if matches!(&value, Expr::Identifier(name) if is_default(name)) {
+            return null();
+        }
         match self.base.schema().field_with_name(column) {
             Ok(field) => assigned_to(field.data_type(), value),
             Err(_) => value,
@@ -153,6 +159,17 @@ impl Target {
         match found.filter(|_| qualified) {
             Some(field) => Ok(field.name().clone()),
             None => {
+                if let [.., of, member] = &parts[..]
+                    && let Some(field) = columns.iter().find(|field| *field.name() == folded(of))
+                    && let DataType::Struct(_) = field.data_type()
+                {
+                    let what = format!("setting a member of a struct, `{name}`, is not supported");
+                    let help = format!("set the whole: `set {of} = struct_update({of}, {member} := …)`");
+                    return Err(SqlMistake::new("elt::sql::not_supported", what)
+                        .at(of.span.start.line, of.span.start.column)
+                        .help(help)
+                        .into());
+                }
                 let mistake = SqlMistake::new(
                     "elt::sql::no_such_column",
                     format!("`{}` has no column `{name}`", self.name),

@@ -113,7 +113,7 @@ impl SchemaProvider for SystemSchema {
                 Arc::new(Reading { table, catalog: self.catalog.clone(), schema: schema(table.columns) })
             }
             Rows::Query(sql) => {
-                let view = View { sql: sql(&self.catalog.scope), description: String::new() };
+                let view = View::new(sql(&self.catalog.scope), "");
                 let name = TableName::new(SCHEMA, name)
                     .map_err(|error| datafusion::error::DataFusionError::Internal(error.to_string()))?;
                 let plan = self.catalog.plan_view(&name, &view, None).await?;

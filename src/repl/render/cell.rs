@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::lakehouse::interval_texts;
 
 /// Dates and times as SQL reads them back.
 const PLAIN: FormatOptions<'static> = FormatOptions::new()
@@ -32,6 +34,7 @@ struct Column<'a> {
 
 enum Reader<'a> {
     Plain(ArrayFormatter<'a>),
+    Interval(StringArray),
     Nested(NullableEncoder<'a>),
 }
 
@@ -45,9 +48,10 @@ impl<'a> Cells<'a> {
         let columns = fields.zip(batch.columns()).map(|(field, array)| {
             let nested =
                 if array.data_type().is_nested() { make_encoder(field, array, &NESTED).ok() } else { None };
-            let reader = match nested {
-                Some(encoder) => Reader::Nested(encoder),
-                None => Reader::Plain(ArrayFormatter::try_new(array, &PLAIN)?),
+            let reader = match (nested, interval_texts(array)) {
+                (Some(encoder), _) => Reader::Nested(encoder),
+                (None, Some(texts)) => Reader::Interval(texts),
+                (None, None) => Reader::Plain(ArrayFormatter::try_new(array, &PLAIN)?),
             };
             Ok(Column { nulls: array.logical_nulls(), reader })
         });
@@ -62,6 +66,7 @@ impl<'a> Cells<'a> {
             }
             Some(match &mut column.reader {
                 Reader::Plain(formatter) => formatter.value(row).to_string(),
+                Reader::Interval(texts) => texts.value(row).to_owned(),
                 Reader::Nested(encoder) => {
                     let mut bytes = Vec::new();
                     encoder.encode(row, &mut bytes);

@@ -150,7 +150,7 @@ async fn what_is_selected_of_files_is_copied_row_for_row() {
     copy into: a window in a COPY INTO is not supported
     copy into: UNNEST in a COPY INTO is not supported
     copy into: a subquery in a COPY INTO is not supported
-    copy into: '1.50' cannot be read as int
+    copy into: 'abc' cannot be read as int
     copy into: the table has no column `more`
     copy into: 1 selected for 2 columns: id, label
     copy into: the table has no column `lable`

@@ -13,6 +13,7 @@ mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod dbt_projects; // versions, named selections, operations, batches
+mod dividing; // what 7 / 2 is, for whom
 mod documenting; // a site about the project, and its server
 mod due; // what a build leaves alone
 mod edits;
@@ -45,4 +46,5 @@ mod serving; // what the endpoint tells tools, keeps for them, and does not let 
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
 mod together; // statements that are published as one, over the wire
-mod trouble; // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures
+mod trouble;
+mod typed; // what people type who come from other engines // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures

@@ -1,0 +1,133 @@
+//! What are `st.*` of a struct, and `t` of a table's whole row?
+//!
+//! The fields of the struct, each as a column; and a struct of the row's columns. A name is a table first, and a column where
+//! there is no such table.
+
+use sqlparser::ast::{
+    Expr, Ident, ObjectNamePart, Select, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, Value,
+};
+
+use super::{Column, folded, outside_queries};
+use crate::query::dialect::called;
+
+/// What the tables of a select are called.
+fn tables(select: &Select) -> Vec<String> {
+    let name = |factor: &TableFactor| match factor {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(folded(&alias.name)),
+        TableFactor::Table { name, .. } => match name.0.last() {
+            Some(ObjectNamePart::Identifier(last)) => Some(folded(last)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let factors = select.from.iter().flat_map(|table| {
+        std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation))
+    });
+    factors.filter_map(name).collect()
+}
+
+/// The column that a star stands behind, if it is no table: its table, if that is said, and its name.
+fn starred(item: &SelectItem, tables: &[String]) -> Option<(Option<String>, String)> {
+    let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item else {
+        return None;
+    };
+    let mut names = Vec::new();
+    for part in &name.0 {
+        names.push(folded(part.as_ident()?));
+    }
+    match &names[..] {
+        [column] if !tables.contains(column) => Some((None, column.clone())),
+        [table, column] if tables.contains(table) => Some((Some(table.clone()), column.clone())),
+        _ => None,
+    }
+}
+
+/// Whether a select may name the row of a table, or the fields of a struct.
+pub(super) fn are_named(select: &Select) -> bool {
+    let tables = tables(select);
+    if select.projection.iter().any(|item| starred(item, &tables).is_some()) {
+        return true;
+    }
+    let mut found = false;
+    each(&mut select.clone(), &mut |expr| {
+        found |= matches!(&*expr, Expr::Identifier(name) if tables.contains(&folded(name)));
+    });
+    found
+}
+
+fn each(select: &mut Select, show: &mut dyn FnMut(&mut Expr)) {
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            outside_queries(expr, &mut *show);
+        }
+    }
+    if let Some(condition) = &mut select.selection {
+        outside_queries(condition, &mut *show);
+    }
+}
+
+fn text(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.to_owned()))
+}
+
+/// Whether a part of an expression is a table's row. What it is called is told by what was written.
+fn names_row(expr: &Expr, tables: &[String], columns: &[Column]) -> bool {
+    let mut found = false;
+    outside_queries(&mut expr.clone(), |expr| {
+        if let Expr::Identifier(name) = expr {
+            let name = folded(name);
+            found |= tables.contains(&name) && !columns.iter().any(|column| column.name == name);
+        }
+    });
+    found
+}
+
+/// Spells both out.
+pub(super) fn spell(select: &mut Select, columns: &[Column]) {
+    let tables = tables(select);
+    let mut spelled = Vec::with_capacity(select.projection.len());
+    for item in std::mem::take(&mut select.projection) {
+        let column = starred(&item, &tables).and_then(|(table, name)| {
+            let is_it = |column: &&Column| {
+                column.name == name && table.as_ref().is_none_or(|table| column.table.as_ref() == Some(table))
+            };
+            columns.iter().find(is_it).filter(|column| !column.fields.is_empty())
+        });
+        match column {
+            // It keeps the name that was written.
+            None => spelled.push(match item {
+                SelectItem::UnnamedExpr(Expr::Identifier(name)) if tables.contains(&folded(&name)) => {
+                    SelectItem::ExprWithAlias { expr: Expr::Identifier(name.clone()), alias: name }
+                }
+                item => item,
+            }),
+            Some(column) => spelled.extend(column.fields.iter().map(|field| SelectItem::ExprWithAlias {
+                expr: called("get_field", &[column.expr(), text(field)]),
+                alias: Ident::with_quote('"', field),
+            })),
+        }
+    }
+    for item in &mut spelled {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && names_row(expr, &tables, columns)
+        {
+            let alias = Ident::with_quote('"', expr.to_string());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+    select.projection = spelled;
+    each(select, &mut |expr| {
+        let Expr::Identifier(name) = &*expr else { return };
+        let name = folded(name);
+        if !tables.contains(&name) || columns.iter().any(|column| column.name == name) {
+            return;
+        }
+        let own = columns.iter().filter(|column| column.table.as_deref() == Some(&name));
+        let fields: Vec<Expr> = own.flat_map(|column| [text(&column.name), column.expr()]).collect();
+        if !fields.is_empty() {
+            *expr = called("named_struct", &fields);
+        }
+    });
+}
