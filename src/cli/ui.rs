@@ -160,12 +160,17 @@ impl Ui {
             return;
         }
         let written = match &self.bars {
-            // Not `println`, which leaves the last line open for the shell's prompt to write over.
+            Some(bars) if self.spins() => bars.println(text),
+            // Where nothing spins, `println` leaves the line open, for the shell's prompt to write over.
             Some(bars) => bars.suspend(|| writeln!(std::io::stderr(), "{text}")),
             None => writeln!(std::io::stderr(), "{text}"),
         };
         // Nobody is left to tell that nobody listens.
         drop(written);
+    }
+
+    fn spins(&self) -> bool {
+        !self.running.lock().expect("no holder panics").is_empty()
     }
 
     /// Takes away what still spins, before the last words.

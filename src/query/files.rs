@@ -204,7 +204,12 @@ impl Told {
         match name {
             "version" if by == ReadBy::Delta => match one.parse() {
                 Ok(number) => self.version = Some(number),
-                Err(_) => return wrong(format!("`{one}` is not a version"), "it is a number from 0 on"),
+                Err(_) => {
+                    return wrong(
+                        format!("`{one}` is not a version: it is a number from 0 on"),
+                        "`elt history` lists a table's versions",
+                    );
+                }
             },
             _ if by == ReadBy::Delta => {
                 return wrong(format!("`{name}` is not an option of `{function}`"), "it knows `version`");
@@ -368,6 +373,13 @@ pub(super) fn mistaken(error: &LandingError) -> Option<SqlMistake> {
             "elt::sql::file",
             error.to_string(),
             format!("write `read_csv('…', delim => '{other}')`, or `'{used}'` if there is only one column"),
+        ),
+        LandingError::BadUrl { url, because } => (
+            "elt::sql::no_such_file",
+            format!("`{url}` cannot be read: {because}"),
+            help(
+                "URLs of files begin with s3://, gs://, az://, https:// or file://; credentials come from the environment (AWS_…, GOOGLE_…, AZURE_…)",
+            ),
         ),
         LandingError::UnknownFormat { path } => (
             "elt::sql::file_format",

@@ -72,7 +72,7 @@ async fn copy_into_honours_its_options_or_refuses_them() {
     )
     .await;
     copy(&lake, "copy into crm.people from '@/inbox' format_options ('multiLine' = 'false')").await;
-    copy(&lake, "copy into crm.people from '@/inbox' format_options ('comment' = '#')").await;
+    copy(&lake, "copy into crm.people from '@/inbox' format_options ('lineSep' = '#')").await;
     copy(&lake, "copy into crm.people from '@/inbox' fileformat = orc").await;
     copy(&lake, "copy into crm.people from '@/inbocks'").await;
     copy(&lake, "copy into people__rejected from '@/inbox'").await;
@@ -85,7 +85,7 @@ async fn copy_into_honours_its_options_or_refuses_them() {
     copy into: there is no file or folder: @/inbox/{b,c}.csv
     copy into: 1 1 0 0 1 1 1 0 2
     copy into: `multiLine` cannot be `false`
-    copy into: there is no option `comment`
+    copy into: there is no option `lineSep`
     copy into: `format` cannot be `orc`
     copy into: there is no file or folder: @/inbocks
     copy into: files cannot be landed in `main.people__rejected`: its name is elt's own

@@ -393,7 +393,7 @@ async fn what_is_not_selected_is_read_from_another_state() {
     let (told, _) = lake.open().clone_state(&again).await.unwrap();
     told.iter().for_each(|one| lake.note(&format!("{}: {}", one.name, one.what)));
     lake.sql("select * from dev.b").await;
-    assert_snapshot!(lake.story(), @"
+    assert_snapshot!(lake.story(), @r#"
     build: s loaded (2 added)
     build: a created (2 added)
     build: b created (1 added)
@@ -417,10 +417,11 @@ async fn what_is_not_selected_is_read_from_another_state() {
     a: skipping clone for relation dev.a: it is there (--full-refresh replaces it)
     b: skipping clone for relation dev.b: it is there (--full-refresh replaces it)
     v: a view of main.v
+    "clone" "seed.test.s" "success" "\"dev\".\"s\"", "model.test.a" "success" "\"dev\".\"a\"", "model.test.b" "success" "\"dev\".\"b\"", "model.test.v" "success" "\"dev\".\"v\""
     sql: 10 | 20
     b: copied from main.b
     sql: main.a 2
-    ");
+    "#);
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ async fn one_column_keeps_its_nulls_through_a_file() {
     sql: 4 1 14
     land: crm.n  read 4 loaded 4 rescued 0 rejected 0  release 1
     sql: 4 2
-    sql: 2 2
+    sql: 4 2
     ");
 }
 
