@@ -130,12 +130,12 @@ impl Found {
                 value.as_ref().is_some_and(|value| !value.contains('%'))
             };
             let folders = file.on_disk.ancestors().skip(1);
-            let named = folders.clone().take(file.partitions.len()).all(|folder| {
+            let named = folders.take(file.partitions.len()).all(|folder| {
                 let name =
                     folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 !name.contains('%') && partition(&name).is_some()
             });
-            let base = folders.skip(file.partitions.len()).next()?;
+            let base = file.on_disk.ancestors().nth(file.partitions.len() + 1)?;
             (named && file.partitions.iter().all(plain)).then(|| base.to_owned())
         };
         let Some(base) = self.files.first().and_then(above) else { return Ok(None) };

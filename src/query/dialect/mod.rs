@@ -58,7 +58,7 @@ pub use own::{IfKept, OwnStatement};
 pub(super) use pivot_on::PIVOT_KEYS;
 pub(super) use references::REFERENCES;
 pub use roles::RoleOrder;
-pub(super) use scopes::name_tables;
+pub(super) use scopes::{name_tables, outside_queries};
 pub(super) use shorthand::{PERCENT, UNPACKED};
 pub(super) use spelling::called;
 pub(super) use split::LineStarts;

@@ -165,55 +165,50 @@ impl VisitorMut for Sorted {
 
 /// The names with a table before them, not those in queries.
 fn names(expr: &Expr, found: &mut Vec<Vec<Ident>>) {
-    let mut expr = expr.clone();
-    let _: ControlFlow<()> = expr.visit(&mut Outside {
-        queries: 0,
-        show: |expr: &mut Expr| {
-            if let Expr::CompoundIdentifier(path) = expr {
-                found.push(path.clone());
-            }
-        },
+    outside_queries(&mut expr.clone(), |expr| {
+        if let Expr::CompoundIdentifier(path) = expr {
+            found.push(path.clone());
+        }
     });
 }
 
 fn rename(expr: &mut Expr, renamed: &BTreeMap<String, (Ident, Ident)>) {
-    let _: ControlFlow<()> = expr.visit(&mut Outside {
-        queries: 0,
-        show: |expr: &mut Expr| {
-            if let Expr::Identifier(name) = expr
-                && let Some((own, _)) = renamed.get(&folded(name))
-            {
-                *name = own.clone();
-            }
-        },
+    outside_queries(expr, |expr| {
+        if let Expr::Identifier(name) = expr
+            && let Some((own, _)) = renamed.get(&folded(name))
+        {
+            *name = own.clone();
+        }
     });
 }
 
-/// Shows every part of an expression, but nothing of the queries in it.
-struct Outside<F> {
-    queries: usize,
-    show: F,
-}
-
-impl<F: FnMut(&mut Expr)> VisitorMut for Outside<F> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.queries += 1;
-        ControlFlow::Continue(())
+/// Shows every part of an expression, from the inside out, but nothing of the queries in it.
+pub(in crate::query) fn outside_queries(expr: &mut Expr, show: impl FnMut(&mut Expr)) {
+    struct Outside<F> {
+        queries: usize,
+        show: F,
     }
+    impl<F: FnMut(&mut Expr)> VisitorMut for Outside<F> {
+        type Break = ();
 
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.queries -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.queries == 0 {
-            (self.show)(expr);
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.queries += 1;
+            ControlFlow::Continue(())
         }
-        ControlFlow::Continue(())
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.queries -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.queries == 0 {
+                (self.show)(expr);
+            }
+            ControlFlow::Continue(())
+        }
     }
+    let _: ControlFlow<()> = VisitMut::visit(expr, &mut Outside { queries: 0, show });
 }
 
 /// Gives the tables that a subquery asks from around it names that no column has. Says whether there were any.

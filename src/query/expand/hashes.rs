@@ -8,8 +8,8 @@ use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Visit, Visitor,
 };
 
-use super::{Column, outside_queries};
-use crate::query::dialect::{ROW_HASH, called};
+use super::Column;
+use crate::query::dialect::{ROW_HASH, called, outside_queries};
 
 /// Whether a select asks for hashes of its rows.
 pub(super) fn are_asked(select: &Select) -> bool {

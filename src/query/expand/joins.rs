@@ -10,8 +10,9 @@ use sqlparser::ast::{
     OrderByKind, Query, Select, SelectItem, TableAlias, TableFactor, TableWithJoins,
 };
 
-use super::{Column, Meaning, folded, outside_queries};
+use super::{Column, Meaning, folded};
 use crate::base::did_you_mean;
+use crate::query::dialect::outside_queries;
 use crate::query::{SqlMistake, dialect};
 
 /// Whether tables are joined by columns that they share.

@@ -440,35 +440,6 @@ fn chosen(
     }
 }
 
-/// Shows every part of an expression, from the inside out, but nothing of the queries in it.
-fn outside_queries(expr: &mut Expr, show: impl FnMut(&mut Expr)) {
-    struct Outside<F> {
-        queries: usize,
-        show: F,
-    }
-    impl<F: FnMut(&mut Expr)> VisitorMut for Outside<F> {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.queries += 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.queries -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if self.queries == 0 {
-                (self.show)(expr);
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let _: ControlFlow<()> = VisitMut::visit(expr, &mut Outside { queries: 0, show });
-}
-
 /// How many columns a select list gives, if it says so itself.
 fn plain_columns(query: &Query) -> Option<usize> {
     let SetExpr::Select(select) = &*query.body else { return None };

@@ -12,10 +12,10 @@ use sqlparser::ast::{
     SelectItemQualifiedWildcardKind, Value, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
-use super::{Column, folded, folded_object, outside_queries, wrong};
+use super::{Column, folded, folded_object, wrong};
 use crate::base::did_you_mean;
 use crate::query::SqlMistake;
-use crate::query::dialect::UNPACKED;
+use crate::query::dialect::{UNPACKED, outside_queries};
 
 /// Whether an item is a star that leaves columns out, or has others in their place: the engine knows how, but not what is
 /// wrong with a name that is not there.

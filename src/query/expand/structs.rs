@@ -7,8 +7,8 @@ use sqlparser::ast::{
     Expr, Ident, ObjectNamePart, Select, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, Value,
 };
 
-use super::{Column, folded, outside_queries};
-use crate::query::dialect::called;
+use super::{Column, folded};
+use crate::query::dialect::{called, outside_queries};
 
 /// What the tables of a select are called.
 fn tables(select: &Select) -> Vec<String> {

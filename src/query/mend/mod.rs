@@ -105,7 +105,6 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(average::Averages::new()));
     rules.push(Arc::new(spans::Spans::new()));
     rules.push(Arc::new(text::Instants::new()));
-    rules.push(Arc::new(reading::Instants));
     rules.push(Arc::new(text_read::Texts));
     rules
 }

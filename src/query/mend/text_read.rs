@@ -1,13 +1,13 @@
-//! Which whole number, and which day, does a text mean that is not written as usual?
+//! Which whole number, which day and which instant does a text mean that is not written as usual?
 //!
 //! `'1e2'` is 100, `'2.5'` rounded is 3, and blanks around a value are nothing, as in DuckDB. The engine reads what is usual,
-//! and what it leaves is read here.
+//! and what it leaves is read here; instants are all ours ([`instants`]).
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options, interleave};
-use arrow::datatypes::{DataType, Decimal128Type};
+use arrow::datatypes::{DataType, Decimal128Type, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -18,9 +18,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::reading::instants;
 use super::{has_any, rewrite_expressions};
 
-/// Casts of texts to whole numbers and days.
+/// Casts of texts to whole numbers, days and instants.
 #[derive(Debug)]
 pub(super) struct Texts;
 
@@ -56,7 +57,8 @@ fn reader(expr: &Expr) -> Option<(&Expr, Reader)> {
         Expr::TryCast(cast) => (&cast.expr, cast.field.data_type(), true),
         _ => return None,
     };
-    let is_read = to.is_signed_integer() || *to == DataType::Date32;
+    let is_read = to.is_signed_integer()
+        || matches!(to, DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, _));
     let signature = Signature::any(1, Volatility::Immutable);
     is_read.then(|| (&**inner, Reader { to: to.clone(), is_try, signature }))
 }
@@ -100,6 +102,9 @@ impl ScalarUDFImpl for Reader {
 }
 
 fn read(texts: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
+    if let DataType::Timestamp(_, zone) = to {
+        return instants(texts, zone.clone(), is_try);
+    }
     let usual = cast_with_options(texts, to, &CastOptions { safe: true, ..CastOptions::default() })?;
     if usual.null_count() == texts.null_count() {
         return Ok(usual);
