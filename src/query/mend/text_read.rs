@@ -76,11 +76,6 @@ impl ScalarUDFImpl for Reader {
         if self.is_try { "_elt_try_read" } else { "_elt_read" }
     }
 
-    /// A cast does not change what a column is called.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.first().map(|value| value.schema_name().to_string()).unwrap_or_default())
-    }
-
     fn signature(&self) -> &Signature {
         &self.signature
     }
