@@ -41,7 +41,7 @@
 {% macro elt__iso_week_start(date) -%} cast(date_trunc('week', {{ date }}) as date) {%- endmacro %}
 {% macro elt__iso_week_of_year(date) -%} cast(date_part('week', {{ date }}) as int) {%- endmacro %}
 {# Weeks of seven days from the first of January on. #}
-{% macro elt__week_of_year(date) -%} cast((cast(date_part('doy', {{ date }}) as int) - 1) / 7 + 1 as int) {%- endmacro %}
+{% macro elt__week_of_year(date) -%} cast(ceil(cast(date_part('doy', {{ date }}) as double) / 7) as int) {%- endmacro %}
 {% macro elt__day_of_year(date) -%} cast(date_part('doy', {{ date }}) as int) {%- endmacro %}
 
 {# The week that begins on Sunday. #}
