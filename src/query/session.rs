@@ -78,6 +78,8 @@ impl Session {
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         options.sql_parser.map_string_types_to_utf8view = false;
+        // The rows of `(select … order by x)` come sorted, unless something above puts them in another order.
+        options.sql_parser.enable_subquery_sort_elimination = false;
         // Whether a column may be null is told differently by two parts of the engine, and means nothing for its values.
         options.execution.skip_physical_aggregate_schema_check = true;
         Self::with(scope, default_schema, limits, config, Own::default())

@@ -6,7 +6,8 @@
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
 //! list is taken apart beside its row ([`unnest`]), quotients, averages and casts are rounded ([`quotient`], [`average`],
 //! [`rounding`]), an interval
-//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), and JSON is read ([`json`]).
+//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), and of a window that moves on
+//! nothing stays ([`moving`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
@@ -43,6 +44,7 @@ mod mean;
 mod membership;
 mod mode;
 mod moments;
+mod moving;
 mod nested_text;
 mod part;
 mod pattern;
@@ -156,6 +158,10 @@ pub(super) fn register(context: &SessionContext) {
     moments::functions().into_iter().chain(best::functions()).for_each(|own| context.register_udaf(own));
     reduce::functions().into_iter().for_each(|own| context.register_higher_order_function(own));
     shifted::functions().into_iter().for_each(|own| context.register_udwf(own));
+    for name in moving::names() {
+        let inner = context.udaf(name).expect("the engine has it");
+        context.register_udaf(moving::without_loss(inner));
+    }
     for name in mean::NAMES {
         let inner = context.udaf(name).expect("the engine has it");
         context.register_udaf(mean::of_time(inner));
