@@ -241,10 +241,13 @@ pub fn run_results(
         } else {
             None
         };
-        let response = match rows {
+        let mut response = match rows {
             Some(rows) => json!({"_message": format!("OK {rows}"), "code": "OK", "rows_affected": rows}),
             None => json!({}),
         };
+        if !step.expectations.is_empty() {
+            response["expectations"] = json!(step.expectations);
+        }
         let skipped = matches!(step.verdict, Verdict::Skipped { .. });
         json!({
             "status": step.verdict.status(),

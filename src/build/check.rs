@@ -70,10 +70,31 @@ pub struct Ground<'a> {
 
 /// Plans the query of every node. Reads no row, but for seeds, and what templates ask of tables that are there.
 pub async fn check(ground: Ground<'_>) -> Checked {
+    let all = ground.manifest.order();
+    check_nodes(ground, all).await.0
+}
+
+/// The scope of `ground`, with everything that `node` reads, directly or not: what is not made yet is there with the
+/// columns that it is going to have, as far as they are known.
+pub(super) async fn assumed(ground: Ground<'_>, node: &NodeId) -> Scope {
+    let (manifest, mut above) = (ground.manifest, BTreeSet::new());
+    let mut open: Vec<&NodeId> = manifest.parents(node).iter().collect();
+    while let Some(id) = open.pop() {
+        let is_there = manifest.node(id).relation.as_ref().is_some_and(|name| ground.scope.has(name));
+        if !is_there && above.insert(id.clone()) {
+            open.extend(manifest.parents(id));
+        }
+    }
+    let order = manifest.order().into_iter().filter(|id| above.contains(id)).collect();
+    Box::pin(check_nodes(ground, order)).await.1
+}
+
+/// Plans the queries of `nodes`, each after those that it reads; the scope in which all that they give is there.
+async fn check_nodes(ground: Ground<'_>, nodes: Vec<NodeId>) -> (Checked, Scope) {
     let published = Session::new(ground.scope.clone(), ground.default_schema, Limits::default());
     let mut checked = Checked::default();
     let mut scope = ground.scope.clone();
-    for id in ground.manifest.order() {
+    for id in nodes {
         let node = ground.manifest.node(&id);
         if let Some(because) = checked.unknown_above(ground.manifest, node) {
             checked.leave(&id, because);
@@ -102,7 +123,7 @@ pub async fn check(ground: Ground<'_>) -> Checked {
             }
         }
     }
-    checked
+    (checked, scope)
 }
 
 /// What planning a node has come to.
@@ -210,6 +231,17 @@ async fn look_at(
         node = &late;
     }
     let at = Looking { ground, session, node };
+    let found = look_at_sql(&at).await;
+    match found {
+        Err(error) if error.is_of_rows_to_come() => Ok(Found::Unknown(
+            "which columns it has depends on rows that are not known before a build".to_owned(),
+        )),
+        found => found,
+    }
+}
+
+async fn look_at_sql(at: &Looking<'_>) -> Result<Found, BuildError> {
+    let node = at.node;
     match &node.kind {
         NodeKind::Model(materialization) => at.model(materialization).await,
         NodeKind::Snapshot(snapshot) => at.snapshot(snapshot).await,

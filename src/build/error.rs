@@ -133,6 +133,15 @@ impl BuildError {
         }
     }
 
+    /// Whether rows were asked of what is not made yet.
+    pub(super) fn is_of_rows_to_come(&self) -> bool {
+        match self {
+            Self::Sql(diagnostic) => diagnostic.stable_code() == crate::query::NO_ROWS,
+            Self::Query { source, .. } => source.is_of_rows_to_come(),
+            _ => false,
+        }
+    }
+
     /// What it asks of whoever ran the command.
     pub fn kind(&self) -> ErrorKind {
         match self {

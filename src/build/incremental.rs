@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Fields, Schema};
 
-use super::sql_text::{brought, cast, quoted, table};
+use super::sql_text::{brought, cast, literal, quoted, table};
 use crate::base::{TableName, sql_type_name};
 use crate::compile::{IncrementalDetails, OnSchemaChange, Strategy};
 use crate::query::places_of;
@@ -61,7 +61,94 @@ fn type_of<'a>(schema: &'a Schema, name: &str) -> Option<&'a DataType> {
     Some(field.data_type())
 }
 
+/// `given` with the fields that only structs of `own` have, in lists too: they are null in new rows.
+fn synced(own: &DataType, given: &DataType) -> DataType {
+    match (own, given) {
+        (DataType::Struct(fields), DataType::Struct(now)) => {
+            let there = |all: &Fields, name: &str| {
+                all.iter().find(|field| field.name().eq_ignore_ascii_case(name)).cloned()
+            };
+            let kept = fields.iter().map(|field| match there(now, field.name()) {
+                Some(given) => {
+                    let data_type = synced(field.data_type(), given.data_type());
+                    Arc::new(field.as_ref().clone().with_data_type(data_type))
+                }
+                None => Arc::clone(field),
+            });
+            let come = now.iter().filter(|field| there(fields, field.name()).is_none()).cloned();
+            DataType::Struct(kept.chain(come).collect())
+        }
+        (DataType::List(own), DataType::List(given)) => {
+            let item = synced(own.data_type(), given.data_type());
+            DataType::List(Arc::new(own.as_ref().clone().with_data_type(item)))
+        }
+        _ => given.clone(),
+    }
+}
+
+/// Whether a cast may give another value without an error: digits are cut, and times of day.
+fn may_lose(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::List(from), DataType::List(to)) => may_lose(from.data_type(), to.data_type()),
+        (DataType::Timestamp(..), DataType::Date32 | DataType::Date64) => true,
+        (from, to) => from != to && from.is_numeric() && to.is_numeric(),
+    }
+}
+
+/// Conditions for values of `expression` that do not come back as they were from the type `to`, each with what the value is
+/// called, and its two types.
+fn lost<'t>(
+    (expression, name): (&str, &str),
+    from: &'t DataType,
+    to: &'t DataType,
+    all: &mut Vec<(String, String, &'t DataType, &'t DataType)>,
+) {
+    match (from, to) {
+        (from, to) if from == to => {}
+        (DataType::Struct(given), DataType::Struct(fields)) => {
+            for field in fields {
+                let Some(own) = given.iter().find(|own| own.name().eq_ignore_ascii_case(field.name())) else {
+                    continue;
+                };
+                let part = format!("{expression}[{}]", literal(own.name()));
+                let called = format!("{name}.{}", field.name());
+                lost((&part, &called), own.data_type(), field.data_type(), all);
+            }
+        }
+        (from, to) if may_lose(from, to) => {
+            let back = cast(&cast(expression, to), from);
+            all.push((format!("{back} is distinct from {expression}"), name.to_owned(), from, to));
+        }
+        _ => {}
+    }
+}
+
 impl Plan<'_> {
+    /// Queries for a new row with a value that would not be what it is in the table, each with the sentence to refuse it by.
+    ///
+    /// # Errors
+    /// As [`after`](Self::after).
+    pub(super) fn losses(&self) -> Result<Vec<(String, String)>, String> {
+        let columns = self.columns()?;
+        let mut all = Vec::new();
+        for (name, data_type) in &columns {
+            let new = self.new.1.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
+            if let Some(field) = new {
+                lost((&quoted(field.name()), name), field.data_type(), data_type, &mut all);
+            }
+        }
+        let told = |(condition, name, from, to): (String, String, &DataType, &DataType)| {
+            let (from, to) = (sql_type_name(from), sql_type_name(to));
+            (
+                format!("select 1 from {} where {condition} limit 1", table(self.new.0)),
+                format!(
+                    "a value of column `{name}` does not fit: it is {from} in the rows and {to} in the table; round or cast it in the query, set `on_schema_change: sync_all_columns`, or run with --full-refresh"
+                ),
+            )
+        };
+        Ok(all.into_iter().map(told).collect())
+    }
+
     /// The columns of the table afterwards, with their types.
     ///
     /// # Errors
@@ -97,12 +184,7 @@ impl Plan<'_> {
                 let kept = old.fields().iter().filter(|field| has(new, field.name()));
                 let kept = kept.map(|field| {
                     let now = type_of(new, field.name()).unwrap_or(field.data_type());
-                    // Fields of structs come; those that rows have no more are null in them.
-                    let now = match field.data_type().is_nested() && now.is_nested() {
-                        true => grown_nested(field.data_type(), now),
-                        false => now.clone(),
-                    };
-                    (field.name().clone(), now)
+                    (field.name().clone(), synced(field.data_type(), now))
                 });
                 Ok(kept.chain(added).collect())
             }
@@ -210,16 +292,23 @@ impl Plan<'_> {
             true => on,
             false => format!("{on} and {predicates}"),
         };
-        let goes_with = |on: &str| {
+        let goes_with = |on: &str, and: &str| {
             format!(
-                "select {gone}, {nothing} from {old} as {DEST} left semi join {new} as {SOURCE} on {on} union all {all_new}"
+                "select {gone}, {nothing} from {old} as {DEST} left semi join {new} as {SOURCE} on {on}{and} union all {all_new}"
             )
         };
         Ok(match self.strategy {
             Strategy::Append => all_new,
             Strategy::Custom => return Err("its strategy is a macro, and is none of edits".to_owned()),
-            Strategy::DeleteInsert => goes_with(&with_predicates(on(self.key, "="))),
-            Strategy::InsertOverwrite => goes_with(&on(&self.details.partition_by, "is not distinct from")),
+            // Conditions of a delete are on the table alone, unless they name the new rows.
+            Strategy::DeleteInsert if predicates.to_uppercase().contains(SOURCE) => {
+                goes_with(&with_predicates(on(self.key, "=")), "")
+            }
+            Strategy::DeleteInsert if predicates.is_empty() => goes_with(&on(self.key, "="), ""),
+            Strategy::DeleteInsert => goes_with(&on(self.key, "="), &format!(" where {predicates}")),
+            Strategy::InsertOverwrite => {
+                goes_with(&on(&self.details.partition_by, "is not distinct from"), "")
+            }
             Strategy::Microbatch => {
                 let Some(window) = &self.details.window else { return Err("the model has no window".into()) };
                 if !has(self.old.1, &window.event_time) {

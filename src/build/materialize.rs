@@ -144,9 +144,15 @@ impl Making<'_> {
         }
         if self.action == Action::MakeView {
             self.executed.created("view", self.name(), &node.sql);
-            self.session.check(&node.sql).await.map_err(|error| self.query_error(error))?;
+            match self.session.check(&node.sql).await {
+                // Its columns are values of rows, which all are there now.
+                Err(error) if error.is_of_rows_to_come() => {
+                    drop(self.rows_in(self.session, &node.sql).await?)
+                }
+                checked => drop(checked.map_err(|error| self.query_error(error))?),
+            }
             let view = View::new(node.sql.as_str(), node.description.as_str());
-            return Ok(Made::View(view.dividing(self.session.scope().division())));
+            return Ok(Made::View(view.dividing(self.session.division())));
         }
         let base = self.head().await?;
         if let (
@@ -194,7 +200,14 @@ impl Making<'_> {
             }
             (_, base) => overwrite_as(tables, self.name(), base, rows, |design| layout.anew(design)).await,
         };
-        self.made(change.map(|change| layout.kept(change)))
+        let change = change.map_err(|error| match error {
+            TableError::SchemaMismatch { because, help, .. } if new_columns == NewColumns::Fail => self
+                .wrong(format!(
+                    "Compilation Error: the source and target schemas are out of sync; {because}\n{help}"
+                )),
+            error => self.table_error(error),
+        })?;
+        self.made(Ok(layout.kept(change)))
     }
 
     /// Carries out what the model's `sql_header` sets, for the model's own session.
@@ -312,6 +325,13 @@ impl Making<'_> {
         if let Some(duplicates) = first.duplicates() {
             self.refuse_duplicates(&session, unique_key, &duplicates).await?;
         }
+        for (sql, refusal) in first.losses().map_err(|why| self.wrong(why))? {
+            let rows = session.query(&sql).await.map_err(|error| self.query_error(error))?.collect().await;
+            let rows = rows.map_err(|error| self.query_error(error))?;
+            if rows.iter().any(|rows| rows.num_rows() > 0) {
+                return Err(self.wrong(refusal));
+            }
+        }
         let tables = self.session.scope().tables();
         let layout = Layout::of(self.node).map_err(|why| self.wrong(why))?;
         // A column that goes or gets another type: the old rows are written in their new columns first.
@@ -408,7 +428,7 @@ impl Making<'_> {
         if stored == Stored::View {
             let description = format!("what breaks the test {}", self.node.name);
             let view = View::new(self.node.sql.as_str(), description);
-            return Ok(Made::View(view.dividing(self.session.scope().division())));
+            return Ok(Made::View(view.dividing(self.session.division())));
         }
         let rows = self.rows(&self.node.sql).await?;
         let base = self.head().await?;

@@ -123,7 +123,7 @@ fn is_null(value: &str) -> bool {
 }
 
 /// The type of a column whose type nobody says.
-fn infer(values: &[Option<String>]) -> DataType {
+pub(super) fn infer(values: &[Option<String>]) -> DataType {
     let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
     let all =
         |fits: fn(&str) -> bool| values.iter().flatten().filter(|v| !is_null(v)).all(|v| fits(v.trim()));

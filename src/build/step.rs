@@ -156,7 +156,13 @@ async fn make(
             What::Tested(verdict, kept)
         }
         NodeKind::UnitTest(test) => {
-            let asked = Box::pin(unit_test::ask(seen, inputs.default_schema, node, test, executed)).await;
+            let setting = unit_test::Setting {
+                session: seen,
+                schema: inputs.default_schema,
+                manifest: inputs.manifest,
+                now: inputs.started,
+            };
+            let asked = Box::pin(unit_test::ask(&setting, node, test, executed)).await;
             let verdict = asked.map_err(|trouble| match trouble {
                 unit_test::Trouble::Query(error) => BuildError::query(node, error),
                 unit_test::Trouble::Wrong(why) => BuildError::wrong(node, why),

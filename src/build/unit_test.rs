@@ -2,18 +2,25 @@
 //!
 //! Each input of the model is put in its place as a view of the given rows, typed as the input is; then the
 //! model's own SQL is asked, and what comes is compared with what was expected, rows counted and order not.
+//!
+//! Nothing has to be built for it. An input that is not there yet has the types that its query is going to give, a seed
+//! those of its file, and a source those that its properties say; what they do not say is told from the given rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::check::{self, Ground};
 use super::data_test::first_rows;
 use super::executed::Executed;
 use super::report::{Sample, Verdict};
+use super::seed::infer;
 use super::sql_text::{cast, literal, quoted, table, value};
-use crate::base::TableName;
-use crate::compile::{Node, UnitRows, UnitTestNode};
+use crate::base::{TableName, parse_data_type};
+use crate::compile::{Manifest, Node, NodeKind, UnitRows, UnitTestNode};
 use crate::query::{Limits, QueryError, Scope, Session};
 use crate::release::View;
 
@@ -31,26 +38,106 @@ impl From<QueryError> for Trouble {
     }
 }
 
+/// What a unit test is run in.
+pub(super) struct Setting<'a> {
+    /// The lake, with what was built before.
+    pub(super) session: &'a Session,
+    /// The schema of names without one.
+    pub(super) schema: &'a str,
+    /// The project.
+    pub(super) manifest: &'a Manifest,
+    /// When the run began.
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Setting<'_> {
+    /// A session in which the inputs of a test are there, made or not.
+    async fn assumed(&self, node: &Node, test: &UnitTestNode) -> Session {
+        let scope = self.session.scope().clone();
+        let mut sources = BTreeMap::new();
+        for input in &test.inputs {
+            let is_meant = |node: &&Node| {
+                node.relation.as_ref() == Some(&input.relation) && matches!(node.kind, NodeKind::Source(_))
+            };
+            if let Some(source) = self.manifest.nodes.values().find(is_meant)
+                && !scope.has(&input.relation)
+                && let Some(columns) = self.columns_of_source(source, &input.rows).await
+            {
+                sources.insert(input.relation.clone(), columns);
+            }
+        }
+        let ground =
+            Ground { manifest: self.manifest, scope, sources, default_schema: self.schema, now: self.now };
+        Session::new(check::assumed(ground, &node.id).await, self.schema, Limits::default())
+    }
+
+    /// The columns that a source's properties and the rows given for it name: typed as the properties say, else as the
+    /// rows are.
+    async fn columns_of_source(&self, source: &Node, rows: &UnitRows) -> Option<SchemaRef> {
+        let given = match rows {
+            UnitRows::Sql(sql) => self.session.check(sql).await.ok()?,
+            UnitRows::Given(rows) => inferred(rows),
+        };
+        let told = |name: &str| given.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
+        let mut fields = Vec::new();
+        for column in source.columns.iter() {
+            let declared = column.data_type.as_deref().and_then(parse_data_type);
+            let told = || told(&column.name).map(|field| field.data_type().clone());
+            let data_type = declared.or_else(told).unwrap_or(DataType::Utf8);
+            fields.push(Arc::new(Field::new(column.name.to_lowercase(), data_type, true)));
+        }
+        let is_new = |field: &&FieldRef| {
+            !source.columns.iter().any(|column| column.name.eq_ignore_ascii_case(field.name()))
+        };
+        fields.extend(given.fields().iter().filter(is_new).cloned());
+        Some(Arc::new(Schema::new(fields)))
+    }
+}
+
+/// The columns of given rows, in the order of their names, typed as a seed of these values would be.
+fn inferred(rows: &[Map<String, Value>]) -> SchemaRef {
+    let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
+    let field = |name: &String| {
+        let cell = |row: &Map<String, Value>| match row.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(cell) => Some(cell.to_string()),
+        };
+        Field::new(name.to_lowercase(), infer(&rows.iter().map(cell).collect::<Vec<_>>()), true)
+    };
+    Arc::new(Schema::new(names.into_iter().map(field).collect::<Vec<_>>()))
+}
+
 /// Runs a unit test.
 pub(super) async fn ask(
-    session: &Session,
-    schema: &str,
+    setting: &Setting<'_>,
     node: &Node,
     test: &UnitTestNode,
     executed: &Executed,
 ) -> Result<Verdict, Trouble> {
+    let Setting { session, schema, .. } = *setting;
     let mut scope: Scope = session.scope().clone();
+    let mut assumed = None;
     for input in &test.inputs {
         let like = match &input.columns_of {
             Some(sql) => sql.clone(),
             None => format!("select * from {}", table(&input.relation)),
         };
-        let columns = session.check(&like).await.map_err(|_| {
-            Trouble::Wrong(format!(
-                "`{}` is not built yet, so the types of its columns are not known; build it first",
-                input.relation
-            ))
-        })?;
+        let columns = match session.check(&like).await {
+            Ok(columns) => columns,
+            Err(_) => {
+                if assumed.is_none() {
+                    assumed = Some(setting.assumed(node, test).await);
+                }
+                let session = assumed.as_ref().unwrap_or(session);
+                session.check(&like).await.map_err(|_| {
+                    Trouble::Wrong(format!(
+                        "`{}` is not built yet, and the types of its columns cannot be told from its query; build it first",
+                        input.relation
+                    ))
+                })?
+            }
+        };
         let sql = match &input.rows {
             UnitRows::Given(rows) => {
                 given(rows, &columns, &input.relation.to_string()).map_err(Trouble::Wrong)?
@@ -85,6 +172,12 @@ pub(super) async fn ask(
         UnitRows::Sql(sql) => {
             let own = session.check(sql).await?;
             let of_made = |name: &str| made.fields().iter().find(|f| f.name().eq_ignore_ascii_case(name));
+            if let Some(field) = own.fields().iter().find(|field| of_made(field.name()).is_none()) {
+                return Err(Trouble::Wrong(format!(
+                    "the model has no column `{}`, which is expected",
+                    field.name()
+                )));
+            }
             let fields: Vec<_> = own.fields().iter().filter_map(|f| of_made(f.name())).cloned().collect();
             let names = fields.iter().map(|field| field.name().clone()).collect();
             (names, filled(sql, &own, &Schema::new(fields)))

@@ -99,6 +99,17 @@ impl Place {
         self.target = self.target.take().or_else(|| said("TARGET"));
     }
 
+    /// The same for a run that goes on from another: what is not given now is as it was given then.
+    pub(super) fn going_on(&self, arguments: &serde_json::Value) -> Self {
+        let text = |key: &str| arguments[key].as_str().map(str::to_owned);
+        let vars = arguments["vars"].as_object().filter(|vars| !vars.is_empty());
+        let mut place = self.clone();
+        place.target = place.target.or_else(|| text("target"));
+        place.profile = place.profile.or_else(|| text("profile"));
+        place.vars = place.vars.or_else(|| vars.and_then(|vars| serde_json::to_string(vars).ok()));
+        place
+    }
+
     /// What was given of it, as it would be given from any other folder. `path` says how a path is called there; a project's
     /// folder is left out if it has no name there.
     pub(super) fn words(&self, path: impl Fn(&Path) -> Option<String>) -> Vec<String> {

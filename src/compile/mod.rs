@@ -15,6 +15,7 @@ mod batch;
 mod by_id;
 mod constraint;
 mod data_test;
+mod deprecation;
 mod document;
 mod draft;
 mod ephemeral;
@@ -162,6 +163,7 @@ pub fn compile(project: &Project, facts: &Facts) -> (Manifest, Vec<Diagnostic>) 
     let mut manifest = render(project, facts, jinja, parsed, (answers, all_names), resolved, &mut found);
     manifest.documents = documents;
     manifest.written = written;
+    deprecation::check(&manifest, facts.run_started_at, &mut found);
     (manifest, without_repeats(found))
 }
 

@@ -1,5 +1,6 @@
 //! Which stretch of time is a sample?
 
+use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Duration, Months, Utc};
@@ -39,6 +40,18 @@ impl Sample {
             Self::Newest(count, Unit::Day) => (now - Duration::days(count.into()), now),
             Self::Newest(count, Unit::Month) => (months(count), now),
             Self::Newest(count, Unit::Year) => (months(count.saturating_mul(12)), now),
+        }
+    }
+}
+
+/// As it is written on the command line.
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newest(count, unit) => write!(f, "{count} {unit:?}"),
+            Self::Between(start, end) => {
+                write!(f, "{{start: \"{}\", end: \"{}\"}}", start.to_rfc3339(), end.to_rfc3339())
+            }
         }
     }
 }
@@ -92,6 +105,10 @@ mod tests {
         assert_eq!(start("3 days"), "2024-03-28 12:00:00 UTC");
         assert_eq!(start("1 month"), "2024-02-29 12:00:00 UTC");
         assert_eq!(start("{start: 2024-01-01, end: 2024-02-01}"), "2024-01-01 00:00:00 UTC");
+        for text in ["3 days", "1 month", "{start: 2024-01-01, end: 2024-02-01}"] {
+            let sample = text.parse::<Sample>().unwrap();
+            assert_eq!(sample.to_string().parse(), Ok(sample));
+        }
         assert!("days".parse::<Sample>().is_err());
         assert!("{start: 2024-01-01}".parse::<Sample>().is_err());
         assert!("{start: 2024-02-01, end: 2024-01-01}".parse::<Sample>().is_err());

@@ -491,6 +491,7 @@ fn selectors_mean_what_dbt_makes_of_them() {
         ("resource_type:source", "", "crm.people +1"),
         ("cust* nothing*", "", "customers +5"),
         ("@people_clean", "", "customers people_clean report crm.people +7"),
+        ("resource_type:*", "resource_type:test", "customers people_clean report crm.people +0"),
         ("reprot", "", " +0"),
         ("tag:dayly", "", " +0"),
     ] {
@@ -508,6 +509,8 @@ fn selectors_mean_what_dbt_makes_of_them() {
     assert!(unmatched("config.materialized:nope").contains("does not match any enabled nodes"));
     let refused = |text: &str| show_all(&[text.parse::<Selector>().unwrap_err()]);
     assert!(selected("version:newest", "").contains("this is no kind of version"));
+    assert!(selected("test_type:nothing", "").contains("`nothing` is none of its values"));
+    assert!(selected("resource_type:modle", "").contains("did you mean `model`?"));
     assert!(selected("state:modified", "").contains("there is no earlier state"));
     assert!(refused("tga:x").ends_with("(did you mean `tag`?)"));
 }

@@ -145,13 +145,25 @@ impl Parser<'_> {
         };
         match (format.as_str(), text) {
             ("sql", text) => Some(UnitRows::Sql(text.unwrap_or_default())),
-            ("csv", text) => Some(UnitRows::Given(csv_rows(&text.unwrap_or_default()))),
+            ("csv", text) => self.csv_rows(test, &text.unwrap_or_default()),
             (_, None) => {
                 let rows = entry.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
                 Some(UnitRows::Given(rows.iter().filter_map(|row| row.as_object().cloned()).collect()))
             }
-            (_, Some(text)) => Some(UnitRows::Given(csv_rows(&text))),
+            (_, Some(text)) => self.csv_rows(test, &text),
         }
+    }
+
+    fn csv_rows(&mut self, test: &UnitTest, text: &str) -> Option<UnitRows> {
+        let rows = csv_rows(text).map_err(|why| {
+            let what = format!("the unit test `{}` has CSV that is not right: {why}", test.name);
+            self.found.push(
+                Diagnostic::error("elt::unit_test", what)
+                    .at(&test.at, "in its rows")
+                    .help("put a value with a comma into double quotes"),
+            );
+        });
+        rows.ok().map(UnitRows::Given)
     }
 
     fn expected(&mut self, test: &UnitTest) -> UnitRows {
@@ -191,11 +203,20 @@ fn overrides(written: &Value) -> Overrides {
 }
 
 /// The rows of a CSV text; empty fields are null.
-fn csv_rows(text: &str) -> Vec<Map<String, Value>> {
+///
+/// # Errors
+/// A sentence about a line that has more fields than the header.
+fn csv_rows(text: &str) -> Result<Vec<Map<String, Value>>, String> {
     let mut lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty());
     let split = |line: &str| -> Vec<Value> { csv_fields(line) };
     let names: Vec<String> = lines.next().map(split).unwrap_or_default().iter().map(plain).collect();
-    let row = |line: &str| names.iter().map(|name| name.trim().to_owned()).zip(split(line)).collect();
+    let row = |line: &str| {
+        let fields = split(line);
+        if fields.len() > names.len() {
+            return Err(format!("`{line}` has {} fields, and its header {}", fields.len(), names.len()));
+        }
+        Ok(names.iter().map(|name| name.trim().to_owned()).zip(fields).collect())
+    };
     lines.map(row).collect()
 }
 
@@ -236,10 +257,11 @@ mod tests {
 
     #[test]
     fn rows_of_csv_are_read() {
-        let rows = csv_rows("id,name\n1,\"a, \"\"b\"\"\"\n2,\n");
+        let rows = csv_rows("id,name\n1,\"a, \"\"b\"\"\"\n2,\n").unwrap();
         assert_eq!(
             serde_json::to_string(&rows).unwrap(),
             r#"[{"id":"1","name":"a, \"b\""},{"id":"2","name":null}]"#
         );
+        assert_eq!(csv_rows("id\n1,2\n").unwrap_err(), "`1,2` has 2 fields, and its header 1");
     }
 }

@@ -134,6 +134,17 @@ impl Lakehouse {
         Ok(read_lineage_place(&SourceText::new(USERS_FILE, &text), &YamlRenderer::new(), &scope)?)
     }
 
+    /// What was asked, of the build and of the project.
+    fn arguments(&self, request: &BuildRequest) -> serde_json::Map<String, serde_json::Value> {
+        let mut arguments = request.arguments();
+        if let Some(project) = &self.project {
+            arguments.insert("target".into(), project.target.clone().into());
+            arguments.insert("profile".into(), project.profile.clone().into());
+            arguments.insert("vars".into(), project.vars.clone().into_iter().collect());
+        }
+        arguments
+    }
+
     async fn carry_out(
         &self,
         request: &BuildRequest,
@@ -153,7 +164,7 @@ impl Lakehouse {
             started,
             at: started,
             command: facts.command.clone(),
-            arguments: request.arguments(),
+            arguments: self.arguments(request),
             target: None,
             executed: BTreeSet::new(),
         };

@@ -78,6 +78,10 @@ impl BuildRequest {
         arguments.insert("empty".into(), self.empty.into());
         arguments.insert("full_refresh".into(), self.full_refresh.into());
         arguments.insert("store_failures".into(), self.store_failures.into());
+        arguments.insert("sample".into(), self.sample.map(|sample| sample.to_string()).into());
+        let instant = |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| at.to_rfc3339());
+        arguments.insert("event_time_start".into(), instant(self.event_time.0).into());
+        arguments.insert("event_time_end".into(), instant(self.event_time.1).into());
         arguments
     }
 

@@ -22,6 +22,8 @@ pub struct Unfinished {
     pub nodes: BTreeSet<String>,
     /// Of microbatch models, the batches to build again.
     pub batches: BTreeMap<String, Vec<Stretch>>,
+    /// What it was asked, as `run_results.json` has it in `args`.
+    pub arguments: serde_json::Value,
 }
 
 /// What of a project is compiled and looked at.
@@ -287,6 +289,7 @@ impl Lakehouse {
             command: results["args"]["which"].as_str().unwrap_or("build").to_owned(),
             nodes,
             batches: batches.collect(),
+            arguments: results["args"].clone(),
         }))
     }
 }

@@ -192,7 +192,8 @@ impl Reading<'_> {
 
     fn singular_tests(&mut self) {
         for file in self.files.list(&self.own.paths.tests, &["sql"]) {
-            if file.folders.first().is_some_and(|folder| folder == "generic") {
+            // Macros of generic tests, and rows for unit tests.
+            if file.folders.first().is_some_and(|folder| matches!(folder.as_str(), "generic" | "fixtures")) {
                 continue;
             }
             let Some(source_text) = self.files.read(&file.path, self.found) else { continue };

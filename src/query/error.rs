@@ -13,7 +13,7 @@ use crate::table::TableError;
 /// The code of mistakes that only a value in the data shows.
 pub const VALUE: &str = "elt::sql::value";
 /// The code of asking for rows of what is not made yet.
-pub(super) const NO_ROWS: &str = "elt::sql::no_rows";
+pub(crate) const NO_ROWS: &str = "elt::sql::no_rows";
 
 /// A mistake in a statement: what, where in its text, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// What `/` means in what is asked: as it was set, or as whoever reads has it.
-    pub(super) fn division(&self) -> Division {
+    pub fn division(&self) -> Division {
         self.own.division().unwrap_or_else(|| self.scope.division())
     }
 

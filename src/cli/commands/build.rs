@@ -25,6 +25,7 @@ pub(crate) async fn run(
     let is_retry = purpose.is_none();
     let selection = args.selection.clone();
     let defer = args.deferral.read(&args.selection)?;
+    let event_time = stretch(args.event_time_start, args.event_time_end)?;
     let request = BuildRequest {
         defer,
         apart: args.deferral.is_refused(),
@@ -45,12 +46,12 @@ pub(crate) async fn run(
         sample: args.sample,
         fail_fast: place.settled.fail_fast,
         batches: Default::default(),
-        event_time: (args.event_time_start, args.event_time_end),
+        event_time,
         publish: PublishMode::All,
         pace: None,
         threads: args.threads,
     };
-    let lakehouse = Lakehouse::create(&place.options()?, world)?;
+    let mut lakehouse = Lakehouse::create(&place.options()?, world.clone())?;
     if args.format == ReportFormat::Json {
         ui.keep_output();
     }
@@ -58,7 +59,10 @@ pub(crate) async fn run(
     let mut request = match is_retry {
         false => request,
         true => match lakehouse.unfinished()? {
-            Some(left) => again(left, request),
+            Some(left) => {
+                lakehouse = Lakehouse::create(&place.going_on(&left.arguments).options()?, world)?;
+                again(left, request)
+            }
             None => {
                 ui.diagnostic(&nothing_to_do());
                 ui.line("the last run left nothing to do");
@@ -106,6 +110,28 @@ pub(crate) async fn run(
     Ok(if built.is_well() { ExitCode::SUCCESS } else { ExitCode::from(exit_code(&built)) })
 }
 
+type Instant = chrono::DateTime<chrono::Utc>;
+
+/// Where microbatches begin and end: both or neither, and in this order, as in dbt.
+fn stretch(start: Option<Instant>, end: Option<Instant>) -> Result<(Option<Instant>, Option<Instant>)> {
+    let wrong = |what: &str, help: &str| Err(Error::user("elt::flag", what, help));
+    match (start, end) {
+        (Some(_), None) => wrong(
+            "The flag `--event-time-start` was specified, but `--event-time-end` was not",
+            "add `--event-time-end DATE`: batches are built up to it, and without it",
+        ),
+        (None, Some(_)) => wrong(
+            "The flag `--event-time-end` was specified, but `--event-time-start` was not",
+            "add `--event-time-start DATE`: batches are built from it on",
+        ),
+        (Some(start), Some(end)) if start >= end => wrong(
+            "Value for `--event-time-start` must be less than `--event-time-end`",
+            "no batch lies between them; exchange them, or name a later end",
+        ),
+        both => Ok(both),
+    }
+}
+
 fn nothing_to_do() -> Diagnostic {
     let text = "Nothing to do. Try checking your model configs and model specification args";
     Diagnostic::warning("elt::nothing_to_do", text)
@@ -119,7 +145,7 @@ fn usual(purpose: Purpose, is_reviewed: bool) -> PublishMode {
     }
 }
 
-/// The request for what the last run left.
+/// The request for what the last run left: what is not asked now is as it was asked then.
 fn again(left: Unfinished, request: BuildRequest) -> BuildRequest {
     let purpose = match left.command.as_str() {
         "run" => Purpose::Run,
@@ -128,7 +154,22 @@ fn again(left: Unfinished, request: BuildRequest) -> BuildRequest {
         "snapshot" => Purpose::Snapshot,
         _ => Purpose::Build,
     };
-    BuildRequest { purpose, only: Some(left.nodes), batches: left.batches, ..request }
+    let was = |key: &str| left.arguments[key].as_bool().unwrap_or(false);
+    let instant = |key: &str| crate::base::parse_instant(left.arguments[key].as_str()?);
+    BuildRequest {
+        purpose,
+        only: Some(left.nodes),
+        batches: left.batches,
+        full_refresh: request.full_refresh || was("full_refresh"),
+        store_failures: request.store_failures || was("store_failures"),
+        empty: request.empty || was("empty"),
+        sample: request.sample.or_else(|| left.arguments["sample"].as_str()?.parse().ok()),
+        event_time: match request.event_time {
+            (None, None) => (instant("event_time_start"), instant("event_time_end")),
+            given => given,
+        },
+        ..request
+    }
 }
 
 /// 1 if data broke a promise; 2 if the only thing wrong is the project.

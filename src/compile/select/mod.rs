@@ -18,7 +18,7 @@ use crate::base::{Diagnostic, did_you_mean};
 
 use super::manifest::Manifest;
 use super::node::NodeId;
-use term::Term;
+use term::{Around, Term};
 
 pub use named::NamedSelector;
 pub(super) use named::read as read_named;
@@ -40,8 +40,8 @@ enum Rule {
     Intersection(Vec<Rule>),
     /// What the first means and the second does not.
     Difference(Box<Rule>, Box<Rule>),
-    /// A definition of `selectors.yml`.
-    Named(String),
+    /// A definition of `selectors.yml`, and what is around its nodes.
+    Named(String, Around),
 }
 
 /// Which tests a selected node brings.
@@ -124,7 +124,7 @@ impl fmt::Display for Selector {
 impl Selector {
     /// The definition of this name in `selectors.yml`: `--selector`.
     pub fn named(name: &str) -> Self {
-        Self { text: format!("selector:{name}"), rule: Rule::Named(name.to_owned()) }
+        Self { text: format!("selector:{name}"), rule: Rule::Named(name.to_owned(), Around::default()) }
     }
 
     /// The same, bringing tests as `indirect` has it where the selector itself does not say.
@@ -137,8 +137,9 @@ impl Selector {
 
 impl Rule {
     fn term(term: &str, whole: &str) -> Result<Self, Diagnostic> {
-        match term.strip_prefix("selector:") {
-            Some(name) => Ok(Self::Named(name.to_owned())),
+        let (around, rest) = Around::read(term, whole)?;
+        match rest.strip_prefix("selector:") {
+            Some(name) => Ok(Self::Named(name.to_owned(), around)),
             None => Ok(Self::Term(Term::read(term, whole)?, None)),
         }
     }
@@ -151,7 +152,7 @@ impl Rule {
             }
             // What is taken out takes its tests along, as in dbt.
             Self::Difference(rule, _) => rule.bring(indirect),
-            Self::Named(_) => {}
+            Self::Named(..) => {}
         }
     }
 
@@ -159,7 +160,7 @@ impl Rule {
     fn unmatched(&self, manifest: &Manifest, earlier: &Earlier, found: &mut Vec<Diagnostic>) {
         match self {
             Self::Term(term, _) => found.extend(term.unmatched(manifest, earlier)),
-            Self::Named(name) => {
+            Self::Named(name, _) => {
                 if let Ok(named) = named::find(manifest, name) {
                     named.rule.unmatched(manifest, earlier, found);
                 }
@@ -182,7 +183,13 @@ impl Rule {
             Self::Term(term, indirect) => {
                 with_tests(manifest, term.select(manifest, earlier)?, indirect.unwrap_or_default())
             }
-            Self::Named(name) => named::find(manifest, name)?.rule.select(manifest, earlier)?,
+            Self::Named(name, around) => {
+                let selected = named::find(manifest, name)?.rule.select(manifest, earlier)?;
+                match *around == Around::default() {
+                    true => selected,
+                    false => with_tests(manifest, around.of(selected.direct, manifest), Indirect::default()),
+                }
+            }
             Self::Union(rules) => all(rules)?.into_iter().fold(Selected::default(), |mut whole, part| {
                 whole.direct.extend(part.direct);
                 whole.waiting.extend(part.waiting);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::base::{Diagnostic, Span};
 use crate::project::{SelectorDefinition, as_flag, plain};
 
-use super::term::Term;
+use super::term::{Around, Term};
 use super::{Indirect, Rule, Selector, no_such_selector};
 use crate::compile::manifest::Manifest;
 
@@ -127,7 +127,7 @@ impl Reader<'_> {
 
     /// Refuses names that no definition above has.
     fn known_names(&self, rule: Rule) -> Result<Rule, Diagnostic> {
-        let named = |rule: &Rule| if let Rule::Named(name) = rule { Some(name.clone()) } else { None };
+        let named = |rule: &Rule| if let Rule::Named(name, _) = rule { Some(name.clone()) } else { None };
         let inside: Vec<String> = match &rule {
             Rule::Union(parts) => parts
                 .iter()
@@ -181,9 +181,6 @@ impl Reader<'_> {
         if let Some(key) = options.keys().find(|key| !KNOWN.contains(&key.as_str())) {
             return Err(self.wrong(format!("`{key}` is not known beside `method` and `value`")));
         }
-        if method == "selector" {
-            return self.known_names(Rule::Named(value.to_owned()));
-        }
         let flag = |key: &str| options.get(key).and_then(as_flag).unwrap_or(false);
         let depth = |key: &str| match options.get(key) {
             None => Ok(usize::MAX),
@@ -198,12 +195,18 @@ impl Reader<'_> {
         if flag("childrens_parents") && flag("children") {
             return Err(self.wrong("`childrens_parents` and `children` cannot go together".to_owned()));
         }
+        let around = Around {
+            with_needs_of_descendants: flag("childrens_parents"),
+            ancestors: if flag("parents") { depth("parents_depth")? } else { 0 },
+            descendants: if flag("children") { depth("children_depth")? } else { 0 },
+        };
+        if method == "selector" {
+            return self.known_names(Rule::Named(value.to_owned(), around));
+        }
         let mut term = Term::read(&format!("{method}:{value}"), value)
             .map_err(|d| d.at(self.at, "in this definition"))?;
         term.value = value.to_owned();
-        term.with_needs_of_descendants = flag("childrens_parents");
-        term.ancestors = if flag("parents") { depth("parents_depth")? } else { 0 };
-        term.descendants = if flag("children") { depth("children_depth")? } else { 0 };
+        term.around = around;
         Ok(Rule::Term(term, indirect))
     }
 }

@@ -18,13 +18,56 @@ use crate::compile::manifest::{DocumentNode, Manifest};
 use crate::compile::node::{Node, NodeId, NodeKind, TestKind};
 use crate::compile::state::{self, State};
 
-/// `[@][n+][method:]value[+n]`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Term {
+/// How much of the graph around some nodes is meant with them: `@`, `n+` and `+n`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Around {
     /// `@`: with all descendants, and all that those need.
     pub(super) with_needs_of_descendants: bool,
     pub(super) ancestors: usize,
     pub(super) descendants: usize,
+}
+
+impl Around {
+    /// What stands before and behind a term, and what is left of it.
+    ///
+    /// # Errors
+    /// If both ask for descendants.
+    pub(super) fn read<'t>(written: &'t str, whole: &str) -> Result<(Self, &'t str), Diagnostic> {
+        let rest = written.strip_prefix('@');
+        let with_needs_of_descendants = rest.is_some();
+        let (ancestors, rest) = leading_plus(rest.unwrap_or(written));
+        let (descendants, rest) = trailing_plus(rest);
+        if with_needs_of_descendants && descendants > 0 {
+            return Err(wrong(whole, "`@` and a `+` at the end cannot go together"));
+        }
+        Ok((Self { with_needs_of_descendants, ancestors, descendants }, rest))
+    }
+
+    /// `named`, and what is around it.
+    pub(super) fn of(self, named: BTreeSet<NodeId>, manifest: &Manifest) -> BTreeSet<NodeId> {
+        if self == Self::default() {
+            return named;
+        }
+        let mut selected = named.clone();
+        let (parents, children) = manifest.with_documents();
+        for id in &named {
+            selected.extend(reach(id, &parents, self.ancestors));
+            selected.extend(reach(id, &children, self.descendants));
+            if self.with_needs_of_descendants {
+                let descendants = reach(id, &children, usize::MAX);
+                selected.extend(descendants.iter().flat_map(|id| reach(id, &parents, usize::MAX)));
+                selected.extend(reach(id, &parents, usize::MAX));
+                selected.extend(descendants);
+            }
+        }
+        selected
+    }
+}
+
+/// `[@][n+][method:]value[+n]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Term {
+    pub(super) around: Around,
     method: Method,
     pub(super) value: String,
     /// The term as it is written.
@@ -88,13 +131,7 @@ const METHODS: [&str; 22] = [
 
 impl Term {
     pub(super) fn read(written: &str, whole: &str) -> Result<Self, Diagnostic> {
-        let rest = written.strip_prefix('@');
-        let with_needs_of_descendants = rest.is_some();
-        let (ancestors, rest) = leading_plus(rest.unwrap_or(written));
-        let (descendants, rest) = trailing_plus(rest);
-        if with_needs_of_descendants && descendants > 0 {
-            return Err(wrong(whole, "`@` and a `+` at the end cannot go together"));
-        }
+        let (around, rest) = Around::read(written, whole)?;
         let (method, value) = match rest.split_once(':') {
             Some((method, value)) => (Method::read(method, whole)?, value),
             None => (Method::Bare, rest),
@@ -103,7 +140,7 @@ impl Term {
             return Err(wrong(whole, "a name is missing"));
         }
         let (value, written) = (value.to_owned(), written.to_owned());
-        Ok(Self { with_needs_of_descendants, ancestors, descendants, method, value, written })
+        Ok(Self { around, method, value, written })
     }
 
     /// The nodes the term means, with what its `+` and `@` add.
@@ -112,23 +149,7 @@ impl Term {
         manifest: &Manifest,
         earlier: &Earlier,
     ) -> Result<BTreeSet<NodeId>, Diagnostic> {
-        let named = self.named(manifest, earlier)?;
-        let mut selected = named.clone();
-        if self.ancestors == 0 && self.descendants == 0 && !self.with_needs_of_descendants {
-            return Ok(selected);
-        }
-        let (parents, children) = manifest.with_documents();
-        for id in &named {
-            selected.extend(reach(id, &parents, self.ancestors));
-            selected.extend(reach(id, &children, self.descendants));
-            if self.with_needs_of_descendants {
-                let descendants = reach(id, &children, usize::MAX);
-                selected.extend(descendants.iter().flat_map(|id| reach(id, &parents, usize::MAX)));
-                selected.extend(reach(id, &parents, usize::MAX));
-                selected.extend(descendants);
-            }
-        }
-        Ok(selected)
+        Ok(self.around.of(self.named(manifest, earlier)?, manifest))
     }
 
     /// The nodes that the value itself means.
@@ -187,13 +208,33 @@ impl Term {
                     .help(format!("use one of: {}", VERSIONS.join(", ")))
                     .maybe_help(did_you_mean(&self.value, VERSIONS)))
             }
-            _ => {
-                let mut named = by(&|node| self.matches(node));
-                let documents = manifest.documents.iter().filter(|document| self.matches_document(document));
-                named.extend(documents.map(|document| document.id.clone()));
-                Ok(named)
-            }
+            Method::Config(path) => Ok(by(&|node| {
+                matches_config(path, &self.value, node, &|| {
+                    let entry = earlier.entry?(manifest, node.id.as_str())?;
+                    entry.get("config").cloned()
+                })
+            })),
+            Method::TestType => self.one_of(&TEST_TYPES).map(|()| by(&|node| self.matches(node))),
+            Method::ResourceType => self.one_of(&RESOURCE_TYPES).map(|()| self.all(manifest)),
+            _ => Ok(self.all(manifest)),
         }
+    }
+
+    /// The nodes and documents that have what the term asks for.
+    fn all(&self, manifest: &Manifest) -> BTreeSet<NodeId> {
+        let nodes = manifest.nodes.values().filter(|node| self.matches(node)).map(|node| &node.id);
+        let documents = manifest.documents.iter().filter(|document| self.matches_document(document));
+        nodes.chain(documents.map(|document| &document.id)).cloned().collect()
+    }
+
+    /// Refuses a value that is none of those that there are.
+    fn one_of(&self, known: &[&str]) -> Result<(), Diagnostic> {
+        if known.iter().any(|one| glob(&self.value, one)) {
+            return Ok(());
+        }
+        Err(wrong(&self.written, &format!("`{}` is none of its values", self.value))
+            .help(format!("use one of: {}", known.join(", ")))
+            .maybe_help(did_you_mean(&self.value, known.iter().copied())))
     }
 
     /// The sources that have newer rows than at the earlier look.
@@ -238,7 +279,10 @@ impl Term {
             Method::Bare if is_file_name(value) => matches_file(value, &node.path),
             Method::Bare | Method::Fqn => matches_fqn(value, node),
             Method::Tag => node.tags.iter().any(|tag| glob(value, tag)),
-            Method::Path => matches_path(value, &node.path),
+            Method::Path => {
+                let described = node.described_in.as_deref().is_some_and(|path| matches_path(value, path));
+                described || matches_path(value, &node.path)
+            }
             Method::File => matches_file(value, &node.path),
             Method::Source => matches_source(value, node),
             Method::Package => {
@@ -260,7 +304,6 @@ impl Term {
                 NodeKind::UnitTest(_) => value == "unit",
                 _ => false,
             },
-            Method::Config(path) => matches_config(path, value, node),
             Method::Group => {
                 node.config.get("group").and_then(Value::as_str).is_some_and(|own| glob(value, own))
             }
@@ -270,7 +313,11 @@ impl Term {
             }
             Method::UnitTest => matches!(node.kind, NodeKind::UnitTest(_)) && glob(value, &node.name),
             Method::Version => is_version(value, node),
-            Method::Document(_) | Method::State | Method::Result | Method::SourceStatus => false,
+            Method::Config(_)
+            | Method::Document(_)
+            | Method::State
+            | Method::Result
+            | Method::SourceStatus => false,
         }
     }
 
@@ -398,6 +445,25 @@ fn begins_fqn(value: &str, fqn: &[String]) -> bool {
     begins(fqn) || begins(fqn.get(1..).unwrap_or_default())
 }
 
+/// What tests are, to `test_type:`.
+const TEST_TYPES: [&str; 4] = ["data", "generic", "singular", "unit"];
+/// What nodes are, to `resource_type:`.
+const RESOURCE_TYPES: [&str; 13] = [
+    "analysis",
+    "exposure",
+    "function",
+    "metric",
+    "model",
+    "operation",
+    "saved_query",
+    "seed",
+    "semantic_model",
+    "snapshot",
+    "source",
+    "test",
+    "unit_test",
+];
+
 /// Kinds of versions.
 const VERSIONS: [&str; 4] = ["latest", "prerelease", "old", "none"];
 
@@ -435,16 +501,15 @@ fn matches_source(value: &str, node: &Node) -> bool {
     }
 }
 
-fn matches_config(path: &[String], value: &str, node: &Node) -> bool {
-    let mut found: Option<&Value> = None;
-    for (depth, key) in path.iter().enumerate() {
-        found = if depth == 0 { node.config.get(key) } else { found.and_then(|value| value.get(key)) };
-    }
-    let default = (path.len() == 1 && path[0] == "materialized" && node.materialization().is_some())
-        .then(|| Value::from("view"));
-    match found.or(default.as_ref()) {
+/// Whether a setting has a value: as it is set, or as it is if nobody sets it, which `whole` knows.
+fn matches_config(path: &[String], value: &str, node: &Node, whole: &dyn Fn() -> Option<Value>) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    let inside = |found: &Value| rest.iter().try_fold(found.clone(), |found, key| found.get(key).cloned());
+    let set = node.config.get(first).and_then(|found| inside(found));
+    let found = set.or_else(|| inside(whole()?.get(first)?));
+    match found {
         Some(Value::Object(entries)) => entries.keys().any(|key| glob(value, key)),
-        Some(found) => texts(found).iter().any(|text| glob(&value.to_lowercase(), &text.to_lowercase())),
+        Some(found) => texts(&found).iter().any(|text| glob(&value.to_lowercase(), &text.to_lowercase())),
         None => false,
     }
 }

@@ -54,6 +54,7 @@ pub(super) use division::{EXACT, divide};
 pub(super) use files::{ReadBy, Reader};
 pub(super) use functions::expression_of;
 pub(super) use literals::as_written;
+pub(super) use own::view_parts;
 pub use own::{IfKept, OwnStatement};
 pub(super) use pivot_on::PIVOT_KEYS;
 pub(super) use references::REFERENCES;

@@ -106,7 +106,10 @@ impl IfKept {
 pub(super) fn own(statement: ast::Statement) -> Result<Result<OwnStatement, ast::Statement>, SqlMistake> {
     use ast::Statement as S;
     Ok(Ok(match statement {
-        S::CreateView(view) if view.temporary => create_view(view)?,
+        S::CreateView(view) if view.temporary => {
+            let (name, columns, query, if_there) = view_parts(view)?;
+            OwnStatement::CreateView { name, columns, query: Box::new(query), if_there }
+        }
         S::CreateTable(create) if create.temporary => {
             let if_there = IfKept::of(create.or_replace, create.if_not_exists);
             OwnStatement::CreateTable { create: Box::new(create), if_there }
@@ -143,7 +146,13 @@ pub(super) fn own(statement: ast::Statement) -> Result<Result<OwnStatement, ast:
     }))
 }
 
-fn create_view(view: ast::CreateView) -> Result<OwnStatement, SqlMistake> {
+/// What a view is called, what its columns are called if that is said, its query, and what is done if there is one.
+///
+/// # Errors
+/// A clause that a view does not have.
+pub(in crate::query) fn view_parts(
+    view: ast::CreateView,
+) -> Result<(ast::ObjectName, Vec<ast::Ident>, ast::Query, IfKept), SqlMistake> {
     let ast::CreateView {
         or_alter,
         or_replace,
@@ -174,10 +183,10 @@ fn create_view(view: ast::CreateView) -> Result<OwnStatement, SqlMistake> {
         || to.is_some()
         || params.is_some();
     if has_more || columns.iter().any(|column| column.data_type.is_some() || column.options.is_some()) {
-        return Err(refused("this clause of CREATE TEMP VIEW"));
+        return Err(refused("this clause of CREATE VIEW"));
     }
     let columns = columns.into_iter().map(|column| column.name).collect();
-    Ok(OwnStatement::CreateView { name, columns, query, if_there: IfKept::of(or_replace, if_not_exists) })
+    Ok((name, columns, *query, IfKept::of(or_replace, if_not_exists)))
 }
 
 fn refused(what: &str) -> SqlMistake {

@@ -595,6 +595,8 @@ fn writes(statement: &ast::Statement) -> bool {
             | S::Merge { .. }
             | S::Truncate { .. }
             | S::CreateTable(_)
+            | S::CreateView(_)
+            | S::CreateSchema { .. }
             | S::AlterTable { .. }
             | S::Comment { .. }
             | S::Drop { .. }
@@ -619,10 +621,6 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         S::Query(_) | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
             return Ok(());
         }
-        S::CreateView { .. } => (
-            "CREATE VIEW",
-            "put the query in a file under models/ and run `elt build`; for this session alone, write `create temp view`",
-        ),
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
             "every session reads one release throughout; `elt rollback` goes back to an earlier release",
@@ -631,9 +629,10 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             "a function of one's own",
             "write `create macro f(a, b) as a + b`, or `as table select …`, for this session; a Jinja macro under macros/ for models",
         ),
-        S::CreateSchema { .. } | S::CreateDatabase { .. } => {
-            ("CREATE SCHEMA", "a schema is there with its first table: `create table s.t (…)`")
-        }
+        S::CreateDatabase { .. } => (
+            "CREATE DATABASE",
+            "a lake is one database; its schemas are there with their first table: `create table s.t (…)`",
+        ),
         S::CreateIndex(_) => {
             ("CREATE INDEX", "files are skipped by their statistics: `create table … cluster by (a)`")
         }

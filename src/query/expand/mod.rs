@@ -85,7 +85,7 @@ pub(super) async fn expand(
                 ControlFlow::Break(found) => found.map_err(|mistake| QueryError::Sql(*mistake))?,
             },
         };
-        let Found { probe, is_needed, wants_values } = question;
+        let Found { probe, is_needed, wants_values, is_number } = question;
         let answer = match wants_values {
             true => Box::pin(values(state, *probe, release)).await.map(Answer::Values),
             false => Box::pin(columns(state, *probe, release)).await.map(Answer::Columns),
@@ -93,6 +93,8 @@ pub(super) async fn expand(
         let columns = match answer {
             Ok(answer) => answer,
             Err(_) if !is_needed => Answer::Unknown,
+            // How many rows there are changes nothing of what a query is.
+            Err(error) if is_number && error.is_of_rows_to_come() => Answer::Values(Vec::new()),
             Err(error) => return Err(error),
         };
         let mut walk = Walk::new(settled, Some(columns));
@@ -190,11 +192,17 @@ struct Found {
     is_needed: bool,
     /// Whether the rows of the probe are asked for, and not its columns.
     wants_values: bool,
+    /// Whether its only value is a number of rows.
+    is_number: bool,
 }
 
 impl Found {
     fn columns(probe: Box<Query>, is_needed: bool) -> Self {
-        Self { probe, is_needed, wants_values: false }
+        Self { probe, is_needed, wants_values: false, is_number: false }
+    }
+
+    fn values(probe: Box<Query>) -> Self {
+        Self { probe, is_needed: true, wants_values: true, is_number: false }
     }
 
     /// Something was spelled out; there may be more.
@@ -289,7 +297,12 @@ impl VisitorMut for Walk {
                 Some(_) => ControlFlow::Continue(()),
                 None => {
                     let probe = self.asked(asked);
-                    ControlFlow::Break(Ok(Found { probe, is_needed: true, wants_values: true }))
+                    ControlFlow::Break(Ok(Found {
+                        probe,
+                        is_needed: true,
+                        wants_values: true,
+                        is_number: true,
+                    }))
                 }
             };
         }
@@ -312,7 +325,7 @@ impl VisitorMut for Walk {
         match (self.answer.take(), asked) {
             (None, Some(query)) => {
                 let probe = self.asked(query);
-                return ControlFlow::Break(Ok(Found { probe, is_needed: true, wants_values: true }));
+                return ControlFlow::Break(Ok(Found::values(probe)));
             }
             (None, None) => {
                 let probe = self.asked(select_all_from((**table).clone()));
@@ -381,7 +394,7 @@ impl VisitorMut for Walk {
         if let Some((name, body)) = choosing(select).and_then(|expr| chooser(expr)) {
             let probe = chosen(&columns, &name, &body)?;
             self.selects -= 1;
-            return ControlFlow::Break(Ok(Found { probe, is_needed: true, wants_values: true }));
+            return ControlFlow::Break(Ok(Found::values(probe)));
         }
         self.answered = true;
         match self.spell(select, &columns, shares) {

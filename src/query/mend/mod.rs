@@ -6,8 +6,8 @@
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
 //! list is taken apart beside its row ([`unnest`]), quotients, averages and casts are rounded ([`quotient`], [`average`],
 //! [`rounding`]), an interval
-//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), and of a window that moves on
-//! nothing stays ([`moving`]).
+//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), of a window that moves on
+//! nothing stays ([`moving`]), and `EXCEPT ALL` counts ([`multisets`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
@@ -45,6 +45,7 @@ mod membership;
 mod mode;
 mod moments;
 mod moving;
+mod multisets;
 mod nested_text;
 mod part;
 mod pattern;
@@ -91,6 +92,7 @@ use datafusion::prelude::SessionContext;
 /// The engine's own rules, and ours around its type coercion.
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(multisets::Multisets),
         Arc::new(unnest::BesideItsRow),
         Arc::new(lists::Spelled),
         Arc::new(lifted::Lifted),

@@ -15,6 +15,7 @@ mod insert;
 mod lineage;
 mod merge;
 mod target;
+mod view;
 
 pub(super) use create::columns as declared_columns;
 pub use ingest::{IfAbsent, IfThere};
@@ -119,6 +120,13 @@ impl Session {
             S::AlterTable(alter_table) => alter::alter(self, alter_table).await,
             S::Comment { object_type, object_name, comment, .. } => {
                 alter::comment(self, object_type, object_name, comment).await
+            }
+            S::CreateView(view) => view::create(self, view).await,
+            S::CreateSchema { schema_name, if_not_exists, .. } => {
+                view::create_schema(self, &schema_name, if_not_exists)
+            }
+            S::Drop { object_type: ast::ObjectType::Schema, if_exists, names, cascade, .. } => {
+                view::drop_schemas(self, &names, if_exists, cascade)
             }
             S::Drop { object_type, if_exists, names, .. } => {
                 create::drop(self, object_type, if_exists, &names)

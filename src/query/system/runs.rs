@@ -62,7 +62,7 @@ pub(super) const MODEL_RUNS: SystemTable = SystemTable {
 
 pub(super) const TEST_RESULTS: SystemTable = SystemTable {
     name: "test_results",
-    about: "what each run found by each test",
+    about: "what each run found by each test and each expectation",
     columns: &[
         ("run_id", Kind::Text),
         ("unique_id", Kind::Text),
@@ -127,6 +127,16 @@ struct Step {
     execution_time: Value,
     message: Value,
     place: Value,
+    expectations: Vec<Expected>,
+}
+
+/// How many rows broke an expectation.
+#[derive(Deserialize)]
+struct Expected {
+    name: String,
+    on_violation: String,
+    violated: u64,
+    rows: u64,
 }
 
 /// How many rows a step moved.
@@ -194,13 +204,21 @@ async fn runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     Ok(reports(catalog).await?.into_iter().map(row).collect())
 }
 
-/// The steps of all runs whose resource type is, or is not, a test, each with its run.
-async fn steps(catalog: &LakeCatalog, tests: bool) -> Result<Vec<(Value, Step, String)>, QueryError> {
+/// Whether a step of this resource type is a test.
+fn is_test(kind: &str) -> bool {
+    matches!(kind, "test" | "unit_test")
+}
+
+/// The steps of all runs that are wanted, each with its run and its resource type.
+async fn steps(
+    catalog: &LakeCatalog,
+    is_wanted: impl Fn(&Step, &str) -> bool,
+) -> Result<Vec<(Value, Step, String)>, QueryError> {
     let mut found = Vec::new();
     for report in reports::<Step>(catalog).await? {
         for step in report.results {
             let kind = step.unique_id.split('.').next().unwrap_or_default().to_owned();
-            if matches!(kind.as_str(), "test" | "unit_test") == tests {
+            if is_wanted(&step, &kind) {
                 found.push((report.run.clone(), step, kind));
             }
         }
@@ -231,14 +249,20 @@ async fn model_runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             step.place,
         ]
     };
-    Ok(steps(catalog, false).await?.into_iter().map(row).collect())
+    Ok(steps(catalog, |_, kind| !is_test(kind)).await?.into_iter().map(row).collect())
 }
 
 async fn test_results(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
-    let row = |(run, step, kind): (Value, Step, String)| {
+    let found = steps(catalog, |step, kind| is_test(kind) || !step.expectations.is_empty()).await?;
+    let mut rows = Vec::new();
+    for (run, step, kind) in found {
+        rows.extend(step.expectations.iter().map(|one| of_expectation(run.clone(), &step, one)));
+        if !is_test(&kind) {
+            continue;
+        }
         // Runs of earlier versions said nothing of tests that hold.
         let failures = if step.status == "pass" { 0.into() } else { whole(&step.failures) };
-        vec![
+        rows.push(vec![
             run,
             step.unique_id.into(),
             step.name,
@@ -249,9 +273,40 @@ async fn test_results(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             step.execution_time,
             step.message,
             step.place,
-        ]
+        ]);
+    }
+    Ok(rows)
+}
+
+/// What a run found by one expectation of a model or a source.
+fn of_expectation(run: Value, step: &Step, one: &Expected) -> Row {
+    let status = match (one.violated, one.on_violation.as_str()) {
+        (0, _) => "pass",
+        (_, "fail") => "fail",
+        _ => "warn",
     };
-    Ok(steps(catalog, true).await?.into_iter().map(row).collect())
+    let what = format!(
+        "{} of {} rows, {}",
+        one.violated,
+        one.rows,
+        match one.on_violation.as_str() {
+            "drop" => "dropped",
+            "quarantine" => "kept apart",
+            _ => "kept",
+        }
+    );
+    vec![
+        run,
+        step.unique_id.as_str().into(),
+        one.name.as_str().into(),
+        "expectation".into(),
+        status.into(),
+        one.violated.into(),
+        Value::Null,
+        step.execution_time.clone(),
+        if one.violated == 0 { Value::Null } else { what.into() },
+        step.place.clone(),
+    ]
 }
 
 /// How a run ended: `success`, `error`, `withdrawn`, `interrupted`, `died`; or that it has not. Reports of earlier versions do

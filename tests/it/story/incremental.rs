@@ -120,7 +120,8 @@ async fn a_new_column_is_left_out_refused_or_added_as_the_model_says() {
     fail
     build: m created (1 added)
     build: release 1
-    build: m ERROR `m` failed: the rows for `main.m` do not fit: the columns changed; new: since; missing: none  NOT PUBLISHED: it could not be built
+    build: m ERROR model `m`: Compilation Error: the source and target schemas are out of sync; the columns changed; new: since; missing: none
+    `on_schema_change` is `fail`: run with `--full-refresh`, or set it to `append_new_columns`  NOT PUBLISHED: it could not be built
     build: no release
     sql: 1 a
     append_new_columns
@@ -275,4 +276,100 @@ async fn fields_come_into_structs_in_every_strategy() {
             assert_eq!(seen, expected, "{strategy} {change}");
         }
     }
+}
+
+/// What a cast would cut is refused, by every strategy; `sync_all_columns` widens, inside structs too.
+#[tokio::test]
+async fn a_value_that_outgrew_its_column_is_never_cut() {
+    let mut stories = String::new();
+    for (strategy, how) in [
+        ("delete+insert", "ignore"),
+        ("delete+insert", "append_new_columns"),
+        ("delete+insert", "fail"),
+        ("delete+insert", "sync_all_columns"),
+        ("merge", "ignore"),
+        ("merge", "sync_all_columns"),
+    ] {
+        let lake = TestLake::new();
+        let model = |columns: &str| {
+            format!(
+                "{{{{ config(materialized='incremental', unique_key='id', incremental_strategy='{strategy}', on_schema_change='{how}') }}}} select {columns}"
+            )
+        };
+        lake.write("models/m.sql", &model("1 as id, 1 as v, {'a': 1} as s, date '2026-01-01' as d"));
+        lake.build().await;
+        lake.write(
+            "models/m.sql",
+            &model("2 as id, 4.5 as v, {'a': 4.5} as s, timestamp '2026-01-02 03:00:00' as d"),
+        );
+        lake.build().await;
+        lake.sql("select * from m order by id").await;
+        stories.push_str(&format!("{strategy} {how}\n{}", lake.story()));
+    }
+    assert_snapshot!(stories, @"
+    delete+insert ignore
+    build: m created (1 added)
+    build: release 1
+    build: m ERROR model `m`: a value of column `v` does not fit: it is double in the rows and bigint in the table; round or cast it in the query, set `on_schema_change: sync_all_columns`, or run with --full-refresh  NOT PUBLISHED: it could not be built
+    build: no release
+    sql: 1 1 {a: 1} 2026-01-01
+    delete+insert append_new_columns
+    build: m created (1 added)
+    build: release 1
+    build: m ERROR model `m`: a value of column `v` does not fit: it is double in the rows and bigint in the table; round or cast it in the query, set `on_schema_change: sync_all_columns`, or run with --full-refresh  NOT PUBLISHED: it could not be built
+    build: no release
+    sql: 1 1 {a: 1} 2026-01-01
+    delete+insert fail
+    build: m created (1 added)
+    build: release 1
+    build: m ERROR model `m`: a value of column `v` does not fit: it is double in the rows and bigint in the table; round or cast it in the query, set `on_schema_change: sync_all_columns`, or run with --full-refresh  NOT PUBLISHED: it could not be built
+    build: no release
+    sql: 1 1 {a: 1} 2026-01-01
+    delete+insert sync_all_columns
+    build: m created (1 added)
+    build: release 1
+    build: m rows replaced (1 added)
+    build: release 2
+    sql: 1 1.0 {a: 1.0} 2026-01-01T00:00:00 | 2 4.5 {a: 4.5} 2026-01-02T03:00:00
+    merge ignore
+    build: m created (1 added)
+    build: release 1
+    build: m ERROR model `m`: a value of column `v` does not fit: it is double in the rows and bigint in the table; round or cast it in the query, or run with --full-refresh  NOT PUBLISHED: it could not be built
+    build: no release
+    sql: 1 1 {a: 1} 2026-01-01
+    merge sync_all_columns
+    build: m created (1 added)
+    build: release 1
+    build: m merged (1 added)
+    build: release 2
+    sql: 1 1.0 {a: 1.0} 2026-01-01T00:00:00 | 2 4.5 {a: 4.5} 2026-01-02T03:00:00
+    ");
+}
+
+#[tokio::test]
+async fn conditions_of_a_delete_are_on_the_table() {
+    let lake = TestLake::new();
+    let model = |rows: &str, predicate: &str| {
+        format!(
+            "{{{{ config(materialized='incremental', unique_key='id', incremental_strategy='delete+insert', incremental_predicates=[\"{predicate}\"]) }}}} select * from (values {rows}) v(id, amount)"
+        )
+    };
+    lake.write("models/m.sql", &model("(1, 50), (2, 500)", "amount > 100"));
+    lake.build().await;
+    lake.write("models/m.sql", &model("(1, 51), (2, 501)", "amount > 100"));
+    lake.build().await;
+    lake.sql("select * from m order by id, amount").await;
+    lake.write("models/m.sql", &model("(2, 900)", "DBT_INTERNAL_SOURCE.amount > DBT_INTERNAL_DEST.amount"));
+    lake.build().await;
+    lake.sql("select * from m order by id, amount").await;
+    assert_snapshot!(lake.story(), @"
+    build: m created (2 added)
+    build: release 1
+    build: m rows replaced (2 added, 1 removed)
+    build: release 2
+    sql: 1 50 | 1 51 | 2 501
+    build: m rows replaced (1 added, 1 removed)
+    build: release 3
+    sql: 1 50 | 1 51 | 2 900
+    ");
 }

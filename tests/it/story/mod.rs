@@ -47,4 +47,5 @@ mod state; // what counts as modified
 mod telling; // what other programs are told of a run
 mod together; // statements that are published as one, over the wire
 mod trouble;
-mod typed; // what people type who come from other engines // what a model says of the day when it fails // a dbt project as it is cloned // unit tests, contracts, kept failures
+mod typed; // what people type who come from other engines
+mod viewing; // views and schemas that statements make

@@ -169,3 +169,38 @@ fn what_is_modified_is_told_by_what_it_is() {
     a new model: c (new, body, configs, contract, relation, persisted_descriptions, macros)
     ");
 }
+
+#[test]
+fn settings_that_nobody_sets_are_selected_by_too() {
+    let lake = project();
+    lake.write(
+        "selectors.yml",
+        "
+        selectors:
+          - {name: first, definition: {method: fqn, value: a}}
+          - {name: around, definition: {method: selector, value: first, parents: true}}
+        ",
+    );
+    let story = [
+        "config.on_schema_change:ignore,resource_type:model",
+        "config.contract.enforced:false,resource_type:model",
+        "config.severity:error",
+        "config.access:protected",
+        "path:models/p.yml,resource_type:model",
+        "selector:around,resource_type:seed",
+        "+selector:first,resource_type:seed",
+        "selector:first+,resource_type:model",
+    ]
+    .map(|selector| format!("{selector}: {}", selected(&lake, selector)))
+    .join("\n");
+    assert_snapshot!(story, @"
+    config.on_schema_change:ignore,resource_type:model: a accepted_values_a_id__1__2 b it_is_kept not_null_a_id
+    config.contract.enforced:false,resource_type:model: b it_is_kept
+    config.severity:error: accepted_values_a_id__1__2 none not_null_a_id
+    config.access:protected: a accepted_values_a_id__1__2 b it_is_kept not_null_a_id
+    path:models/p.yml,resource_type:model: a accepted_values_a_id__1__2 b it_is_kept not_null_a_id
+    selector:around,resource_type:seed: codes
+    +selector:first,resource_type:seed: codes
+    selector:first+,resource_type:model: a accepted_values_a_id__1__2 b it_is_kept not_null_a_id
+    ");
+}
