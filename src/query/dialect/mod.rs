@@ -33,6 +33,7 @@ mod roles;
 mod scopes;
 mod shifts;
 mod shorthand;
+mod sorted;
 mod spelling;
 mod split;
 mod spoken;
@@ -84,6 +85,7 @@ pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
     precedence::regroup(statement);
     chains::turn(statement);
     laterals::respell(statement);
+    sorted::outside(statement);
     scopes::tell_apart(statement);
     clauses::honour(statement)
 }
