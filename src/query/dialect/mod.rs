@@ -8,6 +8,7 @@ mod calls;
 mod casts;
 mod chains;
 mod clauses;
+mod collate;
 mod convert;
 mod copy;
 mod copy_into;
@@ -85,6 +86,7 @@ pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
     precedence::regroup(statement);
     chains::turn(statement);
     laterals::respell(statement);
+    collate::spell(statement);
     sorted::outside(statement);
     scopes::tell_apart(statement);
     clauses::honour(statement)

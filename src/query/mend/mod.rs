@@ -4,8 +4,8 @@
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
 //! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
-//! list is taken apart beside its row ([`unnest`]), quotients, averages and casts are rounded ([`quotient`], [`average`],
-//! [`rounding`]), an interval
+//! list is taken apart beside its row ([`unnest`]), quotients,
+//! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
 //! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), and of a window that moves on
 //! nothing stays ([`moving`]).
 //!
@@ -66,6 +66,7 @@ mod sum;
 mod text;
 mod text_read;
 mod time;
+mod tried;
 mod trunc;
 mod unnest;
 mod unsigned;
@@ -154,9 +155,13 @@ pub(super) fn register(context: &SessionContext) {
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::new()));
     context.register_udaf(AggregateUDF::from(mode::Histogram::new()));
     context.register_udaf(AggregateUDF::from(mode::Entropy::new()));
+    context.register_udaf(AggregateUDF::from(mode::TopK::new()));
     context.register_udaf(AggregateUDF::from(product::Product::new()));
     moments::functions().into_iter().chain(best::functions()).for_each(|own| context.register_udaf(own));
-    reduce::functions().into_iter().for_each(|own| context.register_higher_order_function(own));
+    reduce::functions()
+        .into_iter()
+        .chain([tried::function()])
+        .for_each(|own| context.register_higher_order_function(own));
     shifted::functions().into_iter().for_each(|own| context.register_udwf(own));
     for name in moving::names() {
         let inner = context.udaf(name).expect("the engine has it");
