@@ -4,7 +4,7 @@
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
 //! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
-//! list is taken apart beside its row ([`unnest`]), quotients,
+//! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
 //! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), and of a window that moves on
 //! nothing stays ([`moving`]).
@@ -45,6 +45,7 @@ mod membership;
 mod mode;
 mod moments;
 mod moving;
+mod multisets;
 mod nested_text;
 mod part;
 mod pattern;
@@ -71,6 +72,7 @@ mod trunc;
 mod unnest;
 mod unsigned;
 mod written;
+mod zeros;
 mod zones;
 
 pub(super) use here::who;
@@ -92,9 +94,11 @@ use datafusion::prelude::SessionContext;
 /// The engine's own rules, and ours around its type coercion.
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(multisets::Multisets),
         Arc::new(unnest::BesideItsRow),
         Arc::new(lists::Spelled),
         Arc::new(lifted::Lifted),
+        Arc::new(zeros::Zeros),
         Arc::new(membership::Membership),
         Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
