@@ -7,6 +7,22 @@ use super::SqlMistake;
 use super::error::VALUE;
 use crate::base::{did_you_mean, sql_type_name};
 
+/// `'infinity'::date`: a lake's dates and instants end.
+fn infinite(text: &str, wanted: &str) -> Option<SqlMistake> {
+    let text = text.trim().to_lowercase();
+    let is_before = text.starts_with('-');
+    let is_infinite = ["infinity", "inf"].contains(&text.trim_start_matches(['-', '+']));
+    if !is_infinite || !["date", "timestamp", "timestamptz"].contains(&wanted) {
+        return None;
+    }
+    let what = format!("a {wanted} without end is not supported, because a lake's columns hold none");
+    let last = if is_before { "0001-01-01" } else { "9999-12-31" };
+    Some(
+        SqlMistake::new("elt::sql::not_supported", what)
+            .help(format!("write the last there is, `{wanted} '{last}'`, or null for \"no end\"")),
+    )
+}
+
 /// The mistake behind a sentence of the engine, if it is one of those that are known.
 pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
     let between = |before: &str, after: &str| {
@@ -28,6 +44,9 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         let wanted = message.rsplit_once("to value of ")?.1.trim_end_matches(" type");
         let wanted = wanted.parse().map_or_else(|_| wanted.to_owned(), |data_type| sql_type_name(&data_type));
         let words = format!("'{text}' cannot be read as {wanted}");
+        if let Some(mistake) = infinite(&text, &wanted) {
+            return Some(mistake);
+        }
         let help = format!("`try_cast(x as {wanted})` gives NULL where a text is none");
         return Some(SqlMistake::new(VALUE, words).help(help));
     }
@@ -147,6 +166,9 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         && text.starts_with('\'')
         && wanted.starts_with("timestamp")
     {
+        if let Some(mistake) = infinite(text.trim_matches('\''), wanted) {
+            return Some(mistake);
+        }
         let help = format!(
             "write it as '2024-01-31 10:11:12'; `try_cast(x as {wanted})` gives NULL where a text is none"
         );

@@ -4,6 +4,8 @@
 //! `tests/data/slt`, built three times, a day apart. Types are written as DataFusion's own files write
 //! them: `B` boolean, `D` date, `I` integer, `P` timestamp, `R` float or decimal, `T` text, `?` any other.
 //!
+//! With `SLT_PARTITIONS=8` in the environment each session is set to so many parts, for what a machine with other cores answers.
+//!
 //! An error is compared with `message; help: …`, on one line, and `at line:column: ` before it where the
 //! place is known.
 
@@ -198,7 +200,14 @@ impl Shop {
 
     /// Asks in a session of its own. In the files `$LAKE` is the lake's folder.
     fn runner(&self) -> Runner<Asker, impl sqllogictest::MakeConnection<Conn = Asker>> {
-        let mut runner = Runner::new(async || Ok(Asker(self.lakehouse.session().await.unwrap())));
+        let mut runner = Runner::new(async || {
+            let session = self.lakehouse.session().await.unwrap();
+            if let Ok(parts) = std::env::var("SLT_PARTITIONS") {
+                let set = format!("set datafusion.execution.target_partitions = {parts}");
+                Box::pin(session.execute(&set)).await.unwrap();
+            }
+            Ok(Asker(session))
+        });
         runner.set_var("LAKE".to_owned(), self.folder.path().join("lake").display().to_string());
         runner.with_validator(matches);
         runner.with_column_validator(sqllogictest::strict_column_validator);

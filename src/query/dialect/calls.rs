@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 
 use super::functions::{call, expression_of, name_of, plain_args};
+use super::lambdas;
 use super::spelling::text;
 
 /// Functions whose arguments are texts, whatever they are.
@@ -77,7 +78,10 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
         ("_elt_json_text", [value, path]) if literal(path).is_some_and(has_many) => {
             Some(call(function, "_elt_json_all_texts", vec![value.clone(), path.clone()]))
         }
-        ("try", [value]) => tried(value),
+        ("list_contains" | "list_has" | "array_contains" | "array_has", [list, value]) => {
+            Some(call(function, "array_has", vec![without_nulls(list)?, value.clone()]))
+        }
+        ("try", [value]) => Some(tried(value).unwrap_or_else(|| lambdas::guarded(value))),
         ("regexp_replace", [value, pattern, replacement, flags @ ..]) => {
             // The engine takes `$1` for a group, and two backslashes for two.
             let is_known =
@@ -100,6 +104,17 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// A list without the nulls that are written in it; nothing if there are none, or nothing else. The engine makes `IN` of a list that
+/// is looked into, which has no answer where a null is not what is looked for.
+fn without_nulls(list: &Expr) -> Option<Expr> {
+    let Expr::Array(Array { elem, named }) = list else { return None };
+    let is_null =
+        |item: &Expr| matches!(item, Expr::Value(value) if value.value == sqlparser::ast::Value::Null);
+    let kept: Vec<Expr> = elem.iter().filter(|item| !is_null(item)).cloned().collect();
+    let has_both = !kept.is_empty() && kept.len() < elem.len();
+    has_both.then(|| Expr::Array(Array { elem: kept, named: *named }))
 }
 
 /// An expression that gives nothing where a cast or a division has no answer; nothing if it may fail otherwise.

@@ -268,7 +268,10 @@ impl VisitorMut for Clauses {
                 "SIMILAR TO with an escape, or a pattern that is no literal,",
                 "write `like`, or a regular expression: `a ~ '^x.*'`",
             ),
-            Expr::Collate { .. } => refuse("COLLATE", "write `lower(a) = lower(b)`, or `ilike`"),
+            Expr::Collate { .. } => refuse(
+                "COLLATE here, or this collation,",
+                "NOCASE, NOACCENT, C and BINARY are known, in comparisons and behind ORDER BY; elsewhere write `lower(a)`",
+            ),
             Expr::RLike { negated, expr: value, pattern, regexp: _ } => {
                 let op =
                     if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };

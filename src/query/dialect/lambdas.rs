@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LambdaFunction,
-    LambdaFunctionParameter, OneOrManyWithParens, VisitMut, VisitorMut,
+    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -148,6 +148,35 @@ pub(super) fn with_places(function: &Function) -> Option<Expr> {
         _ => made,
     })
 }
+
+/// `try(x)` is `_elt_try(true, _elt_row -> x)`, which works it out once more, row by row, where that fails.
+///
+/// Casts of literals would be worked out before; so they wait for the row.
+pub(super) fn guarded(expr: &Expr) -> Expr {
+    struct Wait;
+    impl VisitorMut for Wait {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Cast { expr: inner, .. } = expr
+                && matches!(&**inner, Expr::Value(_))
+            {
+                let mut waiting = super::functions::expression_of(&format!("case when {ROW} then x end"));
+                put(&mut waiting, &[(&Ident::new("x"), (**inner).clone())]);
+                **inner = waiting;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut body = expr.clone();
+    let _: ControlFlow<()> = body.visit(&mut Wait);
+    let params = OneOrManyWithParens::One(LambdaFunctionParameter { name: Ident::new(ROW), data_type: None });
+    let lambda = LambdaFunction { params, body: Box::new(body), syntax: LambdaSyntax::Arrow };
+    super::spelling::called("_elt_try", &[super::functions::expression_of("true"), Expr::Lambda(lambda)])
+}
+
+/// What a row that is tried is called.
+const ROW: &str = "_elt_row";
 
 /// What an item and its place are called together.
 const PAIR: &str = "_elt_pair";

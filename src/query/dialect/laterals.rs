@@ -15,9 +15,47 @@ use sqlparser::ast::{
 use super::spelling::{called, plain_args};
 use super::statement::{empty_query, parse_expression};
 
-/// Rewrites what takes lists apart in other words.
+/// Rewrites what takes lists apart in other words, and names the columns of series.
 pub(super) fn respell(statement: &mut Statement) {
     let _: ControlFlow<()> = VisitMut::visit(statement, &mut Laterals);
+    let mut series = Series { found: false, says_value: None };
+    let _: ControlFlow<()> = VisitMut::visit(statement, &mut series);
+    if series.found {
+        series.says_value = Some(says_value(&statement.to_string()));
+        let _: ControlFlow<()> = VisitMut::visit(statement, &mut series);
+    }
+}
+
+/// `range(3)` has a column `range`, as in DuckDB. The engine calls it `value`; so does whoever writes that name.
+struct Series {
+    found: bool,
+    /// Nothing before the statement was looked at.
+    says_value: Option<bool>,
+}
+
+impl VisitorMut for Series {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name, alias, args: Some(_), .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        let own = name.to_string().to_lowercase();
+        let has_names = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
+        if !has_names && matches!(own.as_str(), "range" | "generate_series") {
+            self.found = true;
+            if self.says_value == Some(false) {
+                let known = alias.get_or_insert_with(|| self::alias(Ident::new(&own), Vec::new()));
+                known.columns.push(column(Ident::with_quote('"', own)));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a statement has the word `value`.
+fn says_value(sql: &str) -> bool {
+    sql.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word.eq_ignore_ascii_case("value"))
 }
 
 struct Laterals;
@@ -346,6 +384,11 @@ mod tests {
             said("select 1 from t cross join generate_series(1, t.n) as s(i)"),
             "SELECT 1 FROM t CROSS JOIN UNNEST(generate_series(1, t.n)) AS s (i)"
         );
-        assert_eq!(said("select 1 from range(3)"), "SELECT 1 FROM range(3)");
+        assert_eq!(said("select 1 from range(3)"), "SELECT 1 FROM range(3) AS range (\"range\")");
+        assert_eq!(
+            said("select 1 from range(3) r, range(2) s(i)"),
+            "SELECT 1 FROM range(3) r (\"range\"), range(2) s (i)"
+        );
+        assert_eq!(said("select value from range(3)"), "SELECT value FROM range(3)");
     }
 }

@@ -39,8 +39,10 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     (
         "width_bucket",
         "v lo hi n",
-        "case when (v) < (lo) then 0 when (v) >= (hi) then (n) + 1 \
-         else cast(floor(((v) - (lo)) * cast(n as double) / ((hi) - (lo))) as bigint) + 1 end",
+        "case when (lo) <= (hi) then case when (v) < (lo) then 0 when (v) >= (hi) then (n) + 1 \
+         else cast(floor(((v) - (lo)) * cast(n as double) / ((hi) - (lo))) as bigint) + 1 end \
+         when (v) > (lo) then 0 when (v) <= (hi) then (n) + 1 \
+         else cast(floor(((lo) - (v)) * cast(n as double) / ((lo) - (hi))) as bigint) + 1 end",
     ),
     ("to_number to_double", "a", "cast(a as double)"),
     ("to_varchar to_string", "a", "cast(a as varchar)"),

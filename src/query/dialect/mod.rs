@@ -8,6 +8,7 @@ mod calls;
 mod casts;
 mod chains;
 mod clauses;
+mod collate;
 mod convert;
 mod copy;
 mod copy_into;
@@ -33,6 +34,7 @@ mod roles;
 mod scopes;
 mod shifts;
 mod shorthand;
+mod sorted;
 mod spelling;
 mod split;
 mod spoken;
@@ -85,6 +87,8 @@ pub(super) fn honour(statement: &mut ast::Statement) -> Result<(), SqlMistake> {
     precedence::regroup(statement);
     chains::turn(statement);
     laterals::respell(statement);
+    collate::spell(statement);
+    sorted::outside(statement);
     scopes::tell_apart(statement);
     clauses::honour(statement)
 }

@@ -1,27 +1,23 @@
 //! Which of two things of one name is meant?
 //!
-//! A CTE of a subquery may be called as one around it, a column of the list as one of the table that the rows are sorted by
-//! (`select n as id from t order by t.id`), and a column as a table (`w.i` in a subquery whose table has a column `w`). The
-//! engine knows one of each; so one of the two gets another name where both are meant.
+//! A CTE of a subquery may be called as one around it, and a column as a table (`w.i` in a subquery whose table has a column
+//! `w`). The engine knows one of each; so one of the two gets another name where both are meant. Columns of the list that are
+//! called as one that the rows are sorted by: `sorted`.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, RenameSelectItem, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableWithJoins,
-    VisitMut, VisitorMut, With,
+    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    Statement, TableAlias, TableFactor, VisitMut, VisitorMut, With,
 };
 
-use super::statement::{empty_query, parse_query};
-
-fn folded(name: &Ident) -> String {
+pub(super) fn folded(name: &Ident) -> String {
     if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }
 
-/// Gives CTEs that are called as others around them, and sorted columns that are called as others, names of their own.
+/// Gives CTEs that are called as others around them names of their own.
 pub(super) fn tell_apart(statement: &mut Statement) {
-    let _: ControlFlow<()> = statement.visit(&mut Sorted);
     let _: ControlFlow<()> = statement.visit(&mut Ctes { scopes: Vec::new(), withs: Vec::new(), count: 0 });
 }
 
@@ -88,98 +84,6 @@ impl VisitorMut for Ctes {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// `select n as id from t order by t.id`: the column gets its name once the rows are sorted.
-struct Sorted;
-
-impl VisitorMut for Sorted {
-    type Break = ();
-
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let Some(OrderBy { kind: OrderByKind::Expressions(sorted), .. }) = &mut query.order_by else {
-            return ControlFlow::Continue(());
-        };
-        let SetExpr::Select(select) = &mut *query.body else { return ControlFlow::Continue(()) };
-        let mut by = Vec::new();
-        for one in sorted.iter() {
-            names(&one.expr, &mut by);
-        }
-        let mut renamed: BTreeMap<String, (Ident, Ident)> = BTreeMap::new();
-        for item in &mut select.projection {
-            let SelectItem::ExprWithAlias { expr, alias } = item else { continue };
-            let name = folded(alias);
-            let is_itself = |path: &[Ident]| match &*expr {
-                Expr::CompoundIdentifier(own) => own.iter().map(folded).eq(path.iter().map(folded)),
-                Expr::Identifier(own) => folded(own) == name,
-                _ => false,
-            };
-            let is_sorted_by = by
-                .iter()
-                .any(|path| path.last().is_some_and(|last| folded(last) == name) && !is_itself(path));
-            if is_sorted_by && !renamed.contains_key(&name) {
-                let own = Ident::with_quote('"', format!("_elt_sorted_{}", renamed.len()));
-                let written = std::mem::replace(alias, own.clone());
-                renamed.insert(name, (own, written));
-            }
-        }
-        if renamed.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        for one in sorted {
-            rename(&mut one.expr, &renamed);
-        }
-        let inner = std::mem::replace(query, empty_query());
-        query.with = None;
-        let alias = TableAlias {
-            explicit: true,
-            name: Ident::with_quote('"', "_elt_rows"),
-            columns: Vec::new(),
-            at: None,
-        };
-        let relation = TableFactor::Derived {
-            lateral: false,
-            subquery: Box::new(inner),
-            alias: Some(alias),
-            sample: None,
-        };
-        if let Ok(Statement::Query(star)) = parse_query("select * rename (a as b) from t")
-            && let SetExpr::Select(mut star) = *star.body
-        {
-            if let Some(SelectItem::Wildcard(options)) = star.projection.first_mut()
-                && let Some(RenameSelectItem::Multiple(pairs)) = &mut options.opt_rename
-                && let Some(pair) = pairs.pop()
-            {
-                for (own, written) in renamed.into_values() {
-                    let mut pair = pair.clone();
-                    (pair.ident, pair.alias) = (own, written);
-                    pairs.push(pair);
-                }
-            }
-            star.from = vec![TableWithJoins { relation, joins: Vec::new() }];
-            *query.body = SetExpr::Select(star);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// The names with a table before them, not those in queries.
-fn names(expr: &Expr, found: &mut Vec<Vec<Ident>>) {
-    outside_queries(&mut expr.clone(), |expr| {
-        if let Expr::CompoundIdentifier(path) = expr {
-            found.push(path.clone());
-        }
-    });
-}
-
-fn rename(expr: &mut Expr, renamed: &BTreeMap<String, (Ident, Ident)>) {
-    outside_queries(expr, |expr| {
-        if let Expr::Identifier(name) = expr
-            && let Some((own, _)) = renamed.get(&folded(name))
-        {
-            *name = own.clone();
-        }
-    });
 }
 
 /// Shows every part of an expression, from the inside out, but nothing of the queries in it.
@@ -353,6 +257,7 @@ impl VisitorMut for Naming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::dialect::parse_query;
 
     fn said(sql: &str) -> String {
         let mut statement = parse_query(sql).unwrap();
@@ -362,14 +267,6 @@ mod tests {
 
     #[test]
     fn a_name_that_is_there_twice_becomes_two() {
-        assert_eq!(
-            said("select n as id, x from t order by t.id, id"),
-            "SELECT * RENAME (\"_elt_sorted_0\" AS id) FROM (SELECT n AS \"_elt_sorted_0\", x FROM t ORDER BY t.id, \
-             \"_elt_sorted_0\") AS \"_elt_rows\""
-        );
-        for same in ["SELECT t.id AS id FROM t ORDER BY t.id", "SELECT n AS m FROM t ORDER BY t.id"] {
-            assert_eq!(said(same), same);
-        }
         assert_eq!(
             said(
                 "with a as (select 1 x) select * from a where exists (with a as (select 2 x from a) select 1 from a)"

@@ -103,10 +103,16 @@ impl VisitorMut for Speller {
                 };
                 Some(called("date_part", [&text(&part), &Expr::Nested(of.clone())]))
             }
-            Expr::Identifier(name)
-                if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("localtimestamp") =>
-            {
-                parse_expression("cast(now() as timestamp)")
+            Expr::Identifier(name) if name.quote_style.is_none() => local_time(&name.value),
+            Expr::Substring { expr: text, substring_from: Some(from), .. } => {
+                if let Some(place) = from_the_end(text, from) {
+                    **from = place;
+                }
+                None
+            }
+            // In brackets of its own the engine knows no row around, and no parameter of a function.
+            Expr::Array(list) if list.elem.iter().any(|item| !is_constant(item)) => {
+                Some(called("make_array", &list.elem))
             }
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(called("timezone", [&**time_zone, &**timestamp]))
@@ -132,12 +138,13 @@ impl VisitorMut for Speller {
                 let each = |set: &Vec<Expr>| sets_of(set).unwrap_or_else(|| vec![set.clone()]);
                 Some(Expr::GroupingSets(sets.iter().flat_map(each).collect()))
             }
-            Expr::Function(call) if is_local_time(call) => parse_expression("cast(now() as timestamp)"),
-            Expr::Function(call) => decoded(call).or_else(|| discrete(call)).or_else(|| {
-                formats::with_format(call);
-                within_group(call);
-                None
-            }),
+            Expr::Function(call) => {
+                called_bare(call).or_else(|| decoded(call)).or_else(|| discrete(call)).or_else(|| {
+                    formats::with_format(call);
+                    within_group(call);
+                    None
+                })
+            }
             _ => None,
         };
         if let Some(other) = other {
@@ -145,6 +152,35 @@ impl VisitorMut for Speller {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Where a piece of a text begins that is counted from its end: `substr('abc', -2)`, as in DuckDB and Spark.
+fn from_the_end(text: &Expr, from: &Expr) -> Option<Expr> {
+    let mut place = match from {
+        Expr::Value(_) => return None,
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } if matches!(**expr, Expr::Value(_)) => {
+            parse_expression("length(t) + n + 1")?
+        }
+        _ => parse_expression("case when n < 0 then length(t) + n + 1 else n end")?,
+    };
+    super::outside_queries(&mut place, |expr| {
+        let meant = match expr {
+            Expr::Identifier(name) if name.value == "t" => text,
+            Expr::Identifier(name) if name.value == "n" => from,
+            _ => return,
+        };
+        *expr = Expr::Nested(Box::new(meant.clone()));
+    });
+    Some(place)
+}
+
+/// Whether there is nothing in an expression that differs from row to row.
+fn is_constant(expr: &Expr) -> bool {
+    sqlparser::ast::visit_expressions(expr, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_continue()
 }
 
 fn is_text(value: &ValueWithSpan, wanted: &str) -> bool {
@@ -176,14 +212,23 @@ fn cube(parts: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
     (0..1_u32 << parts.len()).map(chosen).collect()
 }
 
-/// `localtimestamp`, with brackets or without.
-fn is_local_time(call: &Function) -> bool {
+/// `localtimestamp` and `localtime`: a session is in UTC.
+fn local_time(name: &str) -> Option<Expr> {
+    match name.to_lowercase().as_str() {
+        "localtimestamp" => parse_expression("cast(now() as timestamp)"),
+        "localtime" => parse_expression("cast(cast(now() as timestamp) as time)"),
+        _ => None,
+    }
+}
+
+/// The same with brackets.
+fn called_bare(call: &Function) -> Option<Expr> {
     let is_bare = match &call.args {
         FunctionArguments::None => true,
         FunctionArguments::List(list) => list.args.is_empty() && list.clauses.is_empty(),
         FunctionArguments::Subquery(_) => false,
     };
-    is_bare && name_of(call) == "localtimestamp"
+    is_bare.then(|| local_time(&name_of(call)))?
 }
 
 /// `list[2:]`, `list[:-2]`, `text[1:3]`; nothing if there is no slice, or one with steps, which the engine plans.

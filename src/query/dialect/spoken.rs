@@ -71,6 +71,14 @@ fn asof(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
             return Err(mistake.at(start.line, start.column).help("leave `global` out"));
         }
         let next = at.get(place + 1).map(|index| &tokens[*index]);
+        if is_word(token, "positional") && next.is_some_and(|next| is_keyword(next, Keyword::JOIN)) {
+            let start = token.span.start;
+            let what = "POSITIONAL JOIN is not supported, because the rows of a table have no places";
+            let mistake = SqlMistake::new("elt::sql::not_supported", what);
+            return Err(mistake.at(start.line, start.column).help(
+                "number the rows of both, and join by the number: `(select *, row_number() over (order by …) as n from a)`",
+            ));
+        }
         if is_keyword(token, Keyword::ASOF)
             && let Some(next) = next
             && ["full", "right", "cross", "natural", "semi", "anti"].iter().any(|word| is_word(next, word))

@@ -81,8 +81,9 @@ impl OfTime {
         make: impl Fn(AccumulatorArgs) -> Result<Box<dyn Accumulator>>,
     ) -> Result<Box<dyn Accumulator>> {
         let share = self.share(&args)?;
+        let is_distinct = args.is_distinct;
         let exact = |inner, of: &DataType| match share {
-            Some(share) => Box::new(Exact { inner, share, of: of.clone() }),
+            Some(share) => Box::new(Exact { inner, share, is_distinct, of: of.clone() }),
             None => inner,
         };
         let Some(moment) = moment(args.expr_fields[0].data_type()) else {

@@ -4,10 +4,10 @@
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
 //! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
-//! list is taken apart beside its row ([`unnest`]), quotients, averages and casts are rounded ([`quotient`], [`average`],
-//! [`rounding`]), an interval
-//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), of a window that moves on
-//! nothing stays ([`moving`]), and `EXCEPT ALL` counts ([`multisets`]).
+//! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
+//! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
+//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), and of a window that moves on
+//! nothing stays ([`moving`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
@@ -67,10 +67,12 @@ mod sum;
 mod text;
 mod text_read;
 mod time;
+mod tried;
 mod trunc;
 mod unnest;
 mod unsigned;
 mod written;
+mod zeros;
 mod zones;
 
 pub(super) use here::who;
@@ -96,6 +98,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(unnest::BesideItsRow),
         Arc::new(lists::Spelled),
         Arc::new(lifted::Lifted),
+        Arc::new(zeros::Zeros),
         Arc::new(membership::Membership),
         Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
@@ -156,9 +159,13 @@ pub(super) fn register(context: &SessionContext) {
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::new()));
     context.register_udaf(AggregateUDF::from(mode::Histogram::new()));
     context.register_udaf(AggregateUDF::from(mode::Entropy::new()));
+    context.register_udaf(AggregateUDF::from(mode::TopK::new()));
     context.register_udaf(AggregateUDF::from(product::Product::new()));
     moments::functions().into_iter().chain(best::functions()).for_each(|own| context.register_udaf(own));
-    reduce::functions().into_iter().for_each(|own| context.register_higher_order_function(own));
+    reduce::functions()
+        .into_iter()
+        .chain([tried::function()])
+        .for_each(|own| context.register_higher_order_function(own));
     shifted::functions().into_iter().for_each(|own| context.register_udwf(own));
     for name in moving::names() {
         let inner = context.udaf(name).expect("the engine has it");

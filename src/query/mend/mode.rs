@@ -1,7 +1,7 @@
 //! Which value is the most frequent?
 //!
 //! `mode(a)`: of several that are as frequent, the least. And how frequent is each? `histogram(a)`, a map. How much does one
-//! of them tell? `entropy(a)`, in bits. Nulls do not count.
+//! of them tell? `entropy(a)`, in bits. And which are the `k` most frequent? `approx_top_k(a, k)`. Nulls do not count.
 
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -10,10 +10,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, MapArray, StructArray, new_empty_array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::physical_expr::expressions::Literal;
 
 /// `mode`
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -138,10 +139,61 @@ impl AggregateUDFImpl for Entropy {
     }
 }
 
+/// `approx_top_k(a, k)`: the `k` most frequent values, the most frequent first, and of several that are as frequent the least.
+/// It counts all of them.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct TopK {
+    signature: Signature,
+}
+
+impl TopK {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for TopK {
+    fn name(&self) -> &str {
+        "approx_top_k"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [one, _] => Ok(DataType::new_list(one.clone(), true)),
+            _ => internal_err!("`approx_top_k` has two arguments"),
+        }
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let data_type = args.expr_fields[0].data_type().clone();
+        let many = args.exprs[1].downcast_ref::<Literal>().and_then(|literal| match literal.value() {
+            ScalarValue::Int64(many) => *many,
+            _ => None,
+        });
+        match many {
+            Some(many @ 1..=1_000_000) => {
+                let wanted = Wanted::Top(many as usize);
+                Ok(Box::new(Counts { counts: HashMap::new(), data_type, wanted }))
+            }
+            _ => plan_err!("`approx_top_k(a, k)` needs a number from 1 to 1000000 for `k`"),
+        }
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(states(args.name, args.input_fields[0].data_type()))
+    }
+}
+
 /// What is asked of the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     MostFrequent,
+    /// So many of the most frequent.
+    Top(usize),
     All,
     Entropy,
 }
@@ -164,6 +216,18 @@ impl Counts {
         });
         // Not `-0.0`.
         bits.sum::<f64>().abs()
+    }
+
+    /// The most frequent, as a list; null if there is none.
+    fn top(&self, many: usize) -> ScalarValue {
+        let mut all: Vec<(&ScalarValue, &i64)> = self.counts.iter().collect();
+        let order = |a: &ScalarValue, b: &ScalarValue| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
+        all.sort_by(|(a, many), (b, more)| more.cmp(many).then_with(|| order(a, b)));
+        let values: Vec<ScalarValue> = all.into_iter().take(many).map(|(value, _)| value.clone()).collect();
+        match values.is_empty() {
+            true => ScalarValue::new_null_list(self.data_type.clone(), true, 1),
+            false => ScalarValue::List(ScalarValue::new_list_nullable(&values, &self.data_type)),
+        }
     }
 
     /// All of them, the least value first; null if there is none.
@@ -217,6 +281,7 @@ impl Accumulator for Counts {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         match self.wanted {
             Wanted::All => return self.histogram(),
+            Wanted::Top(many) => return Ok(self.top(many)),
             Wanted::Entropy => return Ok(ScalarValue::from(self.entropy())),
             Wanted::MostFrequent => {}
         }

@@ -44,12 +44,13 @@ const LOSSY: [&str; 17] = [
 ];
 
 /// The aggregates that nothing can be taken away from.
-const WHOLE: [&str; 17] = [
+const WHOLE: [&str; 18] = [
     "any_value",
     "approx_distinct",
     "approx_median",
     "approx_percentile_cont",
     "approx_percentile_cont_with_weight",
+    "approx_top_k",
     "bit_and",
     "bit_or",
     "bool_and",

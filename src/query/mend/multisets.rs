@@ -1,24 +1,22 @@
-//! How many rows are left of three alike, when one is taken away?
+//! How often is a row left that EXCEPT ALL takes away once?
 //!
-//! Two: `EXCEPT ALL` takes a row away for each one on its right, and `INTERSECT ALL` keeps as many as both sides have. The
-//! engine asks of each row whether one like it is there, which is an answer for sets. [`Multisets`] numbers the rows that
-//! are alike, on both sides; then no two are.
-//!
-//! It comes before all other rules: what the engine makes of these two is a join that nothing else makes so early, of all
-//! columns, nulls being alike.
+//! Once less: of three rows that are the same, one on the right takes one. The engine takes all of them, and INTERSECT ALL keeps
+//! all of them. So the rows that are the same are numbered on both sides, and the numbers are compared with the rest.
 
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{Column, JoinType, NullEquality, Result};
-use datafusion::functions_window::row_number::row_number_udwf;
-use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::logical_plan::{Join, Window};
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder};
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::AnalyzerRule;
 
-/// `EXCEPT ALL` and `INTERSECT ALL` count.
+// What the numbers of both sides are called.
+const LEFT: &str = "_elt_left_number";
+const RIGHT: &str = "_elt_right_number";
+
+/// EXCEPT ALL and INTERSECT ALL count. Has to come before whatever else makes such joins.
 #[derive(Debug)]
 pub(super) struct Multisets;
 
@@ -28,49 +26,49 @@ impl AnalyzerRule for Multisets {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let counted = plan.transform_up_with_subqueries(|plan| match plan {
-            LogicalPlan::Join(join) if is_of_multisets(&join) => Ok(Transformed::yes(counted(join)?)),
-            other => Ok(Transformed::no(other)),
-        })?;
-        Ok(counted.data)
+        plan.transform_up_with_subqueries(|plan| match &plan {
+            LogicalPlan::Join(join) if is_of_all(join) => Ok(Transformed::yes(counted(join)?)),
+            _ => Ok(Transformed::no(plan)),
+        })
+        .data()
     }
 }
 
-/// Rows of which no two are alike stay what they are.
-fn is_of_multisets(join: &Join) -> bool {
+/// Whether the engine's planner made it of EXCEPT ALL or INTERSECT ALL. Without ALL the rows of the left are distinct.
+fn is_of_all(join: &Join) -> bool {
+    let columns = join.left.schema().fields().len();
     matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
         && join.null_equality == NullEquality::NullEqualsNull
-        && join.on.len() == join.left.schema().fields().len()
-        && !matches!(&*join.left, LogicalPlan::Distinct(_))
+        && join.filter.is_none()
+        && columns > 0
+        && join.on.len() == columns
+        && join.right.schema().fields().len() == columns
+        && !matches!(join.left.as_ref(), LogicalPlan::Distinct(_))
+        && join.left.schema().fields().iter().all(|field| field.name() != LEFT)
 }
 
-fn counted(join: Join) -> Result<LogicalPlan> {
-    let shown = join.left.schema().columns();
-    let (left, right) = (numbered(join.left, "_elt_nth_left")?, numbered(join.right, "_elt_nth_right")?);
-    let mut on = join.on;
-    on.push((nth("_elt_nth_left"), nth("_elt_nth_right")));
-    let joined = Join::try_new(
+fn counted(join: &Join) -> Result<LogicalPlan> {
+    let given = join.left.schema().columns().into_iter().map(Expr::Column);
+    let mut on = join.on.clone();
+    on.push((Expr::Column(Column::from_name(LEFT)), Expr::Column(Column::from_name(RIGHT))));
+    let left = Arc::new(numbered(&join.left, LEFT)?);
+    let right = Arc::new(numbered(&join.right, RIGHT)?);
+    let counted = Join::try_new(
         left,
         right,
         on,
-        join.filter,
+        None,
         join.join_type,
         join.join_constraint,
         join.null_equality,
         join.null_aware,
     )?;
-    let shown = shown.into_iter().map(Expr::Column);
-    LogicalPlanBuilder::from(LogicalPlan::Join(joined)).project(shown)?.build()
+    LogicalPlanBuilder::from(LogicalPlan::Join(counted)).project(given)?.build()
 }
 
-fn nth(name: &str) -> Expr {
-    Expr::Column(Column::from_name(name))
-}
-
-/// The rows, each with its number among those that are alike.
-fn numbered(plan: Arc<LogicalPlan>, name: &str) -> Result<Arc<LogicalPlan>> {
-    let alike = plan.schema().columns().into_iter().map(Expr::Column).collect();
-    let number =
-        Expr::from(WindowFunction::new(row_number_udwf(), Vec::new())).partition_by(alike).build()?;
-    Ok(Arc::new(LogicalPlan::Window(Window::try_new(vec![number.alias(name)], plan)?)))
+/// Rows with their numbers among those that are the same.
+fn numbered(side: &Arc<LogicalPlan>, name: &str) -> Result<LogicalPlan> {
+    let columns = side.schema().columns().into_iter().map(Expr::Column).collect();
+    let number = row_number().partition_by(columns).build()?.alias(name);
+    LogicalPlanBuilder::from(Arc::clone(side)).window([number])?.build()
 }

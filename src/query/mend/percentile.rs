@@ -60,6 +60,8 @@ impl Share {
 pub(super) struct Exact {
     pub(super) inner: Box<dyn Accumulator>,
     pub(super) share: Share,
+    /// Whether it is of distinct values, which stay where they are when they are asked for.
+    pub(super) is_distinct: bool,
     /// The type of the answer.
     pub(super) of: DataType,
 }
@@ -89,8 +91,10 @@ impl Accumulator for Exact {
         let state = self.inner.state()?;
         let [state] = &state[..] else { return exec_err!("a percentile keeps one list") };
         let list = state.to_array()?;
-        // A window asks again after more rows.
-        self.inner.merge_batch(&[std::sync::Arc::clone(&list)])?;
+        // A window asks again after more rows. Distinct values would be counted once more, and outlast their rows.
+        if !self.is_distinct {
+            self.inner.merge_batch(&[std::sync::Arc::clone(&list)])?;
+        }
         let values = list.as_list::<i32>().value(0);
         ScalarValue::Float64(self.share.among(&values)?).cast_to(&self.of)
     }

@@ -117,12 +117,17 @@ fn time_arguments(name: &str, args: &mut [Expr], schema: &DFSchema) -> bool {
         _ => return false,
     };
     let mut changed = false;
+    // Where bins begin is read as the instants are that they hold.
+    let zone = match (name, args.get(1).map(|of| of.get_type(schema))) {
+        ("date_bin", Some(Ok(DataType::Timestamp(_, zone)))) => zone,
+        _ => None,
+    };
     for at in wanted {
         let Some(arg) = args.get_mut(*at) else { continue };
         let Ok(data_type) = arg.get_type(schema) else { continue };
         let is_date = dates && matches!(data_type, DataType::Date32 | DataType::Date64);
         if is_date || data_type.is_string() {
-            *arg = cast(std::mem::take(arg), DataType::Timestamp(TimeUnit::Microsecond, None));
+            *arg = cast(std::mem::take(arg), DataType::Timestamp(TimeUnit::Microsecond, zone.clone()));
             changed = true;
         }
     }

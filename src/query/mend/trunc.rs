@@ -5,14 +5,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray, TimestampMicrosecondArray};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    TimestampMicrosecondType,
+};
 use chrono::{Datelike as _, Days, NaiveDate};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature,
 };
 
 const SECOND: i64 = 1_000_000;
@@ -22,11 +26,37 @@ pub(super) const DAY: i64 = 86_400 * SECOND;
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct DateTrunc {
     inner: Arc<ScalarUDF>,
+    signature: Signature,
 }
 
 impl DateTrunc {
     pub(super) fn new() -> Self {
-        Self { inner: datetime::date_trunc() }
+        let inner = datetime::date_trunc();
+        let known = inner.signature();
+        let of_interval = TypeSignature::Exact(vec![DataType::Utf8, INTERVAL]);
+        let signatures = vec![known.type_signature.clone(), of_interval];
+        let signature = Signature::one_of(signatures, known.volatility);
+        Self { inner, signature }
+    }
+}
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// An interval without what is less than a whole unit.
+fn shortened(unit: Unit, of: IntervalMonthDayNano) -> IntervalMonthDayNano {
+    let IntervalMonthDayNano { months, days, nanoseconds } = of;
+    match unit {
+        Unit::Months(length) => {
+            let length = i32::try_from(length).unwrap_or(i32::MAX);
+            IntervalMonthDayNano { months: months - months % length, days: 0, nanoseconds: 0 }
+        }
+        Unit::Week => IntervalMonthDayNano { months, days: days - days % 7, nanoseconds: 0 },
+        Unit::Micros(DAY) => IntervalMonthDayNano { months, days, nanoseconds: 0 },
+        Unit::Micros(micros) => IntervalMonthDayNano {
+            months,
+            days,
+            nanoseconds: nanoseconds - nanoseconds % micros.saturating_mul(1_000),
+        },
     }
 }
 
@@ -40,15 +70,21 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
+        match types.get(1) {
+            Some(&INTERVAL) => Ok(INTERVAL),
+            _ => self.inner.return_type(types),
+        }
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
+        match args.arg_fields.get(1) {
+            Some(of) if *of.data_type() == INTERVAL => Ok(Arc::new(Field::new(self.name(), INTERVAL, true))),
+            _ => self.inner.return_field_from_args(args),
+        }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -56,6 +92,17 @@ impl ScalarUDFImpl for DateTrunc {
             Some(ColumnarValue::Scalar(unit)) => unit.try_as_str().flatten().and_then(Unit::parse),
             _ => None,
         };
+        if let Some(interval) = args.args.get(1).filter(|of| of.data_type() == INTERVAL) {
+            let Some(unit) = unit else {
+                return exec_err!(
+                    "an interval is cut off to a unit of time: 'year', 'month', 'day', 'hour', …"
+                );
+            };
+            let intervals = interval.to_array(args.number_rows)?;
+            let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+            let cut: IntervalMonthDayNanoArray = intervals.unary(|interval| shortened(unit, interval));
+            return Ok(ColumnarValue::Array(Arc::new(cut)));
+        }
         let (Some(unit), Some(moment)) = (unit, args.args.get(1)) else {
             return self.inner.invoke_with_args(args);
         };

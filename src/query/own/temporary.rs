@@ -18,14 +18,14 @@ use datafusion::logical_expr::Expr as EngineExpr;
 use datafusion::logical_expr::{ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
-use sqlparser::ast::{self, Ident, ObjectName, Query, Statement};
+use sqlparser::ast::{self, CreateTableLikeKind, Ident, ObjectName, Query, Statement};
 use tempfile::TempDir;
 
 use super::names::TEMPORARY;
 use super::rewrite::{Rewrite, rewrite};
 use super::{done, nothing};
 use crate::base::TableName;
-use crate::query::dialect::{self, IfKept};
+use crate::query::dialect::{self, IfKept, parse_query};
 use crate::query::provider::LakeCatalog;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, staging};
 use crate::release::View;
@@ -205,6 +205,14 @@ fn reaches(session: &Session, sql: &str, wanted: &str) -> bool {
         })
 }
 
+/// A query that has the columns of a table, and no rows.
+fn like_of(name: &ast::ObjectName) -> Result<Box<ast::Query>, QueryError> {
+    match parse_query(&format!("select * from {name} where false"))? {
+        Statement::Query(query) => Ok(query),
+        _ => unreachable!("a select is a query"),
+    }
+}
+
 pub(super) async fn create_table(
     session: &Session,
     mut create: ast::CreateTable,
@@ -215,7 +223,16 @@ pub(super) async fn create_table(
         return Ok(nothing());
     }
     (create.temporary, create.or_replace, create.if_not_exists) = (false, false, false);
-    let query = create.query.take();
+    let query = match &create.like {
+        Some(CreateTableLikeKind::Plain(like) | CreateTableLikeKind::Parenthesized(like))
+            if like.defaults.is_none() && create.columns.is_empty() =>
+        {
+            let query = like_of(&like.name)?;
+            create.like = None;
+            Some(query)
+        }
+        _ => create.query.take(),
+    };
     let bare = ast::CreateTable { columns: Vec::new(), ..create.clone() };
     let plain = format!("CREATE TABLE {}", create.name);
     if bare.to_string().trim() != plain && bare.to_string().trim() != format!("{plain} ()") {

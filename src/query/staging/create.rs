@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use sqlparser::ast::{
-    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, DataType, Expr,
-    GeneratedAs, HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint, Value,
-    WrappedCollection,
+    CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableLikeKind, CreateTableOptions,
+    DataType, Expr, GeneratedAs, HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint,
+    Value, WrappedCollection,
 };
 
 use super::target::{Target, alone, folded, item, select_of, table_name, template};
@@ -41,11 +41,6 @@ pub(super) async fn create(
         create.external || create.location.is_some(),
         "CREATE EXTERNAL TABLE",
         "read files by name, `from 'folder/*.parquet'`, or land them with `elt land`",
-    )?;
-    refuse_if(
-        create.like.is_some(),
-        "CREATE TABLE … LIKE",
-        "write `create table a as select * from b limit 0`",
     )?;
     refuse_if(create.clustered_by.is_some(), "CLUSTERED BY … INTO BUCKETS", "write `CLUSTER BY (columns)`")?;
     refuse_if(create.partition_by.is_some(), "PARTITION BY", "write `PARTITIONED BY (columns)`")?;
@@ -103,6 +98,20 @@ pub(super) async fn create(
             }
             partition_by.push(name);
         }
+    }
+    if let Some(CreateTableLikeKind::Plain(like) | CreateTableLikeKind::Parenthesized(like)) =
+        create.like.take()
+    {
+        refuse_if(
+            like.defaults.is_some() || !create.columns.is_empty(),
+            "more than a name after LIKE",
+            "add columns afterwards: `alter table t add column …`",
+        )?;
+        let target = Target::original(session, &like.name, None).await?;
+        declared.like(target.base.design());
+        let mut query = template("select * from t where false");
+        select_of(&mut query).from = vec![alone(target.plain_factor())];
+        create.query = Some(Box::new(query));
     }
     let (mut shared, mut original_of) = (None, None);
     if let Some(original) = &create.clone {

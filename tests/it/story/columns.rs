@@ -144,6 +144,30 @@ async fn a_clone_has_the_rows_and_the_rules_of_its_original() {
     ");
 }
 
+#[tokio::test]
+async fn a_table_like_another_has_its_columns_and_rules_and_no_row() {
+    let lake = TestLake::new();
+    lake.sql("create table t (id bigint not null, n int, constraint pos check (n > 0)) partitioned by (id)")
+        .await;
+    lake.sql("insert into t values (1, 1)").await;
+    lake.sql("create table l like t").await;
+    lake.sql("select count(*) from l").await;
+    lake.sql("insert into l values (1, -1)").await;
+    lake.sql("insert into l values (null, 1)").await;
+    lake.sql("insert into l values (2, 2)").await;
+    lake.sql("create table m like t (k int)").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 1 0 0 2
+    sql: CREATE TABLE 0 0 0 3
+    sql: 0
+    sql: a row for `main.l` breaks the constraint `pos`, CHECK (n > 0): id = 1, n = -1
+    sql: a row for `main.l` has no `id`, which is NOT NULL: id = null, n = 1
+    sql: INSERT 1 0 0 4
+    sql: more than a name after LIKE is not supported
+    ");
+}
+
 /// What is said of tables when they are made.
 async fn designs(lake: &TestLake, tables: &[&str]) {
     for table in tables {
