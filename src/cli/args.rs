@@ -83,6 +83,7 @@ impl Place {
             strictness: self.settled.strictness.clone(),
             no_artifacts: !self.settled.write_json,
             reads_all: !self.settled.partial_parse,
+            any_dbt_version: !self.settled.version_check,
             invocation: self.invocation.clone(),
         })
     }
@@ -324,7 +325,7 @@ pub(super) struct BuildArgs {
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_value = "0", default_missing_value = "1h", hide_default_value = true, value_parser = patience)]
     pub(super) wait: Duration,
     /// Steps at once [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) threads: Option<usize>,
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
@@ -385,6 +386,9 @@ pub(super) struct CompileArgs {
 pub(super) struct FreshnessArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
+    /// File that the ages are written to [default: sources.json in the folder of artifacts]
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -396,9 +400,9 @@ pub(super) struct ShowArgs {
     /// A query with Jinja
     #[arg(long, value_name = "SQL", conflicts_with = "select")]
     pub(super) inline: Option<String>,
-    /// At most so many rows
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(super) limit: u64,
+    /// At most so many rows; -1 for all
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
+    pub(super) limit: i64,
     /// table, line, csv, json, jsonl or markdown
     #[arg(long, alias = "output", value_name = "FORMAT", default_value = "table")]
     pub(super) format: Format,
@@ -450,6 +454,10 @@ pub(super) enum DocsCommand {
 pub(super) enum SourceCommand {
     /// Compare the newest row of each source with what `freshness` allows
     Freshness(FreshnessArgs),
+}
+
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number from 1 on".to_owned())
 }
 
 fn instant(text: &str) -> std::result::Result<chrono::DateTime<chrono::Utc>, String> {

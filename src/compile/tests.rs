@@ -454,6 +454,20 @@ fn a_place_in_the_sql_leads_back_to_the_file() {
 }
 
 #[test]
+fn models_on_their_way_out_are_told_with_who_reads_them() {
+    let project = Written::new(&[
+        ("models/old.sql", "select 1 as id"),
+        ("models/going.sql", "select 2 as id"),
+        ("models/reader.sql", "select * from {{ ref('old') }} union all select * from {{ ref('going') }}"),
+        (
+            "models/s.yml",
+            "models: [{name: old, deprecation_date: 2025-12-31}, {name: going, deprecation_date: '2026-06-01'}]",
+        ),
+    ]);
+    insta::assert_snapshot!(project.mistakes(), @"");
+}
+
+#[test]
 fn selectors_mean_what_dbt_makes_of_them() {
     let manifest = Written::new(SHOP).manifest();
     let selected = |include: &str, exclude: &str| {

@@ -1,5 +1,6 @@
 //! How old are the rows of sources?
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -31,10 +32,15 @@ pub struct Age {
 }
 
 impl Lakehouse {
-    /// How old the rows of sources are, compared with what the project allows; also as `sources.json`.
+    /// How old the rows of sources are, compared with what the project allows; also as `sources.json`, or in the file `output`.
     ///
     /// `tell` hears of the compiled project before the first source is asked.
-    pub async fn freshness(&self, request: &StudyRequest, tell: &dyn Fn(&Studied)) -> Result<Vec<Age>> {
+    pub async fn freshness(
+        &self,
+        request: &StudyRequest,
+        output: Option<&Path>,
+        tell: &dyn Fn(&Studied),
+    ) -> Result<Vec<Age>> {
         let studied = self.study(request).await?;
         tell(&studied);
         let session = self.session().await?;
@@ -69,8 +75,11 @@ impl Lakehouse {
         }
         let stamp = self.stamp(&self.run_id(), "freshness");
         let sources = build::freshness_results(results, &stamp);
-        self.write_artifact(&studied.compiled.project.target_path, "sources.json", &sources)
-            .map_err(|error| self.not_written(&error))?;
+        let written = match output.and_then(|path| Some((path.parent()?, path.file_name()?.to_str()?))) {
+            Some((folder, file)) => build::write_artifact(folder, file, &sources),
+            None => self.write_artifact(&studied.compiled.project.target_path, "sources.json", &sources),
+        };
+        written.map_err(|error| self.not_written(&error))?;
         Ok(ages)
     }
 }

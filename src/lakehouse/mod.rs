@@ -48,10 +48,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::{Diagnostic, Division, Error, Event, ReleaseNumber, Result, Strictness, Watch, World};
+use crate::base::{
+    Diagnostic, Division, Error, Event, ReleaseNumber, Result, Span, Strictness, Watch, World,
+};
 use crate::build;
 use crate::compile::{self, Facts, YamlRenderer};
 use crate::lake::{Lake, LakeError, LakeLock};
+use crate::packages;
 use crate::project::{self, LoadOptions, Project};
 use crate::query::{Limits, Scope};
 use crate::release::{self, Pins, Published, Recovered};
@@ -119,6 +122,7 @@ pub struct Lakehouse {
     strictness: Strictness,
     no_artifacts: bool,
     reads_all: bool,
+    checks_version: bool,
     target_path: Option<PathBuf>,
     invocation: Option<String>,
 }
@@ -355,7 +359,11 @@ impl Lakehouse {
         let Some(options) = &self.project else {
             return Err(self.no_project());
         };
-        let (project, found) = project::load(options, &YamlRenderer::new());
+        let (project, mut found) = project::load(options, &YamlRenderer::new());
+        if self.checks_version {
+            let required = project.iter().flat_map(|project| &project.requires_dbt);
+            found.extend(required.filter_map(|(package, bound, at)| unmet(package, bound, at)));
+        }
         match project {
             Some(project) => Ok((project, found)),
             None => Err(Error::project(found)),
@@ -450,6 +458,19 @@ impl Lakehouse {
     ) -> std::io::Result<()> {
         if self.no_artifacts { Ok(()) } else { build::write_artifact(target, name, artifact) }
     }
+}
+
+/// What there is to say of a package that needs another version of dbt than the one whose projects are built here.
+fn unmet(package: &str, bound: &str, at: &Span) -> Option<Diagnostic> {
+    let what = match packages::is_within(DBT_VERSION, bound) {
+        Ok(true) => return None,
+        Ok(false) => format!(
+            "This version of dbt is not supported with the '{package}' package: it needs dbt {bound}, and elt builds projects of dbt {DBT_VERSION}"
+        ),
+        Err(why) => why,
+    };
+    let told = Diagnostic::error("elt::dbt_version", what).at(at, "needed here");
+    Some(told.help("take another version of the package, or give `--no-version-check`"))
 }
 
 /// How often a process that waits for the writer's place looks whether it is free.

@@ -34,6 +34,8 @@ pub struct OpenOptions {
     pub no_artifacts: bool,
     /// Whether every file of the project is read, changed or not.
     pub reads_all: bool,
+    /// Whether any version of dbt that a package needs will do.
+    pub any_dbt_version: bool,
     /// The id of the one run to come, where somebody has told it already; a new one if nothing.
     pub invocation: Option<String>,
 }
@@ -41,11 +43,16 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// Reads `--vars`: a map in YAML, of which JSON is a part.
     pub fn read_vars(text: &str) -> Result<BTreeMap<String, serde_json::Value>> {
+        Self::read_map("--vars", text)
+    }
+
+    /// Reads the map that a flag was given.
+    pub fn read_map(flag: &str, text: &str) -> Result<BTreeMap<String, serde_json::Value>> {
         project::read_vars(text).map_err(|error| {
             Error::user(
                 "elt::vars",
-                format!("`--vars` is not a map: {error}"),
-                "write it as `--vars '{\"start\": \"2013-01-01\"}'`",
+                format!("`{flag}` is not a map: {error}"),
+                format!("write it as `{flag} '{{\"start\": \"2013-01-01\"}}'`"),
             )
         })
     }
@@ -80,6 +87,7 @@ pub(super) struct Found {
     strictness: Strictness,
     no_artifacts: bool,
     reads_all: bool,
+    checks_version: bool,
     invocation: Option<String>,
 }
 
@@ -118,6 +126,7 @@ impl Found {
             strictness: options.strictness.clone(),
             no_artifacts: options.no_artifacts,
             reads_all: options.reads_all,
+            checks_version: !options.any_dbt_version,
             invocation: options.invocation.clone(),
         })
     }
@@ -152,6 +161,7 @@ impl Found {
             strictness: self.strictness,
             no_artifacts: self.no_artifacts,
             reads_all: self.reads_all,
+            checks_version: self.checks_version,
             target_path,
             invocation: self.invocation,
         }

@@ -227,11 +227,11 @@ impl Lakehouse {
         Stamp { target: Some(shown_target(project)), ..self.stamp(run, command) }
     }
 
-    /// The first rows of what a node would give, and the statement that asks for them.
+    /// The first rows of what a node would give, or all of them, and the statement that asks for them.
     ///
     /// # Errors
     /// If the node has no query, or its query is wrong.
-    pub async fn show(&self, node: &Node, limit: u64) -> Result<(Outcome, String)> {
+    pub async fn show(&self, node: &Node, limit: Option<u64>) -> Result<(Outcome, String)> {
         let sql = match (&node.kind, &node.relation) {
             (NodeKind::Seed(_) | NodeKind::Source(_), Some(name)) => format!("select * from {name}"),
             _ => node.sql.clone(),
@@ -240,7 +240,8 @@ impl Lakehouse {
             let what = format!("`{}` has no query to show", node.name);
             return Err(Diagnostic::error("elt::show", what).at(&node.at, "here").into());
         }
-        let asked = format!("select * from (\n{sql}\n) as shown limit {limit}");
+        let limit = limit.map(|limit| format!(" limit {limit}")).unwrap_or_default();
+        let asked = format!("select * from (\n{sql}\n) as shown{limit}");
         let session = self.session().await?;
         let outcome = Box::pin(session.query(&asked)).await?;
         Ok((outcome, asked))

@@ -33,6 +33,16 @@ use pin::Pin;
 use resolve::Resolver;
 use stock::Stock;
 
+/// Whether a version, such as dbt's, is within a bound such as `>=1.6.0`.
+///
+/// # Errors
+/// If the bound is none.
+pub fn is_within(version: &str, bound: &str) -> Result<bool, String> {
+    let read = version::Bound::read(bound)
+        .ok_or_else(|| format!("`{bound}` is no bound of versions; write it as `>=1.6.0`"))?;
+    Ok(version::read(version).is_none_or(|version| read.holds(&version)))
+}
+
 pub use add::{NewPackage, Origin};
 pub use error::PackageError;
 pub use mirrors::{HUB, Mirrors};

@@ -193,6 +193,7 @@ impl<'a> Loading<'a> {
             users: users(&files),
             macros: Vec::new(),
             macro_words: Vec::new(),
+            requires_dbt: Vec::new(),
             test_trees: Vec::new(),
         };
         Some(Self { options, jinja, settings, files, project, found })
@@ -213,6 +214,11 @@ impl<'a> Loading<'a> {
                 .roots
                 .insert(settings.name.clone(), files.shown("").trim_end_matches('/').to_owned());
         }
+        let all = std::iter::once(&self.settings).chain(packages.iter().map(|package| &package.settings));
+        let required = all.flat_map(|settings| {
+            settings.requires_dbt.iter().map(|(bound, at)| (settings.name.clone(), bound.clone(), at.clone()))
+        });
+        self.project.requires_dbt = required.collect();
         self.project.selectors = self.selectors();
         self.one_package(None, &docs);
         for package in &packages {

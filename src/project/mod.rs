@@ -43,6 +43,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::base::Span;
+
 pub use config::{Config, Setting, Settings, as_flag, canonical, plain, texts};
 pub use data_test::{DataTest, SingularTest};
 pub use dependency::{Dependency, DependencyKind, dependencies, dependencies_in, package_name};
@@ -109,6 +111,9 @@ pub struct Project {
     pub analyses: Vec<Analysis>,
     /// What is written down and builds nothing, by place.
     pub documents: Vec<Document>,
+    /// Which versions of dbt packages need, the project itself among them: the package, a bound such as `>=1.6.0`, and where
+    /// it is written.
+    pub requires_dbt: Vec<(String, String, Span)>,
     /// What `selectors.yml` defines, in order.
     pub selectors: Vec<SelectorDefinition>,
     /// The docs blocks, by package and name.

@@ -83,6 +83,8 @@ pub(super) struct Settings {
     pub(super) packages_path: Option<String>,
     /// `vars:`, as written.
     pub(super) vars: Vec<(String, Value)>,
+    /// `require-dbt-version`: bounds, each with its place.
+    pub(super) requires_dbt: Vec<(String, Span)>,
     /// `dispatch:`: for a namespace of macros, the packages that are searched, in order.
     pub(super) dispatch: BTreeMap<String, Vec<String>>,
     /// `on-run-start:`
@@ -119,6 +121,7 @@ impl Settings {
             target_path: "target".into(),
             packages_path: None,
             vars: Vec::new(),
+            requires_dbt: Vec::new(),
             dispatch: BTreeMap::new(),
             on_run_start: Vec::new(),
             on_run_end: Vec::new(),
@@ -151,6 +154,7 @@ impl Settings {
         settings.packages_path = yaml.get("packages-install-path").and_then(Yaml::text);
         let vars = yaml.get("vars").map(Yaml::entries).unwrap_or_default();
         settings.vars = vars.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect();
+        settings.requires_dbt = yaml.get("require-dbt-version").map(bounds).unwrap_or_default();
         settings.dispatch = dispatch(yaml);
         settings.on_run_start = hooks(yaml, "on-run-start", &settings.name);
         settings.on_run_end = hooks(yaml, "on-run-end", &settings.name);
@@ -195,6 +199,19 @@ fn name(yaml: &Yaml, folder: &str, found: &mut Vec<Diagnostic>) -> String {
             );
             folder.to_owned()
         }
+    }
+}
+
+/// A list of bounds, or one text with commas between them.
+fn bounds(yaml: &Yaml) -> Vec<(String, Span)> {
+    let one = |text: Option<String>, at: &Span| -> Vec<(String, Span)> {
+        let parts = text.unwrap_or_default();
+        let parts = parts.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| (part.to_owned(), at.clone())).collect()
+    };
+    match yaml.items() {
+        [] => one(yaml.text(), &yaml.at),
+        items => items.iter().flat_map(|item| one(item.text(), &item.at)).collect(),
     }
 }
 

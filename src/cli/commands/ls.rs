@@ -51,7 +51,12 @@ pub(crate) async fn run(args: LsArgs, place: &Place, world: World, ui: &Ui) -> R
 
 /// Whether nodes of this kind are to be listed.
 fn is_asked_for(args: &LsArgs, kind: &str) -> bool {
-    args.selection.kinds().take(kind)
+    let kinds = args.selection.kinds();
+    // As dbt, which lists analyses to whoever asks for them.
+    let is_told = args.output.is_none()
+        || kind != "analysis"
+        || kinds.only.iter().any(|one| matches!(one.as_str(), "analysis" | "all"));
+    kinds.take(kind) && is_told
 }
 
 /// Lists nodes for people, or one line a node as dbt does.

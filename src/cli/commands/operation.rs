@@ -11,7 +11,12 @@ use crate::lakehouse::{Lakehouse, OpenOptions};
 /// Runs a macro and says what it said.
 pub(crate) async fn run(args: &OperationArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
-    let arguments = args.args.as_deref().map(OpenOptions::read_vars).transpose()?.unwrap_or_default();
+    let arguments = args
+        .args
+        .as_deref()
+        .map(|text| OpenOptions::read_map("--args", text))
+        .transpose()?
+        .unwrap_or_default();
     let told = or_interrupted(lakehouse.operate(&args.name, &arguments), ui).await?;
     told.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     ui.said(&told.messages);

@@ -112,7 +112,7 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
         if !is_shown {
             continue;
         }
-        let (outcome, _) = lakehouse.show(node, args.limit).await?;
+        let (outcome, _) = lakehouse.show(node, u64::try_from(args.limit).ok()).await?;
         // Programs read rows as JSON or as a table, whatever people do.
         let events = ui.log().is_json();
         let format = if events && args.format != Format::Json { Format::Markdown } else { args.format };
@@ -125,7 +125,10 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
         if events {
             continue;
         }
-        ui.line(&format!("the first {} rows of `{}`:", args.limit, node.name));
+        match args.limit {
+            ..0 => ui.line(&format!("the rows of `{}`:", node.name)),
+            limit => ui.line(&format!("the first {limit} rows of `{}`:", node.name)),
+        }
         match is_json {
             true => ui.print(&in_json(&node.name, &text))?,
             false => ui.print(&text)?,
@@ -145,7 +148,7 @@ pub(crate) async fn freshness(args: FreshnessArgs, place: &Place, world: World, 
             many => ui.log().concurrency(1, &studied.compiled.project.target.name, many),
         }
     };
-    let ages = Box::pin(lakehouse.freshness(&args.selection.study()?, &tell)).await?;
+    let ages = Box::pin(lakehouse.freshness(&args.selection.study()?, args.output.as_deref(), &tell)).await?;
     ui.log().ages(&ages, begun.elapsed());
     if ages.is_empty() {
         ui.line("no source says how old it may be: add `freshness:` to one");

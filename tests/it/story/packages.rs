@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use elt::base::Unwatched;
-use elt::lakehouse::{DepsRequest, NewPackage, Origin};
+use elt::lakehouse::{BuildRequest, DepsRequest, NewPackage, Origin};
 use insta::assert_snapshot;
 
 use crate::test_lake::TestLake;
@@ -386,4 +386,16 @@ async fn secrets_of_the_environment_are_not_written_down() {
     lake.write("packages.yml", &list("gone.tar.gz"));
     let told = deps(&lake, &hub.request()).await;
     assert!(told.contains("*****/gone.tar.gz") && !told.contains("s3cret"), "{told}");
+}
+
+#[tokio::test]
+async fn a_project_says_which_dbt_it_needs() {
+    let lake = TestLake::new();
+    lake.write("models/m.sql", "select 1 as id");
+    for needed in ["'>=1.5.0,<2.0.0'", "['>=1.5.0', '<2.0.0']", "'>=99.0.0'", "'what'"] {
+        lake.write("dbt_project.yml", &format!("name: shop\nrequire-dbt-version: {needed}\n"));
+        let built = lake.try_build(&BuildRequest::default()).await;
+        lake.note(&format!("{needed}: {}", if built.is_ok() { "builds" } else { "is refused" }));
+    }
+    assert_snapshot!(lake.story(), @"");
 }
