@@ -106,7 +106,7 @@ pub use crate::query::{
     StatementKind, bound, bound_rows, interval_texts, is_time_zone,
 };
 #[cfg(feature = "postgres")]
-pub use crate::query::{PG_VERSION, PgCatalog};
+pub use crate::query::{PG_VERSION, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};
 pub use crate::release::Release;
 pub use crate::table::Commit;
 

@@ -65,7 +65,7 @@ pub use made_of::{MADE_OF, MadeOf, Maker, influence_words, made_of, maker, way_w
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 #[cfg(feature = "postgres")]
-pub use pg_catalog::{PG_VERSION, PgCatalog};
+pub use pg_catalog::{PG_VERSION, PgAnswer, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};
 pub use prepared::{Prepared, StatementKind};
 pub use progress::{Progress, Seen, Used};
 pub use reads::Reads;

@@ -113,7 +113,11 @@ impl Endpoint {
     }
 
     /// The keys of tables that are there for a client. A project that cannot be read declares none, and the log says so.
-    async fn keys(&self, client: &Arc<Client>, columns_only: bool) -> Result<Vec<TableKey>, Status> {
+    pub(super) async fn keys(
+        &self,
+        client: &Arc<Client>,
+        columns_only: bool,
+    ) -> Result<Vec<TableKey>, Status> {
         if columns_only {
             return Ok(Vec::new());
         }

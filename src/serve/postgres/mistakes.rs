@@ -13,6 +13,8 @@ pub(super) fn told(status: Status) -> PgWireError {
         Code::AlreadyExists => "42P07",
         Code::InvalidArgument if message.starts_with("there is no column") => "42703",
         Code::InvalidArgument if message.starts_with("there is no function") => "42883",
+        Code::InvalidArgument if message.starts_with("there is no table") => "42P01",
+        Code::InvalidArgument if message.starts_with("there is no setting") => "42704",
         Code::InvalidArgument => "42601",
         Code::Unimplemented => "0A000",
         Code::FailedPrecondition => "55000",

@@ -4,10 +4,15 @@
 //! `pg_catalog` is answered of what the session sees. Passwords come in the clear, as PostgreSQL's clients send them to a server that keeps
 //! hashes of another kind, so from elsewhere a connection has to be encrypted.
 //!
-//! Reading order: `talk` (a conversation), `prepared` (statements that are given values), `words` (what is about the session alone), `values` (what clients send).
+//! Reading order: `talk` (a conversation), `entry` (how it begins), `prepared` (statements that are given values), `words` (what is about the
+//! session alone), `savepoints`, `values` (what clients send, and are sent), `lists` and `numbers` (how these are written).
 
+mod entry;
+mod lists;
 mod mistakes;
+mod numbers;
 mod prepared;
+mod savepoints;
 mod talk;
 mod values;
 mod words;
@@ -17,8 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use pgwire::api::{ClientInfo, DefaultClient, PgWireConnectionState, PgWireServerHandlers};
+use pgwire::api::store::PortalStore;
+use pgwire::api::{
+    ClientInfo, ClientPortalStore, DEFAULT_NAME, DefaultClient, PgWireConnectionState, PgWireServerHandlers,
+};
 use pgwire::messages::PgWireFrontendMessage;
+use pgwire::messages::response::TransactionStatus;
 use pgwire::tokio::server::{PgWireMessageServerCodec, process_error, process_message};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,7 +38,8 @@ use tokio_util::codec::Framed;
 use super::endpoint::Endpoint;
 use super::tls::Certificates;
 use prepared::Prepared;
-use talk::{Cancels, Handlers, Talk};
+use talk::{Cancels, Handlers, Known, Meaning, Talk};
+use words::Own;
 
 /// Connections at once.
 const MOST: usize = 1_000;
@@ -118,6 +128,25 @@ async fn wants_encryption(stream: &mut TcpStream, can: bool) -> std::io::Result<
     }
 }
 
+/// Whether a message goes back to a savepoint.
+fn goes_back<C>(message: &PgWireFrontendMessage, client: &C) -> bool
+where
+    C: ClientPortalStore,
+    C::PortalStore: PortalStore<Statement = Known>,
+{
+    match message {
+        PgWireFrontendMessage::Query(query) => matches!(Own::read(&query.query), Some(Own::RollbackTo(_))),
+        PgWireFrontendMessage::Execute(execute) => {
+            let name = execute.name.as_deref().unwrap_or(DEFAULT_NAME);
+            let portal = client.portal_store().get_portal(name);
+            portal.is_some_and(|portal| {
+                matches!(portal.statement.statement.meaning, Meaning::Own(Own::RollbackTo(_)))
+            })
+        }
+        _ => false,
+    }
+}
+
 async fn converse<S>(
     endpoint: Arc<Endpoint>,
     stream: S,
@@ -152,7 +181,14 @@ where
         if matches!(message, PgWireFrontendMessage::Terminate(_)) {
             break;
         }
-        let is_extended = message.is_extended_query();
+        // After a mistake nothing is listened to, but this.
+        if socket.transaction_status() == TransactionStatus::Error && goes_back(&message, &socket) {
+            socket.set_transaction_status(TransactionStatus::Transaction);
+        }
+        let is_extended = match socket.state() {
+            PgWireConnectionState::CopyInProgress(is_extended) => is_extended,
+            _ => message.is_extended_query(),
+        };
         let done = process_message(
             message,
             &mut socket,

@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
-use arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use async_trait::async_trait;
 use futures::Sink;
 use pgwire::api::portal::{Format, Portal};
@@ -20,7 +19,7 @@ use pgwire::messages::PgWireBackendMessage;
 
 use super::mistakes::{told, wrong};
 use super::talk::{Known, Meaning, Talk, statements, whole};
-use super::values::given;
+use super::values::{given, told_columns};
 use crate::lakehouse::bound;
 use crate::serve::error::query_status;
 
@@ -43,7 +42,11 @@ impl QueryParser for Reader {
     }
 
     fn get_parameter_types(&self, known: &Known) -> PgWireResult<Vec<Type>> {
-        let Meaning::Lake { places, .. } = &known.meaning else { return Ok(Vec::new()) };
+        let places = match &known.meaning {
+            Meaning::Lake { places, .. } => places,
+            Meaning::Catalog { places, .. } => return Ok(places.clone()),
+            Meaning::Own(_) => return Ok(Vec::new()),
+        };
         let types = places.fields().iter().map(|field| arrow_pg::datatypes::into_pg_type(field.data_type()));
         Ok(types.map(|known| known.unwrap_or(Type::TEXT)).collect())
     }
@@ -51,7 +54,7 @@ impl QueryParser for Reader {
     fn get_result_schema(&self, known: &Known, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         let Meaning::Lake { rows: Some(rows), .. } = &known.meaning else { return Ok(Vec::new()) };
         let format = format.map_or(Format::UnifiedText, |format| whole(format, rows.fields().len()));
-        arrow_schema_to_pg_fields(rows, &format, None)
+        told_columns(rows, &format)
     }
 }
 
@@ -107,15 +110,12 @@ impl ExtendedQueryHandler for Prepared {
         let columns = match self.0.columns(known, &known.sql).await {
             Ok(columns) => columns.unwrap_or_else(Schema::empty),
             // A statement of the catalog whose places have no values yet cannot be planned.
-            Err(_) if matches!(known.meaning, Meaning::Catalog) => {
+            Err(_) if matches!(&known.meaning, Meaning::Catalog { places, .. } if !places.is_empty()) => {
                 return Ok(DescribeStatementResponse::no_data());
             }
             Err(error) => return Err(error),
         };
-        Ok(DescribeStatementResponse::new(
-            types,
-            arrow_schema_to_pg_fields(&columns, &Format::UnifiedText, None)?,
-        ))
+        Ok(DescribeStatementResponse::new(types, told_columns(&columns, &Format::UnifiedText)?))
     }
 
     async fn do_describe_portal<C>(
@@ -132,7 +132,7 @@ impl ExtendedQueryHandler for Prepared {
         let sql = self.bound(portal)?;
         let columns = self.0.columns(&portal.statement.statement, &sql).await?.unwrap_or_else(Schema::empty);
         let format = whole(&portal.result_column_format, columns.fields().len());
-        Ok(DescribePortalResponse::new(arrow_schema_to_pg_fields(&columns, &format, None)?))
+        Ok(DescribePortalResponse::new(told_columns(&columns, &format)?))
     }
 
     async fn do_query<C>(&self, client: &mut C, portal: &Portal<Known>, _: usize) -> PgWireResult<Response>

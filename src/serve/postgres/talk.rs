@@ -2,50 +2,46 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use arrow_pg::encode_recordbatch;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use futures::{Sink, SinkExt as _, StreamExt as _, TryStreamExt as _};
-use pgwire::api::auth::{
-    DefaultServerParameterProvider, LoginInfo, StartupHandler, finish_authentication, protocol_negotiation,
-    save_startup_parameters_to_metadata,
-};
+use futures::{Sink, StreamExt as _, TryStreamExt as _};
+use pgwire::api::auth::StartupHandler;
 use pgwire::api::cancel::CancelHandler;
 use pgwire::api::portal::Format;
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use pgwire::api::results::{FieldFormat, QueryResponse, Response, Tag};
 use pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionGuard, ConnectionHandle, ConnectionManager,
-    PgWireConnectionState, PgWireServerHandlers, PidSecretKeyGenerator as _, RandomPidSecretKeyGenerator,
+    ClientInfo, ClientPortalStore, ConnectionManager, PgWireServerHandlers, RandomPidSecretKeyGenerator, Type,
 };
-use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::response::TransactionStatus;
-use pgwire::messages::startup::Authentication;
-use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tonic::Status;
 
 use super::mistakes::{told, wrong};
 use super::prepared::Prepared;
-use super::values::{sent_columns, sent_rows};
-use super::words::Own;
+use super::savepoints::Savepoint;
+use super::values::{sent_columns, sent_rows, told_columns};
+use super::words::{Own, for_the_lake};
 use crate::base::ReleaseNumber;
-use crate::lakehouse::{PG_VERSION, PgCatalog, Piece, StatementKind, split};
+use crate::lakehouse::{PgAsker, PgCatalog, PgKey, Piece, StatementKind, TableKey, pg_settings, split};
 use crate::serve::clients::{Agreed, Client, locked};
-use crate::serve::endpoint::Endpoint;
+use crate::serve::endpoint::{Endpoint, may_write};
 use crate::serve::error::query_status;
 use crate::serve::stream::Answered;
 
 /// All connections, by what a client shows who wants to stop a query of another one.
 pub(super) struct Cancels {
-    connections: Arc<ConnectionManager>,
-    ids: RandomPidSecretKeyGenerator,
-    talks: Mutex<HashMap<(i32, Vec<u8>), Weak<Talk>>>,
+    pub(super) connections: Arc<ConnectionManager>,
+    pub(super) ids: RandomPidSecretKeyGenerator,
+    pub(super) talks: Mutex<HashMap<(i32, Vec<u8>), Weak<Talk>>>,
 }
 
 impl Cancels {
@@ -73,20 +69,24 @@ impl CancelHandler for Cancels {
 
 /// One connection.
 pub(super) struct Talk {
-    endpoint: Arc<Endpoint>,
+    pub(super) endpoint: Arc<Endpoint>,
     /// Whether what is said can be overheard by nobody.
-    is_private: bool,
-    cancels: Arc<Cancels>,
-    client: Mutex<Option<Arc<Client>>>,
+    pub(super) is_private: bool,
+    pub(super) cancels: Arc<Cancels>,
+    pub(super) client: Mutex<Option<Arc<Client>>>,
     /// The transaction that is open.
     within: Mutex<Option<String>>,
-    /// PostgreSQL's catalog, of a release as it was agreed on.
-    catalog: Mutex<Option<(Option<ReleaseNumber>, Agreed, PgCatalog)>>,
+    /// Whether anything was asked in it.
+    is_used: AtomicBool,
+    /// What can be gone back to in it.
+    pub(super) savepoints: Mutex<Vec<Savepoint>>,
+    /// PostgreSQL's catalog, of a release as it was agreed on, for one who may write or not.
+    catalog: Mutex<Option<(Option<ReleaseNumber>, Agreed, bool, PgCatalog)>>,
     /// The answer that is on its way.
     sent: Mutex<Option<String>>,
     /// By what it is cancelled.
-    key: Mutex<Option<(i32, Vec<u8>)>>,
-    me: Weak<Self>,
+    pub(super) key: Mutex<Option<(i32, Vec<u8>)>>,
+    pub(super) me: Weak<Self>,
 }
 
 /// A statement that was read.
@@ -99,8 +99,11 @@ pub(super) struct Known {
 #[derive(Clone, Debug)]
 pub(super) enum Meaning {
     Own(Own),
-    /// One for PostgreSQL's catalog.
-    Catalog,
+    /// One for PostgreSQL's catalog: the types of its places, and the statement with nulls in them.
+    Catalog {
+        places: Vec<Type>,
+        bare: String,
+    },
     /// One for the lake: the columns of its answer, if it gives rows, and the types of its places.
     Lake {
         rows: Option<SchemaRef>,
@@ -116,6 +119,8 @@ impl Talk {
             cancels,
             client: Mutex::default(),
             within: Mutex::default(),
+            is_used: AtomicBool::default(),
+            savepoints: Mutex::default(),
             catalog: Mutex::default(),
             sent: Mutex::default(),
             key: Mutex::default(),
@@ -149,22 +154,39 @@ impl Talk {
         Ok(client)
     }
 
-    fn transaction(&self) -> Option<String> {
+    pub(super) fn transaction(&self) -> Option<String> {
         locked(&self.within).clone()
     }
 
-    async fn catalog(&self, client: &Client) -> PgWireResult<PgCatalog> {
+    /// What is settled in the session, in PostgreSQL's words.
+    fn settings(&self, client: &Client) -> Vec<(String, String)> {
+        let manner = client.agreed().manner;
+        let schema = manner.schema.as_deref().unwrap_or(self.endpoint.lakehouse.default_schema());
+        pg_settings(schema, manner.time_zone.as_deref().unwrap_or("UTC"), &client.user)
+    }
+
+    async fn catalog(&self, client: &Arc<Client>) -> PgWireResult<PgCatalog> {
         let agreed = client.agreed();
+        let writes = may_write(client).is_ok();
         let session = self.endpoint.session(&agreed).await.map_err(told)?;
         let release = session.scope().pins().release;
         // Tools ask for the number of a table, and then by it: numbers hold while the release and the rights are the same.
-        if let Some((of, wished, catalog)) = &*locked(&self.catalog)
-            && (*of, wished) == (release, &agreed)
+        if let Some((of, wished, wrote, catalog)) = &*locked(&self.catalog)
+            && (*of, wished, *wrote) == (release, &agreed, writes)
         {
             return Ok(catalog.clone());
         }
-        let catalog = session.pg_catalog(&client.user).map_err(|error| told(query_status(error)))?;
-        *locked(&self.catalog) = Some((release, agreed, catalog.clone()));
+        let keys = self.endpoint.keys(client, false).await.map_err(told)?;
+        let key =
+            |key: TableKey| PgKey { name: key.name, table: key.table, columns: key.columns, of: key.of };
+        let asker = PgAsker {
+            user: client.user.clone(),
+            may_write: writes,
+            keys: keys.into_iter().map(key).collect(),
+            settings: self.settings(client),
+        };
+        let catalog = Box::pin(session.pg_catalog(asker)).await.map_err(|error| told(query_status(error)))?;
+        *locked(&self.catalog) = Some((release, agreed, writes, catalog.clone()));
         Ok(catalog)
     }
 
@@ -175,8 +197,16 @@ impl Talk {
             return Ok(known(Meaning::Own(own)));
         }
         if PgCatalog::is_meant(sql) {
-            return Ok(known(Meaning::Catalog));
+            let (places, bare) = PgCatalog::places(sql);
+            let places = places.iter().map(|name| type_named(name)).collect();
+            return Ok(known(Meaning::Catalog { places, bare }));
         }
+        let spelled = match for_the_lake(sql) {
+            Ok(spelled) => spelled.or_else(|| super::lists::spelled(sql)),
+            Err(what) => return Err(wrong("22023", what)),
+        };
+        let sql = spelled.as_deref().unwrap_or(sql);
+        let known = |meaning| Known { sql: sql.to_owned(), meaning };
         let (client, within) = (self.client()?, self.transaction());
         let prepared =
             self.endpoint.prepare(&client, within.as_deref().map(str::as_bytes), sql).await.map_err(told)?;
@@ -189,13 +219,15 @@ impl Talk {
     /// The columns of an answer, as far as they are known before it is asked for.
     pub(super) async fn columns(&self, known: &Known, sql: &str) -> PgWireResult<Option<Schema>> {
         Ok(match &known.meaning {
-            Meaning::Own(Own::Show(name, _)) => Some(shown(name)),
+            Meaning::Own(Own::Show(name)) => Some(shown(name)),
             Meaning::Own(_) => None,
-            Meaning::Catalog => {
+            Meaning::Catalog { places, bare } => {
                 let client = self.client()?;
                 let catalog = self.catalog(&client).await?;
-                let (schema, _) = catalog.plan(sql).await.map_err(|error| told(query_status(error)))?;
-                Some(catalog_columns(&schema))
+                let is_open = !places.is_empty() && sql == known.sql;
+                let plan = Box::pin(catalog.plan(if is_open { bare } else { sql }));
+                let answer = plan.await.map_err(|error| told(query_status(error)))?;
+                Some(answer.schema.as_ref().clone())
             }
             Meaning::Lake { rows: None, .. } => None,
             Meaning::Lake { rows: Some(rows), .. } if sql == known.sql => Some(rows.as_ref().clone()),
@@ -215,22 +247,24 @@ impl Talk {
         format: &Format,
     ) -> PgWireResult<Response> {
         let client = self.client()?;
-        let ends = matches!(known.meaning, Meaning::Own(Own::Commit | Own::Rollback));
+        let ends = matches!(known.meaning, Meaning::Own(Own::Commit | Own::Rollback | Own::RollbackTo(_)));
         if status == TransactionStatus::Error && !ends {
             let what = "the transaction has failed, and nothing is done until it is rolled back".to_owned();
             return Err(wrong("25P02", what));
         }
         match &known.meaning {
             Meaning::Own(own) => self.own(&client, own, status, format).await,
-            Meaning::Catalog => {
+            Meaning::Catalog { .. } => {
                 let catalog = self.catalog(&client).await?;
-                let outcome = catalog.answer(sql).await.map_err(|error| told(query_status(error)))?;
-                let schema = Arc::new(catalog_columns(outcome.schema()));
+                let outcome =
+                    Box::pin(catalog.answer(sql)).await.map_err(|error| told(query_status(error)))?;
+                let schema = Arc::clone(outcome.schema());
                 let batches = outcome.collect().await.map_err(|error| told(query_status(error)))?;
                 let rows = futures::stream::iter(batches.into_iter().map(Ok)).boxed();
                 rows_of(schema, rows, format, true)
             }
             Meaning::Lake { rows: Some(_), .. } => {
+                self.is_used.store(true, Ordering::Relaxed);
                 let within = self.transaction();
                 let within = within.as_deref().map(str::as_bytes);
                 let promise = self.endpoint.promise(&client, within, sql, None).await.map_err(told)?;
@@ -245,12 +279,31 @@ impl Talk {
                 rows_of(schema, rows.map_err(told)?, format, false)
             }
             Meaning::Lake { rows: None, .. } => {
+                let is_setting = sql.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set "));
+                let is_fresh = !self.is_used.load(Ordering::Relaxed);
+                if is_setting && is_fresh && self.transaction().is_some() {
+                    return self.set_first(&client, sql).await;
+                }
+                self.is_used.store(true, Ordering::Relaxed);
                 let within = self.transaction();
                 let within = within.as_deref().map(str::as_bytes);
                 let (word, rows) = self.endpoint.done(&client, within, sql).await.map_err(told)?;
                 Ok(Response::Execution(tag(&word, rows)))
             }
         }
+    }
+
+    /// Sets something at the begin of a transaction in which nothing was asked: it begins after that.
+    async fn set_first(&self, client: &Arc<Client>, sql: &str) -> PgWireResult<Response> {
+        let (word, rows) = self.endpoint.done(client, None, sql).await.map_err(told)?;
+        let id = locked(&self.within).take();
+        if let Some(id) = id {
+            self.endpoint.end(client, id.as_bytes(), false).await.map_err(told)?;
+        }
+        let id = self.endpoint.begin(client).map_err(told)?;
+        *locked(&self.within) = Some(id);
+        locked(&self.savepoints).clear();
+        Ok(Response::Execution(tag(&word, rows)))
     }
 
     async fn own(
@@ -265,25 +318,41 @@ impl Talk {
                 if self.transaction().is_none() {
                     let id = self.endpoint.begin(client).map_err(told)?;
                     *locked(&self.within) = Some(id);
+                    self.is_used.store(false, Ordering::Relaxed);
                 }
                 Response::TransactionStart(Tag::new("BEGIN"))
             }
             Own::Commit | Own::Rollback => {
                 let commits = *own == Own::Commit && status != TransactionStatus::Error;
                 let id = locked(&self.within).take();
+                locked(&self.savepoints).clear();
                 if let Some(id) = id {
                     self.endpoint.end(client, id.as_bytes(), commits).await.map_err(told)?;
                 }
                 Response::TransactionEnd(Tag::new(if commits { "COMMIT" } else { "ROLLBACK" }))
+            }
+            Own::Savepoint(name) => {
+                self.save(client, name).await?;
+                Response::Execution(Tag::new("SAVEPOINT"))
+            }
+            Own::Release(name) => {
+                self.release(name)?;
+                Response::Execution(Tag::new("RELEASE"))
+            }
+            Own::RollbackTo(name) => {
+                self.go_back(client, name).await?;
+                Response::Execution(Tag::new("ROLLBACK"))
             }
             Own::Done(word) => Response::Execution(Tag::new(word)),
             Own::Reset(word) => {
                 self.endpoint.clients.forget_wishes(client);
                 Response::Execution(Tag::new(word))
             }
-            Own::Show(name, value) => {
+            Own::Show(name) => {
                 let schema = Arc::new(shown(name));
-                let column = Arc::new(arrow::array::StringArray::from(vec![*value]));
+                let settings = self.settings(client);
+                let value = settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+                let column = Arc::new(arrow::array::StringArray::from(vec![value]));
                 let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column]);
                 let batch = batch.map_err(|error| wrong("XX000", error.to_string()))?;
                 rows_of(schema, futures::stream::iter([Ok(batch)]).boxed(), format, true)?
@@ -297,9 +366,20 @@ fn shown(name: &str) -> Schema {
     Schema::new(vec![arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Utf8, true)])
 }
 
-/// The columns of the catalog's answers keep what is told of them: which are oids, for one.
-fn catalog_columns(schema: &Schema) -> Schema {
-    schema.clone()
+/// A type by its name in SQL; a text, if it is another.
+fn type_named(name: &str) -> Type {
+    match name {
+        "oid" => Type::OID,
+        "oid[]" => Type::OID_ARRAY,
+        "smallint" | "int2" => Type::INT2,
+        "int" | "integer" | "int4" => Type::INT4,
+        "int[]" | "integer[]" | "int4[]" => Type::INT4_ARRAY,
+        "bigint" | "int8" => Type::INT8,
+        "bigint[]" | "int8[]" => Type::INT8_ARRAY,
+        "boolean" | "bool" => Type::BOOL,
+        "text[]" | "varchar[]" | "name[]" => Type::TEXT_ARRAY,
+        _ => Type::TEXT,
+    }
 }
 
 fn as_they_are(_: SchemaRef, rows: BoxStream<'static, Result<RecordBatch, Status>>) -> Answered<RecordBatch> {
@@ -313,7 +393,7 @@ fn rows_of(
     format: &Format,
     is_catalog: bool,
 ) -> PgWireResult<Response> {
-    let fields = Arc::new(arrow_schema_to_pg_fields(&schema, &whole(format, schema.fields().len()), None)?);
+    let fields = Arc::new(told_columns(&schema, &whole(format, schema.fields().len()))?);
     let told_fields = Arc::clone(&fields);
     let rows = rows.map_err(told).map(move |batch| {
         let batch = match batch {
@@ -353,67 +433,6 @@ fn tag(word: &str, rows: Option<i64>) -> Tag {
 }
 
 #[async_trait]
-impl StartupHandler for Talk {
-    async fn on_startup<C>(&self, client: &mut C, message: PgWireFrontendMessage) -> PgWireResult<()>
-    where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        match message {
-            PgWireFrontendMessage::Startup(ref startup) => {
-                if !self.is_private {
-                    let mut info = ErrorInfo::new(
-                        "FATAL".to_owned(),
-                        "28000".to_owned(),
-                        "passwords are not taken where they can be overheard".to_owned(),
-                    );
-                    info.hint = Some("start the server with `--tls-cert` and `--tls-key`, and connect with `sslmode=require`".to_owned());
-                    return Err(PgWireError::UserError(Box::new(info)));
-                }
-                protocol_negotiation(client, startup).await?;
-                save_startup_parameters_to_metadata(client, startup);
-                client.set_state(PgWireConnectionState::AuthenticationInProgress);
-                client.send(PgWireBackendMessage::Authentication(Authentication::CleartextPassword)).await?;
-            }
-            PgWireFrontendMessage::PasswordMessageFamily(password) => {
-                let password = password.into_password()?;
-                let login = LoginInfo::from_client_info(client);
-                let user = login.user().unwrap_or_default().to_owned();
-                let database = login.database().unwrap_or_default().to_owned();
-                if ![user.as_str(), "elt", "postgres", ""].contains(&database.as_str()) {
-                    let mut info = ErrorInfo::new(
-                        "FATAL".to_owned(),
-                        "3D000".to_owned(),
-                        format!("there is no database `{database}`"),
-                    );
-                    info.hint = Some("the only one is `elt`".to_owned());
-                    return Err(PgWireError::UserError(Box::new(info)));
-                }
-                let entered = self.endpoint.clients.enter(&user, &password.password).await.map_err(told)?;
-                *locked(&self.client) = Some(entered);
-                let (pid, secret) = self.cancels.ids.generate(client);
-                client.set_pid_and_secret_key(pid, secret);
-                // By these a query is cancelled from another connection.
-                let (handle, guard) = self.cancels.connections.register(pid, client.pid_and_secret_key().1);
-                client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
-                client.session_extensions().insert::<ConnectionGuard>(guard);
-                let key = (pid, client.pid_and_secret_key().1.to_bytes().to_vec());
-                locked(&self.cancels.talks).insert(key.clone(), self.me.clone());
-                *locked(&self.key) = Some(key);
-                let mut parameters = DefaultServerParameterProvider::default();
-                parameters.server_version = format!("{PG_VERSION} (elt {})", env!("CARGO_PKG_VERSION"));
-                parameters.is_superuser = false;
-                self.endpoint.lakehouse.default_schema().clone_into(&mut parameters.search_path);
-                finish_authentication(client, &parameters).await?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
 impl SimpleQueryHandler for Talk {
     async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
     where
@@ -426,7 +445,7 @@ impl SimpleQueryHandler for Talk {
         for sql in statements(query) {
             let done = async {
                 let known = self.read(&sql).await?;
-                self.answer(&known, &sql, status, &Format::UnifiedText).await
+                self.answer(&known, &known.sql, status, &Format::UnifiedText).await
             };
             match done.await {
                 Ok(response) => {

@@ -1,21 +1,30 @@
-//! Which values does a client give to a statement, and which rows does it get?
+//! What do clients send as values, and what are they sent?
+//!
+//! A value comes as text or in PostgreSQL's binary form, of a type that the client tells or that the statement gives its place. Either way it
+//! becomes a column of one row, of the type that it has here.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int16Array, Int32Array,
-    Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int16Array,
+    Int32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, RecordBatch, RecordBatchOptions,
+    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray, new_empty_array, new_null_array,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{CastOptions, cast, cast_with_options, concat};
+use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalUnit, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 use pgwire::api::Type;
 use pgwire::api::portal::{Format, Portal};
-use pgwire::error::PgWireResult;
-use rust_decimal::Decimal;
+use pgwire::api::results::FieldInfo;
+use pgwire::error::{PgWireError, PgWireResult};
 
 use super::mistakes::wrong;
+use super::numbers::{binary_number, number};
+
+/// Days and microseconds from 1970 to 2000, where PostgreSQL counts from.
+const DAYS: i32 = 10_957;
+const MICROS: i64 = 946_684_800_000_000;
 
 /// The values of a portal, as one row. `inferred` are the types that the statement gives its places.
 pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireResult<Option<RecordBatch>> {
@@ -39,7 +48,15 @@ pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireRe
             (None, Some(wanted)) => arrow_pg::datatypes::into_pg_type(wanted).unwrap_or(Type::TEXT),
             (None, None) => Type::TEXT,
         };
-        let value = value(portal, at, &meant)?;
+        let bytes = portal.parameters.get(at).and_then(Option::as_ref);
+        let value = match bytes {
+            None => new_null_array(&kept_as(&meant), 1),
+            Some(bytes) if portal.parameter_format.is_binary(at) => binary(bytes, &meant, at)?,
+            Some(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => written(text, &meant, at)?,
+                Err(_) => return Err(wrong("22021", format!("the value {} is no text in UTF-8", at + 1))),
+            },
+        };
         let value = match wanted {
             // A type that the client does not tell is the one that the statement gives.
             Some(wanted) if told.is_none() && *value.data_type() != wanted => cast(&value, &wanted)
@@ -53,100 +70,355 @@ pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireRe
     batch.map(Some).map_err(|error| wrong("22P02", error.to_string()))
 }
 
-fn value<S: Clone>(portal: &Portal<S>, at: usize, meant: &Type) -> PgWireResult<ArrayRef> {
-    let is_null = portal.parameters.get(at).is_none_or(Option::is_none);
-    if is_null {
-        let data_type = match *meant {
-            Type::BOOL => DataType::Boolean,
-            Type::INT2 => DataType::Int16,
-            Type::INT4 => DataType::Int32,
-            Type::INT8 => DataType::Int64,
-            Type::FLOAT4 => DataType::Float32,
-            Type::FLOAT8 => DataType::Float64,
-            Type::DATE => DataType::Date32,
-            _ => DataType::Utf8,
-        };
-        return Ok(new_null_array(&data_type, 1));
-    }
-    let micros = |at: NaiveDateTime| at.and_utc().timestamp_micros();
-    Ok(match *meant {
-        Type::BOOL => Arc::new(BooleanArray::from(vec![portal.parameter::<bool>(at, meant)?])),
-        Type::INT2 => Arc::new(Int16Array::from(vec![portal.parameter::<i16>(at, meant)?])),
-        Type::INT4 => Arc::new(Int32Array::from(vec![portal.parameter::<i32>(at, meant)?])),
-        Type::INT8 => Arc::new(Int64Array::from(vec![portal.parameter::<i64>(at, meant)?])),
-        Type::FLOAT4 => Arc::new(Float32Array::from(vec![portal.parameter::<f32>(at, meant)?])),
-        Type::FLOAT8 => Arc::new(Float64Array::from(vec![portal.parameter::<f64>(at, meant)?])),
-        Type::BYTEA => {
-            let bytes = portal.parameter::<Vec<u8>>(at, meant)?;
-            Arc::new(BinaryArray::from(vec![bytes.as_deref()]))
-        }
-        Type::DATE => {
-            let day = portal.parameter::<NaiveDate>(at, meant)?;
-            let since = |day: NaiveDate| (day - NaiveDate::default()).num_days();
-            let days = day.map(|day| i32::try_from(since(day)).unwrap_or_default());
-            Arc::new(Date32Array::from(vec![days]))
-        }
-        Type::TIMESTAMP => {
-            let at = portal.parameter::<NaiveDateTime>(at, meant)?;
-            Arc::new(TimestampMicrosecondArray::from(vec![at.map(micros)]))
-        }
-        Type::TIMESTAMPTZ => {
-            let at = portal.parameter::<DateTime<FixedOffset>>(at, meant)?;
-            let at = TimestampMicrosecondArray::from(vec![at.map(|at| at.timestamp_micros())]);
-            Arc::new(at.with_timezone("UTC"))
-        }
-        Type::NUMERIC => {
-            let number = portal.parameter::<Decimal>(at, meant)?.unwrap_or_default();
-            let scale = i8::try_from(number.scale()).unwrap_or(0);
-            let text: ArrayRef = Arc::new(StringArray::from(vec![number.to_string()]));
-            cast(&text, &DataType::Decimal128(38, scale))
-                .map_err(|error| wrong("22003", error.to_string()))?
-        }
-        // Types without a form of their own here come as they are written.
-        _ => {
-            let bytes = portal.parameters.get(at).and_then(Option::as_ref);
-            let text = bytes.map(|bytes| String::from_utf8(bytes.to_vec()));
-            let text = text.transpose().map_err(|_| {
-                let what = format!("a value of the type {} in binary form is not supported", meant.name());
-                wrong("0A000", what)
-            })?;
-            Arc::new(StringArray::from(vec![text]))
-        }
+/// The type of a list's items, if it is one.
+fn items_of(meant: &Type) -> Option<Type> {
+    Some(match *meant {
+        Type::BOOL_ARRAY => Type::BOOL,
+        Type::BYTEA_ARRAY => Type::BYTEA,
+        Type::INT2_ARRAY => Type::INT2,
+        Type::INT4_ARRAY => Type::INT4,
+        Type::INT8_ARRAY => Type::INT8,
+        Type::OID_ARRAY => Type::OID,
+        Type::FLOAT4_ARRAY => Type::FLOAT4,
+        Type::FLOAT8_ARRAY => Type::FLOAT8,
+        Type::NUMERIC_ARRAY => Type::NUMERIC,
+        Type::TEXT_ARRAY => Type::TEXT,
+        Type::VARCHAR_ARRAY => Type::VARCHAR,
+        Type::BPCHAR_ARRAY => Type::BPCHAR,
+        Type::NAME_ARRAY => Type::NAME,
+        Type::CHAR_ARRAY => Type::CHAR,
+        Type::DATE_ARRAY => Type::DATE,
+        Type::TIME_ARRAY => Type::TIME,
+        Type::TIMESTAMP_ARRAY => Type::TIMESTAMP,
+        Type::TIMESTAMPTZ_ARRAY => Type::TIMESTAMPTZ,
+        Type::INTERVAL_ARRAY => Type::INTERVAL,
+        Type::UUID_ARRAY => Type::UUID,
+        Type::JSON_ARRAY => Type::JSON,
+        Type::JSONB_ARRAY => Type::JSONB,
+        Type::XML_ARRAY => Type::XML,
+        Type::REGCLASS_ARRAY => Type::REGCLASS,
+        Type::REGTYPE_ARRAY => Type::REGTYPE,
+        _ => return None,
     })
 }
 
+/// The type that values of one of PostgreSQL's have here.
+fn kept_as(meant: &Type) -> DataType {
+    if let Some(of) = items_of(meant) {
+        return DataType::List(Arc::new(Field::new("item", kept_as(&of), true)));
+    }
+    match *meant {
+        Type::BOOL => DataType::Boolean,
+        Type::INT2 => DataType::Int16,
+        Type::INT4 => DataType::Int32,
+        Type::INT8 | Type::OID | Type::REGCLASS | Type::REGTYPE => DataType::Int64,
+        Type::FLOAT4 => DataType::Float32,
+        Type::FLOAT8 => DataType::Float64,
+        Type::NUMERIC => DataType::Decimal128(38, 9),
+        Type::BYTEA => DataType::Binary,
+        Type::DATE => DataType::Date32,
+        Type::TIME => DataType::Time64(TimeUnit::Microsecond),
+        Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Type::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
+        _ => DataType::Utf8,
+    }
+}
+
+/// A value is not one of its type.
+fn unread(at: usize, meant: &Type) -> PgWireError {
+    wrong("22P02", format!("the value {} cannot be read as {}", at + 1, meant.name()))
+}
+
+/// A value in PostgreSQL's binary form.
+fn binary(bytes: &[u8], meant: &Type, at: usize) -> PgWireResult<ArrayRef> {
+    fn exactly<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+        bytes.try_into().ok()
+    }
+    if let Some(of) = items_of(meant) {
+        return binary_list(bytes, &of, at)?.ok_or_else(|| unread(at, meant));
+    }
+    let text = || std::str::from_utf8(bytes).ok();
+    let one = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    let read: Option<ArrayRef> = match *meant {
+        Type::BOOL => exactly::<1>(bytes).map(|[byte]| Arc::new(BooleanArray::from(vec![byte != 0])) as _),
+        Type::INT2 => {
+            exactly(bytes).map(|all| Arc::new(Int16Array::from(vec![i16::from_be_bytes(all)])) as _)
+        }
+        Type::INT4 => {
+            exactly(bytes).map(|all| Arc::new(Int32Array::from(vec![i32::from_be_bytes(all)])) as _)
+        }
+        Type::INT8 => {
+            exactly(bytes).map(|all| Arc::new(Int64Array::from(vec![i64::from_be_bytes(all)])) as _)
+        }
+        Type::OID | Type::REGCLASS | Type::REGTYPE => exactly(bytes)
+            .map(|all| Arc::new(Int64Array::from(vec![i64::from(u32::from_be_bytes(all))])) as _),
+        Type::FLOAT4 => {
+            exactly(bytes).map(|all| Arc::new(Float32Array::from(vec![f32::from_be_bytes(all)])) as _)
+        }
+        Type::FLOAT8 => {
+            exactly(bytes).map(|all| Arc::new(Float64Array::from(vec![f64::from_be_bytes(all)])) as _)
+        }
+        Type::NUMERIC => binary_number(bytes).and_then(|text| number(&text)),
+        Type::BYTEA => Some(Arc::new(BinaryArray::from(vec![bytes]))),
+        Type::DATE => exactly(bytes)
+            .and_then(|all| i32::from_be_bytes(all).checked_add(DAYS))
+            .filter(|day| (-200_000_000..200_000_000).contains(day))
+            .map(|day| Arc::new(Date32Array::from(vec![day])) as _),
+        Type::TIME => exactly(bytes)
+            .map(|all| Arc::new(Time64MicrosecondArray::from(vec![i64::from_be_bytes(all)])) as _),
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => {
+            exactly(bytes).and_then(|all| i64::from_be_bytes(all).checked_add(MICROS)).map(|moment| {
+                let moment = TimestampMicrosecondArray::from(vec![moment]);
+                let zone = (*meant == Type::TIMESTAMPTZ).then_some("UTC");
+                Arc::new(moment.with_timezone_opt(zone)) as _
+            })
+        }
+        Type::INTERVAL => exactly::<16>(bytes).and_then(|all| {
+            let micros = i64::from_be_bytes(all[..8].try_into().ok()?);
+            let days = i32::from_be_bytes(all[8..12].try_into().ok()?);
+            let months = i32::from_be_bytes(all[12..].try_into().ok()?);
+            interval(months, days, micros)
+        }),
+        Type::UUID => exactly::<16>(bytes).map(|all| one(&uuid::Uuid::from_bytes(all).to_string())),
+        Type::JSONB => text().and_then(|text| text.strip_prefix('\u{1}')).map(one),
+        Type::TEXT
+        | Type::VARCHAR
+        | Type::BPCHAR
+        | Type::NAME
+        | Type::UNKNOWN
+        | Type::JSON
+        | Type::XML
+        | Type::CHAR => text().map(one),
+        _ => {
+            let what = format!(
+                "a value of the type {} in binary form is not supported: send it as text",
+                meant.name()
+            );
+            return Err(wrong("0A000", what));
+        }
+    };
+    read.ok_or_else(|| unread(at, meant))
+}
+
+/// A list in PostgreSQL's binary form, however deep; nothing if it is none.
+fn binary_list(bytes: &[u8], of: &Type, at: usize) -> PgWireResult<Option<ArrayRef>> {
+    let mut rest = bytes;
+    let mut word = || -> Option<i32> {
+        let (head, tail) = rest.split_first_chunk::<4>()?;
+        rest = tail;
+        Some(i32::from_be_bytes(*head))
+    };
+    let (Some(depth), Some(_), Some(_)) = (word(), word(), word()) else { return Ok(None) };
+    if !(0..=6).contains(&depth) {
+        return Ok(None);
+    }
+    let mut lengths = Vec::new();
+    for _ in 0..depth {
+        let (Some(length), Some(_)) = (word(), word()) else { return Ok(None) };
+        let Ok(length) = usize::try_from(length) else { return Ok(None) };
+        lengths.push(length);
+    }
+    let mut items: Vec<ArrayRef> = Vec::new();
+    while !rest.is_empty() {
+        let Some((head, tail)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+        match usize::try_from(i32::from_be_bytes(*head)) {
+            Err(_) => {
+                items.push(new_null_array(&kept_as(of), 1));
+                rest = tail;
+            }
+            Ok(length) => {
+                let Some((item, tail)) = tail.split_at_checked(length) else { return Ok(None) };
+                items.push(binary(item, of, at)?);
+                rest = tail;
+            }
+        }
+    }
+    let count = if lengths.is_empty() {
+        Some(0)
+    } else {
+        lengths.iter().try_fold(1_usize, |all, one| all.checked_mul(*one))
+    };
+    if count != Some(items.len()) {
+        return Ok(None);
+    }
+    let mut list = together(&items, of)?;
+    for length in lengths.iter().skip(1).rev() {
+        list = listed(&list, std::iter::repeat_n(*length, list.len() / (*length).max(1)))?;
+    }
+    let length = list.len();
+    listed(&list, [length]).map(Some)
+}
+
+/// Items as one column.
+fn together(items: &[ArrayRef], of: &Type) -> PgWireResult<ArrayRef> {
+    if items.is_empty() {
+        return Ok(new_empty_array(&kept_as(of)));
+    }
+    // Numbers have the digits that they need: the widest is for all.
+    let widest = |one: &ArrayRef, other: &ArrayRef| match (one.data_type(), other.data_type()) {
+        (DataType::Float64, _) | (_, DataType::Float64) => DataType::Float64,
+        (DataType::Decimal128(_, a), DataType::Decimal128(_, b)) => DataType::Decimal128(38, (*a).max(*b)),
+        (DataType::Decimal256(_, a), DataType::Decimal128(_, b) | DataType::Decimal256(_, b))
+        | (DataType::Decimal128(_, a), DataType::Decimal256(_, b)) => DataType::Decimal256(76, (*a).max(*b)),
+        (one, _) => one.clone(),
+    };
+    let mut data_type = items[0].data_type().clone();
+    for item in items {
+        data_type = widest(&new_empty_array(&data_type), item);
+    }
+    let safe = CastOptions { safe: false, ..CastOptions::default() };
+    let items =
+        items.iter().map(|item| cast_with_options(item, &data_type, &safe)).collect::<Result<Vec<_>, _>>();
+    let items = items.map_err(|error| wrong("22003", error.to_string()))?;
+    let items: Vec<&dyn Array> = items.iter().map(AsRef::as_ref).collect();
+    concat(&items).map_err(|error| wrong("22P02", error.to_string()))
+}
+
+/// A column of lists of these lengths.
+fn listed(items: &ArrayRef, lengths: impl IntoIterator<Item = usize>) -> PgWireResult<ArrayRef> {
+    let field = Arc::new(Field::new("item", items.data_type().clone(), true));
+    let list = ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), Arc::clone(items), None);
+    list.map(|list| Arc::new(list) as ArrayRef).map_err(|error| wrong("22P02", error.to_string()))
+}
+
+fn interval(months: i32, days: i32, micros: i64) -> Option<ArrayRef> {
+    let nanos = micros.checked_mul(1000)?;
+    Some(Arc::new(IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(months, days, nanos)])))
+}
+
+/// A value as text.
+pub(super) fn written(text: &str, meant: &Type, at: usize) -> PgWireResult<ArrayRef> {
+    if let Some(of) = items_of(meant) {
+        return super::lists::read(text)
+            .ok_or_else(|| unread(at, meant))
+            .and_then(|items| written_list(&items, &of, at));
+    }
+    let column: ArrayRef = Arc::new(StringArray::from(vec![text.trim()]));
+    let as_it_is = || Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    let read = match *meant {
+        Type::BOOL => match text.trim().to_lowercase().as_str() {
+            "t" | "true" | "y" | "yes" | "on" | "1" => {
+                Some(Arc::new(BooleanArray::from(vec![true])) as ArrayRef)
+            }
+            "f" | "false" | "n" | "no" | "off" | "0" => {
+                Some(Arc::new(BooleanArray::from(vec![false])) as ArrayRef)
+            }
+            _ => None,
+        },
+        Type::NUMERIC => number(text.trim()),
+        Type::BYTEA => {
+            bytes(text).map(|bytes| Arc::new(BinaryArray::from(vec![bytes.as_slice()])) as ArrayRef)
+        }
+        Type::INTERVAL => super::numbers::interval_words(text)
+            .and_then(|(months, days, micros)| interval(months, days, micros)),
+        _ => match kept_as(meant) {
+            DataType::Utf8 => Some(as_it_is()),
+            plain => {
+                let safe = CastOptions { safe: false, ..CastOptions::default() };
+                cast_with_options(&column, &plain, &safe).ok()
+            }
+        },
+    };
+    read.ok_or_else(|| unread(at, meant))
+}
+
+fn written_list(items: &[super::lists::Item], of: &Type, at: usize) -> PgWireResult<ArrayRef> {
+    use super::lists::Item;
+    let nested = items.iter().any(|item| matches!(item, Item::List(_)));
+    let read = |item: &Item| match item {
+        Item::Null if nested => Err(unread(at, of)),
+        Item::Null => Ok(new_null_array(&kept_as(of), 1)),
+        Item::Text(_) if nested => Err(unread(at, of)),
+        Item::Text(text) => written(text, of, at),
+        Item::List(items) => written_list(items, of, at),
+    };
+    let items = items.iter().map(read).collect::<PgWireResult<Vec<_>>>()?;
+    let list = together(&items, of)?;
+    let length = list.len();
+    listed(&list, [length])
+}
+
+/// Bytes as PostgreSQL writes them: `\x00ff`, or with `\000` for what is no letter.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    if let Some(digits) = text.strip_prefix("\\x") {
+        let digits = digits.as_bytes();
+        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        return (digits.len() % 2 == 0).then(|| digits.chunks(2).map(pair).collect()).flatten();
+    }
+    let (mut read, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'\\' {
+            read.push(*first);
+        } else if let Some(tail) = rest.strip_prefix(b"\\") {
+            read.push(b'\\');
+            rest = tail;
+        } else {
+            let (digits, tail) = rest.split_at_checked(3)?;
+            read.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()?);
+            rest = tail;
+        }
+    }
+    Some(read)
+}
+
 /// The type that a column is sent as: one that PostgreSQL has.
-pub(super) fn sent_type(data_type: &DataType) -> DataType {
+fn sent_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Null => DataType::Utf8,
         DataType::UInt8 => DataType::Int16,
         DataType::UInt16 => DataType::Int32,
         DataType::UInt32 => DataType::Int64,
         DataType::UInt64 => DataType::Decimal128(20, 0),
-        DataType::Decimal256(..) | DataType::Map(..) | DataType::Struct(_) | DataType::Duration(_) => {
-            DataType::Utf8
-        }
+        DataType::Decimal256(..) | DataType::Duration(_) => DataType::Utf8,
+        nested if is_json(nested) => DataType::Utf8,
         DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Time64(_) | DataType::Time32(_) => {
-            DataType::Time64(arrow::datatypes::TimeUnit::Microsecond)
-        }
-        DataType::Timestamp(_, zone) => {
-            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, zone.clone())
-        }
-        DataType::List(item)
-            if item.data_type().is_nested() || matches!(item.data_type(), DataType::Decimal256(..)) =>
-        {
-            DataType::Utf8
-        }
+        DataType::Time64(_) | DataType::Time32(_) => DataType::Time64(TimeUnit::Microsecond),
+        DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
         other => other.clone(),
     }
 }
 
+/// Whether values of a type are sent as JSON: records, maps, and lists of what lists of PostgreSQL do not hold.
+fn is_json(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) | DataType::Struct(_) => true,
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            item.data_type().is_nested() || matches!(item.data_type(), DataType::Decimal256(..))
+        }
+        _ => false,
+    }
+}
+
+/// What marks a column whose texts are JSON.
+const JSON: &str = "elt.json";
+
 /// The columns that are sent for these.
 pub(super) fn sent_columns(schema: &Schema) -> Schema {
-    let field =
-        |field: &arrow::datatypes::FieldRef| Field::new(field.name(), sent_type(field.data_type()), true);
+    let field = |field: &arrow::datatypes::FieldRef| {
+        let sent = Field::new(field.name(), sent_type(field.data_type()), true);
+        match is_json(field.data_type()) {
+            true => sent.with_metadata([(JSON.to_owned(), String::new())].into()),
+            false => sent,
+        }
+    };
     Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+}
+
+/// How columns are told to a client.
+pub(super) fn told_columns(schema: &Schema, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
+    let told = arrow_pg::datatypes::arrow_schema_to_pg_fields(schema, format, None)?;
+    let exact = told.into_iter().zip(schema.fields()).map(|(told, field)| match field.data_type() {
+        DataType::Decimal128(precision, scale) => {
+            told.with_type_modifier(((i32::from(*precision) << 16) | (i32::from(*scale) & 0xffff)) + 4)
+        }
+        DataType::Utf8 if field.metadata().contains_key(JSON) => {
+            FieldInfo::new(field.name().clone(), None, None, Type::JSON, told.format())
+        }
+        _ => told,
+    });
+    Ok(exact.collect())
 }
 
 /// The rows as they are sent.
@@ -158,17 +430,112 @@ pub(super) fn sent_rows(
         if column.data_type() == field.data_type() {
             return Ok(Arc::clone(column));
         }
-        if column.data_type().is_nested() && *field.data_type() == DataType::Utf8 {
-            let options = FormatOptions::new();
-            let shown = ArrayFormatter::try_new(column, &options)?;
-            let texts = (0..column.len()).map(|row| {
-                (!arrow::array::Array::is_null(column, row)).then(|| shown.value(row).to_string())
-            });
-            return Ok(Arc::new(texts.collect::<StringArray>()) as ArrayRef);
+        match is_json(column.data_type()) {
+            true => json(column),
+            false => cast(column, field.data_type()),
         }
-        cast(column, field.data_type())
     });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+}
+
+/// Records, maps and lists as JSON; as they are shown, if JSON has no form for them.
+fn json(column: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
+    let field = Field::new("v", column.data_type().clone(), true);
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(column)])?;
+    let mut lines = Vec::new();
+    let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, arrow::json::writer::LineDelimited>(&mut lines);
+    if writer.write(&rows).and_then(|()| writer.finish()).is_ok() {
+        drop(writer);
+        let text = String::from_utf8_lossy(&lines);
+        let value = |line: &str| {
+            line.strip_prefix("{\"v\":").and_then(|line| line.strip_suffix('}')).map(str::to_owned)
+        };
+        let texts = text.lines().enumerate().map(|(row, line)| value(line).filter(|_| column.is_valid(row)));
+        let texts: StringArray = texts.collect();
+        if texts.len() == column.len() {
+            return Ok(Arc::new(texts));
+        }
+    }
+    let options = FormatOptions::new();
+    let shown = ArrayFormatter::try_new(column, &options)?;
+    let text = |row: usize| {
+        column.is_valid(row).then(|| serde_json::Value::from(shown.value(row).to_string()).to_string())
+    };
+    Ok(Arc::new((0..column.len()).map(text).collect::<StringArray>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::util::display::array_value_to_string;
+
+    use super::*;
+
+    fn shown(read: PgWireResult<ArrayRef>) -> String {
+        let column = read.unwrap();
+        assert_eq!(column.len(), 1);
+        array_value_to_string(&column, 0).unwrap()
+    }
+
+    #[test]
+    fn values_of_every_type_are_read_in_both_forms() {
+        let micros = (86_400_000_000_i64 + 1).to_be_bytes();
+        let uuid = [0_u8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+        let span: Vec<u8> =
+            [&3_000_000_i64.to_be_bytes()[..], &2_i32.to_be_bytes(), &14_i32.to_be_bytes()].concat();
+        for (meant, text, bytes, as_shown) in [
+            (Type::BOOL, "t", &[1_u8][..], "true"),
+            (Type::INT4, "-7", &(-7_i32).to_be_bytes(), "-7"),
+            (Type::DATE, "2000-01-02", &1_i32.to_be_bytes(), "2000-01-02"),
+            (Type::TIME, "00:00:03", &3_000_000_i64.to_be_bytes(), "00:00:03"),
+            (Type::TIMESTAMP, "2000-01-02 00:00:00.000001", &micros, "2000-01-02T00:00:00.000001"),
+            (Type::TIMESTAMPTZ, "2000-01-02 02:00:00.000001+02", &micros, "2000-01-02T00:00:00.000001Z"),
+            (
+                Type::UUID,
+                "00010203-0405-0607-0809-0a0b0c0d0e0f",
+                &uuid,
+                "00010203-0405-0607-0809-0a0b0c0d0e0f",
+            ),
+            (Type::BYTEA, "\\x00ff", &[0, 255], "00ff"),
+            (Type::JSONB, "{}", &[1, b'{', b'}'], "{}"),
+            (Type::INTERVAL, "1 year 2 mons 2 days 00:00:03", &span, "14 mons 2 days 3.000000000 secs"),
+        ] {
+            assert_eq!(shown(written(text, &meant, 0)), as_shown, "{meant}");
+            assert_eq!(shown(binary(bytes, &meant, 0)), as_shown, "{meant}");
+        }
+        assert!(binary(&[1, 2, 3], &Type::INT4, 0).is_err());
+        assert!(binary(b"12:00", &Type::TIME, 0).is_err());
+        assert!(written("x", &Type::INT4, 0).is_err());
+        assert!(binary(&[1], &Type::INET, 0).is_err());
+    }
+
+    #[test]
+    fn lists_are_read_in_both_forms() {
+        let words = |words: &[i32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+        let ones = words(&[1, 1, 23, 2, 1, 4, 7, -1]);
+        assert_eq!(shown(binary(&ones, &Type::INT4_ARRAY, 0)), "[7, ]");
+        assert_eq!(shown(written("{7,NULL}", &Type::INT4_ARRAY, 0)), "[7, ]");
+        let deep = words(&[2, 0, 23, 2, 1, 1, 1, 4, 7, 4, 8]);
+        assert_eq!(shown(binary(&deep, &Type::INT4_ARRAY, 0)), "[[7], [8]]");
+        assert_eq!(shown(written("{{7},{8}}", &Type::INT4_ARRAY, 0)), "[[7], [8]]");
+        assert_eq!(shown(binary(&words(&[0, 0, 23]), &Type::INT4_ARRAY, 0)), "[]");
+        assert_eq!(shown(written("{1.5,20.25}", &Type::NUMERIC_ARRAY, 0)), "[1.50, 20.25]");
+        assert_eq!(shown(written(r#"{"a,b",c}"#, &Type::TEXT_ARRAY, 0)), "[a,b, c]");
+        for broken in [&words(&[1, 0, 23])[..], &words(&[1, 0, 23, 2, 1, 4, 7]), &words(&[9, 0, 23]), &[1, 2]]
+        {
+            assert!(binary(broken, &Type::INT4_ARRAY, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_nested_is_sent_as_json() {
+        let items: ArrayRef = Arc::new(StringArray::from(vec!["it\"s"]));
+        let column: ArrayRef = Arc::new(arrow::array::StructArray::from(vec![(
+            Arc::new(Field::new("a", DataType::Utf8, true)),
+            items,
+        )]));
+        assert_eq!(shown(json(&column).map_err(|_| wrong("XX000", String::new()))), r#"{"a":"it\"s"}"#);
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Drivers begin and end transactions, and agree on how values are written. What they ask for is what is done anyway, or it is refused.
 
+use crate::lakehouse::{is_idle, pg_settings};
+
 /// A statement that the door itself answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Own {
@@ -11,10 +13,16 @@ pub(super) enum Own {
     Commit,
     /// `ROLLBACK`
     Rollback,
+    /// `SAVEPOINT name`
+    Savepoint(String),
+    /// `RELEASE SAVEPOINT name`
+    Release(String),
+    /// `ROLLBACK TO SAVEPOINT name`
+    RollbackTo(String),
     /// Done already, or nothing to be done: what the client hears.
     Done(&'static str),
-    /// `SHOW name`: the column, and the value.
-    Show(&'static str, &'static str),
+    /// `SHOW name`.
+    Show(String),
     /// `DISCARD ALL`, `RESET ALL`: everything that was set goes back to how it was.
     Reset(&'static str),
     /// Refused: with which of PostgreSQL's codes, and what to hear.
@@ -37,24 +45,6 @@ const HOLDS: [(&str, &[&str]); 12] = [
     ("enable_seqscan", &["on"]),
 ];
 
-/// Settings of which every value is fine: they are about messages, names or plans that there are not.
-const ANY: [&str; 6] =
-    ["application_name", "extra_float_digits", "client_min_messages", "jit", "synchronize_seqscans", "geqo"];
-
-/// What `SHOW` tells of PostgreSQL's own settings.
-const SHOWN: [(&str, &str); 10] = [
-    ("server_version", crate::lakehouse::PG_VERSION),
-    ("server_encoding", "UTF8"),
-    ("client_encoding", "UTF8"),
-    ("standard_conforming_strings", "on"),
-    ("datestyle", "ISO, YMD"),
-    ("intervalstyle", "postgres"),
-    ("transaction_isolation", "serializable"),
-    ("default_transaction_isolation", "serializable"),
-    ("max_identifier_length", "128"),
-    ("integer_datetimes", "on"),
-];
-
 impl Own {
     /// Reads one; nothing if a statement is for the lake.
     pub(super) fn read(sql: &str) -> Option<Self> {
@@ -65,9 +55,10 @@ impl Own {
             ["begin", ..] | ["start", "transaction", ..] => Self::Begin,
             ["commit" | "end"] | ["commit" | "end", "work" | "transaction"] => Self::Commit,
             ["rollback" | "abort"] | ["rollback" | "abort", "work" | "transaction"] => Self::Rollback,
-            ["savepoint", ..] | ["release", "savepoint", ..] | ["rollback", "to", ..] => {
-                let what = "savepoints are not supported: roll the whole transaction back, or go on";
-                Self::Refused("0A000", what.to_owned())
+            ["savepoint", name] => Self::Savepoint(name.trim_matches('"').to_owned()),
+            ["release", "savepoint", name] | ["release", name] => Self::Release(name.trim_matches('"').to_owned()),
+            ["rollback", "to", "savepoint", name] | ["rollback", "to", name] => {
+                Self::RollbackTo(name.trim_matches('"').to_owned())
             }
             ["discard", "all"] => Self::Reset("DISCARD ALL"),
             ["reset", "all"] => Self::Reset("RESET"),
@@ -88,10 +79,11 @@ impl Own {
                 Self::Refused("42501", "another user or role is another connection".to_owned())
             }
             ["set", ..] => return Self::set(text),
-            ["show", "transaction", "isolation", "level"] => Self::Show("transaction_isolation", "serializable"),
-            ["show", name] => {
-                let (name, value) = SHOWN.iter().find(|(known, _)| *known == name)?;
-                Self::Show(name, value)
+            ["show", "transaction", "isolation", "level"] => Self::Show("transaction_isolation".to_owned()),
+            ["show", "time", "zone"] => Self::Show("timezone".to_owned()),
+            ["show", "session", "authorization"] => Self::Show("session_authorization".to_owned()),
+            ["show", name] if pg_settings("", "", "").iter().any(|(known, _)| known == name) => {
+                Self::Show(name.to_owned())
             }
             _ => return None,
         })
@@ -111,7 +103,7 @@ impl Own {
             }
         };
         let value = value.trim_matches(['\'', '"']).trim();
-        if ANY.contains(&name) {
+        if is_idle(name) {
             return Some(Self::Done("SET"));
         }
         let (_, holds) = HOLDS.iter().find(|(known, _)| *known == name)?;
@@ -121,6 +113,28 @@ impl Own {
                 Self::Refused("22023", format!("`{name}` cannot be `{value}` here; it is `{}`", holds[0]))
             }
         })
+    }
+}
+
+/// The statement as the lake reads it: a search path has one schema here, and PostgreSQL's own are always found.
+///
+/// # Errors
+/// What to hear, if names are to be looked for in several schemas.
+pub(super) fn for_the_lake(sql: &str) -> Result<Option<String>, String> {
+    let lower = sql.trim().trim_end_matches(';').to_lowercase();
+    let Some(rest) = lower.strip_prefix("set ") else { return Ok(None) };
+    let rest = rest.trim_start().trim_start_matches("session ").trim_start();
+    let Some(rest) = rest.strip_prefix("search_path") else { return Ok(None) };
+    let rest = rest.trim_start();
+    let Some(value) = rest.strip_prefix('=').or_else(|| rest.strip_prefix("to ")) else { return Ok(None) };
+    let all = value.split(',').map(|name| name.trim().trim_matches(['"', '\'']));
+    let schemas: Vec<&str> = all
+        .filter(|name| !["", "$user", "public", "pg_catalog", "information_schema", "default"].contains(name))
+        .collect();
+    match schemas[..] {
+        [] => Ok(Some("set search_path = default".to_owned())),
+        [one] => Ok(Some(format!("set search_path = '{}'", one.replace('\'', "''")))),
+        _ => Err(format!("names are looked for in one schema, and these are {}", schemas.join(", "))),
     }
 }
 
@@ -141,13 +155,14 @@ mod tests {
             ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", Own::Done("SET")),
             ("set session statement_timeout = 0", Own::Done("SET")),
             ("DISCARD ALL", Own::Reset("DISCARD ALL")),
-            ("show standard_conforming_strings", Own::Show("standard_conforming_strings", "on")),
-            ("show transaction isolation level", Own::Show("transaction_isolation", "serializable")),
+            ("show standard_conforming_strings", Own::Show("standard_conforming_strings".to_owned())),
+            ("show transaction isolation level", Own::Show("transaction_isolation".to_owned())),
         ] {
             assert_eq!(Own::read(sql), Some(own), "{sql}");
         }
         assert!(matches!(Own::read("set client_encoding to latin1"), Some(Own::Refused("22023", _))));
-        assert!(matches!(Own::read("savepoint a"), Some(Own::Refused(..))));
+        assert_eq!(Own::read("SAVEPOINT \"A1\""), Some(Own::Savepoint("a1".to_owned())));
+        assert_eq!(Own::read("rollback to savepoint a"), Some(Own::RollbackTo("a".to_owned())));
         for sql in [
             "select 1",
             "set elt.release = 1",
@@ -158,5 +173,18 @@ mod tests {
         ] {
             assert_eq!(Own::read(sql), None, "{sql}");
         }
+    }
+
+    #[test]
+    fn a_search_path_is_one_schema() {
+        let read = |sql: &str| for_the_lake(sql).map(|read| read.unwrap_or_default());
+        assert_eq!(read("SET search_path = \"nyc\""), Ok("set search_path = 'nyc'".to_owned()));
+        assert_eq!(read("set search_path to nyc, public"), Ok("set search_path = 'nyc'".to_owned()));
+        assert_eq!(
+            read("set session search_path to '$user', public;"),
+            Ok("set search_path = default".to_owned())
+        );
+        assert!(read("set search_path to a, b").is_err());
+        assert_eq!(read("select 1"), Ok(String::new()));
     }
 }
