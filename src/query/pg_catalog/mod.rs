@@ -8,6 +8,7 @@
 mod absent;
 mod facts;
 mod functions;
+mod listing;
 mod meanings;
 mod rows;
 mod settings;

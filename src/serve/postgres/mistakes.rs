@@ -34,7 +34,13 @@ pub(super) fn told(status: Status) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
-/// A mistake with one of PostgreSQL's codes.
+/// A mistake with one of PostgreSQL's codes; what to do next comes after `help:`, on a line of its own.
 pub(super) fn wrong(code: &str, what: String) -> PgWireError {
-    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), what)))
+    let (what, hint) = match what.split_once("\nhelp: ") {
+        Some((what, help)) => (what.to_owned(), Some(help.to_owned())),
+        None => (what, None),
+    };
+    let mut info = ErrorInfo::new("ERROR".to_owned(), code.to_owned(), what);
+    info.hint = hint;
+    PgWireError::UserError(Box::new(info))
 }

@@ -5,7 +5,8 @@
 //! hashes of another kind, so from elsewhere a connection has to be encrypted.
 //!
 //! Reading order: `talk` (a conversation), `entry` (how it begins), `prepared` (statements that are given values), `words` (what is about the
-//! session alone), `savepoints`, `values` (what clients send, and are sent), `lists` and `numbers` (how these are written).
+//! session alone), `savepoints`, `values` (what clients send), `sent` (what they are sent), `lists` and
+//! `numbers` (how these are written).
 
 mod entry;
 mod lists;
@@ -13,6 +14,7 @@ mod mistakes;
 mod numbers;
 mod prepared;
 mod savepoints;
+mod sent;
 mod talk;
 mod values;
 mod words;

@@ -28,7 +28,8 @@ use tonic::Status;
 use super::mistakes::{told, wrong};
 use super::prepared::Prepared;
 use super::savepoints::Savepoint;
-use super::values::{sent_columns, sent_rows, told_columns};
+use super::sent::{sent_columns, sent_rows, told_columns};
+use super::values::type_named;
 use super::words::{Own, for_the_lake};
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{PgAsker, PgCatalog, PgKey, Piece, StatementKind, TableKey, pg_settings, split};
@@ -364,22 +365,6 @@ impl Talk {
 
 fn shown(name: &str) -> Schema {
     Schema::new(vec![arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Utf8, true)])
-}
-
-/// A type by its name in SQL; a text, if it is another.
-fn type_named(name: &str) -> Type {
-    match name {
-        "oid" => Type::OID,
-        "oid[]" => Type::OID_ARRAY,
-        "smallint" | "int2" => Type::INT2,
-        "int" | "integer" | "int4" => Type::INT4,
-        "int[]" | "integer[]" | "int4[]" => Type::INT4_ARRAY,
-        "bigint" | "int8" => Type::INT8,
-        "bigint[]" | "int8[]" => Type::INT8_ARRAY,
-        "boolean" | "bool" => Type::BOOL,
-        "text[]" | "varchar[]" | "name[]" => Type::TEXT_ARRAY,
-        _ => Type::TEXT,
-    }
 }
 
 fn as_they_are(_: SchemaRef, rows: BoxStream<'static, Result<RecordBatch, Status>>) -> Answered<RecordBatch> {
