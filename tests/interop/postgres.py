@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 from lake import Lakehouse
@@ -73,9 +74,28 @@ def shell(server: Server) -> None:
         ("\\l", ["elt"]),
         ("\\dt nyc.*", ["planes", "weather"]),
         ("\\conninfo", ["elt"]),
+        ("\\d+ carrier_months", ["Stats target", "month", "carrier"]),
+        ("\\d+ stg_airlines", ["View definition", "select"]),
+        ("\\sv stg_airlines", ["CREATE OR REPLACE VIEW", "stg_airlines", "select"]),
+        ("\\dt+", ["carrier_months", "Size", "Description"]),
+        ("\\dv+", ["stg_airlines", "view"]),
+        ("\\du", ["elt", "Attributes"]),
+        ("\\dn+", ["main", "Description"]),
+        ("\\dp", ["carrier_months", "Access privileges"]),
+        ("\\l+", ["elt", "UTF8"]),
+        ("\\dT", ["List of data types"]),
+        ("\\df", ["List of functions"]),
+        ("\\dd", ["Object descriptions"]),
     ]:
         told = psql(server, command)
         check(f"psql's {command}", all(word in told for word in words) and "ERROR" not in told, told)
+    check("psql lists the one database", "postgres" not in psql(server, "\\l"), psql(server, "\\l"))
+    for command in ["\\di", "\\ds", "\\dm", "\\dx", "\\dc", "\\dC", "\\dD", "\\ddp", "\\dE", "\\des", "\\deu", "\\dew", "\\dF", "\\dL", "\\do",
+                    "\\dP", "\\drds", "\\dRp", "\\dRs", "\\dy", "\\dX", "\\dA", "\\dAc", "\\dAf", "\\da", "\\dconfig", "\\db"]:
+        told = psql(server, command)
+        check(f"psql's {command} is answered", "ERROR" not in told, told)
+    told = psql(server, "\\copy carrier_months to stdout")
+    check("copying is refused with what to do instead", "COPY … TO STDOUT is not supported" in told and "HINT:  send the query itself" in told, told)
     told = psql(server, "select * from carrier_moths")
     check("a mistake is told with a hint", "there is no table `main.carrier_moths`" in told and "HINT:  did you mean" in told, told)
     check("a wrong password is refused", "the name or the password is wrong" in psql(server, "select 1", password="wrong"))
@@ -100,7 +120,18 @@ def drivers(server: Server) -> None:
             "timestamp '2024-02-29 01:02:03', time '01:02:03', interval '1 day', x'00ff', [1, 2, null], ['a', 'b'], null, {'a': 1}, map(['k'], [1])"
         ).fetchone()
         check("every type is read", row[:6] == (1, 2, 3, 1.5, 2.5, decimal.Decimal("1.25")) and row[13] == [1, 2, None] and row[14] == ["a", "b"], row)
-        check("what PostgreSQL does not have comes as text", row[16] == "{a: 1}" and row[17] == "{k: 1}", row)
+        check("what PostgreSQL does not have comes as JSON", row[16] == {"a": 1} and row[17] == {"k": 1}, row)
+        span = datetime.timedelta(days=1, seconds=3)
+        for value in [datetime.time(1, 2, 3, 5), span, -span, uuid.UUID(int=5), [1, 2], [1, None], [1.5], ["a", None], ["a,b", 'c"d', "{}", ""], [[1, 2], [3, 4]], [instant],
+                      [instant.date()], [True], [decimal.Decimal("1.5")], [b"\x00\xff"], [2**40], decimal.Decimal("-0.00012"), decimal.Decimal(10**25)]:
+            for kind, cursor in [("%s", connection.cursor()), ("%b", connection.cursor(binary=True))]:
+                found = cursor.execute(f"select {kind} as v", (value,)).fetchone()[0]
+                check(f"the value {value!r} comes back by {kind}", found == value or str(found) == str(value), found)
+        for kind in ["%s", "%b", "%t"]:
+            found = connection.execute(f"select value from range(9) where value = any({kind})", ([1, 7, None],)).fetchall()
+            check(f"a list of values finds rows by {kind}", found == [(1,), (7,)], found)
+        found = connection.execute("select '{1,2}'::int[], '{a,\"b c\"}'::text[]").fetchone()
+        check("lists can be written as PostgreSQL writes them", found == ([1, 2], ["a", "b c"]), found)
         found = connection.execute("select carrier from carrier_months where carrier = %s and flights > %s and month >= %s limit 1", ("VX", 1, datetime.date(2013, 1, 1))).fetchall()
         check("values find rows", found == [("VX",)], found)
         check("rows come", len(connection.execute("select * from fct_flights").fetchall()) == 80789)
@@ -115,12 +146,33 @@ def drivers(server: Server) -> None:
         check("and is used", connection.execute("select count(*) from planes").fetchone() == (3322,))
         connection.execute("set search_path to main")
         for sql, code in [("selec 1", "42601"), ("select nocol from notes", "42703"), ("select * from nowhere", "42P01"), ("select nofn(1)", "42883"),
-                          ("create table notes (a int)", "42P07"), ("select * from '/etc/passwd'", "42501"), ("savepoint a", "0A000")]:
+                          ("create table notes (a int)", "42P07"), ("select * from '/etc/passwd'", "42501"), ("savepoint a", "25P01"), ("select 'nowhere'::regclass", "42P01"),
+                          ("select current_setting('nothing')", "42704"), ("set search_path to main, nyc", "22023")]:
             try:
                 connection.execute(sql)
                 check(f"`{sql}` is refused", False)
             except psycopg.Error as error:
                 check(f"`{sql}` is refused as PostgreSQL would", error.sqlstate == code, (error.sqlstate, str(error)))
+    with psycopg.connect(where) as connection:
+        connection.execute("insert into notes values (100, 'stays')")
+        connection.execute("savepoint first")
+        connection.execute("insert into notes values (101, 'goes')")
+        try:
+            connection.execute("select * from nowhere")
+        except psycopg.Error:
+            pass
+        connection.execute("rollback to savepoint first")
+        found = connection.execute("select count(*) from notes where id > 99").fetchone()
+        check("a savepoint is gone back to, after a mistake too", found == (1,), found)
+        with connection.transaction():
+            connection.execute("insert into notes values (102, 'stays')")
+        check("a transaction within one", connection.execute("select count(*) from notes where id > 99").fetchone() == (2,))
+        connection.rollback()
+        check("all of it is rolled back", connection.execute("select count(*) from notes where id > 99").fetchone() == (0,))
+        connection.rollback()
+    with psycopg.connect(where) as connection:
+        connection.execute("set search_path = \"nyc\"")
+        check("a schema is settled first in a transaction", connection.execute("select count(*) from planes").fetchone() == (3322,))
     with psycopg.connect(where) as connection:
         connection.execute("insert into notes values (5, 'five')")
         connection.execute("delete from notes where id = 1")
@@ -155,33 +207,94 @@ def drivers(server: Server) -> None:
         check("and the connection goes on", connection.execute("select 2").fetchone() == (2,))
 
 
-def tools(server: Server) -> None:
-    """SQLAlchemy, which Superset stands on; and what Metabase asks when it looks around."""
-    import psycopg
+def inspected(server: Server, driver: str) -> None:
+    """SQLAlchemy's Inspector, on which Superset stands, by one of its drivers."""
     import sqlalchemy
+    from sqlalchemy.engine.reflection import ObjectKind
 
-    engine = sqlalchemy.create_engine(f"postgresql+psycopg://elt:{server.token}@{server.host}:{server.port}/elt")
+    engine = sqlalchemy.create_engine(f"postgresql+{driver}://elt:{server.token}@{server.host}:{server.port}/elt")
     with engine.connect() as connection:
-        check("SQLAlchemy asks", connection.execute(sqlalchemy.text("select count(*) from carrier_months")).scalar() == 46)
+        check(f"SQLAlchemy asks by {driver}", connection.execute(sqlalchemy.text("select count(*) from carrier_months")).scalar() == 46)
     looked = sqlalchemy.inspect(engine)
-    check("it finds schemas", {"main", "nyc"} <= set(looked.get_schema_names()), looked.get_schema_names())
-    check("it finds tables", "carrier_months" in looked.get_table_names("main"), looked.get_table_names("main"))
-    check("it finds views", "stg_airlines" in looked.get_view_names("main"), looked.get_view_names("main"))
+    check(f"{driver} finds schemas", {"main", "nyc"} <= set(looked.get_schema_names()), looked.get_schema_names())
+    check(f"{driver} finds tables", "carrier_months" in looked.get_table_names("main"), looked.get_table_names("main"))
+    check(f"{driver} finds no tables of other schemas", "planes" not in looked.get_table_names(), looked.get_table_names())
+    check(f"{driver} finds views", "stg_airlines" in looked.get_view_names("main"), looked.get_view_names("main"))
     columns = {column["name"]: str(column["type"]) for column in looked.get_columns("carrier_months", "main")}
-    check("it finds columns", columns["month"] == "DATE" and columns["flights"] == "BIGINT", columns)
+    check(f"{driver} finds columns", columns["month"] == "DATE" and columns["flights"] == "BIGINT", columns)
+    definition = looked.get_view_definition("stg_airlines", "main")
+    check(f"{driver} finds what a view is", "select" in definition.lower(), definition)
+    for table in ["carrier_months", "stg_airlines"]:
+        looked = sqlalchemy.inspect(engine)
+        found = [getattr(looked, f"get_{what}")(table, "main") for what in ["foreign_keys", "indexes", "check_constraints", "unique_constraints"]]
+        check(f"{driver} finds what {table} has not", found == [[], [], [], []], found)
+        found = looked.get_pk_constraint(table, "main"), looked.get_table_comment(table, "main"), looked.get_table_options(table, "main")
+        check(f"{driver} finds the rest of {table}", looked.has_table(table, "main"), found)
+    check(f"{driver} finds no sequences", (looked.get_sequence_names(), looked.get_enums(), looked.get_domains(), looked.get_foreign_table_names()) == ([], [], [], []))
+    check(f"{driver} finds all at once", ("main", "carrier_months") in looked.get_multi_columns(schema="main", kind=ObjectKind.ANY))
+    mirrored = sqlalchemy.MetaData()
+    mirrored.reflect(engine, schema="main", views=True)
+    check(f"{driver} mirrors all of it", "main.stg_airlines" in mirrored.tables, sorted(mirrored.tables))
+
+
+def tools(server: Server) -> None:
+    """SQLAlchemy; and what Metabase asks when it looks around."""
+    import importlib.util
+
+    import psycopg
+
+    for driver in ["psycopg", "psycopg2", "pg8000"]:
+        if importlib.util.find_spec(driver):
+            inspected(server, driver)
     where = f"host={server.host} port={server.port} user=elt password={server.token} dbname=elt sslmode=disable"
     with psycopg.connect(where, autocommit=True) as connection:
-        for sql in [
-            "SELECT nspname AS schema FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%' ORDER BY nspname",
-            "SELECT n.nspname AS schema, c.relname AS name, CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' ELSE NULL END AS type "
-            "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON c.relnamespace = n.oid WHERE c.relkind IN ('r', 'v') AND n.nspname = 'main' ORDER BY 2",
-            "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_catalog.pg_attribute a "
-            "JOIN pg_catalog.pg_class c ON a.attrelid = c.oid WHERE c.relname = 'carrier_months' AND a.attnum > 0 ORDER BY a.attnum",
-            "SELECT version()", "SELECT current_schema()", "SELECT current_database()", "SHOW TRANSACTION ISOLATION LEVEL", "select pg_backend_pid()",
-            "select table_schema, table_name, table_type from information_schema.tables order by 1, 2",
-        ]:
+        for sql in LOOKED_FOR:
             found = connection.execute(sql).fetchall()
             check(f"`{sql[:60]}…` is answered", found, found)
+        for sql in LOOKED_FOR_IN_VAIN:
+            found = connection.execute(sql).fetchall()
+            check(f"`{sql[:60]}…` is answered with nothing", found == [], found)
+        for sql, value in [("select 'carrier_months'::regclass", "carrier_months"), ("select 'nyc.planes'::regclass", "nyc.planes"), ("show search_path", "main"),
+                           ("select current_setting('search_path')", "main"), ("show timezone", "UTC"), ("select set_config('jit', 'off', false)", "off"),
+                           ("select pg_get_userbyid(10)", "elt"), ("select has_table_privilege('carrier_months', 'SELECT, INSERT')", True)]:
+            check(f"`{sql}` is answered", connection.execute(sql).fetchone() == (value,), connection.execute(sql).fetchone())
+
+
+# What Metabase, the JDBC driver and Superset ask, in short.
+LOOKED_FOR = [
+    "SELECT nspname AS schema FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%' ORDER BY nspname",
+    "SELECT n.nspname AS schema, c.relname AS name, CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' ELSE NULL END AS type, d.description, stat.n_live_tup AS estimated_row_count "
+    "FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid "
+    "LEFT JOIN pg_catalog.pg_description AS d ON (c.oid = d.objoid) AND (d.objsubid = 0) AND (d.classoid = 'pg_class'::regclass) "
+    "LEFT JOIN pg_stat_user_tables AS stat ON (n.nspname = stat.schemaname) AND (c.relname = stat.relname) "
+    "WHERE (c.relnamespace = n.oid) AND (n.nspname !~ '^pg_') AND (n.nspname <> 'information_schema') AND c.relkind in ('r', 'p', 'v', 'f', 'm') AND (n.nspname IN ('main')) ORDER BY type, schema, name",
+    "SELECT c.column_name AS name, CASE WHEN c.udt_schema IN ('public', 'pg_catalog') THEN FORMAT('%s', c.udt_name) ELSE FORMAT('\"%s\".\"%s\"', c.udt_schema, c.udt_name) END AS \"database-type\", "
+    "c.ordinal_position - 1 AS position, c.table_schema, c.table_name, pk.column_name IS NOT NULL AS pk, "
+    "COL_DESCRIPTION(CAST(CAST(FORMAT('%I.%I', CAST(c.table_schema AS TEXT), CAST(c.table_name AS TEXT)) AS REGCLASS) AS OID), c.ordinal_position) AS comment, "
+    "((column_default IS NULL) OR (LOWER(column_default) = 'null')) AND (is_nullable = 'NO') AND NOT (((column_default IS NOT NULL) AND (column_default LIKE '%nextval(%')) OR (is_identity <> 'NO')) AS required "
+    "FROM information_schema.columns AS c LEFT JOIN (SELECT tc.table_schema, tc.table_name, kc.column_name FROM information_schema.table_constraints AS tc "
+    "INNER JOIN information_schema.key_column_usage AS kc ON (tc.constraint_name = kc.constraint_name) AND (tc.table_schema = kc.table_schema) AND (tc.table_name = kc.table_name) "
+    "WHERE tc.constraint_type = 'PRIMARY KEY') AS pk ON (c.table_schema = pk.table_schema) AND (c.table_name = pk.table_name) AND (c.column_name = pk.column_name) "
+    "WHERE c.table_schema !~ '^information_schema|catalog_history|pg_' AND (c.table_schema IN ('main')) ORDER BY table_schema, table_name, position",
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_catalog.pg_attribute a "
+    "JOIN pg_catalog.pg_class c ON a.attrelid = c.oid WHERE c.relname = 'carrier_months' AND a.attnum > 0 ORDER BY a.attnum",
+    "SELECT datname FROM pg_database WHERE datistemplate = false",
+    "SELECT version()",
+    "SELECT current_schema()",
+    "SELECT current_database()",
+    "SHOW TRANSACTION ISOLATION LEVEL",
+    "select pg_backend_pid()",
+    "select table_schema, table_name, table_type from information_schema.tables order by 1, 2",
+    "select schemaname, viewname, definition from pg_views where schemaname = 'main'",
+    "select table_name, view_definition from information_schema.views where table_schema = 'main'",
+]
+
+LOOKED_FOR_IN_VAIN = [
+    "SELECT nspname, typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT DISTINCT enumtypid FROM pg_enum e)",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid='1'",
+    "SELECT * FROM pg_indexes",
+    "SELECT polname, array(select rolname from pg_roles where oid = any(polroles)) FROM pg_policy",
+]
 
 
 def nonsense(server: Server) -> None:
