@@ -84,6 +84,13 @@ impl Absent {
         match factor {
             TableFactor::Derived { subquery, .. } => self.has_no_rows(subquery),
             TableFactor::NestedJoin { table_with_joins, .. } => self.none_joined(table_with_joins, within),
+            // The lists of options and rights that there are not.
+            TableFactor::UNNEST { array_exprs, .. } => {
+                array_exprs.iter().all(|list| is_unset(&list.to_string()))
+            }
+            TableFactor::Table { name, args: Some(args), .. } if last(name) == "unnest" => {
+                args.args.iter().all(|list| is_unset(&list.to_string()))
+            }
             _ => table_name(factor).is_some_and(|name| within.contains(&name) || self.tables.contains(&name)),
         }
     }
@@ -154,6 +161,13 @@ impl Absent {
     }
 }
 
+/// Whether a column, as it is written, has nothing anywhere.
+fn is_unset(column: &str) -> bool {
+    let name = column.rsplit('.').next().unwrap_or_default().to_lowercase();
+    let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    is_name && ["acl", "options", "config"].iter().any(|end| name.ends_with(end))
+}
+
 /// Whether a selection makes one row of many.
 pub(super) fn is_aggregate(select: &Select) -> bool {
     let is_made_of = |expr: &Expr| {
@@ -212,6 +226,8 @@ mod tests {
             "select x, count(*) from pg_policy group by x",
             "select x from pg_policy union select y from pg_index",
             "with c as (select 1 from pg_policy) select x from c",
+            "select 'toast.' || x from pg_catalog.unnest(tc.reloptions) x",
+            "select attname from pg_attribute a where a.attrelid = 1 and attacl is not null",
             "select relname from pg_class c where c.relkind in ('S', 'm') and c.relname = 'x'",
         ] {
             assert!(none(sql), "{sql}");

@@ -230,6 +230,13 @@ impl Reader<'_> {
                 None => written(&format!("to_regclass({inner})")),
             });
         }
+        // Functions go by their names in the types that use them.
+        if let (DataType::Custom(of, _), Some(name)) = (data_type, text_of(inner))
+            && last(of) == "regproc"
+        {
+            let name = name.rsplit('.').next().unwrap_or(name);
+            return Ok(Some(Expr::Value(Value::SingleQuotedString(name.to_owned()).into())));
+        }
         Ok(None)
     }
 }
