@@ -3,6 +3,7 @@
 //! Most take numbers and names and give a text, a number or a flag: they are written as functions of texts, and what they give is read
 //! as the type that is promised. Those of lists are in `listing`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -182,7 +183,7 @@ const NOTHING: [&str; 22] = [
 /// The numbers of PostgreSQL's encodings: there is one.
 const UTF8: &str = "6";
 
-pub(super) fn register(context: &SessionContext, facts: &Arc<Facts>) {
+pub(super) fn register(context: &SessionContext, facts: &Arc<Facts>, types: HashMap<String, i32>) {
     let functions = Functions(context);
     let (text, flag, number) = (DataType::Utf8, DataType::Boolean, DataType::Int32);
     let large = DataType::Int64;
@@ -215,6 +216,14 @@ pub(super) fn register(context: &SessionContext, facts: &Arc<Facts>) {
         Ok(first(values).map(|value| format!("'{}'", value.replace('\'', "''"))))
     });
     functions.of_texts("format", text.clone(), |values| Ok(formatted(values)));
+    functions.of_texts("to_regtype", DataType::Int32, move |values| {
+        Ok(first(values).and_then(|name| types.get(type_name(name).as_str())).map(i32::to_string))
+    });
+    let known = Arc::clone(facts);
+    functions.of_texts("to_regnamespace", DataType::Int32, move |values| {
+        let number = first(values).map(|name| known.schema_number(&name.to_lowercase()));
+        Ok(number.filter(|number| *number != 0).map(|number| number.to_string()))
+    });
     of_relations(&functions, facts);
     of_settings(&functions, facts);
     of_rights(&functions, facts);
@@ -389,6 +398,32 @@ fn of_rights(functions: &Functions<'_>, facts: &Arc<Facts>) {
     }
 }
 
+/// What a type is called in `pg_type` that SQL has another name for.
+fn type_name(written: &str) -> String {
+    let name = written.trim().to_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    let (name, is_list) = match name.strip_suffix("[]") {
+        Some(of) => (of, true),
+        None => (name, false),
+    };
+    let name = match name {
+        "smallint" => "int2",
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "real" => "float4",
+        "double precision" => "float8",
+        "boolean" => "bool",
+        "decimal" => "numeric",
+        "character varying" => "varchar",
+        "character" => "bpchar",
+        "timestamp without time zone" => "timestamp",
+        "timestamp with time zone" => "timestamptz",
+        "time without time zone" => "time",
+        other => other,
+    };
+    if is_list { format!("_{name}") } else { name.to_owned() }
+}
+
 /// Bytes as PostgreSQL writes them for people.
 fn size_words(bytes: &str) -> Option<String> {
     const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
@@ -431,6 +466,7 @@ mod tests {
 
     #[test]
     fn sizes_and_formats_are_written_as_postgresql_writes_them() {
+        assert_eq!(type_name("pg_catalog.Integer[]"), "_int4");
         assert_eq!(size_words("1024").as_deref(), Some("1024 bytes"));
         assert_eq!(size_words("20480").as_deref(), Some("20 kB"));
         assert_eq!(size_words("52428800").as_deref(), Some("50 MB"));

@@ -258,6 +258,11 @@ impl VisitorMut for Reader<'_> {
                 Expr::Cast { expr: inner, data_type, .. } if is_regclass(data_type) => {
                     written(&format!("pg_regclass({inner})"))
                 }
+                Expr::Cast { expr: inner, data_type: DataType::Custom(of, _), .. }
+                    if last(of) == "regtype" && text_of(inner).is_none() =>
+                {
+                    written(&format!("format_type({inner}, NULL)"))
+                }
                 _ => None,
             },
             _ => None,

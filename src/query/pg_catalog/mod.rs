@@ -18,8 +18,9 @@ mod tables;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int32Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
@@ -164,7 +165,7 @@ impl Session {
         let context = SessionContext::new_with_config(config);
         context.register_catalog("elt", Arc::clone(&catalog) as Arc<dyn CatalogProvider>);
         setup_pg_catalog(&context, "elt", Asker(asker.user.clone())).map_err(|error| *error)?;
-        let types = types(&context).await?;
+        let (types, type_numbers) = types(&context).await?;
         let theirs = catalog.schema("pg_catalog");
         let mut nothing = HashMap::new();
         for (name, columns) in tables::EMPTY {
@@ -192,7 +193,7 @@ impl Session {
         catalog.register_schema("pg_catalog", Arc::new(Over { own: nothing, theirs }))?;
         let standard = Over { own: standard::tables(&facts)?, theirs: None };
         catalog.register_schema("information_schema", Arc::new(standard))?;
-        functions::register(&context, &facts);
+        functions::register(&context, &facts, type_numbers);
         Ok(PgCatalog {
             context,
             _session: self.clone(),
@@ -203,14 +204,21 @@ impl Session {
     }
 }
 
-/// The types of PostgreSQL, each with that of its items.
-async fn types(context: &SessionContext) -> EngineResult<Arc<dyn TableProvider>> {
+/// The types of PostgreSQL, each with that of its items; and their numbers by name.
+async fn types(context: &SessionContext) -> EngineResult<(Arc<dyn TableProvider>, HashMap<String, i32>)> {
     let sql = "select t.oid, 'pg_catalog' as ns, t.typname as name, t.typtype as kind, cast(null as int) as basetype, \
         case when t.typlen = -1 and t.typelem <> 0 then t.typelem end as elemtype, e.typdelim as elemdelim, \
         cast(null as int) as range_subtype, cast(null as int) as attrtypoids, cast(null as varchar) as attrnames, 0 as depth, \
         e.typname as elemname from elt.pg_catalog.pg_type t left join elt.pg_catalog.pg_type e on t.typelem = e.oid and t.typlen = -1";
     let frame = context.sql(sql).await?;
     let batches = frame.collect().await?;
+    let mut numbers = HashMap::new();
+    for batch in &batches {
+        let names = cast(batch.column_by_name("name").unwrap_or(batch.column(0)), &DataType::Utf8)?;
+        let oids = cast(batch.column(0), &DataType::Int32)?;
+        let pairs = names.as_string::<i32>().iter().zip(oids.as_primitive::<Int32Type>().iter());
+        numbers.extend(pairs.filter_map(|(name, oid)| Some((name?.to_owned(), oid?))));
+    }
     let found = match batches.first() {
         Some(batch) => batch.schema(),
         None => Arc::new(Schema::empty()),
@@ -226,7 +234,7 @@ async fn types(context: &SessionContext) -> EngineResult<Arc<dyn TableProvider>>
     let schema = Arc::new(Schema::new(found.fields().iter().map(letters).collect::<Vec<_>>()));
     let same = |batch: RecordBatch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec());
     let batches = batches.into_iter().map(same).collect::<Result<Vec<_>, _>>()?;
-    Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
+    Ok((Arc::new(MemTable::try_new(schema, vec![batches])?), numbers))
 }
 
 /// How a statement is answered.
