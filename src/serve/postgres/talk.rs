@@ -226,7 +226,7 @@ impl Talk {
                 let client = self.client()?;
                 let catalog = self.catalog(&client).await?;
                 let is_open = !places.is_empty() && sql == known.sql;
-                let plan = Box::pin(catalog.plan(if is_open { bare } else { sql }));
+                let plan = Box::pin(catalog.plan(if is_open { bare.as_str() } else { sql }));
                 let answer = plan.await.map_err(|error| told(query_status(error)))?;
                 Some(answer.schema.as_ref().clone())
             }
