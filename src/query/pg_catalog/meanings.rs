@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, DataType, Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, Value, VisitMut as _, VisitorMut,
+    AccessExpr, BinaryOperator, DataType, Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query,
+    Select, SelectItem, SetExpr, Statement, TableFactor, Value, VisitMut as _, VisitorMut,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -269,6 +269,15 @@ impl VisitorMut for Reader<'_> {
         };
         if let Some(named) = named {
             *expr = named;
+        }
+        // What equals any of a query's rows is among them.
+        let (left, right, negated) = match expr {
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => (left, right, false),
+            Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => (left, right, true),
+            _ => return ControlFlow::Continue(()),
+        };
+        if let Expr::Subquery(query) = right.as_ref() {
+            *expr = Expr::InSubquery { expr: left.clone(), subquery: query.clone(), negated };
         }
         ControlFlow::Continue(())
     }
