@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use pgwire::api::store::PortalStore;
+use pgwire::api::store::{Entry, PortalStore};
 use pgwire::api::{
     ClientInfo, ClientPortalStore, DEFAULT_NAME, DefaultClient, PgWireConnectionState, PgWireServerHandlers,
 };
@@ -141,6 +141,7 @@ where
         PgWireFrontendMessage::Execute(execute) => {
             let name = execute.name.as_deref().unwrap_or(DEFAULT_NAME);
             let portal = client.portal_store().get_portal(name);
+            let portal = portal.as_ref().and_then(Entry::value);
             portal.is_some_and(|portal| {
                 matches!(portal.statement.statement.meaning, Meaning::Own(Own::RollbackTo(_)))
             })
