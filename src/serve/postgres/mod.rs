@@ -5,9 +5,11 @@
 //! hashes of another kind, so from elsewhere a connection has to be encrypted.
 //!
 //! Reading order: `talk` (a conversation), `entry` (how it begins), `prepared` (statements that are given values), `words` (what is about the
-//! session alone), `savepoints`, `values` (what clients send), `sent` (what they are sent), `lists` and
+//! session alone), `savepoints`, `copying` (rows in lines), `values` (what clients send), `sent` (what they are sent), `lists` and
 //! `numbers` (how these are written).
 
+mod copy_order;
+mod copying;
 mod entry;
 mod lists;
 mod mistakes;

@@ -13,18 +13,21 @@ use futures::stream::BoxStream;
 use futures::{Sink, StreamExt as _, TryStreamExt as _};
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::cancel::CancelHandler;
+use pgwire::api::copy::CopyHandler;
 use pgwire::api::portal::Format;
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{FieldFormat, QueryResponse, Response, Tag};
+use pgwire::api::results::{FieldFormat, FieldInfo, QueryResponse, Response, Tag};
 use pgwire::api::{
     ClientInfo, ClientPortalStore, ConnectionManager, PgWireServerHandlers, RandomPidSecretKeyGenerator, Type,
 };
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::cancel::CancelRequest;
+use pgwire::messages::data::DataRow;
 use pgwire::messages::response::TransactionStatus;
 use tonic::Status;
 
+use super::copying::Coming;
 use super::mistakes::{told, wrong};
 use super::prepared::Prepared;
 use super::savepoints::Savepoint;
@@ -81,6 +84,8 @@ pub(super) struct Talk {
     is_used: AtomicBool,
     /// What can be gone back to in it.
     pub(super) savepoints: Mutex<Vec<Savepoint>>,
+    /// Rows that come by COPY.
+    pub(super) coming: Mutex<Option<Coming>>,
     /// PostgreSQL's catalog, of a release as it was agreed on, for one who may write or not.
     catalog: Mutex<Option<(Option<ReleaseNumber>, Agreed, bool, PgCatalog)>>,
     /// The answer that is on its way.
@@ -122,6 +127,7 @@ impl Talk {
             within: Mutex::default(),
             is_used: AtomicBool::default(),
             savepoints: Mutex::default(),
+            coming: Mutex::default(),
             catalog: Mutex::default(),
             sent: Mutex::default(),
             key: Mutex::default(),
@@ -148,7 +154,7 @@ impl Talk {
     }
 
     /// Who asks, if they are still let in.
-    fn client(&self) -> PgWireResult<Arc<Client>> {
+    pub(super) fn client(&self) -> PgWireResult<Arc<Client>> {
         let client = locked(&self.client).clone();
         let client = client.ok_or_else(|| wrong("28000", "nobody has been let in yet".to_owned()))?;
         self.endpoint.clients.renew(&client).map_err(told)?;
@@ -265,19 +271,8 @@ impl Talk {
                 rows_of(schema, rows, format, true)
             }
             Meaning::Lake { rows: Some(_), .. } => {
-                self.is_used.store(true, Ordering::Relaxed);
-                let within = self.transaction();
-                let within = within.as_deref().map(str::as_bytes);
-                let promise = self.endpoint.promise(&client, within, sql, None).await.map_err(told)?;
-                *locked(&self.sent) = Some(promise.handle.clone());
-                let rows = self.endpoint.send_as(
-                    &client,
-                    promise.handle.as_bytes(),
-                    as_they_are,
-                    RecordBatch::get_array_memory_size,
-                );
-                let schema = Arc::new(sent_columns(&promise.schema));
-                rows_of(schema, rows.map_err(told)?, format, false)
+                let (schema, rows) = self.rows(&client, sql).await?;
+                rows_of(schema, rows, format, false)
             }
             Meaning::Lake { rows: None, .. } => {
                 let is_setting = sql.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set "));
@@ -292,6 +287,33 @@ impl Talk {
                 Ok(Response::Execution(tag(&word, rows)))
             }
         }
+    }
+
+    /// The columns and the rows of a query of the lake.
+    async fn rows(
+        &self,
+        client: &Arc<Client>,
+        sql: &str,
+    ) -> PgWireResult<(SchemaRef, Answered<RecordBatch>)> {
+        self.is_used.store(true, Ordering::Relaxed);
+        let within = self.transaction();
+        let within = within.as_deref().map(str::as_bytes);
+        let promise = self.endpoint.promise(client, within, sql, None).await.map_err(told)?;
+        *locked(&self.sent) = Some(promise.handle.clone());
+        let handle = promise.handle.as_bytes();
+        let rows = self.endpoint.send_as(client, handle, as_they_are, RecordBatch::get_array_memory_size);
+        Ok((Arc::new(sent_columns(&promise.schema)), rows.map_err(told)?))
+    }
+
+    /// The same, each row in PostgreSQL's texts.
+    pub(super) async fn lines(
+        &self,
+        client: &Arc<Client>,
+        sql: &str,
+    ) -> PgWireResult<(Arc<Vec<FieldInfo>>, BoxStream<'static, PgWireResult<DataRow>>)> {
+        let (schema, rows) = self.rows(client, sql).await?;
+        let fields = Arc::new(told_columns(&schema, &Format::UnifiedText)?);
+        Ok((Arc::clone(&fields), written_rows(schema, fields, rows, false)))
     }
 
     /// Sets something at the begin of a transaction in which nothing was asked: it begins after that.
@@ -309,7 +331,7 @@ impl Talk {
 
     async fn own(
         &self,
-        client: &Client,
+        client: &Arc<Client>,
         own: &Own,
         status: TransactionStatus,
         format: &Format,
@@ -332,6 +354,8 @@ impl Talk {
                 }
                 Response::TransactionEnd(Tag::new(if commits { "COMMIT" } else { "ROLLBACK" }))
             }
+            Own::Copy(copy) if copy.comes => self.copy_in(copy).await?,
+            Own::Copy(copy) => self.copy_out(client, copy).await?,
             Own::Savepoint(name) => {
                 self.save(client, name).await?;
                 Response::Execution(Tag::new("SAVEPOINT"))
@@ -379,7 +403,16 @@ fn rows_of(
     is_catalog: bool,
 ) -> PgWireResult<Response> {
     let fields = Arc::new(told_columns(&schema, &whole(format, schema.fields().len()))?);
-    let told_fields = Arc::clone(&fields);
+    let rows = written_rows(schema, Arc::clone(&fields), rows, is_catalog);
+    Ok(Response::Query(QueryResponse::new(fields, rows)))
+}
+
+fn written_rows(
+    schema: SchemaRef,
+    fields: Arc<Vec<FieldInfo>>,
+    rows: Answered<RecordBatch>,
+    is_catalog: bool,
+) -> BoxStream<'static, PgWireResult<DataRow>> {
     let rows = rows.map_err(told).map(move |batch| {
         let batch = match batch {
             Ok(batch) if is_catalog => batch,
@@ -389,9 +422,9 @@ fn rows_of(
             },
             Err(error) => return futures::stream::iter(vec![Err(error)]),
         };
-        futures::stream::iter(encode_recordbatch(Arc::clone(&told_fields), batch).collect::<Vec<_>>())
+        futures::stream::iter(encode_recordbatch(Arc::clone(&fields), batch).collect::<Vec<_>>())
     });
-    Ok(Response::Query(QueryResponse::new(fields, rows.flatten())))
+    rows.flatten().boxed()
 }
 
 /// The formats that a client wants, one for each column, whatever it sent.
@@ -474,6 +507,10 @@ impl PgWireServerHandlers for Handlers {
     }
 
     fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        Arc::clone(&self.0)
+    }
+
+    fn copy_handler(&self) -> Arc<impl CopyHandler> {
         Arc::clone(&self.0)
     }
 

@@ -48,7 +48,7 @@ pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireRe
         };
         let bytes = portal.parameters.get(at).and_then(Option::as_ref);
         let value = match bytes {
-            None => new_null_array(&kept_as(&meant), 1),
+            None => nothing(&meant),
             Some(bytes) if portal.parameter_format.is_binary(at) => binary(bytes, &meant, at)?,
             Some(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => written(text, &meant, at)?,
@@ -121,6 +121,11 @@ fn kept_as(meant: &Type) -> DataType {
         Type::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
         _ => DataType::Utf8,
     }
+}
+
+/// No value of a type.
+pub(super) fn nothing(meant: &Type) -> ArrayRef {
+    new_null_array(&kept_as(meant), 1)
 }
 
 /// A value is not one of its type.
@@ -222,7 +227,7 @@ fn binary_list(bytes: &[u8], of: &Type, at: usize) -> PgWireResult<Option<ArrayR
         let Some((head, tail)) = rest.split_first_chunk::<4>() else { return Ok(None) };
         match usize::try_from(i32::from_be_bytes(*head)) {
             Err(_) => {
-                items.push(new_null_array(&kept_as(of), 1));
+                items.push(nothing(of));
                 rest = tail;
             }
             Ok(length) => {
@@ -249,7 +254,7 @@ fn binary_list(bytes: &[u8], of: &Type, at: usize) -> PgWireResult<Option<ArrayR
 }
 
 /// Items as one column.
-fn together(items: &[ArrayRef], of: &Type) -> PgWireResult<ArrayRef> {
+pub(super) fn together(items: &[ArrayRef], of: &Type) -> PgWireResult<ArrayRef> {
     if items.is_empty() {
         return Ok(new_empty_array(&kept_as(of)));
     }
@@ -326,7 +331,7 @@ fn written_list(items: &[super::lists::Item], of: &Type, at: usize) -> PgWireRes
     let nested = items.iter().any(|item| matches!(item, Item::List(_)));
     let read = |item: &Item| match item {
         Item::Null if nested => Err(unread(at, of)),
-        Item::Null => Ok(new_null_array(&kept_as(of), 1)),
+        Item::Null => Ok(nothing(of)),
         Item::Text(_) if nested => Err(unread(at, of)),
         Item::Text(text) => written(text, of, at),
         Item::List(items) => written_list(items, of, at),

@@ -2,6 +2,7 @@
 //!
 //! Drivers begin and end transactions, and agree on how values are written. What they ask for is what is done anyway, or it is refused.
 
+use super::copy_order::Copy;
 use crate::lakehouse::{is_idle, pg_settings};
 
 /// A statement that the door itself answers.
@@ -19,6 +20,8 @@ pub(super) enum Own {
     Release(String),
     /// `ROLLBACK TO SAVEPOINT name`
     RollbackTo(String),
+    /// `COPY … FROM STDIN`, `COPY … TO STDOUT`
+    Copy(Box<Copy>),
     /// Done already, or nothing to be done: what the client hears.
     Done(&'static str),
     /// `SHOW name`.
@@ -44,10 +47,6 @@ const HOLDS: [(&str, &[&str]); 12] = [
     ("escape_string_warning", &["on", "off"]),
     ("enable_seqscan", &["on"]),
 ];
-
-/// What who copies is told.
-const FROM_STDIN: &str = "COPY … FROM STDIN is not supported, because rows come by statements here\nhelp: send `insert into … values (…), (…)` with many rows at once, or ingest them over Flight SQL (`adbc_ingest`)";
-const TO_STDOUT: &str = "COPY … TO STDOUT is not supported, because an answer is sent as rows\nhelp: send the query itself: `psql --csv -o FILE -c QUERY`, or fetch its rows";
 
 impl Own {
     /// Reads one; nothing if a statement is for the lake.
@@ -76,8 +75,10 @@ impl Own {
                 "0A000",
                 "cursors by SQL are not supported: rows come as they are found, in portions if the driver asks for portions".to_owned(),
             ),
-            ["copy", ..] if words.iter().any(|word| *word == "stdin") => Self::Refused("0A000", FROM_STDIN.to_owned()),
-            ["copy", ..] if words.iter().any(|word| *word == "stdout") => Self::Refused("0A000", TO_STDOUT.to_owned()),
+            ["copy", ..] => match Copy::read(text)? {
+                Ok(copy) => Self::Copy(Box::new(copy)),
+                Err(what) => Self::Refused("0A000", what),
+            },
             ["set", "session", "characteristics", "as", "transaction", ..] | ["set", "transaction", ..] => {
                 Self::Done("SET")
             }
@@ -167,7 +168,7 @@ mod tests {
             assert_eq!(Own::read(sql), Some(own), "{sql}");
         }
         assert!(matches!(Own::read("set client_encoding to latin1"), Some(Own::Refused("22023", _))));
-        assert!(matches!(Own::read("copy t (a) from stdin with csv"), Some(Own::Refused("0A000", _))));
+        assert!(matches!(Own::read("copy t (a) from stdin with csv"), Some(Own::Copy(_))));
         assert_eq!(Own::read("copy into t from 'a.csv'"), None);
         assert_eq!(Own::read("SAVEPOINT \"A1\""), Some(Own::Savepoint("a1".to_owned())));
         assert_eq!(Own::read("rollback to savepoint a"), Some(Own::RollbackTo("a".to_owned())));
