@@ -94,8 +94,8 @@ def shell(server: Server) -> None:
                     "\\dP", "\\drds", "\\dRp", "\\dRs", "\\dy", "\\dX", "\\dA", "\\dAc", "\\dAf", "\\da", "\\dconfig", "\\db"]:
         told = psql(server, command)
         check(f"psql's {command} is answered", "ERROR" not in told, told)
-    told = psql(server, "\\copy carrier_months to stdout")
-    check("copying is refused with what to do instead", "COPY … TO STDOUT is not supported" in told and "HINT:  send the query itself" in told, told)
+    told = psql(server, "\\copy (select 1 as a, 'x,y' as b) to stdout (format csv, header)")
+    check("psql's \\copy sends lines", told == 'a,b\n1,"x,y"\n', told)
     told = psql(server, "select * from carrier_moths")
     check("a mistake is told with a hint", "there is no table `main.carrier_moths`" in told and "HINT:  did you mean" in told, told)
     check("a wrong password is refused", "the name or the password is wrong" in psql(server, "select 1", password="wrong"))
@@ -153,6 +153,26 @@ def drivers(server: Server) -> None:
                 check(f"`{sql}` is refused", False)
             except psycopg.Error as error:
                 check(f"`{sql}` is refused as PostgreSQL would", error.sqlstate == code, (error.sqlstate, str(error)))
+        with connection.cursor().copy("copy (select 1, 'a\tb', null) to stdout") as copy:
+            check("rows are copied", list(copy.rows()) == [("1", "a\tb", None)])
+        connection.execute("create table copied (id bigint, note varchar, day date, list bigint[])")
+        cursor = connection.cursor()
+        with cursor.copy("copy copied (id, note, day) from stdin") as copy:
+            for row in [(1, "it's \\ a\ttab", datetime.date(2024, 2, 29)), (2, None, None)]:
+                copy.write_row(row)
+        check("what was copied is counted", cursor.rowcount == 2, cursor.rowcount)
+        with cursor.copy("copy copied from stdin (format csv, header)") as copy:
+            copy.write('id,note,day,list\n3,"a, ""b""\nc",,"{1,2}"\n4,"",2024-01-01,\n')
+        found = connection.execute("select * from copied order by id").fetchall()
+        check("rows are copied in", found == [(1, "it's \\ a\ttab", datetime.date(2024, 2, 29), None), (2, None, None, None), (3, 'a, "b"\nc', None, [1, 2]),
+                                              (4, "", datetime.date(2024, 1, 1), None)], found)
+        try:
+            with cursor.copy("copy copied (id) from stdin") as copy:
+                copy.write("5\nx\n")
+            check("what cannot be read is refused", False)
+        except psycopg.Error as error:
+            check("what cannot be read is refused", "row 2, column `id`" in str(error), str(error))
+        check("and nothing of it was written", connection.execute("select count(*) from copied").fetchone() == (4,))
     with psycopg.connect(where) as connection:
         connection.execute("insert into notes values (100, 'stays')")
         connection.execute("savepoint first")

@@ -8,6 +8,7 @@
 //! session alone), `savepoints`, `copying` (rows in lines), `values` (what clients send), `sent` (what they are sent), `lists` and
 //! `numbers` (how these are written).
 
+mod cancels;
 mod copy_order;
 mod copying;
 mod entry;
@@ -41,8 +42,9 @@ use tokio_util::codec::Framed;
 
 use super::endpoint::Endpoint;
 use super::tls::Certificates;
+use cancels::Cancels;
 use prepared::Prepared;
-use talk::{Cancels, Handlers, Known, Meaning, Talk};
+use talk::{Handlers, Known, Meaning, Talk};
 use words::Own;
 
 /// Connections at once.

@@ -1,6 +1,5 @@
 //! How does a conversation with a client of PostgreSQL go?
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -17,16 +16,14 @@ use pgwire::api::copy::CopyHandler;
 use pgwire::api::portal::Format;
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use pgwire::api::results::{FieldFormat, FieldInfo, QueryResponse, Response, Tag};
-use pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionManager, PgWireServerHandlers, RandomPidSecretKeyGenerator, Type,
-};
+use pgwire::api::{ClientInfo, ClientPortalStore, PgWireServerHandlers, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::data::DataRow;
 use pgwire::messages::response::TransactionStatus;
 use tonic::Status;
 
+use super::cancels::Cancels;
 use super::copying::Coming;
 use super::mistakes::{told, wrong};
 use super::prepared::Prepared;
@@ -40,36 +37,6 @@ use crate::serve::clients::{Agreed, Client, locked};
 use crate::serve::endpoint::{Endpoint, may_write};
 use crate::serve::error::query_status;
 use crate::serve::stream::Answered;
-
-/// All connections, by what a client shows who wants to stop a query of another one.
-pub(super) struct Cancels {
-    pub(super) connections: Arc<ConnectionManager>,
-    pub(super) ids: RandomPidSecretKeyGenerator,
-    pub(super) talks: Mutex<HashMap<(i32, Vec<u8>), Weak<Talk>>>,
-}
-
-impl Cancels {
-    pub(super) fn new() -> Self {
-        Self {
-            connections: Arc::new(ConnectionManager::new()),
-            ids: RandomPidSecretKeyGenerator::default(),
-            talks: Mutex::default(),
-        }
-    }
-}
-
-#[async_trait]
-impl CancelHandler for Cancels {
-    async fn on_cancel_request(&self, request: CancelRequest) {
-        // The library stops what gives no rows yet; rows on their way are stopped as Flight's are.
-        self.connections.cancel(request.pid, &request.secret_key).await;
-        let key = (request.pid, request.secret_key.to_bytes().to_vec());
-        let talk = locked(&self.talks).get(&key).and_then(Weak::upgrade);
-        if let Some(talk) = talk {
-            talk.cancel();
-        }
-    }
-}
 
 /// One connection.
 pub(super) struct Talk {
@@ -136,7 +103,7 @@ impl Talk {
     }
 
     /// Stops the answer that is on its way.
-    fn cancel(&self) {
+    pub(super) fn cancel(&self) {
         if let (Some(client), Some(handle)) = (locked(&self.client).clone(), locked(&self.sent).take()) {
             self.endpoint.statements.cancel(handle.as_bytes(), &client);
         }
