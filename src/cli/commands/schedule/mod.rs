@@ -23,7 +23,7 @@ pub(crate) async fn run(args: ScheduleArgs, place: &Place, world: World, ui: &Ui
         let schedules = lakehouse.checked_schedules().await?;
         let (lakehouse, image) = (&lakehouse, &args.image);
         let unit = unit::Unit { schedules: &schedules, lakehouse, world: &world, image, place };
-        ui.print(unit.text(kind).trim_end())?;
+        ui.print(unit.text(kind)?.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.list {
