@@ -159,6 +159,10 @@ fn label(name: &str) -> String {
 /// # Errors
 /// The part that it cannot read: the last day, the nearest weekday, the second Friday.
 fn cron_of_kubernetes(cron: &str) -> std::result::Result<String, String> {
+    // `@hourly` and its like.
+    if cron.starts_with('@') {
+        return Ok(cron.to_owned());
+    }
     let parts: Vec<&str> = cron.split_whitespace().collect();
     let [times @ .., days] = &parts[..] else { return Err(cron.to_owned()) };
     let has_more = |part: &&&str| {
@@ -212,6 +216,7 @@ mod tests {
         assert_eq!(read("0 6 * * 1,7"), "0 6 * * 1,0");
         assert_eq!(read("0 6 * * 1-7/2"), "0 6 * * 1,3,5,0");
         assert_eq!(read("*/7 7 7 7 MON-FRI"), "*/7 7 7 7 MON-FRI");
+        assert_eq!(read("@hourly"), "@hourly");
         assert_eq!(read("0 6 L * *"), "not L");
         assert_eq!(read("0 6 * * 5L"), "not 5L");
         assert_eq!(read("0 6 * * 5#2"), "not 5#2");
