@@ -1,6 +1,9 @@
 //! What must not become production, and what does in the end.
 
-use elt::lakehouse::{BuildRequest, LineageRequest, PromoteRequest, Purpose};
+use elt::base::Unwatched;
+use elt::lakehouse::{BuildRequest, LineageRequest, PromoteRequest, Purpose, ReleaseDifference, Reviewer};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use crate::test_lake::TestLake;
 
@@ -260,4 +263,36 @@ async fn snapshots_stay_where_they_were_taken() {
     lake.promote("dev").await;
     let story = lake.story();
     assert!(story.contains("dev.of_it > main.of_it"), "{story}");
+}
+
+/// Wants nothing.
+struct Nobody;
+
+impl Reviewer for Nobody {
+    fn is_wanted<'a>(&'a self, difference: &'a ReleaseDifference) -> BoxFuture<'a, bool> {
+        assert_eq!(difference.tables.len(), 1, "{difference:?}");
+        async { false }.boxed()
+    }
+
+    fn limit(&self) -> usize {
+        3
+    }
+}
+
+#[tokio::test]
+async fn what_would_change_is_shown_before_it_is_promoted() {
+    let mut lake = events().await;
+    lake.target("dev");
+    lake.write(
+        "models/total.sql",
+        "{{ config(materialized='table') }} select sum(v) * 2 as v from {{ ref('events') }}",
+    );
+    lake.build_due().await;
+    let request = PromoteRequest { environment: "dev".to_owned(), ..PromoteRequest::default() };
+    let promoted = Box::pin(lake.open().promote(&request, Some(&Nobody), &Unwatched)).await.unwrap();
+    assert!(promoted.is_withdrawn && promoted.release.is_none());
+    let difference = promoted.difference.unwrap();
+    let table = &difference.tables[0];
+    assert_eq!((table.table.as_str(), table.added, table.removed), ("main.total", 1, 1));
+    assert_eq!(lake.rows("select v from main.total").await, "30");
 }
