@@ -79,9 +79,11 @@ async fn until_stopped<T>(
     ui: &Ui,
 ) -> Result<(Option<T>, Option<Stop>)> {
     let mut work = Box::pin(work);
+    // Work that ends by the same signal did not end by itself.
     let stop = tokio::select! {
-        done = &mut work => return done.map(|done| (Some(done), None)),
+        biased;
         stop = ui.stopped() => stop,
+        done = &mut work => return done.map(|done| (Some(done), None)),
     };
     keeper.stop();
     if ui.is_publishing() {
