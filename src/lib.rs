@@ -70,8 +70,9 @@
 //! | change how a word of SQL is understood | [`query::dialect`] |
 //! | change what `elt compile --check` finds | `build/check.rs`; where columns come from, `query/lineage.rs` |
 //! | change what lineage says | `query/made_of.rs` (kept in commits), `lakehouse/lineage/` (walked), `cli/commands/lineage/` (drawn) |
-//! | change what an environment takes over, or how it is promoted | `lakehouse/environment.rs`, `lakehouse/promote.rs` |
+//! | change what an environment takes over, or how it is promoted | `lakehouse/environment.rs`, `lakehouse/promote/` |
 //! | change what is known of a run that was stopped, or died | `lakehouse/recorder.rs` |
+//! | change what traces tell of a run, and to whom | `lakehouse/telemetry.rs` |
 //! | change when schedules run, and who is told | `project/schedule.rs` (read), `lakehouse/schedule/` (kept) |
 //! | change what `elt build --diff` and `elt diff` compare | `lakehouse/diff/` |
 //! | change what the site of a project shows | `lakehouse/document/` (its data), `lakehouse/document/site/` (its pages), `serve/pages.rs` |

@@ -785,8 +785,9 @@ pub(super) struct DiffArgs {
     /// Table, as `table` or `schema.table`
     #[arg(required_unless_present = "release")]
     pub(super) table: Option<String>,
-    /// Version to compare from [default: the one before]
-    pub(super) from: Option<u64>,
+    /// Version to compare from [default: the one before]; or another table or view to compare with, as readers see both
+    #[arg(value_name = "FROM|OTHER")]
+    pub(super) from: Option<String>,
     /// Version to compare to [default: the one that readers see]
     pub(super) to: Option<u64>,
     /// Compare two releases, table by table, instead [default of the second: the newest]
@@ -900,6 +901,15 @@ pub(super) struct ReplayArgs {
 pub(super) struct PromoteArgs {
     /// Target that is an environment beside production: `dev`
     pub(super) environment: String,
+    /// Show what rows it would change for readers, and ask before it publishes
+    #[arg(long)]
+    pub(super) diff: bool,
+    /// With --diff: do not ask
+    #[arg(long, short, requires = "diff")]
+    pub(super) yes: bool,
+    /// Replace incremental models by what the environment made of them from the beginning, with the rows that only production has
+    #[arg(long)]
+    pub(super) full_refresh: bool,
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,

@@ -74,7 +74,9 @@ pub use node::{
 };
 pub use running::{OnError, Running};
 pub use sample::Sample;
-pub use select::{Earlier, Indirect, NamedSelector, Selector, select, select_with_documents, unmatched};
+pub use select::{
+    Earlier, Indirect, NamedSelector, Published, Selector, select, select_with_documents, unmatched,
+};
 
 use jinja::{Given, Jinja};
 use meaning::{Answers, Limits};
@@ -91,6 +93,15 @@ pub const DBT_VERSION: &str = jinja::DBT_VERSION;
 /// Whether a query gives only so many of its rows, somewhere in it.
 pub fn has_limit(sql: &str) -> bool {
     normal::has_limit(sql)
+}
+
+/// Whether two queries are the same but for blanks, comments and case, and for names that are others in the second.
+pub fn is_same_query(first: &str, second: &str, renamed: &[(&TableName, &TableName)]) -> bool {
+    let mut first = first.to_owned();
+    for (from, to) in renamed {
+        first = first.replace(&sql_name::shown(from), &sql_name::shown(to));
+    }
+    normal::normal(&first) == normal::normal(second)
 }
 
 /// The texts of a value: of a list each, of a text itself.

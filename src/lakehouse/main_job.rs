@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use object_store::ObjectStoreExt;
 
 use super::hooks::RunEnd;
-use super::openlineage::{Destination, Telling};
+use super::openlineage::{Destination, Live, Telling};
 use super::plan::{Chosen, forgotten};
 use super::portions::Portions;
 use super::recorder::{Recorder, command_word};
 use super::sources::Look;
+use super::telemetry::Tracer;
 use super::{
     BuildRequest, Built, Compiled, Lakehouse, PublishMode, Purpose, Reviewer, maintain, released, step_json,
     study,
@@ -46,8 +47,24 @@ impl Lakehouse {
         watch: &dyn Watch,
     ) -> Result<Built> {
         let run = self.run_id();
-        let recorder = Recorder::new(self, request, &run, watch);
-        let Some((destination, mut telling)) = self.telling(request, &run)? else {
+        let Some(tracer) = Tracer::of(self, &run, request.purpose.word(), watch) else {
+            return Box::pin(self.build_told(request, reviewer, &run, watch)).await;
+        };
+        let built = Box::pin(self.build_told(request, reviewer, &run, &tracer)).await;
+        tracer.send(&built).await;
+        built
+    }
+
+    /// The same, told to whoever gathers lineage.
+    async fn build_told(
+        &self,
+        request: &BuildRequest,
+        reviewer: Option<&dyn Reviewer>,
+        run: &str,
+        watch: &dyn Watch,
+    ) -> Result<Built> {
+        let Some((destination, mut telling)) = self.telling(request, run)? else {
+            let recorder = Recorder::new(self, request, run, watch);
             return Box::pin(self.until_called_off(request, reviewer, None, &recorder)).await;
         };
         let warn = |sent: std::result::Result<(), String>| {
@@ -56,11 +73,25 @@ impl Lakehouse {
             }
         };
         warn(destination.send(&[telling.begin()]).await);
-        let told = Some(&mut telling);
-        let built = Box::pin(self.until_called_off(request, reviewer, told, &recorder)).await;
-        let last = telling.end(&built, self.world.now());
+        let (live, starts) = (Live::new(&self.world, watch), telling.starts());
+        let mut sending = Box::pin(live.keep(&starts, &destination));
+        let built = {
+            let recorder = Recorder::new(self, request, run, &live);
+            let told = Some(&mut telling);
+            let mut work = Box::pin(self.until_called_off(request, reviewer, told, &recorder));
+            tokio::select! {
+                built = &mut work => built,
+                _ = &mut sending => unreachable!("steps are told of until it is closed"),
+            }
+        };
+        live.close();
+        let rest = async {
+            let before = sending.await;
+            let last = telling.end(&built, &live, self.world.now());
+            before.and(destination.send(&last).await)
+        };
         tokio::select! {
-            sent = destination.send(&last) => warn(sent),
+            sent = rest => warn(sent),
             // Who wants it to end does not wait for a server.
             () = after(LAST_WORDS), if built.as_ref().is_err_and(Error::is_stop) => {}
         }
@@ -264,7 +295,9 @@ impl Lakehouse {
                     done.views.extend(pointers);
                 }
                 if let Some(reviewer) = reviewer.filter(|_| is_well || !all_or_nothing) {
-                    let found = self.difference_of(&pins, &manifest, &done, reviewer.limit()).await?;
+                    let found = self
+                        .difference_of(&pins, &manifest, (&done.changes, &done.views), reviewer.limit())
+                        .await?;
                     let is_wanted = found.is_nothing() || reviewer.is_wanted(&found).await;
                     if !is_wanted {
                         done.withdraw("it was not wanted");

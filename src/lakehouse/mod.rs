@@ -40,6 +40,7 @@ mod sources;
 mod statement;
 mod storage;
 mod study;
+mod telemetry;
 mod transaction;
 mod users;
 
@@ -80,7 +81,7 @@ pub use maintain::{Maintained, Maintenance};
 pub use open::OpenOptions;
 pub use open::{WrittenFlags, written_flags};
 pub use operation::Operated;
-pub use promote::Promoted;
+pub use promote::{PromoteRequest, Promoted};
 pub use replay::{Replayed, ReplayedTable};
 pub use report::{BuildRequest, Built, Compiled, Kinds, Landed, Planned, PlannedNode, Purpose, step_json};
 pub use roles::rights_of;
@@ -98,7 +99,9 @@ pub use crate::compile::{
 };
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
-pub use crate::packages::{InstallReport, InstalledPackage, NewPackage, Origin, PackageState, post_json};
+pub use crate::packages::{
+    InstallReport, InstalledPackage, NewPackage, Origin, PackageState, post_json, post_json_once,
+};
 pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
@@ -250,6 +253,14 @@ impl Lakehouse {
         Scope::of(self.tables.clone(), pins).dividing(self.division)
     }
 
+    /// Whether the project's target is an environment beside production, which it reads instead of making everything.
+    ///
+    /// # Errors
+    /// What is wrong with the project.
+    pub fn is_environment(&self) -> Result<bool> {
+        Ok(self.load()?.0.target.production.is_some())
+    }
+
     /// The schema of names that are written without one.
     pub fn default_schema(&self) -> &str {
         &self.default_schema
@@ -278,6 +289,10 @@ impl Lakehouse {
     ) -> Result<(Compiled, BTreeSet<NodeId>)> {
         let mut compiled = self.compile(false).await?;
         let earlier = self.compared(earlier, &compiled.project);
+        let pins = self.pins().await?;
+        let (facts, selectors) = (self.facts(&pins, &self.run_id()), include.iter().chain(exclude));
+        let production = compiled.project.target.production.as_deref();
+        let earlier = Box::pin(self.against_release(earlier, production, &facts, &pins, selectors)).await?;
         let selected = compile::select_with_documents(&compiled.manifest, include, exclude, &earlier)?;
         let unmatched = compile::unmatched(&compiled.manifest, include, exclude, &earlier);
         compiled.warnings.extend(self.judged(unmatched)?);

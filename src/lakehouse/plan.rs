@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::environment::Environment;
 use super::sources::Look;
-use super::{BuildRequest, Compiled, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose};
+use super::{
+    BuildRequest, Compiled, Earlier, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose, Selector,
+};
 use crate::base::{Result, TableVersion, Unwatched};
 use crate::build::{self, PlannedStep, Reason, Wanted};
 use crate::compile::{self, Facts};
@@ -99,6 +101,9 @@ impl Lakehouse {
     pub(super) async fn chosen(&self, request: &BuildRequest, facts: &Facts, pins: &Pins) -> Result<Chosen> {
         let mut compiled = self.compile_with(facts)?;
         let earlier = self.compared(&request.earlier, &compiled.project);
+        let selectors = request.select.iter().chain(&request.exclude);
+        let production = compiled.project.target.production.as_deref();
+        let earlier = Box::pin(self.against_release(earlier, production, facts, pins, selectors)).await?;
         let mut selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;
         let unmatched = compile::unmatched(&compiled.manifest, &request.select, &request.exclude, &earlier);
         let unmatched = self.judged(unmatched)?;
@@ -126,6 +131,51 @@ impl Lakehouse {
             }
         }
         Ok(Chosen { compiled, selected, environment })
+    }
+
+    /// What a selection compares with: without an earlier manifest what is published, if a selector asks for a state.
+    ///
+    /// For an environment that is what production was made by.
+    pub(super) async fn against_release<'a>(
+        &self,
+        earlier: Earlier,
+        production: Option<&str>,
+        facts: &Facts,
+        pins: &Pins,
+        selectors: impl Iterator<Item = &'a Selector>,
+    ) -> Result<Earlier> {
+        let asks = |selector: &Selector| {
+            let text = selector.to_string();
+            text.contains("state:") || text.contains("selector:")
+        };
+        let mut selectors = selectors;
+        if earlier.manifest.is_some() || !selectors.any(asks) {
+            return Ok(earlier);
+        }
+        let (mut memory, later) = self.memory().await?;
+        memory.extend(later);
+        if memory.is_empty() {
+            return Ok(earlier);
+        }
+        let there = match production {
+            Some(production) => self.with_target(production)?,
+            None => self.clone(),
+        };
+        let facts = Facts { deferred: BTreeMap::new(), ..facts.clone() };
+        let Compiled { manifest, .. } = there.compile_with(&facts)?;
+        let (scope, schema) = (self.scope_of(pins.clone()), &there.default_schema);
+        let codes = Box::pin(build::unchanged(&manifest, &scope, &memory, schema, |_| false)).await.codes;
+        let mut published = compile::Published::default();
+        let has_code = |node: &&compile::Node| node.is_made() && !node.is_ephemeral() || node.is_test();
+        for node in manifest.nodes.values().filter(has_code) {
+            let id = node.id.clone();
+            match (memory.get(&build::remembered_as(node, schema)), codes.get(&id)) {
+                (None, _) => drop(published.new.insert(id)),
+                (Some(basis), Some(code)) if basis.code != *code => drop(published.modified.insert(id)),
+                (Some(_), _) => {}
+            }
+        }
+        Ok(Earlier { published: Some(published), ..earlier })
     }
 
     /// What a build may know of the world.

@@ -191,6 +191,14 @@ impl Lakehouse {
             Facts { run_started_at: started, command: "build".to_owned(), ..self.facts(&before, &first.run) };
         let Compiled { manifest, .. } = self.compile_with(&facts)?;
         let made = self.made_by(&releases).await?;
+        if made.is_empty() {
+            let what = format!(
+                "the run `{run}` ({}) made no table by a query of the project, so there is nothing to make again",
+                first.kind_words()
+            );
+            let help = "`elt diff --release A B` compares what readers saw before and after it";
+            return Err(Error::user("elt::replay", what, help));
+        }
         let mut tables = Vec::new();
         for id in manifest.order() {
             for made in made.iter().filter(|made| made.node == id.as_str()) {

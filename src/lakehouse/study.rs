@@ -116,6 +116,10 @@ impl Lakehouse {
             Some(_) => manifest.nodes.values().filter(|n| n.name == INLINE).map(|n| n.id.clone()).collect(),
             None => {
                 let earlier = self.compared(earlier, &project);
+                let (facts, selectors) = (self.facts(&pins, &run), include.iter().chain(exclude));
+                let production = project.target.production.as_deref();
+                let earlier =
+                    Box::pin(self.against_release(earlier, production, &facts, &pins, selectors)).await?;
                 let selected = compile::select(&manifest, include, exclude, &earlier)?;
                 found.extend(self.judged(compile::unmatched(&manifest, include, exclude, &earlier))?);
                 selected

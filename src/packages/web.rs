@@ -107,28 +107,39 @@ impl Web {
 /// # Errors
 /// Why it did not arrive, in words that do not tell the address: it may be a secret.
 pub async fn post_json(url: &str, document: &Value, headers: &[(&str, String)]) -> Result<(), String> {
-    let web = Web::new().map_err(|error| error.to_string())?;
+    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    match post(url, document, &headers).await {
+        Err((true, _)) => {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            post(url, document, &headers).await.map_err(|(_, because)| because)
+        }
+        answered => answered.map_err(|(_, because)| because),
+    }
+}
+
+/// The same, and only once.
+///
+/// # Errors
+/// Why it did not arrive.
+pub async fn post_json_once(url: &str, document: &Value, headers: &[(String, String)]) -> Result<(), String> {
+    post(url, document, headers).await.map_err(|(_, because)| because)
+}
+
+/// Sends a document; if it does not arrive, tells whether another try may help, and why.
+async fn post(url: &str, document: &Value, headers: &[(String, String)]) -> Result<(), (bool, String)> {
+    let web = Web::new().map_err(|error| (false, error.to_string()))?;
     let body = serde_json::to_vec(document).expect("a document is plain data");
-    let mut attempt = 1;
-    loop {
-        let mut asked = web.client.post(url).timeout(PATIENCE).body(body.clone());
-        asked = asked.header("content-type", "application/json");
-        for (name, value) in headers {
-            asked = asked.header(*name, value);
+    let mut asked = web.client.post(url).timeout(PATIENCE).body(body);
+    asked = asked.header("content-type", "application/json");
+    for (name, value) in headers {
+        asked = asked.header(name, value);
+    }
+    match asked.send().await {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => {
+            Err((answer.status().is_server_error(), format!("the server says {}", answer.status())))
         }
-        let because = match asked.send().await {
-            Ok(answer) if answer.status().is_success() => return Ok(()),
-            Ok(answer) if !answer.status().is_server_error() => {
-                return Err(format!("the server says {}", answer.status()));
-            }
-            Ok(answer) => format!("the server says {}", answer.status()),
-            Err(error) => in_full(&error.without_url()),
-        };
-        if attempt == 2 {
-            return Err(because);
-        }
-        attempt += 1;
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        Err(error) => Err((true, in_full(&error.without_url()))),
     }
 }
 

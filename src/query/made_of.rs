@@ -35,6 +35,34 @@ impl MadeOf {
         Self { tables: reads.tables.clone(), lineage }
     }
 
+    /// Puts what earlier rows were made of to it. Of a table that both read it is the later version.
+    fn add(&mut self, earlier: Self) {
+        for (table, version) in earlier.tables {
+            self.tables.entry(table).or_insert(version);
+        }
+        for (name, from) in earlier.lineage.columns {
+            match self.lineage.columns.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => known.extend(from),
+                None => self.lineage.columns.push((name, from)),
+            }
+        }
+        for (column, how) in earlier.lineage.rows {
+            self.lineage.rows.entry(column).or_default().extend(how);
+        }
+        self.lineage.tables.extend(earlier.lineage.tables);
+    }
+
+    /// Without what it says of one table.
+    pub fn without(mut self, table: &TableName) -> Self {
+        for (_, from) in &mut self.lineage.columns {
+            from.retain(|of, _| of.table != *table);
+        }
+        self.lineage.rows.retain(|of, _| of.table != *table);
+        self.lineage.tables.remove(table);
+        self.tables.remove(table);
+        self
+    }
+
     /// As a commit keeps it.
     pub fn to_json(&self) -> Value {
         let columns = self.lineage.columns.iter().map(|(name, from)| {
@@ -118,14 +146,17 @@ pub struct Maker {
 /// Finds the commit that made the rows of a table's version; nothing if its log does not go back that far.
 ///
 /// That is the newest one that says what it is made of, or that landed files. Compacting, new properties and statements that
-/// only change some rows are passed over; from a restore it goes on at the version that was restored. If no commit says
-/// anything, it is the one of the version itself. Takes a listing and a few reads.
+/// do not say it are passed over; from a restore it goes on at the version that was restored. Of a statement that
+/// only adds or changes rows, what it says is put together with what those before it say, back to the one that made all rows:
+/// a build's, or one in the place of all there were. If no commit says anything, it is the one of the version itself.
+/// Takes a listing and a few reads.
 pub async fn maker(
     tables: &Tables,
     table: &TableName,
     version: TableVersion,
 ) -> Result<Option<Maker>, QueryError> {
     let (mut upto, mut first, mut looked_at) = (version, None, 0);
+    let mut so_far: Option<(Commit, MadeOf)> = None;
     while looked_at < LOOKED_AT {
         let commits = history(tables, table, upto, AT_ONCE).await?;
         let Some(oldest) = commits.last().map(|commit| commit.version) else { break };
@@ -134,8 +165,16 @@ pub async fn maker(
         for commit in commits {
             let of = made_of(&commit);
             let has_landed = commit.provenance.contains_key("load_id");
-            if of.is_some() || has_landed {
-                return Ok(Some(Maker { commit, of }));
+            let is_part = adds_to_rows(&commit);
+            match (so_far.as_mut(), of) {
+                (Some((_, whole)), Some(of)) => whole.add(of),
+                (None, Some(of)) if is_part => so_far = Some((commit.clone(), of)),
+                (None, Some(of)) => return Ok(Some(Maker { commit, of: Some(of) })),
+                (None, None) if has_landed => return Ok(Some(Maker { commit, of: None })),
+                (_, None) => {}
+            }
+            if let Some((commit, of)) = so_far.take_if(|_| has_landed || !is_part && replaces_rows(&commit)) {
+                return Ok(Some(Maker { commit, of: Some(of) }));
             }
             let restored = (commit.operation.as_deref() == Some("RESTORE")).then(|| restored_from(&commit));
             first.get_or_insert(commit);
@@ -149,7 +188,28 @@ pub async fn maker(
             None => break,
         }
     }
-    Ok(first.map(|commit| Maker { commit, of: None }))
+    Ok(match so_far {
+        Some((commit, of)) => Some(Maker { commit, of: Some(of) }),
+        None => first.map(|commit| Maker { commit, of: None }),
+    })
+}
+
+/// Whether a statement made this commit, and left rows of before in the table. A build says of all rows what they are made of.
+fn adds_to_rows(commit: &Commit) -> bool {
+    let is_append = commit.parameters.get("mode").and_then(Value::as_str) == Some("Append");
+    let of_rows = match commit.operation.as_deref() {
+        Some("WRITE") => is_append,
+        Some(operation) => matches!(operation, "MERGE" | "UPDATE"),
+        None => false,
+    };
+    of_rows && !commit.provenance.contains_key("model")
+}
+
+/// Whether nothing of the rows before this commit is left, or a build says what all of them are made of.
+fn replaces_rows(commit: &Commit) -> bool {
+    let is_whole =
+        |operation: &str| matches!(operation, "WRITE" | "CLONE") || operation.starts_with("CREATE");
+    commit.provenance.contains_key("model") || commit.operation.as_deref().is_some_and(is_whole)
 }
 
 /// What a commit says of what its rows were made of.

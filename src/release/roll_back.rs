@@ -6,7 +6,10 @@ use crate::base::{ReleaseNumber, TableName, TableVersion, World};
 use crate::table::{Change, Tables, write};
 
 use super::publish::Goal;
-use super::{Learnt, Pins, Proposal, Published, Release, ReleaseError, ReleaseKind, list, publish, release};
+use super::{
+    Learnt, Memory, Pins, Proposal, Published, Release, ReleaseError, ReleaseKind, list, memory, publish,
+    release,
+};
 
 /// Publishes a new release with the content of an earlier one.
 ///
@@ -41,6 +44,7 @@ pub async fn roll_back(
         let wanted = target.pins.tables.get(table).copied();
         changes.extend(go_back(tables, table, head, wanted).await?);
     }
+    let learnt = remembered_then(tables, &current, &target, &changes).await?;
     let goal = Goal::Exactly { tables: names, views: target.pins.views };
     let kind = ReleaseKind::Rollback { to: target.number };
     publish(
@@ -54,11 +58,37 @@ pub async fn roll_back(
             run,
             changes,
             views: BTreeMap::new(),
-            learnt: Learnt::default(),
+            learnt,
             goal,
         },
     )
     .await
+}
+
+/// What things were made from, as the release gone back to knew it: what readers see again was made by the code of then. The
+/// versions are those that its tables come to have.
+async fn remembered_then(
+    tables: &Tables,
+    current: &Pins,
+    target: &Release,
+    changes: &[Change],
+) -> Result<Learnt, ReleaseError> {
+    let now = match current.release {
+        Some(number) => memory(tables.lake(), &release(tables.lake(), number).await?).await?,
+        None => Memory::new(),
+    };
+    let mut bases = memory(tables.lake(), target).await?;
+    let put_back: BTreeMap<&TableName, TableVersion> =
+        changes.iter().map(|change| (change.table(), change.version())).collect();
+    for (table, version) in bases.values_mut().flat_map(|basis| &mut basis.tables) {
+        if target.pins.tables.get(table) == Some(version)
+            && let Some(again) = put_back.get(table)
+        {
+            *version = *again;
+        }
+    }
+    let forgotten = now.into_keys().filter(|name| !bases.contains_key(name)).collect();
+    Ok(Learnt { bases, forgotten })
 }
 
 /// The newest published release before the current one whose content is not a rollback's own source.

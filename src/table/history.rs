@@ -60,6 +60,16 @@ pub async fn history(
     commits.into_iter().collect()
 }
 
+/// Returns the commit that made one version of a table; nothing if the log has none of it any more. One small read.
+pub async fn commit_of(
+    tables: &Tables,
+    table: &TableName,
+    version: TableVersion,
+) -> Result<Option<Commit>, TableError> {
+    let Some(bytes) = tables.lake().read(&layout::log_entry(table, version)).await? else { return Ok(None) };
+    Ok(Some(commit(version, DateTime::UNIX_EPOCH, &String::from_utf8_lossy(&bytes))))
+}
+
 fn commit(version: TableVersion, modified: DateTime<Utc>, entry: &str) -> Commit {
     let lines = entry.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let info = lines.filter_map(|line| line.get("commitInfo").cloned()).next().unwrap_or_default();

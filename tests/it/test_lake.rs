@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 use elt::base::{Clock, Error, Ids, ReleaseNumber, Unwatched, World};
 use elt::lake::Lake;
 use elt::lakehouse::{
-    BuildRequest, Built, Lakehouse, LandOrder, Landed, OpenOptions, PublishMode, Verdict, Visibility,
+    BuildRequest, Built, Lakehouse, LandOrder, Landed, OpenOptions, PromoteRequest, PublishMode, Verdict,
+    Visibility,
 };
 use elt::landing::FileOutcome;
 
@@ -263,7 +264,12 @@ impl TestLake {
 
     /// Promotes an environment, and writes down what became of it.
     pub(crate) async fn promote(&self, name: &str) {
-        let promoted = Box::pin(self.open().promote(name, &Unwatched)).await;
+        self.promote_as(PromoteRequest { environment: name.to_owned(), ..PromoteRequest::default() }).await;
+    }
+
+    /// Promotes as asked, and writes down what became of it.
+    pub(crate) async fn promote_as(&self, request: PromoteRequest) {
+        let promoted = Box::pin(self.open().promote(&request, None, &Unwatched)).await;
         self.say(&match promoted {
             Ok(promoted) => {
                 let names: Vec<String> =

@@ -124,7 +124,7 @@ fn selectors(texts: &[String]) -> Result<Vec<Selector>> {
 /// What is read of another state instead of being built.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(in crate::cli) struct Deferral {
-    /// Read what is not selected and not there from the state of `--state`
+    /// Read what is not selected and not there from the state of `--state`; without one from production, as an environment does anyway
     #[arg(long, overrides_with = "no_defer", env = "DBT_DEFER", hide_env = true)]
     defer: bool,
     /// Build an environment apart: take nothing over from production
@@ -146,8 +146,44 @@ impl Deferral {
         self.no_defer
     }
 
+    /// Whether what is not built is to be read from production, as no folder is given to read it from.
+    pub(in crate::cli) fn reads_production(&self, selection: &Selection) -> bool {
+        let has_folder = self.defer_state.is_some() || selection.state.is_some();
+        self.defer && !self.no_defer && !has_folder
+    }
+
+    /// Refuses to read from production if there is none beside, or if nothing is to be read from where it is.
+    pub(in crate::cli) fn check(&self, selection: &Selection, lakehouse: &Lakehouse) -> Result<()> {
+        if !self.reads_production(selection) {
+            return Ok(());
+        }
+        if self.favor_state && !self.no_favor_state {
+            return Err(Error::user(
+                "elt::state",
+                "--favor-state needs a state that is favoured: production is read only for what the environment has not made itself",
+                "give the folder of a manifest.json: `--state DIR`; or drop what the environment made",
+            ));
+        }
+        if !lakehouse.is_environment()? {
+            return Err(Error::user(
+                "elt::state",
+                "there is no state to defer to: the target is no environment beside a production",
+                "give the folder of another state's manifest.json: `--state DIR`; or a target beside one that is called `prod`",
+            ));
+        }
+        Ok(())
+    }
+
     /// The state to read from, if it is asked for.
     pub(in crate::cli) fn read(&self, selection: &Selection) -> Result<Option<Defer>> {
+        if self.reads_production(selection) {
+            return Ok(None);
+        }
+        self.read_state(selection)
+    }
+
+    /// The same where nothing is built, and production is not read without being told from where.
+    pub(in crate::cli) fn read_state(&self, selection: &Selection) -> Result<Option<Defer>> {
         if !self.defer || self.no_defer {
             return Ok(None);
         }

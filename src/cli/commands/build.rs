@@ -52,6 +52,7 @@ pub(crate) async fn run(
         threads: args.threads,
     };
     let mut lakehouse = Lakehouse::create(&place.options()?, world.clone())?;
+    args.deferral.check(&selection, &lakehouse)?;
     if args.format == ReportFormat::Json {
         ui.keep_output();
     }

@@ -1,10 +1,10 @@
-//! `elt diff TABLE [FROM [TO]]`, `elt diff --release FROM [TO]`
+//! `elt diff TABLE [FROM [TO]]`, `elt diff TABLE OTHER`, `elt diff --release FROM [TO]`
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::base::{ReleaseNumber, Result, World, grouped};
+use crate::base::{Error, ReleaseNumber, Result, World, grouped};
 use crate::cli::args::{DiffArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
@@ -15,7 +15,21 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
     let DiffArgs { table, from, to, release, key, limit, format } = args;
     let (as_json, as_text) = match (table, &release[..]) {
         (Some(table), _) => {
-            let request = DiffRequest { table, from, to, key, limit };
+            let (from, with) = match from.as_deref().map(str::parse) {
+                None => (None, None),
+                Some(Ok(version)) => (Some(version), None),
+                Some(Err(_)) => (None, from),
+            };
+            if let (Some(other), Some(_)) = (&with, to) {
+                let what =
+                    format!("`{other}` is no version, and two tables are compared as readers see them");
+                return Err(Error::user(
+                    "elt::flag",
+                    what,
+                    "write two versions of one table, or two tables: `elt diff main.orders dev.orders`",
+                ));
+            }
+            let request = DiffRequest { table, from, to, with, key, limit };
             let found = or_interrupted(lakehouse.diff(&request), ui).await?;
             (json!(found), told(&found))
         }
@@ -43,7 +57,11 @@ pub(super) fn releases_told(difference: &ReleaseDifference, title: &str) -> Stri
     parts.extend(difference.views.iter().map(|(name, change)| match change {
         RowChange::Added => format!("{name}  a new view"),
         RowChange::Removed => format!("{name}  a view that is gone"),
-        RowChange::Changed => format!("{name}  a view with another query"),
+        RowChange::Changed => {
+            let title = format!("{name}  a view with another query");
+            let rows = difference.view_rows.iter().find(|rows| rows.table == name.to_string());
+            rows.map_or_else(|| title.clone(), |rows| rows_told(&title, rows))
+        }
     }));
     if difference.tables.is_empty() && difference.views.is_empty() {
         parts.push("no table and no view is another".to_owned());
@@ -52,16 +70,22 @@ pub(super) fn releases_told(difference: &ReleaseDifference, title: &str) -> Stri
 }
 
 fn told(difference: &Difference) -> String {
-    let Difference { table, from, to, key, added, removed, changed, unchanged, columns, rows, whole } =
-        difference;
-    let by = if key.is_empty() { "by whole rows".to_owned() } else { format!("by {}", key.join(", ")) };
-    let number = |version: &Option<u64>| version.map(|version| version.to_string()).unwrap_or_default();
+    let Difference { table, from, to, added, removed, whole, .. } = difference;
     match whole {
         Some(RowChange::Added) => return format!("{table}  a new table, {} rows", grouped(*added)),
         Some(_) => return format!("{table}  a table that is gone, {} rows", grouped(*removed)),
         None => {}
     }
-    let mut lines = vec![format!("{table}  version {} to {}, {by}", number(from), number(to))];
+    match (from, to) {
+        (Some(from), Some(to)) => rows_told(&format!("{table}  version {from} to {to}"), difference),
+        _ => rows_told(table, difference),
+    }
+}
+
+fn rows_told(title: &str, difference: &Difference) -> String {
+    let Difference { key, added, removed, changed, unchanged, columns, rows, .. } = difference;
+    let by = if key.is_empty() { "by whole rows".to_owned() } else { format!("by {}", key.join(", ")) };
+    let mut lines = vec![format!("{title}, {by}")];
     lines.push(format!(
         "{} added, {} removed, {} changed, {} unchanged",
         grouped(*added),
@@ -73,7 +97,11 @@ fn told(difference: &Difference) -> String {
         lines.push(match column.change {
             RowChange::Added => format!("  column {}: added", column.name),
             RowChange::Removed => format!("  column {}: removed", column.name),
-            RowChange::Changed => format!("  column {}: changed in {}", column.name, grouped(column.rows)),
+            RowChange::Changed => {
+                let types = column.types.iter().map(|(before, after)| format!("{before} → {after}"));
+                let rows = (column.rows > 0).then(|| format!("changed in {}", grouped(column.rows)));
+                format!("  column {}: {}", column.name, types.chain(rows).collect::<Vec<_>>().join(", "))
+            }
         });
     }
     lines.extend(rows.iter().map(row));

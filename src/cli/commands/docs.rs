@@ -15,7 +15,7 @@ use crate::serve::PageServer;
 /// Writes the catalog and the site. Exit code 1, and neither, if something could not be compiled.
 pub(crate) async fn generate(args: DocsArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
-    let defer = args.deferral.read(&args.selection)?;
+    let defer = args.deferral.read_state(&args.selection)?;
     args.selection.warn_of_state(&lakehouse, ui);
     let request = StudyRequest { defer, ..args.selection.study()? };
     let studied = match args.no_compile {

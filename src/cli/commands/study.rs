@@ -15,7 +15,7 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let request = StudyRequest {
         inline: args.inline,
-        defer: args.deferral.read(&args.selection)?,
+        defer: args.deferral.read_state(&args.selection)?,
         ..args.selection.study()?
     };
     args.selection.warn_of_state(&lakehouse, ui);
@@ -94,7 +94,7 @@ pub(crate) async fn show(args: ShowArgs, place: &Place, world: World, ui: &Ui) -
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let request = StudyRequest {
         inline: args.inline,
-        defer: args.deferral.read(&args.selection)?,
+        defer: args.deferral.read_state(&args.selection)?,
         ..args.selection.study()?
     };
     if request.select.is_empty() && request.inline.is_none() {

@@ -69,8 +69,19 @@ pub struct Earlier {
     pub sources: Option<Value>,
     /// `sources.json` as it is now.
     pub sources_now: Option<Value>,
+    /// What differs from the release that is published, if there is no `manifest.json` to compare with.
+    pub published: Option<Published>,
     /// What `manifest.json` would have of a node now.
     pub entry: Option<fn(&Manifest, &str) -> Option<Value>>,
+}
+
+/// How the project differs from the published release, which knows by which code each thing was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Nodes that it knows nothing of.
+    pub new: BTreeSet<NodeId>,
+    /// Nodes that it knows by another code.
+    pub modified: BTreeSet<NodeId>,
 }
 
 /// A set of nodes, and the tests that would come with it if more were selected.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::base::{Diagnostic, did_you_mean};
 use crate::project::texts;
 
-use super::{Earlier, wrong};
+use super::{Earlier, Published, wrong};
 use crate::compile::graph::reach;
 use crate::compile::manifest::{DocumentNode, Manifest};
 use crate::compile::node::{Node, NodeId, NodeKind, TestKind};
@@ -166,13 +166,35 @@ impl Term {
                 };
                 Ok(manifest.documents.iter().filter(is_named).map(|document| document.id.clone()).collect())
             }
+            Method::State if earlier.manifest.is_none() && earlier.published.is_some() => {
+                let published = earlier.published.iter();
+                let is_one = |set: &dyn Fn(&Published) -> &BTreeSet<NodeId>, id: &NodeId| {
+                    published.clone().any(|published| set(published).contains(id))
+                };
+                let is_new = |node: &Node| is_one(&|published| &published.new, &node.id);
+                let is_modified = |node: &Node| is_one(&|published| &published.modified, &node.id);
+                match self.value.as_str() {
+                    "new" => Ok(by(&is_new)),
+                    "modified" => Ok(by(&|node| is_new(node) || is_modified(node))),
+                    "old" => Ok(by(&|node| !is_new(node))),
+                    "unmodified" => Ok(by(&|node| !is_new(node) && !is_modified(node))),
+                    value if state::KINDS.contains(&value) => Err(wrong(
+                        &format!("state:{value}"),
+                        "the published release knows that a node is another, and not which part of it",
+                    )
+                    .help("write `state:modified`, or give the folder of an earlier manifest.json: `--state DIR`")),
+                    value => Err(wrong(&format!("state:{value}"), "this is no state")
+                        .help(format!("use one of: {}", state::KINDS.join(", ")))
+                        .maybe_help(did_you_mean(value, state::KINDS))),
+                }
+            }
             Method::State => {
                 let (Some(before), Some(entry)) = (&earlier.manifest, earlier.entry) else {
                     return Err(wrong(
                         &format!("state:{}", self.value),
                         "there is no earlier state to compare with",
                     )
-                    .help("give the folder of an earlier manifest.json: `--state DIR`"));
+                    .help("build it once, so that there is a release; or give the folder of an earlier manifest.json: `--state DIR`"));
                 };
                 if !state::KINDS.contains(&self.value.as_str()) {
                     return Err(wrong(&format!("state:{}", self.value), "this is no state")

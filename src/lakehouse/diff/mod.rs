@@ -12,6 +12,7 @@ pub use release::ReleaseDifference;
 pub use review::Reviewer;
 pub(super) use review::compare_staged;
 
+use arrow::datatypes::Schema;
 use serde::Serialize;
 
 use super::Lakehouse;
@@ -27,6 +28,8 @@ pub struct DiffRequest {
     pub from: Option<u64>,
     /// The later version; the one that readers see if nothing.
     pub to: Option<u64>,
+    /// Another table or view that it is compared with, as readers see both; then there are no versions.
+    pub with: Option<String>,
     /// The columns that tell rows apart; the model's unique key if there are none.
     pub key: Vec<String>,
     /// Rows that are told one by one, at most.
@@ -69,6 +72,9 @@ pub struct ColumnDifference {
     pub change: RowChange,
     /// In how many rows of both versions its values differ.
     pub rows: u64,
+    /// Its type before and after, if that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub types: Option<(String, String)>,
 }
 
 /// What became of a row, or of a column.
@@ -102,12 +108,15 @@ impl Difference {
 }
 
 impl Lakehouse {
-    /// Compares two versions of a table.
+    /// Compares two versions of a table, or two tables or views as readers see them.
     ///
     /// # Errors
-    /// There is no such table or version, it is a view, or the key does not tell its rows apart.
+    /// There is no such table or version, it is a view that is to have versions, or the key does not tell its rows apart.
     pub async fn diff(&self, request: &DiffRequest) -> Result<Difference> {
         let session = self.session().await?;
+        if let Some(with) = &request.with {
+            return self.diff_of_two(request, with, &session).await;
+        }
         let commits = session.history(&request.table, 1).await?;
         let newest = commits.first().map_or(0, |commit| commit.version.0);
         let to = request.to.unwrap_or(newest);
@@ -127,22 +136,57 @@ impl Lakehouse {
         Ok(Difference { from: Some(from), to: Some(to), ..difference })
     }
 
+    /// Compares two names.
+    async fn diff_of_two(
+        &self,
+        request: &DiffRequest,
+        with: &str,
+        session: &crate::query::Session,
+    ) -> Result<Difference> {
+        let named = |text: &str| {
+            TableName::parse(text, self.default_schema()).map_err(|error| {
+                wrong(error.to_string(), "write `table` or `schema.table`, or a version's number")
+            })
+        };
+        let (before, after) = (named(&request.table)?, named(with)?);
+        let mut comparison = Comparison {
+            session,
+            sides: Sides { before: quoted(&before), after: quoted(&after) },
+            key: Vec::new(),
+            odd_key: if request.key.is_empty() { OddKey::WholeRows } else { OddKey::Mistake },
+            limit: request.limit,
+        };
+        let (old, new) = comparison.columns().await?;
+        let mut key = self.key_of(request, &after, &old, &new)?;
+        if key.is_empty() {
+            key = self.key_of(request, &before, &old, &new)?;
+        }
+        comparison.key = key;
+        comparison.run(format!("{before} to {after}"), &old, &new).await
+    }
+
     /// The columns that tell rows apart: as asked for, or as the model says.
     fn key_of(
         &self,
         request: &DiffRequest,
         name: &TableName,
-        old: &[String],
-        new: &[String],
+        old: &Schema,
+        new: &Schema,
     ) -> Result<Vec<String>> {
-        let has = |column: &String| old.contains(column) && new.contains(column);
+        let has = |column: &String| has_both(old, new, column);
         if let Some(missing) = request.key.iter().find(|column| !has(column)) {
             let what = format!("the column `{missing}` is not in both versions of `{name}`");
             return Err(wrong(
                 what,
                 &format!(
                     "both have: {}",
-                    new.iter().filter(|name| has(name)).cloned().collect::<Vec<_>>().join(", ")
+                    new.fields()
+                        .iter()
+                        .map(|field| field.name())
+                        .filter(|name| has(name))
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 ),
             ));
         }
@@ -164,9 +208,18 @@ fn at(name: &TableName, version: u64) -> String {
     format!("{} version as of {version}", quoted(name))
 }
 
+fn has_both(old: &Schema, new: &Schema, column: &str) -> bool {
+    old.field_with_name(column).is_ok() && new.field_with_name(column).is_ok()
+}
+
+/// A name as a release had it.
+fn in_release(name: &TableName, release: u64) -> String {
+    format!("{} as of release {release}", quoted(name))
+}
+
 /// The columns of a key, if both sides have them all; else whole rows are compared.
-fn usable(key: Vec<String>, old: &[String], new: &[String]) -> Vec<String> {
-    let has_all = key.iter().all(|column| old.contains(column) && new.contains(column));
+fn usable(key: Vec<String>, old: &Schema, new: &Schema) -> Vec<String> {
+    let has_all = key.iter().all(|column| has_both(old, new, column));
     if has_all { key } else { Vec::new() }
 }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::super::Lakehouse;
 use super::rows::{Comparison, OddKey, Sides};
-use super::{Difference, RowChange, at, quoted, usable};
+use super::{Difference, RowChange, at, in_release, quoted, usable};
 use crate::base::{ReleaseNumber, Result, TableName};
+use crate::query::Session;
 use crate::release;
 
 /// What is different from one release to another.
@@ -21,6 +22,8 @@ pub struct ReleaseDifference {
     pub tables: Vec<Difference>,
     /// The views that came, went or have another query.
     pub views: Vec<(TableName, RowChange)>,
+    /// The rows of those that have another query, as far as both queries can still be asked.
+    pub view_rows: Vec<Difference>,
 }
 
 impl ReleaseDifference {
@@ -89,7 +92,28 @@ impl Lakehouse {
                 (_, None) => RowChange::Removed,
             };
             found.views.push((name.clone(), change));
+            if change == RowChange::Changed {
+                let session = if to >= from { &after } else { &before };
+                let sides = Sides { before: in_release(name, from.0), after: in_release(name, to.0) };
+                let key = compiled.as_ref().map(|compiled| compiled.manifest.unique_key(name));
+                let rows = view_rows(session, name, sides, key.unwrap_or_default(), limit).await;
+                found.view_rows.extend(rows);
+            }
         }
         Ok(found)
     }
+}
+
+/// What a view shows with one query and with another; nothing if one of them fits nothing any more.
+pub(super) async fn view_rows(
+    session: &Session,
+    name: &TableName,
+    sides: Sides,
+    key: Vec<String>,
+    limit: usize,
+) -> Option<Difference> {
+    let mut comparison = Comparison { session, sides, key: Vec::new(), odd_key: OddKey::WholeRows, limit };
+    let (old, new) = comparison.columns().await.ok()?;
+    comparison.key = usable(key, &old, &new);
+    comparison.run(name.to_string(), &old, &new).await.ok()
 }

@@ -1,16 +1,19 @@
 //! What would a build publish, compared with what readers see?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::super::environment::pointed_to;
 use super::super::{Lakehouse, Manifest};
+use super::release::view_rows;
 use super::rows::{Comparison, OddKey, Sides};
-use super::{Difference, ReleaseDifference, RowChange, at, quoted, usable};
+use super::{Difference, ReleaseDifference, RowChange, at, in_release, quoted, usable};
 use crate::base::{Result, TableName};
-use crate::build::BuildRun;
 use crate::query::{Limits, Scope, Session};
-use crate::release::Pins;
+use crate::release::{Pins, View};
+use crate::table::Change;
 
 /// Decides whether what a build has made is published.
 pub trait Reviewer: Send + Sync {
@@ -48,17 +51,20 @@ impl Lakehouse {
         &self,
         pins: &Pins,
         manifest: &Manifest,
-        run: &BuildRun,
+        (changes, views): (&[Change], &BTreeMap<TableName, View>),
         limit: usize,
     ) -> Result<ReleaseDifference> {
         let mut scope = self.scope_of(pins.clone());
-        for change in &run.changes {
+        for change in changes {
             scope = scope.with_change(Arc::new(change.clone()));
+        }
+        for (name, view) in views {
+            scope = scope.with_view(name, view.clone());
         }
         let session = Session::new(scope, &self.default_schema, Limits::default());
         let before = pins.release.map_or(0, |release| release.0);
         let mut found = ReleaseDifference { from: before, to: before + 1, ..ReleaseDifference::default() };
-        for change in &run.changes {
+        for change in changes {
             let name = change.table();
             let was = pins.tables.get(name).map(|version| version.0);
             let mut comparison = Comparison {
@@ -83,15 +89,21 @@ impl Lakehouse {
             found.tables.push(Difference { from: was, to, ..difference });
         }
         found.tables.sort_by(|a, b| a.table.cmp(&b.table));
-        let views = run.views.iter().filter_map(|(name, view): (&TableName, _)| {
+        for (name, view) in views {
             let change = match pins.views.get(name) {
-                Some(was) if was.sql == view.sql => return None,
+                Some(was) if was.sql == view.sql => continue,
                 Some(_) => RowChange::Changed,
                 None => RowChange::Added,
             };
-            Some((name.clone(), change))
-        });
-        found.views = views.collect();
+            found.views.push((name.clone(), change));
+            // What only points to production is compared there.
+            if change == RowChange::Changed && pointed_to(view).is_none() {
+                let sides = Sides { before: in_release(name, before), after: quoted(name) };
+                found
+                    .view_rows
+                    .extend(view_rows(&session, name, sides, manifest.unique_key(name), limit).await);
+            }
+        }
         Ok(found)
     }
 }

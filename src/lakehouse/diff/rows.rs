@@ -2,14 +2,14 @@
 //!
 //! Two queries, as anybody could write them: one counts, one tells some of the rows that differ.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::{ChangedRow, ColumnDifference, Difference, RowChange, wrong};
-use crate::base::Result;
+use crate::base::{Result, sql_type_name};
 use crate::query::Session;
 
 /// How both sides are read.
@@ -36,20 +36,40 @@ pub(super) struct Comparison<'a> {
     pub(super) limit: usize,
 }
 
+/// A column that both sides have.
+struct Shared {
+    name: String,
+    before: DataType,
+    after: DataType,
+}
+
 impl Comparison<'_> {
     /// The columns of both sides.
-    pub(super) async fn columns(&self) -> Result<(Vec<String>, Vec<String>)> {
+    pub(super) async fn columns(&self) -> Result<(SchemaRef, SchemaRef)> {
         let Self { session, sides, .. } = self;
-        Ok((columns(session, &sides.before).await?, columns(session, &sides.after).await?))
+        let columns = async |side: &str| session.check(&format!("select * from {side}")).await;
+        Ok((columns(&sides.before).await?, columns(&sides.after).await?))
     }
 
     /// Compares both sides, of which these are the columns.
-    pub(super) async fn run(mut self, table: String, old: &[String], new: &[String]) -> Result<Difference> {
-        let shared: Vec<String> = new.iter().filter(|column| old.contains(column)).cloned().collect();
-        let alone = |these: &[String], those: &[String], change| {
-            let only = these.iter().filter(|column| !those.contains(column));
-            only.map(|name| ColumnDifference { name: name.clone(), change, rows: 0 }).collect::<Vec<_>>()
+    pub(super) async fn run(mut self, table: String, old: &Schema, new: &Schema) -> Result<Difference> {
+        let shared = new.fields().iter().filter_map(|field| {
+            let before = old.field_with_name(field.name()).ok()?.data_type().clone();
+            Some(Shared { name: field.name().clone(), before, after: field.data_type().clone() })
+        });
+        let shared: Vec<Shared> = shared.collect();
+        let alone = |these: &Schema, those: &Schema, change| {
+            let only = these.fields().iter().filter(|field| those.field_with_name(field.name()).is_err());
+            let told = only.map(|field| ColumnDifference {
+                name: field.name().clone(),
+                change,
+                rows: 0,
+                types: None,
+            });
+            told.collect::<Vec<_>>()
         };
+        let (keys, others): (Vec<&Shared>, Vec<&Shared>) =
+            shared.iter().partition(|column| self.key.contains(&column.name));
         if !self.key.is_empty()
             && let Err(error) = check_key(self.session, &self.sides, &self.key).await
         {
@@ -64,10 +84,18 @@ impl Comparison<'_> {
             columns: [alone(new, old, RowChange::Added), alone(old, new, RowChange::Removed)].concat(),
             ..Difference::default()
         };
-        let Self { session, sides, key, limit, .. } = self;
-        match key.is_empty() {
+        let Self { session, sides, limit, .. } = self;
+        let each = match difference.key.is_empty() {
             true => by_rows(session, &sides, &shared, limit, &mut difference).await?,
-            false => by_key(session, &sides, &key, &shared, limit, &mut difference).await?,
+            false => by_key(session, &sides, (&keys, &others), limit, &mut difference).await?,
+        };
+        for column in &shared {
+            let rows = each.get(&column.name).copied().unwrap_or_default();
+            let types = column.types();
+            if rows > 0 || types.is_some() {
+                let (name, change) = (column.name.clone(), RowChange::Changed);
+                difference.columns.push(ColumnDifference { name, change, rows, types });
+            }
         }
         Ok(difference)
     }
@@ -82,9 +110,55 @@ impl Comparison<'_> {
     }
 }
 
-async fn columns(session: &Session, table: &str) -> Result<Vec<String>> {
-    let schema = session.check(&format!("select * from {table}")).await?;
-    Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
+impl Shared {
+    /// The types, as they are called, if they are not the same.
+    fn types(&self) -> Option<(String, String)> {
+        let (before, after) = (sql_type_name(&self.before), sql_type_name(&self.after));
+        (before != after).then_some((before, after))
+    }
+
+    /// What both sides are cast to so that they can be compared; nothing if they can be as they are.
+    fn common_type(&self) -> Option<String> {
+        let (before, after) = (&self.before, &self.after);
+        self.types()?;
+        let is_moment = |data_type: &DataType| {
+            matches!(data_type, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
+        };
+        let digits = |data_type: &DataType| match data_type {
+            DataType::Decimal128(precision, scale) => Some((i16::from(*precision), i16::from(*scale))),
+            whole if whole.is_integer() => Some((20, 0)),
+            _ => None,
+        };
+        if before.is_numeric() && after.is_numeric() {
+            let (Some((a, a_scale)), Some((b, b_scale))) = (digits(before), digits(after)) else {
+                return Some("double".to_owned());
+            };
+            let (whole, scale) = ((a - a_scale).max(b - b_scale), a_scale.max(b_scale));
+            return Some(match whole + scale {
+                ..=38 => format!("decimal({}, {scale})", whole + scale),
+                _ => "double".to_owned(),
+            });
+        }
+        Some(if is_moment(before) && is_moment(after) { "timestamp" } else { "varchar" }.to_owned())
+    }
+
+    /// The column of one side, as it is compared with that of the other; `of` is what stands before its name.
+    fn value(&self, of: &str, data_type: &DataType) -> String {
+        let column = format!("{of}{}", quote(&self.name));
+        match self.common_type() {
+            None => column,
+            Some(_) if data_type.is_binary() => format!("encode({column}, 'hex')"),
+            Some(common) => format!("cast({column} as {common})"),
+        }
+    }
+
+    fn was(&self, of: &str) -> String {
+        self.value(of, &self.before)
+    }
+
+    fn is(&self, of: &str) -> String {
+        self.value(of, &self.after)
+    }
 }
 
 fn quote(name: &str) -> String {
@@ -143,22 +217,21 @@ async fn check_key(session: &Session, sides: &Sides, key: &[String]) -> Result<(
     Ok(())
 }
 
+/// Finds rows again by their key; nulls of keys are one value. Returns in how many rows each column differs.
 async fn by_key(
     session: &Session,
     sides: &Sides,
-    key: &[String],
-    shared: &[String],
+    (key, others): (&[&Shared], &[&Shared]),
     limit: usize,
     difference: &mut Difference,
-) -> Result<()> {
-    let others: Vec<&String> = shared.iter().filter(|column| !key.contains(column)).collect();
-    let differs = |column: &String| format!("(a.{0} is distinct from b.{0})", quote(column));
+) -> Result<BTreeMap<String, u64>> {
+    let differs = |column: &Shared| format!("({} is distinct from {})", column.was("a."), column.is("b."));
     let any = match others.is_empty() {
         true => "false".to_owned(),
         false => others.iter().map(|column| differs(column)).collect::<Vec<_>>().join(" or "),
     };
-    let on =
-        key.iter().map(|column| format!("a.{0} = b.{0}", quote(column))).collect::<Vec<_>>().join(" and ");
+    let same = |column: &&Shared| format!("{} is not distinct from {}", column.was("a."), column.is("b."));
+    let on = key.iter().map(same).collect::<Vec<_>>().join(" and ");
     let from = format!(
         "(select *, true as \"__a\" from {}) a full join (select *, true as \"__b\" from {}) b on {on}",
         sides.before, sides.after
@@ -174,19 +247,20 @@ async fn by_key(
         others.iter().map(|column| format!("count(*) filter (where {both} and {})", differs(column))),
     );
     let found = numbers(session, &format!("select {} from {from}", counts.join(", "))).await?;
-    let [added, removed, changed, unchanged, each @ ..] = found.as_slice() else { return Ok(()) };
+    let [added, removed, changed, unchanged, each @ ..] = found.as_slice() else {
+        return Ok(BTreeMap::new());
+    };
     (difference.added, difference.removed) = (*added, *removed);
     (difference.changed, difference.unchanged) = (*changed, *unchanged);
-    for (name, rows) in others.iter().zip(each).filter(|(_, rows)| **rows > 0) {
-        let change = RowChange::Changed;
-        difference.columns.push(ColumnDifference { name: (*name).clone(), change, rows: *rows });
-    }
+    let each = others.iter().zip(each).map(|(column, rows)| (column.name.clone(), *rows)).collect();
     if limit == 0 || added + removed + changed == 0 {
-        return Ok(());
+        return Ok(each);
     }
-    let keys = key.iter().map(|column| format!("coalesce(a.{0}, b.{0})", quote(column)));
-    let values =
-        others.iter().flat_map(|column| [format!("a.{}", quote(column)), format!("b.{}", quote(column))]);
+    let keys = key.iter().map(|column| format!("coalesce({}, {})", column.was("a."), column.is("b.")));
+    let values = others.iter().flat_map(|column| {
+        let name = quote(&column.name);
+        [format!("a.{name}"), format!("b.{name}")]
+    });
     let shown: Vec<String> =
         keys.chain(values).enumerate().map(|(at, expr)| format!("{expr} as c{at}")).collect();
     let order: Vec<String> = (0..key.len()).map(|at| format!("c{at}")).collect();
@@ -207,23 +281,36 @@ async fn by_key(
         let pairs = others.iter().zip(values.chunks(2));
         let values = pairs
             .filter(|(_, pair)| change == RowChange::Changed && pair[0] != pair[1])
-            .map(|(name, pair)| ((*name).clone(), pair[0].clone(), pair[1].clone()))
+            .map(|(column, pair)| (column.name.clone(), pair[0].clone(), pair[1].clone()))
             .collect();
         difference.rows.push(ChangedRow { change, key: keys.to_vec(), values });
     }
-    Ok(())
+    Ok(each)
 }
 
+/// Compares whole rows, as far as both sides have columns; without any no row is like another.
 async fn by_rows(
     session: &Session,
     sides: &Sides,
-    shared: &[String],
+    shared: &[Shared],
     limit: usize,
     difference: &mut Difference,
-) -> Result<()> {
-    let columns = list(shared);
-    let (before, after) =
-        (format!("select {columns} from {}", sides.before), format!("select {columns} from {}", sides.after));
+) -> Result<BTreeMap<String, u64>> {
+    let nothing = BTreeMap::new();
+    if shared.is_empty() {
+        let sql =
+            format!("select (select count(*) from {}), (select count(*) from {})", sides.after, sides.before);
+        if let [added, removed] = numbers(session, &sql).await?[..] {
+            (difference.added, difference.removed) = (added, removed);
+        }
+        return Ok(nothing);
+    }
+    let columns = |value: &dyn Fn(&Shared) -> String| {
+        let each = shared.iter().map(|column| format!("{} as {}", value(column), quote(&column.name)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let before = format!("select {} from {}", columns(&|column| column.was("")), sides.before);
+    let after = format!("select {} from {}", columns(&|column| column.is("")), sides.after);
     let (came, went) = (format!("{after} except all {before}"), format!("{before} except all {after}"));
     let sql = format!(
         "select (select count(*) from ({came})), (select count(*) from ({went})), (select count(*) from {})",
@@ -234,11 +321,10 @@ async fn by_rows(
         (difference.added, difference.removed) = (*added, *removed);
         difference.unchanged = all.saturating_sub(*added);
     }
-    let names: BTreeSet<&String> = shared.iter().collect();
     for (change, sql, count) in
         [(RowChange::Removed, went, difference.removed), (RowChange::Added, came, difference.added)]
     {
-        if limit == 0 || count == 0 || names.is_empty() {
+        if limit == 0 || count == 0 {
             continue;
         }
         for key in texts(session, &format!("select * from ({sql}) limit {limit}")).await? {
@@ -246,5 +332,5 @@ async fn by_rows(
         }
     }
     difference.rows.truncate(limit);
-    Ok(())
+    Ok(nothing)
 }

@@ -1,7 +1,7 @@
 //! What a build has to tell, while it goes on and when it is over.
 //!
-//! A run is a job that begins, and completes or fails; so is each of its steps, with the run as its parent. Steps are told
-//! when the run is over, at the times at which they were: whether what they made is seen is only known then.
+//! A run is a job that begins, and completes or fails; so is each of its steps, with the run as its parent. That a step begins
+//! is told at once ([`live`](super::live)); how it ended when the run is over: whether what it made is seen is only known then.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::live::{Begun, Live};
 use super::{Names, event, facet, version};
 use crate::base::{Error, TableName, sql_type_name};
 use crate::build::{BuildRun, StepReport, Verdict, Visibility};
@@ -26,6 +27,42 @@ pub(in crate::lakehouse) struct Telling {
     began: DateTime<Utc>,
     /// The steps, as far as they are known.
     steps: Vec<StepFacts>,
+}
+
+/// What all steps of a run are told with.
+pub(super) struct Header {
+    names: Names,
+    run: String,
+    job: String,
+}
+
+impl Header {
+    /// That a step begins.
+    pub(super) fn start(&self, step: &str, kind: &str, at: DateTime<Utc>) -> Value {
+        let (job, run) = (self.job(step, kind, ""), self.run(step, None));
+        event("START", at, Some(run), job, Vec::new(), Vec::new())
+    }
+
+    /// The step as a job, with its query if it has one.
+    fn job(&self, step: &str, kind: &str, query: &str) -> Value {
+        let mut facets = Map::from_iter([("jobType".to_owned(), job_type(kind))]);
+        if !query.is_empty() {
+            let body = json!({"query": query, "dialect": "datafusion"});
+            facets.insert("sql".into(), facet("1-1-0/SQLJobFacet", body));
+        }
+        self.names.job(step, facets)
+    }
+
+    /// The run of a step, below that of all, and why it did not go well.
+    fn run(&self, step: &str, error: Option<&str>) -> Value {
+        let parent = facet(
+            "1-2-0/ParentRunFacet",
+            json!({"run": {"runId": self.run}, "job": {"namespace": self.names.jobs, "name": self.job}}),
+        );
+        let mut facets = Map::from_iter([("parent".to_owned(), parent)]);
+        facets.extend(error.map(|why| ("errorMessage".to_owned(), error_facet(why))));
+        json!({"runId": uuid_of(&format!("{} {step}", self.run)), "facets": facets})
+    }
 }
 
 /// What is told of one step.
@@ -64,35 +101,39 @@ impl Telling {
     }
 
     /// What happened in it, and that it is over.
-    pub(in crate::lakehouse) fn end(&self, built: &Result<Built, Error>, now: DateTime<Utc>) -> Vec<Value> {
-        let mut events = Vec::new();
+    pub(in crate::lakehouse) fn end(
+        &self,
+        built: &Result<Built, Error>,
+        live: &Live<'_>,
+        now: DateTime<Utc>,
+    ) -> Vec<Value> {
+        let (mut events, header, begun) = (Vec::new(), self.header(), live.begun());
         for step in &self.steps {
-            let run = uuid_of(&format!("{} {}", self.run, step.job));
-            let parent = facet(
-                "1-2-0/ParentRunFacet",
-                json!({"run": {"runId": self.run}, "job": {"namespace": self.names.jobs, "name": self.job}}),
-            );
-            let mut facets = Map::from_iter([("parent".to_owned(), parent)]);
-            let job = || {
-                let mut facets = Map::from_iter([("jobType".to_owned(), job_type(step.kind))]);
-                if !step.query.is_empty() {
-                    let body = json!({"query": step.query, "dialect": "datafusion"});
-                    facets.insert("sql".into(), facet("1-1-0/SQLJobFacet", body));
-                }
-                self.names.job(&step.job, facets)
+            let known = begun.iter().find(|one| one.job == step.job);
+            if !known.is_some_and(|one| one.is_told) {
+                let began = known.map_or(step.began, |one| one.began);
+                events.push(header.start(&step.job, step.kind, began));
+            }
+            let ended = known.and_then(|one| one.ended).unwrap_or(step.ended);
+            let job = header.job(&step.job, step.kind, &step.query);
+            let run = header.run(&step.job, step.error.as_deref());
+            let (inputs, outputs) = (step.inputs.clone(), step.outputs.clone());
+            events.push(event(step.state, ended, Some(run), job, inputs, outputs));
+        }
+        // The run ended before it came to be told what its steps came to.
+        let is_open = |one: &&Begun| !self.steps.iter().any(|step| step.job == one.job);
+        for one in begun.iter().filter(is_open) {
+            if !one.is_told {
+                events.push(header.start(&one.job, one.kind, one.began));
+            }
+            let (state, why) = match built {
+                _ if one.is_out => ("COMPLETE", None),
+                Err(error) if !error.is_stop() => ("FAIL", Some(error.to_string())),
+                Err(error) => ("ABORT", Some(error.to_string())),
+                Ok(_) => ("ABORT", None),
             };
-            let begun = json!({"runId": run, "facets": facets.clone()});
-            events.push(event("START", step.began, Some(begun), job(), Vec::new(), Vec::new()));
-            facets.extend(step.error.iter().map(|why| ("errorMessage".to_owned(), error_facet(why))));
-            let ended = json!({"runId": run, "facets": facets});
-            events.push(event(
-                step.state,
-                step.ended,
-                Some(ended),
-                job(),
-                step.inputs.clone(),
-                step.outputs.clone(),
-            ));
+            let (job, run) = (header.job(&one.job, one.kind, ""), header.run(&one.job, why.as_deref()));
+            events.push(event(state, one.ended.unwrap_or(now), Some(run), job, Vec::new(), Vec::new()));
         }
         let (state, why) = match built {
             Ok(built) if built.is_well() => ("COMPLETE", None),
@@ -102,6 +143,11 @@ impl Telling {
         };
         events.push(self.of_run(state, now, why));
         events
+    }
+
+    /// What all steps of it are told with.
+    pub(super) fn header(&self) -> Header {
+        Header { names: self.names.clone(), run: self.run.clone(), job: self.job.clone() }
     }
 
     fn of_run(&self, state: &str, at: DateTime<Utc>, error: Option<String>) -> Value {

@@ -6,8 +6,10 @@
 
 mod drawn;
 mod events;
+mod live;
 
 pub(super) use events::{Destination, Telling};
+pub(super) use live::Live;
 
 use std::collections::BTreeMap;
 

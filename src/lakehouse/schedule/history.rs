@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::super::Lakehouse;
@@ -10,8 +11,8 @@ use super::{Scheduled, ScheduledRun};
 use crate::base::{Result, parse_instant};
 use crate::lake::layout;
 
-/// So many reports are looked at for the last run of each schedule.
-const LOOKED_AT: usize = 2000;
+/// So many reports are read at once.
+const AT_ONCE: usize = 32;
 
 /// What is known of the last run of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +45,11 @@ impl Lakehouse {
         let mut reports = lake.list(&layout::RUNS.into()).await?;
         reports.extend(lake.list(&layout::RUNNING.into()).await?);
         reports.sort_by_key(|report| std::cmp::Reverse(report.last_modified));
-        for report in reports.iter().take(LOOKED_AT) {
-            if open.is_empty() {
-                break;
-            }
-            let Some(run) = lake.read_json::<Value>(&report.location).await? else { continue };
+        // All of them, if need be: a schedule that ran last before thousands of other runs did not never run.
+        let read = reports.iter().map(|report| lake.read_json::<Value>(&report.location));
+        let mut read = std::pin::pin!(futures::stream::iter(read).buffered(AT_ONCE));
+        while let Some(run) = read.next().await.transpose()? {
+            let Some(run) = run else { continue };
             let scheduled = &run["scheduled"];
             let (Some(name), Some(at)) = (scheduled["schedule"].as_str(), scheduled["at"].as_str()) else {
                 continue;
@@ -56,6 +57,9 @@ impl Lakehouse {
             let Some(at) = parse_instant(at) else { continue };
             if open.take(&name.to_owned()).is_some() {
                 found.insert(name.to_owned(), remembered(at, &run));
+            }
+            if open.is_empty() {
+                break;
             }
         }
         Ok(found)

@@ -151,7 +151,8 @@ pub(super) async fn create(
     };
     if let Some(source) = shared {
         let change = write::share(tables, &name, base, &source, declared.description).await?;
-        let change = write::with_ledger_of(change, tables, &source, ledger).await?;
+        let change =
+            write::with_ledger_of(super::lineage::cloned(change, &source), tables, &source, ledger).await?;
         return Ok(Staged::change("CREATE TABLE", change));
     }
     let change = match create.query {
@@ -175,7 +176,10 @@ pub(super) async fn create(
     };
     Ok(match original_of {
         Some(source) => {
-            Staged::change("CREATE TABLE", write::with_ledger_of(change, tables, &source, ledger).await?)
+            let change =
+                write::with_ledger_of(super::lineage::cloned(change, &source), tables, &source, ledger)
+                    .await?;
+            Staged::change("CREATE TABLE", change)
         }
         None => created(session, &name, change, ledger),
     })

@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::target::{Target, alone, item, number, select_of, template};
-use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use super::{QueryError, Session, SqlMistake, Staged, lineage, not_supported, refuse_if};
 use crate::table::Operation;
 use crate::table::write::{self, DELETE, UPDATE};
 
@@ -61,6 +61,7 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
             values.push((column, value));
         }
     }
+    let given = values.iter().map(|(column, value)| item(value.clone(), column)).collect();
     let mut query = template("select 1 from t where true");
     let select = select_of(&mut query);
     select.projection = target.places(number(UPDATE));
@@ -77,7 +78,13 @@ pub(super) async fn update(session: &Session, update: Update) -> Result<Staged, 
         select.from.extend(from);
     }
     select.selection = update.selection;
-    carry_out(session, target, query, Operation::Update, "UPDATE").await
+    let mut assigned = query.clone();
+    select_of(&mut assigned).projection = given;
+    let mut staged = carry_out(session, target, query, Operation::Update, "UPDATE").await?;
+    if let Some(change) = staged.changes.pop() {
+        staged.changes.push(Box::pin(lineage::told(session, assigned, None, change)).await);
+    }
+    Ok(staged)
 }
 
 /// `a = 1`, or the parts of `(a, b) = (1, 2)` and of `(a, b) = (select x, y from …)`.

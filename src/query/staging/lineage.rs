@@ -1,11 +1,13 @@
 //! What are the rows made of that a statement puts into a table?
 //!
-//! Of `INSERT … SELECT` and `CREATE TABLE … AS SELECT` the query tells; it is kept in the commit, as a build keeps it.
+//! Of `INSERT … SELECT` and `CREATE TABLE … AS SELECT` the query tells, of UPDATE and MERGE the values that are given to
+//! columns; it is kept in the commit, as a build keeps it.
 
 use sqlparser::ast::{self, Ident, Query};
 
-use super::super::{Limits, MADE_OF, MadeOf, Session};
+use super::super::{ColumnOf, Limits, Lineage, MADE_OF, MadeOf, Session, Way};
 use super::Staged;
+use crate::table::{Change, Snapshot};
 
 /// The query of a statement, and the columns that its rows go into if the statement names them.
 pub(super) struct Source {
@@ -32,22 +34,51 @@ pub(super) fn source_of(statement: &ast::Statement) -> Option<Source> {
 /// Notes in what is staged where the rows come from, if that can be told.
 pub(super) async fn tell(session: &Session, source: Source, staged: &mut Staged) {
     let Some(change) = staged.changes.pop() else { return };
+    let names = source.columns.map(|named| {
+        let fields = change.schema().fields().iter().map(|field| field.name().clone());
+        if named.is_empty() { fields.collect() } else { named }
+    });
+    staged.changes.push(told(session, *source.query, names, change).await);
+}
+
+/// The same change, and it says where the values come from that a query gives; under these names, if the query's own are
+/// others.
+pub(super) async fn told(
+    session: &Session,
+    query: Query,
+    names: Option<Vec<String>>,
+    change: Change,
+) -> Change {
     // Reads of its own: the rows were read already.
     let apart = Session::new(session.scope().clone().apart(), session.default_schema(), Limits::default());
-    let traced = Box::pin(apart.trace_statement(ast::Statement::Query(source.query))).await;
-    let mut change = change;
-    if let Ok(mut lineage) = traced
-        && !lineage.tables.is_empty()
-    {
-        if let Some(named) = source.columns {
-            let fields = change.schema().fields().iter().map(|field| field.name().clone());
-            let names = if named.is_empty() { fields.collect() } else { named };
-            for ((column, _), name) in lineage.columns.iter_mut().zip(names) {
-                *column = name;
-            }
-        }
-        let reads = apart.scope().reads();
-        change = change.with_provenance(MADE_OF, MadeOf::new(lineage, &reads).to_json());
+    let traced = Box::pin(apart.trace_statement(ast::Statement::Query(Box::new(query)))).await;
+    let Ok(mut lineage) = traced else { return change };
+    for ((column, _), name) in lineage.columns.iter_mut().zip(names.unwrap_or_default()) {
+        *column = name;
     }
-    staged.changes.push(change);
+    // Where the rows of before come from is said by the commits before.
+    let of = MadeOf::new(lineage, &apart.scope().reads()).without(change.table());
+    match of.lineage.tables.is_empty() {
+        true => change,
+        false => change.with_provenance(MADE_OF, of.to_json()),
+    }
+}
+
+/// The same change, and it says that its columns are another table's.
+pub(super) fn cloned(change: Change, source: &Snapshot) -> Change {
+    let (table, version) = (source.table().clone(), source.version());
+    let column = |name: &String| {
+        let of = ColumnOf { table: table.clone(), column: name.clone() };
+        (name.clone(), [(of, Way::Copied)].into())
+    };
+    let names = source.schema().fields().iter().map(|field| field.name().clone());
+    let lineage = Lineage {
+        columns: names.collect::<Vec<_>>().iter().map(column).collect(),
+        rows: Default::default(),
+        tables: [table.clone()].into(),
+    };
+    let of = MadeOf { tables: [(table.clone(), version)].into(), lineage };
+    change
+        .with_provenance("source", format!("{table} version {version}"))
+        .with_provenance(MADE_OF, of.to_json())
 }

@@ -12,13 +12,13 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use sqlparser::ast::{
     AssignmentTarget, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
     MergeClause, MergeClauseKind, MergeInsertExpr, MergeInsertKind, ObjectName, Query, SelectItem,
-    TableFactor, TableWithJoins, VisitMut, VisitorMut, helpers::attached_token::AttachedToken,
+    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, helpers::attached_token::AttachedToken,
 };
 
 use super::target::{
     Target, alone, cast, first_factor, folded, item, known_as, null, number, select_of, sql_type, template,
 };
-use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
+use super::{QueryError, Session, SqlMistake, Staged, lineage, not_supported, refuse_if};
 use crate::base::sql_type_name;
 use crate::query::dialect::ALL_COLUMNS;
 use crate::table::write::{self, DELETE, INSERT, UPDATE};
@@ -54,11 +54,16 @@ pub(super) async fn merge(session: &Session, merge: Merge, evolve: bool) -> Resu
         clauses.push(Clause::of(clause, &target, &source, &columns, evolve)?);
     }
     let from = from(&target, &merge.source, &source, *merge.on, &clauses)?;
+    let assigned = assigned(&target, from.clone(), &clauses, &columns);
     let query = edits(&target, &source, from, &clauses, &schema.0);
     let rows = session.rows_of(query).await?.into_stream();
     let mode = target.base.design().write_mode();
     let change =
         write::edit(session.scope().tables(), target.base, schema, rows, Operation::Merge, mode).await?;
+    let change = match assigned {
+        Some(query) => Box::pin(lineage::told(session, query, None, change)).await,
+        None => change,
+    };
     Ok(Staged::change("MERGE", change))
 }
 
@@ -368,6 +373,41 @@ fn edits(
     select.projection.extend(schema.fields().iter().enumerate().map(value));
     select.from = vec![from];
     query
+}
+
+/// The query that gives what any clause puts into each column, so that it can be told where that comes from; nothing if none
+/// puts anything anywhere.
+fn assigned(target: &Target, from: TableWithJoins, clauses: &[Clause], columns: &[String]) -> Option<Query> {
+    let giving: Vec<&Clause> = clauses.iter().filter(|clause| clause.action != DELETE).collect();
+    let given = columns.iter().enumerate().filter_map(|(at, name)| {
+        let mut values: Vec<&Expr> = Vec::new();
+        for value in giving.iter().map(|clause| &clause.values[at]) {
+            if *value != null() && *value != target.column(name) && !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        let (last, others) = values.split_last()?;
+        let conditions = others.iter().map(|value| CaseWhen {
+            condition: Expr::Value(Value::Boolean(true).with_empty_span()),
+            result: (*value).clone(),
+        });
+        let value = match others.is_empty() {
+            true => (*last).clone(),
+            false => Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: conditions.collect(),
+                else_result: Some(Box::new((*last).clone())),
+            },
+        };
+        Some(item(value, name))
+    });
+    let mut query = template("select 1 from t");
+    let select = select_of(&mut query);
+    select.projection = given.collect();
+    select.from = vec![from];
+    (!select.projection.is_empty()).then_some(query)
 }
 
 fn and(left: Expr, right: Expr) -> Expr {

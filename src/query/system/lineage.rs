@@ -10,7 +10,7 @@ use super::super::{Limits, MadeOf, Session};
 use super::releases::known;
 use super::rows::{Kind, Row, instant};
 use super::{LakeCatalog, QueryError, Rows, Scope, SystemTable};
-use crate::base::{TableName, TableVersion};
+use crate::base::TableName;
 use crate::release::{Release, View};
 use crate::table;
 
@@ -42,17 +42,21 @@ async fn lineage(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     let tables = catalog.scope.tables();
     let mut releases = known(catalog).await?;
     releases.retain(Release::is_published);
+    // Each by its version, so that a long log is not listed again for every release.
+    let moved = releases.iter().flat_map(|release| &release.tables);
+    let moved: Vec<_> = moved.map(|summary| (summary.table.clone(), summary.version)).collect();
+    let commits = futures::stream::iter(moved).map(|(name, version)| async move {
+        let commit = table::commit_of(tables, &name, version).await?;
+        Ok::<_, QueryError>((name, commit))
+    });
+    let commits: Vec<_> = commits.buffered(AT_ONCE).try_collect().await?;
+    let mut commits = commits.into_iter();
     let mut views: BTreeMap<TableName, View> = BTreeMap::new();
     let mut told = Vec::new();
     for release in &releases {
-        let moved: Vec<(TableName, TableVersion)> =
-            release.tables.iter().map(|summary| (summary.table.clone(), summary.version)).collect();
-        let commits = futures::stream::iter(moved).map(|(name, version)| async move {
-            let found = table::history(tables, &name, version, 1).await?;
-            Ok::<_, QueryError>((name, found.into_iter().next().filter(|commit| commit.version == version)))
-        });
-        let commits: Vec<_> = commits.buffered(AT_ONCE).try_collect().await?;
-        for (name, commit) in &commits {
+        let moved = release.tables.len();
+        for (name, commit) in commits.by_ref().take(moved) {
+            let (name, commit) = (&name, &commit);
             let Some((commit, of)) = commit.as_ref().and_then(|commit| Some((commit, made_of(commit)?)))
             else {
                 continue;

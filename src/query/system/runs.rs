@@ -31,6 +31,11 @@ pub(super) const RUNS: SystemTable = SystemTable {
         ("num_warned", Kind::Whole),
         ("num_skipped", Kind::Whole),
         ("message", Kind::Text),
+        ("rows_written", Kind::Whole),
+        ("bytes_written", Kind::Whole),
+        ("files_written", Kind::Whole),
+        ("peak_memory_bytes", Kind::Whole),
+        ("spilled_bytes", Kind::Whole),
     ],
     rows: Rows::Read(|catalog| runs(catalog).boxed()),
 };
@@ -103,10 +108,15 @@ struct Report<S> {
     results: Vec<S>,
 }
 
-/// How a step ended.
-#[derive(Deserialize)]
+/// How a step ended, and what it took.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Ended {
     status: Option<String>,
+    rows: Option<Moved>,
+    files: Value,
+    peak_memory_bytes: Value,
+    spilled_bytes: Value,
 }
 
 /// What a step did.
@@ -186,7 +196,21 @@ async fn runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
         };
         let (failed, warned, skipped) = (count(&["fail", "error"]), count(&["warn"]), count(&["skipped"]));
         let status = status(&run);
-        vec![
+        // Of what nobody measured there is no sum.
+        let numbers =
+            |of: &dyn Fn(&Ended) -> Option<u64>| run.results.iter().filter_map(of).collect::<Vec<_>>();
+        let sum = |of: &dyn Fn(&Ended) -> Option<u64>| -> Value {
+            let all = numbers(of);
+            (!all.is_empty()).then(|| all.iter().sum::<u64>()).into()
+        };
+        let totals = [
+            sum(&|step| moved(step).map(|rows| whole_of(&rows.added) + whole_of(&rows.updated))),
+            sum(&|step| moved(step).map(|rows| whole_of(&rows.bytes))),
+            sum(&|step| step.files.as_u64()),
+            numbers(&|step| step.peak_memory_bytes.as_u64()).into_iter().max().into(),
+            sum(&|step| step.spilled_bytes.as_u64()),
+        ];
+        let mut row = vec![
             run.run,
             run.command,
             status,
@@ -199,7 +223,9 @@ async fn runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             warned.into(),
             skipped.into(),
             run.error,
-        ]
+        ];
+        row.extend(totals);
+        row
     };
     Ok(reports(catalog).await?.into_iter().map(row).collect())
 }
@@ -320,6 +346,15 @@ fn status(run: &Report<Ended>) -> Value {
     };
     let is_bad = !run.error.is_null() || run.results.iter().any(bad);
     if is_bad { "error".into() } else { "success".into() }
+}
+
+/// The rows of a step that wrote files.
+fn moved(step: &Ended) -> Option<&Moved> {
+    step.rows.as_ref().filter(|_| step.files.is_u64())
+}
+
+fn whole_of(count: &Value) -> u64 {
+    count.as_u64().unwrap_or_default()
 }
 
 /// A count that a report has as a number with a point.

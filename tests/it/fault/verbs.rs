@@ -57,7 +57,8 @@ async fn with_environment() -> (TestLake, Arc<InMemory>) {
 }
 
 async fn promote(lakehouse: &Lakehouse) -> Result<(), Error> {
-    Box::pin(lakehouse.promote("dev", &Unwatched)).await.map(|_| ())
+    let request = elt::lakehouse::PromoteRequest { environment: "dev".to_owned(), ..Default::default() };
+    Box::pin(lakehouse.promote(&request, None, &Unwatched)).await.map(|_| ())
 }
 
 async fn a_promotion_is_all_or_nothing(after_effect: bool) {

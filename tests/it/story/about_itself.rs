@@ -62,11 +62,11 @@ async fn runs_tell_what_they_took_and_tests_which_rows_break_them() {
     );
     drop(lake.build_passing().await);
     lake.story();
-    lake.sql("select status, num_failed, num_warned from elt.runs").await;
+    lake.sql("select status, num_failed, num_warned, rows_written, bytes_written > 0, files_written, peak_memory_bytes > 0, spilled_bytes from elt.runs").await;
     lake.sql("select name, bytes_written > 0, files_written, peak_memory_bytes > 0, spilled_bytes from elt.model_runs order by name").await;
     lake.sql("select name, status, failures, sample from elt.test_results order by name").await;
     assert_snapshot!(lake.story(), @r#"
-    sql: error 1 0
+    sql: error 1 0 10 true 1 true 0
     sql: seen - - - - | wide true 1 true 0
     sql: accepted_values_seen_k__0__1 fail 1 [{"k":2,"n":100}] | unique_seen_k pass 0 -
     "#);

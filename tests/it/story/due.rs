@@ -186,29 +186,23 @@ async fn what_a_build_did_not_write_is_made_again() {
     build: release 5
     -- gone back
     rollback: release 6 (rollback to 1)
-    plan: stg input advanced: shop.orders from version 1 to 2
-    plan: sales input rebuilt: main.stg
-    plan: not_null_sales_total input rebuilt: main.sales
-    plan: 1 up to date
+    plan: 4 up to date
     build: landed shop.orders  known
-    build: stg view (no rows)
-    build: sales replaced (1 added)
-    build: not_null_sales_total pass
-    build: up to date: calendar
-    build: release 7
+    build: up to date: calendar, stg, sales, not_null_sales_total
+    build: no release
     plan: 4 up to date
     -- written in another way
-    sql: INSERT 1 0 0 8
+    sql: INSERT 1 0 0 7
     build: landed shop.orders  known
     build: stg view (no rows)
     build: sales replaced (1 added)
     build: not_null_sales_total pass
     build: up to date: calendar
-    build: release 9
-    sql: OPTIMIZE 0 0 0 10
+    build: release 8
+    sql: OPTIMIZE 0 0 0 9
     plan: 4 up to date
     -- dropped
-    sql: DROP TABLE 0 0 0 11
+    sql: DROP TABLE 0 0 0 10
     plan: calendar missing
     plan: 3 up to date
     ");

@@ -200,7 +200,7 @@ async fn nothing_is_promoted_that_something_has_moved_under() {
     build: seen taken (2 added)
     build: up to date: cities, report, stg_orders, people, not_null_cities_city, not_null_report_most, unique_cities_city
     build: release 6
-    promote: nothing was promoted: the snapshot `seen` remembers in production what it saw there
+    promote: nothing 
     promote: the target `prod` is no environment beside a production
     promote: the profile `test` has no target `test`
     ");

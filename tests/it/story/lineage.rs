@@ -215,3 +215,48 @@ async fn what_there_is_not_has_no_lineage() {
     main.people@0 table CREATE TABLE AS SELECT
     ");
 }
+
+#[tokio::test]
+async fn statements_that_change_rows_tell_what_of_and_forget_nothing() {
+    let lake = TestLake::new();
+    lake.sql("create table one as select 1 as id, 10 as amount").await;
+    lake.sql("create table two as select 2 as id, 20 as amount").await;
+    lake.sql("create table three as select 1 as id, 7 as more").await;
+    lake.sql("create table goal as select id, amount from one").await;
+    lake.sql("insert into goal select id, amount from two").await;
+    lake.sql(
+        "merge into goal using three on goal.id = three.id when matched then update set amount = three.more * 3
+         when not matched then insert (id, amount) values (three.id, three.more)",
+    )
+    .await;
+    lake.sql("update goal set amount = (select max(more) from three) where id = 2").await;
+    lake.sql("update goal set amount = 5 where id = 9").await;
+    lake.story();
+    // Each version by itself.
+    lake.sql(
+        "select version, column_name, source_name, source_column, how from elt.lineage
+         where table_name = 'goal' and column_name is not null order by version, column_name, source_column",
+    )
+    .await;
+    let story = lake.story();
+    let first =
+        "0 amount one amount copied | 0 id one id copied | 1 amount two amount copied | 1 id two id copied";
+    assert!(story.contains(first), "{story}");
+    assert!(
+        story.contains("2 amount three more derived | 2 id three id copied | 3 amount three more "),
+        "{story}"
+    );
+    // And what all rows that are there came from.
+    let all = told(&lake, "goal.amount", "up", None).await;
+    for source in ["main.one@0.amount ->", "main.two@0.amount ->", "main.three@0.more ->"] {
+        assert!(all.contains(source), "{source} in {all}");
+    }
+    // A clone's columns are its original's.
+    lake.sql("create table copy deep clone goal").await;
+    lake.sql("create table same shallow clone goal").await;
+    for clone in ["copy", "same"] {
+        let of = told(&lake, &format!("{clone}.amount"), "up", None).await;
+        assert!(of.contains(".amount -> main."), "{of}");
+        assert!(of.contains("main.one@0.amount ->"), "{of}");
+    }
+}

@@ -11,6 +11,7 @@ mod checking; // what is wrong is found before anything is built
 mod cloning; // files that two tables have, and files that become one
 mod clustering; // rows with near values lie near each other
 mod columns; // columns get other names, and go
+mod comparing; // what is different from one version to another
 mod copying; // COPY INTO and COPY TO: files in and out by SQL
 mod dbt_projects; // versions, named selections, operations, batches
 mod dividing; // what 7 / 2 is, for whom
@@ -36,6 +37,7 @@ mod packages; // from a hub, a repository, an archive
 mod piecemeal; // runs that publish while they go on
 mod project; // what is wrong with a project, all at once
 mod promises;
+mod promoting; // what must not become production, and what does
 mod races; // two writers at one table
 mod replaying; // a run is made again from what it read then
 mod reviewing; // what a build changes is looked at before it is published
@@ -46,6 +48,7 @@ mod serving; // what the endpoint tells tools, keeps for them, and does not let 
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
 mod together; // statements that are published as one, over the wire
+mod tracing; // what whoever gathers traces is told
 mod trouble;
 mod typed; // what people type who come from other engines
 mod viewing; // views and schemas that statements make

@@ -240,3 +240,17 @@ async fn a_run_that_takes_too_long_is_stopped_and_remembered_as_failed() {
     lake.sql("select command, status, message from elt.runs").await;
     assert_snapshot!(lake.story(), @"sql: build error it took longer than 300ms");
 }
+
+#[tokio::test]
+async fn a_schedule_that_ran_long_ago_is_remembered() {
+    let lake = TestLake::on_disk();
+    lake.sql("create table t as select 1 as id").await;
+    let report = r#"{"run": "r", "status": "success", "results": [], "scheduled": {"schedule": "s", "at": "2025-01-01T00:00:00Z"}}"#;
+    lake.write("lake/_elt/runs/r.json", report);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    for other in 0..2_100 {
+        lake.write(&format!("lake/_elt/runs/o{other}.json"), "{}");
+    }
+    let last = lake.open().last_runs(&["s".to_owned()]).await.unwrap();
+    assert_eq!(last["s"].run, "r");
+}

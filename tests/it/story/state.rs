@@ -204,3 +204,43 @@ fn settings_that_nobody_sets_are_selected_by_too() {
     selector:first+,resource_type:model: a accepted_values_a_id__1__2 b it_is_kept not_null_a_id
     ");
 }
+
+#[test]
+fn without_a_folder_the_published_release_is_the_state() {
+    let lake = TestLake::on_disk();
+    let elt = |arguments: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_elt"))
+            .current_dir(lake.path())
+            .args(arguments)
+            .env_clear()
+            .output();
+        let done = done.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().collect::<Vec<_>>().join(" ");
+        (text(&done.stdout), text(&done.stderr))
+    };
+    let asked = |selector: &str| elt(&["ls", "--quiet", "--output", "name", "--select", selector]);
+    let ls = |selector: &str| asked(selector).0;
+    let outputs = "prod: {type: elt, schema: main}\n    dev: {type: elt, schema: dev}\n";
+    lake.write("profiles.yml", &format!("test:\n  target: prod\n  outputs:\n    {outputs}"));
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id");
+    lake.write("models/b.sql", "{{ config(materialized='table') }} select id from {{ ref('a') }}");
+    lake.write("models/c.sql", "{{ config(materialized='table') }} select 3 as id");
+    let (_, none) = asked("state:modified");
+    assert!(none.contains("there is no earlier state"), "{none}");
+    elt(&["build", "--quiet"]);
+    assert_eq!(ls("state:modified"), "");
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 2 as id");
+    lake.write("models/d.sql", "select 4 as id");
+    assert_eq!(ls("state:modified"), "a d");
+    assert_eq!(ls("state:modified+"), "a b d");
+    assert_eq!(ls("state:new"), "d");
+    assert_eq!(ls("state:unmodified"), "b c");
+    let (_, part) = asked("state:modified.body");
+    assert!(part.contains("not which part of it"), "{part}");
+    // An environment is compared with production, and reads the rest from there.
+    elt(&["build", "--quiet", "--target", "dev", "--defer", "--select", "state:modified+"]);
+    let (rows, trouble) = elt(&["sql", "--format", "csv", "select id from dev.b"]);
+    assert!(rows.contains('2'), "{rows} {trouble}");
+    let (_, refused) = elt(&["build", "--defer"]);
+    assert!(refused.contains("there is no state to defer to"), "{refused}");
+}

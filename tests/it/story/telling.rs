@@ -70,12 +70,12 @@ async fn a_run_and_its_steps_begin_and_end() {
     assert_snapshot!(story.join("\n"), @r"
     START the build:  ->  
     START seed.test.people:  ->  
-    COMPLETE seed.test.people:  -> main.people@0 0 columns 
     START model.test.named:  ->  
-    COMPLETE model.test.named: main.people@0 -> main.named 2 columns 
     START model.test.cities:  ->  
-    COMPLETE model.test.cities: main.named -> main.cities@0 2 columns 
     START test.test.not_null_cities_city.ad1722bce1:  ->  
+    COMPLETE seed.test.people:  -> main.people@0 0 columns 
+    COMPLETE model.test.named: main.people@0 -> main.named 2 columns 
+    COMPLETE model.test.cities: main.named -> main.cities@0 2 columns 
     COMPLETE test.test.not_null_cities_city.ad1722bce1: main.cities holds: true ->  
     COMPLETE the build:  ->  
     -- nothing new
@@ -84,12 +84,12 @@ async fn a_run_and_its_steps_begin_and_end() {
     -- a test fails
     START the build:  ->  
     START seed.test.people:  ->  
-    ABORT seed.test.people:  ->  not published: `not_null_cities_city` failed
     START model.test.named:  ->  
-    ABORT model.test.named:  ->  not published: `not_null_cities_city` failed
     START model.test.cities:  ->  
-    ABORT model.test.cities:  ->  not published: the test `not_null_cities_city` failed
     START test.test.not_null_cities_city.ad1722bce1:  ->  
+    ABORT seed.test.people:  ->  not published: `not_null_cities_city` failed
+    ABORT model.test.named:  ->  not published: `not_null_cities_city` failed
+    ABORT model.test.cities:  ->  not published: the test `not_null_cities_city` failed
     FAIL test.test.not_null_cities_city.ad1722bce1: main.cities holds: false ->  1 row
     FAIL the build:  ->  not everything of it is well
     ");
@@ -142,6 +142,10 @@ async fn what_is_called_off_is_told_and_what_fails_before_its_first_step() {
     assert_snapshot!(story.join("\n"), @r"
     130 interrupted; nothing was published
     START the build:  ->  
+    START model.test.first:  ->  
+    START model.test.endless:  ->  
+    ABORT model.test.first:  ->  interrupted; nothing was published
+    ABORT model.test.endless:  ->  interrupted; nothing was published
     ABORT the build:  ->  interrupted; nothing was published
     START the build:  ->  
     FAIL the build:  ->  there is no function or macro `nothing_like_it`

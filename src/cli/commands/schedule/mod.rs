@@ -23,7 +23,7 @@ pub(crate) async fn run(args: ScheduleArgs, place: &Place, world: World, ui: &Ui
         let schedules = lakehouse.checked_schedules().await?;
         let (lakehouse, image) = (&lakehouse, &args.image);
         let unit = unit::Unit { schedules: &schedules, lakehouse, world: &world, image, place };
-        ui.print(unit.text(kind).trim_end())?;
+        ui.print(unit.text(kind)?.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.list {
@@ -79,9 +79,11 @@ async fn until_stopped<T>(
     ui: &Ui,
 ) -> Result<(Option<T>, Option<Stop>)> {
     let mut work = Box::pin(work);
+    // Work that ends by the same signal did not end by itself.
     let stop = tokio::select! {
-        done = &mut work => return done.map(|done| (Some(done), None)),
+        biased;
         stop = ui.stopped() => stop,
+        done = &mut work => return done.map(|done| (Some(done), None)),
     };
     keeper.stop();
     if ui.is_publishing() {

@@ -1,6 +1,6 @@
 //! What tells another scheduler to run the schedules: a service of systemd, lines of a crontab, jobs of Kubernetes.
 
-use crate::base::World;
+use crate::base::{Error, Result, World};
 use crate::cli::args::Place;
 use crate::lakehouse::{Catchup, Lakehouse, Schedule};
 
@@ -17,11 +17,18 @@ pub(super) struct Unit<'a> {
 
 impl Unit<'_> {
     /// The text of the unit.
-    pub(super) fn text(&self, of: &str) -> String {
+    ///
+    /// # Errors
+    /// A schedule says what the other scheduler has no words for.
+    pub(super) fn text(&self, of: &str) -> Result<String> {
         match of {
-            "systemd" => self.systemd(),
-            "cron" => self.cron(),
-            _ => self.schedules.iter().map(|one| self.kubernetes(one)).collect::<Vec<_>>().join("---\n"),
+            "systemd" => Ok(self.systemd()),
+            "cron" => Ok(self.cron()),
+            _ => {
+                let jobs: Result<Vec<String>> =
+                    self.schedules.iter().map(|one| self.kubernetes(one)).collect();
+                Ok(jobs?.join("---\n"))
+            }
         }
     }
 
@@ -35,7 +42,8 @@ impl Unit<'_> {
     }
 
     fn systemd(&self) -> String {
-        let root = self.lakehouse.root().display();
+        // What systemd would put something else for, in any line.
+        let root = self.lakehouse.root().display().to_string().replace('%', "%%");
         let quoted = |text: &String| {
             let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
             format!("\"{}\"", escaped.replace('%', "%%").replace('$', "$$"))
@@ -87,9 +95,14 @@ impl Unit<'_> {
         lines.join("\n")
     }
 
-    fn kubernetes(&self, schedule: &Schedule) -> String {
+    fn kubernetes(&self, schedule: &Schedule) -> Result<String> {
         let Schedule { name, times, catchup, .. } = schedule;
-        let label = name.replace('_', "-").to_lowercase();
+        let label = label(name);
+        let cron = cron_of_kubernetes(&times.cron).map_err(|part| {
+            let what = format!("the schedule `{name}` says `{part}`, which Kubernetes has no word for");
+            let help = "write it in plain numbers, or let `elt schedule` keep it in the cluster, as a Deployment of one replica";
+            Error::user("elt::schedule", what, help)
+        })?;
         let image = self.image;
         // The project is mounted; what is elsewhere is said as it is here.
         let root = self.lakehouse.root();
@@ -107,7 +120,7 @@ impl Unit<'_> {
             Catchup::None => "  startingDeadlineSeconds: 300\n",
             Catchup::Last | Catchup::All => "",
         };
-        format!(
+        Ok(format!(
             "apiVersion: batch/v1\n\
              kind: CronJob\n\
              metadata:\n  name: elt-{label}\n\
@@ -118,10 +131,69 @@ impl Unit<'_> {
              # where the project and the credentials of the lake come from is yours to say\n              \
              volumeMounts:\n                - {{name: project, mountPath: /project}}\n          volumes:\n            \
              - name: project\n              persistentVolumeClaim: {{claimName: elt-project}}\n",
-            times.cron,
+            cron,
             times.zone.name(),
-        )
+        ))
     }
+}
+
+/// The most letters that the name of a job may have, with what is put before it.
+const LONGEST: usize = 52 - "elt-".len();
+
+/// A name that Kubernetes takes: small letters, digits and dashes, so many at most. A longer one ends with what tells it apart.
+fn label(name: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let label: String = name.chars().map(kept).collect();
+    let label = label.trim_matches('-');
+    if label.len() <= LONGEST {
+        return label.to_owned();
+    }
+    // FNV-1a: the same on every machine.
+    let hash =
+        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{}-{hash:08x}", label[..LONGEST - 9].trim_end_matches('-'))
+}
+
+/// The same times as Kubernetes reads them, where Sunday is 0 and never 7.
+///
+/// # Errors
+/// The part that it cannot read: the last day, the nearest weekday, the second Friday.
+fn cron_of_kubernetes(cron: &str) -> std::result::Result<String, String> {
+    // `@hourly` and its like.
+    if cron.starts_with('@') {
+        return Ok(cron.to_owned());
+    }
+    let parts: Vec<&str> = cron.split_whitespace().collect();
+    let [times @ .., days] = &parts[..] else { return Err(cron.to_owned()) };
+    let has_more = |part: &&&str| {
+        part.contains('#')
+            || part.chars().any(|c| c.is_ascii_digit()) && part.ends_with(['L', 'W'])
+            || matches!(**part, "L" | "LW" | "W")
+    };
+    if let Some(part) = parts.iter().find(has_more) {
+        return Err((*part).to_owned());
+    }
+    if parts.len() != 5 {
+        return Err(cron.to_owned());
+    }
+    let day = |item: &str| -> String {
+        let (range, step) = item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
+        match (range, range.split_once('-'), step) {
+            ("7", _, None) => "0".to_owned(),
+            (_, Some((from, "7")), None) if from == "7" => "0".to_owned(),
+            (_, Some((from, "7")), None) => format!("{from}-6,0"),
+            (_, Some((from, "7")), Some(step)) => {
+                let (Ok(from), Ok(step)) = (from.parse::<usize>(), step.parse::<usize>()) else {
+                    return item.to_owned();
+                };
+                let days = (from..=7).step_by(step.max(1)).map(|day| (day % 7).to_string());
+                days.collect::<Vec<_>>().join(",")
+            }
+            _ => item.to_owned(),
+        }
+    };
+    let days: Vec<String> = days.split(',').map(day).collect();
+    Ok(format!("{} {}", times.join(" "), days.join(",")))
 }
 
 /// The same options, without the project's folder, which is another in a container.
@@ -130,4 +202,31 @@ fn without_project(mut words: Vec<String>) -> Vec<String> {
         words.drain(at..at + 2);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubernetes_reads_the_same_times() {
+        let read = |cron: &str| cron_of_kubernetes(cron).unwrap_or_else(|part| format!("not {part}"));
+        assert_eq!(read("0 6 * * 7"), "0 6 * * 0");
+        assert_eq!(read("0 6 * * 5-7"), "0 6 * * 5-6,0");
+        assert_eq!(read("0 6 * * 1,7"), "0 6 * * 1,0");
+        assert_eq!(read("0 6 * * 1-7/2"), "0 6 * * 1,3,5,0");
+        assert_eq!(read("*/7 7 7 7 MON-FRI"), "*/7 7 7 7 MON-FRI");
+        assert_eq!(read("@hourly"), "@hourly");
+        assert_eq!(read("0 6 L * *"), "not L");
+        assert_eq!(read("0 6 * * 5L"), "not 5L");
+        assert_eq!(read("0 6 * * 5#2"), "not 5#2");
+        assert_eq!(read("0 6 * * JUL"), "0 6 * * JUL");
+    }
+
+    #[test]
+    fn names_of_jobs_are_short_and_tell_schedules_apart() {
+        assert_eq!(label("Nightly_run"), "nightly-run");
+        let (a, b) = (label(&format!("{}a", "long_".repeat(20))), label(&format!("{}b", "long_".repeat(20))));
+        assert!(a.len() <= LONGEST && a != b, "{a} {b}");
+    }
 }
