@@ -32,6 +32,7 @@ mod mend;
 mod outcome;
 mod own;
 mod parameters;
+mod pausing;
 #[cfg(feature = "postgres")]
 mod pg_catalog;
 mod phrases;

@@ -19,7 +19,7 @@ use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
     own, show_create, thrift, words,
 };
-use crate::base::{Division, did_you_mean};
+use crate::base::{Division, did_you_mean, roomy, with_stack};
 
 /// The setting that says what `/` means.
 const INTEGER_DIVISION: &str = "integer_division";
@@ -393,7 +393,8 @@ impl Session {
 
     fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
-        let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
+        let analyzed =
+            with_stack(|| state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}));
         analyzed.map_err(|error| self.with_suggestion(error.into()))
     }
 
@@ -449,9 +450,11 @@ impl Session {
 
     /// The rows of a query that was planned.
     pub(super) async fn rows_of_plan(&self, plan: LogicalPlan) -> Result<Outcome, QueryError> {
-        let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
-        let frame = frame.map_err(|error| self.with_suggestion(error.into()))?;
-        let rows = Box::pin(thrift::rows(frame)).await;
+        let rows = roomy(async {
+            let frame = Box::pin(self.context.execute_logical_plan(plan)).await?;
+            Box::pin(thrift::rows(frame)).await
+        });
+        let rows = rows.await;
         let (rows, progress) = rows.map_err(|error| self.with_suggestion(error.into()))?;
         Ok(Outcome::stream(rows).with_progress(progress))
     }
@@ -466,7 +469,7 @@ impl Session {
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
         loop {
-            match Box::pin(self.plan_as_spelt(state()?, statement.clone())).await {
+            match roomy(self.plan_as_spelt(state()?, statement.clone())).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
                 planned => return planned,
             }
