@@ -403,7 +403,8 @@ impl Session {
         if let Some(StatementKind::Setting { name, value: Some(zone) }) = setting(&statement)?
             && ["timezone", "time_zone", "datafusion.execution.time_zone"].contains(&name.as_str())
         {
-            return only_utc(&zone);
+            only_utc(&zone)?;
+            return Ok(own::nothing());
         }
         if let Some(told) = self.about_division(&statement)? {
             return Ok(told);
@@ -540,10 +541,13 @@ impl Session {
     }
 }
 
-/// Instants are kept and shown in UTC, and a session cannot be in another zone.
-fn only_utc(zone: &str) -> Result<Outcome, QueryError> {
+/// Refuses every zone but UTC: instants are kept and shown in it, and a session cannot be in another.
+///
+/// # Errors
+/// `elt::sql::time_zone`, with what to write instead.
+pub fn only_utc(zone: &str) -> Result<(), SqlMistake> {
     if ["utc", "etc/utc", "z", "gmt", "+00:00"].contains(&zone.to_lowercase().as_str()) {
-        return Ok(own::nothing());
+        return Ok(());
     }
     let mistake = match is_time_zone(zone) {
         true => SqlMistake::new(
@@ -554,7 +558,7 @@ fn only_utc(zone: &str) -> Result<Outcome, QueryError> {
         false => SqlMistake::new("elt::sql::time_zone", format!("there is no time zone `{zone}`"))
             .help("zones are called `Europe/Oslo`, `UTC` or `+02:00`"),
     };
-    Err(mistake.into())
+    Err(mistake)
 }
 
 /// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.

@@ -112,6 +112,7 @@ impl Endpoint {
             }
             "CloseSession" => {
                 // One that others share goes on for them; for this caller it has ended.
+                self.transactions.end_session(client);
                 self.clients.forget(client);
                 Ok(Acted::with(&CloseSessionResult { status: Closing::Closed as i32 }))
             }
@@ -153,10 +154,16 @@ impl Endpoint {
     ) -> Result<Acted, Status> {
         let within = request.transaction_id.filter(|id| !id.is_empty());
         let agreed = client.agreed();
-        let prepared = self.prepare(client, within.as_deref(), &request.query).await?;
+        let begun = std::time::Instant::now();
+        let prepared = self.prepare(client, within.as_deref(), &request.query).await;
+        let prepared =
+            prepared.inspect_err(|status| self.note(client, &request.query, begun, Err(status)))?;
         let is_update = matches!(prepared.kind, StatementKind::Write | StatementKind::Setting { .. });
         let handle = self.lakehouse.world().id();
-        self.statements.prepare(handle.clone(), Statement::new(client, request.query, within));
+        self.statements.prepare(
+            handle.clone(),
+            Statement::new(client, request.query, within, Arc::clone(&prepared.schema)),
+        );
         let result = PreparedStatementResult {
             handle: handle.into(),
             // Drivers take a statement without columns for one that changes tables.

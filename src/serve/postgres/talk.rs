@@ -233,7 +233,7 @@ impl Talk {
             Meaning::Lake { rows: Some(_), .. } => {
                 let within = self.transaction();
                 let within = within.as_deref().map(str::as_bytes);
-                let promise = self.endpoint.promise(&client, within, sql, None).await.map_err(told)?;
+                let promise = self.endpoint.promise(&client, within, sql, None, None).await.map_err(told)?;
                 *locked(&self.sent) = Some(promise.handle.clone());
                 let rows = self.endpoint.send_as(
                     &client,

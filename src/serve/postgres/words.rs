@@ -42,7 +42,7 @@ const ANY: [&str; 6] =
     ["application_name", "extra_float_digits", "client_min_messages", "jit", "synchronize_seqscans", "geqo"];
 
 /// What `SHOW` tells of PostgreSQL's own settings.
-const SHOWN: [(&str, &str); 10] = [
+const SHOWN: [(&str, &str); 11] = [
     ("server_version", crate::lakehouse::PG_VERSION),
     ("server_encoding", "UTF8"),
     ("client_encoding", "UTF8"),
@@ -53,6 +53,7 @@ const SHOWN: [(&str, &str); 10] = [
     ("default_transaction_isolation", "serializable"),
     ("max_identifier_length", "128"),
     ("integer_datetimes", "on"),
+    ("timezone", "UTC"),
 ];
 
 impl Own {
