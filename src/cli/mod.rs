@@ -17,6 +17,7 @@ use crate::base::{Error, Result, STACK, World};
 use crate::lakehouse::{Purpose, written_flags};
 use args::{Args, Command, DocsCommand, Place, Settled, SourceCommand, UserCommand};
 use log::Log;
+pub use log::Traces;
 use ui::Ui;
 
 /// Reads the command line, does what it says, and returns the process's exit code.
@@ -48,6 +49,7 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
         selection.indirect_selection = selection.indirect_selection.or(settled.indirect);
     }
     let invocation = world.id();
+    log::heard_by(Log::new(&world, &settled, &written.root, &invocation));
     let log = Log::new(&world, &settled, &written.root, &invocation);
     let ui = Ui::new(&world, &settled, log);
     (place.settled, place.invocation) = (settled, Some(invocation));
