@@ -184,6 +184,10 @@ async fn what_is_set_is_shown_and_what_cannot_be_is_refused_in_words() {
     assert_eq!(rows(&mut client, "show elt.release").await, "elt.release latest");
     client.execute_update("set elt.release = 1".to_owned(), None).await.unwrap();
     assert_eq!(rows(&mut client, "show elt.release").await, "elt.release 1");
+    let mut prepared = client.prepare("show elt.release".to_owned(), None).await.unwrap();
+    assert_eq!(prepared.dataset_schema().unwrap().field(1).name(), "value");
+    let info = prepared.execute().await.unwrap();
+    assert_eq!(cells(&fetch(&mut client, info).await.unwrap()), [["elt.release", "1"]]);
     assert_eq!(rows(&mut client, "show timezone").await, "timezone UTC");
     client.execute_update("set time zone = 'UTC'".to_owned(), None).await.unwrap();
     let refused = client.execute_update("set time zone = 'Asia/Tokyo'".to_owned(), None).await;
