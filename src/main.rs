@@ -6,6 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use elt::base::{Clock, Ids, World};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Spares CPU on queries that aggregate much; Cargo.toml has the figures.
 #[global_allocator]
@@ -30,12 +32,19 @@ impl Ids for RandomIds {
 }
 
 fn main() -> ExitCode {
-    let env: std::collections::BTreeMap<String, String> = std::env::vars_os()
+    let mut env: std::collections::BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    // A service may have no HOME in its environment; the system knows one for its user all the same.
+    if std::env::args().nth(1).is_some_and(|command| command == "serve")
+        && env.get("HOME").is_none_or(String::is_empty)
+        && let Some(home) = std::env::home_dir().and_then(|home| home.into_os_string().into_string().ok())
+    {
+        env.insert("HOME".to_owned(), home);
+    }
     // What a library logs on its way to an error, the error says too.
-    let filter = env.get("ELT_LOG").map_or("off,elt=error", String::as_str);
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr).init();
+    let filter = env.get("ELT_LOG").map_or("off,elt=error,elt::serve=info", String::as_str);
+    tracing_subscriber::registry().with(elt::cli::Traces).with(EnvFilter::new(filter)).init();
     let first =
         |keys: &[&str]| keys.iter().find_map(|key| env.get(*key).filter(|value| !value.is_empty()).cloned());
     let host = std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).ok();

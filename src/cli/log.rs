@@ -6,8 +6,11 @@
 
 mod lines;
 mod study;
+mod traces;
 
 pub(super) use study::in_json;
+pub use traces::Traces;
+pub(super) use traces::heard_by;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

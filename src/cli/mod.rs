@@ -13,10 +13,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::base::{Error, Result, World};
+use crate::base::{Error, Result, STACK, World};
 use crate::lakehouse::{Purpose, written_flags};
 use args::{Args, Command, DocsCommand, Place, Settled, SourceCommand, UserCommand};
 use log::Log;
+pub use log::Traces;
 use ui::Ui;
 
 /// Reads the command line, does what it says, and returns the process's exit code.
@@ -48,6 +49,7 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
         selection.indirect_selection = selection.indirect_selection.or(settled.indirect);
     }
     let invocation = world.id();
+    log::heard_by(Log::new(&world, &settled, &written.root, &invocation));
     let log = Log::new(&world, &settled, &written.root, &invocation);
     let ui = Ui::new(&world, &settled, log);
     (place.settled, place.invocation) = (settled, Some(invocation));
@@ -55,7 +57,7 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
     odd.iter().for_each(|warning| ui.diagnostic(warning));
     let begun = std::time::Instant::now();
     let word = command.as_ref().map(Command::word).unwrap_or_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let ended = match runtime {
         Ok(runtime) => {
             let ended = runtime.block_on(Box::pin(dispatch(command, place, world, &ui)));

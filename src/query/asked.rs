@@ -22,8 +22,14 @@ use super::{Outcome, QueryError, Session};
 use crate::base::state_folder;
 use crate::table::Tables;
 
-/// A file of this size is put aside, in the place of the one that was put aside before.
+/// A file of this size is put aside.
 const FULL: u64 = 8 * 1024 * 1024;
+
+/// Files that are put aside. One more, and the oldest goes.
+const ASIDE: usize = 7;
+
+/// Bytes of a statement, and of a message, that are kept: whoever asks much must not push out what others asked.
+const LONGEST: usize = 8 * 1024;
 
 /// One statement, as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,7 +70,7 @@ impl Session {
                 elapsed_seconds: 0.0,
                 status: "cancelled".to_owned(),
                 num_rows: None,
-                statement_text: sql.to_owned(),
+                statement_text: shortened(sql),
                 message: None,
                 user_name: user.to_owned(),
                 application: application.to_owned(),
@@ -120,7 +126,8 @@ impl Open {
     /// Writes the entry. Nobody's question fails because that fails.
     fn close(mut self, status: &str, rows: Option<u64>, message: Option<String>) {
         self.entry.elapsed_seconds = self.begun.elapsed().as_secs_f64();
-        (self.entry.status, self.entry.num_rows, self.entry.message) = (status.to_owned(), rows, message);
+        (self.entry.status, self.entry.num_rows, self.entry.message) =
+            (status.to_owned(), rows, message.map(|text| shortened(&text)));
         let Ok(mut line) = serde_json::to_vec(&self.entry) else { return };
         line.push(b'\n');
         let _ = append(&self.file, &line);
@@ -181,7 +188,11 @@ fn append(file: &Path, line: &[u8]) -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     if fs::metadata(file).is_ok_and(|found| found.len() >= FULL) {
-        fs::rename(file, aside(file))?;
+        for older in (1..ASIDE).rev() {
+            // The first few times there are not that many.
+            let _ = fs::rename(aside(file, older - 1), aside(file, older));
+        }
+        fs::rename(file, aside(file, 0))?;
     }
     let mut options = OpenOptions::new();
     options.append(true).create(true);
@@ -190,8 +201,20 @@ fn append(file: &Path, line: &[u8]) -> std::io::Result<()> {
     options.open(file)?.write_all(line)
 }
 
-fn aside(file: &Path) -> PathBuf {
-    file.with_extension("old.jsonl")
+/// The file that was put aside so many files ago.
+fn aside(file: &Path, ago: usize) -> PathBuf {
+    match ago {
+        0 => file.with_extension("old.jsonl"),
+        ago => file.with_extension(format!("old{}.jsonl", ago + 1)),
+    }
+}
+
+/// The beginning of a text that is too long to be kept, and how long it is.
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    format!("{}… ({} bytes)", &text[..text.floor_char_boundary(LONGEST)], text.len())
 }
 
 /// Where the statements of a lake are kept: in `$ELT_QUERY_HISTORY`, or in `elt/queries` where a user's state belongs.
@@ -213,6 +236,26 @@ fn file(tables: &Tables) -> Option<PathBuf> {
 /// What is kept of a lake, the oldest first. Lines that are not whole are left out.
 pub(super) fn entries(tables: &Tables) -> Vec<Entry> {
     let Some(file) = file(tables) else { return Vec::new() };
-    let texts = [aside(&file), file].map(|file| fs::read_to_string(file).unwrap_or_default());
+    let files = (0..ASIDE).rev().map(|ago| aside(&file, ago)).chain([file.clone()]);
+    let texts: Vec<String> = files.map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
     texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_statement_does_not_push_out_what_others_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.jsonl");
+        append(&file, b"first\n").unwrap();
+        let long = shortened(&"ü".repeat(9_000_000));
+        assert!(long.len() < LONGEST + 40 && long.ends_with("… (18000000 bytes)"), "{}", long.len());
+        for _ in 0..5 {
+            append(&file, &vec![b'x'; FULL as usize]).unwrap();
+        }
+        let found = (0..ASIDE).map(|ago| fs::read(aside(&file, ago)).unwrap_or_default());
+        assert!(found.into_iter().any(|text| text.starts_with(b"first")), "several files are put aside");
+    }
 }

@@ -74,7 +74,13 @@ fn is_like(name: &str, pattern: &str) -> bool {
 /// `SHOW RELEASES`, newest first.
 pub(super) async fn releases(session: &Session) -> Result<Outcome, QueryError> {
     let releases = release::list(session.scope().tables().lake(), usize::MAX).await?;
-    let rows = releases.iter().map(|release| {
+    // Whoever does not see all of the lake sees what was published of their tables, and not by whom.
+    let rights = session.scope().rights().filter(|rights| !rights.see_system("releases"));
+    let sees = |release: &&release::Release| {
+        rights.is_none() || release.tables.iter().any(|summary| session.scope().sees(&summary.table))
+    };
+    let told = |user: &String| rights.is_none_or(|rights| rights.user == *user);
+    let rows = releases.iter().filter(sees).map(|release| {
         let outcome = match &release.outcome {
             release::Outcome::Published => "published".to_owned(),
             release::Outcome::Abandoned { because } => format!("abandoned: {because}"),
@@ -84,7 +90,7 @@ pub(super) async fn releases(session: &Session) -> Result<Outcome, QueryError> {
         [
             Some(release.number.to_string()),
             Some(release.at.format(TIME).to_string()),
-            Some(release.user.clone()),
+            Some(release.user.clone()).filter(told),
             Some(release.kind_words()),
             Some(outcome),
             Some(tables.join(", ")),
@@ -287,7 +293,9 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
         return mistake.help("a file's name stands in single quotes: `from 'folder/file.csv'`");
     }
     if let Some(name) = wanted.strip_prefix("elt.") {
-        let known: Vec<&str> = system::TABLES.iter().map(|table| table.name).collect();
+        let rights = session.scope().rights();
+        let is_there = |name: &&str| rights.is_none_or(|rights| rights.see_system(name));
+        let known: Vec<&str> = system::TABLES.iter().map(|table| table.name).filter(is_there).collect();
         let close = did_you_mean(name, known.iter().copied());
         return mistake.help(close.unwrap_or_else(|| format!("the schema `elt` has {}", known.join(", "))));
     }

@@ -204,6 +204,7 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
             | "CoalescePartitionsExec"
             | "CoalesceBatchesExec"
             | "CooperativeExec"
+            | "PausingExec"
             | "SortPreservingMergeExec"
     );
     if is_mover && children.len() == 1 {

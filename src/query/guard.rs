@@ -81,13 +81,13 @@ impl Guarded {
         let is_there =
             |column: &&String| schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(column));
         if let Some(missing) = policy.masks.keys().find(|column| !is_there(column)) {
-            tracing::warn!("the role `{role}` has a mask of `{missing}`, which `{name}` does not have");
+            tracing::error!("the role `{role}` has a mask of `{missing}`, which `{name}` does not have");
             return Err(unreadable(name, role));
         }
         // Two pieces that only together are SQL could open what they close.
         let texts = policy.filter.iter().chain(policy.masks.values());
         if let Some(text) = texts.clone().find(|text| !is_one_expression(text)) {
-            tracing::warn!("the role `{role}` has `{text}` for `{name}`, which is no expression");
+            tracing::error!("the role `{role}` has `{text}` for `{name}`, which is no expression");
             return Err(unreadable(name, role));
         }
         let columns = schema.fields().iter().map(|field| {
@@ -152,7 +152,7 @@ impl TableProvider for Guarded {
             plan = plan.limit(0, limit)?;
         }
         let failed = |error: DataFusionError| {
-            tracing::warn!("`{}`, as the role `{}` sees it: {error}", self.name, self.role);
+            tracing::error!("`{}`, as the role `{}` sees it: {error}", self.name, self.role);
             DataFusionError::from(unreadable(&self.name, &self.role))
         };
         let inner = Box::pin(state.create_physical_plan(&plan.build()?)).await.map_err(failed)?;
@@ -291,7 +291,7 @@ fn untold(error: DataFusionError, name: &TableName, role: &str) -> DataFusionErr
         | DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_) => error,
         _ => {
-            tracing::warn!("`{name}`, as the role `{role}` sees it: {error}");
+            tracing::error!("`{name}`, as the role `{role}` sees it: {error}");
             unreadable(name, role).into()
         }
     }

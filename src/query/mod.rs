@@ -32,6 +32,7 @@ mod mend;
 mod outcome;
 mod own;
 mod parameters;
+mod pausing;
 #[cfg(feature = "postgres")]
 mod pg_catalog;
 mod phrases;
@@ -66,10 +67,10 @@ pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 #[cfg(feature = "postgres")]
 pub use pg_catalog::{PG_VERSION, PgAnswer, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};
-pub use prepared::{Prepared, StatementKind};
+pub use prepared::{Prepared, StatementKind, shown_variable};
 pub use progress::{Progress, Seen, Used};
 pub use reads::Reads;
 pub use rights::{Policy, Rights};
 pub use scope::{Follower, Scope};
-pub use session::{Files, Limits, Session, is_time_zone};
+pub use session::{Files, Limits, Session, is_time_zone, only_utc};
 pub use staging::{IfAbsent, IfThere, Staged};

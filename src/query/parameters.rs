@@ -24,6 +24,15 @@ pub(super) struct Place {
     end: usize,
     /// Which value, counted from 0.
     value: usize,
+    /// Whether it is behind LIMIT or OFFSET.
+    pub(super) is_count: bool,
+}
+
+impl Place {
+    /// Which value stands there, counted from 0.
+    pub(super) fn value(&self) -> usize {
+        self.value
+    }
 }
 
 /// The places of a statement, in the order of its text.
@@ -35,8 +44,15 @@ fn places_of(sql: &str, tokens: &[TokenWithSpan]) -> Result<Vec<Place>, SqlMista
     let lines = LineStarts::of(sql);
     let mut found = Vec::new();
     let mut next = 0;
+    let mut is_count = false;
     for token in tokens {
-        let Token::Placeholder(text) = &token.token else { continue };
+        let Token::Placeholder(text) = &token.token else {
+            if !matches!(token.token, Token::Whitespace(_)) {
+                is_count = matches!(&token.token, Token::Word(word)
+                    if matches!(word.keyword, Keyword::LIMIT | Keyword::OFFSET));
+            }
+            continue;
+        };
         let Location { line, column } = token.span.start;
         let value = match text.trim_start_matches(['?', '$']) {
             "" if text == "?" => {
@@ -55,7 +71,7 @@ fn places_of(sql: &str, tokens: &[TokenWithSpan]) -> Result<Vec<Place>, SqlMista
             },
         };
         let start = lines.byte(sql, token.span.start);
-        found.push(Place { start, end: start + text.len(), value });
+        found.push(Place { start, end: start + text.len(), value, is_count });
     }
     Ok(found)
 }
@@ -105,7 +121,7 @@ pub fn bound_rows(sql: &str, values: &RecordBatch) -> Result<Vec<String>, SqlMis
     };
     let inside: Vec<Place> = places
         .iter()
-        .map(|place| Place { start: place.start - open, end: place.end - open, value: place.value })
+        .map(|place| Place { start: place.start - open, end: place.end - open, ..place.clone() })
         .collect();
     let mut text = sql[..open].to_owned();
     for row in rows {
@@ -149,12 +165,12 @@ fn only_row(sql: &str, tokens: &[TokenWithSpan]) -> Option<(usize, usize)> {
 fn literals(places: &[Place], values: &RecordBatch, row: usize) -> Result<Vec<String>, SqlMistake> {
     let asked = asked_for(places);
     let given = values.num_columns();
-    if given < asked {
+    if given != asked {
         let has = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
         let message =
             format!("the statement has {} and was given {}", has(asked, "place"), has(given, "value"));
         let mistake = SqlMistake::new("elt::sql::parameters", message);
-        return Err(mistake.help("give a value for each `?`"));
+        return Err(mistake.help("give a value for each `?`, and no other"));
     }
     values.columns()[..asked].iter().map(|column| literal(column, row)).collect()
 }
@@ -162,7 +178,14 @@ fn literals(places: &[Place], values: &RecordBatch, row: usize) -> Result<Vec<St
 /// A value, as SQL writes it.
 fn literal(column: &ArrayRef, row: usize) -> Result<String, SqlMistake> {
     if column.is_null(row) {
-        return Ok("NULL".to_owned());
+        // A text is what drivers give when nothing is known of a place; of every other type it is said which.
+        let of = column.data_type();
+        let is_plain =
+            (of.is_numeric() && !of.is_unsigned_integer()) || of.is_temporal() || *of == DataType::Boolean;
+        return Ok(match is_plain && !matches!(of, DataType::Duration(_) | DataType::Interval(_)) {
+            true => format!("CAST(NULL AS {})", sql_type_name(of)),
+            false => "NULL".to_owned(),
+        });
     }
     let shown = || shown(column, row);
     let cast = |text: String, name: &str| format!("CAST('{text}' AS {name})");
@@ -269,6 +292,11 @@ mod tests {
         assert_eq!(bound("select 1 -?, $2", &values, 1).unwrap(), "select 1 -(-7), NULL");
         let few = bound("select ?, ?, ?", &values, 0).unwrap_err();
         assert_eq!(few.message(), "the statement has 3 places and was given 2 values");
+        let many = bound("select ?", &values, 0).unwrap_err();
+        assert_eq!(many.message(), "the statement has 1 place and was given 2 values");
+        assert!(places("select ? limit ?").unwrap()[1].is_count);
+        let nothing = batch(vec![Arc::new(Int64Array::from(vec![None::<i64>]))]);
+        assert_eq!(bound("select ?", &nothing, 0).unwrap(), "select CAST(NULL AS bigint)");
         assert!(bound("select $name", &values, 0).is_err());
         assert!(bound("select $0", &values, 0).is_err());
     }

@@ -50,6 +50,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Its text.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
     /// Notes that a user asks it, by a program of the name `application`.
     pub fn asked(&self, user: &str, application: &str) -> Asked {
         self.session.asked(&self.sql, user, application)
@@ -95,11 +100,13 @@ impl Session {
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
         let places = places(sql)?;
         let count = asked_for(&places);
+        let counts: Vec<usize> =
+            places.iter().filter(|place| place.is_count).map(|place| place.value()).collect();
         let numbered = filled(sql, &places, |value| format!("${}", value + 1));
         let prepared = |kind, schema: SchemaRef, parameters: Vec<Option<DataType>>, plan| Prepared {
             kind,
             schema,
-            parameters: named(&parameters),
+            parameters: named(&parameters, &counts),
             session: self.clone(),
             plan,
             sql: sql.to_owned(),
@@ -209,13 +216,25 @@ fn types(plan: &LogicalPlan, count: usize) -> Result<Vec<Option<DataType>>, Quer
     Ok((1..=count).map(|number| known.get(&format!("${number}")).cloned().flatten()).collect())
 }
 
-/// The values by number. What nothing is known of is a text.
-fn named(types: &[Option<DataType>]) -> SchemaRef {
+/// The values by number. Those of `counts` say how many rows; what nothing is known of is a text.
+fn named(types: &[Option<DataType>], counts: &[usize]) -> SchemaRef {
     let field = |(at, data_type): (usize, &Option<DataType>)| {
-        let known = data_type.clone().filter(|data_type| *data_type != DataType::Null);
+        let data_type = data_type.clone().or_else(|| counts.contains(&at).then_some(DataType::Int64));
+        let known = data_type.filter(|data_type| *data_type != DataType::Null);
         Field::new(format!("parameter_{}", at + 1), known.unwrap_or(DataType::Utf8), true)
     };
     Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()))
+}
+
+/// The name that `SHOW name` asks for, in lower case; nothing for other statements.
+pub fn shown_variable(sql: &str) -> Option<String> {
+    let Ok(Statement::Query(statement)) = dialect::parse(sql) else { return None };
+    let ast::Statement::ShowVariable { variable } = *statement else { return None };
+    let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["time", "zone"] => Some("timezone".to_owned()),
+        _ => Some(words.join(".")),
+    }
 }
 
 /// What a `SET` sets; nothing for other statements.

@@ -4,17 +4,20 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use datafusion::catalog::information_schema::InformationSchemaProvider;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, TableProvider,
 };
 use datafusion::common::Column;
-use datafusion::datasource::{TableType, ViewTable, provider_as_source};
+use datafusion::datasource::{MemTable, TableType, ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, Volatility, cast, create_udf, lit,
+};
 use sqlparser::ast::visit_relations;
 
 use super::dialect::{self, Reader, Reference};
@@ -27,7 +30,7 @@ use super::system::{self, SystemSchema};
 use super::views::{Answer, Below, Key, Leaf, PlannedView, Want, typed};
 
 use super::{Files, Policy, QueryError, Rights, Scope, SqlMistake, cases};
-use crate::base::{ReleaseNumber, TableName, did_you_mean};
+use crate::base::{ReleaseNumber, TableName, did_you_mean, sql_type_name};
 use crate::release::View;
 
 /// Gives the session's present state, while the session lives.
@@ -95,7 +98,10 @@ impl CatalogProvider for LakeCatalog {
             return Some(Arc::new(ReferenceSchema { catalog: self.clone() }));
         }
         if name.eq_ignore_ascii_case("information_schema") {
-            return Some(Arc::new(Standard { engines: InformationSchemaProvider::new(self.alone()) }));
+            return Some(Arc::new(Standard {
+                engines: InformationSchemaProvider::new(self.alone()),
+                scope: Arc::clone(&self.scope),
+            }));
         }
         // Names of tables and schemas have no case, quoted or not.
         let own = [self.scope.schemas(), vec![self.default_schema.clone()]].concat();
@@ -109,10 +115,53 @@ impl CatalogProvider for LakeCatalog {
     }
 }
 
-/// The engine's `information_schema`, with columns counted from 1, as the standard has it.
+/// The engine's `information_schema`, with columns counted from 1, types in words of SQL and views that are views, as the standard
+/// has it.
 #[derive(Debug)]
 struct Standard {
     engines: InformationSchemaProvider,
+    scope: Arc<Scope>,
+}
+
+impl Standard {
+    /// The views, with their queries for whoever sees everything.
+    fn views(&self) -> Result<Arc<dyn TableProvider>> {
+        let views: Vec<TableName> =
+            self.scope.names().into_iter().filter(|(_, is_view)| *is_view).map(|(name, _)| name).collect();
+        let is_limited = self.scope.rights().is_some_and(|rights| rights.are_limited());
+        let query = |name: &TableName| {
+            let view = self.scope.pins().views.get(name).filter(|_| !is_limited);
+            view.map(|view| view.sql.clone())
+        };
+        let text = |name: &str, is_optional: bool| Field::new(name, DataType::Utf8, is_optional);
+        let schema = Arc::new(Schema::new(vec![
+            text("table_catalog", false),
+            text("table_schema", false),
+            text("table_name", false),
+            text("definition", true),
+        ]));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(views.iter().map(|_| Some("elt")).collect::<StringArray>()),
+            Arc::new(views.iter().map(|name| Some(name.schema())).collect::<StringArray>()),
+            Arc::new(views.iter().map(|name| Some(name.table())).collect::<StringArray>()),
+            Arc::new(views.iter().map(query).collect::<StringArray>()),
+        ];
+        let rows = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+        Ok(Arc::new(MemTable::try_new(schema, vec![vec![rows]])?))
+    }
+}
+
+/// A function that has types in words of SQL, which the engine writes as it calls them itself.
+fn type_words() -> ScalarUDF {
+    let words = |name: &str| {
+        name.parse::<DataType>().map_or_else(|_| name.to_owned(), |data_type| sql_type_name(&data_type))
+    };
+    let words = move |args: &[ColumnarValue]| {
+        let names = ColumnarValue::values_to_arrays(args)?;
+        let names = names[0].as_string::<i32>().iter().map(|name| name.map(words));
+        Ok(ColumnarValue::Array(Arc::new(names.collect::<StringArray>())))
+    };
+    create_udf("type_words", vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(words))
 }
 
 #[async_trait]
@@ -122,6 +171,9 @@ impl SchemaProvider for Standard {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if name.eq_ignore_ascii_case("views") {
+            return self.views().map(Some);
+        }
         let found = self.engines.table(name).await?;
         if !name.eq_ignore_ascii_case("columns") {
             return Ok(found);
@@ -129,6 +181,10 @@ impl SchemaProvider for Standard {
         let Some(table) = found else { return Ok(None) };
         let scan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?;
         let from_one = |column: Column| match column.name.as_str() {
+            "data_type" => {
+                let (table, name) = (column.relation.clone(), column.name.clone());
+                type_words().call(vec![Expr::Column(column)]).alias_qualified(table, name)
+            }
             "ordinal_position" => {
                 let (table, name) = (column.relation.clone(), column.name.clone());
                 (cast(Expr::Column(column), DataType::Int64) + lit(1_i64)).alias_qualified(table, name)
@@ -207,7 +263,7 @@ impl LakeSchema {
                 match self.catalog.scope.rights() {
                     Some(rights) if rights.are_limited() && !rights.is_within_view() => {
                         let told = |error: DataFusionError| {
-                            tracing::warn!("{error}");
+                            tracing::error!("{error}");
                             DataFusionError::from(unreadable(name, &rights.role))
                         };
                         planned.map(Some).map_err(told)

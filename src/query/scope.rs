@@ -400,6 +400,12 @@ impl Scope {
         from: u64,
         to: Option<u64>,
     ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
+        if self.pins.views.contains_key(name) && self.sees(name) {
+            let what =
+                format!("`{name}` is a view, and has no versions of which one could differ from another");
+            let mistake = super::SqlMistake::new("elt::sql::table_changes", what);
+            return Err(mistake.help("ask what changed in a table that it reads").into());
+        }
         let pinned = self.pins.tables.get(name).copied().filter(|_| self.sees(name));
         let Some(pinned) = pinned else { return Ok(None) };
         self.stands_on(name);

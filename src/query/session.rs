@@ -19,7 +19,7 @@ use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
     own, show_create, thrift, words,
 };
-use crate::base::{Division, did_you_mean};
+use crate::base::{Division, did_you_mean, roomy, with_stack};
 
 /// The setting that says what `/` means.
 const INTEGER_DIVISION: &str = "integer_division";
@@ -393,7 +393,8 @@ impl Session {
 
     fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
-        let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {});
+        let analyzed =
+            with_stack(|| state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}));
         analyzed.map_err(|error| self.with_suggestion(error.into()))
     }
 
@@ -402,7 +403,8 @@ impl Session {
         if let Some(StatementKind::Setting { name, value: Some(zone) }) = setting(&statement)?
             && ["timezone", "time_zone", "datafusion.execution.time_zone"].contains(&name.as_str())
         {
-            return only_utc(&zone);
+            only_utc(&zone)?;
+            return Ok(own::nothing());
         }
         if let Some(told) = self.about_division(&statement)? {
             return Ok(told);
@@ -449,9 +451,11 @@ impl Session {
 
     /// The rows of a query that was planned.
     pub(super) async fn rows_of_plan(&self, plan: LogicalPlan) -> Result<Outcome, QueryError> {
-        let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
-        let frame = frame.map_err(|error| self.with_suggestion(error.into()))?;
-        let rows = Box::pin(thrift::rows(frame)).await;
+        let rows = roomy(async {
+            let frame = Box::pin(self.context.execute_logical_plan(plan)).await?;
+            Box::pin(thrift::rows(frame)).await
+        });
+        let rows = rows.await;
         let (rows, progress) = rows.map_err(|error| self.with_suggestion(error.into()))?;
         Ok(Outcome::stream(rows).with_progress(progress))
     }
@@ -466,7 +470,7 @@ impl Session {
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
         loop {
-            match Box::pin(self.plan_as_spelt(state()?, statement.clone())).await {
+            match roomy(self.plan_as_spelt(state()?, statement.clone())).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
                 planned => return planned,
             }
@@ -537,10 +541,13 @@ impl Session {
     }
 }
 
-/// Instants are kept and shown in UTC, and a session cannot be in another zone.
-fn only_utc(zone: &str) -> Result<Outcome, QueryError> {
+/// Refuses every zone but UTC: instants are kept and shown in it, and a session cannot be in another.
+///
+/// # Errors
+/// `elt::sql::time_zone`, with what to write instead.
+pub fn only_utc(zone: &str) -> Result<(), SqlMistake> {
     if ["utc", "etc/utc", "z", "gmt", "+00:00"].contains(&zone.to_lowercase().as_str()) {
-        return Ok(own::nothing());
+        return Ok(());
     }
     let mistake = match is_time_zone(zone) {
         true => SqlMistake::new(
@@ -551,7 +558,7 @@ fn only_utc(zone: &str) -> Result<Outcome, QueryError> {
         false => SqlMistake::new("elt::sql::time_zone", format!("there is no time zone `{zone}`"))
             .help("zones are called `Europe/Oslo`, `UTC` or `+02:00`"),
     };
-    Err(mistake.into())
+    Err(mistake)
 }
 
 /// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.

@@ -6,17 +6,17 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Progress;
+use super::pausing::pausing;
 
 /// What each sort sets aside for merging what it spilled, in bytes. The engine's own 10 MB leave nothing of a small limit.
 const MERGE_RESERVE: usize = 1024 * 1024;
@@ -50,20 +50,6 @@ pub(super) async fn rows(frame: DataFrame) -> Result<(SendableRecordBatchStream,
     };
     let rows = RecordBatchStreamAdapter::new(schema, stream::once(Box::pin(begun)).try_flatten());
     Ok((Box::pin(rows), progress))
-}
-
-/// The same plan, which pauses now and then where few rows become many.
-///
-/// The engine pauses where rows are read. A join of everything with everything reads a moment and computes for hours: in
-/// between it has to let go of its thread, or nobody can stop it.
-fn pausing(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let paused = plan.transform_up(|node| {
-        Ok(match node.name().ends_with("JoinExec") || node.name() == "UnnestExec" {
-            true => Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>),
-            false => Transformed::no(node),
-        })
-    });
-    Ok(paused?.data)
 }
 
 /// A stream of which the first batch was taken, whole again.

@@ -5,6 +5,8 @@ use std::future::Future;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
+use crate::base::STACK;
+
 /// The threads that answer queries.
 ///
 /// A cancelled query ends at its next pause, and a join of everything with everything may compute for
@@ -20,7 +22,9 @@ impl Threads {
 
     /// Threads for queries only; those of the caller, if the system has no more.
     pub(super) fn own() -> Self {
-        Self(Builder::new_multi_thread().enable_all().thread_name("query").build().ok())
+        let threads =
+            Builder::new_multi_thread().enable_all().thread_name("query").thread_stack_size(STACK).build();
+        Self(threads.ok())
     }
 
     /// Leaves the threads to what they cannot stop, and takes new ones.

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use arrow_flight::sql::{
     ActionBeginTransactionRequest, ActionBeginTransactionResult, ActionCancelQueryRequest,
     ActionCancelQueryResult, ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
@@ -29,7 +30,7 @@ use super::messages::{
 use super::settings::NotSet;
 use super::statements::Statement;
 use super::wire::{Wire, wire_schema};
-use crate::lakehouse::StatementKind;
+use crate::lakehouse::{StatementKind, shown_variable};
 
 /// Every action, with what it does.
 const ACTIONS: [(&str, &str); 9] = [
@@ -112,6 +113,7 @@ impl Endpoint {
             }
             "CloseSession" => {
                 // One that others share goes on for them; for this caller it has ended.
+                self.transactions.end_session(client);
                 self.clients.forget(client);
                 Ok(Acted::with(&CloseSessionResult { status: Closing::Closed as i32 }))
             }
@@ -153,18 +155,29 @@ impl Endpoint {
     ) -> Result<Acted, Status> {
         let within = request.transaction_id.filter(|id| !id.is_empty());
         let agreed = client.agreed();
-        let prepared = self.prepare(client, within.as_deref(), &request.query).await?;
-        let is_update = matches!(prepared.kind, StatementKind::Write | StatementKind::Setting { .. });
+        let shown = shown_variable(&request.query).and_then(|name| self.shown(&agreed, &name));
+        let (columns, parameters, is_update) = match shown {
+            Some((columns, _)) => (columns, Arc::new(Schema::empty()), false),
+            None => {
+                let begun = std::time::Instant::now();
+                let prepared = self.prepare(client, within.as_deref(), &request.query).await;
+                let prepared =
+                    prepared.inspect_err(|status| self.note(client, &request.query, begun, Err(status)))?;
+                let is_update = matches!(prepared.kind, StatementKind::Write | StatementKind::Setting { .. });
+                (prepared.schema, prepared.parameters, is_update)
+            }
+        };
         let handle = self.lakehouse.world().id();
-        self.statements.prepare(handle.clone(), Statement::new(client, request.query, within));
+        let statement = Statement::new(client, request.query, within, Arc::clone(&columns));
+        self.statements.prepare(handle.clone(), statement);
         let result = PreparedStatementResult {
             handle: handle.into(),
             // Drivers take a statement without columns for one that changes tables.
             dataset_schema: match is_update {
                 true => Bytes::new(),
-                false => schema_bytes(&wire_schema(&prepared.schema, agreed.wire))?,
+                false => schema_bytes(&wire_schema(&columns, agreed.wire))?,
             },
-            parameter_schema: schema_bytes(&wire_schema(&prepared.parameters, Wire::Plain))?,
+            parameter_schema: schema_bytes(&wire_schema(&parameters, Wire::Plain))?,
             is_update: Some(is_update),
         };
         let any = Any {

@@ -147,7 +147,7 @@ impl Clients {
     /// # Errors
     /// `UNAUTHENTICATED`: nothing was shown, or nothing that is known.
     pub(super) async fn of(&self, metadata: &MetadataMap) -> Result<Arc<Client>, Status> {
-        self.found(metadata).await.inspect_err(|status| self.note(status))
+        self.found(metadata).await.inspect_err(|status| self.note(status, &named(metadata)))
     }
 
     /// How many calls were of who was not let in.
@@ -155,9 +155,11 @@ impl Clients {
         self.turned_away.load(Ordering::Relaxed)
     }
 
-    fn note(&self, status: &Status) {
+    fn note(&self, status: &Status, user: &str) {
         if status.code() == tonic::Code::Unauthenticated {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
+            let because = status.message().lines().next().unwrap_or_default();
+            tracing::warn!(user, because, "turned away");
         }
     }
 
@@ -185,7 +187,7 @@ impl Clients {
             Some(Credentials::Bearer(token)) => self.with_token(&token).map(|_| None),
             None => Err(unknown("no token and no password was shown")),
         };
-        let_in.inspect_err(|status| self.note(status))
+        let_in.inspect_err(|status| self.note(status, &named(metadata)))
     }
 
     /// Gives a token for a name and its password.
@@ -205,7 +207,7 @@ impl Clients {
             Ok(Arc::into_inner(client).map(|client| Arc::new(Client { application: "postgres", ..client })))
         };
         let entered: Result<Option<Arc<Client>>, Status> = entered.await;
-        let entered = entered.inspect_err(|status| self.note(status))?;
+        let entered = entered.inspect_err(|status| self.note(status, user))?;
         entered.ok_or_else(|| Status::internal("a client that is new has one owner"))
     }
 
@@ -226,6 +228,11 @@ impl Clients {
     pub(super) fn apart(&self, client: &Client, agreed: Agreed) -> String {
         let standing = locked(&client.standing).clone();
         self.new_client(&client.user, client.pass.clone(), standing, Some(agreed))
+    }
+
+    /// Reads users and roles again.
+    pub(super) fn read_again(&self) {
+        self.users.read_again();
     }
 
     /// Forgets a client. Returns whether there was anything to forget.
@@ -327,6 +334,14 @@ fn credentials(metadata: &MetadataMap) -> Result<Option<Credentials>, Status> {
     let text = String::from_utf8(bytes).map_err(|_| wrong())?;
     let (user, password) = text.split_once(':').ok_or_else(wrong)?;
     Ok(Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() }))
+}
+
+/// The name that a call shows, if it shows one, as far as the log has it.
+fn named(metadata: &MetadataMap) -> String {
+    match credentials(metadata) {
+        Ok(Some(Credentials::Basic { user, .. })) => user.chars().take(100).collect(),
+        _ => String::new(),
+    }
 }
 
 /// A lock whose holders leave the data whole even when they panic: each writes one value.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
@@ -23,10 +23,13 @@ use super::transactions::{Transactions, execute};
 use super::wire::wire_schema;
 use super::workers::Workers;
 use crate::base::ReleaseNumber;
-use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, TableKey, bound};
+use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, TableKey, bound, shown_variable};
 
 /// The keys that are declared, and the release of which they are.
 type KeysOf = (Option<ReleaseNumber>, Arc<Vec<TableKey>>);
+
+/// Characters of a statement that the log has. `elt.query_history` has more.
+const LOGGED: usize = 1_000;
 
 /// A lakehouse that programs ask over the wire.
 pub(super) struct Endpoint {
@@ -104,7 +107,8 @@ impl Endpoint {
                 query_status(error)
             })
         };
-        self.workers.run(work).await
+        // Planning counts as part of the statement: beyond its time nobody waits for it.
+        self.workers.run_in_time(self.workers.time_of(client), work).await
     }
 
     /// Promises the answer to a statement; if it writes, or sets something, that is done now.
@@ -114,13 +118,36 @@ impl Endpoint {
         within: Option<&[u8]>,
         sql: &str,
         values: Option<&RecordBatch>,
+        told: Option<&SchemaRef>,
     ) -> Result<Promise, Status> {
         let begun = Instant::now();
-        let promised = self.promised(client, within, sql, values).await;
+        let promised = self.promised(client, within, sql, values, told).await;
         if let Err(status) = &promised {
             self.metrics.ended(Ended::of(status.code()), begun.elapsed());
+            self.note(client, sql, begun, Err(status));
         }
         promised
+    }
+
+    /// Has the log tell how a statement ended: what failed, and with how many rows what writes was done.
+    pub(super) fn note(
+        &self,
+        client: &Client,
+        sql: &str,
+        begun: Instant,
+        ended: Result<Option<i64>, &Status>,
+    ) {
+        let (user, door) = (client.user.as_str(), client.application);
+        let statement: String = sql.chars().take(LOGGED).collect();
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match ended {
+            Ok(None) => tracing::debug!(user, door, statement, milliseconds, "answered"),
+            Ok(Some(rows)) => tracing::info!(user, door, statement, rows, milliseconds, "wrote"),
+            Err(status) => {
+                let (code, because) = (status.code().to_string(), status.message());
+                tracing::info!(user, door, statement, code, because, milliseconds, "statement failed");
+            }
+        }
     }
 
     async fn promised(
@@ -129,10 +156,17 @@ impl Endpoint {
         within: Option<&[u8]>,
         sql: &str,
         values: Option<&RecordBatch>,
+        told: Option<&SchemaRef>,
     ) -> Result<Promise, Status> {
         self.workers.gate.asks(&client.user, &client.limits())?;
         let sql = with_values(sql, values)?;
         let agreed = client.agreed();
+        if let Some((schema, rows)) = shown_variable(&sql).and_then(|name| self.shown(&agreed, &name)) {
+            let (handle, schema) = (self.lakehouse.world().id(), wire_schema(&schema, agreed.wire));
+            let answer = Answer::Rows(vec![rows]);
+            self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer, None, 1);
+            return Ok(Promise { schema, handle, parts: 1, token: None });
+        }
         let session = match within {
             Some(id) => self.within(client, id).await?.1,
             None => self.session(&agreed).await?,
@@ -144,11 +178,12 @@ impl Endpoint {
             session.asked(&sql, &client.user, client.application).done(count);
             let handle = self.lakehouse.world().id();
             let answer = Answer::Rows(kept.rows.clone());
-            self.statements.promise(handle.clone(), client, Arc::clone(&kept.schema), answer, None, 1);
-            return Ok(Promise { schema: Arc::clone(&kept.schema), handle, parts: 1, token: None });
+            let schema = called_as_told(&kept.schema, told);
+            self.statements.promise(handle.clone(), client, Arc::clone(&schema), answer, None, 1);
+            return Ok(Promise { schema, handle, parts: 1, token: None });
         }
         let prepared = self.prepare_in(client, session, &sql).await?;
-        let key = key.filter(|_| prepared.kind == StatementKind::Query && prepared.is_of_the_release());
+        let mut key = key.filter(|_| prepared.kind == StatementKind::Query && prepared.is_of_the_release());
         if !prepared.parameters.fields().is_empty() {
             let text = "the statement has places for values and was given none\nhelp: prepare it, and bind values to it";
             return Err(Status::invalid_argument(text));
@@ -159,7 +194,11 @@ impl Endpoint {
         let mut token = None;
         let (schema, answer) = match &prepared.kind {
             StatementKind::Query | StatementKind::Report => {
-                (wire_schema(&prepared.schema, agreed.wire), Answer::Query(Box::new(prepared)))
+                let own = wire_schema(&prepared.schema, agreed.wire);
+                let schema = called_as_told(&own, told);
+                // What is kept is kept under the text, whose columns are called otherwise.
+                key = key.filter(|_| schema == own);
+                (schema, Answer::Query(Box::new(prepared)))
             }
             StatementKind::Setting { name, value } => {
                 may_set(within)?;
@@ -187,6 +226,8 @@ impl Endpoint {
         let updated = self.updated(client, within, statements).await;
         if let Err(status) = &updated {
             self.metrics.ended(Ended::of(status.code()), begun.elapsed());
+            let sql = statements.first().map(String::as_str).unwrap_or_default();
+            self.note(client, sql, begun, Err(status));
         }
         updated
     }
@@ -282,6 +323,7 @@ impl Endpoint {
             return Err(refused);
         }
         let turn = self.workers.turn(client).await?;
+        let (asked_at, text) = (Instant::now(), sql);
         let (lakehouse, sql) = (self.lakehouse.used_by(&client.user), sql.to_owned());
         let (user, application) = (client.user.clone(), client.application);
         if let Some(begun) = begun {
@@ -289,7 +331,9 @@ impl Endpoint {
             let outcome = self.counted(execute(self, client, begun, &sql)).await?;
             let told_schema = Arc::clone(outcome.schema());
             let told = outcome.collect().await.map_err(query_status)?;
-            return Ok(Done { rows: rows_changed(&told), told, told_schema });
+            let done = Done { rows: rows_changed(&told), told, told_schema };
+            self.note(client, text, asked_at, Ok(Some(done.rows)));
+            return Ok(done);
         }
         let work = async move {
             let _turn = turn;
@@ -305,7 +349,10 @@ impl Endpoint {
             let told = outcome.collect().await.map_err(query_status)?;
             Ok(Done { rows: rows_changed(&told), told, told_schema })
         };
-        self.counted(self.workers.run_in_time(self.workers.time_of(client), work)).await
+        let done = self.counted(self.workers.run_in_time(self.workers.time_of(client), work)).await?;
+        let rows = (*kind == StatementKind::Write).then_some(done.rows);
+        self.note(client, text, asked_at, Ok(rows));
+        Ok(done)
     }
 
     /// The same, counted among the statements that have ended.
@@ -320,6 +367,16 @@ impl Endpoint {
         }
         done
     }
+}
+
+/// Columns as they were told when a statement was prepared: with values in its places the engine calls some otherwise.
+fn called_as_told(schema: &SchemaRef, told: Option<&SchemaRef>) -> SchemaRef {
+    let Some(told) = told.filter(|told| told.fields().len() == schema.fields().len()) else {
+        return Arc::clone(schema);
+    };
+    let fields = schema.fields().iter().zip(told.fields());
+    let fields = fields.map(|(field, told)| field.as_ref().clone().with_name(told.name()));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Refuses whoever may only read, and whoever reads an earlier release.

@@ -195,7 +195,7 @@ impl Flight {
         let (schema, tickets, token) = match command(&descriptor.cmd)? {
             Command::CommandStatementQuery(query) => {
                 let within = transaction(query.transaction_id);
-                tickets(self.0.promise(client, within.as_deref(), &query.query, None).await?)
+                tickets(self.0.promise(client, within.as_deref(), &query.query, None, None).await?)
             }
             Command::CommandPreparedStatementQuery(query) => {
                 tickets(self.promise_prepared(client, &query.prepared_statement_handle).await?)
@@ -219,7 +219,8 @@ impl Flight {
     /// Promises the answer to a prepared statement with the values that it was given last.
     async fn promise_prepared(&self, client: &Arc<Client>, handle: &[u8]) -> Result<Promise, Status> {
         let statement = self.0.statements.prepared(handle, client)?;
-        self.0.promise(client, statement.within.as_deref(), &statement.sql, statement.values.as_ref()).await
+        let (within, values) = (statement.within.as_deref(), statement.values.as_ref());
+        self.0.promise(client, within, &statement.sql, values, Some(&statement.columns)).await
     }
 }
 

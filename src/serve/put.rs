@@ -35,7 +35,11 @@ impl Sent {
     /// Reads the first message.
     pub(super) async fn begin(mut messages: Streaming<FlightData>) -> Result<Self, Status> {
         let first = messages.message().await?;
-        let Some(mut first) = first else { return Err(malformed("a stream without a message")) };
+        let Some(mut first) = first else {
+            return Err(Status::invalid_argument(
+                "nothing was sent, not even what the rows are for: some drivers send no message for a table without rows\nhelp: make the empty table with `create table`",
+            ));
+        };
         let Some(descriptor) = first.flight_descriptor.take() else {
             return Err(malformed("a stream that does not say what it is for"));
         };

@@ -158,6 +158,16 @@ impl Server {
         self.certificates.is_some()
     }
 
+    /// Reads users and roles again each time that it is called, while the server lives.
+    pub fn reloading(&self) -> impl Fn() + Send + Sync + 'static {
+        let endpoint = Arc::downgrade(&self.endpoint);
+        move || {
+            if let Some(endpoint) = endpoint.upgrade() {
+                endpoint.clients.read_again();
+            }
+        }
+    }
+
     /// Answers until `enough` has come; then takes nothing new, and leaves what is at work some time.
     pub async fn run(self, enough: impl Future<Output = ()> + Send) -> Result<()> {
         let Self { endpoint, listener, certificates, http, postgres, postgres_certificates, .. } = self;

@@ -13,7 +13,7 @@ use super::clients::{Agreed, Client};
 use super::endpoint::Endpoint;
 use super::wire::Wire;
 use crate::base::{Division, ReleaseNumber, did_you_mean};
-use crate::lakehouse::is_time_zone;
+use crate::lakehouse::only_utc;
 
 /// The catalog that every table is in.
 pub(super) const CATALOG: &str = "elt";
@@ -151,15 +151,12 @@ impl Endpoint {
                 agreed.manner.release = Some(ReleaseNumber(number));
                 self.session(&agreed).await.map_err(NotSet::Other)?;
             }
-            (Setting::TimeZone, None) => agreed.manner.time_zone = None,
-            (Setting::TimeZone, Some(zone)) if is_time_zone(zone) => {
-                agreed.manner.time_zone = Some(zone.to_owned());
-            }
+            (Setting::TimeZone, None) => {}
+            // Drivers set what they take for everybody's. What no part of the engine would follow is refused.
             (Setting::TimeZone, Some(zone)) => {
-                return wrong(
-                    format!("there is no time zone `{zone}`"),
-                    "write `Europe/Berlin`, `UTC` or `+02:00`",
-                );
+                if let Err(mistake) = only_utc(zone) {
+                    return wrong(mistake.to_string(), mistake.help_text().unwrap_or_default());
+                }
             }
             (Setting::Division, None) => agreed.manner.division = None,
             (Setting::Division, Some(value)) => match Division::read(value) {
@@ -197,12 +194,27 @@ impl Endpoint {
                 Some(agreed.manner.schema.clone().unwrap_or_else(own))
             }
             Setting::Release => agreed.manner.release.map(|number| number.to_string()),
-            Setting::TimeZone => agreed.manner.time_zone.clone(),
+            Setting::TimeZone => Some("UTC".to_owned()),
             Setting::Division => agreed.manner.division.map(|division| division.told().to_owned()),
             Setting::Endpoints => agreed.endpoints.map(|count| count.to_string()),
             Setting::ArrowNative => Some((agreed.wire == Wire::Native).to_string()),
         };
         SETTINGS.iter().filter_map(|(setting, names)| Some((names[0], told(*setting)?))).collect()
+    }
+
+    /// What a `SHOW` of something that is agreed on tells; nothing for other names.
+    pub(super) fn shown(&self, agreed: &Agreed, name: &str) -> Option<(SchemaRef, RecordBatch)> {
+        // `show release` is of a table of this name, as everywhere.
+        let is_setting = name.contains('.') || ["timezone", "time_zone"].contains(&name);
+        let setting = Setting::named(name).filter(|_| is_setting)?;
+        let told = self.told(agreed).into_iter().find(|(told, _)| Setting::named(told) == Some(setting));
+        let at_first = || match setting {
+            Setting::Release => "latest",
+            Setting::Endpoints => "1",
+            _ => "default",
+        };
+        let value = told.map_or_else(|| at_first().to_owned(), |(_, value)| value);
+        Some(self.setting(name, Some(&value)))
     }
 
     /// What a `SET` tells.

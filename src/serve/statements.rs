@@ -79,13 +79,15 @@ pub(super) struct Statement {
     pub(super) sql: String,
     /// The transaction that it is executed in.
     pub(super) within: Option<Bytes>,
+    /// The columns that were told when it was prepared.
+    pub(super) columns: SchemaRef,
     /// The values that were given last.
     pub(super) values: Option<RecordBatch>,
 }
 
 impl Statement {
-    pub(super) fn new(client: &Client, sql: String, within: Option<Bytes>) -> Self {
-        Self { owner: client.user.clone(), sql, within, values: None }
+    pub(super) fn new(client: &Client, sql: String, within: Option<Bytes>, columns: SchemaRef) -> Self {
+        Self { owner: client.user.clone(), sql, within, columns, values: None }
     }
 }
 

@@ -20,7 +20,7 @@ use super::clients::{Client, locked};
 use super::endpoint::Endpoint;
 use super::error::{malformed, query_status};
 use super::metrics::Ended;
-use super::statements::{Answer, Promised};
+use super::statements::{Answer, Promised, Shared};
 use super::wire::{fit, pieces};
 use super::workers::{broken, too_long};
 
@@ -63,35 +63,20 @@ impl Endpoint {
                 "this part of the answer was fetched already\nhelp: run the statement again",
             ));
         }
-        let (endpoint, client, whole) = (Arc::clone(self), Arc::clone(client), whole.to_owned());
-        let next = move |ended: bool| {
-            let (shared, endpoint, client) =
-                (Arc::clone(&shared), Arc::clone(&endpoint), Arc::clone(&client));
-            let whole = whole.clone();
-            async move {
-                if ended {
-                    return None;
-                }
-                let mut rows = shared.rows.lock().await;
-                if rows.is_none() {
-                    let begun = endpoint.send_as(
-                        &client,
-                        whole.as_bytes(),
-                        |_, rows| rows,
-                        RecordBatch::get_array_memory_size,
-                    );
-                    match begun {
-                        Ok(begun) => *rows = Some(begun.fuse().boxed()),
-                        Err(status) => return Some((Err(status), true)),
-                    }
-                }
-                let next = rows.as_mut()?.next().await?;
-                let failed = next.is_err();
-                Some((next, failed))
-            }
+        let schema = Arc::clone(&promised.schema);
+        let part = Part {
+            endpoint: Arc::clone(self),
+            client: Arc::clone(client),
+            whole: whole.to_owned(),
+            promised,
+            shared,
+            ended: false,
         };
-        let rows = futures::stream::unfold(false, next).boxed();
-        Ok(encoded(Arc::clone(&promised.schema), rows).boxed())
+        let rows = futures::stream::unfold(part, |mut part| async move {
+            let next = part.next().await?;
+            Some((next, part))
+        });
+        Ok(encoded(schema, rows.boxed()).boxed())
     }
 
     /// Sends the answer that a ticket stands for, each message made by `encode` of rows of these columns.
@@ -112,6 +97,11 @@ impl Endpoint {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let endpoint = Arc::clone(self);
         let client = Arc::clone(client);
+        let told_of = Arc::clone(&client);
+        let sql = match &promised.answer {
+            Answer::Query(prepared) => prepared.sql().to_owned(),
+            Answer::Rows(_) => String::new(),
+        };
         tokio::spawn(async move {
             let (mut cancelled, mut stopped) = (promised.cancelled.subscribe(), endpoint.stopped.subscribe());
             let limit = endpoint.workers.time_of(&client);
@@ -136,6 +126,7 @@ impl Endpoint {
             };
             let how = ended.as_ref().map_or_else(|status| Ended::of(status.code()), |()| Ended::Succeeded);
             endpoint.metrics.ended(how, begun.elapsed());
+            endpoint.note(&told_of, &sql, begun, ended.as_ref().map(|()| None));
             let last = match ended {
                 Ok(()) => {
                     sending.done();
@@ -213,6 +204,59 @@ impl Endpoint {
             self.cache.keep(key, Arc::clone(&promised.schema), kept.rows);
         }
         Ok(())
+    }
+}
+
+/// One of the readers who fetch an answer together.
+struct Part {
+    endpoint: Arc<Endpoint>,
+    client: Arc<Client>,
+    whole: String,
+    promised: Arc<Promised>,
+    shared: Arc<Shared>,
+    /// Whether it has got all that there is for it.
+    ended: bool,
+}
+
+impl Part {
+    async fn next(&mut self) -> Option<Result<RecordBatch, Status>> {
+        if self.ended {
+            return None;
+        }
+        let next = self.from_shared().await;
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+
+    async fn from_shared(&self) -> Option<Result<RecordBatch, Status>> {
+        let mut rows = self.shared.rows.lock().await;
+        if rows.is_none() {
+            if *self.promised.cancelled.borrow() {
+                return Some(Err(Status::cancelled(
+                    "a part of the answer was given up, and the rest with it\nhelp: run the statement again",
+                )));
+            }
+            let whole = self.whole.as_bytes();
+            let size = RecordBatch::get_array_memory_size;
+            match self.endpoint.send_as(&self.client, whole, |_, rows| rows, size) {
+                Ok(begun) => *rows = Some(begun.fuse().boxed()),
+                Err(status) => return Some(Err(status)),
+            }
+        }
+        rows.as_mut()?.next().await
+    }
+}
+
+impl Drop for Part {
+    /// A reader that goes away takes rows with it that nobody else gets: what is left is no answer, and is not worked out.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.promised.cancelled.send_replace(true);
+        if let Ok(mut rows) = self.shared.rows.try_lock() {
+            *rows = None;
+        }
     }
 }
 

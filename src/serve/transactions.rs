@@ -19,8 +19,14 @@ use crate::lakehouse::{Session, Transaction};
 /// After so long without a statement a transaction is rolled back.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Transactions at once.
-const MOST: usize = 1_000;
+/// Transactions at once, of everybody.
+const MOST: usize = 10_000;
+
+/// Transactions at once of one user, who has a connection for each.
+const MOST_OF_USER: usize = 250;
+
+/// Transactions at once in one session. Drivers have one.
+const MOST_OF_SESSION: usize = 16;
 
 /// One that was begun.
 pub(super) struct Begun {
@@ -40,12 +46,22 @@ impl Transactions {
     fn begin(&self, id: String, client: &Client) -> Result<(), Status> {
         let mut all = locked(&self.0);
         all.retain(|_, begun| locked(&begun.used).elapsed() < IDLE);
-        if all.len() >= MOST {
-            return Err(Status::resource_exhausted(format!(
-                "{MOST} transactions are open\nhelp: end those that are not needed"
-            )));
-        }
         let (owner, session) = (client.user.clone(), *client.session_key());
+        let full = |most: usize, whose: &str| {
+            Err(Status::resource_exhausted(format!(
+                "{most} transactions are open{whose}\nhelp: end those that are not needed; closing a session ends its own"
+            )))
+        };
+        let own = |begun: &&Arc<Begun>| !client.shared && begun.session == session;
+        if all.values().filter(own).count() >= MOST_OF_SESSION {
+            return full(MOST_OF_SESSION, " in this session");
+        }
+        if all.values().filter(|begun| begun.owner == owner).count() >= MOST_OF_USER {
+            return full(MOST_OF_USER, &format!(" of `{owner}`"));
+        }
+        if all.len() >= MOST {
+            return full(MOST, "");
+        }
         let begun = Begun { owner, session, used: Mutex::new(Instant::now()), at: Waiting::default() };
         all.insert(id, Arc::new(begun));
         Ok(())
@@ -73,6 +89,13 @@ impl Transactions {
         })?;
         *locked(&found.used) = Instant::now();
         Ok(found)
+    }
+
+    /// Rolls back what is open in a session that has ended. One that others share has not.
+    pub(super) fn end_session(&self, client: &Client) {
+        if !client.shared {
+            locked(&self.0).retain(|_, begun| begun.session != *client.session_key());
+        }
     }
 
     fn end(&self, id: &[u8]) {

@@ -14,6 +14,9 @@ use crate::lakehouse::{
     Lakehouse, Rights, Role, RoleLimits, RoleRights, USERS_FILE, User, is_password_of, rights_of,
 };
 
+/// Characters of a name that whoever has the token gives themselves: releases and the log have it.
+const LONGEST_NAME: usize = 128;
+
 /// Passwords that are looked at once: each takes time and memory, on purpose.
 const AT_ONCE: usize = 2;
 
@@ -74,6 +77,9 @@ impl Users {
                 Some(_) => {
                     Err(unknown(&format!("the name `{user}` is a user's, and the token is not its password")))
                 }
+                None if user.chars().count() > LONGEST_NAME || user.contains(char::is_control) => {
+                    Err(unknown("a name has at most 128 characters, and none that are not seen"))
+                }
                 None => Ok(Pass::Token),
             };
         }
@@ -122,6 +128,15 @@ impl Users {
         let mut rights = Rights::everything(user, "token", self.role == Role::Writes);
         rights.grants.push(Grant { privilege: Privilege::Select, on: Securable::Schema("elt".to_owned()) });
         Standing { role: self.role, rights: Arc::new(rights), limits: self.limits }
+    }
+
+    /// Reads the file again, whether it seems to have changed or not.
+    pub(super) fn read_again(&self) {
+        if let Some((mark, _)) = &mut *locked(&self.read) {
+            *mark = Some((SystemTime::UNIX_EPOCH, u64::MAX));
+        }
+        // What is wrong with it, the log says.
+        drop(self.roster());
     }
 
     /// The file as it is now. One that cannot be read any more is as it was, and the log says so.

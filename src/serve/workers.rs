@@ -14,6 +14,7 @@ use tonic::Status;
 
 use super::clients::Client;
 use super::gate::{Gate, Running};
+use crate::base::{STACK, while_wanted};
 use crate::lakehouse::RoleLimits;
 
 /// How much a server does at once, and how long.
@@ -80,8 +81,7 @@ impl Workers {
             .enable_all()
             .worker_threads(threads)
             .thread_name("query")
-            // Planning a deep statement takes more stack than a thread has by default.
-            .thread_stack_size(8 << 20)
+            .thread_stack_size(STACK)
             .build()?;
         let turns = Arc::new(Semaphore::new(limits.running.max(1)));
         Ok(Self { runtime: Some(runtime), turns, waiting: AtomicUsize::new(0), gate: Arc::default(), limits })
@@ -129,6 +129,8 @@ impl Workers {
         &self,
         work: impl Future<Output = Result<T, Status>> + Send + 'static,
     ) -> Result<T, Status> {
+        // Dropped while it waits, this says so to what plans without a pause.
+        let (_waiting, work) = while_wanted(work);
         let mut task = JoinSet::new();
         task.spawn_on(work, &self.handle());
         match task.join_next().await {

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
-use crate::base::{Result, World};
+use crate::base::{Result, World, state_folder};
 use crate::cli::args::{Place, ServeArgs};
 use crate::cli::ui::Ui;
 use crate::lakehouse::{Lakehouse, Role, RoleLimits, USERS_FILE};
@@ -70,6 +70,10 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     if let Some(token) = server.token().filter(|_| is_new) {
         ui.line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
     }
+    let env = &scheduled.world().env;
+    if state_folder(env).is_none() && !env.contains_key("ELT_QUERY_HISTORY") {
+        ui.line("warning: nobody says where home is, so what is asked is not kept; ELT_QUERY_HISTORY names a folder for it");
+    }
     for doubt in scheduled.doubts_about_roles().await? {
         ui.line(&format!("warning: {doubt}"));
     }
@@ -79,11 +83,18 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     }
     let password = password.or_else(|| server.token().map(str::to_owned)).unwrap_or_default();
     help(&server, names.first().unwrap_or(&"elt"), &password).iter().for_each(|line| ui.line(line));
+    let reload = server.reloading();
+    let enough = async {
+        tokio::select! {
+            () = stopped(ui) => {}
+            () = hung_up(reload) => {}
+        }
+    };
     match args.schedule {
-        false => server.run(stopped(ui)).await?,
+        false => server.run(enough).await?,
         true => {
             let kept = super::schedule::beside(&scheduled, scheduled.world(), ui);
-            tokio::try_join!(server.run(stopped(ui)), kept)?;
+            tokio::try_join!(server.run(enough), kept)?;
         }
     }
     ui.line("stopped");
@@ -93,6 +104,29 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
 /// Waits for Ctrl-C, or for the system to say that it is enough.
 pub(super) async fn stopped(ui: &Ui) {
     ui.stopped().await;
+}
+
+/// Comes when the terminal is closed that the server is in. To one that is in none, a service, SIGHUP says that it is to read its
+/// configuration again.
+#[cfg(unix)]
+async fn hung_up(reload: impl Fn()) {
+    use std::io::IsTerminal as _;
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hung_up) = signal(SignalKind::hangup()) else { return std::future::pending().await };
+    let is_service = !std::io::stdin().is_terminal();
+    while hung_up.recv().await.is_some() {
+        if !is_service {
+            return;
+        }
+        tracing::info!(target: "elt::serve", "reading {USERS_FILE} again");
+        reload();
+    }
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+async fn hung_up(_: impl Fn()) {
+    std::future::pending().await
 }
 
 /// How each kind of client connects, to be copied.

@@ -13,6 +13,7 @@ mod convert;
 mod copy;
 mod copy_into;
 mod create_table;
+mod depth;
 mod division;
 mod files;
 mod formats;

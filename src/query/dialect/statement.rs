@@ -9,6 +9,7 @@ use super::EltDialect;
 use super::convert::Convert;
 use super::copy::{Copy, CopyTo, copy};
 use super::copy_into::CopyInto;
+use super::depth::{balance, refuse_too_deep};
 use super::from_first::select_all;
 use super::own::{OwnStatement, own};
 use super::references::versioned;
@@ -17,6 +18,7 @@ use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
 use super::{lambdas, pivot_on, shorthand, spoken, type_words};
+use crate::base::with_stack;
 use crate::query::SqlMistake;
 use crate::query::explain::Explain;
 use crate::query::own::Write;
@@ -163,7 +165,17 @@ pub(in crate::query) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlMis
     })
 }
 
+/// Reads a statement that is not too deep, with rows of conditions balanced.
 pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
+    refuse_too_deep(&tokens)?;
+    with_stack(|| {
+        let mut statement = parsed(tokens)?;
+        balance(&mut statement);
+        Ok(statement)
+    })
+}
+
+fn parsed(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let mut tokens = shorthand::spell(type_words::spell(who_asks(tokens)))?;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
@@ -623,7 +635,7 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         }
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
-            "every session reads one release throughout; `elt rollback` goes back to an earlier release",
+            "a driver begins and ends transactions by itself (in Python connect with `autocommit=False`, then `commit()`); elsewhere each statement is published as a release of its own, and `elt rollback` goes back to an earlier one",
         ),
         S::CreateMacro { .. } | S::CreateFunction(_) | S::DropFunction(_) => (
             "a function of one's own",

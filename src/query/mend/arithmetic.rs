@@ -3,8 +3,6 @@
 //! An error. The engine's `+`, `-` and `*` wrap around, without a word, and give decimals of 39 digits. [`Checked`] puts functions in their
 //! place, once the types are known, that do the same and fail where the answer does not fit.
 
-use std::sync::Arc;
-
 use arrow::array::{ArrayRef, AsArray, Datum};
 use arrow::compute::kernels::numeric::{add, mul, sub};
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type};
@@ -12,7 +10,6 @@ use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
@@ -34,93 +31,125 @@ impl AnalyzerRule for Checked {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         rewrite_expressions(plan, |expr, schema| {
-            let Expr::BinaryExpr(binary) = &expr else { return Ok(Transformed::no(expr)) };
-            let Some(function) = CheckedOperator::of(binary.op) else { return Ok(Transformed::no(expr)) };
-            let function = match (binary.left.get_type(schema), binary.right.get_type(schema)) {
-                (Ok(left), Ok(right)) if left == right && left.is_integer() => function,
+            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
+                return Ok(Transformed::no(expr));
+            };
+            if CheckedOperators::name_of(*op).is_none() {
+                return Ok(Transformed::no(expr));
+            }
+            // What stands before in the row is known, and need not be looked through once more.
+            let before = CheckedOperators::in_row_with(left, *op);
+            let left_type = before.map_or_else(|| left.get_type(schema), |before| Ok(before.of.clone()));
+            let of = match (left_type, right.get_type(schema)) {
+                (Ok(left), Ok(right)) if left == right && left.is_integer() => left,
                 (Ok(DataType::Decimal128(..)), Ok(DataType::Decimal128(..))) => match expr.get_type(schema) {
-                    Ok(of @ DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)) => {
-                        CheckedOperator { decimal: Some(of), ..function }
-                    }
+                    Ok(of @ DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)) => of,
                     _ => return Ok(Transformed::no(expr)),
                 },
                 _ => return Ok(Transformed::no(expr)),
             };
+            let mut ops = before.map_or_else(Vec::new, |before| before.ops.clone());
+            ops.push(*op);
             let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = expr else {
                 return Ok(Transformed::no(expr));
             };
-            let function = Arc::new(ScalarUDF::from(function));
-            let call = ScalarFunction::new_udf(function, vec![*left, *right]);
-            Ok(Transformed::yes(Expr::ScalarFunction(call)))
+            let mut operands = match *left {
+                Expr::ScalarFunction(call) if ops.len() > 1 => call.args,
+                first => vec![first],
+            };
+            operands.push(*right);
+            Ok(Transformed::yes(ScalarUDF::from(CheckedOperators::of(ops, of)).call(operands)))
         })
     }
 }
 
-/// `+`, `-` or `*` of two whole numbers of one type.
+/// `+`, `-` or `*` of numbers of one type, from left to right. A row of whole numbers is one call, however long it is: so it
+/// is not deep, and what it is called and of which type it is need not be asked anew for each of its beginnings.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct CheckedOperator {
-    op: Operator,
-    name: &'static str,
-    /// The answer's type, if it is a decimal.
-    decimal: Option<DataType>,
+struct CheckedOperators {
+    /// One fewer than there are operands; all of one precedence.
+    ops: Vec<Operator>,
+    /// The answer's type.
+    of: DataType,
     signature: Signature,
 }
 
-impl CheckedOperator {
-    fn of(op: Operator) -> Option<Self> {
-        let name = match op {
+impl CheckedOperators {
+    fn of(ops: Vec<Operator>, of: DataType) -> Self {
+        let signature = Signature::any(ops.len() + 1, Volatility::Immutable);
+        Self { ops, of, signature }
+    }
+
+    fn name_of(op: Operator) -> Option<&'static str> {
+        Some(match op {
             Operator::Plus => "checked_add",
             Operator::Minus => "checked_subtract",
             Operator::Multiply => "checked_multiply",
             _ => return None,
-        };
-        Some(Self { op, name, decimal: None, signature: Signature::any(2, Volatility::Immutable) })
+        })
     }
 
-    /// The operator between its operands, which is what it is called in plans and headings.
-    fn spelt(&self, args: &[Expr]) -> Option<Expr> {
-        let [left, right] = args else { return None };
-        let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
-        Some(Expr::BinaryExpr(BinaryExpr { left, op: self.op, right }))
+    /// The row of whole numbers that `op` goes on, if `left` is one.
+    fn in_row_with(left: &Expr, op: Operator) -> Option<&Self> {
+        let Expr::ScalarFunction(call) = left else { return None };
+        let row = call.func.inner().downcast_ref::<Self>()?;
+        let goes_on = row.ops.last().is_some_and(|last| last.precedence() == op.precedence());
+        (goes_on && row.of.is_integer()).then_some(row)
+    }
+
+    /// The operators between their operands, which is what it is called in plans and headings.
+    fn spelt(&self, operands: impl Iterator<Item = String>) -> String {
+        let mut text = String::new();
+        for (at, operand) in operands.enumerate() {
+            if let Some(op) = at.checked_sub(1).and_then(|at| self.ops.get(at)) {
+                text.push_str(&format!(" {op} "));
+            }
+            text.push_str(&operand);
+        }
+        text
     }
 }
 
-impl ScalarUDFImpl for CheckedOperator {
+impl ScalarUDFImpl for CheckedOperators {
     fn name(&self) -> &str {
-        self.name
+        self.ops.first().and_then(|op| Self::name_of(*op)).unwrap_or("checked")
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.spelt(args).map_or_else(|| self.name.to_owned(), |expr| expr.to_string()))
+        let precedence = self.ops.first().map_or(0, Operator::precedence);
+        let operand = |arg: &Expr| match arg {
+            Expr::BinaryExpr(inner) if inner.op.precedence() < precedence => format!("({arg})"),
+            _ => arg.to_string(),
+        };
+        Ok(self.spelt(args.iter().map(operand)))
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.spelt(args).map_or_else(|| self.name.to_owned(), |expr| expr.schema_name().to_string()))
+        Ok(self.spelt(args.iter().map(|arg| arg.schema_name().to_string())))
     }
 
     fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match (types, &self.decimal) {
-            (_, Some(decimal)) => Ok(decimal.clone()),
-            ([first, _], None) => Ok(first.clone()),
-            _ => exec_err!("{} has two operands", self.name),
-        }
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.of.clone())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = args.args.as_slice() else {
-            return exec_err!("{} has two operands", self.name);
+        let Some((first, rest)) = args.args.split_first() else {
+            return exec_err!("{} has two operands", self.name());
         };
-        let kernel: fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError> = match self.op {
-            Operator::Plus => add,
-            Operator::Minus => sub,
-            _ => mul,
-        };
-        let answer = apply(left, right, kernel)?;
-        if self.decimal.is_some() {
+        let mut answer = first.clone();
+        for (op, right) in self.ops.iter().zip(rest) {
+            let kernel: fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError> = match op {
+                Operator::Plus => add,
+                Operator::Minus => sub,
+                _ => mul,
+            };
+            answer = apply(&answer, right, kernel)?;
+        }
+        if self.of.is_decimal() {
             let answers = answer.to_array(1)?;
             if let Some(answers) = answers.as_primitive_opt::<Decimal128Type>() {
                 answers.validate_decimal_precision(DECIMAL128_MAX_PRECISION)?;
@@ -130,11 +159,12 @@ impl ScalarUDFImpl for CheckedOperator {
     }
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
-        let [left, right] = inputs else { return Ok(SortProperties::Unordered) };
-        Ok(match self.op {
-            Operator::Plus => left.sort_properties.add(&right.sort_properties),
-            Operator::Minus => left.sort_properties.sub(&right.sort_properties),
+        let Some((first, rest)) = inputs.split_first() else { return Ok(SortProperties::Unordered) };
+        let sorted = self.ops.iter().zip(rest).fold(first.sort_properties, |left, (op, right)| match op {
+            Operator::Plus => left.add(&right.sort_properties),
+            Operator::Minus => left.sub(&right.sort_properties),
             _ => SortProperties::Unordered,
-        })
+        });
+        Ok(sorted)
     }
 }

@@ -71,6 +71,7 @@ mod tried;
 mod trunc;
 mod unnest;
 mod unsigned;
+mod unwanted;
 mod written;
 mod zeros;
 mod zones;
@@ -113,7 +114,8 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(spans::Spans::new()));
     rules.push(Arc::new(text::Instants::new()));
     rules.push(Arc::new(text_read::Texts));
-    rules
+    let unwanted: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(unwanted::Unwanted);
+    rules.into_iter().flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
 /// The planners that come before the engine's own.
@@ -123,7 +125,8 @@ pub(super) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
 
 /// The engine's rules that make a plan cheaper, none of which changes what it gives.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    distinct::optimizer_rules()
+    let unwanted: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(unwanted::Unwanted);
+    distinct::optimizer_rules().into_iter().flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
 /// The rule that comes after the engine's own, when a plan is about to run.

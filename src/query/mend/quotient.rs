@@ -63,26 +63,25 @@ struct Quotient {
     signature: Signature,
 }
 
-impl Quotient {
-    /// The operator between its operands, which is what it is called in plans and headings.
-    fn spelt(&self, args: &[Expr]) -> Option<Expr> {
-        let [left, right] = args else { return None };
-        let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
-        Some(Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right }))
-    }
-}
-
 impl ScalarUDFImpl for Quotient {
     fn name(&self) -> &str {
         "rounded_divide"
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.spelt(args).map_or_else(|| self.name().to_owned(), |expr| expr.to_string()))
+        let [left, right] = args else { return Ok(self.name().to_owned()) };
+        let operand = |arg: &Expr| match arg {
+            Expr::BinaryExpr(inner) if inner.op.precedence() < Operator::Divide.precedence() => {
+                format!("({arg})")
+            }
+            _ => arg.to_string(),
+        };
+        Ok(format!("{} / {}", operand(left), operand(right)))
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.spelt(args).map_or_else(|| self.name().to_owned(), |expr| expr.schema_name().to_string()))
+        let [left, right] = args else { return Ok(self.name().to_owned()) };
+        Ok(format!("{} / {}", left.schema_name(), right.schema_name()))
     }
 
     fn signature(&self) -> &Signature {

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
+use arrow::util::display::array_value_to_string;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::StreamExt;
 
 use super::create::base;
 use super::{QueryError, Session, SqlMistake, Staged};
@@ -50,6 +56,7 @@ impl Session {
             return Err(mistake.help("write to the table that it reads").into());
         }
         let base = base(self, table).await?;
+        let rows = without_loss(rows);
         let change = match (self.scope().has(table), if_absent, if_there) {
             (false, IfAbsent::Fail, _) => {
                 let mistake =
@@ -80,5 +87,55 @@ impl Session {
             }
         };
         Ok(Staged::change("INGEST", change))
+    }
+}
+
+/// The same rows, of which an instant that is between two microseconds is an error: the lake would keep another one.
+fn without_loss(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let checked = rows.map(|batch| {
+        let batch = batch?;
+        fits(&batch)?;
+        Ok(batch)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, checked))
+}
+
+fn fits(batch: &RecordBatch) -> Result<(), DataFusionError> {
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if !matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)) {
+            continue;
+        }
+        let instants = column.as_primitive::<TimestampNanosecondType>();
+        let between = |row: &usize| !instants.is_null(*row) && instants.value(*row) % 1_000 != 0;
+        if let Some(row) = (0..instants.len()).find(between) {
+            let shown = array_value_to_string(column, row)?;
+            let what = format!("{shown} does not fit column `{}`: instants have microseconds", field.name());
+            let mistake = SqlMistake::new(crate::query::error::VALUE, what).help(
+                "cut it before it is sent: in pandas `.dt.floor('us')`, in polars `.dt.cast_time_unit('us')`",
+            );
+            return Err(QueryError::from(mistake).into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, TimestampNanosecondArray};
+
+    use super::*;
+
+    #[test]
+    fn an_instant_between_two_microseconds_is_refused() {
+        let batch = |nanoseconds: Vec<Option<i64>>| {
+            let column = Arc::new(TimestampNanosecondArray::from(nanoseconds)) as ArrayRef;
+            RecordBatch::try_from_iter([("at", column)]).unwrap()
+        };
+        assert!(fits(&batch(vec![Some(1_000), None, Some(-3_000)])).is_ok());
+        let refused = fits(&batch(vec![Some(1_000), Some(123_456_789)])).unwrap_err().to_string();
+        assert!(refused.contains("1970-01-01T00:00:00.123456789 does not fit column `at`"), "{refused}");
     }
 }

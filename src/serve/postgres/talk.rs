@@ -265,7 +265,7 @@ impl Talk {
         self.is_used.store(true, Ordering::Relaxed);
         let within = self.transaction();
         let within = within.as_deref().map(str::as_bytes);
-        let promise = self.endpoint.promise(client, within, sql, None).await.map_err(told)?;
+        let promise = self.endpoint.promise(client, within, sql, None, None).await.map_err(told)?;
         *locked(&self.sent) = Some(promise.handle.clone());
         let handle = promise.handle.as_bytes();
         let rows = self.endpoint.send_as(client, handle, as_they_are, RecordBatch::get_array_memory_size);
