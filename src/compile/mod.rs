@@ -277,4 +277,6 @@ fn render(
 }
 
 #[cfg(test)]
+mod template_tests;
+#[cfg(test)]
 mod tests;

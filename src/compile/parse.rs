@@ -11,7 +11,7 @@ use crate::base::{Diagnostic, Span, TableName};
 use crate::project::words::{self, Words};
 use crate::project::{
     Analysis, Column, Config, DataTest, Model, Project, Seed, SingularTest, SnapshotFile, Source, as_flag,
-    plain,
+    judge_values, plain,
 };
 
 use super::Facts;
@@ -21,9 +21,9 @@ use super::draft::{Draft, Maker, place_of_setting};
 use super::expectation;
 use super::freshness;
 use super::grants;
-use super::jinja::{Argument, Jinja, Phase, Subject, recorded};
+use super::jinja::{Argument, Jinja, Phase, Subject, inside, recorded};
 use super::materialization;
-use super::node::{Materialization, NodeId, NodeKind, SeedNode, SourceNode, TestKind};
+use super::node::{Freshness, Materialization, NodeId, NodeKind, SeedNode, SourceNode, TestKind};
 use super::running;
 use super::snapshot;
 use super::time_spine;
@@ -89,7 +89,7 @@ impl Parser<'_> {
             source: source.source.clone(),
             table: source.table.clone(),
             landing: source.landing.clone(),
-            freshness: freshness::read(&source.config, self.found),
+            freshness: self.freshness(source),
             whole: source.whole.clone(),
         });
         self.parsed.drafts.push(Draft {
@@ -112,6 +112,28 @@ impl Parser<'_> {
         let mut tests = source.tests.clone();
         tests.extend(self.expected_of(source));
         self.generic_tests(&on, &tests, &source.columns);
+    }
+
+    /// How old the rows of a source may be; a query that tells it may name the source as `this`.
+    fn freshness(&mut self, source: &Source) -> Option<Freshness> {
+        let mut read = freshness::read(&source.config, self.found)?;
+        if let (Some(query), Some(setting)) =
+            (&mut read.loaded_at_query, source.config.get("loaded_at_query"))
+        {
+            let subject = Subject {
+                name: source.table.clone(),
+                package: source.package.clone(),
+                resource_type: "source",
+                this: Some(source.name.clone()),
+                ..Subject::default()
+            };
+            let scope = self.jinja.scope(subject, Phase::Parse);
+            match self.jinja.text(&query.as_str().into(), &scope, &setting.at) {
+                Ok(rendered) => *query = rendered,
+                Err(diagnostic) => self.found.push(diagnostic),
+            }
+        }
+        Some(read)
     }
 
     /// What a source expects of its rows, as tests.
@@ -160,6 +182,7 @@ impl Parser<'_> {
         if !self.is_enabled(&draft.config.clone(), &draft) {
             return;
         }
+        judge_values(&draft.config, self.found);
         self.check_column_types(&draft);
         grants::check(&draft.config, &self.project.users, self.found);
         draft.relation = self.relation(&draft);
@@ -222,6 +245,7 @@ impl Parser<'_> {
         if !self.is_enabled(&config, &draft) {
             return;
         }
+        judge_values(&config, self.found);
         draft.config = config.into();
         if let Some(language) = draft.config.text("language").filter(|language| language != "sql") {
             self.found.push(words::unsupported(
@@ -270,6 +294,7 @@ impl Parser<'_> {
         if !self.is_enabled(&config, &draft) {
             return;
         }
+        judge_values(&config, self.found);
         draft.config = config.into();
         draft.kind = NodeKind::Snapshot(snapshot::read(&draft, self.found));
         grants::check(&draft.config, &self.project.users, self.found);
@@ -348,6 +373,7 @@ impl Parser<'_> {
             draft.config = config.into();
             return self.parsed.off.push(draft);
         }
+        judge_values(&config, self.found);
         draft.kind = kind(&config, self.found);
         draft.config = config.into();
         self.store_failures(&mut draft);
@@ -428,7 +454,7 @@ impl Parser<'_> {
         let node: serde_json::Value = serde_json::json!({
             "name": draft.name, "fqn": draft.fqn, "package_name": draft.package,
             "resource_type": draft.kind.resource_type(), "unique_id": draft.id.as_str(),
-            "path": &*draft.source_text.path, "config": draft.config.to_json(), "meta": draft.config.meta(),
+            "path": inside(&draft.source_text.path, &draft.fqn, draft.edition.is_some()), "config": draft.config.to_json(), "meta": draft.config.meta(),
             "original_file_path": &*draft.source_text.path, "tags": draft.config.texts("tags"),
             "version": draft.edition.as_ref().map(|edition| edition.version.as_str()),
         });

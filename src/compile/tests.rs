@@ -7,13 +7,13 @@ use crate::base::{SourceText, show_all};
 use crate::project::{LoadOptions, load};
 
 /// A project in a temporary folder, and the facts it is compiled with.
-struct Written {
+pub(super) struct Written {
     folder: tempfile::TempDir,
     facts: Facts,
 }
 
 impl Written {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let written = Self {
             folder,
@@ -47,7 +47,7 @@ impl Written {
         std::fs::write(full, text).unwrap();
     }
 
-    fn compile(&self) -> (Manifest, Vec<Diagnostic>) {
+    pub(super) fn compile(&self) -> (Manifest, Vec<Diagnostic>) {
         let options = LoadOptions {
             root: self.folder.path().to_path_buf(),
             target: None,
@@ -64,13 +64,13 @@ impl Written {
     }
 
     /// Compiles what must be without any mistake.
-    fn manifest(&self) -> Manifest {
+    pub(super) fn manifest(&self) -> Manifest {
         let (manifest, found) = self.compile();
         assert!(found.is_empty(), "{}", show_all(&found));
         manifest
     }
 
-    fn mistakes(&self) -> String {
+    pub(super) fn mistakes(&self) -> String {
         show_all(&self.compile().1)
     }
 }
@@ -85,7 +85,7 @@ fn sql(manifest: &Manifest, name: &str) -> String {
 }
 
 /// The SQL of one model `m`, in a project that also has the model `orders` and the source `crm.people`.
-fn rendered(template: &str, macros: &str) -> String {
+pub(super) fn rendered(template: &str, macros: &str) -> String {
     let project = Written::new(&[
         ("models/m.sql", template),
         ("models/orders.sql", "select 1 as id"),
@@ -148,7 +148,7 @@ fn templates_mean_what_dbt_makes_of_them() {
         ("{{ cents('a') }} {{ shop.cents('b', 1000) }}", "(a / 100) (b / 1000)"),
         ("{{ first_long(['a', 'bbb', 'cccc']) + 1 }}", "2"),
         ("{{ ref('orders') is mapping }} {{ ref('orders').get('metadata').type }}", "True EltRelation"),
-        ("{{ gather(1, 2, 3, z=4) }}", "1 [2, 3] {'z': 4}"),
+        ("{{ gather(1, 2, 3, z=4) }}", "1 (2, 3) {'z': 4}"),
         (
             "{{ api.Relation.scd_args(['a'], 'b') }} {{ this.matches(schema='MAIN') }} {{ this.matches(identifier='x') }}",
             "['a', 'b'] True False",

@@ -38,6 +38,7 @@ impl Config {
         if !yaml.is_null() && !matches!(yaml.node, YamlNode::Map(_)) {
             found.push(not_a_mapping(place, &yaml.at));
         }
+        found.extend(conflict(yaml, "", place));
         for entry in yaml.entries() {
             let key = canonical(&entry.key);
             found.extend(words::judge(
@@ -189,6 +190,36 @@ pub fn canonical(key: &str) -> String {
     }
 }
 
+/// The two spellings of one hook, if both are there.
+pub fn conflicting_hooks<'a>(keys: impl Iterator<Item = &'a str>) -> Option<(&'static str, &'static str)> {
+    let keys: Vec<&str> = keys.collect();
+    let pairs = [("pre_hook", "pre-hook"), ("post_hook", "post-hook")];
+    pairs.into_iter().find(|(old, new)| keys.contains(old) && keys.contains(new))
+}
+
+/// Says of a setting that is not what dbt takes there.
+pub fn judge_values(config: &Config, found: &mut Vec<Diagnostic>) {
+    let is_text = |value: &Value| value.is_string();
+    for (key, setting) in config.iter().filter(|(_, setting)| !setting.value.is_null()) {
+        let wanted = match (key, &setting.value) {
+            ("tags", Value::Array(tags)) if tags.iter().all(is_text) => continue,
+            ("tags", Value::String(_)) => continue,
+            ("tags", _) => "a text or a list of texts",
+            ("meta" | "column_types" | "persist_docs" | "docs" | "grants", Value::Object(_)) => continue,
+            ("meta" | "column_types" | "persist_docs" | "docs" | "grants", _) => "a mapping",
+            _ => continue,
+        };
+        found.push(
+            Diagnostic::error(
+                "elt::config",
+                format!("`{key}` must be {wanted}, and here is {}", setting.value),
+            )
+            .at(&setting.at, format!("not {wanted}"))
+            .help("numbers and words such as `yes` are texts in quotes"),
+        );
+    }
+}
+
 /// Whether a value of `key` asks for nothing, as `contract: {enforced: false}` does.
 fn asks_for_nothing(key: &str, value: &Yaml) -> bool {
     let is_no = |flag: &Yaml| flag.is_blank() || flag.text().as_deref() == Some("false");
@@ -260,6 +291,19 @@ fn merged(old: &Value, new: &Value) -> Value {
     }
 }
 
+/// The error for two spellings of one hook in one mapping; its keys may begin with `plus`.
+fn conflict(yaml: &Yaml, plus: &str, place: &str) -> Option<Diagnostic> {
+    let keys = yaml.entries().iter().map(|entry| entry.key.trim_start_matches(plus));
+    let (old, new) = conflicting_hooks(keys)?;
+    let second = yaml.entries().iter().find(|entry| entry.key.trim_start_matches(plus) == new)?;
+    let what = format!("Invalid config, has conflicting keys \"{old}\" and \"{new}\" in {place}");
+    Some(
+        Diagnostic::error("elt::config", what)
+            .at(&second.key_at, "the same setting again")
+            .help("they are two spellings of one setting; keep one, with a list if there are several hooks"),
+    )
+}
+
 fn not_a_mapping(place: &str, at: &Span) -> Diagnostic {
     Diagnostic::error("elt::properties", format!("{place} must be a mapping of keys to values"))
         .at(at, "this is no mapping")
@@ -279,6 +323,7 @@ impl ConfigTree {
     /// Reads one of the trees. `+key` is a setting; so is a bare key whose value is no mapping.
     pub(super) fn read(yaml: &Yaml, words: Words, place: &str, found: &mut Vec<Diagnostic>) -> Self {
         let mut tree = Self::default();
+        found.extend(conflict(yaml, "+", place));
         for entry in yaml.entries() {
             let is_folder = matches!(entry.value.node, YamlNode::Map(_)) || entry.value.is_null();
             let is_setting = entry.key.starts_with('+') || MAPPINGS.contains(&entry.key.as_str());

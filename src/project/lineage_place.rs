@@ -30,7 +30,7 @@ pub fn read_lineage_place(
     jinja: &dyn YamlJinja,
     scope: &RenderScope<'_>,
 ) -> Result<LineagePlace, Diagnostic> {
-    let mut yaml = Yaml::parse(source)?;
+    let mut yaml = Yaml::parse_own(source)?;
     let mut found = Vec::new();
     yaml.render(jinja, scope, &["users", "packages", "schedules", "notifications"], &mut found);
     if let Some(first) = found.into_iter().next() {

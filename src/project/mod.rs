@@ -27,6 +27,7 @@ mod package_places;
 mod properties;
 mod reading;
 mod roles;
+mod scalar;
 mod schedule;
 mod seed;
 mod selector;
@@ -45,7 +46,9 @@ use serde_json::Value;
 
 use crate::base::Span;
 
-pub use config::{Config, Setting, Settings, as_flag, canonical, plain, texts};
+pub use config::{
+    Config, Setting, Settings, as_flag, canonical, conflicting_hooks, judge_values, plain, texts,
+};
 pub use data_test::{DataTest, SingularTest};
 pub use dependency::{Dependency, DependencyKind, dependencies, dependencies_in, package_name};
 pub use document::{Document, UnitTest};
@@ -72,8 +75,23 @@ pub use users::{Role, USERS_FILE, User, read_users, with_user};
 pub use yaml::{RenderScope, YamlJinja};
 
 /// Reads a map of vars, as a command line gives it, in YAML or JSON.
+///
+/// # Errors
+/// A sentence, if it is neither or no map.
 pub fn read_vars(text: &str) -> Result<BTreeMap<String, Value>, String> {
-    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    match read_yaml(text)? {
+        Value::Object(entries) => Ok(entries.into_iter().collect()),
+        Value::Null => Ok(BTreeMap::new()),
+        other => Err(format!("`{other}` is no map")),
+    }
+}
+
+/// The value of a text of YAML, read as dbt's files are.
+///
+/// # Errors
+/// A sentence, if it is no YAML.
+pub fn read_yaml(text: &str) -> Result<Value, String> {
+    yaml::Yaml::value_of(text)
 }
 
 /// Everything a user wrote, in no order but that of names and paths.

@@ -30,7 +30,7 @@ pub fn read_package_places(
     jinja: &dyn YamlJinja,
     scope: &RenderScope<'_>,
 ) -> Result<PackagePlaces, Diagnostic> {
-    let mut yaml = Yaml::parse(source)?;
+    let mut yaml = Yaml::parse_own(source)?;
     let mut found = Vec::new();
     yaml.render(jinja, scope, &["users", "schedules", "notifications", "openlineage"], &mut found);
     if let Some(first) = found.into_iter().next() {

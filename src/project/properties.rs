@@ -36,6 +36,7 @@ const LATE: &[&str] = &[
     "pre-hook",
     "post-hook",
     "relation",
+    "loaded_at_query",
 ];
 
 /// One properties file taken apart.
@@ -149,6 +150,7 @@ impl Reader<'_> {
         for key in [
             "tags",
             "meta",
+            "docs",
             "freshness",
             "loaded_at_field",
             "loaded_at_query",

@@ -74,7 +74,7 @@ impl RoleLimits {
 /// # Errors
 /// The first thing in them that is not known or not whole, and its place.
 pub fn read_roles(source: &SourceText) -> Result<Vec<RoleRights>, Diagnostic> {
-    let yaml = Yaml::parse(source)?;
+    let yaml = Yaml::parse_own(source)?;
     let roles = yaml.entries().iter().filter(|entry| entry.key == "roles");
     roles.flat_map(|entry| entry.value.entries()).map(role).collect()
 }
@@ -214,7 +214,7 @@ pub fn with_grants(text: &str, role: &str, grants: &[Grant]) -> String {
 /// # Errors
 /// A grant does not stand on a line of its own; and the line that it stands in.
 pub fn without_grants(source: &SourceText, role: &str, grants: &[Grant]) -> Result<String, Diagnostic> {
-    let yaml = Yaml::parse(source)?;
+    let yaml = Yaml::parse_own(source)?;
     let list = yaml.get("roles").and_then(|roles| roles.get(role)).and_then(|role| role.get("grants"));
     let mut text = source.text.to_string();
     for item in list.map(Yaml::items).unwrap_or_default().iter().rev() {

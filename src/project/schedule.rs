@@ -125,7 +125,7 @@ pub fn read_schedules(
     jinja: &dyn YamlJinja,
     scope: &RenderScope<'_>,
 ) -> Result<Vec<Schedule>, Diagnostic> {
-    let mut yaml = Yaml::parse(source)?;
+    let mut yaml = Yaml::parse_own(source)?;
     for entry in yaml.entries() {
         if !SECTIONS.contains(&entry.key.as_str()) {
             return Err(unknown(&entry.key, &entry.key_at, &SECTIONS));

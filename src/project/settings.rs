@@ -28,6 +28,8 @@ pub(super) const LATE: &[&str] = &[
     "+post-hook",
     "+pre_hook",
     "+post_hook",
+    "loaded_at_query",
+    "+loaded_at_query",
 ];
 
 /// The words of `dbt_project.yml` that say where the files are, each a list of folders.

@@ -56,7 +56,7 @@ pub struct User {
 /// # Errors
 /// The first thing in it that is not known or not whole, and its place.
 pub fn read_users(source: &SourceText) -> Result<Vec<User>, Diagnostic> {
-    let yaml = Yaml::parse(source)?;
+    let yaml = Yaml::parse_own(source)?;
     let named: Vec<(String, Role)> = read_roles(source)?
         .into_iter()
         .map(|role| {

@@ -104,7 +104,7 @@ pub const MODEL: Words = &[
     ("data_tests", Done),
     ("meta", Done),
     ("tags", Done),
-    ("docs", Quiet),
+    ("docs", Done),
     ("group", Done),
     ("access", Done),
     ("latest_version", Done),
@@ -135,7 +135,7 @@ pub const EDITION: Words = &[
     ("group", Done),
     ("meta", Done),
     ("tags", Done),
-    ("docs", Quiet),
+    ("docs", Done),
     ("deprecation_date", Done),
     ("constraints", Idle),
 ];
@@ -202,7 +202,7 @@ pub const SOURCE_TABLE: Words = &[
     ("loaded_at_field", Done),
     ("loaded_at_query", Done),
     ("database", Quiet),
-    ("docs", Quiet),
+    ("docs", Done),
 ];
 
 /// The configuration of a source or of one of its tables.
@@ -248,7 +248,7 @@ pub const SOURCE_CONFIG: Words = &[
     ("loaded_at_query", Done),
     ("expectations", Done),
     ("event_time", Done),
-    ("docs", Quiet),
+    ("docs", Done),
     ("loader", Quiet),
 ];
 
@@ -268,7 +268,7 @@ pub const MODEL_CONFIG: Words = &[
     ("sql_header", Done),
     ("on_configuration_change", Done),
     ("persist_docs", Done),
-    ("docs", Quiet),
+    ("docs", Done),
     ("group", Done),
     ("access", Done),
     ("database", Quiet),
@@ -339,7 +339,7 @@ pub const SEED_CONFIG: Words = &[
     ("description", Done),
     ("pre_hook", Done),
     ("post_hook", Done),
-    ("docs", Quiet),
+    ("docs", Done),
     ("persist_docs", Quiet),
     ("database", Quiet),
     ("quoting", Quiet),
@@ -375,7 +375,7 @@ pub const SNAPSHOT_CONFIG: Words = &[
     ("materialized", Quiet),
     ("target_database", Quiet),
     ("database", Quiet),
-    ("docs", Quiet),
+    ("docs", Done),
     ("persist_docs", Quiet),
     ("quoting", Quiet),
     ("group", Done),
@@ -406,7 +406,7 @@ pub const TEST_CONFIG: Words = &[
     ("schema", Done),
     ("database", Quiet),
     ("group", Done),
-    ("docs", Quiet),
+    ("docs", Done),
     ("materialized", Quiet),
     ("sql_header", HEADER),
     ("store_failures", Done),

@@ -16,6 +16,7 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::base::{Diagnostic, SourceText, Span};
 
+use super::scalar;
 use super::target::Target;
 
 /// Renders the Jinja that a YAML string holds. `compile` has the one implementation.
@@ -69,34 +70,67 @@ pub struct Entry {
 }
 
 impl Yaml {
-    /// Reads a file. An empty file is an empty mapping.
+    /// Reads a file of dbt's, by YAML 1.1. An empty file is an empty mapping.
     ///
     /// # Errors
     /// A diagnostic at the line that is no YAML.
     pub fn parse(source: &SourceText) -> Result<Self, Diagnostic> {
+        Self::read(source, Edition::Python)
+    }
+
+    /// Reads `elt.yml`, by YAML 1.2: `12:30` is a time there, and `no` a word.
+    ///
+    /// # Errors
+    /// A diagnostic at the line that is no YAML.
+    pub fn parse_own(source: &SourceText) -> Result<Self, Diagnostic> {
+        Self::read(source, Edition::Plain)
+    }
+
+    /// The value of a text that is no file; null for an empty one.
+    ///
+    /// # Errors
+    /// A sentence, if it is no YAML.
+    pub(super) fn value_of(text: &str) -> Result<Value, String> {
+        if is_empty(text) {
+            return Ok(Value::Null);
+        }
+        let yaml = Self::parse(&SourceText::new("", text));
+        let yaml = yaml.map_err(|diagnostic| diagnostic.message().trim_start().to_owned())?;
+        let is_null =
+            yaml.entries().is_empty() && matches!(yaml.node, YamlNode::Map(_)) && !text.contains('{');
+        Ok(if is_null { Value::Null } else { yaml.to_json() })
+    }
+
+    fn read(source: &SourceText, edition: Edition) -> Result<Self, Diagnostic> {
         let empty = || Self { at: source.span(0..0), node: YamlNode::Map(Vec::new()) };
-        if source.text.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
+        if is_empty(&source.text) {
             return Ok(empty());
         }
-        // As in YAML 1.2: a column may be called `y` or `no` without being a boolean.
-        let options = serde_saphyr::options! { strict_booleans: true };
+        let options = serde_saphyr::options! {
+            strict_booleans: true,
+            non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
+        };
         let read = serde_saphyr::from_str_with_options::<Spanned<Raw>>(&source.text, options);
         let read = read.map_err(|error| not_yaml(source, &error))?;
-        let yaml = Self::place(read, source);
+        let yaml = Self::place(read, source, edition);
         Ok(if yaml.is_null() { empty() } else { yaml })
     }
 
-    fn place(read: Spanned<Raw>, source: &SourceText) -> Self {
+    fn place(read: Spanned<Raw>, source: &SourceText, edition: Edition) -> Self {
         let at = source.span(bytes(source, read.referenced));
         let node = match read.value {
-            Raw::Scalar(value) => YamlNode::Scalar(value),
+            Raw::Scalar(value) => YamlNode::Scalar(edition.scalar(value, source, read.defined)),
             Raw::List(items) => {
-                YamlNode::List(items.into_iter().map(|item| Self::place(item, source)).collect())
+                YamlNode::List(items.into_iter().map(|item| Self::place(item, source, edition)).collect())
             }
             Raw::Map(entries) => {
                 let entries = entries.into_iter().map(|(key, value)| {
                     let key_at = source.span(bytes(source, key.referenced));
-                    Entry { key: key.value.0, key_at, value: Self::place(value, source) }
+                    let key = match edition.scalar(key.value, source, key.defined) {
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    };
+                    Entry { key, key_at, value: Self::place(value, source, edition) }
                 });
                 YamlNode::Map(entries.collect())
             }
@@ -235,24 +269,44 @@ fn bytes(source: &SourceText, location: Location) -> Range<usize> {
     start..start + length.min(line.max(1))
 }
 
+fn is_empty(text: &str) -> bool {
+    text.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#')))
+}
+
+/// By which rules a word without quotes becomes a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edition {
+    /// YAML 1.1, as [`scalar`](super::scalar) has it.
+    Python,
+    /// YAML 1.2, as the library has it.
+    Plain,
+}
+
+impl Edition {
+    /// The value of a scalar that the library read as `value` at `defined`.
+    fn scalar(self, value: Value, source: &SourceText, defined: Location) -> Value {
+        match unquoted(source, defined).filter(|_| self == Self::Python) {
+            Some(word) => scalar::resolve(word),
+            None => value,
+        }
+    }
+}
+
+/// The scalar at a place as it is written, if it stands on one line, without quotes and without a tag.
+fn unquoted(source: &SourceText, at: Location) -> Option<&str> {
+    let start = usize::try_from(at.span().byte_offset()?).ok()?;
+    let length = usize::try_from(at.span().byte_len()?).ok()?;
+    let word = source.text.get(start..start + length)?.trim();
+    let before = source.text.get(..start)?.trim_end().rsplit(|c: char| c.is_whitespace()).next()?;
+    let is_plain = !word.starts_with(['\'', '"', '|', '>', '&', '*', '!']) && !word.contains('\n');
+    (is_plain && !before.starts_with('!')).then_some(word)
+}
+
 /// A value as the YAML library reads it, before it is put in its place.
 enum Raw {
     Scalar(Value),
     List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<KeyText>, Spanned<Raw>)>),
-}
-
-/// A key of any scalar type, as text.
-struct KeyText(String);
-
-impl<'de> Deserialize<'de> for KeyText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        Ok(Self(match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        }))
-    }
+    Map(Vec<(Spanned<Value>, Spanned<Raw>)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -344,7 +398,18 @@ mod tests {
             read("a: '5'\nb: 5\nc: [x, ~]").to_json().to_string(),
             r#"{"a":"5","b":5,"c":["x",null]}"#
         );
-        assert_eq!(read("[y, no, true]").to_json().to_string(), r#"["y","no",true]"#);
+        assert_eq!(
+            read("[y, no, 'no', !!str no, \"1\", 012, 1e3, .inf]").to_json().to_string(),
+            r#"["y",false,"no","no","1",10,"1e3","inf"]"#
+        );
+        assert_eq!(
+            read("yes: &a off\n012: *a\n'on': >-\n  no\nk: no\n  way # really\nl: # none\n")
+                .to_json()
+                .to_string(),
+            r#"{"true":false,"10":false,"on":"no","k":"no way","l":null}"#
+        );
+        let own = Yaml::parse_own(&SourceText::new("elt.yml", "[12:30, no, 5]")).unwrap();
+        assert_eq!(own.to_json().to_string(), r#"["12:30","no",5]"#);
         assert!(read("# nothing\n\n").entries().is_empty());
         assert!(read("---\n").entries().is_empty());
     }

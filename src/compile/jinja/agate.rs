@@ -6,12 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Object, ObjectRepr, Tuple};
+use minijinja::value::{Enumerator, Object, ObjectRepr, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use crate::compile::lookup::{Answer, AnswerColumn};
 
 use super::call::Call;
+use super::mistake::Mistake;
 use super::values;
 
 /// A table of values.
@@ -40,6 +41,10 @@ struct ColumnValues {
 #[derive(Debug)]
 struct Columns(Arc<Table>);
 
+/// The rows of a table, by position.
+#[derive(Debug)]
+struct Rows(Arc<Table>);
+
 impl Table {
     pub(super) fn value(answer: Answer) -> Value {
         let rows = answer.rows.iter().map(|row| row.iter().map(values::from_json).collect()).collect();
@@ -53,6 +58,34 @@ impl Table {
 
     fn all_rows(&self) -> Value {
         values::list((0..self.rows.len()).filter_map(|at| self.row(at)))
+    }
+
+    /// The positions of one column or of a list of them.
+    fn positions(&self, key: Option<&Value>) -> Result<Vec<usize>, Error> {
+        let wanted = match key {
+            Some(key) if key.kind() == ValueKind::Seq => values::items(key)?,
+            Some(one) => vec![one.clone()],
+            None => Vec::new(),
+        };
+        let one = |key: &Value| {
+            position(&self.columns, key).filter(|at| *at < self.columns.len()).ok_or_else(|| {
+                let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+                Mistake::new("elt::jinja", format!("the table has no column `{key}`"))
+                    .help(format!("it has: {}", names.join(", ")))
+                    .into()
+            })
+        };
+        wanted.iter().map(one).collect()
+    }
+
+    fn of_columns(&self, at: &[usize]) -> Value {
+        let columns = at.iter().map(|at| self.columns[*at].clone()).collect();
+        let pick = |row: &Arc<[Value]>| at.iter().map(|at| row[*at].clone()).collect();
+        Value::from_object(Self { columns, rows: self.rows.iter().map(pick).collect() })
+    }
+
+    fn of_rows(&self, rows: Vec<Arc<[Value]>>) -> Value {
+        Value::from_object(Self { columns: Arc::clone(&self.columns), rows })
     }
 
     fn names(&self) -> Value {
@@ -99,7 +132,7 @@ impl Object for Table {
             return self.row(at);
         }
         match key.as_str()? {
-            "rows" => Some(self.all_rows()),
+            "rows" => Some(Value::from_object(Rows(Arc::clone(self)))),
             "columns" => Some(Value::from_object(Columns(Arc::clone(self)))),
             "column_names" => Some(self.names()),
             "column_types" => {
@@ -123,20 +156,73 @@ impl Object for Table {
         match method {
             "print_table" | "print_csv" | "print_json" => Ok(self.to_string().into()),
             "rename" => {
-                let names = call.get(0, "column_names").map(values::items).transpose()?.unwrap_or_default();
+                let names = call.get(0, "column_names").cloned().unwrap_or(Value::from(()));
+                let renamed = |at: usize, name: &str| match names.kind() {
+                    ValueKind::Map => names.get_item(&name.into()).ok().filter(|new| !new.is_undefined()),
+                    ValueKind::Seq => names.get_item_by_index(at).ok().filter(|new| !new.is_undefined()),
+                    _ => None,
+                };
                 let columns = self.columns.iter().enumerate().map(|(at, column)| AnswerColumn {
-                    name: names.get(at).map_or_else(|| column.name.clone(), Value::to_string),
+                    name: renamed(at, &column.name)
+                        .map_or_else(|| column.name.clone(), |new| new.to_string()),
                     data_type: column.data_type.clone(),
                 });
                 Ok(Value::from_object(Self { columns: columns.collect(), rows: self.rows.clone() }))
             }
             "select" => {
-                let wanted = values::items(call.positional.first().unwrap_or(&Value::UNDEFINED))?;
-                let at: Vec<usize> = wanted.iter().filter_map(|name| position(&self.columns, name)).collect();
-                let columns = at.iter().map(|at| self.columns[*at].clone()).collect();
-                let pick = |row: &Arc<[Value]>| at.iter().map(|at| row[*at].clone()).collect();
-                Ok(Value::from_object(Self { columns, rows: self.rows.iter().map(pick).collect() }))
+                let wanted = self.positions(call.get(0, "key"))?;
+                Ok(self.of_columns(&wanted))
             }
+            "exclude" => {
+                let unwanted = self.positions(call.get(0, "key"))?;
+                let wanted: Vec<usize> =
+                    (0..self.columns.len()).filter(|at| !unwanted.contains(at)).collect();
+                Ok(self.of_columns(&wanted))
+            }
+            "order_by" => {
+                let keys = self.positions(call.get(0, "key"))?;
+                let mut rows = self.rows.clone();
+                // Python puts what is not there last.
+                let key = |row: &Arc<[Value]>| -> Vec<(bool, Value)> {
+                    keys.iter().map(|at| (row[*at].is_none(), row[*at].clone())).collect()
+                };
+                rows.sort_by(|a, b| key(a).cmp(&key(b)));
+                if call.get(1, "reverse").is_some_and(Value::is_true) {
+                    rows.reverse();
+                }
+                Ok(self.of_rows(rows))
+            }
+            "limit" => {
+                let bound = |at: usize, name: &str| call.get(at, name).and_then(Value::as_usize);
+                let (start, stop) = match bound(1, "stop") {
+                    Some(stop) => (bound(0, "start_or_stop").unwrap_or(0), stop),
+                    None => (0, bound(0, "start_or_stop").unwrap_or(usize::MAX)),
+                };
+                let step = bound(2, "step").unwrap_or(1).max(1);
+                Ok(self.of_rows(self.rows.iter().take(stop).skip(start).step_by(step).cloned().collect()))
+            }
+            "distinct" => {
+                let keys = match call.get(0, "key").filter(|key| !key.is_none()) {
+                    Some(key) => self.positions(Some(key))?,
+                    None => (0..self.columns.len()).collect(),
+                };
+                let mut seen: Vec<Vec<Value>> = Vec::new();
+                let mut rows = Vec::new();
+                for row in &self.rows {
+                    let key: Vec<Value> = keys.iter().map(|at| row[*at].clone()).collect();
+                    if !seen.contains(&key) {
+                        seen.push(key);
+                        rows.push(Arc::clone(row));
+                    }
+                }
+                Ok(self.of_rows(rows))
+            }
+            "where" | "find" | "group_by" | "aggregate" | "compute" | "join" | "pivot" | "denormalize"
+            | "homogenize" | "normalize" | "merge" | "bins" => Err(Mistake::unsupported(
+                format!("`{method}()` of a query's answer"),
+                "instead say it in the query, or loop over the rows",
+            )
+            .into()),
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }
@@ -155,6 +241,48 @@ impl fmt::Display for Table {
             writeln!(f, "| {} |", cells.join(" | "))?;
         }
         Ok(())
+    }
+}
+
+impl Object for Rows {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let at = key.as_i64()?;
+        let at = if at < 0 { at + i64::try_from(self.0.rows.len()).ok()? } else { at };
+        self.0.row(usize::try_from(at).ok()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values((0..self.0.rows.len()).filter_map(|at| self.0.row(at)).collect())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.0.rows.len())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let keys = || (0..self.0.rows.len()).map(Value::from);
+        match method {
+            "values" => Ok(self.0.all_rows()),
+            "keys" => Ok(values::list(keys())),
+            "items" => {
+                let pair = |key: Value| Some(Value::from(Tuple::from([key.clone(), self.get_value(&key)?])));
+                Ok(values::list(keys().filter_map(pair)))
+            }
+            "get" => {
+                let found = args.first().and_then(|key| self.get_value(key));
+                Ok(found.or_else(|| args.get(1).cloned()).unwrap_or(Value::from(())))
+            }
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
     }
 }
 

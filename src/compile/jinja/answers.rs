@@ -9,7 +9,7 @@ use minijinja::{Error, State, Value};
 use serde_json::Value as Json;
 
 use crate::base::{Message, TableName, did_you_mean};
-use crate::project::Edition;
+use crate::project::conflicting_hooks;
 
 use super::call::Call;
 use super::lake::needs_lake;
@@ -23,6 +23,11 @@ use super::values;
 pub(super) const HERE: &str = "__package";
 
 pub(super) fn reference(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+    if let Some(unknown) = call.order.iter().find(|name| !matches!(name.as_str(), "v" | "version")) {
+        return Err(Mistake::new("elt::jinja", format!("ref() takes no keyword argument `{unknown}`"))
+            .help("it takes a name, or a package and a name, and `v` or `version`")
+            .into());
+    }
     let version = ["v", "version"].iter().find_map(|name| call.named.get(*name)).filter(|v| !v.is_none());
     let version = version.map(Value::to_string);
     let wanted = match call.positional.as_slice() {
@@ -104,14 +109,30 @@ pub(super) fn config(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> 
     let positional =
         call.positional.iter().flat_map(values::entries).map(|(key, value)| (key.to_string(), value));
     let named = call.order.iter().filter_map(|key| Some((key.clone(), call.named.get(key)?.clone())));
-    let all = positional.chain(named).map(|(key, value)| (key, values::to_json(&value)));
+    let all: Vec<(String, Json)> =
+        positional.chain(named).map(|(key, value)| (key, values::to_json(&value))).collect();
+    if let Some((old, new)) = conflicting_hooks(all.iter().map(|(key, _)| key.as_str())) {
+        return Err(Mistake::new(
+            "elt::config",
+            format!("Invalid config, has conflicting keys \"{old}\" and \"{new}\""),
+        )
+        .help("they are two spellings of one setting; keep one, with a list if there are several hooks")
+        .into());
+    }
     scope.recorded().config.extend(all);
     Ok(Value::from(""))
 }
 
 fn configured(scope: &Arc<Scope>, key: &str) -> Option<Value> {
-    let value = scope.subject.config.get(key).filter(|value| !value.is_null())?;
-    Some(values::from_json(value))
+    let config = &scope.subject.config;
+    // dbt keeps hooks under the spelling that is no word of Python's.
+    let value = config.get(key).or_else(|| config.get(&crate::project::canonical(key)));
+    match value.filter(|value| !value.is_null()) {
+        Some(Json::String(tag)) if key == "tags" => Some(values::list([tag.as_str().into()])),
+        Some(value) => Some(values::from_json(value)),
+        // A setting that dbt knows is there, be it null.
+        None => super::defaults::of(scope.subject.resource_type).get(key).map(values::from_json),
+    }
 }
 
 pub(super) fn config_get(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
@@ -191,36 +212,6 @@ pub(super) fn target_json(target: &crate::project::Target) -> Json {
     Json::Object(json)
 }
 
-pub(super) fn model(scope: &Arc<Scope>) -> Value {
-    let subject = &scope.subject;
-    let this = subject.this.as_ref();
-    values::from_json(&serde_json::json!({
-        "unique_id": subject.id,
-        "name": subject.name,
-        "resource_type": subject.resource_type,
-        "package_name": if subject.package.is_empty() { &scope.given.project } else { &subject.package },
-        "path": subject.path,
-        "original_file_path": subject.path,
-        "fqn": subject.fqn,
-        "alias": this.map_or(subject.name.as_str(), TableName::table),
-        "schema": this.map_or(scope.given.target.schema.as_str(), TableName::schema),
-        "database": super::relation::DATABASE,
-        "config": subject.config,
-        "depends_on": {"nodes": [], "macros": []},
-        "refs": [],
-        "columns": {},
-        "description": "",
-        "raw_code": "",
-        "batch": subject.batch.as_ref().map(|batch| serde_json::json!({
-            "id": batch.id(),
-            "event_time_start": batch.start.format("%Y-%m-%d %H:%M:%S%:z").to_string(),
-            "event_time_end": batch.end.format("%Y-%m-%d %H:%M:%S%:z").to_string(),
-        })),
-        "version": subject.edition.as_ref().map(|edition| Edition::written(&edition.version)),
-        "latest_version": subject.edition.as_ref().map(|edition| Edition::written(&edition.latest)),
-        "tags": subject.config.get("tags").cloned().unwrap_or_else(|| Json::Array(Vec::new())),
-    }))
-}
 pub(super) fn dispatch(scope: &Arc<Scope>, call: &Call, state: &mut State<'_, '_>) -> Result<Value, Error> {
     let name = call.text(0, "macro_name")?;
     let namespace = call.get(1, "macro_namespace").filter(|value| value.as_str().is_some());

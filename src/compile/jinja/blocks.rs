@@ -20,6 +20,8 @@ pub(super) struct MacroBlock {
     pub(super) name: String,
     /// The names of its parameters.
     pub(super) parameters: Vec<String>,
+    /// What it takes beyond them.
+    pub(super) takes: Takes,
     /// The file it is in.
     pub(super) source: SourceText,
     /// Its name in that file.
@@ -32,6 +34,38 @@ pub(super) struct MacroBlock {
     pub(super) overrides: Option<String>,
     /// What it is written as.
     pub(super) written: String,
+}
+
+/// What a macro takes beyond its parameters: what its text names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Takes {
+    /// Any number of values, as `varargs`.
+    pub(super) varargs: bool,
+    /// Values by any name, as `kwargs`.
+    pub(super) kwargs: bool,
+    /// The text of a call block, as `caller`.
+    pub(super) caller: bool,
+}
+
+impl Takes {
+    /// What the template `text` names inside its tags.
+    fn read(text: &str) -> Self {
+        let mut takes = Self::default();
+        for piece in pieces(text) {
+            if !matches!(piece.kind, PieceKind::Expression | PieceKind::Statement) {
+                continue;
+            }
+            for word in text[piece.at].split(|c: char| !c.is_alphanumeric() && c != '_') {
+                match word {
+                    "varargs" => takes.varargs = true,
+                    "kwargs" => takes.kwargs = true,
+                    "caller" => takes.caller = true,
+                    _ => {}
+                }
+            }
+        }
+        takes
+    }
 }
 
 /// Whose macros a file holds.
@@ -163,6 +197,7 @@ fn read_macro(
     Some(MacroBlock {
         name,
         parameters,
+        takes: Takes::read(&text[open.end..close.start]),
         source: source.clone(),
         at: name_at,
         prepared,

@@ -1,20 +1,22 @@
 //! Which of dbt's functions only turn one value into another?
 
-use minijinja::value::ValueKind;
+use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value};
 use serde_json::Value as Json;
 
 use super::call::Call;
+use super::emit;
 use super::mistake::Mistake;
 use super::values;
 
 pub(super) fn to_json(call: &Call) -> Result<Value, Error> {
     let json = values::to_json(call.get(0, "value").unwrap_or(&Value::UNDEFINED));
     let is_sorted = call.get(2, "sort_keys").is_some_and(Value::is_true);
-    Ok(python_json(&if is_sorted { sorted(json) } else { json }).into())
+    Ok(emit::json(&if is_sorted { sorted(json) } else { json }).into())
 }
 
-fn sorted(json: Json) -> Json {
+/// The same with the keys of each mapping in order.
+pub(super) fn sorted(json: Json) -> Json {
     match json {
         Json::Object(entries) => {
             let mut entries: Vec<_> = entries.into_iter().map(|(key, value)| (key, sorted(value))).collect();
@@ -33,8 +35,8 @@ pub(in crate::compile) fn md5_hex(text: &str) -> String {
 }
 
 pub(super) fn to_yaml(call: &Call) -> Result<Value, Error> {
-    // JSON is YAML.
-    Ok(python_json(&values::to_json(call.get(0, "value").unwrap_or(&Value::UNDEFINED))).into())
+    let is_sorted = call.get(2, "sort_keys").is_some_and(Value::is_true);
+    Ok(emit::yaml(call.get(0, "value").unwrap_or(&Value::UNDEFINED), is_sorted).into())
 }
 
 /// `diff_of_two_dicts(a, b)`: the values of each key of `a` that `b` lacks under it.
@@ -54,20 +56,6 @@ pub(super) fn dict_difference(call: &Call) -> Result<Value, Error> {
     Ok(values::dict(left))
 }
 
-/// JSON as Python writes it, with a blank after `,` and `:`.
-pub(super) fn python_json(json: &Json) -> String {
-    match json {
-        Json::Array(items) => format!("[{}]", items.iter().map(python_json).collect::<Vec<_>>().join(", ")),
-        Json::Object(entries) => {
-            let one = |(key, value): (&String, &Json)| {
-                format!("{}: {}", Json::from(key.as_str()), python_json(value))
-            };
-            format!("{{{}}}", entries.iter().map(one).collect::<Vec<_>>().join(", "))
-        }
-        scalar => scalar.to_string(),
-    }
-}
-
 pub(super) fn from_json(call: &Call) -> Result<Value, Error> {
     let text = call.text(0, "string")?;
     match (serde_json::from_str::<Json>(&text), call.get(1, "default")) {
@@ -79,29 +67,48 @@ pub(super) fn from_json(call: &Call) -> Result<Value, Error> {
 
 pub(super) fn from_yaml(call: &Call) -> Result<Value, Error> {
     let text = call.text(0, "value")?;
-    match (serde_saphyr::from_str::<Json>(&text), call.get(1, "default")) {
+    match (crate::project::read_yaml(&text), call.get(1, "default")) {
         (Ok(json), _) => Ok(values::from_json(&json)),
         (Err(_), Some(default)) => Ok(default.clone()),
-        (Err(_), None) => Err(Mistake::new("elt::jinja", "this is not YAML").into()),
+        (Err(why), None) => Err(Mistake::new("elt::jinja", format!("this is not YAML: {why}")).into()),
     }
 }
 
-pub(super) fn unique(call: &Call) -> Result<Value, Error> {
-    let mut seen: Vec<Value> = Vec::new();
-    for item in call.positional.first().map(values::items).transpose()?.unwrap_or_default() {
-        if !seen.contains(&item) {
-            seen.push(item);
-        }
+/// `set(value, default)`: the default, or none, if the value cannot be walked.
+pub(super) fn set(call: &Call) -> Result<Value, Error> {
+    match set_strict(call) {
+        Ok(set) => Ok(set),
+        Err(_) => Ok(call.get(1, "default").cloned().unwrap_or_else(|| Value::from(()))),
     }
-    // Two sets of the same things are equal, in whatever order they were made.
-    seen.sort();
-    Ok(values::list(seen))
 }
 
+/// `set_strict(value)`
+pub(super) fn set_strict(call: &Call) -> Result<Value, Error> {
+    Ok(values::set(call.get(0, "value").map(walked).transpose()?.unwrap_or_default()))
+}
+
+/// `zip(…, default)`: the default, or none, if one of the arguments cannot be walked.
 pub(super) fn zip(call: &Call) -> Result<Value, Error> {
-    let columns: Vec<Vec<Value>> = call.positional.iter().map(values::items).collect::<Result<_, _>>()?;
+    match zip_strict(call) {
+        Ok(rows) => Ok(rows),
+        Err(_) => Ok(call.named.get("default").cloned().unwrap_or_else(|| Value::from(()))),
+    }
+}
+
+/// `zip_strict(…)`
+pub(super) fn zip_strict(call: &Call) -> Result<Value, Error> {
+    let columns: Vec<Vec<Value>> = call.positional.iter().map(walked).collect::<Result<_, _>>()?;
     let length = columns.iter().map(Vec::len).min().unwrap_or(0);
-    Ok(values::list((0..length).map(|row| values::list(columns.iter().map(|column| column[row].clone())))))
+    let row = |row: usize| Tuple::from(columns.iter().map(|column| column[row].clone()).collect::<Vec<_>>());
+    Ok(values::list((0..length).map(|at| Value::from(row(at)))))
+}
+
+/// The items of a value; null and what is not defined have none to walk.
+fn walked(value: &Value) -> Result<Vec<Value>, Error> {
+    if value.is_none() || value.is_undefined() {
+        return Err(Mistake::new("elt::jinja", format!("`{value}` cannot be walked")).into());
+    }
+    values::items(value)
 }
 
 pub(super) fn make_dict(call: &Call) -> Result<Value, Error> {

@@ -1,11 +1,10 @@
 //! Which filters and tests does dbt's Jinja have beyond the library's?
 
-use minijinja::value::{Rest, ValueKind};
+use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
-use super::convert::python_json;
-use super::time::moved;
-use super::values;
+use super::arithmetic;
+use super::{values, wording};
 
 /// Adds them.
 pub(super) fn add(env: &mut Environment<'static>) {
@@ -15,8 +14,11 @@ pub(super) fn add(env: &mut Environment<'static>) {
     env.add_filter("as_native", |value: Value| value);
     env.add_filter("as_bool", as_bool);
     env.add_filter("as_number", as_number);
-    env.add_filter("int", |value: Value, default: Option<i64>| {
-        lenient_int(&value).unwrap_or(default.unwrap_or(0))
+    env.add_filter("int", |value: Value, default: Option<i64>, base: Option<u32>, more: Kwargs| {
+        let default = default.or(more.get::<Option<i64>>("default")?).unwrap_or(0);
+        let base = base.or(more.get::<Option<u32>>("base")?).unwrap_or(10);
+        more.assert_all_used()?;
+        Ok::<i64, Error>(int_of_base(&value, base).unwrap_or(default))
     });
     env.add_filter("float", |value: Value, default: Option<f64>| {
         value.to_string().trim().parse::<f64>().unwrap_or(default.unwrap_or(0.0))
@@ -32,10 +34,9 @@ pub(super) fn add(env: &mut Environment<'static>) {
         value.as_object().is_some()
             && !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
     });
-    env.add_filter("__plus", |left: Value, right: Value| moved(&left, &right, 1));
-    env.add_filter("__minus", |left: Value, right: Value| moved(&left, &right, -1));
+    arithmetic::add(env);
     env.add_filter("__format", |format: String, args: Rest<Value>| printf(&format, &args));
-    env.add_filter("tojson", |value: Value| python_json(&values::to_json(&value)));
+    wording::add(env);
     env.add_test("mapping", |value: Value| value.kind() == ValueKind::Map);
     env.add_function("__list", |value: Value| values::items(&value).map(values::list));
     env.add_function("__dict", |value: Value| values::dict(values::entries(&value)));
@@ -84,6 +85,27 @@ fn printf(format: &str, args: &[Value]) -> Result<String, Error> {
         });
     }
     Ok(out)
+}
+
+/// A whole number whose digits are those of `base`, `0x`, `0o` and `0b` left aside.
+fn int_of_base(value: &Value, base: u32) -> Option<i64> {
+    let written = value.as_str().map(|text| text.trim().replace('_', ""));
+    let Some(text) = written.filter(|_| base != 10 && (2..=36).contains(&base)) else {
+        return lenient_int(value);
+    };
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.as_str()),
+    };
+    let mark = match base {
+        2 => "0b",
+        8 => "0o",
+        16 => "0x",
+        _ => "",
+    };
+    let lower = digits.to_lowercase();
+    let number = i64::from_str_radix(lower.strip_prefix(mark).unwrap_or(&lower), base).ok()?;
+    Some(if is_negative { -number } else { number })
 }
 
 fn lenient_int(value: &Value) -> Option<i64> {

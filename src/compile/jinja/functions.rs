@@ -10,14 +10,16 @@ use std::sync::Arc;
 use minijinja::{Error, State, Value};
 
 use super::answers::{
-    config, config_get, config_require, dispatch, env_var, is_incremental, log, model, reference, source,
-    target, this, var,
+    config, config_get, config_require, dispatch, env_var, is_incremental, log, reference, source, target,
+    this, var,
 };
 use super::call::Call;
 use super::column::ColumnClass;
 use super::convert::{
-    dict_difference, from_json, from_yaml, make_dict, md5_hex, to_json, to_yaml, unique, zip,
+    dict_difference, from_json, from_yaml, make_dict, md5_hex, set, set_strict, to_json, to_yaml, zip,
+    zip_strict,
 };
+use super::itertools::{Cycler, Joiner};
 use super::lake::{
     columns_in_query, columns_in_relation, drop_relation, execute, get_relation, list_relations,
     load_relation, load_result, missing_columns, refuse, run_query, schema_exists, statement, store_result,
@@ -25,6 +27,7 @@ use super::lake::{
 };
 use super::macros;
 use super::mistake::Mistake;
+use super::model::Model;
 use super::objects::{Context, Function, MacroNamespace, Part, Refused};
 use super::python::modules;
 use super::relation::{DATABASE, RelationClass};
@@ -57,8 +60,8 @@ const FUNCTIONS: &[(&str, Run)] = &[
     ("fromjson", |_, call, _| from_json(call)),
     ("fromyaml", |_, call, _| from_yaml(call)),
     ("toyaml", |_, call, _| to_yaml(call)),
-    ("set", |_, call, _| unique(call)),
-    ("set_strict", |_, call, _| unique(call)),
+    ("set", |_, call, _| set(call)),
+    ("set_strict", |_, call, _| set_strict(call)),
     ("try_or_compiler_error", |_, call, state| {
         let (Some(function), arguments) = (call.positional.get(1), call.positional.get(2..)) else {
             return Ok(empty());
@@ -66,7 +69,9 @@ const FUNCTIONS: &[(&str, Run)] = &[
         function.call(state, arguments.unwrap_or_default())
     }),
     ("zip", |_, call, _| zip(call)),
-    ("zip_strict", |_, call, _| zip(call)),
+    ("zip_strict", |_, call, _| zip_strict(call)),
+    ("cycler", |_, call, _| Cycler::value(call)),
+    ("joiner", |_, call, _| Ok(Joiner::value(call))),
     ("dict", |_, call, _| make_dict(call)),
     ("diff_of_two_dicts", |_, call, _| dict_difference(call)),
     ("run_query", run_query),
@@ -272,7 +277,7 @@ pub(super) fn value(scope: &Arc<Scope>, name: &str) -> Option<Value> {
     Some(match name {
         "this" => this(scope),
         "target" => target(scope),
-        "model" | "node" => model(scope),
+        "model" | "node" => Model::value(scope),
         "execute" => scope.is_execution().into(),
         "flags" => values::from_json(&serde_json::json!({
             "FULL_REFRESH": given.full_refresh, "WHICH": given.command, "STORE_FAILURES": given.store_failures,

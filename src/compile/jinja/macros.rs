@@ -11,10 +11,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
-use minijinja::value::{Kwargs, Object, ObjectRepr};
-use minijinja::{Error, ErrorKind, State, Value};
+use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Tuple};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::blocks::MacroBlock;
 use super::call::Call;
@@ -79,6 +79,15 @@ impl MacroLibrary {
     /// What `name` means in a template of `package`, if that is a macro of the user's.
     pub(super) fn users(&self, package: &str, name: &str) -> Option<&Arc<MacroBlock>> {
         self.of(package, name).or_else(|| self.of(&self.root, name))
+    }
+
+    /// The project's own macros, each with its name less a prefix of dispatch.
+    pub(super) fn own(&self) -> impl Iterator<Item = (&str, &Arc<MacroBlock>)> {
+        let own = self.packages.get(&self.root).into_iter().flat_map(BTreeMap::values);
+        own.map(|block| {
+            let short = self.prefixes.iter().find_map(|prefix| block.name.strip_prefix(prefix.as_str()));
+            (short.unwrap_or(&block.name), block)
+        })
     }
 
     /// A macro that ships with elt, or the project's own version of it.
@@ -185,13 +194,52 @@ impl MacroValue {
     }
 
     fn run_inside(&self, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        let mut arguments = Arguments::sort(&self.block.parameters, args, state)?;
+        let mut arguments = Arguments::sort(&self.block, args)?;
+        let env = state.env();
+        let Some(caller) = arguments.caller.take() else {
+            return self.render(env, arguments);
+        };
+        let asks_nothing = caller.get_attr("arguments").ok().and_then(|names| names.len()) == Some(0);
+        if asks_nothing {
+            // A call block belongs to the state it was written in, so it is evaluated there, once.
+            let text = caller.call(state, &[])?;
+            arguments.caller = Some(Value::from_function(move |_: Rest<Value>| text.clone()));
+            return self.render(env, arguments);
+        }
+        // One with parameters is evaluated each time that the macro calls it, here, while the macro goes on beside.
+        let (ask, asked) = mpsc::channel();
+        let over = ask.clone();
+        let call = move |args: Rest<Value>| -> Result<Value, Error> {
+            let (answer, answered) = mpsc::channel();
+            let is_over =
+                || Error::from(Mistake::new("elt::jinja", "`caller` is called after its macro is over"));
+            ask.send(Asked::Caller(args.to_vec(), answer)).map_err(|_| is_over())?;
+            answered.recv().map_err(|_| is_over())?
+        };
+        arguments.caller = Some(Value::from_function(call));
+        std::thread::scope(|threads| {
+            let beside = std::thread::Builder::new().stack_size(STACK).spawn_scoped(threads, move || {
+                let rendered = self.render(env, arguments);
+                let _ = over.send(Asked::Nothing);
+                rendered
+            });
+            let beside = beside.map_err(|error| {
+                Mistake::new("elt::jinja", format!("no thread for a call block: {error}"))
+            })?;
+            while let Ok(Asked::Caller(args, answer)) = asked.recv() {
+                let _ = answer.send(caller.call(state, &args));
+            }
+            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn render(&self, env: &Environment<'_>, mut arguments: Arguments) -> Result<Value, Error> {
         let root = Root {
             scope: self.scope.clone(),
             package: self.block.package.clone(),
             added: std::mem::take(&mut arguments.root),
         };
-        let template = state.env().get_template(&template_name(&self.block))?;
+        let template = env.get_template(&template_name(&self.block))?;
         let mut rendered = template.render_captured(Value::from_object(root))?;
         rendered.with_state_mut(|inner| {
             let found = inner.lookup(&self.block.name);
@@ -203,29 +251,63 @@ impl MacroValue {
     }
 }
 
+/// The stack of a thread beside which a call block is evaluated, in bytes.
+const STACK: usize = 16 << 20;
+
+/// What a macro asks of the place where it is called.
+enum Asked {
+    /// The text of the call block for these arguments.
+    Caller(Vec<Value>, mpsc::Sender<Result<Value, Error>>),
+    /// Nothing more: it is over.
+    Nothing,
+}
+
 /// Arguments as the library's macro takes them, and those it has no parameter for.
 struct Arguments {
     positional: Vec<Value>,
     named: Vec<(String, Value)>,
-    /// The text of the call block, if the macro is called with one.
+    /// What gives the text of the call block, if the macro is called with one.
     caller: Option<Value>,
     root: Vec<(&'static str, Value)>,
 }
 
 impl Arguments {
-    fn sort(parameters: &[String], args: &[Value], state: &mut State<'_, '_>) -> Result<Self, Error> {
-        let mut call = Call::read(args);
-        // A call block belongs to the state it was written in, so it is evaluated there, once.
-        let caller = match call.named.remove("caller") {
-            Some(caller) => Some(caller.call(state, &[])?),
-            None => None,
+    /// Sorts what a macro is called with, and refuses what it does not take, as Jinja does.
+    fn sort(block: &MacroBlock, args: &[Value]) -> Result<Self, Error> {
+        let (parameters, takes) = (&block.parameters, block.takes);
+        let refused = |what: String| {
+            let of = match parameters.as_slice() {
+                [] => "it takes no arguments".to_owned(),
+                all => format!("its parameters are: {}", all.join(", ")),
+            };
+            Error::from(Mistake::new("elt::jinja", format!("the macro `{}` {what}", block.name)).help(of))
         };
+        let mut call = Call::read(args);
+        let is_parameter = parameters.iter().any(|name| name == "caller");
+        let caller = match is_parameter {
+            true => None,
+            false => call.named.remove("caller"),
+        };
+        if caller.is_some() && !takes.caller {
+            return Err(refused("takes no call block: it never calls `caller()`".to_owned()));
+        }
         let surplus = call.positional.split_off(call.positional.len().min(parameters.len()));
+        if !surplus.is_empty() && !takes.varargs {
+            return Err(refused(format!("takes not more than {} argument(s)", parameters.len())));
+        }
         let order = std::mem::take(&mut call.order);
         let all = order.into_iter().filter_map(|name| call.named.remove_entry(&name));
         let (named, unknown): (Vec<_>, Vec<_>) = all.partition(|(name, _)| parameters.contains(name));
+        if let Some((name, _)) = unknown.first().filter(|_| !takes.kwargs) {
+            return Err(refused(format!("takes no keyword argument '{name}'")));
+        }
+        if let Some((name, _)) =
+            named.iter().find(|(name, _)| parameters[..call.positional.len()].contains(name))
+        {
+            return Err(refused(format!("got multiple values for argument '{name}'")));
+        }
         let root = vec![
-            ("varargs", values::list(surplus)),
+            ("varargs", Value::from(Tuple::from(surplus))),
             ("kwargs", values::dict(unknown.into_iter().map(|(name, value)| (name.into(), value)))),
         ];
         Ok(Self { positional: call.positional, named, caller, root })
@@ -234,8 +316,8 @@ impl Arguments {
     fn passed(self, with_caller: bool) -> Vec<Value> {
         let mut passed = self.positional;
         let mut named = self.named;
-        if let Some(text) = self.caller.filter(|_| with_caller) {
-            named.push(("caller".to_owned(), Value::from_function(move || text.clone())));
+        if let Some(caller) = self.caller.filter(|_| with_caller) {
+            named.push(("caller".to_owned(), caller));
         }
         if !named.is_empty() {
             passed.push(Value::from(Kwargs::from_iter(named)));

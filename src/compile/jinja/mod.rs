@@ -10,17 +10,24 @@
 
 mod agate;
 mod answers;
+mod arithmetic;
 mod blocks;
 mod call;
 mod calls;
 mod column;
 mod convert;
+mod defaults;
+mod duration;
+mod emit;
 mod filters;
 mod functions;
+mod itertools;
 mod lake;
 mod macros;
 pub(super) mod materializations;
+mod methods;
 mod mistake;
+mod model;
 mod objects;
 mod pieces;
 pub(super) mod prepare;
@@ -28,7 +35,9 @@ mod python;
 pub(super) mod relation;
 pub(super) mod scope;
 mod time;
+mod unasked;
 mod values;
+mod wording;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -46,6 +55,7 @@ use lake::NeedsLake;
 use macros::{INTERNAL, MacroLibrary, MacroValue, template_name};
 use materializations::MaterializationBlock;
 use mistake::Origins;
+pub(super) use model::inside;
 use prepare::Prepared;
 pub(super) use relation::Relation;
 use scope::Root;
@@ -59,6 +69,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("sql/macros/dates.sql", include_str!("../../../sql/macros/dates.sql")),
     ("sql/macros/expressions.sql", include_str!("../../../sql/macros/expressions.sql")),
     ("sql/macros/adapter.sql", include_str!("../../../sql/macros/adapter.sql")),
+    ("sql/macros/internals.sql", include_str!("../../../sql/macros/internals.sql")),
     ("sql/tests/generic.sql", include_str!("../../../sql/tests/generic.sql")),
 ];
 
@@ -107,7 +118,7 @@ impl Jinja {
         let mut env = Environment::new();
         env.set_debug(true);
         env.set_auto_escape_callback(|_| AutoEscape::None);
-        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        env.set_unknown_method_callback(methods::of_value);
         filters::add(&mut env);
         let mut jinja = Self {
             env,
@@ -135,6 +146,7 @@ impl Jinja {
             }
             jinja.materializations.extend(materializations);
         }
+        found.extend(unasked::warnings(&library));
         jinja.origins.callable = scope::callable_names(&library);
         jinja.macros = Arc::new(library);
         jinja

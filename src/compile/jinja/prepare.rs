@@ -1,8 +1,8 @@
 //! How does dbt's Jinja become what the library accepts?
 //!
-//! Three things are rewritten, always inside tags: list and dict literals become values that can
-//! be changed in place (`{% do l.append(x) %}`), `{% do … %}` takes any expression, and the headers
-//! of macros and tests lose their types. Every byte of the result remembers where it came from
+//! Four things are rewritten, always inside tags: list and dict literals become values that can
+//! be changed in place (`{% do l.append(x) %}`), operators become calls where dates may be added
+//! ([`arithmetic`]), `{% do … %}` takes any expression, and the headers of macros and tests lose their types. Every byte of the result remembers where it came from
 //! ([`Prepared::origin`]), so that an error is shown in the file the user wrote.
 //!
 //! Templates that make SQL also get *marks*: invisible characters before each stretch of text,
@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use super::arithmetic;
 use super::pieces::{Piece, PieceKind, inside, pieces, trims, word};
 
 /// Opens a mark; the byte offset in the file follows in decimal.
@@ -155,11 +156,19 @@ impl Prepared {
     pub(super) fn expression(&mut self, source: &str, range: Range<usize>) {
         let mut closers: Vec<&'static str> = Vec::new();
         let (mut after_value, mut after_string) = (false, false);
-        // Brackets that rewriting opened: until when each stays open.
-        let mut closes_after: Vec<(usize, usize)> = Vec::new();
+        let mut edits = arithmetic::edits(source, range.clone()).into_iter().peekable();
         let mut close_at: Option<usize> = None;
         let (mut at, mut copied) = (range.start, range.start);
-        while at < range.end {
+        loop {
+            while let Some(edit) = edits.next_if(|edit| edit.at <= at) {
+                self.copy(source, copied..at);
+                self.insert(&edit.text, at);
+                copied = at + edit.skip;
+                if edit.skip > 0 {
+                    (after_value, after_string) = (false, false);
+                    at = copied;
+                }
+            }
             let rest = &source[at..range.end];
             let Some(c) = rest.chars().next() else { break };
             let mut end = at + c.len_utf8();
@@ -196,13 +205,6 @@ impl Prepared {
                     after_value = true;
                 }
                 '+' if !after_value => replacement = Some(" "),
-                // The library adds no objects: `x + modules.datetime.timedelta(…)` becomes a filter.
-                '+' | '-' if after_value && rest[1..].trim_start().starts_with(TIMEDELTA) => {
-                    replacement = Some(if c == '+' { "|__plus(" } else { "|__minus(" });
-                    let bracket = rest.find('(').map_or(range.end, |found| at + found);
-                    closes_after.push((bracket, closers.len()));
-                    after_value = false;
-                }
                 '%' if after_string => {
                     replacement = Some("|__format");
                     after_value = true;
@@ -221,16 +223,6 @@ impl Prepared {
                 self.insert(text, at);
                 copied = end;
             }
-            if c == ')'
-                && closes_after
-                    .last()
-                    .is_some_and(|(bracket, depth)| closers.len() == *depth && at > *bracket)
-            {
-                closes_after.pop();
-                self.copy(source, copied..end);
-                self.insert(")", end);
-                copied = end;
-            }
             if close_at.is_some_and(|close| end >= close) {
                 close_at = None;
                 self.copy(source, copied..end);
@@ -242,9 +234,6 @@ impl Prepared {
         self.copy(source, copied..range.end.max(copied));
     }
 }
-
-/// What may be added to an instant.
-const TIMEDELTA: &str = "modules.datetime.timedelta(";
 
 /// Length of the operand that `text` begins with: a name with its attributes, calls and indexes, or a literal.
 fn operand_length(text: &str) -> usize {
@@ -386,7 +375,7 @@ mod tests {
             ("{{ f(+1, a=[2])[1:] }}", "{{ f( 1, a=__list([2]))[1:] }}"),
             (
                 "{{ (a + modules.datetime.timedelta(days=(1))).date() }}",
-                "{{ (a |__plus( modules.datetime.timedelta(days=(1)))).date() }}",
+                "{{ (__plus(a , modules.datetime.timedelta(days=(1)))).date() }}",
             ),
             ("{{ '%s-%s' % (a, b) }}", "{{ '%s-%s' |__format (a, b) }}"),
             ("{{ '%s' % a.b ~ 'x' }}", "{{ '%s' |__format( a.b) ~ 'x' }}"),

@@ -6,10 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use fancy_regex::{Captures, Regex};
-use minijinja::value::{Object, ObjectRepr};
+use minijinja::value::{Object, ObjectRepr, Tuple};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::call::Call;
+use super::itertools::Itertools;
 use super::mistake::Mistake;
 use super::scope::Scope;
 use super::time::{Class, zone};
@@ -45,9 +46,10 @@ struct Pattern(Regex);
 /// What `re.match` found.
 #[derive(Debug)]
 struct Match {
-    groups: Vec<Option<String>>,
+    /// What each group found, and from which character to which.
+    groups: Vec<Option<(String, usize, usize)>>,
     names: Vec<Option<String>>,
-    span: (usize, usize),
+    subject: String,
 }
 
 fn pattern(value: &Value, flags: Option<&Value>) -> Result<Regex, Error> {
@@ -75,11 +77,13 @@ fn too_hard(error: fancy_regex::Error) -> Error {
         .into()
 }
 
-fn found(regex: &Regex, captures: &Captures<'_, str>) -> Value {
-    let whole = captures.get(0).map_or((0, 0), |whole| (whole.start(), whole.end()));
-    let groups = captures.iter().map(|group| group.map(|group| group.as_str().to_owned())).collect();
+fn found(regex: &Regex, captures: &Captures<'_, str>, subject: &str) -> Value {
+    let chars = |byte: usize| subject.get(..byte).map_or(0, |before| before.chars().count());
+    let one =
+        |group: fancy_regex::Match<'_>| (group.as_str().to_owned(), chars(group.start()), chars(group.end()));
+    let groups = captures.iter().map(|group| group.map(one)).collect();
     let names = regex.capture_names().map(|name| name.map(str::to_owned)).collect();
-    Value::from_object(Match { groups, names, span: whole })
+    Value::from_object(Match { groups, names, subject: subject.to_owned() })
 }
 
 /// Python's `\1` and `\g<name>` as the library writes them.
@@ -115,32 +119,54 @@ fn run(method: &str, regex: &Regex, call: &Call, from: usize) -> Result<Value, E
             let whole = if method == "fullmatch" { "$" } else { "" };
             let anchored = Regex::new(&format!("^(?:{}){whole}", regex.as_str())).unwrap_or(regex.clone());
             let captures = anchored.captures(subject.as_str()).map_err(too_hard)?;
-            Ok(captures.map_or(Value::from(()), |captures| found(&anchored, &captures)))
+            Ok(captures.map_or(Value::from(()), |captures| found(&anchored, &captures, &subject)))
         }
         "search" => {
             let subject = text(0, "string")?;
             let captures = regex.captures(subject.as_str()).map_err(too_hard)?;
-            Ok(captures.map_or(Value::from(()), |captures| found(regex, &captures)))
+            Ok(captures.map_or(Value::from(()), |captures| found(regex, &captures, &subject)))
         }
-        "sub" => {
+        "sub" | "subn" => {
+            if call.get(from, "repl").is_some_and(|with| with.as_str().is_none()) {
+                let what = format!("a function as what `modules.re.{method}()` puts in");
+                return Err(Mistake::unsupported(what, "instead loop over finditer()").into());
+            }
             let (with, subject) = (replacement(&text(0, "repl")?), text(1, "string")?);
             let count = call.get(2 + from, "count").and_then(Value::as_usize).unwrap_or(0);
             let replaced = regex.try_replacen(subject.as_str(), count, with.as_str()).map_err(too_hard)?;
-            Ok(replaced.into_owned().into())
+            if method == "sub" {
+                return Ok(replaced.into_owned().into());
+            }
+            let number = regex.find_iter(subject.as_str()).count();
+            let number = if count == 0 { number } else { number.min(count) };
+            Ok(Value::from(Tuple::from([replaced.into_owned().into(), number.into()])))
         }
         "split" => {
             let subject = text(0, "string")?;
-            let parts: Result<Vec<&str>, _> = regex.split(subject.as_str()).collect();
-            Ok(values::list(parts.map_err(too_hard)?.into_iter().map(Value::from)))
+            let most = call.get(1 + from, "maxsplit").and_then(Value::as_usize).filter(|most| *most > 0);
+            let (mut parts, mut at) = (Vec::new(), 0);
+            for captures in regex.captures_iter(subject.as_str()).take(most.unwrap_or(usize::MAX)) {
+                let captures = captures.map_err(too_hard)?;
+                let Some(whole) = captures.get(0) else { continue };
+                parts.push(Value::from(&subject[at..whole.start()]));
+                // What stands in brackets is kept, as Python does.
+                parts.extend(
+                    captures.iter().skip(1).map(|group| group.map_or(Value::from(()), |g| g.as_str().into())),
+                );
+                at = whole.end();
+            }
+            parts.push(Value::from(&subject[at..]));
+            Ok(values::list(parts))
         }
         "findall" | "finditer" => {
             let subject = text(0, "string")?;
             let one = |captures: Captures<'_, str>| match (method, captures.len()) {
-                ("finditer", _) => found(regex, &captures),
+                ("finditer", _) => found(regex, &captures, &subject),
                 (_, 1) => captures.get(0).map_or("", |whole| whole.as_str()).into(),
                 (_, 2) => captures.get(1).map_or("", |group| group.as_str()).into(),
                 _ => {
-                    values::list(captures.iter().skip(1).map(|group| group.map_or("", |g| g.as_str()).into()))
+                    let groups = captures.iter().skip(1).map(|group| group.map_or("", |g| g.as_str()).into());
+                    Value::from(Tuple::from(groups.collect::<Vec<Value>>()))
                 }
             };
             let all: Result<Vec<Value>, _> =
@@ -183,7 +209,8 @@ impl Object for Re {
         let written = call.get(0, "pattern").cloned().unwrap_or_default();
         let flags_at = match method {
             "compile" => 1,
-            "sub" => 4,
+            "sub" | "subn" => 4,
+            "split" => 3,
             _ => 2,
         };
         let regex = pattern(&written, call.get(flags_at, "flags"))?;
@@ -199,6 +226,14 @@ impl Object for Pattern {
         ObjectRepr::Plain
     }
 
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str()? {
+            "pattern" => Some(self.0.as_str().into()),
+            "groups" => Some((self.0.captures_len() - 1).into()),
+            _ => None,
+        }
+    }
+
     fn call_method(
         self: &Arc<Self>,
         _: &mut State<'_, '_>,
@@ -209,9 +244,29 @@ impl Object for Pattern {
     }
 }
 
+impl Match {
+    /// The group of this number or name.
+    fn group(&self, asked: &Value) -> Option<&Option<(String, usize, usize)>> {
+        let by_name =
+            || self.names.iter().position(|name| name.is_some() && name.as_deref() == asked.as_str());
+        self.groups.get(asked.as_usize().or_else(by_name)?)
+    }
+}
+
 impl Object for Match {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str() {
+            Some("string") => Some(self.subject.as_str().into()),
+            Some("re" | "pos" | "endpos") => None,
+            _ => {
+                let group = self.group(key)?.as_ref();
+                Some(group.map_or(Value::from(()), |(text, ..)| text.as_str().into()))
+            }
+        }
     }
 
     fn is_true(self: &Arc<Self>) -> bool {
@@ -224,84 +279,46 @@ impl Object for Match {
         method: &str,
         args: &[Value],
     ) -> Result<Value, Error> {
-        let text = |group: &Option<String>| group.as_deref().map_or(Value::from(()), Value::from);
+        let text = |group: &Option<(String, usize, usize)>, default: &Value| {
+            group.as_ref().map_or_else(|| default.clone(), |(text, ..)| text.as_str().into())
+        };
+        let group = |asked: &Value| {
+            self.group(asked)
+                .ok_or_else(|| Mistake::new("elt::jinja", format!("the match has no group {asked}")))
+        };
+        let none = Value::from(());
+        let default = Call::read(args).get(0, "default").cloned().unwrap_or_else(|| none.clone());
+        let whole = Value::from(0);
+        let first = args.first().unwrap_or(&whole);
         match method {
-            "group" => {
-                let asked = args.first().cloned().unwrap_or_else(|| 0.into());
-                let by_name = || self.names.iter().position(|name| name.as_deref() == asked.as_str());
-                let at = asked.as_usize().or_else(by_name);
-                let group = at.and_then(|at| self.groups.get(at));
-                group.map(text).ok_or_else(|| {
-                    Mistake::new("elt::jinja", format!("the match has no group {asked}")).into()
-                })
+            "group" if args.len() > 1 => {
+                let all: Result<Vec<Value>, Mistake> =
+                    args.iter().map(|one| Ok(text(group(one)?, &none))).collect();
+                Ok(Value::from(Tuple::from(all?)))
             }
-            "groups" => Ok(values::list(self.groups.iter().skip(1).map(text))),
-            "start" => Ok(self.span.0.into()),
-            "end" => Ok(self.span.1.into()),
-            "span" => Ok(values::list([self.span.0.into(), self.span.1.into()])),
+            "group" => Ok(text(group(first)?, &none)),
+            "groups" => {
+                let all = self.groups.iter().skip(1).map(|group| text(group, &default));
+                Ok(Value::from(Tuple::from(all.collect::<Vec<_>>())))
+            }
+            "groupdict" => {
+                let named = self.names.iter().zip(&self.groups);
+                let named =
+                    named.filter_map(|(name, group)| Some((name.as_deref()?.into(), text(group, &default))));
+                Ok(values::dict(named))
+            }
+            "start" => Ok(group(first)?.as_ref().map_or(-1, |(_, start, _)| *start as i64).into()),
+            "end" => Ok(group(first)?.as_ref().map_or(-1, |(_, _, end)| *end as i64).into()),
+            "span" => {
+                let span =
+                    group(first)?.as_ref().map_or((-1, -1), |(_, start, end)| (*start as i64, *end as i64));
+                Ok(Value::from(Tuple::from([span.0.into(), span.1.into()])))
+            }
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<match {:?}>", self.groups.first().cloned().flatten().unwrap_or_default())
+        write!(f, "<match {:?}>", self.groups.first().cloned().flatten().unwrap_or_default().0)
     }
-}
-
-/// `modules.itertools`
-#[derive(Debug)]
-struct Itertools;
-
-impl Object for Itertools {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn call_method(
-        self: &Arc<Self>,
-        _: &mut State<'_, '_>,
-        method: &str,
-        args: &[Value],
-    ) -> Result<Value, Error> {
-        let lists: Vec<Vec<Value>> = args
-            .iter()
-            .filter(|arg| !arg.is_kwargs())
-            .map(|arg| values::items(arg).unwrap_or_default())
-            .collect();
-        match method {
-            "chain" => Ok(values::list(lists.into_iter().flatten())),
-            "product" => {
-                let rows = lists.into_iter().fold(vec![Vec::new()], |rows: Vec<Vec<Value>>, list| {
-                    let extend = |row: &Vec<Value>, item: &Value| {
-                        row.iter().cloned().chain([item.clone()]).collect::<Vec<_>>()
-                    };
-                    rows.iter().flat_map(|row| list.iter().map(move |item| extend(row, item))).collect()
-                });
-                Ok(values::list(rows.into_iter().map(values::list)))
-            }
-            "combinations" => {
-                let size = args.get(1).and_then(Value::as_usize).unwrap_or(0);
-                let items = lists.into_iter().next().unwrap_or_default();
-                Ok(values::list(combinations(&items, size).into_iter().map(values::list)))
-            }
-            _ => Err(Mistake::unsupported(
-                format!("`modules.itertools.{method}()`"),
-                "instead use chain, product, combinations or a loop",
-            )
-            .into()),
-        }
-    }
-}
-
-fn combinations(items: &[Value], size: usize) -> Vec<Vec<Value>> {
-    if size == 0 {
-        return vec![Vec::new()];
-    }
-    let with = |at: usize| {
-        combinations(&items[at + 1..], size - 1).into_iter().map(move |mut rest| {
-            rest.insert(0, items[at].clone());
-            rest
-        })
-    };
-    (0..items.len()).flat_map(with).collect()
 }

@@ -12,37 +12,34 @@ use chrono::{
     Timelike, Utc,
 };
 use chrono_tz::Tz;
-use minijinja::value::{DynObject, Object, ObjectRepr};
+use minijinja::value::{DynObject, Object, ObjectRepr, Tuple};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::call::Call;
+use super::duration::Delta;
 use super::mistake::Mistake;
 
 /// A Python `datetime`, `date` or `time`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Instant {
-    naive: NaiveDateTime,
-    offset: Option<FixedOffset>,
-    parts: Parts,
+    pub(super) naive: NaiveDateTime,
+    pub(super) offset: Option<FixedOffset>,
+    pub(super) parts: Parts,
 }
 
 /// Which parts of an instant are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parts {
+pub(super) enum Parts {
     Both,
     Date,
     Time,
 }
 
-/// A Python `timedelta`.
-#[derive(Clone, Debug, PartialEq)]
-struct Delta(Duration);
-
 /// A zone as `pytz.timezone` gives it.
 #[derive(Clone, Debug, PartialEq)]
 struct Zone(Tz);
 
-fn wrong(message: impl Into<String>) -> Error {
+pub(super) fn wrong(message: impl Into<String>) -> Error {
     Mistake::new("elt::jinja", message).into()
 }
 
@@ -52,7 +49,7 @@ pub(super) fn started(at: DateTime<Utc>) -> Value {
 }
 
 impl Instant {
-    fn value(self) -> Value {
+    pub(super) fn value(self) -> Value {
         Value::from_object(self)
     }
 
@@ -60,7 +57,7 @@ impl Instant {
         Self { naive, offset: None, parts: Parts::Both }
     }
 
-    fn utc(&self) -> NaiveDateTime {
+    pub(super) fn utc(&self) -> NaiveDateTime {
         match self.offset {
             Some(offset) => self.naive - Duration::seconds(offset.local_minus_utc().into()),
             None => self.naive,
@@ -175,6 +172,20 @@ impl Object for Instant {
             "time" => Ok(Self { offset: None, parts: Parts::Time, ..Self::clone(self) }.value()),
             "timestamp" => Ok((self.utc().and_utc().timestamp_micros() as f64 / 1e6).into()),
             "weekday" => Ok(self.naive.weekday().num_days_from_monday().into()),
+            "isocalendar" => {
+                let week = self.naive.iso_week();
+                let parts = [
+                    week.year().into(),
+                    week.week().into(),
+                    self.naive.weekday().number_from_monday().into(),
+                ];
+                Ok(Value::from(Tuple::from(parts)))
+            }
+            "toordinal" => Ok(self.naive.num_days_from_ce().into()),
+            "ctime" => self.strftime("%a %b %e %H:%M:%S %Y"),
+            "utcoffset" => Ok(self.offset.map_or(Value::from(()), |offset| {
+                Delta(Duration::seconds(offset.local_minus_utc().into())).value()
+            })),
             "isoweekday" => Ok(self.naive.weekday().number_from_monday().into()),
             "astimezone" => {
                 let zone = call.get(0, "tz").cloned().unwrap_or_else(|| Value::from("UTC"));
@@ -187,46 +198,6 @@ impl Object for Instant {
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&**self, f)
-    }
-}
-
-impl Object for Delta {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let days = self.0.num_seconds().div_euclid(86_400);
-        Some(match key.as_str()? {
-            "days" => days.into(),
-            "seconds" => self.0.num_seconds().rem_euclid(86_400).into(),
-            _ => return None,
-        })
-    }
-
-    fn call_method(
-        self: &Arc<Self>,
-        _: &mut State<'_, '_>,
-        method: &str,
-        _: &[Value],
-    ) -> Result<Value, Error> {
-        match method {
-            "total_seconds" => Ok((self.0.num_milliseconds() as f64 / 1000.0).into()),
-            _ => Err(Error::from(ErrorKind::UnknownMethod)),
-        }
-    }
-
-    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<std::cmp::Ordering> {
-        Some(self.0.cmp(&other.downcast_ref::<Self>()?.0))
-    }
-
-    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.num_seconds();
-        let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        if days != 0 {
-            write!(f, "{days} day{}, ", if days.abs() == 1 { "" } else { "s" })?;
-        }
-        write!(f, "{}:{:02}:{:02}", rest / 3600, rest % 3600 / 60, rest % 60)
     }
 }
 
@@ -333,7 +304,7 @@ impl Class {
                         call.get(*at, name).map(|n| n.to_string().parse::<f64>().unwrap_or(0.0) * size)
                     })
                     .sum();
-                Ok(Value::from_object(Delta(Duration::microseconds(micros as i64))))
+                Ok(Delta(Duration::microseconds(micros as i64)).value())
             }
             "time" => {
                 let time = NaiveTime::from_hms_opt(small(0, "hour"), small(1, "minute"), small(2, "second"));
@@ -416,19 +387,5 @@ impl Object for Class {
             )
             .into()),
         }
-    }
-}
-
-/// `instant + timedelta` (`sign` 1) or `instant - timedelta` (`sign` -1), as `prepare` writes it.
-pub(super) fn moved(left: &Value, right: &Value, sign: i32) -> Result<Value, Error> {
-    let Some(Delta(by)) = right.downcast_object_ref::<Delta>() else {
-        return Err(wrong("only a timedelta can be added here"));
-    };
-    if let Some(instant) = left.downcast_object_ref::<Instant>() {
-        return Ok(Instant { naive: instant.naive + *by * sign, ..instant.clone() }.value());
-    }
-    match left.downcast_object_ref::<Delta>() {
-        Some(Delta(left)) => Ok(Value::from_object(Delta(*left + *by * sign))),
-        None => Err(wrong("a timedelta is added to a datetime, a date or a timedelta")),
     }
 }

@@ -4,17 +4,24 @@
 //! template becomes one (`prepare`), and [`own`] turns what filters and operators return into one.
 //! Methods that only read (`items`, `get`, `count` …) are left to the library's Python mode.
 
+use std::fmt;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 use serde_json::Value as Json;
 
+use super::call::Call;
 use super::relation::Relation;
 
 /// A list that can be changed in place.
-#[derive(Debug, Default)]
-pub(super) struct List(Mutex<Vec<Value>>);
+#[derive(Debug)]
+pub(super) struct List {
+    items: Mutex<Vec<Value>>,
+    /// Whether it is what `set()` gives: each item once.
+    is_set: bool,
+}
 
 /// A mapping that can be changed in place and keeps the order of its keys.
 #[derive(Debug, Default)]
@@ -26,7 +33,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A list of `items`.
 pub(super) fn list(items: impl IntoIterator<Item = Value>) -> Value {
-    Value::from_object(List(Mutex::new(items.into_iter().collect())))
+    Value::from_object(List { items: Mutex::new(items.into_iter().collect()), is_set: false })
+}
+
+/// A set of `items`, each once, in the order of their values: two sets of the same things are equal, in whatever order
+/// they were made.
+pub(super) fn set(items: impl IntoIterator<Item = Value>) -> Value {
+    let mut all: Vec<Value> = Vec::new();
+    for item in items {
+        if !all.contains(&item) {
+            all.push(item);
+        }
+    }
+    all.sort();
+    Value::from_object(List { items: Mutex::new(all), is_set: true })
+}
+
+/// `left - right`, if both are sets.
+pub(super) fn set_difference(left: &Value, right: &Value) -> Option<Value> {
+    let of = |value: &Value| {
+        value.downcast_object_ref::<List>().filter(|list| list.is_set).map(|list| locked(&list.items).clone())
+    };
+    let (left, right) = (of(left)?, of(right)?);
+    Some(set(left.into_iter().filter(|item| !right.contains(item))))
 }
 
 /// A dict of `entries`.
@@ -116,16 +145,16 @@ impl Object for List {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let items = locked(&self.0);
+        let items = locked(&self.items);
         items.get(index(key, items.len())?).cloned()
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(locked(&self.0).clone())
+        Enumerator::Values(locked(&self.items).clone())
     }
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
-        Some(locked(&self.0).len())
+        Some(locked(&self.items).len())
     }
 
     fn custom_cmp(self: &Arc<Self>, _other: &DynObject) -> Option<std::cmp::Ordering> {
@@ -140,56 +169,123 @@ impl Object for List {
     ) -> Result<Value, Error> {
         let first = || argument(method, args, 0);
         match method {
-            "append" => locked(&self.0).push(first()?.clone()),
+            "append" if self.is_set => return Err(invalid("a set has no `append`; use `add`")),
+            "append" => locked(&self.items).push(first()?.clone()),
             "extend" => {
                 let more = items(first()?)?;
-                locked(&self.0).extend(more);
+                locked(&self.items).extend(more);
             }
             "insert" => {
-                let mut items = locked(&self.0);
+                let mut items = locked(&self.items);
                 let at = index(first()?, items.len()).unwrap_or(0).min(items.len());
                 items.insert(at, argument(method, args, 1)?.clone());
             }
+            "remove" | "pop" | "update" | "add" if self.is_set => return self.of_set(method, args),
             "remove" => {
-                let mut items = locked(&self.0);
+                let mut items = locked(&self.items);
                 let at = items.iter().position(|item| Some(item) == args.first());
                 items.remove(at.ok_or_else(|| invalid("list.remove(x): x is not in the list"))?);
             }
             "pop" => {
-                let mut items = locked(&self.0);
+                let mut items = locked(&self.items);
                 let at = index(args.first().unwrap_or(&Value::from(-1)), items.len());
                 let at = at.filter(|at| *at < items.len());
                 return Ok(items.remove(at.ok_or_else(|| invalid("pop index out of range"))?));
             }
-            "sort" => locked(&self.0).sort(),
-            "reverse" => locked(&self.0).reverse(),
-            "clear" => locked(&self.0).clear(),
-            "copy" => return Ok(list(locked(&self.0).clone())),
-            // What `set()` gives is a list too.
-            "add" => {
-                let item = first()?.clone();
-                let mut items = locked(&self.0);
-                if !items.contains(&item) {
-                    items.push(item);
+            "sort" => {
+                let call = Call::read(args);
+                if call.get(0, "key").is_some_and(|key| !key.is_none()) {
+                    let why = "instead sort a copy: `list | sort(attribute='…')`";
+                    return Err(super::mistake::Mistake::unsupported("`list.sort(key=…)`", why).into());
+                }
+                locked(&self.items).sort();
+                if call.named.get("reverse").is_some_and(Value::is_true) {
+                    locked(&self.items).reverse();
                 }
             }
-            "union" | "intersection" | "difference" | "issubset" => {
-                let (own, other) = (locked(&self.0).clone(), items(first()?)?);
-                let common = |wanted: bool| own.iter().filter(move |i| other.contains(i) == wanted).cloned();
-                return Ok(match method {
-                    "intersection" => list(common(true)),
-                    "difference" => list(common(false)),
-                    "issubset" => (common(false).count() == 0).into(),
-                    _ => {
-                        let more = items(first()?)?.into_iter().filter(|item| !own.contains(item));
-                        list(own.iter().cloned().chain(more))
-                    }
-                });
-            }
+            "reverse" => locked(&self.items).reverse(),
+            "clear" => locked(&self.items).clear(),
+            "copy" if !self.is_set => return Ok(list(locked(&self.items).clone())),
+            _ if self.is_set => return self.of_set(method, args),
             "index" => {
-                let at = locked(&self.0).iter().position(|item| Some(item) == args.first());
+                let from = args.get(1).and_then(Value::as_usize).unwrap_or(0);
+                let at = locked(&self.items).iter().skip(from).position(|item| Some(item) == args.first());
+                let at = at.map(|at| at + from);
                 return at.map(Value::from).ok_or_else(|| invalid("list.index(x): x is not in the list"));
             }
+            _ => return Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+        Ok(none())
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items = locked(&self.items).clone();
+        let (open, close) = match (self.is_set, items.is_empty()) {
+            (true, true) => return f.write_str("set()"),
+            (true, false) => ('{', '}'),
+            (false, _) => ('[', ']'),
+        };
+        f.write_char(open)?;
+        for (at, item) in items.iter().enumerate() {
+            f.write_str(if at > 0 { ", " } else { "" })?;
+            // A tuple of the library's writes its item as Python does in a list.
+            let shown = Value::from(vec![item.clone()]).to_string();
+            f.write_str(shown.get(1..shown.len().saturating_sub(1)).unwrap_or_default())?;
+        }
+        f.write_char(close)
+    }
+}
+
+impl List {
+    /// The methods of sets.
+    fn of_set(&self, method: &str, args: &[Value]) -> Result<Value, Error> {
+        let own = locked(&self.items).clone();
+        let others = args.iter().map(items).collect::<Result<Vec<_>, _>>();
+        let is_in = |item: &Value, lists: &[Vec<Value>]| lists.iter().any(|list| list.contains(item));
+        let first = || argument(method, args, 0).cloned();
+        let put = |all: Vec<Value>| {
+            let sorted = set(all);
+            *locked(&self.items) = items(&sorted).unwrap_or_default();
+        };
+        let other = || argument(method, args, 0).and_then(items);
+        match method {
+            "add" => put(own.into_iter().chain([first()?]).collect()),
+            "update" => put(own.into_iter().chain(others?.into_iter().flatten()).collect()),
+            "discard" | "remove" => {
+                let gone = first()?;
+                if method == "remove" && !own.contains(&gone) {
+                    return Err(invalid(format!("the set has no {gone}")));
+                }
+                put(own.into_iter().filter(|item| *item != gone).collect());
+            }
+            "pop" => {
+                let mut own = own;
+                let one =
+                    own.drain(..1.min(own.len())).next().ok_or_else(|| invalid("pop from an empty set"))?;
+                put(own);
+                return Ok(one);
+            }
+            "copy" => return Ok(set(own)),
+            "union" => return Ok(set(own.into_iter().chain(others?.into_iter().flatten()))),
+            "difference" => {
+                let others = others?;
+                return Ok(set(own.into_iter().filter(|item| !is_in(item, &others))));
+            }
+            "intersection" => {
+                let others = others?;
+                return Ok(set(own.into_iter().filter(|item| others.iter().all(|list| list.contains(item)))));
+            }
+            "symmetric_difference" => {
+                let other = other()?;
+                let more: Vec<Value> = other.iter().filter(|item| !own.contains(item)).cloned().collect();
+                return Ok(set(own.into_iter().filter(|item| !other.contains(item)).chain(more)));
+            }
+            "issubset" => {
+                let other = other()?;
+                return Ok(own.iter().all(|item| other.contains(item)).into());
+            }
+            "issuperset" => return Ok(other()?.iter().all(|item| own.contains(item)).into()),
+            "isdisjoint" => return Ok((!other()?.iter().any(|item| own.contains(item))).into()),
             _ => return Err(Error::from(ErrorKind::UnknownMethod)),
         }
         Ok(none())
@@ -268,6 +364,21 @@ impl Object for Dict {
                 return Ok(list(
                     pairs.into_iter().map(|(key, value)| Value::from(Tuple::from([key, value]))),
                 ));
+            }
+            "get" => {
+                let key = argument(method, args, 0)?;
+                let default = Call::read(args).get(1, "default").cloned();
+                return Ok(self.get_value(key).or(default).unwrap_or_else(none));
+            }
+            "popitem" => {
+                let last = locked(&self.0).pop();
+                let (key, value) = last.ok_or_else(|| invalid("popitem(): the dictionary is empty"))?;
+                return Ok(Value::from(Tuple::from([key, value])));
+            }
+            "fromkeys" => {
+                let value = args.get(1).cloned().unwrap_or_else(none);
+                let keys = items(argument(method, args, 0)?)?;
+                return Ok(dict(keys.into_iter().map(|key| (key, value.clone()))));
             }
             "keys" => return Ok(list(locked(&self.0).iter().map(|(key, _)| key.clone()))),
             "values" => return Ok(list(locked(&self.0).iter().map(|(_, value)| value.clone()))),

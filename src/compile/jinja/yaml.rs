@@ -7,6 +7,7 @@ use minijinja::{AutoEscape, Environment, Error, Value};
 use crate::project::{RenderScope, YamlJinja};
 
 use super::answers::{no_such_env_var, no_such_var, target_json};
+use super::arithmetic;
 use super::call::Call;
 use super::convert::{from_json, from_yaml, to_json};
 use super::filters;
@@ -24,7 +25,7 @@ impl YamlRenderer {
     pub fn new() -> Self {
         let mut env = Environment::new();
         env.set_auto_escape_callback(|_| AutoEscape::None);
-        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        env.set_unknown_method_callback(super::methods::of_value);
         filters::add(&mut env);
         Self { env }
     }
@@ -57,7 +58,7 @@ impl YamlJinja for YamlRenderer {
                 "tojson",
                 "fromyaml",
             ];
-            !known.contains(&name.as_str())
+            !(known.contains(&name.as_str()) || arithmetic::names().any(|operator| operator == name.as_str()))
         });
         if let Some(name) = unknown {
             return Err(format!("`{name}` is not known in YAML files"));

@@ -48,6 +48,7 @@ mod seeds_and_packages;
 mod serving; // what the endpoint tells tools, keeps for them, and does not let them do
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
+mod templates; // what templates find in the lake
 mod together; // statements that are published as one, over the wire
 mod tracing; // what whoever gathers traces is told
 mod trouble;
