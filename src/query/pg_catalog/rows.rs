@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int16Array, Int16Builder, Int32Array, Int32Builder, Int64Array,
-    ListBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, new_null_array,
+    ListBuilder, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::catalog::{MemTable, TableProvider};
@@ -21,7 +21,6 @@ pub(super) enum Cell {
     Whole(i64),
     Flag(bool),
     Places(Vec<i64>),
-    Texts(Vec<String>),
 }
 
 impl From<&str> for Cell {
@@ -132,16 +131,8 @@ fn column(rows: &[Vec<Cell>], at: usize, letter: &str) -> ArrayRef {
         ),
         "l" => Arc::new(cells().map(whole).collect::<Int64Array>()),
         "f" => Arc::new(cells().map(|cell| whole(cell).map(|n| n as f64)).collect::<Float64Array>()),
-        "z" => new_null_array(&data_type(letter), rows.len()),
-        "a" => {
-            let mut lists = ListBuilder::new(StringBuilder::new());
-            for cell in cells() {
-                let texts = if let Cell::Texts(texts) = cell { Some(texts) } else { None };
-                texts.into_iter().flatten().for_each(|text| lists.values().append_value(text));
-                lists.append(texts.is_some());
-            }
-            Arc::new(lists.finish())
-        }
+        // Moments and rights are not kept here.
+        "z" | "a" => new_null_array(&data_type(letter), rows.len()),
         "n" => {
             let mut lists = ListBuilder::new(Int16Builder::new());
             for cell in cells() {
