@@ -464,7 +464,11 @@ fn models_on_their_way_out_are_told_with_who_reads_them() {
             "models: [{name: old, deprecation_date: 2025-12-31}, {name: going, deprecation_date: '2026-06-01'}]",
         ),
     ]);
-    insta::assert_snapshot!(project.mistakes(), @"");
+    insta::assert_snapshot!(project.mistakes(), @"
+    models/reader.sql:1:1: While compiling 'reader': Found a reference to going, which is slated for deprecation on '2026-06-01'. (read what takes its place)
+    models/old.sql:1:1: Model old has passed its deprecation date of 2025-12-31. This model should be disabled or removed. (take it away, disable it, or set a later `deprecation_date`)
+    models/reader.sql:1:1: While compiling 'reader': Found a reference to old, which was deprecated on '2025-12-31'. (read what takes its place)
+    ");
 }
 
 #[test]

@@ -205,8 +205,8 @@ pub fn judge_values(config: &Config, found: &mut Vec<Diagnostic>) {
             ("tags", Value::Array(tags)) if tags.iter().all(is_text) => continue,
             ("tags", Value::String(_)) => continue,
             ("tags", _) => "a text or a list of texts",
-            ("meta" | "column_types" | "persist_docs" | "docs" | "grants", Value::Object(_)) => continue,
-            ("meta" | "column_types" | "persist_docs" | "docs" | "grants", _) => "a mapping",
+            ("meta" | "column_types" | "persist_docs" | "docs", Value::Object(_)) => continue,
+            ("meta" | "column_types" | "persist_docs" | "docs", _) => "a mapping",
             _ => continue,
         };
         found.push(

@@ -292,14 +292,14 @@ impl Edition {
     }
 }
 
-/// The scalar at a place as it is written, if it stands on one line, without quotes and without a tag.
+/// The scalar at a place as it is written, if it stands on one line, without quotes, without a tag, and in no block.
 fn unquoted(source: &SourceText, at: Location) -> Option<&str> {
     let start = usize::try_from(at.span().byte_offset()?).ok()?;
     let length = usize::try_from(at.span().byte_len()?).ok()?;
     let word = source.text.get(start..start + length)?.trim();
     let before = source.text.get(..start)?.trim_end().rsplit(|c: char| c.is_whitespace()).next()?;
     let is_plain = !word.starts_with(['\'', '"', '|', '>', '&', '*', '!']) && !word.contains('\n');
-    (is_plain && !before.starts_with('!')).then_some(word)
+    (is_plain && !before.starts_with(['!', '|', '>'])).then_some(word)
 }
 
 /// A value as the YAML library reads it, before it is put in its place.

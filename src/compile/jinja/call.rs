@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::value::Kwargs;
+use minijinja::value::{Kwargs, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, Value};
 
 /// The arguments of a call, by position and by name.
@@ -15,6 +15,11 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// The arguments of a function that takes whatever it is given, by position and by name.
+    pub(super) fn of(args: &[ValueOrKwargs]) -> Self {
+        Self::read(&args.iter().map(|arg| Value::clone(arg)).collect::<Vec<_>>())
+    }
+
     /// Takes the library's arguments apart.
     pub(super) fn read(args: &[Value]) -> Self {
         let Some((last, rest)) = args.split_last().filter(|(last, _)| last.is_kwargs()) else {

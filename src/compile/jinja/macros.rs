@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, mpsc};
 
-use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Tuple};
+use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Tuple, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::blocks::MacroBlock;
@@ -209,11 +209,12 @@ impl MacroValue {
         // One with parameters is evaluated each time that the macro calls it, here, while the macro goes on beside.
         let (ask, asked) = mpsc::channel();
         let over = ask.clone();
-        let call = move |args: Rest<Value>| -> Result<Value, Error> {
+        let call = move |args: Rest<ValueOrKwargs>| -> Result<Value, Error> {
             let (answer, answered) = mpsc::channel();
             let is_over =
                 || Error::from(Mistake::new("elt::jinja", "`caller` is called after its macro is over"));
-            ask.send(Asked::Caller(args.to_vec(), answer)).map_err(|_| is_over())?;
+            ask.send(Asked::Caller(args.iter().map(|arg| Value::clone(arg)).collect(), answer))
+                .map_err(|_| is_over())?;
             answered.recv().map_err(|_| is_over())?
         };
         arguments.caller = Some(Value::from_function(call));

@@ -2,7 +2,7 @@
 //!
 //! What Jinja 3.1 has of them beyond the library: shortening, wrapping, counting, and what web pages need.
 
-use minijinja::value::{Kwargs, Rest, ValueKind};
+use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, State, Value};
 
 use super::call::Call;
@@ -111,8 +111,8 @@ fn known(call: &Call, names: &[&str]) -> Result<(), Error> {
     }
 }
 
-fn truncate(text: Value, args: Rest<Value>) -> Result<String, Error> {
-    let call = Call::read(&args);
+fn truncate(text: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
+    let call = Call::of(&args);
     known(&call, &["length", "killwords", "end", "leeway"])?;
     let length = number(&call, 0, "length", 255)?;
     let killwords = flag(&call, 1, "killwords", false);
@@ -131,8 +131,8 @@ fn truncate(text: Value, args: Rest<Value>) -> Result<String, Error> {
     Ok(format!("{kept}{end}"))
 }
 
-fn wordwrap(text: Value, args: Rest<Value>) -> Result<String, Error> {
-    let call = Call::read(&args);
+fn wordwrap(text: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
+    let call = Call::of(&args);
     known(&call, &["width", "break_long_words", "wrapstring", "break_on_hyphens"])?;
     let width = number(&call, 0, "width", 79)?.max(1);
     let breaks = flag(&call, 1, "break_long_words", true);

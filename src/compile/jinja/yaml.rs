@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, Value};
 
 use crate::project::{RenderScope, YamlJinja};
@@ -71,21 +72,21 @@ fn root(scope: &RenderScope<'_>) -> Value {
     let vars = Arc::new(scope.vars.clone());
     let env = Arc::new(scope.env.clone());
     let docs = Arc::new(scope.docs.clone());
-    let var = move |args: minijinja::value::Rest<Value>| -> Result<Value, Error> {
-        let call = Call::read(&args);
+    let var = move |args: Rest<ValueOrKwargs>| -> Result<Value, Error> {
+        let call = Call::of(&args);
         let name = call.text(0, "name")?;
         let found = vars.get(&name).map(values::from_json).or_else(|| call.get(1, "default").cloned());
         found.ok_or_else(|| no_such_var(&name, vars.keys().map(String::as_str)).into())
     };
-    let env_var = move |args: minijinja::value::Rest<Value>| -> Result<Value, Error> {
-        let call = Call::read(&args);
+    let env_var = move |args: Rest<ValueOrKwargs>| -> Result<Value, Error> {
+        let call = Call::of(&args);
         let name = call.text(0, "name")?;
         let found =
             env.get(&name).map(|value| value.as_str().into()).or_else(|| call.get(1, "default").cloned());
         found.ok_or_else(|| no_such_env_var(&name).into())
     };
-    let doc = move |args: minijinja::value::Rest<Value>| -> Result<Value, Error> {
-        let name = args.iter().map(Value::to_string).collect::<Vec<_>>().join(".");
+    let doc = move |args: Rest<ValueOrKwargs>| -> Result<Value, Error> {
+        let name = args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>().join(".");
         let found = docs.get(&name).map(|text| text.as_str().into());
         found.ok_or_else(|| {
             Mistake::new("elt::doc_not_found", format!("there is no docs block `{name}`")).into()
@@ -95,15 +96,9 @@ fn root(scope: &RenderScope<'_>) -> Value {
         ("var", Value::from_function(var)),
         ("env_var", Value::from_function(env_var)),
         ("doc", Value::from_function(doc)),
-        (
-            "fromjson",
-            Value::from_function(|args: minijinja::value::Rest<Value>| from_json(&Call::read(&args))),
-        ),
-        (
-            "fromyaml",
-            Value::from_function(|args: minijinja::value::Rest<Value>| from_yaml(&Call::read(&args))),
-        ),
-        ("tojson", Value::from_function(|args: minijinja::value::Rest<Value>| to_json(&Call::read(&args)))),
+        ("fromjson", Value::from_function(|args: Rest<ValueOrKwargs>| from_json(&Call::of(&args)))),
+        ("fromyaml", Value::from_function(|args: Rest<ValueOrKwargs>| from_yaml(&Call::of(&args)))),
+        ("tojson", Value::from_function(|args: Rest<ValueOrKwargs>| to_json(&Call::of(&args)))),
     ];
     if let Some(target) = scope.target {
         entries.push(("target", values::from_json(&target_json(target))));

@@ -740,7 +740,7 @@ mod tests {
         assert!(
             matches!(parse("vacuum main.T retain 200 hours dry run"), Ok(Statement::Vacuum(v)) if v == vacuum)
         );
-        for sql in ["begin", "select 1 into t", "create view v as select 1", "vacuum t retain many hours"] {
+        for sql in ["begin", "select 1 into t", "create database d", "vacuum t retain many hours"] {
             let mistake = parse(sql).unwrap_err();
             assert!(mistake.help_text().is_some(), "{sql}: {}", mistake.message());
         }

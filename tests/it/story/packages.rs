@@ -397,5 +397,16 @@ async fn a_project_says_which_dbt_it_needs() {
         let built = lake.try_build(&BuildRequest::default()).await;
         lake.note(&format!("{needed}: {}", if built.is_ok() { "builds" } else { "is refused" }));
     }
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    build: m view (no rows)
+    build: release 1
+    '>=1.5.0,<2.0.0': builds
+    build: up to date: m
+    build: no release
+    ['>=1.5.0', '<2.0.0']: builds
+    build: This version of dbt is not supported with the 'shop' package: it needs dbt >=99.0.0, and elt builds projects of dbt 1.11.0
+    '>=99.0.0': is refused
+    build: `what` is no bound of versions; write it as `>=1.6.0`
+    'what': is refused
+    ");
 }

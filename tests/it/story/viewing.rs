@@ -28,11 +28,11 @@ async fn a_view_means_what_it_meant_when_it_was_made() {
     lake.sql("drop view v").await;
     assert_snapshot!(lake.story(), @r#"
     sql: CREATE TABLE 1 0 0 1
-    sql: Expected: =, found: 'who'
-    sql: there is no table `main.v`
-    sql: INSERT 1 0 0 2
-    sql: there is no table `main.v`
-    sql: CREATE VIEW 0 0 0 3
+    sql: CREATE VIEW 0 0 0 2
+    sql: 1 a
+    sql: INSERT 1 0 0 3
+    sql: 1 | 2
+    sql: there is a view `main.v` already
     sql: CREATE VIEW 0 0 0 -
     sql: CREATE VIEW 0 0 0 4
     sql: 2
