@@ -223,12 +223,12 @@ impl Part {
         if self.ended {
             return None;
         }
-        let next = self.from_shared().await;
+        let next = self.next_shared().await;
         self.ended = !matches!(next, Some(Ok(_)));
         next
     }
 
-    async fn from_shared(&self) -> Option<Result<RecordBatch, Status>> {
+    async fn next_shared(&self) -> Option<Result<RecordBatch, Status>> {
         let mut rows = self.shared.rows.lock().await;
         if rows.is_none() {
             if *self.promised.cancelled.borrow() {

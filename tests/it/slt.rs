@@ -202,7 +202,8 @@ impl Shop {
     fn runner(&self) -> Runner<Asker, impl sqllogictest::MakeConnection<Conn = Asker>> {
         let mut runner = Runner::new(async || {
             let session = self.lakehouse.session().await.unwrap();
-            if let Ok(parts) = std::env::var("SLT_PARTITIONS") {
+            if let Some(parts) = std::env::var_os("SLT_PARTITIONS").and_then(|parts| parts.into_string().ok())
+            {
                 let set = format!("set datafusion.execution.target_partitions = {parts}");
                 Box::pin(session.execute(&set)).await.unwrap();
             }

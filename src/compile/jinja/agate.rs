@@ -186,7 +186,7 @@ impl Object for Table {
                 let key = |row: &Arc<[Value]>| -> Vec<(bool, Value)> {
                     keys.iter().map(|at| (row[*at].is_none(), row[*at].clone())).collect()
                 };
-                rows.sort_by(|a, b| key(a).cmp(&key(b)));
+                rows.sort_by_key(|row| key(row));
                 if call.get(1, "reverse").is_some_and(Value::is_true) {
                     rows.reverse();
                 }

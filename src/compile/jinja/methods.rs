@@ -251,7 +251,7 @@ fn of_text(text: &str, method: &str, call: &Call) -> Result<Option<Value>, Error
 fn about(text: &str, method: &str) -> Option<bool> {
     let all = |is_one: fn(char) -> bool| !text.is_empty() && text.chars().all(is_one);
     Some(match method {
-        "isdecimal" | "isdigit" => all(|c| c.is_numeric() && c.to_digit(10).is_some()),
+        "isdecimal" | "isdigit" => all(|c| c.is_ascii_digit()),
         "isidentifier" => {
             all(|c| c.is_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_numeric())
         }

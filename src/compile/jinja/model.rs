@@ -16,8 +16,11 @@ use super::defaults;
 use super::scope::Scope;
 use super::values;
 
+/// What a word is before the graph is known.
+type Unknown = fn() -> Json;
+
 /// What the graph says of a node, and what stands for it before there is one.
-const OF_THE_GRAPH: [(&str, fn() -> Json); 12] = [
+const OF_THE_GRAPH: [(&str, Unknown); 12] = [
     ("depends_on", || json!({"nodes": [], "macros": []})),
     ("refs", || json!([])),
     ("sources", || json!([])),

@@ -527,7 +527,7 @@ fn matches_source(value: &str, node: &Node) -> bool {
 fn matches_config(path: &[String], value: &str, node: &Node, whole: &dyn Fn() -> Option<Value>) -> bool {
     let Some((first, rest)) = path.split_first() else { return false };
     let inside = |found: &Value| rest.iter().try_fold(found.clone(), |found, key| found.get(key).cloned());
-    let set = node.config.get(first).and_then(|found| inside(found));
+    let set = node.config.get(first).and_then(&inside);
     let found = set.or_else(|| inside(whole()?.get(first)?));
     match found {
         Some(Value::Object(entries)) => entries.keys().any(|key| glob(value, key)),

@@ -114,7 +114,7 @@ fn without_nulls(list: &Expr) -> Option<Expr> {
         |item: &Expr| matches!(item, Expr::Value(value) if value.value == sqlparser::ast::Value::Null);
     let kept: Vec<Expr> = elem.iter().filter(|item| !is_null(item)).cloned().collect();
     let has_both = !kept.is_empty() && kept.len() < elem.len();
-    has_both.then(|| Expr::Array(Array { elem: kept, named: *named }))
+    has_both.then_some(Expr::Array(Array { elem: kept, named: *named }))
 }
 
 /// An expression that gives nothing where a cast or a division has no answer; nothing if it may fail otherwise.

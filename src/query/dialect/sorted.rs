@@ -215,8 +215,8 @@ fn in_list(key: &Expr, select: &Select, renamed: &Renamed) -> Option<Expr> {
 /// Whether a column more leaves the rows as they are. Where it does not, SQL has no such key, and the engine says so.
 fn may_be_hidden(key: &Expr, select: &Select) -> bool {
     let is_column = matches!(key, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-    !matches!(select.distinct, Some(Distinct::Distinct))
-        && !(is_column && matches!(select.group_by, GroupByExpr::All(_)))
+    let is_grouped_by = is_column && matches!(select.group_by, GroupByExpr::All(_));
+    !matches!(select.distinct, Some(Distinct::Distinct)) && !is_grouped_by
 }
 
 /// Puts the expressions behind names of the list in their place.

@@ -180,7 +180,7 @@ fn cron_of_kubernetes(cron: &str) -> std::result::Result<String, String> {
         let (range, step) = item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
         match (range, range.split_once('-'), step) {
             ("7", _, None) => "0".to_owned(),
-            (_, Some((from, "7")), None) if from == "7" => "0".to_owned(),
+            (_, Some(("7", "7")), None) => "0".to_owned(),
             (_, Some((from, "7")), None) => format!("{from}-6,0"),
             (_, Some((from, "7")), Some(step)) => {
                 let (Ok(from), Ok(step)) = (from.parse::<usize>(), step.parse::<usize>()) else {
