@@ -12,7 +12,7 @@ use crate::base::{Diagnostic, SourceText};
 use crate::project::{Document, MacroWords, Project, plain};
 
 use super::hook::{self, Permitted};
-use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, SourceCall, Subject};
+use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, SourceCall, Subject, asks_of_graph};
 use super::manifest::{DocText, DocumentNode, MacroText, Manifest, Written};
 use super::node::{NodeId, NodeKind};
 use super::parse::Parsed;
@@ -220,7 +220,7 @@ pub(super) fn asks_for_graph(project: &Project, parsed: &Parsed) -> bool {
     let texts = texts.chain(project.snapshots.iter().map(|snapshot| snapshot.template.as_str()));
     let runs = project.on_run_start.iter().chain(&project.on_run_end).map(|hook| hook.sql.as_str());
     let hooks = parsed.drafts.iter().flat_map(|draft| draft.hooks.iter().map(|(sql, _)| sql.as_str()));
-    texts.chain(runs).chain(hooks).any(|text| text.contains("graph"))
+    texts.chain(runs).chain(hooks).any(|text| text.contains("graph") || asks_of_graph(text))
 }
 
 /// The graph as templates see it: what the manifest file has of nodes, sources and documents, before any is rendered.

@@ -55,7 +55,7 @@ use lake::NeedsLake;
 use macros::{INTERNAL, MacroLibrary, MacroValue, template_name};
 use materializations::MaterializationBlock;
 use mistake::Origins;
-pub(super) use model::inside;
+pub(super) use model::{asks_of_graph, inside};
 use prepare::Prepared;
 pub(super) use relation::Relation;
 use scope::Root;

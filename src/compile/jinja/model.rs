@@ -35,6 +35,16 @@ const OF_THE_GRAPH: [(&str, Unknown); 12] = [
     ("unrendered_config", || json!({})),
 ];
 
+/// Whether a template may ask `model` for something that the graph says.
+pub(in crate::compile) fn asks_of_graph(text: &str) -> bool {
+    let mut asked = text.match_indices("model").map(|(at, word)| &text[at + word.len()..]);
+    asked.any(|rest| {
+        let rest = rest.strip_prefix(".get(").or_else(|| rest.strip_prefix(['.', '[']));
+        let rest = rest.map(|rest| rest.trim_start_matches(['\'', '"', ' ']));
+        rest.is_some_and(|rest| OF_THE_GRAPH.iter().any(|(key, _)| rest.starts_with(key)))
+    })
+}
+
 /// `model`
 #[derive(Debug)]
 pub(super) struct Model {
@@ -114,6 +124,17 @@ pub(in crate::compile) fn inside(path: &str, fqn: &[String], has_version: bool) 
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn templates_that_ask_of_the_graph_are_known() {
+        for text in ["{{ model.refs }}", "{{ model['depends_on'].nodes }}", "{{ model.get('columns', {}) }}"]
+        {
+            assert!(super::asks_of_graph(text), "{text}");
+        }
+        for text in ["{{ model.name }}", "{{ model }}", "{% macro f(model, columns) %}", "the model, refs"] {
+            assert!(!super::asks_of_graph(text), "{text}");
+        }
+    }
+
     #[test]
     fn a_path_begins_below_the_folder_of_its_kind() {
         for (path, fqn, has_version, inside) in [

@@ -332,7 +332,7 @@ mod tests {
             ),
             ("'long text here now'|truncate(10)", "long..."),
             ("'long text here now'|truncate(10, true, '..')", "long tex.."),
-            ("'long text here now'|truncate(length=10, end='!')", "long text!"),
+            ("'long text here now'|truncate(length=10, end='!')", "long!"),
             ("'foo bar baz qux'|truncate(11)", "foo bar baz qux"),
             ("'a b c d'|wordwrap(3)", "a b\nc d"),
             ("'aaaaaaaaaa bb'|wordwrap(4)", "aaaa\naaaa\naa\nbb"),
