@@ -134,10 +134,6 @@ fn settings_that_nobody_set_are_those_of_dbt() {
             "m.sql models/m.sql sql []",
         ),
         (
-            "{{ ref('orders') }} {% if execute %}{{ model.depends_on.nodes[0] }} {{ model.refs[0].name }}{% endif %}",
-            "main.orders model.shop.orders orders",
-        ),
-        (
             "{{ config(tags=5) }}",
             "models/m.sql:1:11: `tags` must be a text or a list of texts, and here is 5 (numbers and words such as `yes` are texts in quotes)",
         ),

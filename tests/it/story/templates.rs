@@ -42,3 +42,15 @@ async fn the_answer_of_a_query_is_a_table_as_agate_has_it() {
     build: no release
     "#);
 }
+
+#[tokio::test]
+async fn what_the_graph_says_of_a_model_is_known_to_its_template() {
+    let lake = TestLake::new();
+    lake.write("models/orders.sql", "select 1 as id");
+    lake.write(
+        "models/m.sql",
+        "select '{% if execute %}{{ model.depends_on.nodes[0] }} {{ model['refs'][0].name }}{% endif %}' as told from {{ ref('orders') }}",
+    );
+    lake.build().await;
+    assert_eq!(lake.rows("select told from m").await, "model.test.orders orders");
+}
