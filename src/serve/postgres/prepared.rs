@@ -18,8 +18,8 @@ use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 
 use super::mistakes::{told, wrong};
-use super::sent::told_columns;
-use super::talk::{Known, Meaning, Talk, statements, whole};
+use super::sent::{told_columns, whole};
+use super::talk::{Known, Meaning, Talk, statements};
 use super::values::given;
 use crate::lakehouse::bound;
 use crate::serve::error::query_status;

@@ -15,7 +15,7 @@ use pgwire::api::cancel::CancelHandler;
 use pgwire::api::copy::CopyHandler;
 use pgwire::api::portal::Format;
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{FieldFormat, FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
 use pgwire::api::{ClientInfo, ClientPortalStore, PgWireServerHandlers, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
@@ -28,7 +28,7 @@ use super::copying::Coming;
 use super::mistakes::{told, wrong};
 use super::prepared::Prepared;
 use super::savepoints::Savepoint;
-use super::sent::{sent_columns, sent_rows, told_columns};
+use super::sent::{sent_columns, sent_rows, told_columns, whole};
 use super::values::{type_named, types_of};
 use super::words::{Own, for_the_lake};
 use crate::base::ReleaseNumber;
@@ -405,20 +405,6 @@ fn written_rows(
         futures::stream::iter(encode_recordbatch(Arc::clone(&fields), batch).collect::<Vec<_>>())
     });
     rows.flatten().boxed()
-}
-
-/// The formats that a client wants, one for each column, whatever it sent.
-pub(super) fn whole(format: &Format, columns: usize) -> Format {
-    match format {
-        Format::Individual(formats) if formats.len() < columns => {
-            let mut formats = formats.clone();
-            formats.resize(columns, FieldFormat::Text.value());
-            Format::Individual(formats)
-        }
-        Format::Individual(formats) => Format::Individual(formats.clone()),
-        Format::UnifiedBinary => Format::UnifiedBinary,
-        Format::UnifiedText => Format::UnifiedText,
-    }
 }
 
 fn tag(word: &str, rows: Option<i64>) -> Tag {
