@@ -74,7 +74,7 @@ pub(super) enum Meaning {
     Own(Own),
     /// One for PostgreSQL's catalog: the types of its places, and the statement with nulls in them.
     Catalog {
-        places: Vec<Type>,
+        types: Vec<Type>,
         bare: String,
     },
     /// One for the lake: the columns of its answer, if it gives rows, and the types of its places: here, and as a client is told.
