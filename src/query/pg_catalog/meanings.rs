@@ -305,7 +305,7 @@ fn is_written(expr: &Expr) -> bool {
         Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
             is_written(left) && is_written(right)
         }
-        Expr::Nested(inner) => is_written(inner),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_written(inner),
         other => text_of(other).is_some(),
     }
 }
@@ -319,7 +319,7 @@ fn escaped(pattern: &mut Expr, escape: &str) {
             escaped(right, escape);
             return;
         }
-        Expr::Nested(inner) => return escaped(inner, escape),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => return escaped(inner, escape),
         _ => {}
     }
     let Some(text) = text_of(pattern) else { return };
