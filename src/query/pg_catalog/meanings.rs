@@ -208,9 +208,7 @@ impl Reader<'_> {
             Expr::Function(function) => match (last(&function.name).as_str(), &function.args) {
                 ("array", FunctionArguments::Subquery(query)) => match self.absent.has_no_rows(query) {
                     true => written("pg_no_array()"),
-                    false => written(&format!(
-                        "(SELECT array_agg(elt_item) FROM ({query}) AS elt_items(elt_item))"
-                    )),
+                    false => listed(query),
                 },
                 ("generate_subscripts", FunctionArguments::List(list)) if !list.args.is_empty() => {
                     written(&format!("unnest(pg_subscripts({}))", list.args[0]))
@@ -297,6 +295,23 @@ impl VisitorMut for Reader<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The rows of a query as one list. Their order is the engine's.
+fn listed(query: &Query) -> Option<Expr> {
+    let mut one = query.clone();
+    if let SetExpr::Select(select) = one.body.as_mut()
+        && one.limit_clause.is_none()
+        && select.distinct.is_none()
+        && !super::absent::is_aggregate(select)
+        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+            &mut select.projection[..]
+    {
+        *expr = written(&format!("array_agg({expr})"))?;
+        one.order_by = None;
+        return Some(Expr::Subquery(Box::new(one)));
+    }
+    written(&format!("(SELECT array_agg(elt_item) FROM ({query}) AS elt_items(elt_item))"))
 }
 
 /// Whether an expression is a text, or several that are put together.
