@@ -4,12 +4,13 @@
 //! a table is joined there are no rows, and the answer is empty, with the columns that were asked for.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Join, JoinOperator, Query, Select, SelectItem, SetExpr, SetOperator,
-    Statement, TableFactor, TableWithJoins, Value,
+    Statement, TableFactor, TableWithJoins, Value, Visit as _, Visitor,
 };
 
 use super::meanings::{column_name, last, table_name};
@@ -168,23 +169,48 @@ fn is_unset(column: &str) -> bool {
     is_name && ["acl", "options", "config"].iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a selection makes one row of many.
+/// Whether a selection makes one row of many. What its subqueries do is theirs.
 pub(super) fn is_aggregate(select: &Select) -> bool {
-    let is_made_of = |expr: &Expr| {
-        let mut found = false;
-        let _ = sqlparser::ast::visit_expressions(expr, |expr| {
-            if let Expr::Function(function) = expr {
-                found |= AGGREGATES.contains(&last(&function.name).as_str()) && function.over.is_none();
-            }
-            std::ops::ControlFlow::<()>::Continue(())
-        });
-        found
-    };
     select.having.is_some()
         || select.projection.iter().any(|item| match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_made_of(expr),
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                expr.visit(&mut Aggregates { depth: 0 }).is_break()
+            }
             _ => false,
         })
+}
+
+/// Stops at a function that makes one of many.
+struct Aggregates {
+    /// Within how many queries.
+    depth: usize,
+}
+
+impl Visitor for Aggregates {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function)
+                if self.depth == 0
+                    && function.over.is_none()
+                    && AGGREGATES.contains(&last(&function.name).as_str()) =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 const AGGREGATES: [&str; 14] = [
@@ -227,6 +253,7 @@ mod tests {
             "select x from pg_policy union select y from pg_index",
             "with c as (select 1 from pg_policy) select x from c",
             "select 'toast.' || x from pg_catalog.unnest(tc.reloptions) x",
+            "select x || (select array_agg(y) from t) from pg_policy",
             "select attname from pg_attribute a where a.attrelid = 1 and attacl is not null",
             "select relname from pg_class c where c.relkind in ('S', 'm') and c.relname = 'x'",
         ] {

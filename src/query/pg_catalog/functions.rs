@@ -201,7 +201,7 @@ pub(super) fn register(context: &SessionContext, facts: &Arc<Facts>, types: Hash
         &flag,
         Some("false"),
     );
-    functions.always(&["pg_encoding_to_char"], &text, Some("UTF8"));
+    functions.always(&["pg_encoding_to_char", "getdatabaseencoding"], &text, Some("UTF8"));
     functions.always(&["pg_char_to_encoding"], &number, Some(UTF8));
     functions.always(&["inet_server_port", "inet_client_port", "pg_my_temp_schema"], &number, Some("0"));
     functions.always(&["pg_database_size", "pg_tablespace_size", "txid_current_if_assigned"], &large, None);

@@ -107,10 +107,15 @@ fn name_columns(select: &mut Select) {
         }
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let is_named = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        if let Some(name) = name.filter(|name| !is_named && !taken.contains(name)) {
-            taken.push(name.clone());
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+        if is_named {
+            continue;
         }
+        // No two columns have one name for the engine.
+        let name = name.unwrap_or_else(|| "?column?".to_owned());
+        let names = std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}_{number}")));
+        let Some(name) = names.into_iter().find(|name| !taken.contains(name)) else { continue };
+        taken.push(name.clone());
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
     }
 }
 
@@ -177,8 +182,10 @@ impl Reader<'_> {
     fn instead(&self, expr: &mut Expr) -> Result<Option<Expr>, SqlMistake> {
         Ok(match expr {
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
-                if text_of(pattern).is_some() {
-                    escaped(pattern, escape_char.take().map(|value| value.value.to_string()));
+                if is_written(pattern)
+                    && let Some(escape) = escape_char.take()
+                {
+                    escaped(pattern, &escape.value.to_string());
                 }
                 None
             }
@@ -201,9 +208,7 @@ impl Reader<'_> {
             Expr::Function(function) => match (last(&function.name).as_str(), &function.args) {
                 ("array", FunctionArguments::Subquery(query)) => match self.absent.has_no_rows(query) {
                     true => written("pg_no_array()"),
-                    false => written(&format!(
-                        "(SELECT array_agg(elt_item) FROM ({query}) AS elt_items(elt_item))"
-                    )),
+                    false => listed(query),
                 },
                 ("generate_subscripts", FunctionArguments::List(list)) if !list.args.is_empty() => {
                     written(&format!("unnest(pg_subscripts({}))", list.args[0]))
@@ -292,9 +297,46 @@ impl VisitorMut for Reader<'_> {
     }
 }
 
+/// The rows of a query as one list. Their order is the engine's.
+fn listed(query: &Query) -> Option<Expr> {
+    let mut one = query.clone();
+    if let SetExpr::Select(select) = one.body.as_mut()
+        && one.limit_clause.is_none()
+        && select.distinct.is_none()
+        && !super::absent::is_aggregate(select)
+        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+            &mut select.projection[..]
+    {
+        *expr = written(&format!("array_agg({expr})"))?;
+        one.order_by = None;
+        return Some(Expr::Subquery(Box::new(one)));
+    }
+    written(&format!("(SELECT array_agg(elt_item) FROM ({query}) AS elt_items(elt_item))"))
+}
+
+/// Whether an expression is a text, or several that are put together.
+fn is_written(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
+            is_written(left) && is_written(right)
+        }
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_written(inner),
+        other => text_of(other).is_some(),
+    }
+}
+
 /// A pattern that is escaped by another letter than the backslash.
-fn escaped(pattern: &mut Box<Expr>, escape: Option<String>) {
-    let Some(letter) = escape.and_then(|quoted| quoted.trim_matches('\'').chars().next()) else { return };
+fn escaped(pattern: &mut Expr, escape: &str) {
+    let Some(letter) = escape.trim_matches('\'').chars().next() else { return };
+    match pattern {
+        Expr::BinaryOp { left, right, .. } => {
+            escaped(left, escape);
+            escaped(right, escape);
+            return;
+        }
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => return escaped(inner, escape),
+        _ => {}
+    }
     let Some(text) = text_of(pattern) else { return };
     let mut changed = String::new();
     let mut letters = text.chars();
@@ -311,7 +353,7 @@ fn escaped(pattern: &mut Box<Expr>, escape: Option<String>) {
             other => changed.push(other),
         }
     }
-    **pattern = Expr::Value(Value::SingleQuotedString(changed).into());
+    *pattern = Expr::Value(Value::SingleQuotedString(changed).into());
 }
 
 /// A query for one value gives one, whatever the engine can know of it.

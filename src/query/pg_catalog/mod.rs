@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
@@ -174,7 +174,13 @@ impl Session {
                 _ => None,
             };
             let table: Arc<dyn TableProvider> = match known {
-                Some(known) => Arc::new(MemTable::try_new(known.schema(), vec![vec![]])?),
+                Some(known) => {
+                    let mut fields: Vec<_> = known.schema().fields().iter().cloned().collect();
+                    if fields.iter().all(|field| field.name() != "tableoid") {
+                        fields.push(Arc::new(Field::new("tableoid", DataType::Int32, true)));
+                    }
+                    Arc::new(MemTable::try_new(Arc::new(Schema::new(fields)), vec![vec![]])?)
+                }
                 None => rows::table(columns, &[])?,
             };
             nothing.insert(name.to_owned(), table);

@@ -82,6 +82,21 @@ fn list(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, depth: usize) ->
     }
 }
 
+/// The places that stand for a list, counted from 0: those of `any($1)` and `all($1)`.
+pub(super) fn asked(sql: &str) -> Vec<usize> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().unwrap_or_default();
+    let solid: Vec<&Token> = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let place = |window: &[&Token]| match window {
+        [Token::Word(word), Token::LParen, Token::Placeholder(place), Token::RParen]
+            if ["any", "all", "some"].contains(&word.value.to_lowercase().as_str()) =>
+        {
+            place.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)
+        }
+        _ => None,
+    };
+    solid.windows(4).filter_map(place).collect()
+}
+
 /// A statement with lists as the lake writes them, where it casts texts to lists: `'{1,2}'::int[]` is `make_array('1', '2')::int[]`.
 pub(super) fn spelled(sql: &str) -> Option<String> {
     if !sql.contains("'{") {
@@ -145,6 +160,11 @@ mod tests {
         for nonsense in ["", "1", "{", "{1", "{1,}", "{1}}", "{\"a}", "{{{{{{{{1}}}}}}}}"] {
             assert_eq!(read(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn places_for_lists_are_told_from_others() {
+        assert_eq!(asked("select $1 where a = ANY ($2) and b <> all($3) and c = any(array[$4])"), [1, 2]);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 
 use super::mistakes::{told, wrong};
-use super::sent::told_columns;
-use super::talk::{Known, Meaning, Talk, statements, whole};
+use super::sent::{told_columns, whole};
+use super::talk::{Known, Meaning, Talk, statements};
 use super::values::given;
 use crate::lakehouse::bound;
 use crate::serve::error::query_status;
@@ -43,13 +43,7 @@ impl QueryParser for Reader {
     }
 
     fn get_parameter_types(&self, known: &Known) -> PgWireResult<Vec<Type>> {
-        let places = match &known.meaning {
-            Meaning::Lake { places, .. } => places,
-            Meaning::Catalog { places, .. } => return Ok(places.clone()),
-            Meaning::Own(_) => return Ok(Vec::new()),
-        };
-        let types = places.fields().iter().map(|field| arrow_pg::datatypes::into_pg_type(field.data_type()));
-        Ok(types.map(|known| known.unwrap_or(Type::TEXT)).collect())
+        Ok(known.meaning.places().to_vec())
     }
 
     fn get_result_schema(&self, known: &Known, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
@@ -71,7 +65,7 @@ impl Prepared {
             Meaning::Lake { places, .. } => places,
             _ => &nothing,
         };
-        match given(portal, places)? {
+        match given(portal, places, known.meaning.places())? {
             None => Ok(known.sql.clone()),
             Some(values) => {
                 bound(&known.sql, &values, 0).map_err(|mistake| told(query_status(mistake.into())))
@@ -111,7 +105,7 @@ impl ExtendedQueryHandler for Prepared {
         let columns = match self.0.columns(known, &known.sql).await {
             Ok(columns) => columns.unwrap_or_else(Schema::empty),
             // A statement of the catalog whose places have no values yet cannot be planned.
-            Err(_) if matches!(&known.meaning, Meaning::Catalog { places, .. } if !places.is_empty()) => {
+            Err(_) if matches!(&known.meaning, Meaning::Catalog { types, .. } if !types.is_empty()) => {
                 return Ok(DescribeStatementResponse::no_data());
             }
             Err(error) => return Err(error),

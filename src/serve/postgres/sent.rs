@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use pgwire::api::Type;
 use pgwire::api::portal::Format;
-use pgwire::api::results::FieldInfo;
+use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
 
 /// The type that a column is sent as: one that PostgreSQL has.
@@ -54,6 +54,20 @@ pub(super) fn sent_columns(schema: &Schema) -> Schema {
         }
     };
     Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+}
+
+/// The formats that a client wants, one for each column, whatever it sent.
+pub(super) fn whole(format: &Format, columns: usize) -> Format {
+    match format {
+        Format::Individual(formats) if formats.len() < columns => {
+            let mut formats = formats.clone();
+            formats.resize(columns, FieldFormat::Text.value());
+            Format::Individual(formats)
+        }
+        Format::Individual(formats) => Format::Individual(formats.clone()),
+        Format::UnifiedBinary => Format::UnifiedBinary,
+        Format::UnifiedText => Format::UnifiedText,
+    }
 }
 
 /// How columns are told to a client.

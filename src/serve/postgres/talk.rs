@@ -15,7 +15,7 @@ use pgwire::api::cancel::CancelHandler;
 use pgwire::api::copy::CopyHandler;
 use pgwire::api::portal::Format;
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{FieldFormat, FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
 use pgwire::api::{ClientInfo, ClientPortalStore, PgWireServerHandlers, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
@@ -28,8 +28,8 @@ use super::copying::Coming;
 use super::mistakes::{told, wrong};
 use super::prepared::Prepared;
 use super::savepoints::Savepoint;
-use super::sent::{sent_columns, sent_rows, told_columns};
-use super::values::type_named;
+use super::sent::{sent_columns, sent_rows, told_columns, whole};
+use super::values::{type_named, types_of};
 use super::words::{Own, for_the_lake};
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{PgAsker, PgCatalog, PgKey, Piece, StatementKind, TableKey, pg_settings, split};
@@ -74,14 +74,25 @@ pub(super) enum Meaning {
     Own(Own),
     /// One for PostgreSQL's catalog: the types of its places, and the statement with nulls in them.
     Catalog {
-        places: Vec<Type>,
+        types: Vec<Type>,
         bare: String,
     },
-    /// One for the lake: the columns of its answer, if it gives rows, and the types of its places.
+    /// One for the lake: the columns of its answer, if it gives rows, and the types of its places: here, and as a client is told.
     Lake {
         rows: Option<SchemaRef>,
         places: SchemaRef,
+        types: Vec<Type>,
     },
+}
+
+impl Meaning {
+    /// The types of the places for values, as a client is told.
+    pub(super) fn places(&self) -> &[Type] {
+        match self {
+            Self::Own(_) => &[],
+            Self::Catalog { types, .. } | Self::Lake { types, .. } => types,
+        }
+    }
 }
 
 impl Talk {
@@ -171,9 +182,9 @@ impl Talk {
             return Ok(known(Meaning::Own(own)));
         }
         if PgCatalog::is_meant(sql) {
-            let (places, bare) = PgCatalog::places(sql);
-            let places = places.iter().map(|name| type_named(name)).collect();
-            return Ok(known(Meaning::Catalog { places, bare }));
+            let (types, bare) = PgCatalog::places(sql);
+            let types = types.iter().map(|name| type_named(name)).collect();
+            return Ok(known(Meaning::Catalog { types, bare }));
         }
         let spelled = match for_the_lake(sql) {
             Ok(spelled) => spelled.or_else(|| super::lists::spelled(sql)),
@@ -187,7 +198,9 @@ impl Talk {
         let gives_rows =
             matches!(prepared.kind, StatementKind::Query | StatementKind::Report | StatementKind::Told);
         let rows = gives_rows.then(|| Arc::new(sent_columns(&prepared.schema)));
-        Ok(known(Meaning::Lake { rows, places: prepared.parameters.clone() }))
+        let places = prepared.parameters.clone();
+        let types = types_of(sql, &places);
+        Ok(known(Meaning::Lake { rows, places, types }))
     }
 
     /// The columns of an answer, as far as they are known before it is asked for.
@@ -195,10 +208,10 @@ impl Talk {
         Ok(match &known.meaning {
             Meaning::Own(Own::Show(name)) => Some(shown(name)),
             Meaning::Own(_) => None,
-            Meaning::Catalog { places, bare } => {
+            Meaning::Catalog { types, bare } => {
                 let client = self.client()?;
                 let catalog = self.catalog(&client).await?;
-                let is_open = !places.is_empty() && sql == known.sql;
+                let is_open = !types.is_empty() && sql == known.sql;
                 let plan = Box::pin(catalog.plan(if is_open { bare.as_str() } else { sql }));
                 let answer = plan.await.map_err(|error| told(query_status(error)))?;
                 Some(answer.schema.as_ref().clone())
@@ -392,20 +405,6 @@ fn written_rows(
         futures::stream::iter(encode_recordbatch(Arc::clone(&fields), batch).collect::<Vec<_>>())
     });
     rows.flatten().boxed()
-}
-
-/// The formats that a client wants, one for each column, whatever it sent.
-pub(super) fn whole(format: &Format, columns: usize) -> Format {
-    match format {
-        Format::Individual(formats) if formats.len() < columns => {
-            let mut formats = formats.clone();
-            formats.resize(columns, FieldFormat::Text.value());
-            Format::Individual(formats)
-        }
-        Format::Individual(formats) => Format::Individual(formats.clone()),
-        Format::UnifiedBinary => Format::UnifiedBinary,
-        Format::UnifiedText => Format::UnifiedText,
-    }
 }
 
 fn tag(word: &str, rows: Option<i64>) -> Tag {

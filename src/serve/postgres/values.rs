@@ -19,13 +19,18 @@ use pgwire::error::{PgWireError, PgWireResult};
 
 use super::mistakes::wrong;
 use super::numbers::{binary_number, number};
+use crate::lakehouse::PgCatalog;
 
 /// Days and microseconds from 1970 to 2000, where PostgreSQL counts from.
 const DAYS: i32 = 10_957;
 const MICROS: i64 = 946_684_800_000_000;
 
 /// The values of a portal, as one row. `inferred` are the types that the statement gives its places.
-pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireResult<Option<RecordBatch>> {
+pub(super) fn given<S: Clone>(
+    portal: &Portal<S>,
+    inferred: &Schema,
+    described: &[Type],
+) -> PgWireResult<Option<RecordBatch>> {
     let count = portal.parameter_len();
     if count == 0 {
         return Ok(None);
@@ -41,11 +46,7 @@ pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireRe
         let wanted = inferred.fields().get(at).map(|field| field.data_type().clone());
         let told = portal.statement.parameter_types.get(at).cloned().flatten();
         let told = told.filter(|told| *told != Type::UNKNOWN);
-        let meant = match (&told, &wanted) {
-            (Some(told), _) => told.clone(),
-            (None, Some(wanted)) => arrow_pg::datatypes::into_pg_type(wanted).unwrap_or(Type::TEXT),
-            (None, None) => Type::TEXT,
-        };
+        let meant = told.clone().or_else(|| described.get(at).cloned()).unwrap_or(Type::TEXT);
         let bytes = portal.parameters.get(at).and_then(Option::as_ref);
         let value = match bytes {
             None => nothing(&meant),
@@ -57,8 +58,12 @@ pub(super) fn given<S: Clone>(portal: &Portal<S>, inferred: &Schema) -> PgWireRe
         };
         let value = match wanted {
             // A type that the client does not tell is the one that the statement gives.
-            Some(wanted) if told.is_none() && *value.data_type() != wanted => cast(&value, &wanted)
-                .map_err(|error| wrong("22P02", format!("the value {} does not fit: {error}", at + 1)))?,
+            Some(wanted)
+                if told.is_none() && ![DataType::Utf8, value.data_type().clone()].contains(&wanted) =>
+            {
+                cast(&value, &wanted)
+                    .map_err(|error| wrong("22P02", format!("the value {} does not fit: {error}", at + 1)))?
+            }
             _ => value,
         };
         fields.push(Field::new(format!("p{at}"), value.data_type().clone(), true));
@@ -366,6 +371,23 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
     Some(read)
 }
 
+/// The types of a statement's places: those that they have, those that they are cast to, or lists where one is compared with any of them.
+pub(super) fn types_of(sql: &str, places: &Schema) -> Vec<Type> {
+    if places.fields().is_empty() {
+        return Vec::new();
+    }
+    let (cast, lists) = (PgCatalog::places(sql).0, super::lists::asked(sql));
+    let type_of = |(at, field): (usize, &arrow::datatypes::FieldRef)| match cast.get(at) {
+        _ if *field.data_type() != DataType::Utf8 => {
+            arrow_pg::datatypes::into_pg_type(field.data_type()).unwrap_or(Type::TEXT)
+        }
+        Some(name) if !name.is_empty() => type_named(name),
+        _ if lists.contains(&at) => Type::TEXT_ARRAY,
+        _ => Type::TEXT,
+    };
+    places.fields().iter().enumerate().map(type_of).collect()
+}
+
 /// A type by its name in SQL; a text, if it is another.
 pub(super) fn type_named(name: &str) -> Type {
     match name {
@@ -378,6 +400,22 @@ pub(super) fn type_named(name: &str) -> Type {
         "bigint[]" | "int8[]" => Type::INT8_ARRAY,
         "boolean" | "bool" => Type::BOOL,
         "text[]" | "varchar[]" | "name[]" => Type::TEXT_ARRAY,
+        "real" | "float4" => Type::FLOAT4,
+        "double precision" | "double" | "float8" => Type::FLOAT8,
+        "double precision[]" | "float8[]" => Type::FLOAT8_ARRAY,
+        "numeric" | "decimal" => Type::NUMERIC,
+        "numeric[]" | "decimal[]" => Type::NUMERIC_ARRAY,
+        "boolean[]" | "bool[]" => Type::BOOL_ARRAY,
+        "date" => Type::DATE,
+        "date[]" => Type::DATE_ARRAY,
+        "time" | "time without time zone" => Type::TIME,
+        "timestamp" | "timestamp without time zone" => Type::TIMESTAMP,
+        "timestamp[]" => Type::TIMESTAMP_ARRAY,
+        "timestamptz" | "timestamp with time zone" => Type::TIMESTAMPTZ,
+        "timestamptz[]" => Type::TIMESTAMPTZ_ARRAY,
+        "interval" => Type::INTERVAL,
+        "uuid" => Type::UUID,
+        "bytea" => Type::BYTEA,
         _ => Type::TEXT,
     }
 }
