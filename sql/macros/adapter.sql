@@ -4,7 +4,7 @@
 {% macro create_schema(relation) %}{% endmacro %}
 {% macro get_columns_in_relation(relation) %}{{ return(adapter.get_columns_in_relation(relation)) }}{% endmacro %}
 {% macro make_temp_relation(base_relation, suffix='__dbt_tmp') %}{{ return(base_relation.incorporate(path={'identifier': base_relation.identifier ~ suffix})) }}{% endmacro %}
-{% macro generate_database_name(custom_database_name=none, node=none) %}{{ target.database }}{% endmacro %}
+{% macro generate_database_name(custom_database_name=none, node=none) %}{{ target.database if custom_database_name is none else custom_database_name | trim }}{% endmacro %}
 {% macro type_date() %}date{% endmacro %}
 {% macro type_array(inner_type='varchar') %}{{ inner_type }}[]{% endmacro %}
 {% macro get_empty_subquery_sql(select_sql, select_sql_header=none) %}select * from ({{ select_sql }}) as __dbt_sbq where false limit 0{% endmacro %}

@@ -8,6 +8,15 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- What a project calls from its own `generate_schema_name` to have schemas of their own in production alone. -#}
+{% macro generate_schema_name_for_env(custom_schema_name, node=none) -%}
+    {%- if target.name == 'prod' and custom_schema_name is not none -%}
+        {{ custom_schema_name | trim }}
+    {%- else -%}
+        {{ target.schema }}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro generate_alias_name(custom_alias_name=none, node=none) -%}
     {%- if custom_alias_name -%}
         {{ custom_alias_name | trim }}

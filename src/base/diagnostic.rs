@@ -83,6 +83,13 @@ impl Diagnostic {
         self
     }
 
+    /// The same as a warning.
+    #[must_use]
+    pub fn as_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
     /// Whether the work cannot go on.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -201,7 +201,11 @@ pub(super) fn message(step: &StepReport, node: Option<&Node>) -> Option<String> 
         |failures: f64| if failures == 1.0 { "1 result".to_owned() } else { format!("{failures} results") };
     match &step.verdict {
         Verdict::Made(effect) => Some(format!("OK {}", effect.added + effect.updated)),
-        Verdict::Partly(_, error) => Some(format!("PARTIAL SUCCESS: {error}")),
+        Verdict::Partly(_, error) => {
+            let (good, bad) =
+                step.batches.as_ref().map_or((0, 0), |all| (all.successful.len(), all.failed.len()));
+            Some(format!("PARTIAL SUCCESS ({good}/{}): {error}", good + bad))
+        }
         Verdict::Passed => None,
         Verdict::Warned(sample) => Some(format!(
             "Got {}, configured to warn if {}",

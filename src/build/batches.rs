@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use crate::build::basis::basis;
 use crate::build::executed::Executed;
-use crate::build::lookup::SessionLookup;
 use crate::build::materialize::{Made, Making};
 use crate::build::plan::{Action, PlannedStep};
 use crate::build::report::Batches;
 use crate::build::run::Inputs;
-use crate::build::step::{Done, What, first_error};
+use crate::build::step::{Done, What, render_late};
 use crate::build::{BuildError, Kept, expectation};
-use crate::compile::{Lookup, Window};
+use crate::compile::{Late, Lookup, NodeId, Window};
 use crate::query::{Limits, Session};
 
 /// Makes a microbatch model batch by batch, each on top of those before it. A batch that fails is left out, and
@@ -32,13 +31,10 @@ pub(super) async fn make(
     for batch in window.batches() {
         let stretch = (batch.start, batch.end);
         let is_incremental = action == Action::ReplaceRows;
-        let manifest = (inputs.manifest.late(), step.node.clone());
-        let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
-        let compiled = tokio::task::spawn_blocking(move || {
-            manifest.0.compile_batch(&manifest.1, batch, is_incremental, &lake)
-        });
-        let compiled = compiled.await.expect("rendering a template does not panic");
-        let (node, said) = compiled.map_err(first_error)?;
+        let compiled = move |late: &Late, id: &NodeId, lake: &Arc<dyn Lookup>| {
+            late.compile_batch(id, batch, is_incremental, lake)
+        };
+        let (node, said) = render_late(inputs.manifest, &session, &step.node, compiled).await?;
         messages.extend(said);
         let made_batch = async {
             let checked = expectation::check(&session, &node, action).await?;

@@ -14,8 +14,9 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Value, json};
 
 use super::artifacts::Stamp;
+use super::contract::Contract;
 use super::graph::solid_parents;
-use super::incremental::{self, check_contract, is_plain};
+use super::incremental::{self, is_plain};
 use super::layout::Layout;
 use super::lookup::SessionLookup;
 use super::sql_text::table;
@@ -24,7 +25,7 @@ use super::{BuildError, expectation, seed, snapshot};
 use crate::base::{Diagnostic, TableName, sql_type_name};
 use crate::compile::{
     ConstraintKind, Lookup, Manifest, Materialization, Node, NodeId, NodeKind, OnSchemaChange, SeedNode,
-    SnapshotNode,
+    SnapshotNode, Strategy,
 };
 use crate::query::{ColumnOf, Limits, Lineage, QueryError, Scope, Session, Way};
 use crate::table::storable;
@@ -104,15 +105,18 @@ async fn check_nodes(ground: Ground<'_>, nodes: Vec<NodeId>) -> (Checked, Scope)
         let found = Box::pin(look_at(&ground, &session, &published, node)).await;
         drop(session);
         match found {
-            Ok(Found::Made(node, columns)) => {
-                if let Some(name) = &node.relation {
+            Ok(Found::Made(made, columns, wrong)) => {
+                if let Some(name) = &made.relation {
                     scope = scope.with_columns(name, Arc::clone(&columns.schema));
                 }
-                if node.is_late {
-                    checked.late.insert(id.clone(), *node);
+                if made.is_late {
+                    checked.late.insert(id.clone(), *made);
                 }
-                checked.nodes.insert(id, columns);
-                checked.well += 1;
+                checked.nodes.insert(id.clone(), columns);
+                match wrong {
+                    Some(error) => checked.mistakes.push((id, error.into_diagnostic(node))),
+                    None => checked.well += 1,
+                }
             }
             Ok(Found::Well) => checked.well += 1,
             Ok(Found::Nothing) => {}
@@ -128,8 +132,9 @@ async fn check_nodes(ground: Ground<'_>, nodes: Vec<NodeId>) -> (Checked, Scope)
 
 /// What planning a node has come to.
 enum Found {
-    /// It would be made, and have these columns.
-    Made(Box<Node>, Columns),
+    /// It has these columns, so that what reads it can be looked at; and it would be made, unless something is wrong with
+    /// what it promises of them.
+    Made(Box<Node>, Columns, Option<Box<BuildError>>),
     /// It makes nothing, and is right.
     Well,
     /// There is nothing to plan.
@@ -266,7 +271,7 @@ async fn look_at_sql(at: &Looking<'_>) -> Result<Found, BuildError> {
 fn source(ground: &Ground<'_>, session: &Session, node: &Node) -> Found {
     let Some(name) = &node.relation else { return Found::Nothing };
     let made = |schema: SchemaRef| {
-        Found::Made(Box::new(node.clone()), Columns { schema, lineage: Lineage::default() })
+        Found::Made(Box::new(node.clone()), Columns { schema, lineage: Lineage::default() }, None)
     };
     if session.scope().has(name) {
         return Found::Nothing;
@@ -290,7 +295,8 @@ async fn seed_columns(node: &Node, seed: &SeedNode) -> Result<Found, BuildError>
     let read = seed.clone();
     let read = tokio::task::spawn_blocking(move || seed::read(&read)).await;
     let rows = read.expect("reading a seed does not panic").map_err(|why| BuildError::wrong(node, why))?;
-    Ok(Found::Made(Box::new(node.clone()), Columns { schema: rows.schema(), lineage: Lineage::default() }))
+    let columns = Columns { schema: rows.schema(), lineage: Lineage::default() };
+    Ok(Found::Made(Box::new(node.clone()), columns, None))
 }
 
 /// One node that is looked at, with its SQL known.
@@ -318,26 +324,15 @@ impl Looking<'_> {
     async fn model(&self, materialization: &Materialization) -> Result<Found, BuildError> {
         let node = self.node;
         let mut columns = self.plan(&node.sql, 0).await?;
-        if super::has_contract(node) {
-            let promised: Vec<_> =
-                node.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect();
-            check_contract(&promised, &columns.schema).map_err(|why| self.wrong(why))?;
+        let wrong = self.promises(materialization, &columns.schema).await.err().map(Box::new);
+        if let Ok(Some(contract)) = Contract::of(node, &columns.schema) {
+            columns.schema = Arc::clone(contract.schema());
         }
-        let Some(name) = &node.relation else { return Ok(Found::Well) };
-        self.expectations(name, &columns.schema).await?;
+        let Some(name) = &node.relation else { return wrong.map_or(Ok(Found::Well), |wrong| Err(*wrong)) };
         if !matches!(materialization, Materialization::View | Materialization::Ephemeral) {
             Layout::of(node).map_err(|why| self.wrong(why))?;
             let kept = storable(name, &columns.schema).map_err(|error| BuildError::table(node, error))?;
             columns.schema = kept;
-        }
-        if let Materialization::Incremental { unique_key, details, .. } = materialization {
-            let named = [
-                ("unique_key", unique_key),
-                ("merge_update_columns", &details.update_columns),
-                ("merge_exclude_columns", &details.exclude_columns),
-                ("partition_by", &details.partition_by),
-            ];
-            self.names(&columns.schema, &named)?;
         }
         if let Materialization::Incremental {
             strategy,
@@ -346,6 +341,7 @@ impl Looking<'_> {
             on_schema_change,
             details,
         } = materialization
+            && wrong.is_none()
             && let Some(old) = self.present(name).await?
         {
             let plain = is_plain(*strategy, details, *on_schema_change);
@@ -364,7 +360,35 @@ impl Looking<'_> {
                 Arc::new(plan.after().map_err(|why| self.wrong(why))?)
             };
         }
-        Ok(Found::Made(Box::new(node.clone()), columns))
+        Ok(Found::Made(Box::new(node.clone()), columns, wrong))
+    }
+
+    /// Refuses what a model says of its columns and does not hold.
+    async fn promises(
+        &self,
+        materialization: &Materialization,
+        schema: &SchemaRef,
+    ) -> Result<(), BuildError> {
+        let node = self.node;
+        Contract::of(node, schema).map_err(|why| self.wrong(why))?;
+        if let Some(name) = &node.relation {
+            self.expectations(name, schema).await?;
+        }
+        if let Materialization::Incremental { strategy, unique_key, details, .. } = materialization {
+            let is_column = |key: &&String| {
+                *strategy != Strategy::DeleteInsert
+                    || unique_key.len() > 1
+                    || !incremental::is_expression(key, schema)
+            };
+            let named = [
+                ("unique_key", &unique_key.iter().filter(is_column).cloned().collect()),
+                ("merge_update_columns", &details.update_columns),
+                ("merge_exclude_columns", &details.exclude_columns),
+                ("partition_by", &details.partition_by),
+            ];
+            self.names(schema, &named)?;
+        }
+        Ok(())
     }
 
     /// Refuses settings that name columns which the query does not give.
@@ -440,7 +464,7 @@ impl Looking<'_> {
         let from = |name: &String| (name.clone(), by_name.get(name).cloned().unwrap_or_default());
         columns.lineage.columns = fields.iter().map(|field| from(field.name())).collect();
         columns.schema = Arc::new(Schema::new(fields));
-        Ok(Found::Made(Box::new(node.clone()), columns))
+        Ok(Found::Made(Box::new(node.clone()), columns, None))
     }
 }
 

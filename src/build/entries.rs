@@ -18,8 +18,8 @@ use super::artifacts::{Stamp, materialized};
 use super::{semantic, sql_text};
 use crate::base::TableName;
 use crate::compile::{
-    DocText, DocumentNode, Edition, MacroText, Manifest, Node, NodeId, NodeKind, TestKind, TestNode,
-    TestSeverity, UnitTestNode, md5_hex,
+    DocText, DocumentNode, Edition, MacroText, Manifest, Node, NodeId, NodeKind, Reference, TestKind,
+    TestNode, TestSeverity, UnitTestNode, md5_hex,
 };
 
 /// The most bytes of a seed whose content is hashed; of larger ones the path is, as in dbt.
@@ -43,13 +43,20 @@ fn checksum(node: &Node) -> Value {
     }
 }
 
-fn columns(node: &Node) -> Map<String, Value> {
+/// The ids of the docs blocks that a description of a package is made of.
+fn doc_blocks(manifest: &Manifest, package: &str, description: &str) -> Value {
+    let of = (package.to_owned(), description.to_owned());
+    json!(manifest.written.doc_blocks.get(&of).map_or(&[][..], Vec::as_slice))
+}
+
+fn columns(node: &Node, manifest: &Manifest) -> Map<String, Value> {
     let entry = |column: &crate::compile::Column| {
         let value = json!({
             "name": column.name, "description": column.description, "meta": column.meta,
             "data_type": column.data_type, "constraints": constraints(node, Some(&column.name)),
             "quote": column.quote, "config": {"meta": column.meta, "tags": column.tags}, "tags": column.tags,
-            "granularity": column.granularity, "doc_blocks": [],
+            "granularity": column.granularity,
+            "doc_blocks": doc_blocks(manifest, &node.package, &column.description),
         });
         (column.name.clone(), value)
     };
@@ -163,6 +170,15 @@ fn extend(entry: &mut Value, more: Value) {
 }
 
 /// What is set of a node in its own files and those of the project.
+/// What is asked for by `ref(…)`.
+pub(super) fn references(refs: &[Reference]) -> Vec<Value> {
+    let one = |one: &Reference| {
+        let version = one.version.as_deref().map(Edition::written);
+        json!({"name": one.name, "package": one.package, "version": version})
+    };
+    refs.iter().map(one).collect()
+}
+
 fn unrendered(node: &Node) -> Map<String, Value> {
     let set = node.config.unrendered().filter(|(key, _)| !BESIDE.contains(key));
     set.map(|(key, value)| (config_key(key).to_owned(), value)).collect()
@@ -182,14 +198,7 @@ pub(super) fn node(node: &Node, parents: Value, manifest: &Manifest, stamp: &Sta
     let folders = node.fqn.len().saturating_sub(if node.edition.is_some() { 2 } else { 1 }).max(1);
     let inside = node.fqn[1.min(node.fqn.len())..folders.min(node.fqn.len())].iter().map(String::as_str);
     let inside: Vec<&str> = inside.chain([file]).collect();
-    let refs: Vec<Value> = node
-        .refs
-        .iter()
-        .map(|one| {
-            let version = one.version.as_deref().map(Edition::written);
-            json!({"name": one.name, "package": one.package, "version": version})
-        })
-        .collect();
+    let refs = references(&node.refs);
     let sources: Vec<Value> = node.source_refs.iter().map(|(source, table)| json!([source, table])).collect();
     let config = config(node);
     let docs = config.get("docs").cloned().unwrap_or_else(|| json!({"show": true, "node_color": null}));
@@ -199,18 +208,24 @@ pub(super) fn node(node: &Node, parents: Value, manifest: &Manifest, stamp: &Sta
         .described_in
         .as_ref()
         .map(|file| format!("{}://{}", node.package, written.inside(&node.package, file)));
+    let alias = match (relation, &node.edition) {
+        (Some(name), _) => name.table().to_owned(),
+        (None, Some(edition)) => edition.file_name(&node.name),
+        (None, None) => node.name.clone(),
+    };
     let mut entry = json!({
         "database": "elt", "schema": schema, "name": node.name,
         "resource_type": node.resource_type(), "package_name": node.package, "path": inside.join("/"),
         "original_file_path": path, "unique_id": node.id.as_str(), "fqn": node.fqn,
-        "alias": relation.map_or(node.name.as_str(), TableName::table), "checksum": checksum(node),
-        "tags": node.tags, "description": node.description, "columns": columns(node),
+        "alias": alias, "checksum": checksum(node),
+        "tags": node.tags, "description": node.description, "columns": columns(node, manifest),
         "meta": config.get("meta"), "group": config.get("group"), "docs": docs, "patch_path": patch,
         "build_path": stamp.executed_at(node, manifest), "unrendered_config": unrendered(node),
         "created_at": stamp.started.timestamp_micros() as f64 / 1e6,
     });
     let more = json!({
-        "relation_name": relation.map(sql_text::table), "raw_code": node.raw.trim(), "doc_blocks": [],
+        "relation_name": relation.map(sql_text::table), "raw_code": node.raw.trim(),
+        "doc_blocks": doc_blocks(manifest, &node.package, &node.description),
         "language": "sql", "refs": refs, "sources": sources, "metrics": [], "functions": [],
         "depends_on": {"macros": node.called, "nodes": parents}, "compiled_path": stamp.compiled_at(node, manifest),
         "compiled": !node.sql.is_empty(), "compiled_code": node.sql, "extra_ctes_injected": true, "extra_ctes": [],
@@ -393,10 +408,10 @@ pub(super) fn source(node: &Node, manifest: &Manifest) -> Value {
         "identifier": relation.map(TableName::table),
         "quoting": {"database": null, "schema": null, "identifier": null, "column": null},
         "loaded_at_field": field, "loaded_at_query": query, "freshness": freshness, "external": null,
-        "description": node.description, "columns": columns(node), "meta": meta, "source_meta": whole.meta,
+        "description": node.description, "columns": columns(node, manifest), "meta": meta, "source_meta": whole.meta,
         "tags": node.tags, "config": config, "patch_path": null, "unrendered_config": set,
         "relation_name": relation.map(sql_text::table), "created_at": 0.0, "unrendered_database": null,
-        "unrendered_schema": whole.schema, "doc_blocks": [],
+        "unrendered_schema": whole.schema, "doc_blocks": doc_blocks(manifest, &node.package, &node.description),
     })
 }
 

@@ -230,9 +230,18 @@ impl Plan<'_> {
         }))
     }
 
+    /// The key, if it is an expression and no column, as `delete+insert` may have it.
+    fn expression(&self) -> Option<&str> {
+        match self.key {
+            [key] if self.strategy == Strategy::DeleteInsert && is_expression(key, self.new.1) => Some(key),
+            _ => None,
+        }
+    }
+
     /// Refuses columns that one side does not have.
     fn check(&self) -> Result<(), String> {
-        for name in self.key.iter().chain(&self.details.partition_by) {
+        let key = self.key.iter().filter(|name| self.expression().is_none_or(|by| by != name.as_str()));
+        for name in key.chain(&self.details.partition_by) {
             for (side, schema) in [("table", self.old.1), ("query", self.new.1)] {
                 if !has(schema, name) {
                     return Err(format!("the column `{name}` is not in the model's {side}"));
@@ -300,6 +309,11 @@ impl Plan<'_> {
         Ok(match self.strategy {
             Strategy::Append => all_new,
             Strategy::Custom => return Err("its strategy is a macro, and is none of edits".to_owned()),
+            Strategy::DeleteInsert if let Some(key) = self.expression() => {
+                let gone = format!("select {gone}, {nothing} from {old} as {DEST}");
+                let of_key = format!("({key}) in (select {key} from {new} as {SOURCE})");
+                format!("{gone} where {} union all {all_new}", with_predicates(of_key))
+            }
             // Conditions of a delete are on the table alone, unless they name the new rows.
             Strategy::DeleteInsert if predicates.to_uppercase().contains(SOURCE) => {
                 goes_with(&with_predicates(on(self.key, "=")), "")
@@ -346,47 +360,25 @@ impl Plan<'_> {
 
     /// The query for a key that two new rows share, for strategies that must not have one.
     pub(super) fn duplicates(&self) -> Option<String> {
-        (self.strategy == Strategy::Merge).then(|| duplicates(self.key, &table(self.new.0)))
+        (self.strategy == Strategy::Merge).then(|| duplicates(self.key, self.new))
     }
 }
 
-/// The query for the first key that two rows of `from` share.
-pub(super) fn duplicates(key: &[String], from: &str) -> String {
-    let keys = key.iter().map(|name| quoted(&name.to_lowercase())).collect::<Vec<_>>().join(", ");
-    format!("select {keys} from {from} group by {keys} having count(*) > 1 limit 1")
+/// Whether a part of a `unique_key` is an expression, as `lower(name)`, and neither a column nor the slip of one.
+pub(super) fn is_expression(key: &str, schema: &Schema) -> bool {
+    !has(schema, key) && key.contains(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-/// Compares what a contract promises with what the query gives.
-///
-/// # Errors
-/// A table of the columns that differ: dbt's, with both types.
-pub(super) fn check_contract(promised: &[(String, Option<String>)], given: &Schema) -> Result<(), String> {
-    let mut rows: Vec<[String; 4]> = Vec::new();
-    for (name, data_type) in promised {
-        let contract = data_type.clone().unwrap_or_default();
-        let promised_type = crate::base::parse_data_type(&contract);
-        let Some(field) = given.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name)) else {
-            rows.push([name.clone(), String::new(), contract, "missing in definition".into()]);
-            continue;
-        };
-        let (is, should) =
-            (sql_type_name(field.data_type()), promised_type.as_ref().map(sql_type_name).unwrap_or_default());
-        if is != should {
-            rows.push([name.clone(), is, contract, "data type mismatch".into()]);
-        }
+/// A part of a `unique_key` in SQL.
+pub(super) fn key_term(key: &str, schema: &Schema) -> String {
+    match is_expression(key, schema) {
+        true => format!("({key})"),
+        false => quoted(&key.to_lowercase()),
     }
-    for field in given.fields() {
-        if !promised.iter().any(|(name, _)| name.eq_ignore_ascii_case(field.name())) {
-            let is = sql_type_name(field.data_type());
-            rows.push([field.name().clone(), is, String::new(), "missing in contract".into()]);
-        }
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut text = "This model has an enforced contract that failed.\n\n| column_name | definition_type | contract_type | mismatch_reason |".to_owned();
-    for row in rows {
-        text.push_str(&format!("\n| {} |", row.join(" | ")));
-    }
-    Err(text)
+}
+
+/// The query for the first key that two rows of a table with these columns share.
+pub(super) fn duplicates(key: &[String], (name, schema): (&TableName, &Schema)) -> String {
+    let keys = key.iter().map(|name| key_term(name, schema)).collect::<Vec<_>>().join(", ");
+    format!("select {keys} from {} group by {keys} having count(*) > 1 limit 1", table(name))
 }

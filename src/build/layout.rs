@@ -4,6 +4,7 @@
 //! `persist_docs` its descriptions, and with a contract its constraints. It becomes part of the table's own design, so that every
 //! engine that writes to the table keeps to it.
 
+use arrow::datatypes::Schema;
 use serde_json::Value;
 
 use crate::compile::{Constraint, ConstraintKind, Node};
@@ -54,6 +55,13 @@ impl Layout {
             },
         };
         Ok(Self { files, constraints: node.constraints.clone() })
+    }
+
+    /// The columns that are described, with `persist_docs`, and are not there.
+    pub(super) fn unknown_columns(&self, schema: &Schema) -> Vec<String> {
+        let is_there =
+            |name: &str| schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name));
+        self.files.comments.iter().map(|(name, _)| name).filter(|name| !is_there(name)).cloned().collect()
     }
 
     /// The design of a table that is made anew.

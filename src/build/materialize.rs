@@ -8,17 +8,17 @@ use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 use datafusion::execution::SendableRecordBatchStream;
 
+use super::contract::Contract;
 use super::executed::Executed;
-use super::incremental::{self, check_contract, is_plain};
+use super::incremental::{self, is_plain};
 use super::layout::Layout;
-use super::lookup::{SessionLookup, rows_of};
-use super::sql_text;
-use super::step::first_error;
+use super::lookup::rows_of;
+use super::step::render_late;
 use super::{Action, BuildError, HookError, run_hooks, seed, snapshot};
 use crate::base::{TableName, TableVersion};
 use crate::compile::{
-    Lookup, Manifest, Materialization, Node, NodeKind, OnConfigurationChange, OnSchemaChange, SeedNode,
-    SnapshotNode, Stored,
+    Late, Lookup, Manifest, Materialization, Node, NodeId, NodeKind, OnConfigurationChange, OnSchemaChange,
+    SeedNode, SnapshotNode, Stored,
 };
 use crate::query::{Follower, Limits, Outcome, QueryError, Scope, Session, StatementKind};
 use crate::release::View;
@@ -136,14 +136,10 @@ impl Making<'_> {
     async fn model(&self) -> Result<Made, BuildError> {
         let node = self.node;
         self.header().await?;
-        if super::has_contract(node) {
-            let schema = self.session.check(&node.sql).await.map_err(|error| self.query_error(error))?;
-            let promised: Vec<_> =
-                node.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect();
-            check_contract(&promised, &schema).map_err(|why| self.wrong(why))?;
-        }
+        let contract = self.contract().await?;
         if self.action == Action::MakeView {
-            self.executed.created("view", self.name(), &node.sql);
+            let sql = contract.map_or_else(|| node.sql.clone(), |contract| contract.query(&node.sql));
+            self.executed.created("view", self.name(), &sql);
             match self.session.check(&node.sql).await {
                 // Its columns are values of rows, which all are there now.
                 Err(error) if error.is_of_rows_to_come() => {
@@ -151,7 +147,7 @@ impl Making<'_> {
                 }
                 checked => drop(checked.map_err(|error| self.query_error(error))?),
             }
-            let view = View::new(node.sql.as_str(), node.description.as_str());
+            let view = View::new(sql, node.description.as_str());
             return Ok(Made::View(view.dividing(self.session.division())));
         }
         let base = self.head().await?;
@@ -173,7 +169,7 @@ impl Making<'_> {
             (Action::AppendRows, Some(_)) => self.executed.added(self.name(), &node.sql),
             _ => self.executed.created("table", self.name(), &node.sql),
         }
-        let rows = self.rows(&node.sql).await?;
+        let rows = self.own_rows().await?;
         let tables = self.session.scope().tables();
         let layout = Layout::of(node).map_err(|why| self.wrong(why))?;
         if let (Some(Materialization::MaterializedView { on_change }), Some(old)) =
@@ -241,10 +237,8 @@ impl Making<'_> {
             staged.schema(),
             staged.table()
         );
-        let (templates, id) = (self.manifest.late(), self.node.id.clone());
-        let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
-        let rendered = tokio::task::spawn_blocking(move || templates.text(&id, &text, &lake)).await;
-        let sql = rendered.expect("rendering a template does not panic").map_err(first_error)?;
+        let rendered = move |late: &Late, id: &NodeId, lake: &Arc<dyn Lookup>| late.text(id, &text, lake);
+        let sql = render_late(self.manifest, &session, &self.node.id, rendered).await?;
         self.executed.note(sql.as_str());
         let own = self.name();
         let is_refused = |written: &TableName| {
@@ -260,6 +254,25 @@ impl Making<'_> {
             Some(change) => self.made(Ok(Arc::unwrap_or_clone(change))),
             None => Err(self.wrong(format!("the macro `{name}` gave no statement that writes to `{own}`"))),
         }
+    }
+
+    /// What the node's contract makes of its query; nothing if it has none.
+    async fn contract(&self) -> Result<Option<Contract>, BuildError> {
+        if !super::has_contract(self.node) {
+            return Ok(None);
+        }
+        let schema = self.session.check(&self.node.sql).await.map_err(|error| self.query_error(error))?;
+        Contract::of(self.node, &schema).map_err(|why| self.wrong(why))
+    }
+
+    /// The rows of the node's own query, as its contract has them.
+    async fn own_rows(&self) -> Result<SendableRecordBatchStream, BuildError> {
+        let rows = self.rows(&self.node.sql).await?;
+        let contract = Contract::of(self.node, &rows.schema()).map_err(|why| self.wrong(why))?;
+        Ok(match contract {
+            Some(contract) => contract.rows(rows),
+            None => rows,
+        })
     }
 
     async fn rows(&self, sql: &str) -> Result<SendableRecordBatchStream, BuildError> {
@@ -297,7 +310,7 @@ impl Making<'_> {
     async fn stage(&self) -> Result<(Session, TableName, Arc<Schema>), BuildError> {
         let name = self.name().companion("elt_new").map_err(|error| self.wrong(error.to_string()))?;
         self.executed.created("table", &name, &self.node.sql);
-        let rows = self.rows(&self.node.sql).await?;
+        let rows = self.own_rows().await?;
         let change = overwrite(self.session.scope().tables(), &name, None, rows).await;
         let change = Arc::new(change.map_err(|error| self.table_error(error))?);
         let schema = change.schema().clone();
@@ -403,7 +416,7 @@ impl Making<'_> {
         let old = base.as_ref().map(|base| (self.name(), base.schema().as_ref()));
         let run = snapshot::Run { node, old, new: (&staged, &schema), now: self.now };
         run.check().map_err(wrong)?;
-        let duplicates = incremental::duplicates(&node.unique_key, &sql_text::table(&staged));
+        let duplicates = incremental::duplicates(&node.unique_key, run.new);
         self.refuse_duplicates(&session, &node.unique_key, &duplicates).await?;
         let sql = run.query();
         match &base {

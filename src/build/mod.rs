@@ -11,6 +11,7 @@ mod basis;
 mod batches;
 mod check;
 mod compiled;
+mod contract;
 mod data_test;
 mod due;
 mod entries;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::lookup::rows_of;
 use super::{Action, BuildError, Kept};
+use crate::base::TableName;
 use crate::compile::NodeId;
 use crate::query::Used;
 use crate::table::Effect;
@@ -20,6 +21,8 @@ pub struct StepReport {
     pub node: NodeId,
     /// The name that people know it by.
     pub name: String,
+    /// Its table or view; nothing if it is none.
+    pub relation: Option<TableName>,
     /// What was to happen.
     pub action: Action,
     /// How it ended.

@@ -23,11 +23,11 @@ use super::graph::waits_for;
 use super::materialize::Made;
 use super::plan::{Action, BuildPlan, PlannedStep};
 use super::report::{StepReport, Verdict, Visibility};
-use super::step::{Done, What, try_out};
+use super::step::{Done, What, render_late, try_out};
 use super::{BuildError, expectation};
 use crate::base::{Ending, Event, Step, TableName, Watch, after, grouped};
-use crate::compile::{Manifest, Node, NodeId, OnError};
-use crate::query::{Scope, Used};
+use crate::compile::{Comment, Late, Manifest, Node, NodeId, OnError};
+use crate::query::{Limits, Scope, Session, Used};
 use crate::release::{Basis, Memory, View};
 use crate::table::{Change, Effect};
 use portion::Out;
@@ -123,7 +123,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
                 state.end(at, Err(because), Duration::ZERO, watch);
                 continue;
             }
-            if let Err(error) = state.hooks_before(step).await {
+            if let Err(error) = state.hooks_before(step, watch).await {
                 state.end(at, Ok(Err(error)), Duration::ZERO, watch);
                 continue;
             }
@@ -133,9 +133,17 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
             state.at_work += 1;
             running.push(Box::pin(async move {
                 let (begun, executed) = (Instant::now(), Executed::default());
-                let done = Box::pin(try_out(inputs, scope, step, &executed, watch)).await;
+                let comment = comment_of(inputs, step, &scope).await;
+                let (done, comment) = match comment {
+                    Ok(comment) => (Box::pin(try_out(inputs, scope, step, &executed, watch)).await, comment),
+                    Err(error) => (Err(error), None),
+                };
                 let used = executed.used();
-                Happened::Ended(at, Box::new(done), begun.elapsed(), (executed.take(), used))
+                let mut statements = executed.take();
+                if let Some(comment) = comment {
+                    statements.iter_mut().for_each(|sql| *sql = comment.with(sql));
+                }
+                Happened::Ended(at, Box::new(done), begun.elapsed(), (statements, used))
             }));
         }
         if let Some(publishing) = state.portion() {
@@ -163,12 +171,25 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
         state.executed.insert(inputs.plan.steps[at].node.clone(), executed);
         state.used.extend(used.map(|used| (inputs.plan.steps[at].node.clone(), used)));
         let done = match done {
-            Ok(done) => state.hooks_after(at, done).await,
+            Ok(done) => state.hooks_after(at, done, watch).await,
             Err(error) => Err(error),
         };
         state.end(at, Ok(done), took, watch);
     }
     state.conclude()
+}
+
+/// The project's `query-comment` for a step, if there is one.
+async fn comment_of(
+    inputs: &Inputs<'_>,
+    step: &PlannedStep,
+    scope: &Scope,
+) -> Result<Option<Comment>, BuildError> {
+    if !inputs.manifest.late().has_comment() {
+        return Ok(None);
+    }
+    let session = Session::new(scope.clone().apart(), inputs.default_schema, Limits::default());
+    render_late(inputs.manifest, &session, &step.node, Late::comment).await
 }
 
 /// What happened next.
@@ -321,6 +342,7 @@ impl<'a> State<'a> {
         let report = StepReport {
             node: step.node.clone(),
             name: node.shown(),
+            relation: node.relation.clone(),
             action: step.action,
             verdict,
             batches,

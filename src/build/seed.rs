@@ -19,6 +19,9 @@ use crate::compile::SeedNode;
 /// So many rows of a seed are written down with its statements, as in dbt.
 const WRITTEN_DOWN: usize = 10_000;
 
+/// What files of one column are suspected to be separated by.
+const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+
 /// The rows of a seed.
 ///
 /// # Errors
@@ -35,6 +38,15 @@ pub(super) fn read(seed: &SeedNode) -> Result<RecordBatch, String> {
         .map(|cell| cell.trim())
         .map(|name| if seed.keep_names { name.to_owned() } else { name.to_lowercase() })
         .collect();
+    if let ([name], false) = (names.as_slice(), text.starts_with('"'))
+        && let Some(other) = DELIMITERS.into_iter().find(|other| name.contains(*other))
+    {
+        let (used, other) = (seed.delimiter.escape_default(), other.escape_default());
+        return Err(format!(
+            "{shown}:1: syntax error: with the delimiter `{used}` its header is one column, `{name}`; \
+             set `delimiter: \"{other}\"` in the seed's config, or put the name in quotes if that is what the column is called"
+        ));
+    }
     if let Some(at) = names.iter().position(String::is_empty) {
         return Err(format!("{shown}: column {} has no name", at + 1));
     }
@@ -282,6 +294,14 @@ mod tests {
             ["id bigint", "price double", "day date", "at timestamp", "ok boolean", "name varchar"]
         );
         assert_eq!((batch.num_rows(), batch.column(2).null_count()), (2, 1));
+    }
+
+    #[test]
+    fn a_header_that_another_delimiter_would_split_is_refused() {
+        let why = seed("id;v\n1;2\n", &[]).unwrap_err();
+        assert!(why.contains("syntax error") && why.contains("set `delimiter: \";\"`"), "{why}");
+        assert_eq!(seed("\"id;v\"\n1\n", &[]).unwrap().num_columns(), 1);
+        assert_eq!(seed("id\n1;2\n", &[]).unwrap().num_columns(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::entries::references;
 use super::sql_text;
 use crate::base::TableName;
 use crate::compile::{DocumentNode, Manifest, NodeId};
@@ -15,8 +16,15 @@ pub(super) fn complete(entry: &mut Map<String, Value>, document: &DocumentNode, 
         "semantic_model" => semantic_model(entry, document, manifest),
         "saved_query" => saved_query(entry, document, manifest),
         "exposure" => {
-            defaults(entry, json!({"maturity": null, "url": null, "metrics": [], "refs": [], "sources": []}));
+            let named = &document.named;
+            let metrics: Vec<[&str; 1]> = named.metrics.iter().map(|name| [name.as_str()]).collect();
+            let missing = json!({
+                "maturity": null, "url": null, "metrics": metrics, "refs": references(&named.refs),
+                "sources": named.sources,
+            });
+            defaults(entry, missing);
         }
+        "group" => defaults(entry, json!({"description": null, "config": {"meta": {}}})),
         _ => {}
     }
 }

@@ -7,9 +7,13 @@
 use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 
+use super::incremental::{is_expression, key_term};
 use super::sql_text::{cast, literal, quoted, table};
 use crate::base::TableName;
 use crate::compile::{HardDeletes, SnapshotNode, SnapshotStrategy};
+
+/// What parts of a key are called that are expressions, with their number behind.
+const KEY: &str = "elt_key_";
 
 /// What one run of a snapshot works on.
 pub(super) struct Run<'a> {
@@ -67,7 +71,7 @@ impl Run<'_> {
     fn beginning(&self) -> String {
         let names = &self.node.names;
         let key = self.node.unique_key.iter();
-        let key = key.map(|name| format!("coalesce(cast({} as varchar), '')", quoted(&name.to_lowercase())));
+        let key = key.map(|name| format!("coalesce(cast({} as varchar), '')", key_term(name, self.new.1)));
         let key = key.collect::<Vec<_>>().join(" || '|' || ");
         let updated_at = self.updated_at();
         let deleted = match self.node.hard_deletes {
@@ -91,7 +95,9 @@ impl Run<'_> {
     /// # Errors
     /// A sentence that says which.
     pub(super) fn check(&self) -> Result<(), String> {
-        if let Some(name) = self.node.unique_key.iter().find(|name| !has(self.new.1, name)) {
+        if let Some(name) =
+            self.node.unique_key.iter().find(|name| !has(self.new.1, name) && !self.is_expression(name))
+        {
             return Err(format!("the query has no column `{name}`, which `unique_key` names"));
         }
         if let SnapshotStrategy::Check { columns: Some(columns), .. } = &self.node.strategy
@@ -116,11 +122,16 @@ impl Run<'_> {
         let names = &self.node.names;
         let old_table = table(old_name);
         let on = |left: &str, right: &str| {
-            let one = |name: &String| format!("{left}.{0} = {right}.{0}", quoted(&name.to_lowercase()));
-            self.node.unique_key.iter().map(one).collect::<Vec<_>>().join(" and ")
+            let one = |(at, name): (usize, &String)| match self.is_expression(name) {
+                true => format!("{left}.{KEY}{at} = {right}.{KEY}{at}"),
+                false => format!("{left}.{0} = {right}.{0}", quoted(&name.to_lowercase())),
+            };
+            self.node.unique_key.iter().enumerate().map(one).collect::<Vec<_>>().join(" and ")
         };
         let on = on("o", "n");
-        let current = format!("(select * from {old_table} as o where {})", self.is_current("o"));
+        let beginning = self.keyed(beginning);
+        let current = self.keyed(format!("select * from {old_table} as o where {}", self.is_current("o")));
+        let current = format!("({current})");
         let changed = self.changed(old);
         // Every version has the columns of the table and those that the query has new.
         let mut all: Vec<(String, String)> = Vec::new();
@@ -202,6 +213,20 @@ impl Run<'_> {
             parts.push(format!("select {} {gone}", list("o", &of)));
         }
         parts.join(" union all ")
+    }
+
+    fn is_expression(&self, key: &str) -> bool {
+        is_expression(key, self.new.1)
+    }
+
+    /// The rows of a query with those parts of the key that are expressions, to be joined by.
+    fn keyed(&self, query: String) -> String {
+        let keys = self.node.unique_key.iter().enumerate().filter(|(_, key)| self.is_expression(key));
+        let keys = keys.map(|(at, key)| format!(", ({key}) as {KEY}{at}")).collect::<String>();
+        match keys.is_empty() {
+            true => query,
+            false => format!("select *{keys} from ({query})"),
+        }
     }
 
     /// The condition that the present version `o` differs from the row `n`.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::basis::basis;
 use super::executed::Executed;
+use super::layout::Layout;
 use super::lookup::SessionLookup;
 use super::materialize::{Made, Making};
 use super::plan::PlannedStep;
@@ -14,7 +15,7 @@ use super::report::{Batches, Verdict};
 use super::run::Inputs;
 use super::{BuildError, Kept, batches, data_test, expectation, unit_test};
 use crate::base::{Diagnostic, Event, Message, TableName, Watch, after};
-use crate::compile::{Lookup, Manifest, Node, NodeKind};
+use crate::compile::{Late, Lookup, Manifest, Node, NodeId, NodeKind};
 use crate::query::{Limits, MADE_OF, MadeOf, Scope, Session};
 use crate::release::Basis;
 use crate::table::Change;
@@ -124,7 +125,7 @@ async fn make(
     if let Some(window) = node.window() {
         return batches::make(inputs, &session, step, window, executed).await;
     }
-    let (late, messages) = match node.is_late {
+    let (late, mut messages) = match node.is_late {
         true => {
             let (node, messages) = compile_late(inputs.manifest, node, &session).await?;
             (Some(node), messages)
@@ -171,9 +172,19 @@ async fn make(
         }
         _ => What::Made(Box::pin(making.make()).await?),
     };
+    messages.extend(undescribed(node, &what));
     let basis = basis(inputs, session.scope(), node);
     let (kept, beside) = checked.map(|checked| (checked.kept, checked.quarantine)).unwrap_or_default();
     Ok(Done { what, late, messages, basis, kept, beside })
+}
+
+/// A warning of described columns that could not get their descriptions.
+fn undescribed(node: &Node, what: &What) -> Option<Message> {
+    let What::Made(Made::Table(change)) = what else { return None };
+    let unknown = Layout::of(node).ok()?.unknown_columns(change.schema());
+    let words = "The following columns are specified in the schema but are not present in the database";
+    (!unknown.is_empty())
+        .then(|| Message::Logged(format!("warning: {}: {words}: {}", node.shown(), unknown.join(", "))))
 }
 
 /// Why a template could not be rendered.
@@ -191,9 +202,18 @@ pub async fn compile_late(
     node: &Node,
     session: &Session,
 ) -> Result<(Node, Vec<Message>), BuildError> {
-    let (late, id) = (manifest.late(), node.id.clone());
+    render_late(manifest, session, &node.id, Late::compile).await
+}
+
+/// Renders something of a node that may read the lake, on a thread where waiting holds nobody up.
+pub(super) async fn render_late<T: Send + 'static>(
+    manifest: &Manifest,
+    session: &Session,
+    id: &NodeId,
+    render: impl FnOnce(&Late, &NodeId, &Arc<dyn Lookup>) -> Result<T, Vec<Diagnostic>> + Send + 'static,
+) -> Result<T, BuildError> {
+    let (late, id) = (manifest.late(), id.clone());
     let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session.clone()));
-    let compiled = tokio::task::spawn_blocking(move || late.compile(&id, &lake)).await;
-    let compiled = compiled.expect("rendering a template does not panic");
-    compiled.map_err(first_error)
+    let rendered = tokio::task::spawn_blocking(move || render(&late, &id, &lake)).await;
+    rendered.expect("rendering a template does not panic").map_err(first_error)
 }

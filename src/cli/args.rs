@@ -297,6 +297,9 @@ pub(super) struct BuildArgs {
     /// Keep the failing rows of tests, in tables of the schema `…_dbt_test__audit`
     #[arg(long)]
     pub(super) store_failures: bool,
+    /// Show the first rows of each seed that was loaded
+    #[arg(long)]
+    pub(super) show: bool,
     /// Let models read no rows: everything is made, and everything is empty
     #[arg(long)]
     pub(super) empty: bool,

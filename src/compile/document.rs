@@ -13,8 +13,8 @@ use crate::project::{Document, MacroWords, Project, plain};
 
 use super::hook::{self, Permitted};
 use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, SourceCall, Subject, asks_of_graph};
-use super::manifest::{DocText, DocumentNode, MacroText, Manifest, Written};
-use super::node::{NodeId, NodeKind};
+use super::manifest::{DocText, DocumentNode, MacroText, Manifest, Named, Written};
+use super::node::{NodeId, NodeKind, Reference};
 use super::parse::Parsed;
 use super::render::{Templates, bare_node, refused};
 use super::resolve::Names;
@@ -45,6 +45,7 @@ pub(super) fn read(
     let read = |document: &Document| {
         let calls = calls(document);
         let mut depends_on = Vec::new();
+        let named = Named::of(&calls);
         for call in calls {
             let parent = match &call {
                 NameCall::Ref(call) => names.model(call, &document.package).map(|draft| draft.id.clone()),
@@ -79,6 +80,7 @@ pub(super) fn read(
             fqn: document.fqn.clone(),
             path: document.at.source.path.to_string(),
             depends_on,
+            named,
             written: document.written.clone(),
         }
     };
@@ -121,6 +123,25 @@ pub(super) enum NameCall {
     Metric(String),
     /// What a semantic model can measure.
     Measure(String),
+}
+
+impl Named {
+    fn of(calls: &[NameCall]) -> Self {
+        let mut named = Self::default();
+        for call in calls {
+            match call {
+                NameCall::Ref(call) => named.refs.push(Reference {
+                    package: call.package.clone(),
+                    name: call.name.clone(),
+                    version: call.version.clone(),
+                }),
+                NameCall::Source(call) => named.sources.push((call.source.clone(), call.table.clone())),
+                NameCall::Metric(name) => named.metrics.push(name.clone()),
+                NameCall::Measure(_) => {}
+            }
+        }
+        named
+    }
 }
 
 impl std::fmt::Display for NameCall {
@@ -315,7 +336,22 @@ pub(super) fn written(project: &Project, jinja: &Jinja) -> Written {
             text: text.clone(),
         })
     });
+    let owner = |packages: &[&str], name: &str| {
+        let has = |owner: &&&str| project.docs.get(**owner).is_some_and(|blocks| blocks.contains_key(name));
+        packages.iter().find(has).map(|owner| format!("doc.{owner}.{name}"))
+    };
+    let doc_blocks = project.doc_calls.iter().map(|(of, names)| {
+        let id = |name: &String| match name.split_once('.') {
+            Some((package, name)) => owner(&[package], name),
+            None => {
+                let all = project.docs.keys().map(String::as_str);
+                owner(&[project.name.as_str(), &of.0].into_iter().chain(all).collect::<Vec<_>>(), name)
+            }
+        };
+        (of.clone(), names.iter().filter_map(id).collect())
+    });
     Written {
+        doc_blocks: doc_blocks.collect(),
         macros: macros.collect(),
         docs: docs.collect(),
         roots: project.roots.clone(),
@@ -337,7 +373,8 @@ fn test_schema(project: &Project, jinja: &Jinja) -> String {
     let subject = Subject { package: project.name.clone(), ..Subject::default() };
     let (scope, generator) = (jinja.scope(subject, Phase::Parse), "generate_schema_name");
     let at = SourceText::new("dbt_project.yml", "").span(0..0);
-    let package = jinja.naming_macro(generator);
-    let named = jinja.call(package.as_deref(), generator, &arguments, &scope, &at);
+    let found = jinja.naming_macro(generator);
+    let (package, name) = found.map_or((None, generator), |(package, name)| (Some(package), name));
+    let named = jinja.call(package, name, &arguments, &scope, &at);
     named.map_or_else(|_| format!("{}_{OF_TESTS}", project.target.schema), |name| name.trim().to_owned())
 }

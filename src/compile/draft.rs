@@ -145,6 +145,7 @@ impl Draft {
             edition: self.edition.clone(),
             batch: None,
             given: BTreeMap::new(),
+            is_hook: false,
             this: self.relation.clone(),
             config: self.config.clone().into(),
             overrides: self.overrides.clone(),

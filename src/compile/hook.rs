@@ -21,7 +21,7 @@ pub(super) enum Permitted {
 const WRITES: [&str; 7] = ["insert", "update", "delete", "merge", "truncate", "create", "alter"];
 
 /// Statements that have nothing to do in a lake: no grants, no transactions, no statistics to keep.
-const IDLE: [&str; 14] = [
+const IDLE: [&str; 15] = [
     "grant",
     "revoke",
     "analyze",
@@ -30,6 +30,7 @@ const IDLE: [&str; 14] = [
     "comment",
     "begin",
     "commit",
+    "end",
     "start",
     "set",
     "reset",

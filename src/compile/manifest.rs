@@ -15,7 +15,8 @@ use super::by_id::ById;
 use super::document::RunHook;
 use super::graph;
 use super::lookup::Lookup;
-use super::node::{Materialization, Node, NodeId, NodeKind, TestKind, TestNode};
+use super::node::{Materialization, Node, NodeId, NodeKind, Reference, TestKind, TestNode};
+use super::query_comment::Comment;
 use super::render::Templates;
 use super::select::NamedSelector;
 
@@ -117,6 +118,37 @@ impl Late {
         self.0.text(id, text, lake).map_err(|diagnostic| vec![diagnostic])
     }
 
+    /// Renders the hooks of a node that are late, those before it or those after it: their statements, and what their
+    /// templates said.
+    ///
+    /// Waits for the lake's answers, so it must run where a wait holds nobody up.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, at the node.
+    pub fn hooks(
+        &self,
+        id: &NodeId,
+        is_after: bool,
+        lake: &Arc<dyn Lookup>,
+    ) -> Result<(Vec<String>, Vec<Message>), Vec<Diagnostic>> {
+        self.0.late_hooks(id, is_after, lake)
+    }
+
+    /// Whether the project has a `query-comment`.
+    pub fn has_comment(&self) -> bool {
+        self.0.query_comment.is_some()
+    }
+
+    /// The project's `query-comment`, rendered for a node; nothing if there is none or it comes out empty.
+    ///
+    /// Waits for the lake's answers, so it must run where a wait holds nobody up.
+    ///
+    /// # Errors
+    /// What is wrong with it, in `dbt_project.yml`.
+    pub fn comment(&self, id: &NodeId, lake: &Arc<dyn Lookup>) -> Result<Option<Comment>, Vec<Diagnostic>> {
+        self.0.comment(id, Some(lake)).map_err(|diagnostic| vec![diagnostic])
+    }
+
     /// Runs a macro by itself, and returns what it said.
     ///
     /// Waits for the lake's answers, so it must run where a wait holds nobody up.
@@ -150,8 +182,21 @@ pub struct DocumentNode {
     pub path: String,
     /// The nodes it stands on.
     pub depends_on: Vec<NodeId>,
+    /// The names that they are called by.
+    pub named: Named,
     /// All that is written.
     pub written: serde_json::Value,
+}
+
+/// The names that a document says it stands on.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Those of `ref(…)`.
+    pub refs: Vec<Reference>,
+    /// Those of `source(…)`: the source and its table.
+    pub sources: Vec<(String, String)>,
+    /// Those of `metric(…)`.
+    pub metrics: Vec<String>,
 }
 
 /// For each node, those beside it on one side.
@@ -174,6 +219,8 @@ pub struct Written {
     pub macros: Vec<MacroText>,
     /// Every docs block.
     pub docs: Vec<DocText>,
+    /// For a description with docs blocks in it, by package and text: the ids of those blocks.
+    pub doc_blocks: BTreeMap<(String, String), Vec<String>>,
     /// For each package how its folder is written in front of its files; nothing for the project itself.
     pub roots: BTreeMap<String, String>,
     /// The name of the profile's target, and the engine that templates are told.

@@ -25,6 +25,7 @@ mod freshness;
 mod grants;
 mod graph;
 mod hook;
+mod hooked;
 mod jinja;
 mod lookup;
 mod manifest;
@@ -35,6 +36,7 @@ mod node_id;
 mod normal;
 mod operation;
 mod parse;
+mod query_comment;
 mod render;
 mod resolve;
 mod running;
@@ -65,13 +67,14 @@ pub use fingerprint::Fingerprint;
 pub use hook::statements as hook_statements;
 pub use jinja::YamlRenderer;
 pub use lookup::{Answer, AnswerColumn, Lookup};
-pub use manifest::{DocText, DocumentNode, Late, MacroText, Manifest, Written};
+pub use manifest::{DocText, DocumentNode, Late, MacroText, Manifest, Named, Written};
 pub use node::{
     Age, Condition, Freshness, HardDeletes, Hooks, IncrementalDetails, Materialization, Node, NodeId,
     NodeKind, OnConfigurationChange, OnSchemaChange, Reference, SeedNode, SnapshotNames, SnapshotNode,
     SnapshotStrategy, SourceNode, Stored, Strategy, TestKind, TestNode, TestSeverity, UnitInput, UnitRows,
     UnitTestNode,
 };
+pub use query_comment::Comment;
 pub use running::{OnError, Running};
 pub use sample::Sample;
 pub use select::{
@@ -159,9 +162,10 @@ pub fn compile(project: &Project, facts: &Facts) -> (Manifest, Vec<Diagnostic>) 
     for draft in &mut parsed.drafts {
         draft.deferred = facts.deferred.get(draft.id.as_str()).cloned();
     }
-    let names = Names::of(&parsed, &project.name);
+    let names = Names::of(&parsed, project);
     let resolved = resolve::resolve(&parsed, &names, &mut found);
     let documents = document::read(project, &jinja, &names, &mut found);
+    time_spine::check_documents(&project.documents, &parsed.drafts, &mut found);
     let written = Arc::new(document::written(project, &jinja));
     // Few projects look at it.
     if document::asks_for_graph(project, &parsed) {
@@ -239,6 +243,7 @@ fn render(
     let run_hooks = (project.on_run_start.clone(), project.on_run_end.clone());
     let templates = Templates {
         run_hooks,
+        query_comment: project.query_comment.clone(),
         jinja,
         project: project.name.clone(),
         limits,
@@ -249,6 +254,7 @@ fn render(
         parents,
     };
     document::check_run_hooks(project, &templates, found);
+    templates.check_comment(found);
     let mut pass = Pass::default();
     let mut nodes = Vec::with_capacity(templates.parents.len());
     for id in graph::order(&templates.parents).iter().filter(|id| !unresolved.contains(*id)) {

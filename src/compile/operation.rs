@@ -38,6 +38,7 @@ impl Templates {
             package: hook.package.clone(),
             resource_type: "operation",
             given: given.clone(),
+            is_hook: true,
             ..Subject::default()
         };
         let scope = self.jinja.scope(subject, self.anywhere(lake));
@@ -60,10 +61,12 @@ impl Templates {
         for hook in hooks {
             let (sql, seen) = self.run_hook(hook, given, Some(lake))?;
             messages.extend(seen.messages);
-            match hook::judge(&sql) {
-                Permitted::Nothing => {}
-                Permitted::Reads | Permitted::Writes => statements.push(sql),
-                Permitted::Refused(words) => return Err(refused(&words, &self.project, &hook.at)),
+            for sql in seen.writes.into_iter().chain([sql]) {
+                match hook::judge(&sql) {
+                    Permitted::Nothing => {}
+                    Permitted::Reads | Permitted::Writes => statements.push(sql),
+                    Permitted::Refused(words) => return Err(refused(&words, &self.project, &hook.at)),
+                }
             }
         }
         Ok((statements, messages))

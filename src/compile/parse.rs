@@ -36,6 +36,8 @@ pub(super) struct Parsed {
     pub(super) disabled: BTreeMap<String, Span>,
     /// The same as drafts.
     pub(super) off: Vec<Draft>,
+    /// The files of enabled models.
+    pub(super) models: BTreeMap<NodeId, Span>,
 }
 
 /// One parse of one project.
@@ -243,6 +245,14 @@ impl Parser<'_> {
         }
         self.render(&mut draft, &mut config, words::MODEL_CONFIG);
         if !self.is_enabled(&config, &draft) {
+            return;
+        }
+        if let Some(first) = self.parsed.models.insert(draft.id.clone(), draft.at.clone()) {
+            self.found.push(
+                Diagnostic::error("elt::duplicate", format!("two models are called `{}`", draft.name))
+                    .at(&draft.at, "the second")
+                    .help(format!("the first is {}; rename one of the files", first.source.path)),
+            );
             return;
         }
         judge_values(&config, self.found);
@@ -490,8 +500,9 @@ impl Parser<'_> {
         let subject =
             Subject { name: draft.name.clone(), package: draft.package.clone(), ..Subject::default() };
         let scope = self.jinja.scope(subject, Phase::Parse);
-        let package = self.jinja.naming_macro(generator);
-        match self.jinja.call(package.as_deref(), generator, &arguments, &scope, &draft.at) {
+        let found = self.jinja.naming_macro(generator);
+        let (package, name) = found.map_or((None, generator), |(package, name)| (Some(package), name));
+        match self.jinja.call(package, name, &arguments, &scope, &draft.at) {
             Ok(name) => Some(name.trim().to_owned()),
             Err(diagnostic) => {
                 self.found.push(diagnostic);

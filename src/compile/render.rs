@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Diagnostic, Division, Message};
-use crate::project::Hook;
+use crate::project::{Hook, QueryComment};
 
 use super::batch::Window;
 use super::by_id::ById;
 use super::draft::{Draft, Maker};
 use super::ephemeral::{Body, Cte, cte_name, inject};
 use super::fingerprint::Fingerprint;
-use super::hook::{self, Permitted};
 use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, Relation, Scope, Subject, recorded};
 use super::lookup::Lookup;
 use super::meaning::{Answers, Limits, Seen, relation_of, seen};
@@ -37,6 +36,8 @@ pub(super) struct Templates {
     pub(super) division: Division,
     /// Those of `on-run-start`, and those of `on-run-end`.
     pub(super) run_hooks: (Vec<Hook>, Vec<Hook>),
+    /// `query-comment:`
+    pub(super) query_comment: Option<QueryComment>,
     pub(super) drafts: ById<Draft>,
     pub(super) answers: BTreeMap<NodeId, Answers>,
     /// What names mean to what is no node.
@@ -73,7 +74,7 @@ pub(super) struct Pass {
 }
 
 impl Templates {
-    fn draft(&self, id: &NodeId) -> &Draft {
+    pub(super) fn draft(&self, id: &NodeId) -> &Draft {
         self.drafts.get(id).expect("every node of the graph was drafted")
     }
 
@@ -113,7 +114,11 @@ impl Templates {
             return self.unrendered(id);
         }
         pass.macros.clear();
-        let late_node = || Node { is_late: true, ..self.unrendered(id) };
+        let late_node = || {
+            // What its hooks say is told when it is rendered.
+            let hooks = self.hooks(draft, is_incremental_run(&draft.kind), &mut Pass::default());
+            Node { is_late: true, hooks, ..self.unrendered(id) }
+        };
         let mut needed = Vec::new();
         self.ephemeral_ancestors(id, &mut needed);
         if needed.iter().any(|parent| pass.late.contains(parent)) {
@@ -136,15 +141,16 @@ impl Templates {
                 Body::default()
             }
         };
-        let hooks = match self.hooks(draft, lake, pass) {
-            Some(hooks) => hooks,
-            None => return late_node(),
-        };
+        let is_incremental = is_incremental_run(&draft.kind);
+        let hooks = self.hooks(draft, is_incremental, pass);
         if is_ephemeral(draft) {
             pass.ephemeral.insert(draft.id.clone(), body.clone());
         }
         let body = self.with_ctes(draft, body, pass);
-        let fingerprint = self.fingerprint(draft, &body.sql, &hooks, lake, pass);
+        // The first run and later ones are the same code.
+        let first = (is_incremental && !draft.hooks.is_empty())
+            .then(|| self.hooks(draft, false, &mut Pass::default()));
+        let fingerprint = self.fingerprint(draft, &body.sql, first.as_ref().unwrap_or(&hooks), lake, pass);
         let macros = std::mem::take(&mut pass.macros);
         let mut kind = draft.kind.clone();
         if let (
@@ -241,7 +247,7 @@ impl Templates {
     }
 
     /// Keeps what a template said; of one that is rendered again later, only then.
-    fn take_down(&self, draft: &Draft, scope: &Arc<Scope>, is_done: bool, pass: &mut Pass) {
+    pub(super) fn take_down(&self, draft: &Draft, scope: &Arc<Scope>, is_done: bool, pass: &mut Pass) {
         if !is_done {
             return;
         }
@@ -255,30 +261,6 @@ impl Templates {
         );
     }
 
-    /// Renders the hooks, and judges them. Nothing if one of them reads the lake while there is none.
-    fn hooks(&self, draft: &Draft, lake: Option<&Arc<dyn Lookup>>, pass: &mut Pass) -> Option<Hooks> {
-        let mut hooks = Hooks::default();
-        for (text, is_after) in &draft.hooks {
-            let scope = self.jinja.scope(draft.subject(), self.phase(draft, None, false, lake));
-            let text = self.jinja.text(&text.as_str().into(), &scope, &draft.at);
-            match text.and_then(|text| no_selection(draft, &scope, lake).map_or(Ok(text), Err)) {
-                Err(diagnostic) if diagnostic.stable_code() == NEEDS_LAKE => return None,
-                Err(diagnostic) => pass.found.push(diagnostic),
-                Ok(sql) => match hook::judge(&sql) {
-                    Permitted::Nothing => {}
-                    judged @ (Permitted::Reads | Permitted::Writes) => {
-                        hooks.write |= judged == Permitted::Writes;
-                        if *is_after { &mut hooks.after } else { &mut hooks.before }.push(sql);
-                    }
-                    Permitted::Refused(words) => pass.found.push(refused(&words, &draft.name, &draft.at)),
-                },
-            }
-            hooks.drops_it |= recorded(&scope).drops_itself;
-            self.take_down(draft, &scope, true, pass);
-        }
-        Some(hooks)
-    }
-
     /// What a generic test gets as `model`: the node it is on, filtered by the test's `where`.
     fn model_argument(
         &self,
@@ -288,6 +270,16 @@ impl Templates {
     ) -> Result<Argument, Diagnostic> {
         let on = draft.attached.as_ref().and_then(|id| self.drafts.get(id));
         let relation = on.map(relation_of).unwrap_or_else(|| Relation::Part(draft.name.clone()));
+        // What a project says itself of the rows that a test sees.
+        if let Some((package, macro_name)) = self.jinja.own_version("get_where_subquery") {
+            let given = [(String::new(), Argument::Relation(relation))];
+            let text = self.jinja.call(Some(package), macro_name, &given, scope, &draft.at)?;
+            let text = text.trim().to_owned();
+            return Ok(Argument::Relation(match on.and_then(|on| on.relation.clone()) {
+                Some(name) => Relation::Filtered(name, text),
+                None => Relation::Part(text),
+            }));
+        }
         let Some(filter) = filter else { return Ok(Argument::Relation(relation)) };
         let condition = self.jinja.text(filter, scope, &draft.at)?;
         let subquery = format!("(select * from {relation} where {condition}) dbt_subquery");
@@ -299,7 +291,7 @@ impl Templates {
     }
 
     /// The answers to the names that were recorded while parsing.
-    fn phase(
+    pub(super) fn phase(
         &self,
         draft: &Draft,
         batch: Option<&Batch>,
@@ -422,7 +414,11 @@ fn settings(draft: &Draft, hooks: &Hooks) -> String {
         false if matches!(draft.kind, NodeKind::Model(Materialization::View)) => draft.description.clone(),
         false => String::new(),
     };
-    format!("{} {hooks:?} {columns}", serde_json::json!(config))
+    // Hooks that are rendered later are known by their texts, which are settings.
+    let Hooks { before, after, write, drops_it, .. } = hooks;
+    let hooks =
+        format!("Hooks {{ before: {before:?}, after: {after:?}, write: {write}, drops_it: {drops_it} }}");
+    format!("{} {hooks} {columns}", serde_json::json!(config))
 }
 
 /// The columns, with what is promised and said of each.
@@ -439,12 +435,16 @@ pub(super) fn refused(words: &str, node: &str, at: &crate::base::Span) -> Diagno
 }
 
 /// Whether a failure is for the build to tell: the template reads the lake, or raised an error by itself.
-fn is_deferred(diagnostic: &Diagnostic, lake: Option<&Arc<dyn Lookup>>) -> bool {
+pub(super) fn is_deferred(diagnostic: &Diagnostic, lake: Option<&Arc<dyn Lookup>>) -> bool {
     lake.is_none() && matches!(diagnostic.stable_code(), NEEDS_LAKE | "elt::raised")
 }
 
 /// Why a text that names `selected_resources` cannot be rendered while a project is only compiled.
-fn no_selection(draft: &Draft, scope: &Arc<Scope>, lake: Option<&Arc<dyn Lookup>>) -> Option<Diagnostic> {
+pub(super) fn no_selection(
+    draft: &Draft,
+    scope: &Arc<Scope>,
+    lake: Option<&Arc<dyn Lookup>>,
+) -> Option<Diagnostic> {
     let asks = lake.is_none() && scope.recorded().asks_selection;
     asks.then(|| {
         Diagnostic::error(NEEDS_LAKE, "what is selected is not known yet").at(&draft.at, "asked here")
@@ -455,7 +455,7 @@ pub(super) fn is_ephemeral(draft: &Draft) -> bool {
     matches!(draft.kind, NodeKind::Model(Materialization::Ephemeral))
 }
 
-fn is_incremental_run(kind: &NodeKind) -> bool {
+pub(super) fn is_incremental_run(kind: &NodeKind) -> bool {
     matches!(kind, NodeKind::Model(Materialization::Incremental { is_incremental_run: true, .. }))
 }
 

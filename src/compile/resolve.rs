@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Diagnostic, Span, TableName, did_you_mean, nearest};
+use crate::project::Project;
 
 use super::draft::{Draft, place_of_call};
 use super::graph;
@@ -18,20 +19,16 @@ use super::parse::Parsed;
 pub(super) struct Names<'a> {
     /// The project's own package.
     root: &'a str,
+    /// Whether a name means what its own package has, before what the project has.
+    own_first: bool,
     /// What `ref` may mean, by name.
     models: BTreeMap<&'a str, Vec<&'a Draft>>,
     sources: BTreeMap<(&'a str, &'a str), Vec<&'a Draft>>,
     disabled: &'a BTreeMap<String, Span>,
 }
 
-/// The candidate that `from` means: the project's own first, then one of its own package, then any.
-fn choose<'a>(candidates: &[&'a Draft], root: &str, from: &str) -> Option<&'a Draft> {
-    let of = |package: &str| candidates.iter().find(|draft| draft.package == package);
-    of(from).or_else(|| of(root)).or(candidates.first()).copied()
-}
-
 impl<'a> Names<'a> {
-    pub(super) fn of(parsed: &'a Parsed, root: &'a str) -> Self {
+    pub(super) fn of(parsed: &'a Parsed, project: &'a Project) -> Self {
         let mut models: BTreeMap<&str, Vec<&Draft>> = BTreeMap::new();
         let mut sources: BTreeMap<(&str, &str), Vec<&Draft>> = BTreeMap::new();
         for draft in &parsed.drafts {
@@ -45,7 +42,16 @@ impl<'a> Names<'a> {
                 _ => {}
             }
         }
-        Self { root, models, sources, disabled: &parsed.disabled }
+        let (root, own_first) = (&project.name, project.own_names_first);
+        Self { root, own_first, models, sources, disabled: &parsed.disabled }
+    }
+
+    /// The candidate that a name in package `from` means: the project's, then that of its own package, then any. With
+    /// `require_ref_searches_node_package_before_root` that of its own package is the first.
+    fn choose(&self, candidates: &[&'a Draft], from: &str) -> Option<&'a Draft> {
+        let of = |package: &str| candidates.iter().find(|draft| draft.package == package);
+        let order = if self.own_first { [from, self.root] } else { [self.root, from] };
+        order.into_iter().find_map(of).or(candidates.first()).copied()
     }
 
     /// The model, seed or snapshot that a `ref` of package `from` means.
@@ -55,14 +61,14 @@ impl<'a> Names<'a> {
             candidates.iter().copied().filter(|draft| draft.answers_to(call)).collect();
         match &call.package {
             Some(package) => candidates.into_iter().find(|draft| draft.package == *package),
-            None => choose(&candidates, self.root, from),
+            None => self.choose(&candidates, from),
         }
     }
 
     /// The table that a `source` of package `from` means.
     pub(super) fn source(&self, call: &SourceCall, from: &str) -> Option<&'a Draft> {
         let candidates = self.sources.get(&(call.source.as_str(), call.table.as_str()))?;
-        choose(candidates, self.root, from)
+        self.choose(candidates, from)
     }
 
     /// What every name means to something that stands outside the graph: an operation, a hook of the run.

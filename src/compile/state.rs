@@ -50,15 +50,17 @@ impl<'a> State<'a> {
     /// Whether the node or document `id` is in the state `kind`.
     pub(super) fn is(&self, kind: &str, id: &str) -> bool {
         let find = |list: &&str| self.before.get(*list).and_then(|list| list.get(id));
+        let node = self.manifest.nodes.get(id);
+        let macros = || node.is_some_and(|node| self.macros_changed(node));
+        if kind == "modified.macros" {
+            return macros();
+        }
         let Some(old) = LISTS.iter().find_map(find) else {
             return kind != "old" && kind != "unmodified";
         };
-        let node = self.manifest.nodes.get(id);
-        let macros = || node.is_some_and(|node| self.macros_changed(node));
         match kind {
             "new" => false,
             "old" => true,
-            "modified.macros" => macros(),
             _ => {
                 let now = (self.entry)(self.manifest, id).unwrap_or_default();
                 let of = Compared { old, now: &now };
@@ -159,7 +161,7 @@ impl Compared<'_> {
     fn has_changed(&self) -> bool {
         let is_other = |keys: &[&str]| keys.iter().any(|key| self.differs(key));
         match self.kind().as_str() {
-            "source" => is_other(&["fqn", "freshness", "identifier", "external"]) || self.configs(),
+            "source" => is_other(&["fqn", "freshness", "external"]) || self.relation() || self.configs(),
             "test" if self.is_generic_test() => is_other(&["fqn"]) || self.configs(),
             "unit_test" => is_other(&["checksum", "fqn"]),
             "model" | "seed" | "snapshot" | "analysis" | "test" => {
@@ -208,6 +210,15 @@ impl Compared<'_> {
 
     /// Whether it goes elsewhere by its own settings.
     fn relation(&self) -> bool {
+        if self.kind() == "source" {
+            // Older manifests have the schema as it came out alone.
+            let has_written = |of: &Value| of.get("unrendered_schema").is_some_and(Value::is_string);
+            let schema = match has_written(self.old) && has_written(self.now) {
+                true => "unrendered_schema",
+                false => "schema",
+            };
+            return self.differs(schema) || self.differs("identifier");
+        }
         ["schema", "alias", "database"]
             .iter()
             .any(|key| Self::setting(self.old, key) != Self::setting(self.now, key))

@@ -10,6 +10,7 @@ const MACROS: &str = r#"
     {% macro rows(list) %}{% for x in list %}{{ caller(x, loop.index) }};{% endfor %}{% endmacro %}
     {% macro twice() %}{{ caller() }}{{ caller() }}{% endmacro %}
     {% macro plain() %}x{% endmacro %}
+    {% macro after(a, b=a, c=[b, 'x']) -%}  {{ a }}-{{ b }}-{{ c }}{% endmacro %}
 "#;
 
 fn check(all: &[(&str, &str)]) {
@@ -20,6 +21,33 @@ fn check(all: &[(&str, &str)]) {
         .map(|(found, template, expected)| format!("{template}\n  found    {found}\n  expected {expected}"))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_default_may_be_made_of_parameters_before_it() {
+    check(&[
+        ("{{ after('k') }}", "k-k-['k', 'x']"),
+        ("{{ after('k', b='z') }} {{ after('k', c=1) }}", "k-z-['z', 'x'] k-k-1"),
+        ("{{ after('k', none) }}", "k-None-[None, 'x']"),
+    ]);
+}
+
+#[test]
+fn words_and_brackets_need_no_blank_between_them() {
+    check(&[
+        ("{{ 'a' in['a'] }} {% for x in[1, 2] %}{{ x }}{% endfor %} {{ 'x' if not{} }}", "True 12 x"),
+        ("{{ {'a': 1}.to_dict() }}", "{'a': 1}"),
+        ("{% do context.update({'zz': 5}) %}{{ zz }} {{ context.get('zz') }}", "5 5"),
+        (
+            "{{ builtins.ref is defined }} {{ builtins.get('nope') }} {{ builtins.ref.config.project_name }}",
+            "True None shop",
+        ),
+        ("{{ '1_000' | int }} {{ \"<'>\" | escape }}", "1000 &lt;&#39;&gt;"),
+        (
+            "{{ 'x' == 'x' | as_bool }} {{ 'b' in ['a', 'b'] | as_bool }} {{ '1' | as_number + 1 }}",
+            "True True 2",
+        ),
+    ]);
 }
 
 #[test]

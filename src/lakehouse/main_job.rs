@@ -168,6 +168,13 @@ impl Lakehouse {
     /// What was asked, of the build and of the project.
     fn arguments(&self, request: &BuildRequest) -> serde_json::Map<String, serde_json::Value> {
         let mut arguments = request.arguments();
+        arguments.extend(self.project_arguments());
+        arguments
+    }
+
+    /// What was asked about the project itself: its target, its profile and its vars.
+    pub(super) fn project_arguments(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut arguments = serde_json::Map::new();
         if let Some(project) = &self.project {
             arguments.insert("target".into(), project.target.clone().into());
             arguments.insert("profile".into(), project.profile.clone().into());
@@ -337,6 +344,7 @@ impl Lakehouse {
         stamp.executed = executed.map(|(id, _)| id.clone()).collect();
         let results = build::run_results(&done.steps, &manifest, &done.late, &stamp);
         let target = &project.target_path;
+        recorder.leave_results();
         let written = build::write_late(target, &manifest, &done.late)
             .and_then(|()| build::write_run(target, &manifest, &done.executed))
             .and_then(|()| self.write_project(target, &manifest, &done.late, &stamp))

@@ -56,6 +56,8 @@ struct Known {
     has_published: bool,
     is_publishing: bool,
     is_closed: bool,
+    /// Whether the run itself says beside the project how it ended.
+    is_told: bool,
 }
 
 struct Ended {
@@ -119,6 +121,11 @@ impl<'a> Recorder<'a> {
             self.keep_in_lake(layout::running(self.run), "running", None).await;
             self.keep_beside_project();
         }
+    }
+
+    /// From now on the run itself writes `run_results.json`: what was known on the way would take its place.
+    pub(super) fn leave_results(&self) {
+        self.known().is_told = true;
     }
 
     /// Ends [`keep`](Self::keep).
@@ -209,6 +216,9 @@ impl<'a> Recorder<'a> {
         let each = self.request.publish == PublishMode::Each;
         let results = {
             let known = self.known();
+            if known.is_told {
+                return;
+            }
             let ended: BTreeMap<&str, (usize, &Ended)> =
                 known.ended.iter().enumerate().map(|(at, one)| (one.id.as_str(), (at, one))).collect();
             let so_far = |node: &NodeFacts| {

@@ -12,7 +12,7 @@ use crate::base::{Diagnostic, Span, did_you_mean};
 use super::config::Config;
 use super::data_test::DataTest;
 use super::edition::{DescribedEdition, Edition, Editions};
-use super::model::Column;
+use super::model::{Column, Model};
 use super::properties::{Described, Properties, twice};
 use super::reading::Reading;
 use super::{Project, SnapshotFile};
@@ -28,10 +28,10 @@ struct Peg<'a> {
 }
 
 macro_rules! pegs {
-    ($things:expr, $package:expr) => {
+    ($things:expr, $is_meant:expr) => {
         $things
             .iter_mut()
-            .filter(|thing| thing.package == $package)
+            .filter(|thing| $is_meant(&thing.package))
             .map(|thing| Peg {
                 name: Cow::from(&thing.name),
                 description: &mut thing.description,
@@ -45,8 +45,8 @@ macro_rules! pegs {
 }
 
 impl Reading<'_> {
-    /// Hangs what properties say on the things they speak of.
-    pub(super) fn describe(&mut self, all: Vec<Properties>) {
+    /// Hangs what properties say on the things they speak of. Returns what speaks of nothing in the package.
+    pub(super) fn describe(&mut self, all: Vec<Properties>) -> Left {
         let package = self.own.name.clone();
         let mut models = Vec::new();
         let mut seeds = Vec::new();
@@ -67,20 +67,13 @@ impl Reading<'_> {
             self.project.macro_words.append(&mut properties.macros);
         }
         let models = models.into_iter().flat_map(|described| self.editions(described)).collect();
-        let pegs = self.project.models.iter_mut().filter(|model| model.package == package).map(|model| Peg {
-            name: match &model.edition {
-                Some(edition) => edition.shown(&model.name).into(),
-                None => Cow::from(&model.name),
-            },
-            description: &mut model.description,
-            config: &mut model.config,
-            columns: &mut model.columns,
-            tests: &mut model.tests,
-            described_at: &mut model.described_at,
-        });
-        hang(models, pegs.collect(), "model", self.found);
-        hang(seeds, pegs!(self.project.seeds, package), "seed", self.found);
-        hang(snapshots, pegs!(self.project.snapshots, package), "snapshot", self.found);
+        let is_own = |of: &str| of == package;
+        let found = &mut *self.found;
+        Left {
+            models: hang(models, model_pegs(&mut self.project.models, is_own), "model", found),
+            seeds: hang(seeds, pegs!(self.project.seeds, is_own), "seed", found),
+            snapshots: hang(snapshots, pegs!(self.project.snapshots, is_own), "snapshot", found),
+        }
     }
 
     /// What is said of a model in several versions, as said of each of them. Their files become that model.
@@ -191,38 +184,99 @@ fn of_edition(whole: &Described, edition: &Edition, own: DescribedEdition) -> De
     }
 }
 
-fn hang(all: Vec<Described>, pegs: Vec<Peg<'_>>, what: &str, found: &mut Vec<Diagnostic>) {
-    let mut by_name: BTreeMap<Cow<'_, str>, Peg<'_>> = BTreeMap::new();
+/// Hangs descriptions on things of their names. Returns those that speak of nothing here.
+fn hang(all: Vec<Described>, pegs: Vec<Peg<'_>>, what: &str, found: &mut Vec<Diagnostic>) -> Vec<Described> {
+    let mut by_name: BTreeMap<Cow<'_, str>, Vec<Peg<'_>>> = BTreeMap::new();
     for peg in pegs {
-        // Of two files with one name only one is enabled; that one is spoken of.
-        if peg.config.flag("enabled") != Some(false) || !by_name.contains_key(&peg.name) {
-            by_name.insert(peg.name.clone(), peg);
+        by_name.entry(peg.name.clone()).or_default().push(peg);
+    }
+    // Of several files with one name only one is enabled, which may say so itself; those that may be are spoken of.
+    for pegs in by_name.values_mut() {
+        let may_be = |peg: &Peg<'_>| peg.config.flag("enabled") != Some(false);
+        if pegs.iter().any(may_be) {
+            pegs.retain(may_be);
         }
     }
-    let names: Vec<String> = by_name.keys().map(|name| name.to_string()).collect();
+    let mut left = Vec::new();
     for described in all {
-        let Some(peg) = by_name.get_mut(described.name.as_str()) else {
-            found.push(
-                Diagnostic::warning(
-                    "elt::unused_properties",
-                    format!("there is no {what} `{}`", described.name),
-                )
-                .at(&described.at, "no file of this name")
-                .help("what is said of it here has no effect, its tests included")
-                .maybe_help(did_you_mean(&described.name, names.iter().map(String::as_str))),
-            );
+        let Some(pegs) = by_name.get_mut(described.name.as_str()) else {
+            left.push(described);
             continue;
         };
-        if let Some(first) = &*peg.described_at {
+        if let Some(first) = pegs.iter().find_map(|peg| peg.described_at.as_ref()) {
             found.push(twice(what, &described.name, &described.at, first));
             continue;
         }
-        *peg.description = described.description;
-        peg.config.lay(&described.config);
-        *peg.columns = described.columns.into();
-        *peg.tests = described.tests;
-        *peg.described_at = Some(described.at);
+        for peg in pegs {
+            peg.description.clone_from(&described.description);
+            peg.config.lay(&described.config);
+            *peg.columns = described.columns.clone().into();
+            peg.tests.clone_from(&described.tests);
+            *peg.described_at = Some(described.at.clone());
+        }
     }
+    left
+}
+
+/// Descriptions that speak of nothing in their own package.
+#[derive(Default)]
+pub(super) struct Left {
+    models: Vec<Described>,
+    seeds: Vec<Described>,
+    snapshots: Vec<Described>,
+}
+
+impl Left {
+    /// Adds those of another package.
+    pub(super) fn append(&mut self, mut more: Self) {
+        self.models.append(&mut more.models);
+        self.seeds.append(&mut more.seeds);
+        self.snapshots.append(&mut more.snapshots);
+    }
+
+    /// Hangs them on what other packages have by their names, as dbt does, and warns of those that speak of nothing at all.
+    pub(super) fn hang(self, project: &mut Project, found: &mut Vec<Diagnostic>) {
+        let warn = |left: Vec<Described>, what: &str, names: Vec<String>, found: &mut Vec<Diagnostic>| {
+            for described in left {
+                found.push(
+                    Diagnostic::warning(
+                        "elt::unused_properties",
+                        format!("there is no {what} `{}`", described.name),
+                    )
+                    .at(&described.at, "no file of this name")
+                    .help("what is said of it here has no effect, its tests included")
+                    .maybe_help(did_you_mean(&described.name, names.iter().map(String::as_str))),
+                );
+            }
+        };
+        let names = |pegs: &[Peg<'_>]| pegs.iter().map(|peg| peg.name.to_string()).collect::<Vec<_>>();
+        let pegs = model_pegs(&mut project.models, |_| true);
+        let (known, left) = (names(&pegs), hang(self.models, pegs, "model", found));
+        warn(left, "model", known, found);
+        let pegs = pegs!(project.seeds, |_| true);
+        let (known, left) = (names(&pegs), hang(self.seeds, pegs, "seed", found));
+        warn(left, "seed", known, found);
+        let pegs = pegs!(project.snapshots, |_| true);
+        let (known, left) = (names(&pegs), hang(self.snapshots, pegs, "snapshot", found));
+        warn(left, "snapshot", known, found);
+    }
+}
+
+fn model_pegs(models: &mut [Model], is_meant: impl Fn(&str) -> bool) -> Vec<Peg<'_>> {
+    fn peg(model: &mut Model) -> Peg<'_> {
+        Peg {
+            name: match &model.edition {
+                Some(edition) => edition.shown(&model.name).into(),
+                None => Cow::from(&model.name),
+            },
+            description: &mut model.description,
+            config: &mut model.config,
+            columns: &mut model.columns,
+            tests: &mut model.tests,
+            described_at: &mut model.described_at,
+        }
+    }
+    models.iter_mut().filter(|model| is_meant(&model.package)).map(peg).collect()
 }
 
 /// Warns of every folder in the project's trees that holds nothing.

@@ -1,6 +1,9 @@
 //! Which long descriptions does the project keep in Markdown?
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// Adds the `{% docs name %} … {% enddocs %}` blocks of one file to `docs`. Bodies are not rendered.
 pub(super) fn read_blocks(text: &str, docs: &mut BTreeMap<String, String>) {
@@ -31,6 +34,25 @@ fn next_tag<'a>(text: &'a str, word: &str) -> Option<Tag<'a>> {
         from = end;
     }
     None
+}
+
+/// The blocks that a text asks for, as `name` or `package.name`, each once.
+pub(super) fn asked_of(text: &str) -> Vec<String> {
+    static CALL: LazyLock<Regex> = LazyLock::new(|| {
+        let name = r#"['"]([^'"]+)['"]"#;
+        Regex::new(&format!(r"\bdoc\(\s*{name}(?:\s*,\s*{name})?\s*\)")).expect("a regular expression")
+    });
+    let mut all = Vec::new();
+    for call in CALL.captures_iter(text) {
+        let name = match call.get(2) {
+            Some(name) => format!("{}.{}", &call[1], name.as_str()),
+            None => call[1].to_owned(),
+        };
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::base::Diagnostic;
 
 use super::Project;
-use super::describe::look_for_unused_settings;
+use super::describe::{Left, look_for_unused_settings};
 use super::files::{Files, slashed};
 use super::package::{Finder, Package};
 use super::reading::{self, Reading};
@@ -136,7 +136,9 @@ impl<'a> Loading<'a> {
         let files = Files::new(&options.root, "");
         let folder = folder_name(&options.root);
         let yaml = match files.read("dbt_project.yml", found) {
-            Some(text) => Some(Yaml::parse(&text).map_err(|diagnostic| found.push(diagnostic)).ok()?),
+            Some(text) => {
+                Some(Yaml::parse_lenient(&text, found).map_err(|diagnostic| found.push(diagnostic)).ok()?)
+            }
             None if options.root.join("models").is_dir() => None,
             None => {
                 found.push(no_project(&options.root));
@@ -176,6 +178,8 @@ impl<'a> Loading<'a> {
             packages: BTreeMap::new(),
             dispatch: settings.dispatch.clone(),
             on_run_start: Vec::new(),
+            own_names_first: settings.own_names_first,
+            query_comment: settings.query_comment.clone(),
             on_run_end: Vec::new(),
             target,
             models: Vec::new(),
@@ -189,6 +193,7 @@ impl<'a> Loading<'a> {
             selectors: Vec::new(),
             docs: BTreeMap::new(),
             doc_files: BTreeMap::new(),
+            doc_calls: BTreeMap::new(),
             roots: BTreeMap::new(),
             users: users(&files),
             macros: Vec::new(),
@@ -220,10 +225,11 @@ impl<'a> Loading<'a> {
         });
         self.project.requires_dbt = required.collect();
         self.project.selectors = self.selectors();
-        self.one_package(None, &docs);
+        let mut left = self.one_package(None, &docs);
         for package in &packages {
-            self.one_package(Some(package), &docs);
+            left.append(self.one_package(Some(package), &docs));
         }
+        left.hang(&mut self.project, self.found);
         self.project.docs = docs;
         let trees = packages.iter().map(|package| package.settings.tests.clone());
         self.project.test_trees = trees.chain([self.settings.tests.clone()]).collect();
@@ -259,8 +265,12 @@ impl<'a> Loading<'a> {
         finder.find()
     }
 
-    /// Reads one package; the project itself if none is given.
-    fn one_package(&mut self, package: Option<&Package>, docs: &BTreeMap<String, BTreeMap<String, String>>) {
+    /// Reads one package; the project itself if none is given. Returns the descriptions of what it does not have.
+    fn one_package(
+        &mut self,
+        package: Option<&Package>,
+        docs: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Left {
         let (own, files, root) = match package {
             Some(package) => (&package.settings, &package.files, package.root.as_path()),
             None => (&self.settings, &self.files, self.options.root.as_path()),
@@ -269,7 +279,7 @@ impl<'a> Loading<'a> {
         let mut vars = own.vars_of(&own.name);
         vars.extend(self.settings.vars_of(&own.name));
         vars.extend(self.options.vars.clone());
-        let docs = docs_of(&own.name, docs);
+        let docs = docs_of(&self.settings.name, &own.name, docs);
         let target = self.project.target.clone();
         let scope = RenderScope { vars: &vars, env: &self.options.env, target: Some(&target), docs: &docs };
         let mut found = Vec::new();
@@ -283,17 +293,23 @@ impl<'a> Loading<'a> {
         };
         reading.read();
         let properties = reading.properties(self.jinja, scope);
-        reading.describe(properties);
+        let left = reading.describe(properties);
         // A package's warnings are not the user's to mend.
         self.found.extend(found.into_iter().filter(|one| package.is_none() || one.is_error()));
         self.project.on_run_start.extend(own.on_run_start.clone());
         self.project.on_run_end.extend(own.on_run_end.clone());
         self.project.packages.insert(own.name.clone(), vars);
+        left
     }
 }
 
-/// The docs blocks that files of `package` may name: its own by name alone, everybody's by `package.name`.
-fn docs_of(package: &str, docs: &BTreeMap<String, BTreeMap<String, String>>) -> BTreeMap<String, String> {
+/// The docs blocks that files of `package` may name: by name alone the project's, then its own, then anybody's; everybody's by
+/// `package.name`.
+fn docs_of(
+    root: &str,
+    package: &str,
+    docs: &BTreeMap<String, BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (owner, blocks) in docs {
         for (name, text) in blocks {
@@ -301,7 +317,9 @@ fn docs_of(package: &str, docs: &BTreeMap<String, BTreeMap<String, String>>) -> 
             all.entry(name.clone()).or_insert_with(|| text.clone());
         }
     }
-    all.extend(docs.get(package).cloned().unwrap_or_default());
+    for first in [package, root] {
+        all.extend(docs.get(first).cloned().unwrap_or_default());
+    }
     all
 }
 

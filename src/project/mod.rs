@@ -67,7 +67,7 @@ pub use roles::{
 pub use schedule::{Catchup, Schedule, Times, read_schedules};
 pub use seed::Seed;
 pub use selector::SelectorDefinition;
-pub use settings::Hook;
+pub use settings::{Hook, QueryComment};
 pub use snapshot::SnapshotFile;
 pub use source::{LandingOption, Source, SourceLanding, WholeSource};
 pub use target::Target;
@@ -113,6 +113,11 @@ pub struct Project {
     pub on_run_start: Vec<Hook>,
     /// What runs after everything else.
     pub on_run_end: Vec<Hook>,
+    /// Whether a name in a package means what the package has, before what the project has:
+    /// `require_ref_searches_node_package_before_root`.
+    pub own_names_first: bool,
+    /// What stands before each statement of a node.
+    pub query_comment: Option<QueryComment>,
     /// The models, by path.
     pub models: Vec<Model>,
     /// The seeds, by path.
@@ -138,6 +143,9 @@ pub struct Project {
     pub docs: BTreeMap<String, BTreeMap<String, String>>,
     /// The files that they are in, relative to their package.
     pub doc_files: BTreeMap<(String, String), String>,
+    /// For a description with docs blocks in it, by package and by how it comes out: the blocks that it asked for, as
+    /// `name` or `package.name`.
+    pub doc_calls: BTreeMap<(String, String), Vec<String>>,
     /// For each package how its folder is written in front of its files; nothing for the project itself.
     pub roots: BTreeMap<String, String>,
     /// Who may ask the lake, and change it; nobody if that is not written well.

@@ -3,6 +3,7 @@
 //! [`read`] takes one rendered file apart. Sources come out whole; what is said of a model or of a
 //! singular test is kept as a description that `load` hangs on the thing itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::base::{Diagnostic, Span, TableName, parse_data_type};
 
 use super::config::{Config, ConfigTree, plain};
 use super::data_test::{DataTest, read_tests};
+use super::doc_block;
 use super::document::{Document, KINDS, UnitTest, fixtures};
 use super::edition::{DescribedEdition, EditionColumns, Editions};
 use super::macro_file::MacroWords;
@@ -74,6 +76,8 @@ pub(super) struct Reader<'a> {
     pub(super) root: &'a std::path::Path,
     /// `[package, folder…]` of the file.
     pub(super) folder: Vec<String>,
+    /// For a description with docs blocks in it, as it comes out, the blocks it asked for.
+    pub(super) doc_calls: &'a mut BTreeMap<(String, String), Vec<String>>,
     pub(super) found: &'a mut Vec<Diagnostic>,
 }
 
@@ -140,8 +144,14 @@ impl Reader<'_> {
     /// Reads `description:`, with `doc('…')` filled in.
     fn description(&mut self, item: &Yaml) -> String {
         let Some(mut description) = item.get("description").cloned() else { return String::new() };
-        description.render(self.jinja, &self.scope, &[], self.found);
-        description.text().unwrap_or_default()
+        let asked = description.text().as_deref().map(doc_block::asked_of).unwrap_or_default();
+        description.render_prose(self.jinja, &self.scope, self.found);
+        let text = description.text().unwrap_or_default();
+        if !asked.is_empty() {
+            let package = self.folder.first().cloned().unwrap_or_default();
+            self.doc_calls.insert((package, text.clone()), asked);
+        }
+        text
     }
 
     /// Reads `config:` with the `meta:` and `tags:` that may stand beside it below.
@@ -172,6 +182,13 @@ impl Reader<'_> {
     }
 
     fn tests(&mut self, item: &Yaml, column: Option<&str>) -> Vec<DataTest> {
+        if let (Some(_), Some(twin)) = (item.get("data_tests"), item.get("tests")) {
+            let what = "`tests` and `data_tests` are two names of one list";
+            let help = "move what is under `tests` to `data_tests`";
+            self.found.push(
+                Diagnostic::error("elt::properties", what).at(&twin.at, "beside `data_tests`").help(help),
+            );
+        }
         let lists = ["data_tests", "tests"].into_iter().filter_map(|key| item.get(key));
         lists.flat_map(|list| read_tests(list, column, self.jinja, &self.scope, self.found)).collect()
     }
@@ -284,6 +301,7 @@ impl Reader<'_> {
 
     fn document(&mut self, item: &Yaml, kind: &'static str) -> Option<Document> {
         let (name, at) = self.name(item, &format!("a {}", kind.replace('_', " ")))?;
+        self.description(item);
         let mut item = item.clone();
         item.render(self.jinja, &self.scope, &["depends_on", "filter", "expr"], self.found);
         Some(Document {
@@ -322,14 +340,10 @@ impl Reader<'_> {
         for entry in list(item, "columns") {
             let Some((name, at)) = self.name(entry, "a column") else { continue };
             self.judge(entry, words::COLUMN, "a column");
-            if let Some(twin) = columns.iter().find(|column| column.name == name) {
-                self.found.push(twice("column", &name, &at, &twin.at));
-                continue;
-            }
             let config = entry.get("config");
             let tags = entry.get("tags").or_else(|| config?.get("tags")).map(Yaml::items).unwrap_or_default();
             let meta = entry.get("meta").or_else(|| config?.get("meta")).map(Yaml::to_json);
-            columns.push(Column {
+            let mut column = Column {
                 meta: meta.and_then(|meta| meta.as_object().cloned()).unwrap_or_default(),
                 granularity: entry.get("granularity").and_then(Yaml::text),
                 quote: entry.get("quote").and_then(Yaml::text).map(|quote| quote == "true"),
@@ -339,7 +353,17 @@ impl Reader<'_> {
                 tests: self.tests(entry, Some(&name)),
                 name,
                 at,
-            });
+            };
+            // As in dbt the later description holds, and the tests of both.
+            match columns.iter_mut().find(|twin| twin.name == column.name) {
+                Some(twin) => {
+                    let told = twice("column", &column.name, &column.at, &twin.at);
+                    self.found.push(told.as_warning());
+                    column.tests.splice(0..0, std::mem::take(&mut twin.tests));
+                    *twin = column;
+                }
+                None => columns.push(column),
+            }
         }
         columns
     }
@@ -406,6 +430,9 @@ impl Reader<'_> {
             return None;
         }
         let identifier = item.get("identifier").and_then(Yaml::text).unwrap_or_else(|| table.clone());
+        // Projects for other engines quote a name that is a word of SQL there.
+        let bare = identifier.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+        let identifier = bare.map_or(identifier.clone(), str::to_owned);
         let name = match TableName::new(schema, &identifier) {
             Ok(name) => name,
             Err(why) => {

@@ -97,24 +97,10 @@ impl Reading<'_> {
     }
 
     fn models(&mut self) {
-        let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
         for file in self.files.list(&self.own.paths.models, &["sql"]) {
             let Some(source_text) = self.files.read(&file.path, self.found) else { continue };
             let fqn = self.fqn(&file, &file.stem);
             let config = self.config(|s| &s.models, &fqn);
-            let off = config.flag("enabled") == Some(false);
-            if let Some(twin) = by_name.get(&file.stem).filter(|_| !off) {
-                let first = &self.project.models[*twin].source_text;
-                self.found.push(
-                    Diagnostic::error("elt::duplicate", format!("two models are called `{}`", file.stem))
-                        .at(&source_text.span(0..0), "the second")
-                        .help(format!("the first is {}; rename one of the files", first.path)),
-                );
-                continue;
-            }
-            if !off {
-                by_name.insert(file.stem.clone(), self.project.models.len());
-            }
             self.project.models.push(Model {
                 config,
                 name: file.stem,
@@ -227,7 +213,7 @@ impl Reading<'_> {
         let mut all = Vec::new();
         for file in self.files.list(&self.own.paths.all(), &["yml", "yaml"]) {
             let Some(text) = self.files.read(&file.path, self.found) else { continue };
-            let yaml = match Yaml::parse(&text) {
+            let yaml = match Yaml::parse_lenient(&text, self.found) {
                 Ok(yaml) => yaml,
                 Err(diagnostic) => {
                     self.found.push(diagnostic);
@@ -243,6 +229,7 @@ impl Reading<'_> {
                 sources: sources.collect(),
                 root: self.root,
                 folder,
+                doc_calls: &mut self.project.doc_calls,
                 found: self.found,
             };
             all.push(reader.read(yaml));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, did_you_mean};
 
 use super::config::{ConfigTree, as_flag};
 use super::words;
@@ -17,6 +17,7 @@ use super::yaml::Yaml;
 
 /// Below these keys of `dbt_project.yml` Jinja is rendered when the statement is due, or never.
 pub(super) const LATE: &[&str] = &[
+    "vars",
     "on-run-start",
     "on-run-end",
     "query-comment",
@@ -70,6 +71,20 @@ pub struct Hook {
     pub at: Span,
 }
 
+/// The flag by which names are looked for in their own package first.
+const OWN_FIRST: &str = "require_ref_searches_node_package_before_root";
+
+/// What stands before, or after, each statement of a node.
+#[derive(Clone, Debug)]
+pub struct QueryComment {
+    /// The text, unrendered.
+    pub text: String,
+    /// Whether it stands after the statement.
+    pub append: bool,
+    /// Where it is written.
+    pub at: Span,
+}
+
 /// `dbt_project.yml`.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -93,6 +108,10 @@ pub(super) struct Settings {
     pub(super) on_run_start: Vec<Hook>,
     /// `on-run-end:`
     pub(super) on_run_end: Vec<Hook>,
+    /// `require_ref_searches_node_package_before_root` of `flags:`.
+    pub(super) own_names_first: bool,
+    /// `query-comment:`
+    pub(super) query_comment: Option<QueryComment>,
     /// `models:`.
     pub(super) models: ConfigTree,
     /// `seeds:`.
@@ -127,6 +146,8 @@ impl Settings {
             dispatch: BTreeMap::new(),
             on_run_start: Vec::new(),
             on_run_end: Vec::new(),
+            own_names_first: false,
+            query_comment: None,
             models: ConfigTree::default(),
             seeds: ConfigTree::default(),
             snapshots: ConfigTree::default(),
@@ -153,13 +174,18 @@ impl Settings {
             settings.target_path = path;
         }
         settings.paths = paths(yaml, settings.paths);
-        settings.packages_path = yaml.get("packages-install-path").and_then(Yaml::text);
+        settings.packages_path = ["packages-install-path", "modules-path"]
+            .iter()
+            .find_map(|key| yaml.get(key).and_then(Yaml::text));
         let vars = yaml.get("vars").map(Yaml::entries).unwrap_or_default();
         settings.vars = vars.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect();
         settings.requires_dbt = yaml.get("require-dbt-version").map(bounds).unwrap_or_default();
         settings.dispatch = dispatch(yaml);
         settings.on_run_start = hooks(yaml, "on-run-start", &settings.name);
         settings.on_run_end = hooks(yaml, "on-run-end", &settings.name);
+        let flag = yaml.get("flags").and_then(|flags| flags.get(OWN_FIRST));
+        settings.own_names_first = flag.map(Yaml::to_json).as_ref().and_then(as_flag).unwrap_or(false);
+        settings.query_comment = yaml.get("query-comment").and_then(|written| comment(written, found));
         let mut tree = |keys: &[&str], words, place| {
             let mut trees = keys.iter().filter_map(|key| yaml.get(key));
             trees.next().map(|tree| ConfigTree::read(tree, words, place, found)).unwrap_or_default()
@@ -254,6 +280,26 @@ fn hooks(yaml: &Yaml, key: &str, package: &str) -> Vec<Hook> {
         (!sql.trim().is_empty()).then(|| Hook { package: package.to_owned(), sql, at: item.at.clone() })
     };
     items.filter_map(read).collect()
+}
+
+/// Reads `query-comment:`, a text or `{comment: …, append: …}`.
+fn comment(yaml: &Yaml, found: &mut Vec<Diagnostic>) -> Option<QueryComment> {
+    const KNOWN: [&str; 3] = ["comment", "append", "job-label"];
+    for entry in yaml.entries().iter().filter(|entry| !KNOWN.contains(&entry.key.as_str())) {
+        let unknown = format!("`{}` is not a known key of `query-comment`", entry.key);
+        found.push(
+            Diagnostic::error("elt::unknown_key", unknown)
+                .at(&entry.key_at, "not known")
+                .maybe_help(did_you_mean(&entry.key, KNOWN)),
+        );
+    }
+    let (text, append) = match yaml.get("comment") {
+        Some(text) => (text.text(), yaml.get("append").map(Yaml::to_json)),
+        None => (yaml.text(), None),
+    };
+    let text = text.filter(|text| !text.trim().is_empty())?;
+    let append = append.as_ref().and_then(as_flag).unwrap_or(false);
+    Some(QueryComment { text, append, at: yaml.at.clone() })
 }
 
 /// Whether `enabled` of a config says no; an `enabled` that is no boolean is a mistake.

@@ -23,7 +23,15 @@ use super::target::Target;
 pub trait YamlJinja {
     /// Returns `text` with its tags evaluated, or a sentence that says why that failed.
     fn render(&self, text: &str, scope: &RenderScope<'_>) -> Result<String, String>;
+
+    /// The same for what people read: a name that nobody knows stands for nothing, as in dbt.
+    fn render_prose(&self, text: &str, scope: &RenderScope<'_>) -> Result<String, String> {
+        self.render(text, scope)
+    }
 }
+
+/// Mappings whose keys a user makes up.
+const FREE: [&str; 3] = ["meta", "column_types", "tblproperties"];
 
 /// What Jinja inside YAML may refer to.
 #[derive(Clone, Copy)]
@@ -75,7 +83,15 @@ impl Yaml {
     /// # Errors
     /// A diagnostic at the line that is no YAML.
     pub fn parse(source: &SourceText) -> Result<Self, Diagnostic> {
-        Self::read(source, Edition::Python)
+        Self::read(source, Edition::Python, None)
+    }
+
+    /// The same of a file in which a key may be written twice, as dbt allows: the later one holds, and `found` is told.
+    ///
+    /// # Errors
+    /// A diagnostic at the line that is no YAML.
+    pub fn parse_lenient(source: &SourceText, found: &mut Vec<Diagnostic>) -> Result<Self, Diagnostic> {
+        Self::read(source, Edition::Python, Some(found))
     }
 
     /// Reads `elt.yml`, by YAML 1.2: `12:30` is a time there, and `no` a word.
@@ -83,7 +99,7 @@ impl Yaml {
     /// # Errors
     /// A diagnostic at the line that is no YAML.
     pub fn parse_own(source: &SourceText) -> Result<Self, Diagnostic> {
-        Self::read(source, Edition::Plain)
+        Self::read(source, Edition::Plain, None)
     }
 
     /// The value of a text that is no file; null for an empty one.
@@ -101,38 +117,65 @@ impl Yaml {
         Ok(if is_null { Value::Null } else { yaml.to_json() })
     }
 
-    fn read(source: &SourceText, edition: Edition) -> Result<Self, Diagnostic> {
+    fn read(
+        source: &SourceText,
+        edition: Edition,
+        repeats: Option<&mut Vec<Diagnostic>>,
+    ) -> Result<Self, Diagnostic> {
+        use serde_saphyr::DuplicateKeyPolicy::{Error, LastWins};
         let empty = || Self { at: source.span(0..0), node: YamlNode::Map(Vec::new()) };
         if is_empty(&source.text) {
             return Ok(empty());
         }
         let options = serde_saphyr::options! {
             strict_booleans: true,
+            duplicate_keys: if repeats.is_some() { LastWins } else { Error },
             non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
         };
         let read = serde_saphyr::from_str_with_options::<Spanned<Raw>>(&source.text, options);
         let read = read.map_err(|error| not_yaml(source, &error))?;
-        let yaml = Self::place(read, source, edition);
+        let mut found = Vec::new();
+        let yaml = Self::place(read, source, edition, &mut found);
+        if let Some(repeats) = repeats {
+            repeats.append(&mut found);
+        }
         Ok(if yaml.is_null() { empty() } else { yaml })
     }
 
-    fn place(read: Spanned<Raw>, source: &SourceText, edition: Edition) -> Self {
+    /// The value with its places; `found` is told of keys that are there twice.
+    fn place(read: Spanned<Raw>, source: &SourceText, edition: Edition, found: &mut Vec<Diagnostic>) -> Self {
         let at = source.span(bytes(source, read.referenced));
         let node = match read.value {
             Raw::Scalar(value) => YamlNode::Scalar(edition.scalar(value, source, read.defined)),
             Raw::List(items) => {
-                YamlNode::List(items.into_iter().map(|item| Self::place(item, source, edition)).collect())
+                let place = |item| Self::place(item, source, edition, found);
+                YamlNode::List(items.into_iter().map(place).collect())
             }
             Raw::Map(entries) => {
-                let entries = entries.into_iter().map(|(key, value)| {
+                let mut all: Vec<Entry> = Vec::with_capacity(entries.len());
+                for (key, value) in entries {
                     let key_at = source.span(bytes(source, key.referenced));
                     let key = match edition.scalar(key.value, source, key.defined) {
                         Value::String(text) => text,
                         other => other.to_string(),
                     };
-                    Entry { key, key_at, value: Self::place(value, source, edition) }
-                });
-                YamlNode::Map(entries.collect())
+                    let value = Self::place(value, source, edition, found);
+                    match all.iter_mut().find(|entry| entry.key == key) {
+                        Some(first) => {
+                            let what = format!("the key `{key}` is written twice here");
+                            let help =
+                                format!("this one holds; take the one at {} away", first.key_at.place());
+                            found.push(
+                                Diagnostic::warning("elt::duplicate_key", what)
+                                    .at(&key_at, "again here")
+                                    .help(help),
+                            );
+                            *first = Entry { key, key_at, value };
+                        }
+                        None => all.push(Entry { key, key_at, value }),
+                    }
+                }
+                YamlNode::Map(all)
             }
         };
         Self { at, node }
@@ -196,6 +239,32 @@ impl Yaml {
         }
     }
 
+    /// Renders a text that people read: a description.
+    pub(super) fn render_prose(
+        &mut self,
+        jinja: &dyn YamlJinja,
+        scope: &RenderScope<'_>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        if let YamlNode::Scalar(Value::String(text)) = &self.node
+            && (text.contains("{{") || text.contains("{%"))
+        {
+            let rendered = jinja.render_prose(text, scope);
+            self.take(rendered, found);
+        }
+    }
+
+    fn take(&mut self, rendered: Result<String, String>, found: &mut Vec<Diagnostic>) {
+        match rendered {
+            Ok(rendered) => self.node = YamlNode::Scalar(read_scalar(rendered)),
+            Err(why) => found.push(
+                Diagnostic::error("elt::yaml_jinja", format!("this Jinja cannot be rendered: {why}"))
+                    .at(&self.at, "here")
+                    .help("YAML files know `var()`, `env_var()`, `target` and, in descriptions, `doc()`"),
+            ),
+        }
+    }
+
     /// Renders every string that holds Jinja, except below the keys in `late`.
     ///
     /// What a rendered string becomes is read as YAML would read it: `True` is a boolean, `4` a number.
@@ -207,22 +276,18 @@ impl Yaml {
         found: &mut Vec<Diagnostic>,
     ) {
         match &mut self.node {
-            YamlNode::Scalar(Value::String(text)) if text.contains("{{") || text.contains("{%") => match jinja
-                .render(text, scope)
-            {
-                Ok(rendered) => self.node = YamlNode::Scalar(read_scalar(rendered)),
-                Err(why) => found.push(
-                    Diagnostic::error("elt::yaml_jinja", format!("this Jinja cannot be rendered: {why}"))
-                        .at(&self.at, "here")
-                        .help("YAML files know `var()`, `env_var()`, `target` and, in descriptions, `doc()`"),
-                ),
-            },
+            YamlNode::Scalar(Value::String(text)) if text.contains("{{") || text.contains("{%") => {
+                let rendered = jinja.render(text, scope);
+                self.take(rendered, found);
+            }
             YamlNode::Scalar(_) => {}
             YamlNode::List(items) => {
                 items.iter_mut().for_each(|item| item.render(jinja, scope, late, found));
             }
             YamlNode::Map(entries) => {
                 for entry in entries.iter_mut().filter(|entry| !late.contains(&entry.key.as_str())) {
+                    // The keys of these are the user's, whatever words they are.
+                    let late = if FREE.contains(&entry.key.as_str()) { &[][..] } else { late };
                     entry.value.render(jinja, scope, late, found);
                 }
             }

@@ -6,36 +6,61 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::State;
-use crate::base::TableName;
+use crate::base::{Event, TableName, Watch};
 use crate::build::materialize::Made;
 use crate::build::plan::PlannedStep;
-use crate::build::step::{Done, What};
+use crate::build::step::{Done, What, render_late};
 use crate::build::{BuildError, HookError, run_hooks};
-use crate::compile::Node;
-use crate::query::Scope;
+use crate::compile::{Late, Lookup, Node, NodeId};
+use crate::query::{Limits, Scope, Session};
 use crate::table::Change;
 
 impl State<'_> {
-    /// Carries out the hooks before a step that write; those that only read are the step's own business.
-    pub(super) async fn hooks_before(&mut self, step: &PlannedStep) -> Result<(), BuildError> {
+    /// Carries out the hooks before a step that write, or are late; those that only read are the step's own business.
+    pub(super) async fn hooks_before(
+        &mut self,
+        step: &PlannedStep,
+        watch: &dyn Watch,
+    ) -> Result<(), BuildError> {
         let node = self.inputs.manifest.node(&step.node);
+        let scope = self.scope.clone();
+        if node.hooks.late_before {
+            let hooks = self.rendered(node, &scope, false, watch).await?;
+            return self.write(node, scope, &hooks, None).await.map(drop);
+        }
         if !node.hooks.write || node.hooks.before.is_empty() {
             return Ok(());
         }
-        let scope = self.scope.clone();
         self.write(node, scope, &node.hooks.before, None).await.map(drop)
     }
 
-    /// Carries out the hooks after a step that write. What they do to the node's own table becomes part of it.
-    pub(super) async fn hooks_after(&mut self, at: usize, mut done: Done) -> Result<Done, BuildError> {
+    /// The statements of late hooks, with the lake as `scope` has it.
+    async fn rendered(
+        &self,
+        node: &Node,
+        scope: &Scope,
+        is_after: bool,
+        watch: &dyn Watch,
+    ) -> Result<Vec<String>, BuildError> {
+        let session = Session::new(scope.clone().apart(), self.inputs.default_schema, Limits::default());
+        let render = move |late: &Late, id: &NodeId, lake: &Arc<dyn Lookup>| late.hooks(id, is_after, lake);
+        let (hooks, messages) = render_late(self.inputs.manifest, &session, &node.id, render).await?;
+        messages.into_iter().for_each(|message| watch.on(Event::Said(message)));
+        Ok(hooks)
+    }
+
+    /// Carries out the hooks after a step that write, or are late. What they do to the node's own table becomes part of it.
+    pub(super) async fn hooks_after(
+        &mut self,
+        at: usize,
+        mut done: Done,
+        watch: &dyn Watch,
+    ) -> Result<Done, BuildError> {
         let node = self.inputs.manifest.node(&self.inputs.plan.steps[at].node);
         let node = done.late.as_ref().unwrap_or(node).clone();
-        if !node.hooks.write {
+        let is_late = node.hooks.late_after;
+        if !is_late && (!node.hooks.write || node.hooks.after.is_empty()) {
             return Ok(done);
-        }
-        if done.late.is_some() && !node.hooks.before.is_empty() {
-            let why = "its `pre_hook` writes, and its own template reads the lake before that; write what the hook does as a model";
-            return Err(BuildError::wrong(&node, why.to_owned()));
         }
         let (What::Made(made) | What::Batches(Some(made), ..)) = &mut done.what else { return Ok(done) };
         let name = node.relation.clone().expect("what is made has a name");
@@ -43,7 +68,11 @@ impl State<'_> {
             Made::Table(change) => self.scope.clone().with_change(Arc::clone(change)),
             Made::View(view) => self.scope.clone().with_view(&name, view.clone()),
         };
-        if let Some(own) = self.write(&node, scope, &node.hooks.after, Some(&name)).await? {
+        let hooks = match is_late {
+            true => self.rendered(&node, &scope, true, watch).await?,
+            false => node.hooks.after.clone(),
+        };
+        if let Some(own) = self.write(&node, scope, &hooks, Some(&name)).await? {
             *made = Made::Table(own);
         }
         Ok(done)

@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::operation;
 use super::plan::nothing_to_build;
 use super::review::Review;
 use crate::base::{Diagnostic, Ending, Error, Result, World, grouped};
-use crate::cli::args::{BuildArgs, Place, ReportFormat};
+use crate::cli::args::{BuildArgs, OperationArgs, Place, ReportFormat};
 use crate::cli::ui::{Ui, time_words};
 use crate::lakehouse::{
-    BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Release, Reviewer, Sample,
-    StepReport, Unfinished, Verdict, Visibility, step_json,
+    Action, BuildRequest, Built, FileAccount, Lakehouse, Outcome, PublishMode, Purpose, Release, Reviewer,
+    Sample, StepReport, Unfinished, Verdict, Visibility, step_json,
 };
 use crate::repl::{Format, ShowOptions, show};
 
@@ -60,6 +61,11 @@ pub(crate) async fn run(
     let mut request = match is_retry {
         false => request,
         true => match lakehouse.unfinished()? {
+            Some(left) if left.command == "run-operation" => {
+                let name = left.arguments["macro"].as_str().unwrap_or_default().to_owned();
+                let operation = OperationArgs { name, args: Some(left.arguments["args"].to_string()) };
+                return operation::run(&operation, &place.going_on(&left.arguments), world, ui).await;
+            }
             Some(left) => {
                 lakehouse = Lakehouse::create(&place.going_on(&left.arguments).options()?, world)?;
                 again(left, request)
@@ -90,6 +96,9 @@ pub(crate) async fn run(
         .filter(|step| matches!(step.verdict, Verdict::Failed(_) | Verdict::Broken(_) | Verdict::Partly(..)))
     {
         failure(step, ui).await;
+    }
+    if args.show && args.format == ReportFormat::Text {
+        show_seeds(&lakehouse, &built, ui).await?;
     }
     let stats = ui.log().summary(built.took, built.is_well());
     if built.is_nothing() && built.up_to_date.is_empty() {
@@ -196,6 +205,28 @@ async fn failure(step: &StepReport, ui: &Ui) {
         }
         _ => {}
     }
+}
+
+/// How many rows of a seed `--show` shows.
+const SHOWN: u64 = 10;
+
+/// The first rows of each seed that was loaded and published, below dbt's line.
+async fn show_seeds(lakehouse: &Lakehouse, built: &Built, ui: &Ui) -> Result<()> {
+    let is_seed = |step: &&StepReport| {
+        step.action == Action::LoadSeed && matches!(step.visibility, Visibility::Published)
+    };
+    let session = lakehouse.session().await?;
+    for name in built.steps.iter().filter(is_seed).filter_map(|step| step.relation.as_ref()) {
+        let [schema, table] = [name.schema(), name.table()].map(|part| part.replace('"', "\"\""));
+        let rows = session.query(&format!("select * from \"{schema}\".\"{table}\" limit {SHOWN}")).await?;
+        let mut shown = Vec::new();
+        let options = ShowOptions::terminal(crate::repl::terminal_width(), false);
+        let _ = show(rows, Format::Table, &options, &mut shown).await?;
+        ui.line("");
+        ui.line(&format!("Random sample of table: {name}"));
+        ui.line(String::from_utf8_lossy(&shown).trim_end());
+    }
+    Ok(())
 }
 
 /// Columns beyond which a row is shown as lines, so that its values stay whole.

@@ -127,6 +127,8 @@ const KEYS: [&str; 10] = [
 fn line(entry: &Value, keys: &[String]) -> String {
     let asked: Vec<&str> = keys.iter().flat_map(|key| key.split([',', ' '])).collect();
     let keys = if asked.is_empty() { KEYS.to_vec() } else { asked };
-    let known = keys.into_iter().filter_map(|key| Some((key.to_owned(), entry.get(key)?.clone())));
+    // `config.materialized` is what is found on the way there.
+    let found = |key: &str| key.split('.').try_fold(entry, |value, key| value.get(key));
+    let known = keys.into_iter().filter_map(|key| Some((key.to_owned(), found(key)?.clone())));
     Value::Object(known.collect()).to_string()
 }

@@ -15,9 +15,10 @@ use super::call::Call;
 use super::lake::needs_lake;
 use super::macros::MacroValue;
 use super::mistake::Mistake;
+use super::prepare::Prepared;
 use super::relation::Relation;
 use super::scope::{Phase, RefCall, Scope, SourceCall};
-use super::values;
+use super::{root, values};
 
 /// The name under which a template finds the package it is written in.
 pub(super) const HERE: &str = "__package";
@@ -153,14 +154,35 @@ pub(super) fn config_require(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, 
     }
 }
 
-pub(super) fn var(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
+/// `var('name', default)`. A text with Jinja in it is rendered where it is asked for, as in dbt.
+pub(super) fn var(scope: &Arc<Scope>, call: &Call, state: &mut State<'_, '_>) -> Result<Value, Error> {
     let name = call.text(0, "name")?;
     let vars = scope.vars();
     match (vars.get(&name), call.get(1, "default")) {
+        (Some(Json::String(text)), _) if has_jinja(text) => {
+            if !scope.recorded().open_vars.insert(name.clone()) {
+                return Err(made_of_itself(&name).into());
+            }
+            let prepared = Prepared::template(text, false).text;
+            let rendered = state.env().render_str(&prepared, root(scope));
+            scope.recorded().open_vars.remove(&name);
+            Ok(rendered?.into())
+        }
         (Some(value), _) => Ok(values::from_json(value)),
         (None, Some(default)) => Ok(default.clone()),
         (None, None) => Err(no_such_var(&name, vars.keys().map(String::as_str)).into()),
     }
+}
+
+/// Whether a text of YAML has something to render in it.
+pub(super) fn has_jinja(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
+/// The mistake of a var whose text asks for the var.
+pub(super) fn made_of_itself(name: &str) -> Mistake {
+    Mistake::new("elt::var_in_itself", format!("the var `{name}` is made of itself"))
+        .help("write what it is under `vars:` of dbt_project.yml without `var(…)` of the same name")
 }
 
 /// The mistake of asking for a var that nobody set.

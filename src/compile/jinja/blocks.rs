@@ -174,20 +174,36 @@ fn read_macro(
 
     let mut prepared = Prepared::default();
     prepared.insert(&format!("{} macro {name}(", &text[open.start..header.start]), open.start);
-    let mut parameters = Vec::new();
+    let (mut parameters, mut late) = (Vec::new(), Vec::new());
     for range in split(text, bracket + 1..end) {
         let parameter = Parameter::read(text, range)?;
         if !parameters.is_empty() {
             prepared.insert(", ", parameter.name.start);
         }
         prepared.copy(text, parameter.name.clone());
-        if let Some(default) = parameter.default {
-            prepared.insert("=", default.start);
-            prepared.expression(text, default);
+        match parameter.default {
+            Some(default) if names_one_of(&text[default.clone()], &parameters) => {
+                late.push((parameter.name.clone(), default));
+            }
+            Some(default) => {
+                prepared.insert("=", default.start);
+                prepared.expression(text, default);
+            }
+            None => {}
         }
         parameters.push(text[parameter.name].to_owned());
     }
-    prepared.insert(&format!(") {}", &text[header.end..open.end]), end);
+    let closing = &text[header.end..open.end];
+    prepared.insert(&format!(") {}", if late.is_empty() { closing } else { "%}" }), end);
+    // A default that is made of parameters before it is taken once these are known, as in Python.
+    let last = late.len().saturating_sub(1);
+    for (at, (name, default)) in late.into_iter().enumerate() {
+        let name = &text[name];
+        prepared.insert(&format!("{{% if {name} is undefined %}}{{% set {name} = "), default.start);
+        prepared.expression(text, default.clone());
+        let closing = if at == last { closing } else { "%}" };
+        prepared.insert(&format!(" %}}{{% endif {closing}"), default.end);
+    }
     prepared.body(text, open.end..close.start, false);
     let tail = inside(text, close);
     prepared.insert(
@@ -205,6 +221,12 @@ fn read_macro(
         overrides: owner.overrides.clone(),
         written: text[open.start..close.end].to_owned(),
     })
+}
+
+/// Whether an expression names one of these.
+fn names_one_of(expression: &str, names: &[String]) -> bool {
+    let words = expression.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.into_iter().any(|word| names.iter().any(|name| name == word))
 }
 
 /// The parts of `range` between commas, blank ones left out.

@@ -34,6 +34,9 @@ pub(super) fn add(env: &mut Environment<'static>) {
         value.as_object().is_some()
             && !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
     });
+    for name in ["escape", "e", "forceescape"] {
+        env.add_filter(name, |value: Value| escaped(&value.to_string()));
+    }
     arithmetic::add(env);
     env.add_filter("__format", |format: String, args: Rest<Value>| printf(&format, &args));
     wording::add(env);
@@ -108,9 +111,21 @@ fn int_of_base(value: &Value, base: u32) -> Option<i64> {
     Some(if is_negative { -number } else { number })
 }
 
+/// A text for HTML, spelled as MarkupSafe does.
+fn escaped(text: &str) -> String {
+    let marks = [("&", "&amp;"), (">", "&gt;"), ("<", "&lt;"), ("'", "&#39;"), ("\"", "&#34;")];
+    marks.iter().fold(text.to_owned(), |text, (mark, entity)| text.replace(mark, entity))
+}
+
 fn lenient_int(value: &Value) -> Option<i64> {
     let text = value.to_string();
+    let is_grouped = |text: &str| {
+        let digits = text.trim_start_matches(['-', '+']);
+        !digits.is_empty()
+            && digits.split('_').all(|part| part.bytes().all(|b| b.is_ascii_digit()) && !part.is_empty())
+    };
     let text = text.trim();
+    let text = &*if is_grouped(text) { text.replace('_', "") } else { text.to_owned() };
     match text {
         "True" | "true" => Some(1),
         "False" | "false" => Some(0),
@@ -118,22 +133,23 @@ fn lenient_int(value: &Value) -> Option<i64> {
     }
 }
 
-fn as_bool(value: Value) -> Result<bool, Error> {
+/// What dbt takes for a truth value; whatever else as it is, since it may be a part of a larger expression
+/// (`a == 'b' | as_bool`), and what it ends in is judged where a truth value is needed.
+fn as_bool(value: Value) -> Value {
     match value.to_string().trim() {
-        "True" | "true" | "1" => Ok(true),
-        "False" | "false" | "0" => Ok(false),
-        other => Err(Error::new(ErrorKind::InvalidOperation, format!("`{other}` is neither true nor false"))),
+        "True" | "true" | "1" => true.into(),
+        "False" | "false" | "0" => false.into(),
+        _ => value,
     }
 }
 
-fn as_number(value: Value) -> Result<Value, Error> {
+/// The same for numbers.
+fn as_number(value: Value) -> Value {
     let text = value.to_string();
     let text = text.trim();
-    if let Ok(number) = text.parse::<i64>() {
-        return Ok(number.into());
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(number), _) => number.into(),
+        (_, Ok(number)) => number.into(),
+        _ => value,
     }
-    let number = text.parse::<f64>();
-    number
-        .map(Value::from)
-        .map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("`{text}` is not a number")))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use minijinja::{Error, ErrorKind, State, Value};
 
 use crate::base::TableName;
+use crate::compile::hook::{self, Permitted};
 use crate::compile::lookup::{Answer, Lookup};
 
 use super::agate::Table;
@@ -49,19 +50,49 @@ fn failed(what: &str, why: String) -> Error {
     Mistake::new("elt::lookup", format!("{what} failed: {why}")).into()
 }
 
+/// Takes note of a statement of a hook's template that writes; whether it was one.
+///
+/// It is carried out with the hook, so a query of the same template would not see what it wrote, and is refused.
+fn is_put_off(scope: &Scope, what: &str, sql: &str) -> Result<bool, Error> {
+    if !scope.subject.is_hook || !scope.is_execution() {
+        return Ok(false);
+    }
+    match hook::judge(sql) {
+        Permitted::Nothing => Ok(true),
+        Permitted::Writes => {
+            scope.recorded().writes.push(sql.to_owned());
+            Ok(true)
+        }
+        Permitted::Reads if !scope.recorded().writes.is_empty() => Err(Mistake::unsupported(
+            format!("{what}, which reads after the same hook has written"),
+            "a hook's statements are carried out together, after its template; instead write two hooks",
+        )
+        .into()),
+        Permitted::Reads | Permitted::Refused(_) => Ok(false),
+    }
+}
+
 fn ask(lake: &Arc<dyn Lookup>, what: &str, sql: &str) -> Result<Answer, Error> {
     lake.rows(sql).map_err(|why| failed(what, why))
 }
 
 pub(super) fn run_query(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
-    let Some(lake) = lookup(scope)? else { return Ok(Value::from(())) };
+    if !scope.is_execution() {
+        return Ok(Value::from(()));
+    }
     let sql = call.text(0, "sql")?;
+    if is_put_off(scope, "run_query()", &sql)? {
+        return Ok(Table::value(Answer::default()));
+    }
+    let Some(lake) = lookup(scope)? else { return Ok(Value::from(())) };
     Ok(Table::value(ask(lake, "run_query()", &sql)?))
 }
 
 /// `{% call statement('name', fetch_result=true) %} … {% endcall %}`
 pub(super) fn statement(scope: &Arc<Scope>, call: &Call, state: &mut State<'_, '_>) -> Result<Value, Error> {
-    let Some(lake) = lookup(scope)? else { return Ok(Value::from("")) };
+    if !scope.is_execution() {
+        return Ok(Value::from(""));
+    }
     let sql = match call.named.get("caller") {
         Some(caller) => caller.call(state, &[])?.to_string(),
         None => call.text(1, "sql")?,
@@ -69,7 +100,13 @@ pub(super) fn statement(scope: &Arc<Scope>, call: &Call, state: &mut State<'_, '
     if sql.trim().is_empty() {
         return Ok(Value::from(""));
     }
-    let answer = ask(lake, "this statement", &sql)?;
+    let answer = match is_put_off(scope, "this statement", &sql)? {
+        true => Answer::default(),
+        false => {
+            let Some(lake) = lookup(scope)? else { return Ok(Value::from("")) };
+            ask(lake, "this statement", &sql)?
+        }
+    };
     if let Some(name) = call.get(0, "name").filter(|name| !name.is_none()) {
         let name = name.to_string();
         scope.recorded().results.insert(name, result(answer));
@@ -109,8 +146,16 @@ pub(super) fn store_result(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_
 
 /// `adapter.execute(sql, fetch=true)`: a response and a table.
 pub(super) fn execute(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) -> Result<Value, Error> {
-    let Some(lake) = lookup(scope)? else { return Ok(values::list([Value::from(""), Value::from(())])) };
-    let answer = ask(lake, "adapter.execute()", &call.text(0, "sql")?)?;
+    let nothing = || values::list([Value::from(""), Value::from(())]);
+    if !scope.is_execution() {
+        return Ok(nothing());
+    }
+    let sql = call.text(0, "sql")?;
+    if is_put_off(scope, "adapter.execute()", &sql)? {
+        return Ok(values::list([Value::from("OK"), Table::value(Answer::default())]));
+    }
+    let Some(lake) = lookup(scope)? else { return Ok(nothing()) };
+    let answer = ask(lake, "adapter.execute()", &sql)?;
     Ok(values::list([Value::from("OK"), Table::value(answer)]))
 }
 
@@ -236,6 +281,11 @@ pub(super) fn truncate_relation(
 /// refused elsewhere.
 pub(super) fn refuse(scope: &Arc<Scope>, what: &str, sql: Option<String>) -> Result<Value, Error> {
     if !scope.is_execution() {
+        return Ok(Value::from(""));
+    }
+    if let Some(sql) = &sql
+        && is_put_off(scope, what, sql)?
+    {
         return Ok(Value::from(""));
     }
     if let (Some(lake), Some(sql)) = (lookup(scope)?.filter(|lake| lake.can_write()), sql) {

@@ -133,7 +133,12 @@ impl MacroLibrary {
             _ if !packages.is_empty() => packages.iter().map(String::as_str).collect(),
             Some(namespace) => match self.search.get(namespace) {
                 Some(order) => order.iter().map(String::as_str).collect(),
-                None => vec![&self.root, namespace],
+                None if self.packages.contains_key(namespace) => vec![&self.root, namespace],
+                // What is no package is looked for everywhere, first where it is asked for.
+                None => {
+                    let others = self.packages.keys().map(String::as_str);
+                    [package, &self.root].into_iter().chain(others).collect()
+                }
             },
             None => vec![package, &self.root],
         };

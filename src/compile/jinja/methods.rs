@@ -22,6 +22,8 @@ pub(super) fn of_value(
         ValueKind::Bytes => of_bytes(value.as_bytes().unwrap_or_default(), method)?,
         ValueKind::Seq => of_sequence(value, method, &call)?,
         ValueKind::Number => of_number(value, method),
+        // Results and nodes are mappings here; what dbt makes of them by this method is what they are.
+        ValueKind::Map if method == "to_dict" => Some(value.clone()),
         _ => None,
     };
     match found {

@@ -202,9 +202,15 @@ impl Jinja {
         }
     }
 
-    /// The macro that decides about names: the project's, a package's, or elt's.
-    pub(super) fn naming_macro(&self, name: &str) -> Option<String> {
-        self.macros.anywhere(name).map(|block| block.package.clone())
+    /// The macro that decides about names, by its package and its own name: the project's, a package's, or elt's.
+    pub(super) fn naming_macro(&self, name: &str) -> Option<(&str, &str)> {
+        self.macros.anywhere(name).map(|block| (block.package.as_str(), block.name.as_str()))
+    }
+
+    /// The macro that the project has in the place of one that ships with elt, by its package and its own name.
+    pub(super) fn own_version(&self, name: &str) -> Option<(&str, &str)> {
+        let block = self.macros.find(name).filter(|block| block.package != INTERNAL)?;
+        Some((block.package.as_str(), block.name.as_str()))
     }
 
     /// The materializations that the project and its packages define.
@@ -335,7 +341,7 @@ impl Jinja {
                     prepared.expression(expression, 0..expression.len());
                     self.env.compile_expression_owned(prepared.text)?.eval(root())
                 }
-                None if text.contains("{{") || text.contains("{%") => {
+                None if answers::has_jinja(text) => {
                     let prepared = Prepared::template(text, false).text;
                     Ok(self.env.render_str(&prepared, root())?.into())
                 }

@@ -13,6 +13,7 @@ use super::functions::{self, PartSpec, Run};
 use super::macros::{INTERNAL, MacroValue};
 use super::mistake::Mistake;
 use super::scope::Scope;
+use super::values;
 
 #[derive(Debug)]
 pub(super) struct Function {
@@ -28,6 +29,12 @@ impl Object for Function {
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         (self.run)(&self.scope, &Call::read(args), state)
+    }
+
+    /// dbt's own functions know the project: packages ask `builtins.ref.config.project_name`.
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let project = self.scope.given.project.as_str();
+        (key.as_str()? == "config").then(|| values::dict([("project_name".into(), project.into())]))
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,6 +58,12 @@ impl Object for Part {
         ObjectRepr::Plain
     }
 
+    /// Its methods are values too: `builtins.ref is defined`.
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let (name, run) = self.spec.methods.iter().find(|(name, _)| Some(*name) == key.as_str())?;
+        Some(Value::from_object(Function { name, run: *run, scope: self.scope.clone() }))
+    }
+
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         match self.spec.run {
             Some(run) => run(&self.scope, &Call::read(args), state),
@@ -70,6 +83,10 @@ impl Object for Part {
         let name = self.spec.name;
         match self.spec.methods.iter().find(|(known, _)| *known == method) {
             Some((_, run)) => run(&self.scope, &Call::read(args), state),
+            None if method == "get" && self.spec.run.is_none() => {
+                let found = args.first().and_then(|key| self.get_value(key));
+                Ok(found.or_else(|| args.get(1).cloned()).unwrap_or(Value::from(())))
+            }
             None => Err(Mistake::unsupported(
                 format!("`{name}.{method}()`"),
                 "elt does not know this method of dbt's",
@@ -155,6 +172,11 @@ impl Object for Context {
         match (method, args) {
             ("get", [key, rest @ ..]) => {
                 Ok(self.get_value(key).or_else(|| rest.first().cloned()).unwrap_or(Value::from(())))
+            }
+            ("update", [names]) => {
+                let names = values::entries(names).into_iter().map(|(key, value)| (key.to_string(), value));
+                self.scope.recorded().added.extend(names);
+                Ok(Value::from(()))
             }
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }

@@ -193,9 +193,10 @@ impl Prepared {
                         ('[', false) => "]",
                         _ => ")",
                     });
+                    // A word may stand before it without a blank: `x in['a']`.
                     replacement = match (c, literal) {
-                        ('[', true) => Some("__list(["),
-                        ('{', _) => Some("__dict({"),
+                        ('[', true) => Some(" __list(["),
+                        ('{', _) => Some(" __dict({"),
                         _ => None,
                     };
                     after_value = false;

@@ -89,6 +89,8 @@ pub(crate) struct Subject {
     pub(crate) config: Settings,
     /// Names that it has besides: those of a hook at the end of a run.
     pub(crate) given: BTreeMap<String, Json>,
+    /// Whether it is a hook: what its template writes is carried out when the hook is, before the hook's own text.
+    pub(crate) is_hook: bool,
     /// What is put in the place of macros and vars, in a unit test.
     pub(crate) overrides: Option<Arc<Overrides>>,
 }
@@ -135,6 +137,12 @@ pub(crate) struct Recorded {
     depth: usize,
     /// What `statement` and `run_query` brought, by name.
     pub(crate) results: BTreeMap<String, Value>,
+    /// What a template added to its own names: `context.update({…})`.
+    pub(super) added: BTreeMap<String, Value>,
+    /// The vars whose texts are being rendered.
+    pub(super) open_vars: BTreeSet<String>,
+    /// Statements of a hook's template that write, in order.
+    pub(crate) writes: Vec<String>,
     /// Whether `selected_resources` was looked at before a selection was made.
     pub(crate) asks_selection: bool,
     /// Whether a hook takes the node away that it belongs to.
@@ -194,6 +202,9 @@ impl Scope {
     /// What `name` means in a template of `package`: a macro of that package or of the project, a function
     /// of elt, a macro that ships with elt, a package.
     pub(super) fn lookup(self: &Arc<Self>, package: &str, name: &str) -> Option<Value> {
+        if let Some(added) = self.recorded().added.get(name) {
+            return Some(added.clone());
+        }
         let macros = &self.macros;
         let value = |block| MacroValue::value(block, self);
         let own = macros.users(package, name).map(value);

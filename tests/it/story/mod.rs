@@ -23,8 +23,10 @@ mod first_day; // a broken row, and what does not happen then
 mod flags; // what schedulers and orchestrators pass and read
 mod generated; // columns that are worked out from others
 mod growth; // new fields and wider types
+mod heeded;
 mod hiding; // what a role does not get to see, however it asks
-mod history; // snapshots, and the ways in which rows are put in
+mod history;
+mod hooks; // snapshots, and the ways in which rows are put in
 mod housekeeping; // what could be better, and what everything costs
 mod incremental; // tables that each build adds to
 mod knowing; // what a table knows of files, and of columns without values

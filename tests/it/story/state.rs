@@ -126,6 +126,7 @@ fn what_is_modified_is_told_by_what_it_is() {
         ("a description that is kept in the lake", "models/p.yml", edit("The second.", "The 2nd.")),
         ("a description that is not", "models/p.yml", edit("The first.", "The 1st.")),
         ("a source", "models/p.yml", edit("count: 1", "count: 2")),
+        ("a source's schema", "models/p.yml", edit("schema: main", "schema: other")),
         ("a source's description", "models/p.yml", edit("All of them.", "Some.")),
         ("a test", "models/p.yml", edit("data_tests: [not_null,", "data_tests: [{not_null: {config: {severity: warn}}},")),
         ("a unit test", "models/p.yml", edit("expect: {rows: [{id: 1}]}", "expect: {rows: [{id: 2}]}")),
@@ -160,13 +161,14 @@ fn what_is_modified_is_told_by_what_it_is() {
     a description that is kept in the lake: b it_is_kept (persisted_descriptions)
     a description that is not:  ()
     a source: crm.people (configs)
+    a source's schema: crm.people (relation)
     a source's description:  ()
     a test: not_null_a_id (body, configs)
     a unit test: it_is_kept ()
     an exposure: weekly ()
     a snapshot: then (body, configs)
     a singular test: none (body)
-    a new model: c (new, body, configs, contract, relation, persisted_descriptions, macros)
+    a new model: c (new, body, configs, contract, relation, persisted_descriptions)
     ");
 }
 

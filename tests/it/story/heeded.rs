@@ -1,0 +1,530 @@
+//! Lesser words of dbt are heeded: each does what it says, or is told.
+
+use std::process::Command;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::test_lake::TestLake;
+
+/// What a command says, both of its outputs, without what differs from run to run.
+fn elt(lake: &TestLake, arguments: &[&str]) -> String {
+    let done = Command::new(env!("CARGO_BIN_EXE_elt"))
+        .current_dir(lake.path())
+        .args(["--no-use-colors", "--no-partial-parse"])
+        .args(arguments)
+        .env_clear()
+        .output()
+        .unwrap();
+    let both = [done.stdout, done.stderr].concat();
+    let code = done.status.code().unwrap();
+    let text = String::from_utf8_lossy(&both).trim().to_owned();
+    if code == 0 { text } else { format!("{text}\nexit {code}") }
+}
+
+/// The lines of a text that have one of these words.
+fn lines_with(text: &str, words: &[&str]) -> String {
+    let those = text.lines().filter(|line| words.iter().any(|word| line.contains(word)));
+    those.map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn asked(lake: &TestLake, sql: &str) -> String {
+    elt(lake, &["sql", "--format", "csv", "-c", sql])
+}
+
+fn artifact(lake: &TestLake, name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(lake.path().join("target").join(name)).unwrap()).unwrap()
+}
+
+fn ran(lake: &TestLake, model: &str) -> String {
+    std::fs::read_to_string(lake.path().join(format!("target/run/shop/models/{model}.sql"))).unwrap()
+}
+
+#[test]
+fn a_query_comment_stands_before_each_statement() {
+    let lake = TestLake::on_disk();
+    lake.write("macros/c.sql", "{% macro said(node) %}made by {{ node.name }}{% endmacro %}");
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id");
+    let with = |comment: &str| {
+        lake.write("dbt_project.yml", &format!("name: shop\nquery-comment: {comment}\n"));
+        elt(&lake, &["run"])
+    };
+    with("\"{{ said(node) }} for {{ target.name }}, {{ connection_name }}\"");
+    assert_snapshot!(ran(&lake, "a"), @r#"
+    /* made by a for dev, model.shop.a */
+    create or replace table "main"."a" as
+    select 1 as id;
+    "#);
+    with("{comment: later, append: true}");
+    assert_snapshot!(ran(&lake, "a"), @r#"
+    create or replace table "main"."a" as
+    select 1 as id
+    /* later */;
+    "#);
+    with("''");
+    assert!(!ran(&lake, "a").contains("/*"));
+    // What cannot be a comment is told before anything runs.
+    assert_snapshot!(with("'{{ nobody() }}'"), @"
+    elt::macro_not_found
+
+      × there is no function or macro `nobody`
+       ╭─[dbt_project.yml:2:16]
+     1 │ name: shop
+     2 │ query-comment: '{{ nobody() }}'
+       ·                ────────┬───────
+       ·                        ╰── not known
+       ╰────
+      help: define it in a file under macros/
+    exit 2
+    ");
+    assert_snapshot!(with("'ends */ here'"), @"
+    elt::query_comment
+
+      × the comment of `model.shop.a` has `*/` in it, which ends comments
+       ╭─[dbt_project.yml:2:16]
+     1 │ name: shop
+     2 │ query-comment: 'ends */ here'
+       ·                ───────┬──────
+       ·                       ╰── rendered from this
+       ╰────
+      help: write what it says without `*/`
+    exit 2
+    ");
+    assert_snapshot!(with("{comment: x, apend: true}"), @"
+    elt::unknown_key
+
+      × `apend` is not a known key of `query-comment`
+       ╭─[dbt_project.yml:2:29]
+     1 │ name: shop
+     2 │ query-comment: {comment: x, apend: true}
+       ·                             ──┬──
+       ·                               ╰── not known
+       ╰────
+      help: did you mean `append`?
+    exit 2
+    ");
+}
+
+#[test]
+fn columns_that_are_described_and_not_there_are_told() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\nmodels: {shop: {+persist_docs: {columns: true}}}\n");
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id");
+    lake.write(
+        "models/s.yml",
+        "models: [{name: a, columns: [{name: ID, description: key}, {name: bogus_col_one, description: x}, {name: quiet}]}]",
+    );
+    assert_snapshot!(lines_with(&elt(&lake, &["run"]), &["specified in the schema"]), @"note: warning: a: The following columns are specified in the schema but are not present in the database: bogus_col_one");
+}
+
+#[test]
+fn a_contract_says_the_order_of_columns() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 'x' as name, cast(1 as int) as id");
+    lake.write(
+        "models/s.yml",
+        "models: [{name: a, config: {contract: {enforced: true}}, columns: [{name: id, data_type: int}, {name: name, data_type: text}]}]",
+    );
+    elt(&lake, &["build"]);
+    assert_snapshot!(asked(&lake, "from a"), @"
+    id,name
+    1,x
+    ");
+}
+
+#[test]
+fn a_contract_of_whole_numbers_is_kept_by_any_that_fit() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    let properties = |name: &str| {
+        format!(
+            "{{name: {name}, config: {{contract: {{enforced: true}}}}, columns: [{{name: n, data_type: smallint}}, {{name: id, data_type: integer}}]}}"
+        )
+    };
+    lake.write("models/s.yml", &format!("models: [{}, {}]", properties("a"), properties("v")));
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id, count(*) as n");
+    lake.write("models/v.sql", "select id, n from {{ ref('a') }}");
+    let told = elt(&lake, &["build"]);
+    let types = "select table_name, column_name, data_type from information_schema.columns where table_schema = 'main' order by 1, ordinal_position";
+    assert_snapshot!(asked(&lake, types), @"
+    table_name,column_name,data_type
+    a,n,smallint
+    a,id,int
+    v,n,smallint
+    v,id,int
+    ");
+    assert!(told.contains("published release 1"), "{told}");
+    assert!(elt(&lake, &["compile", "--check"]).contains("no mistakes"));
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id, 40000 as n");
+    assert_snapshot!(lines_with(&elt(&lake, &["build"]), &["×"]), @"× model `a`: Can't cast value 40000 to type smallint");
+}
+
+#[test]
+fn a_key_may_be_an_expression() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\nvars: {v: 1, k: A}\n");
+    let query = "select '{{ var('k') }}' as k, {{ var('v') }} as v union all select 'other{{ var('v') }}', 0";
+    let model = "{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='lower(k)') }} ";
+    lake.write("models/a.sql", &format!("{model}{query}"));
+    let snapshot = "{% snapshot s %}{{ config(unique_key=\"lower(k) || '-'\", strategy='check', check_cols=['v'], hard_deletes='invalidate') }} ";
+    lake.write("snapshots/s.sql", &format!("{snapshot}{query}{{% endsnapshot %}}"));
+    elt(&lake, &["build"]);
+    elt(&lake, &["build", "--full", "--vars", "{v: 2, k: a}"]);
+    assert_snapshot!(asked(&lake, "select k, v from a order by 1"), @"
+    k,v
+    a,2
+    other1,0
+    other2,0
+    ");
+    let versions = "select k, v, dbt_valid_to is null as current from s order by k, v";
+    assert_snapshot!(asked(&lake, versions), @"
+    k,v,current
+    A,1,false
+    a,2,true
+    other1,0,false
+    other2,0,true
+    ");
+    // Two rows of one key are refused, and so is a column that is none.
+    lake.write(
+        "snapshots/s.sql",
+        &format!("{snapshot}select 'A' as k, 1 as v union all select 'a', 2{{% endsnapshot %}}"),
+    );
+    assert_snapshot!(lines_with(&elt(&lake, &["snapshot"]), &["two rows"]), @"
+    FAILED      snapshot s                                                 snapshot `s`: the query gives two rows with the same key: lower(k) || '-' = 'a-'; make `unique_key` name a row  198 ms
+    × snapshot `s`: the query gives two rows with the same key: lower(k) || '-' = 'a-'; make
+    ");
+    lake.write("models/a.sql", &format!("{}{query}", model.replace("lower(k)", "nope")));
+    assert_snapshot!(lines_with(&elt(&lake, &["run"]), &["×"]), @"× model `a`: the column `nope` is not in the model's table");
+}
+
+#[test]
+fn what_is_wrong_at_the_root_hides_nothing_below() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id");
+    lake.write("models/b.sql", "select id, wrong from {{ ref('a') }}");
+    lake.write(
+        "models/s.yml",
+        "models: [{name: a, config: {expectations: [{name: e, expect: nope > 1, on_violation: drop}]}}]",
+    );
+    assert_snapshot!(lines_with(&elt(&lake, &["compile", "--check"]), &["×"]), @"
+    × model `a`: its expectations cannot be asked: there is no column `nope`
+    × model `b`: there is no column `wrong`
+    ");
+}
+
+#[test]
+fn an_operation_leaves_its_result_and_can_be_tried_again() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    let macro_of = |body: &str| format!("{{% macro greet(name) %}}{body}{{% endmacro %}}");
+    lake.write("macros/m.sql", &macro_of("{{ exceptions.raise_compiler_error('no ' ~ name) }}"));
+    elt(&lake, &["run-operation", "greet", "--args", "{name: ann}"]);
+    let result = artifact(&lake, "run_results.json")["results"][0].clone();
+    let told = format!("{} {} {}", result["unique_id"], result["status"], result["message"]);
+    assert_snapshot!(told, @r#""macro.shop.greet" "error" "no ann""#);
+    lake.write("macros/m.sql", &macro_of("{{ print('hello ' ~ name ~ ' of ' ~ var('city', 'nowhere')) }}"));
+    assert_snapshot!(elt(&lake, &["retry"]), @"
+    hello ann of nowhere
+    ran `greet`
+    ");
+    assert_snapshot!(elt(&lake, &["retry"]), @"
+    elt::nothing_to_do
+
+      ⚠ Nothing to do. Try checking your model configs and model specification args
+    the last run left nothing to do
+    ");
+}
+
+#[test]
+fn seeds_can_be_shown() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("seeds/codes.csv", "id,name\n1,one\n2,two\n");
+    let told = elt(&lake, &["seed", "--show"]);
+    let from = told.find("Random sample").unwrap_or_default();
+    assert_snapshot!(told[from..].split("\n\n").next().unwrap(), @"
+    Random sample of table: main.codes
+    ┌────────┬─────────┐
+    │     id │ name    │
+    │ bigint │ varchar │
+    ├────────┼─────────┤
+    │      1 │ one     │
+    │      2 │ two     │
+    └────────┴─────────┘
+    2 rows
+    ");
+}
+
+#[test]
+fn keys_of_a_listing_may_lie_deeper() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("models/a.sql", "select 1 as id");
+    let keys = "name config.materialized depends_on.nodes nothing";
+    assert_snapshot!(elt(&lake, &["ls", "--output", "json", "--output-keys", keys]), @r#"{"name":"a","config.materialized":"view","depends_on.nodes":[]}"#);
+}
+
+#[test]
+fn two_lists_of_tests_are_refused() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\nmodules-path: elsewhere\n");
+    lake.write("models/a.sql", "select 1 as id");
+    lake.write(
+        "models/s.yml",
+        "models: [{name: a, columns: [{name: id, tests: [unique], data_tests: [not_null]}]}]",
+    );
+    assert_snapshot!(elt(&lake, &["parse"]), @"
+    elt::properties
+
+      × `tests` and `data_tests` are two names of one list
+       ╭─[models/s.yml:1:48]
+     1 │ models: [{name: a, columns: [{name: id, tests: [unique], data_tests: [not_null]}]}]
+       ·                                                ┬
+       ·                                                ╰── beside `data_tests`
+       ╰────
+      help: move what is under `tests` to `data_tests`
+    exit 2
+    ");
+}
+
+#[test]
+fn the_manifest_says_which_blocks_and_names_were_written() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("models/a.sql", "select 1 as id");
+    lake.write("models/docs.md", "{% docs one %}One.{% enddocs %}\n{% docs two %}Two.{% enddocs %}");
+    lake.write(
+        "models/s.yml",
+        "
+sources: [{name: crm, tables: [{name: people, description: \"{{ doc('shop', 'two') }}\"}]}]
+models:
+- name: a
+  description: \"{{ doc('one') }} and {{ doc(\\\"two\\\") }}\"
+  columns: [{name: id, description: \"{{ doc('one') }}\"}]
+groups: [{name: team, owner: {name: ann}}]
+exposures:
+- {name: weekly, type: dashboard, owner: {name: ann}, depends_on: [ref('a'), \"source('crm', 'people')\"]}
+",
+    );
+    elt(&lake, &["parse"]);
+    let manifest = artifact(&lake, "manifest.json");
+    let model = &manifest["nodes"]["model.shop.a"];
+    let told = [
+        &model["doc_blocks"],
+        &model["columns"]["id"]["doc_blocks"],
+        &manifest["sources"]["source.shop.crm.people"]["doc_blocks"],
+        &manifest["exposures"]["exposure.shop.weekly"]["refs"],
+        &manifest["exposures"]["exposure.shop.weekly"]["sources"],
+        &manifest["groups"]["group.shop.team"]["config"],
+    ];
+    assert_snapshot!(told.map(ToString::to_string).join("\n"), @r#"
+    ["doc.shop.one","doc.shop.two"]
+    ["doc.shop.one"]
+    ["doc.shop.two"]
+    [{"name":"a","package":null,"version":null}]
+    [["crm","people"]]
+    {"meta":{}}
+    "#);
+}
+
+#[test]
+fn metrics_without_a_time_spine_are_warned_of() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("models/a.sql", "select 1 as id, date '2024-01-01' as day");
+    let semantic = "semantic_models: [{name: a, model: ref('a'), defaults: {agg_time_dimension: day}, entities: [{name: id, type: primary}], dimensions: [{name: day, type: time, type_params: {time_granularity: day}}]}]\n";
+    lake.write("models/s.yml", semantic);
+    assert_snapshot!(elt(&lake, &["parse", "--quiet"]), @"");
+    lake.write("models/days.sql", "select date '2024-01-01' as day");
+    lake.write(
+        "models/s.yml",
+        &format!("{semantic}models: [{{name: days, time_spine: {{standard_granularity_column: day}}, columns: [{{name: day, granularity: day}}]}}]\n"),
+    );
+    assert!(!elt(&lake, &["parse"]).contains("time_spine"));
+}
+
+#[test]
+fn what_dbt_lets_pass_in_yaml_passes_with_a_word() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    // One of two files of a name says itself that it is not enabled.
+    lake.write("models/x/a.sql", "{{ config(enabled=false) }} select 1 as id");
+    lake.write("models/y/a.sql", "select 2 as id");
+    lake.write("macros/m.sql", "{% macro is_a(relation) %}1{% endmacro %}");
+    lake.write(
+        "models/s.yml",
+        "
+models:
+- name: a
+  description: first
+  description: 'made of {{ nothing }} and {{ nobody() }}'
+  columns:
+  - {name: id, description: one, data_tests: [not_null]}
+  - {name: id, description: two, data_tests: [unique]}
+sources: [{name: crm, schema: main, tables: [{name: '\"GROUP\"'}]}]
+macros: [{name: is_a, description: 'hi {{ relation }} there'}]
+",
+    );
+    assert_snapshot!(elt(&lake, &["build"]), @r#"
+    built       view a                                                       14 ms
+    passed      test not_null_a_id                                           61 ms
+    passed      test unique_a_id                                             77 ms
+    elt::duplicate_key
+
+      ⚠ the key `description` is written twice here
+       ╭─[models/s.yml:4:3]
+     3 │   description: first
+     4 │   description: 'made of {{ nothing }} and {{ nobody() }}'
+       ·   ─────┬─────
+       ·        ╰── again here
+     5 │   columns:
+       ╰────
+      help: this one holds; take the one at models/s.yml:3:3 away
+    elt::duplicate
+
+      ⚠ the column `id` is described twice
+       ╭─[models/s.yml:7:12]
+     6 │   - {name: id, description: one, data_tests: [not_null]}
+     7 │   - {name: id, description: two, data_tests: [unique]}
+       ·            ─┬
+       ·             ╰── again here
+     8 │ sources: [{name: crm, schema: main, tables: [{name: '"GROUP"'}]}]
+       ╰────
+      help: it is already at models/s.yml:6:12; keep one of the two
+
+    published release 1  1 model built · tests: 2 passed  306 ms
+    Done. PASS=3 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=3
+    "#);
+    let manifest = artifact(&lake, "manifest.json");
+    let model = &manifest["nodes"]["model.shop.a"];
+    let told = [&model["description"], &model["columns"]["id"]["description"], &model["original_file_path"]];
+    assert_snapshot!(told.map(ToString::to_string).join("\n"), @r#"
+    "made of {{ nothing }} and {{ nobody() }}"
+    "two"
+    "models/y/a.sql"
+    "#);
+    lake.write("models/x/a.sql", "select 1 as id");
+    assert_snapshot!(elt(&lake, &["build"]), @r#"
+    elt::duplicate_key
+
+      ⚠ the key `description` is written twice here
+       ╭─[models/s.yml:4:3]
+     3 │   description: first
+     4 │   description: 'made of {{ nothing }} and {{ nobody() }}'
+       ·   ─────┬─────
+       ·        ╰── again here
+     5 │   columns:
+       ╰────
+      help: this one holds; take the one at models/s.yml:3:3 away
+    elt::duplicate
+
+      ⚠ the column `id` is described twice
+       ╭─[models/s.yml:7:12]
+     6 │   - {name: id, description: one, data_tests: [not_null]}
+     7 │   - {name: id, description: two, data_tests: [unique]}
+       ·            ─┬
+       ·             ╰── again here
+     8 │ sources: [{name: crm, schema: main, tables: [{name: '"GROUP"'}]}]
+       ╰────
+      help: it is already at models/s.yml:6:12; keep one of the two
+    elt::duplicate
+
+      × two models are called `a`
+       ╭─[models/y/a.sql:1:1]
+     1 │ select 2 as id
+       · ▲
+       · ╰── the second
+       ╰────
+      help: the first is models/x/a.sql; rename one of the files
+    exit 2
+    "#);
+}
+
+#[test]
+fn a_package_says_what_it_means_as_dbt_reads_it() {
+    let lake = TestLake::on_disk();
+    lake.write(
+        "dbt_project.yml",
+        "name: shop
+",
+    );
+    lake.write("models/a.sql", "select 1 as id");
+    lake.write(
+        "models/s.yml",
+        "
+models:
+- {name: a, meta: {relation: '{{ target.name }}'}, columns: [{name: id, data_tests: [{not_null: {config: {where: __mine__}}}]}]}
+",
+    );
+    lake.write("seeds/s.csv", "description\n12\n");
+    lake.write(
+        "seeds/s.yml",
+        "seeds: [{name: s, config: {column_types: {description: \"{{ 'varchar' }}\"}}}]",
+    );
+    lake.write(
+        "macros/m.sql",
+        "
+{% macro default__generate_schema_name(custom_schema_name, node) %}{{ custom_schema_name or 'elsewhere' }}{% endmacro %}
+{% macro get_where_subquery(relation) %}(select * from {{ relation }} where id = {{ config.get('where') | replace('__mine__', '2') }}) x{% endmacro %}
+",
+    );
+    lake.write("packages.yml", "packages: [{local: ./more}]");
+    lake.write("more/dbt_project.yml", "name: more\nmodels: {more: {+schema: other}}\n");
+    lake.write("more/models/a.sql", "select 2 as id");
+    lake.write("more/models/b.sql", "select * from {{ ref('a') }}");
+    lake.write("more/models/c.sql", "select {{ least_of() }} as id");
+    lake.write(
+        "dbt_packages/more/macros/m.sql",
+        "{% macro least_of() %}{{ adapter.dispatch('least_of', 'macros')() }}{% endmacro %}{% macro default__least_of() %}3{% endmacro %}",
+    );
+    let told = elt(&lake, &["build"]);
+    assert_snapshot!(asked(&lake, "select a.id, b.id as b, c.id as c, typeof(s.description) as d from elsewhere.a, other.b, other.c, elsewhere.s"), @"
+    elt::sql::plan
+
+      × there is no table `elsewhere.a`
+       ╭─[sql:1:68]
+     1 │ select a.id, b.id as b, c.id as c, typeof(s.description) as d from elsewhere.a, other.b, other.c, elsewhere.s
+       ·                                                                    ─────┬─────
+       ·                                                                         ╰── here
+       ╰────
+      help: this lake has no tables yet: run `elt build`; a file is queried by its quoted name, `from
+            'file.csv'`
+    exit 2
+    ");
+    assert!(told.contains("PASS=6"), "{told}");
+    let manifest = artifact(&lake, "manifest.json");
+    assert_snapshot!(manifest["nodes"]["model.shop.a"]["meta"].to_string(), @"");
+    lake.write(
+        "dbt_project.yml",
+        "name: shop\nflags: {require_ref_searches_node_package_before_root: true}\n",
+    );
+    elt(&lake, &["build"]);
+    assert_eq!(asked(&lake, "select id from other.b"), "id\n2");
+}
+
+#[test]
+fn a_project_may_describe_what_its_packages_have() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("packages.yml", "packages: [{local: ./more}]");
+    lake.write("more/dbt_project.yml", "name: more\n");
+    lake.write("more/models/only.sql", "select 1 as id");
+    lake.write(
+        "models/s.yml",
+        "models: [{name: only, description: of the project, columns: [{name: id, data_tests: [unique]}]}, {name: none}]",
+    );
+    assert_snapshot!(elt(&lake, &["build"]), @"
+    elt::package_not_found
+
+      × there is no package in /tmp/.tmphr8otB/./more
+       ╭─[packages.yml:1:12]
+     1 │ packages: [{local: ./more}]
+       ·            ┬
+       ·            ╰── no dbt_project.yml there
+       ╰────
+      help: a local package is a folder with a dbt_project.yml, relative to this file
+    exit 2
+    ");
+}
