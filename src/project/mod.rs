@@ -332,15 +332,14 @@ sources:
         dbt_project.yml:2:24: `materialised` is not a known key of `models:` of dbt_project.yml (did you mean `materialized`?)
         packages.yml:2:5: the package `dbt_utils` is not installed (`elt deps` installs it; without a network, copy it to dbt_packages/dbt_utils/)
         models/x.py:1:1: not supported yet: Python models, as in models/x.py (instead write the model in SQL)
-        models/other/orders.sql:1:1: two models are called `orders` (the first is models/marts/orders.sql; rename one of the files)
         models/broken.yml:1:9: models/broken.yml is not valid YAML: unclosed bracket '[' at line 1, column 9
         models/s.yml:7:9: `test` is not a known key of a column (did you mean `tests`?)
         models/s.yml:6:20: `strnig` is not a type elt knows (known are bigint, int, double, decimal(p,s), varchar, boolean, date, timestamp, timestamptz, binary, and lists of them such as int[])
         models/s.yml:8:5: a model has no name (every entry of this list begins with `- name: …`)
         models/s.yml:14:9: not supported yet: `external` in a source's table (reading a source in place; instead give `config: {location: …}` so that elt lands its files)
         models/s.yml:15:21: the unit test `u` names no model (add `model: …`)
-        models/s.yml:2:11: there is no model `order` (did you mean `orders`?)
         models/s.yml:9:11: the model `orders` is described twice (it is already at models/s.yml:3:11; keep one of the two)
+        models/s.yml:2:11: there is no model `order` (did you mean `orders`?)
         dbt_project.yml:2:17: nothing lies under `mart` (did you mean `marts`?)
         ");
     }

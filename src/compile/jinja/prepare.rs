@@ -194,9 +194,13 @@ impl Prepared {
                         _ => ")",
                     });
                     // A word may stand before it without a blank: `x in['a']`.
+                    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+                    let is_close = source[range.start..at].ends_with(is_word);
                     replacement = match (c, literal) {
-                        ('[', true) => Some(" __list(["),
-                        ('{', _) => Some(" __dict({"),
+                        ('[', true) if is_close => Some(" __list(["),
+                        ('[', true) => Some("__list(["),
+                        ('{', _) if is_close => Some(" __dict({"),
+                        ('{', _) => Some("__dict({"),
                         _ => None,
                     };
                     after_value = false;
