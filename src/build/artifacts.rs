@@ -285,16 +285,26 @@ pub struct SoFar {
 
 /// `run_results.json` of a run that has not come to its end.
 pub fn run_results_so_far(results: &[SoFar], stamp: &Stamp) -> Value {
-    let result = |one: &SoFar| {
-        let failures = one.told.failures.map(|count| count as i64);
-        let relation = Some(one.relation.as_str()).filter(|name| !name.is_empty());
-        json!({
-            "status": one.told.status, "timing": [], "thread_id": "Thread-1", "execution_time": one.took.as_secs_f64(),
-            "adapter_response": {}, "message": one.told.message, "failures": failures, "unique_id": one.unique_id,
-            "compiled": null, "compiled_code": null, "relation_name": relation, "batch_results": null,
-        })
-    };
-    run_results_of(results.iter().map(result).collect(), stamp)
+    run_results_of(results.iter().map(result_so_far).collect(), stamp)
+}
+
+fn result_so_far(one: &SoFar) -> Value {
+    let failures = one.told.failures.map(|count| count as i64);
+    let relation = Some(one.relation.as_str()).filter(|name| !name.is_empty());
+    json!({
+        "status": one.told.status, "timing": [], "thread_id": "Thread-1", "execution_time": one.took.as_secs_f64(),
+        "adapter_response": {}, "message": one.told.message, "failures": failures, "unique_id": one.unique_id,
+        "compiled": null, "compiled_code": null, "relation_name": relation, "batch_results": null,
+    })
+}
+
+/// The same `run_results.json` with the hooks of the whole run, before its nodes and after them.
+pub fn with_operations(mut results: Value, before: &[SoFar], after: &[SoFar]) -> Value {
+    if let Some(Value::Array(nodes)) = results.get_mut("results") {
+        nodes.splice(0..0, before.iter().map(result_so_far));
+        nodes.extend(after.iter().map(result_so_far));
+    }
+    results
 }
 
 fn run_results_of(results: Vec<Value>, stamp: &Stamp) -> Value {

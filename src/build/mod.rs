@@ -40,7 +40,7 @@ mod unit_test;
 
 pub use artifacts::{
     SoFar, Stamp, catalog, freshness_results, graph_summary, perf_info, run_results, run_results_so_far,
-    write as write_artifact,
+    with_operations, write as write_artifact,
 };
 pub use check::{Checked, Columns, Ground, check};
 pub use compiled::{MARK as FOLDER_MARK, clean, write_compiled, write_late, write_run};

@@ -61,7 +61,7 @@ pub(super) fn read(seed: &SeedNode) -> Result<RecordBatch, String> {
         // Fields that a short record leaves out at its end are null, as in dbt.
         let missing = std::iter::repeat(String::new());
         for (column, cell) in columns.iter_mut().zip(record.into_iter().chain(missing)) {
-            column.push(Some(cell).filter(|cell| !cell.is_empty()));
+            column.push(Some(cell).filter(|cell| !is_null(cell)));
         }
     }
     let mut fields = Vec::new();
@@ -128,7 +128,7 @@ fn records(text: &str, delimiter: char) -> Vec<(usize, Vec<String>)> {
     all
 }
 
-/// What means null in a column that is not text.
+/// What means null, in columns of text too, as in dbt.
 fn is_null(value: &str) -> bool {
     let value = value.trim();
     value.is_empty() || value.eq_ignore_ascii_case("null")
@@ -294,6 +294,12 @@ mod tests {
             ["id bigint", "price double", "day date", "at timestamp", "ok boolean", "name varchar"]
         );
         assert_eq!((batch.num_rows(), batch.column(2).null_count()), (2, 1));
+    }
+
+    #[test]
+    fn the_word_null_is_no_text() {
+        let batch = seed("id,name\n1,NULL\n2,null\n3,\n4,nullable\n", &[("name", "varchar")]).unwrap();
+        assert_eq!(batch.column(1).null_count(), 3);
     }
 
     #[test]

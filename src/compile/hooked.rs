@@ -31,7 +31,7 @@ impl Templates {
                 one.as_ref().is_err_and(|diagnostic| is_deferred(diagnostic, None))
             };
             if side.iter().any(is_late) {
-                *(if is_after { &mut hooks.late_after } else { &mut hooks.late_before }) = true;
+                *(if is_after { &mut hooks.late_after } else { &mut hooks.late_before }) = side.len();
                 continue;
             }
             for one in side {
@@ -50,32 +50,27 @@ impl Templates {
         hooks
     }
 
-    /// Renders the late hooks of a node on one side; see [`Late`](super::Late).
-    pub(super) fn late_hooks(
+    /// Renders one hook of a node on one side, by its place there; see [`Late`](super::Late).
+    pub(super) fn late_hook(
         &self,
         id: &NodeId,
-        is_after: bool,
+        (is_after, at): (bool, usize),
         lake: &Arc<dyn Lookup>,
     ) -> Result<(Vec<String>, Vec<Message>), Vec<Diagnostic>> {
         let draft = self.draft(id);
-        let (mut statements, mut messages) = (Vec::new(), Vec::new());
-        for (text, _) in draft.hooks.iter().filter(|(_, after)| *after == is_after) {
-            let is_incremental = is_incremental_run(&draft.kind);
-            let rendered = self.hook(draft, text, is_incremental, Some(lake)).map_err(|one| vec![one])?;
-            let seen = recorded(&rendered.scope);
-            if seen.drops_itself {
-                let what = "a hook that reads the lake and drops its own node";
-                let help =
-                    "write what it reads and `adapter.drop_relation(this)` as two hooks of different sides";
-                let wrong = Diagnostic::error("elt::not_supported", format!("not supported: {what}"));
-                return Err(vec![wrong.at(&draft.at, "of this node").help(help)]);
-            }
-            statements.extend(rendered.statements);
-            messages.extend(seen.messages);
-            let warned = seen.warnings.into_iter().map(|text| Message::Logged(format!("warning: {text}")));
-            messages.extend(warned);
+        let mut side = draft.hooks.iter().filter(|(_, after)| *after == is_after);
+        let Some((text, _)) = side.nth(at) else { return Ok(Default::default()) };
+        let is_incremental = is_incremental_run(&draft.kind);
+        let rendered = self.hook(draft, text, is_incremental, Some(lake)).map_err(|one| vec![one])?;
+        let seen = recorded(&rendered.scope);
+        if seen.drops_itself {
+            let what = "a hook that drops its own node beside one that reads the lake";
+            let help = "write what reads the lake as a hook of the other side, or of another node";
+            let wrong = Diagnostic::error("elt::not_supported", format!("not supported: {what}"));
+            return Err(vec![wrong.at(&draft.at, "of this node").help(help)]);
         }
-        Ok((statements, messages))
+        let warned = seen.warnings.into_iter().map(|text| Message::Logged(format!("warning: {text}")));
+        Ok((rendered.statements, seen.messages.into_iter().chain(warned).collect()))
     }
 
     fn hook(

@@ -84,28 +84,25 @@ impl Late {
         self.0.jinja.set_selected(ids.into_iter().map(NodeId::as_str));
     }
 
-    /// Whether there are hooks of the whole run on this side of it.
-    pub fn has_run_hooks(&self, which: RunHook) -> bool {
-        match which {
-            RunHook::Start => !self.0.run_hooks.0.is_empty(),
-            RunHook::End => !self.0.run_hooks.1.is_empty(),
-        }
+    /// The hooks of the whole run on this side of it, by dbt's ids: `operation.shop.shop-on-run-end-0`.
+    pub fn run_hooks(&self, which: RunHook) -> Vec<String> {
+        self.0.run_hook_ids(which)
     }
 
-    /// Renders the hooks of the whole run: their statements, and what their templates said.
+    /// Renders a hook of the whole run, by its place on its side: its statements, and what its template said.
     ///
     /// `given` are the names that templates have besides: at the end `results`, `schemas` and `database_schemas`.
     /// Waits for the lake's answers, so it must run where a wait holds nobody up.
     ///
     /// # Errors
-    /// What is wrong with one of them, in its place.
-    pub fn run_hooks(
+    /// What is wrong with it, in its place.
+    pub fn run_hook(
         &self,
-        which: RunHook,
+        (which, at): (RunHook, usize),
         given: &BTreeMap<String, serde_json::Value>,
         lake: &Arc<dyn Lookup>,
     ) -> Result<(Vec<String>, Vec<Message>), Vec<Diagnostic>> {
-        self.0.run_hooks_rendered(which, given, lake).map_err(|diagnostic| vec![diagnostic])
+        self.0.run_hook_rendered((which, at), given, lake).map_err(|diagnostic| vec![diagnostic])
     }
 
     /// Renders a text with Jinja as if it stood in a node.
@@ -118,20 +115,20 @@ impl Late {
         self.0.text(id, text, lake).map_err(|diagnostic| vec![diagnostic])
     }
 
-    /// Renders the hooks of a node that are late, those before it or those after it: their statements, and what their
-    /// templates said.
+    /// Renders a late hook of a node, by its place among those before it or those after it: its statements, and what its
+    /// template said.
     ///
     /// Waits for the lake's answers, so it must run where a wait holds nobody up.
     ///
     /// # Errors
-    /// What is wrong with one of them, at the node.
-    pub fn hooks(
+    /// What is wrong with it, at the node.
+    pub fn hook(
         &self,
         id: &NodeId,
-        is_after: bool,
+        (is_after, at): (bool, usize),
         lake: &Arc<dyn Lookup>,
     ) -> Result<(Vec<String>, Vec<Message>), Vec<Diagnostic>> {
-        self.0.late_hooks(id, is_after, lake)
+        self.0.late_hook(id, (is_after, at), lake)
     }
 
     /// Whether the project has a `query-comment`.

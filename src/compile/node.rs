@@ -100,10 +100,10 @@ pub struct Hooks {
     pub before: Vec<String>,
     /// After.
     pub after: Vec<String>,
-    /// Whether those before are rendered when it is their turn, because one of them reads the lake.
-    pub late_before: bool,
-    /// Whether those after are: they see the node as it was made.
-    pub late_after: bool,
+    /// How many before are rendered one by one when it is their turn, because one of them reads the lake.
+    pub late_before: usize,
+    /// How many after are: they see the node as it was made.
+    pub late_after: usize,
     /// Whether one of them writes.
     pub write: bool,
     /// Whether one of them takes the node away again.

@@ -46,30 +46,43 @@ impl Templates {
         Ok((sql, recorded(&scope)))
     }
 
-    /// Renders the hooks before or after a run; see [`Late`](super::Late).
-    pub(super) fn run_hooks_rendered(
+    fn hooks_of_run(&self, which: RunHook) -> &[Hook] {
+        match which {
+            RunHook::Start => &self.run_hooks.0,
+            RunHook::End => &self.run_hooks.1,
+        }
+    }
+
+    /// The ids of the hooks before or after a run: each with its number in its package.
+    pub(super) fn run_hook_ids(&self, which: RunHook) -> Vec<String> {
+        let hooks = self.hooks_of_run(which);
+        let side = if which == RunHook::Start { "start" } else { "end" };
+        let id = |(at, hook): (usize, &Hook)| {
+            let package = &hook.package;
+            let before = hooks[..at].iter().filter(|one| one.package == *package).count();
+            format!("operation.{package}.{package}-on-run-{side}-{before}")
+        };
+        hooks.iter().enumerate().map(id).collect()
+    }
+
+    /// Renders one of the hooks before or after a run; see [`Late`](super::Late).
+    pub(super) fn run_hook_rendered(
         &self,
-        which: RunHook,
+        (which, at): (RunHook, usize),
         given: &BTreeMap<String, Value>,
         lake: &Arc<dyn Lookup>,
     ) -> Result<(Vec<String>, Vec<Message>), Diagnostic> {
-        let hooks = match which {
-            RunHook::Start => &self.run_hooks.0,
-            RunHook::End => &self.run_hooks.1,
-        };
-        let (mut statements, mut messages) = (Vec::new(), Vec::new());
-        for hook in hooks {
-            let (sql, seen) = self.run_hook(hook, given, Some(lake))?;
-            messages.extend(seen.messages);
-            for sql in seen.writes.into_iter().chain([sql]) {
-                match hook::judge(&sql) {
-                    Permitted::Nothing => {}
-                    Permitted::Reads | Permitted::Writes => statements.push(sql),
-                    Permitted::Refused(words) => return Err(refused(&words, &self.project, &hook.at)),
-                }
+        let Some(hook) = self.hooks_of_run(which).get(at) else { return Ok(Default::default()) };
+        let (sql, seen) = self.run_hook(hook, given, Some(lake))?;
+        let mut statements = Vec::new();
+        for sql in seen.writes.into_iter().chain([sql]) {
+            match hook::judge(&sql) {
+                Permitted::Nothing => {}
+                Permitted::Reads | Permitted::Writes => statements.push(sql),
+                Permitted::Refused(words) => return Err(refused(&words, &self.project, &hook.at)),
             }
         }
-        Ok((statements, messages))
+        Ok((statements, seen.messages))
     }
 
     /// Runs a macro by itself; see [`Late`](super::Late).

@@ -10,6 +10,7 @@ const MACROS: &str = r#"
     {% macro rows(list) %}{% for x in list %}{{ caller(x, loop.index) }};{% endfor %}{% endmacro %}
     {% macro twice() %}{{ caller() }}{{ caller() }}{% endmacro %}
     {% macro plain() %}x{% endmacro %}
+    {% macro between(a=1, b=a, c=3) %}{{ a }}{{ b }}{{ c }}{% endmacro %}
     {% macro after(a, b=a, c=[b, 'x']) -%}  {{ a }}-{{ b }}-{{ c }}{% endmacro %}
 "#;
 
@@ -28,6 +29,7 @@ fn a_default_may_be_made_of_parameters_before_it() {
     check(&[
         ("{{ after('k') }}", "k-k-['k', 'x']"),
         ("{{ after('k', b='z') }} {{ after('k', c=1) }}", "k-z-['z', 'x'] k-k-1"),
+        ("{{ between() }} {{ between(c=4) }} {{ between(5, 6) }}", "113 114 563"),
         ("{{ after('k', none) }}", "k-None-[None, 'x']"),
     ]);
 }

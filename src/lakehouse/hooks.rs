@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::{Lakehouse, Manifest, NodeId};
-use crate::base::{Error, Event, Result, TableName, Watch};
-use crate::build::{self, BuildRun, HookError, Hooked, SessionLookup, Stamp};
+use crate::base::{Error, Event, Result, TableName, Told, Watch};
+use crate::build::{self, BuildRun, HookError, Hooked, SessionLookup, SoFar, Stamp};
 use crate::compile::{Lookup, RunHook};
 use crate::query::{Limits, Scope, Session};
 use crate::release::Pins;
@@ -32,7 +33,7 @@ impl Lakehouse {
         scope: Scope,
         selected: &BTreeSet<NodeId>,
         watch: &dyn Watch,
-    ) -> Result<Hooked> {
+    ) -> Result<(Hooked, Vec<SoFar>)> {
         let given = BTreeMap::from([("selected_resources".to_owned(), ids(selected))]);
         let made: BTreeSet<TableName> = selected
             .iter()
@@ -52,7 +53,7 @@ impl Lakehouse {
         start: Hooked,
         done: &mut BuildRun,
         watch: &dyn Watch,
-    ) -> Result<()> {
+    ) -> Result<Vec<SoFar>> {
         let mut changes: BTreeMap<_, Arc<Change>> = start.changes;
         let made = std::mem::take(&mut done.changes).into_iter();
         changes.extend(made.map(|change| (change.table().clone(), Arc::new(change))));
@@ -65,10 +66,10 @@ impl Lakehouse {
         for (name, view) in &views {
             scope = scope.with_view(name, view.clone());
         }
-        if !end.manifest.late().has_run_hooks(RunHook::End) {
+        if end.manifest.late().run_hooks(RunHook::End).is_empty() {
             done.changes = changes.into_values().map(Arc::unwrap_or_clone).collect();
             done.views = views;
-            return Ok(());
+            return Ok(Vec::new());
         }
         let results = build::run_results(&done.steps, end.manifest, &done.late, end.stamp);
         let nodes = build::manifest_json(end.manifest, &done.late, end.stamp);
@@ -91,12 +92,12 @@ impl Lakehouse {
             ("schemas".to_owned(), schemas.iter().copied().collect()),
             ("selected_resources".to_owned(), ids(end.selected)),
         ]);
-        let ended = self.hooks(end.manifest, RunHook::End, given, scope, &|_| None, watch).await?;
+        let (ended, told) = self.hooks(end.manifest, RunHook::End, given, scope, &|_| None, watch).await?;
         changes.extend(ended.changes);
         views.extend(ended.views);
         done.changes = changes.into_values().map(Arc::unwrap_or_clone).collect();
         done.views = views;
-        Ok(())
+        Ok(told)
     }
 
     async fn hooks(
@@ -107,21 +108,35 @@ impl Lakehouse {
         scope: Scope,
         is_refused: &(dyn Fn(&TableName) -> Option<String> + Sync),
         watch: &dyn Watch,
-    ) -> Result<Hooked> {
-        let session = Session::new(scope.clone(), &self.default_schema, Limits::default());
-        let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session));
-        let late = manifest.late();
-        let rendered = tokio::task::spawn_blocking(move || late.run_hooks(which, &given, &lake)).await;
-        let rendered = rendered.expect("rendering a template does not panic");
-        let (statements, messages) = rendered.map_err(Error::project)?;
-        messages.into_iter().for_each(|message| watch.on(Event::Said(message)));
-        let done = Box::pin(build::run_hooks(scope, &self.default_schema, &statements, is_refused)).await;
-        done.map_err(|error| match error {
-            HookError::Query(error) => error.into(),
-            HookError::Refused(why) => {
-                Error::user("elt::hook", why, "see `on-run-start` and `on-run-end` of dbt_project.yml")
-            }
-        })
+    ) -> Result<(Hooked, Vec<SoFar>)> {
+        let mut whole = Hooked { scope, changes: BTreeMap::new(), views: BTreeMap::new() };
+        // One after the other: each is rendered with what those before it wrote.
+        let mut all = Vec::new();
+        for (at, unique_id) in manifest.late().run_hooks(which).into_iter().enumerate() {
+            let begun = Instant::now();
+            let session = Session::new(whole.scope.clone(), &self.default_schema, Limits::default());
+            let lake: Arc<dyn Lookup> = Arc::new(SessionLookup::new(session));
+            let (late, given) = (manifest.late(), given.clone());
+            let rendered =
+                tokio::task::spawn_blocking(move || late.run_hook((which, at), &given, &lake)).await;
+            let rendered = rendered.expect("rendering a template does not panic");
+            let (statements, messages) = rendered.map_err(Error::project)?;
+            messages.into_iter().for_each(|message| watch.on(Event::Said(message)));
+            let scope = whole.scope.clone();
+            let done = Box::pin(build::run_hooks(scope, &self.default_schema, &statements, is_refused)).await;
+            let done = done.map_err(|error| match error {
+                HookError::Query(error) => error.into(),
+                HookError::Refused(why) => {
+                    Error::user("elt::hook", why, "see `on-run-start` and `on-run-end` of dbt_project.yml")
+                }
+            })?;
+            whole.scope = done.scope;
+            whole.changes.extend(done.changes);
+            whole.views.extend(done.views);
+            let told = Told { status: "success", ..Told::default() };
+            all.push(SoFar { unique_id, relation: String::new(), told, took: begun.elapsed() });
+        }
+        Ok((whole, all))
     }
 }
 

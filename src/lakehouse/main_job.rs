@@ -251,9 +251,13 @@ impl Lakehouse {
             environment.told().into_iter().for_each(|told| watch.on(Event::Note(told)));
         }
         let is_nothing = plan.steps.is_empty() && landed.is_empty() && pointers.is_empty();
-        let started_with = match is_nothing {
-            true => None,
-            false => Some(Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?),
+        let (started_with, mut operations) = match is_nothing {
+            true => (None, Default::default()),
+            false => {
+                let started =
+                    Box::pin(self.hooks_of_start(&manifest, scope.clone(), &selected, watch)).await?;
+                (Some(started.0), (started.1, Vec::new()))
+            }
         };
         let threads = request.threads.or(project.target.threads).unwrap_or_else(cores);
         let told = build::run_facts(&manifest, &plan, &project.target.name, threads, &stamp);
@@ -290,7 +294,7 @@ impl Lakehouse {
             None => Published::Nothing,
             Some(started_with) => {
                 let hooks = RunEnd { manifest: &manifest, selected: &selected, pins: &pins, stamp: &stamp };
-                Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
+                operations.1 = Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
                 if is_well || !all_or_nothing {
                     // What was read of production is what the pointers point to, once they are moved.
                     let stood_on = done.learnt.values_mut().flat_map(|basis| basis.views.iter_mut());
@@ -343,6 +347,7 @@ impl Lakehouse {
         let executed = done.executed.iter().filter(|(_, statements)| !statements.is_empty());
         stamp.executed = executed.map(|(id, _)| id.clone()).collect();
         let results = build::run_results(&done.steps, &manifest, &done.late, &stamp);
+        let results = build::with_operations(results, &operations.0, &operations.1);
         let target = &project.target_path;
         recorder.leave_results();
         let written = build::write_late(target, &manifest, &done.late)

@@ -276,6 +276,8 @@ impl Lakehouse {
             .into_iter()
             .flatten()
             .filter_map(|one| Some((one["unique_id"].as_str()?, one["status"].as_str()?)))
+            // Hooks go with the run that asks them.
+            .filter(|(id, _)| !id.starts_with("operation."))
             .collect();
         if !all.iter().any(|(_, status)| bad(status)) {
             return Ok(None);

@@ -23,27 +23,28 @@ impl State<'_> {
         watch: &dyn Watch,
     ) -> Result<(), BuildError> {
         let node = self.inputs.manifest.node(&step.node);
-        let scope = self.scope.clone();
-        if node.hooks.late_before {
-            let hooks = self.rendered(node, &scope, false, watch).await?;
-            return self.write(node, scope, &hooks, None).await.map(drop);
+        for at in 0..node.hooks.late_before {
+            let scope = self.scope.clone();
+            let hook = self.rendered(node, &scope, (false, at), watch).await?;
+            self.write(node, scope, &hook, None).await?;
         }
         if !node.hooks.write || node.hooks.before.is_empty() {
             return Ok(());
         }
+        let scope = self.scope.clone();
         self.write(node, scope, &node.hooks.before, None).await.map(drop)
     }
 
-    /// The statements of late hooks, with the lake as `scope` has it.
+    /// The statements of a late hook, with the lake as `scope` has it.
     async fn rendered(
         &self,
         node: &Node,
         scope: &Scope,
-        is_after: bool,
+        which: (bool, usize),
         watch: &dyn Watch,
     ) -> Result<Vec<String>, BuildError> {
         let session = Session::new(scope.clone().apart(), self.inputs.default_schema, Limits::default());
-        let render = move |late: &Late, id: &NodeId, lake: &Arc<dyn Lookup>| late.hooks(id, is_after, lake);
+        let render = move |late: &Late, id: &NodeId, lake: &Arc<dyn Lookup>| late.hook(id, which, lake);
         let (hooks, messages) = render_late(self.inputs.manifest, &session, &node.id, render).await?;
         messages.into_iter().for_each(|message| watch.on(Event::Said(message)));
         Ok(hooks)
@@ -58,22 +59,24 @@ impl State<'_> {
     ) -> Result<Done, BuildError> {
         let node = self.inputs.manifest.node(&self.inputs.plan.steps[at].node);
         let node = done.late.as_ref().unwrap_or(node).clone();
-        let is_late = node.hooks.late_after;
-        if !is_late && (!node.hooks.write || node.hooks.after.is_empty()) {
+        let late = node.hooks.late_after;
+        if late == 0 && (!node.hooks.write || node.hooks.after.is_empty()) {
             return Ok(done);
         }
         let (What::Made(made) | What::Batches(Some(made), ..)) = &mut done.what else { return Ok(done) };
         let name = node.relation.clone().expect("what is made has a name");
-        let scope = match &made {
-            Made::Table(change) => self.scope.clone().with_change(Arc::clone(change)),
-            Made::View(view) => self.scope.clone().with_view(&name, view.clone()),
-        };
-        let hooks = match is_late {
-            true => self.rendered(&node, &scope, true, watch).await?,
-            false => node.hooks.after.clone(),
-        };
-        if let Some(own) = self.write(&node, scope, &hooks, Some(&name)).await? {
-            *made = Made::Table(own);
+        for at in 0..late.max(1) {
+            let scope = match &made {
+                Made::Table(change) => self.scope.clone().with_change(Arc::clone(change)),
+                Made::View(view) => self.scope.clone().with_view(&name, view.clone()),
+            };
+            let hooks = match late {
+                0 => node.hooks.after.clone(),
+                _ => self.rendered(&node, &scope, (true, at), watch).await?,
+            };
+            if let Some(own) = self.write(&node, scope, &hooks, Some(&name)).await? {
+                *made = Made::Table(own);
+            }
         }
         Ok(done)
     }

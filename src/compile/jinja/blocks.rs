@@ -183,6 +183,8 @@ fn read_macro(
         prepared.copy(text, parameter.name.clone());
         match parameter.default {
             Some(default) if names_one_of(&text[default.clone()], &parameters) => {
+                // Nothing, as yet: a parameter without a default may not come after one that has one.
+                prepared.insert("=({}).nothing", default.start);
                 late.push((parameter.name.clone(), default));
             }
             Some(default) => {

@@ -119,6 +119,34 @@ on-run-end: \"{% do run_query('insert into main.audit select ' ~ counted('main.a
     );
     let told = elt(&lake, &["build"]);
     assert_eq!(asked(&lake, "select n from audit order by n"), "1 2 11", "{told}");
+    let results = std::fs::read(lake.path().join("target/run_results.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_slice(&results).unwrap();
+    let ids = results["results"].as_array().unwrap().iter().map(|one| one["unique_id"].as_str().unwrap());
+    assert_snapshot!(ids.collect::<Vec<_>>().join("\n"), @"
+    operation.shop.shop-on-run-start-0
+    operation.shop.shop-on-run-start-1
+    model.shop.a
+    operation.shop.shop-on-run-end-0
+    ");
+}
+
+#[test]
+fn hooks_of_one_side_come_one_after_the_other() {
+    let lake = project();
+    lake.write(
+        "dbt_project.yml",
+        "
+name: shop
+on-run-start: [\"create table if not exists main.audit (n int)\", \"{{ fill('main.audit', [1]) }}\", \"insert into main.audit select {{ counted('main.audit') }} + 1\"]
+",
+    );
+    lake.write(
+        "models/a.sql",
+        "{{ config(materialized='table', post_hook=[\"{{ fill(this, [5]) }}\", \"insert into {{ this }} select {{ counted(this) }} * 10\"]) }} select 1 as n",
+    );
+    let told = elt(&lake, &["build"]);
+    assert_eq!(asked(&lake, "select n from audit order by n"), "1 2", "{told}");
+    assert_eq!(asked(&lake, "select n from a order by n"), "1 5 20", "{told}");
 }
 
 #[test]
