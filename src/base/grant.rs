@@ -167,7 +167,7 @@ mod tests {
             ("select main", "is not a grant"),
             ("insert on main.t", "`modify` is the right"),
             ("read on main.t", "is not a privilege"),
-            ("select on orders", "is not a table name"),
+            ("select on orders", "has no schema"),
             ("select on function f", "nothing can be granted"),
             ("select on catalog x", "no catalog `x`"),
         ] {

@@ -22,6 +22,9 @@ pub enum NameError {
     /// Not one or two parts.
     #[error("`{0}` is not a table name: write `table` or `schema.table`")]
     Parts(String),
+    /// A table without its schema, where both are needed.
+    #[error("`{0}` has no schema: write `schema.table`")]
+    NoSchema(String),
     /// A part breaks the rule for names.
     #[error(
         "`{0}` cannot name a schema or table: use letters, digits, `_`, `$` and `-`, not starting with a digit or `-`, at most 128 characters"
@@ -98,7 +101,7 @@ impl FromStr for TableName {
     fn from_str(text: &str) -> Result<Self, NameError> {
         match text.split_once('.') {
             Some((schema, table)) => Self::new(schema, table),
-            None => Err(NameError::Parts(text.to_owned())),
+            None => Err(NameError::NoSchema(text.to_owned())),
         }
     }
 }

@@ -364,7 +364,7 @@ roles:
             ("roles: {a: {grant: []}}", "`grant` is not known in elt.yml"),
             (
                 "roles: {a: {row_filters: {orders: x}}}",
-                "`orders` is not a table name: write `table` or `schema.table`",
+                "`orders` has no schema: write `schema.table`",
             ),
             ("roles: {a: {row_filters: {main.orders: }}}", "`main.orders` says nothing"),
             ("roles: {a: {masks: {main.orders: {}}}}", "no column is named"),

@@ -79,7 +79,7 @@ async fn files_with_nothing_in_them_and_files_that_are_not_there() {
     land: crm.people  read 0 loaded 0 rescued 0 rejected 0  release 1
     land: crm.people  read 1 loaded 1 rescued 0 rejected 0  id varchar -> bigint  release 2
     sql: 1
-    land: `people` is not a table name: write `table` or `schema.table`
+    land: `people` has no schema: write `schema.table`
     ");
 }
 
