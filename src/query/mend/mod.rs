@@ -6,7 +6,7 @@
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
 //! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
-//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), and of a window that moves on
+//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), what makes much of little asks for memory ([`bounded`]), JSON is read ([`json`]), and of a window that moves on
 //! nothing stays ([`moving`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
@@ -17,6 +17,7 @@ mod alike;
 mod arithmetic;
 mod average;
 mod best;
+mod bounded;
 mod braces;
 mod bucket;
 mod calendar;
@@ -180,6 +181,16 @@ pub(super) fn register(context: &SessionContext) {
     }
     let state = context.state();
     context.register_udf(folded::function(state.aggregate_functions().values()));
+    bind_memory(context);
+}
+
+/// Has functions that make much of little ask for memory first.
+fn bind_memory(context: &SessionContext) {
+    let pool = Arc::clone(&context.runtime_env().memory_pool);
+    for (name, made) in bounded::FUNCTIONS {
+        let inner = context.udf(name).expect("the engine has it");
+        context.register_udf(bounded::bounded(inner, made, Arc::clone(&pool)));
+    }
 }
 
 /// Whether a plan, or a subquery of it, has an expression of a kind. Most plans have none, and are left as they are.
