@@ -330,6 +330,16 @@ async fn prepared_statements_know_their_columns_and_their_places() {
     let insert = client.prepare("insert into people values ($1, $2)".to_owned(), None).await.unwrap();
     assert_eq!(types(insert.parameter_schema().unwrap()), [DataType::Int64, DataType::Utf8]);
     assert!(insert.dataset_schema().unwrap().fields().is_empty(), "by this drivers know what changes tables");
+    for (sql, wanted) in [
+        ("select coalesce(?, 1)", vec![DataType::Int64]),
+        ("select id from people where case when ? then id = ? end", vec![DataType::Boolean, DataType::Int64]),
+        ("select * from people where id in (?, ?) limit ?", vec![DataType::Int64; 3]),
+        ("select sum(id) + ? from people", vec![DataType::Int64]),
+        ("insert into people select coalesce(?, id), name from people", vec![DataType::Int64]),
+    ] {
+        let prepared = client.prepare(sql.to_owned(), None).await.unwrap();
+        assert_eq!(types(prepared.parameter_schema().unwrap()), wanted, "{sql}");
+    }
     let mut unknown = client.prepare("select ?".to_owned(), None).await.unwrap();
     assert_eq!(types(unknown.parameter_schema().unwrap()), [DataType::Utf8]);
     let error = unknown.execute().await.unwrap_err().to_string();

@@ -51,6 +51,7 @@ mod nested_text;
 mod part;
 mod pattern;
 mod percentile;
+mod place;
 mod printf;
 mod product;
 mod quotient;
@@ -78,6 +79,7 @@ mod zeros;
 mod zones;
 
 pub(super) use here::who;
+pub(super) use place::{PLACE, wanted};
 
 use std::sync::Arc;
 
@@ -141,6 +143,7 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(age::functions()).chain(hash::functions()).chain([
         printf::function(),
         zones::function(),
+        place::function(),
         cast_as::function(),
     ]);
     let own = own.chain(part::functions()).chain([bucket::function()]).chain(series::functions());
