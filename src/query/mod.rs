@@ -51,6 +51,7 @@ mod thrift;
 mod types;
 mod views;
 mod words;
+mod zone;
 
 /// The name of a table, quoted, under which a query finds its rows with the place of each.
 pub fn places_of(table: &crate::base::TableName) -> String {
@@ -72,5 +73,6 @@ pub use progress::{Progress, Seen, Used};
 pub use reads::Reads;
 pub use rights::{Policy, Rights};
 pub use scope::{Follower, Scope};
-pub use session::{Files, Limits, Session, is_time_zone, only_utc};
+pub use session::{Files, Limits, Session};
+pub use zone::time_zone;
 pub use staging::{IfAbsent, IfThere, Staged};

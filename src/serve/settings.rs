@@ -13,7 +13,7 @@ use super::clients::{Agreed, Client};
 use super::endpoint::Endpoint;
 use super::wire::Wire;
 use crate::base::{Division, ReleaseNumber, did_you_mean};
-use crate::lakehouse::only_utc;
+use crate::lakehouse::time_zone;
 
 /// The catalog that every table is in.
 pub(super) const CATALOG: &str = "elt";
@@ -151,13 +151,13 @@ impl Endpoint {
                 agreed.manner.release = Some(ReleaseNumber(number));
                 self.session(&agreed).await.map_err(NotSet::Other)?;
             }
-            (Setting::TimeZone, None) => {}
-            // Drivers set what they take for everybody's. What no part of the engine would follow is refused.
-            (Setting::TimeZone, Some(zone)) => {
-                if let Err(mistake) = only_utc(zone) {
+            (Setting::TimeZone, None) => agreed.manner.time_zone = None,
+            (Setting::TimeZone, Some(zone)) => match time_zone(zone) {
+                Ok(zone) => agreed.manner.time_zone = zone,
+                Err(mistake) => {
                     return wrong(mistake.to_string(), mistake.help_text().unwrap_or_default());
                 }
-            }
+            },
             (Setting::Division, None) => agreed.manner.division = None,
             (Setting::Division, Some(value)) => match Division::read(value) {
                 Some(division) => agreed.manner.division = Some(division),
@@ -194,7 +194,7 @@ impl Endpoint {
                 Some(agreed.manner.schema.clone().unwrap_or_else(own))
             }
             Setting::Release => agreed.manner.release.map(|number| number.to_string()),
-            Setting::TimeZone => Some("UTC".to_owned()),
+            Setting::TimeZone => Some(agreed.manner.time_zone.clone().unwrap_or_else(|| "UTC".to_owned())),
             Setting::Division => agreed.manner.division.map(|division| division.told().to_owned()),
             Setting::Endpoints => agreed.endpoints.map(|count| count.to_string()),
             Setting::ArrowNative => Some((agreed.wire == Wire::Native).to_string()),

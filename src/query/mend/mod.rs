@@ -111,6 +111,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(time::Microseconds),
     ];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(zones::WallClocks));
     rules.push(Arc::new(arithmetic::Checked));
     rules.push(Arc::new(quotient::Rounded));
     rules.push(Arc::new(average::Averages::new()));
