@@ -74,19 +74,7 @@ impl From<NotSet> for Status {
 }
 
 impl Endpoint {
-    /// Agrees on something with a client; nothing as a value goes back to how it was at first. Returns the
-    /// token of the client that the caller has become, if it shared one with others.
-    pub(super) async fn set(
-        &self,
-        client: &Arc<Client>,
-        name: &str,
-        value: Option<&str>,
-    ) -> Result<Option<String>, NotSet> {
-        let wanted = self.wanted(client.agreed(), name, value).await?;
-        Ok(self.keep(client, wanted))
-    }
-
-    /// Holds what was agreed on.
+    /// Holds what was agreed on. Returns the token of the client that the caller has become, if it shared one with others.
     pub(super) fn keep(&self, client: &Arc<Client>, wanted: Agreed) -> Option<String> {
         if wanted == client.agreed() {
             return None;
