@@ -30,6 +30,7 @@ mod postgres;
 mod put;
 mod server;
 mod settings;
+mod sockets;
 mod statements;
 mod stream;
 mod tls;

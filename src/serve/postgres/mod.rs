@@ -41,6 +41,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::codec::Framed;
 
 use super::endpoint::Endpoint;
+use super::sockets::watched;
 use super::tls::Certificates;
 use cancels::Cancels;
 use prepared::Prepared;
@@ -92,7 +93,7 @@ async fn begin(
     certificates: Option<Arc<Certificates>>,
     cancels: Arc<Cancels>,
 ) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+    watched(&stream);
     let encrypted = tokio::time::timeout(PATIENCE, wants_encryption(&mut stream, certificates.is_some()));
     match (encrypted.await.map_err(|_| std::io::ErrorKind::TimedOut)??, certificates) {
         (true, Some(certificates)) => {
