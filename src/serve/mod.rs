@@ -25,6 +25,7 @@ mod messages;
 mod metadata;
 mod metrics;
 mod pages;
+mod polling;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod put;
