@@ -109,7 +109,7 @@ pub use crate::query::{
     StatementKind, bound, bound_rows, interval_texts, shown_variable, time_zone,
 };
 #[cfg(feature = "postgres")]
-pub use crate::query::{PG_VERSION, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};
+pub use crate::query::{PG_VERSION, PgAsker, PgBackend, PgBackends, PgCatalog, PgKey, is_idle, pg_settings};
 pub use crate::release::Release;
 pub use crate::table::Commit;
 

@@ -67,12 +67,14 @@ pub use made_of::{MADE_OF, MadeOf, Maker, influence_words, made_of, maker, way_w
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 #[cfg(feature = "postgres")]
-pub use pg_catalog::{PG_VERSION, PgAnswer, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};
+pub use pg_catalog::{
+    PG_VERSION, PgAnswer, PgAsker, PgBackend, PgBackends, PgCatalog, PgKey, is_idle, pg_settings,
+};
 pub use prepared::{Prepared, StatementKind, shown_variable};
 pub use progress::{Progress, Seen, Used};
 pub use reads::Reads;
 pub use rights::{Policy, Rights};
 pub use scope::{Follower, Scope};
 pub use session::{Files, Limits, Session};
-pub use zone::time_zone;
 pub use staging::{IfAbsent, IfThere, Staged};
+pub use zone::time_zone;

@@ -57,6 +57,12 @@ impl Setting {
     }
 }
 
+/// Whether something of this name can be set.
+#[cfg(feature = "postgres")]
+pub(super) fn is_setting(name: &str) -> bool {
+    Setting::named(name).is_some()
+}
+
 /// Why something was not set.
 pub(super) enum NotSet {
     /// There is no such setting.

@@ -5,7 +5,7 @@
 //! hashes of another kind, so from elsewhere a connection has to be encrypted.
 //!
 //! Reading order: `talk` (a conversation), `entry` (how it begins), `prepared` (statements that are given values), `words` (what is about the
-//! session alone), `savepoints`, `copying` (rows in lines), `values` (what clients send), `sent` (what they are sent), `lists` and
+//! session alone), `savepoints`, `settled` (what is agreed on), `cancels`, `copying` (rows in lines), `values` (what clients send), `sent` (what they are sent), `lists` and
 //! `numbers` (how these are written).
 
 mod cancels;
@@ -18,6 +18,7 @@ mod numbers;
 mod prepared;
 mod savepoints;
 mod sent;
+mod settled;
 mod talk;
 mod values;
 mod words;
@@ -184,6 +185,7 @@ where
             message = socket.next() => message,
             () = tokio::time::sleep_until(begun + PATIENCE), if !is_let_in => None,
             _ = stopped.wait_for(|now| *now) => None,
+            () = talk.ended.notified() => None,
         };
         let Some(Ok(message)) = message else { break };
         if matches!(message, PgWireFrontendMessage::Terminate(_)) {
