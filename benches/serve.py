@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """What does the wire cost?
 
-    python3 benches/serve.py ELT [ELT…]
+    python3 benches/serve.py [--rows N] ELT [ELT…]
 
-Makes a table of ten million rows in a temporary lake, and tells for each elt program: rows per second over Flight SQL
+Makes a table of ten million rows, or of so many, in a temporary lake, and tells for each elt program: rows per second over Flight SQL
 to Python (ADBC), against reading the same Parquet files with pyarrow in this process; and how long a small query
 takes, from the first word to the last row, at 1, 8 and 32 clients, with answers kept and without. Needs
 `adbc-driver-flightsql`, `adbc-driver-manager` and `pyarrow`. Medians of five; the programs take turns.
 """
 
+import argparse
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,9 +22,8 @@ from pathlib import Path
 import adbc_driver_flightsql.dbapi as flight
 import pyarrow.parquet as parquet
 
-ROWS = 10_000_000
-TABLE = f"""create table big as select value as id, value % 1000 as grp, value * 0.5 as amount,
-    'name ' || (value % 100000) as name, to_timestamp(value) as at from range({ROWS})"""
+TABLE = """create table big as select value as id, value % 1000 as grp, value * 0.5 as amount,
+    'name ' || (value % 100000) as name, to_timestamp(value) as at from range({rows})"""
 
 
 def served(program: str, lake: Path, *options: str) -> tuple[subprocess.Popen, str, str]:
@@ -64,11 +63,15 @@ def latency(url: str, token: str, clients: int, asked: int, sql: str) -> tuple[f
 
 def main() -> None:
     """Runs all of it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("elt", nargs="+")
+    asked = parser.parse_args()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="elt-bench-") as folder:
         lake = Path(folder) / "lake"
         lake.mkdir()
-        subprocess.run([sys.argv[1], "sql", "--lake", lake, "-c", TABLE], check=True, capture_output=True)
+        subprocess.run([asked.elt[0], "sql", "--lake", lake, "-c", TABLE.format(rows=asked.rows)], check=True, capture_output=True)
         files = sorted(lake.glob("tables/main/big/*.parquet"))
         in_process = []
         for _ in range(5):
@@ -76,7 +79,7 @@ def main() -> None:
             count = sum(batch.num_rows for file in files for batch in parquet.ParquetFile(file).iter_batches(65536))
             in_process.append(count / (time.monotonic() - begun))
         print(f"pyarrow, the same Parquet in process: {statistics.median(in_process) / 1e6:.1f} million rows/s")
-        for program in sys.argv[1:]:
+        for program in asked.elt:
             process, url, token = served(program, lake)
             streamed = []
             with flight.connect(url, {"username": "x", "password": token}, autocommit=True) as connection:
@@ -86,13 +89,17 @@ def main() -> None:
                         cursor.execute(f"select * from big where id >= {-turn}")
                         count = sum(batch.num_rows for batch in cursor.fetch_record_batch())
                         streamed.append(count / (time.monotonic() - begun))
-            assert count == ROWS, count
+            assert count == asked.rows, count
             print(f"{program}: {statistics.median(streamed) / 1e6:.1f} million rows/s over Flight SQL")
-            for name, sql in [("an aggregate of 10 million rows", "select count(*), sum(grp) from big where id % 7 = 1"), ("one row", "select 1 as a")]:
-                for clients in (1, 8, 32):
-                    middle, worst, rate = latency(url, token, clients, 160 // clients + 5, sql)
-                    print(f"{program}: {name}, {clients} clients: median {middle:.1f} ms, 95 % {worst:.1f} ms, {rate:.0f} queries/s")
             process.kill()
+            aggregate = ("an aggregate of all rows", "select count(*), sum(grp) from big where id % 7 = 1")
+            for kept, options in [("kept", ()), ("worked out", ("--result-cache", "0"))]:
+                process, url, token = served(program, lake, *options)
+                for name, sql in [aggregate, ("one row", "select 1 as a")]:
+                    for clients in (1, 8, 32):
+                        middle, worst, rate = latency(url, token, clients, 160 // clients + 5, sql)
+                        print(f"{program}: {name}, {kept}, {clients} clients: median {middle:.1f} ms, 95 % {worst:.1f} ms, {rate:.0f} queries/s")
+                process.kill()
 
 
 if __name__ == "__main__":

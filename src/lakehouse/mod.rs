@@ -106,10 +106,10 @@ pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
     Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session, SqlMistake,
-    StatementKind, bound, bound_rows, interval_texts, is_time_zone, only_utc, shown_variable,
+    StatementKind, bound, bound_rows, interval_texts, shown_variable, time_zone,
 };
 #[cfg(feature = "postgres")]
-pub use crate::query::{PG_VERSION, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};
+pub use crate::query::{PG_VERSION, PgAsker, PgBackend, PgBackends, PgCatalog, PgKey, is_idle, pg_settings};
 pub use crate::release::Release;
 pub use crate::table::Commit;
 
@@ -137,7 +137,7 @@ pub struct Manner {
     pub release: Option<ReleaseNumber>,
     /// The schema of names without one; the lakehouse's own if nothing.
     pub schema: Option<String>,
-    /// The time zone that instants are told in, one that [`is_time_zone`] knows.
+    /// The time zone that instants are told in, one that [`time_zone`] gave; UTC if nothing.
     pub time_zone: Option<String>,
     /// Whether files outside the lake can be read by name.
     pub files: Files,
@@ -241,11 +241,7 @@ impl Lakehouse {
             Some(division) => scope.dividing(division),
             None => scope,
         };
-        let session = Session::new(scope, schema, limits);
-        Ok(match &manner.time_zone {
-            Some(zone) => session.in_zone(zone),
-            None => session,
-        })
+        Ok(Session::new(scope, schema, limits).in_zone(manner.time_zone.as_deref()))
     }
 
     /// What a release shows to the project.

@@ -12,7 +12,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 
 use super::statement::told;
-use super::{IfAbsent, IfThere, Lakehouse, Rows};
+use super::{IfAbsent, IfThere, Lakehouse, Manner, Rows};
 use crate::base::TableName;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
 use crate::release::{self, Release, ReleaseError, View};
@@ -36,6 +36,16 @@ impl Transaction {
     /// What is seen within it: what the session saw when it began, and what its own statements did.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Has what follows be read as its user wants it from now on. It goes on seeing what it saw.
+    ///
+    /// # Errors
+    /// There is no such schema.
+    pub fn settle(&mut self, manner: &Manner, default_schema: &str) -> Result<(), QueryError> {
+        let schema = manner.schema.as_deref().unwrap_or(default_schema);
+        self.session = self.session.settled(schema, manner.time_zone.as_deref(), manner.division)?;
+        Ok(())
     }
 
     /// How many statements wrote something.

@@ -51,6 +51,7 @@ mod thrift;
 mod types;
 mod views;
 mod words;
+mod zone;
 
 /// The name of a table, quoted, under which a query finds its rows with the place of each.
 pub fn places_of(table: &crate::base::TableName) -> String {
@@ -66,11 +67,14 @@ pub use made_of::{MADE_OF, MadeOf, Maker, influence_words, made_of, maker, way_w
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};
 #[cfg(feature = "postgres")]
-pub use pg_catalog::{PG_VERSION, PgAnswer, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};
+pub use pg_catalog::{
+    PG_VERSION, PgAnswer, PgAsker, PgBackend, PgBackends, PgCatalog, PgKey, is_idle, pg_settings,
+};
 pub use prepared::{Prepared, StatementKind, shown_variable};
 pub use progress::{Progress, Seen, Used};
 pub use reads::Reads;
 pub use rights::{Policy, Rights};
 pub use scope::{Follower, Scope};
-pub use session::{Files, Limits, Session, is_time_zone, only_utc};
+pub use session::{Files, Limits, Session};
 pub use staging::{IfAbsent, IfThere, Staged};
+pub use zone::time_zone;

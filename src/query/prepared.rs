@@ -13,7 +13,7 @@ use sqlparser::ast;
 use super::asked::Asked;
 use super::dialect::{self, Statement};
 use super::parameters::{asked_for, filled, places};
-use super::{Outcome, QueryError, Session, SqlMistake};
+use super::{Outcome, QueryError, Session, SqlMistake, mend};
 
 /// What a statement asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,11 +131,13 @@ impl Session {
                             (self.columns_given(Box::pin(self.plan(*statement)).await?)?, vec![None; count])
                         }
                     };
+                    let types = Box::pin(self.guessed(sql, &places, &counts, types)).await;
                     prepared(StatementKind::Query, schema, types, None)
                 }
             },
             Statement::Write(statement) if count > 0 => {
                 let types = self.types_written(*statement, count).await;
+                let types = Box::pin(self.guessed(sql, &places, &counts, types)).await;
                 prepared(StatementKind::Write, nothing(), types, None)
             }
             Statement::Roles(dialect::RoleOrder::Show { .. }) => {
@@ -200,6 +202,46 @@ impl Session {
         let plan = Box::pin(self.plan(statement)).await?;
         let types = types(&plan, count)?;
         Ok((self.columns_given(plan)?, types))
+    }
+
+    /// The types with those that nothing tells, as what is around them would have them: `coalesce(?, 1)` wants a number.
+    async fn guessed(
+        &self,
+        sql: &str,
+        places: &[super::parameters::Place],
+        counts: &[usize],
+        mut types: Vec<Option<DataType>>,
+    ) -> Vec<Option<DataType>> {
+        let is_open = |at: usize| types.get(at).is_some_and(Option::is_none) && !counts.contains(&at);
+        if !(0..types.len()).any(is_open) {
+            return types;
+        }
+        let asked = filled(sql, places, |value| match is_open(value) {
+            true => format!("{}({})", mend::PLACE, value + 1),
+            false => "NULL".to_owned(),
+        });
+        let state = self.context.state();
+        let planned = async {
+            let (Statement::Query(statement) | Statement::Write(statement)) = self.read(&asked)? else {
+                return Err(SqlMistake::empty().into());
+            };
+            let plan = match *statement {
+                query @ ast::Statement::Query(_) => Box::pin(self.plan(query)).await?,
+                other => {
+                    Box::pin(state.statement_to_plan(EngineStatement::Statement(Box::new(other)))).await?
+                }
+            };
+            let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+            Ok::<_, QueryError>(mend::wanted(&analyzed)?)
+        };
+        let Ok(wanted) = planned.await else { return types };
+        for (number, data_type) in wanted {
+            let at = usize::try_from(number - 1).ok();
+            if let Some(open) = at.and_then(|at| types.get_mut(at)).filter(|known| known.is_none()) {
+                *open = Some(data_type);
+            }
+        }
+        types
     }
 
     /// The types of the places of a statement that writes, as far as the engine can tell them.

@@ -28,6 +28,7 @@ use super::own::{Own, TEMPORARY, TemporarySchema};
 use super::scope::Meaning;
 use super::system::{self, SystemSchema};
 use super::views::{Answer, Below, Key, Leaf, PlannedView, Want, typed};
+use super::zone::{InZone, in_utc};
 
 use super::{Files, Policy, QueryError, Rights, Scope, SqlMistake, cases};
 use crate::base::{ReleaseNumber, TableName, did_you_mean, sql_type_name};
@@ -51,6 +52,8 @@ pub(super) struct LakeCatalog {
     pub(super) below: Option<Below>,
     /// The one name that stands for these rows, and what is kept from a role in them is not kept.
     pub(super) standing: Option<(TableName, Arc<dyn TableProvider>)>,
+    /// Whether instants are told in UTC, wherever the session is.
+    pub(super) is_utc: bool,
 }
 
 /// How far down a plan goes.
@@ -83,6 +86,24 @@ impl CatalogProvider for LakeCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let schema = self.schema_as_kept(name)?;
+        // What is kept for the session was made in the zone that it was in then.
+        let zone = self.zone().or_else(|| (name == TEMPORARY).then(|| "UTC".to_owned()));
+        Some(match zone {
+            Some(zone) => Arc::new(InZone { schema, zone }),
+            None => schema,
+        })
+    }
+}
+
+impl LakeCatalog {
+    /// The time zone that instants are told in; nothing if it is UTC.
+    fn zone(&self) -> Option<String> {
+        self.own.zone().filter(|_| !self.is_utc)
+    }
+
+    /// A schema whose instants are told in the zone that they are kept in.
+    fn schema_as_kept(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if let Some(reader) = Reader::read(name) {
             return Some(Arc::new(FileSchema {
                 state: Arc::clone(&self.state),
@@ -336,6 +357,9 @@ impl LakeCatalog {
     pub(super) fn state(&self) -> Result<SessionState> {
         let state = self.state.get().and_then(|state| state());
         let mut state = state.ok_or_else(|| DataFusionError::Internal("the session has ended".to_owned()))?;
+        if self.is_utc && self.own.zone().is_some() {
+            state = in_utc(state);
+        }
         if self.depth == Depth::Columns || self.below.is_some() {
             state.register_catalog_list(self.alone());
         }
@@ -373,6 +397,8 @@ impl LakeCatalog {
             depth: Depth::Rows,
             below: Some(Below::default()),
             standing: Some((name.clone(), rows)),
+            // What is kept from a role does not depend on where it says that it is.
+            is_utc: true,
             ..self.clone()
         };
         let view = View::new(query, "").dividing(self.scope.division());
@@ -408,8 +434,7 @@ impl LakeCatalog {
         if self.depth == Depth::Columns {
             return Ok(Arc::new(leaf.clone()));
         }
-        let zone = self.state()?.config_options().execution.time_zone.clone();
-        let rows = Box::pin(self.planned(name, view, release, Want::Rows(zone))).await?;
+        let rows = Box::pin(self.planned(name, view, release, Want::Rows)).await?;
         let Answer::Plan(plan) = &rows.answer else { unreachable!("rows were asked for") };
         Ok(Arc::new(ViewTable::new((**plan).clone(), Some(view.sql.clone()))))
     }
@@ -423,7 +448,6 @@ impl LakeCatalog {
             below: Some(Below::default()),
             ..self.clone()
         };
-        let zone = self.state()?.config_options().execution.time_zone.clone();
         let mut open = vec![(name.clone(), view.clone())];
         let mut seen = HashSet::new();
         while let Some((name, view)) = open.last().cloned() {
@@ -438,7 +462,7 @@ impl LakeCatalog {
             if Box::pin(dry.planned(&name, &view, None, Want::Columns)).await.is_ok()
                 && self.depth == Depth::Rows
             {
-                let _ = Box::pin(dry.planned(&name, &view, None, Want::Rows(zone.clone()))).await;
+                let _ = Box::pin(dry.planned(&name, &view, None, Want::Rows)).await;
             }
         }
         Ok(())
@@ -468,7 +492,7 @@ impl LakeCatalog {
 
     fn key(&self, name: &TableName, release: Option<ReleaseNumber>, want: Want) -> Key {
         let (default_schema, files) = (self.default_schema.clone(), self.files);
-        Key { name: name.clone(), release, want, default_schema, files }
+        Key { name: name.clone(), release, want, default_schema, files, zone: self.zone() }
     }
 
     /// The plan of a view, if it was made.
@@ -514,7 +538,7 @@ impl LakeCatalog {
                             plan.map_err(|error| in_view(name, error.into()))?.schema(),
                         ))
                     }
-                    Want::Rows(_) => {
+                    Want::Rows => {
                         let columns = Box::pin(apart.planned(name, view, release, Want::Columns)).await?;
                         let Answer::Columns(leaf) = &columns.answer else {
                             unreachable!("asked for columns")

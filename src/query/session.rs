@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use datafusion::catalog::TableProvider;
-use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use sqlparser::ast;
@@ -17,7 +17,7 @@ use super::provider::{Depth, LakeCatalog};
 use super::types::LakeTypes;
 use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
-    own, show_create, thrift, words,
+    own, show_create, thrift, words, zone,
 };
 use crate::base::{Division, did_you_mean, roomy, with_stack};
 
@@ -52,7 +52,6 @@ pub struct Session {
     catalog: LakeCatalog,
     scope: Arc<Scope>,
     default_schema: String,
-    time_zone: Option<String>,
     limits: Limits,
     /// What it keeps for itself, and for the sessions that go on from it.
     pub(super) own: Own,
@@ -107,7 +106,7 @@ impl Session {
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
             .with_physical_optimizer_rule(mend::physical_rule())
-            .with_type_planner(Arc::new(LakeTypes))
+            .with_type_planner(Arc::new(LakeTypes { own: own.clone() }))
             .with_query_planner(Arc::new(asof::Planner))
             .with_relation_planners(vec![Arc::new(asof::AsOfRelations)])
             .build();
@@ -128,20 +127,16 @@ impl Session {
             depth: Depth::Rows,
             below: None,
             standing: None,
+            is_utc: false,
         };
         let weak = context.state_weak_ref();
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
         context.register_catalog("elt", Arc::new(catalog.clone()));
-        Self {
-            context,
-            catalog,
-            scope,
-            default_schema: default_schema.to_owned(),
-            time_zone: None,
-            limits,
-            own,
+        if let Some(zone) = own.zone() {
+            zone::settle(&context, Some(&zone));
         }
+        Self { context, catalog, scope, default_schema: default_schema.to_owned(), limits, own }
     }
 
     /// What the session sees.
@@ -155,6 +150,11 @@ impl Session {
         &self.catalog
     }
 
+    /// The time zone that the session is in; nothing if it is UTC.
+    pub(super) fn zone(&self) -> Option<String> {
+        self.own.zone()
+    }
+
     /// The schema of names that are written without one.
     pub fn default_schema(&self) -> &str {
         &self.default_schema
@@ -164,11 +164,7 @@ impl Session {
     pub(super) fn alone_with(&self, name: &str, rows: Arc<dyn TableProvider>) -> Self {
         let config = self.context.copied_config().with_target_partitions(1);
         let own = self.own.alone_with(name, rows);
-        let same = Self::with(self.scope.as_ref().clone(), &self.default_schema, self.limits, config, own);
-        match &self.time_zone {
-            Some(zone) => same.in_zone(zone),
-            None => same,
-        }
+        Self::with(self.scope.as_ref().clone(), &self.default_schema, self.limits, config, own)
     }
 
     /// The same session with what another release pins.
@@ -191,11 +187,7 @@ impl Session {
     #[must_use]
     pub fn seeing(&self, scope: Scope) -> Self {
         let config = self.context.copied_config();
-        let same = Self::with(scope, &self.default_schema, self.limits, config, self.own.clone());
-        match &self.time_zone {
-            Some(zone) => same.in_zone(zone),
-            None => same,
-        }
+        Self::with(scope, &self.default_schema, self.limits, config, self.own.clone())
     }
 
     /// The same session after a statement; another one if that is `USE`.
@@ -221,11 +213,7 @@ impl Session {
         let mut config = self.context.copied_config();
         config.options_mut().catalog.default_schema = schema.to_owned();
         let scope = self.scope.as_ref().clone();
-        let same = Self::with(scope, schema, self.limits, config, self.own.clone());
-        Ok(match &self.time_zone {
-            Some(zone) => same.in_zone(zone),
-            None => same,
-        })
+        Ok(Self::with(scope, schema, self.limits, config, self.own.clone()))
     }
 
     /// The same session on the tables of another lake.
@@ -236,22 +224,27 @@ impl Session {
         moved.of(pins)
     }
 
-    /// The same session, with instants told in this time zone. `zone` is one that [`is_time_zone`] knows.
+    /// The same session in this time zone, which is one that [`time_zone`](super::time_zone) gave.
     #[must_use]
-    pub fn in_zone(mut self, zone: &str) -> Self {
-        let shared = self.context.state_ref();
-        let mut state = shared.write();
-        state.config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
-        // Functions that depend on a setting keep what it was when they were registered.
-        let options = state.config().options();
-        let functions = state.scalar_functions().values();
-        let changed: Vec<_> = functions.filter_map(|udf| udf.inner().with_updated_config(options)).collect();
-        for function in changed {
-            drop(state.register_udf(Arc::new(function))); // returns the one that it replaces; never fails
-        }
-        drop(state);
-        self.time_zone = Some(zone.to_owned());
+    pub fn in_zone(self, zone: Option<&str>) -> Self {
+        self.own.stay_in(zone.map(str::to_owned));
+        zone::settle(&self.context, zone);
         self
+    }
+
+    /// The same session with another schema for names without one, in this time zone, with `/` meaning this.
+    ///
+    /// # Errors
+    /// There is no such schema.
+    pub fn settled(
+        &self,
+        schema: &str,
+        zone: Option<&str>,
+        division: Option<Division>,
+    ) -> Result<Self, QueryError> {
+        let same = if schema == self.default_schema { self.clone() } else { self.used(schema)? };
+        same.own.divide(division);
+        Ok(same.in_zone(zone))
     }
 
     /// Reads one statement.
@@ -411,11 +404,8 @@ impl Session {
 
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
         let set = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
-        if let Some(StatementKind::Setting { name, value: Some(zone) }) = setting(&statement)?
-            && ["timezone", "time_zone", "datafusion.execution.time_zone"].contains(&name.as_str())
-        {
-            only_utc(&zone)?;
-            return Ok(own::nothing());
+        if let Some(told) = self.about_zone(&statement)? {
+            return Ok(told);
         }
         if let Some(told) = self.about_division(&statement)? {
             return Ok(told);
@@ -435,6 +425,28 @@ impl Session {
         let is_temporary = || self.own.temporary(&written.to_lowercase()).is_some();
         let is_there = || describe::resolve(self, &written).is_ok_and(|name| self.scope.has(&name));
         (is_temporary() || is_there()).then_some(written)
+    }
+
+    /// What `SET TIME ZONE …` and `SHOW TIME ZONE` give; nothing for other statements.
+    fn about_zone(&self, statement: &ast::Statement) -> Result<Option<Outcome>, QueryError> {
+        const NAMES: [&str; 4] = ["timezone", "time_zone", "time.zone", "datafusion.execution.time_zone"];
+        if let ast::Statement::ShowVariable { variable } = statement {
+            let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
+            if !NAMES.contains(&words.join(".").as_str()) {
+                return Ok(None);
+            }
+            let zone = self.own.zone().unwrap_or_else(|| "UTC".to_owned());
+            let row = [Some("timezone".to_owned()), Some(zone)];
+            return Ok(Some(Outcome::table(["name", "value"], &[], vec![row])));
+        }
+        let Some(StatementKind::Setting { name, value }) = setting(statement)? else { return Ok(None) };
+        if !NAMES.contains(&name.as_str()) {
+            return Ok(None);
+        }
+        let zone = value.as_deref().map(zone::time_zone).transpose()?.flatten();
+        self.own.stay_in(zone.clone());
+        zone::settle(&self.context, zone.as_deref());
+        Ok(Some(own::nothing()))
     }
 
     /// What `SET integer_division = …` and `SHOW integer_division` give; nothing for other statements.
@@ -550,29 +562,4 @@ impl Session {
         let own = self.own.macro_names();
         scalar.chain(aggregate).chain(state.window_functions().keys()).chain(&own).cloned().collect()
     }
-}
-
-/// Refuses every zone but UTC: instants are kept and shown in it, and a session cannot be in another.
-///
-/// # Errors
-/// `elt::sql::time_zone`, with what to write instead.
-pub fn only_utc(zone: &str) -> Result<(), SqlMistake> {
-    if ["utc", "etc/utc", "z", "gmt", "+00:00"].contains(&zone.to_lowercase().as_str()) {
-        return Ok(());
-    }
-    let mistake = match is_time_zone(zone) {
-        true => SqlMistake::new(
-            "elt::sql::time_zone",
-            format!("a session in the time zone `{zone}` is not supported"),
-        )
-        .help(format!("instants are shown in UTC; `instant at time zone '{zone}'` is the wall clock there")),
-        false => SqlMistake::new("elt::sql::time_zone", format!("there is no time zone `{zone}`"))
-            .help("zones are called `Europe/Oslo`, `UTC` or `+02:00`"),
-    };
-    Err(mistake)
-}
-
-/// Whether a text names a time zone: `Europe/Berlin`, `UTC`, `+02:00`.
-pub fn is_time_zone(text: &str) -> bool {
-    text.parse::<arrow::array::timezone::Tz>().is_ok()
 }

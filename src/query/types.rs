@@ -2,7 +2,7 @@
 //!
 //! A lake's timestamps have microseconds, as in Delta, and whole numbers have a sign. Names that people bring from DuckDB,
 //! BigQuery, Snowflake, Redshift and Spark mean the type that a lake has for them: `int64` is a bigint, `number` a decimal
-//! without a fraction, `json` a text. A length is read and not enforced, as in DuckDB.
+//! without a fraction, `json` a text. A length is read and not enforced, as in DuckDB. An instant has the session's time zone.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::planner::TypePlanner;
 use sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
 
+use super::own::Own;
 use crate::base::parse_data_type;
 
 /// The digits of a number that says nothing of them.
@@ -18,11 +19,18 @@ const DIGITS: u8 = 38;
 
 /// SQL's type names, where a lake differs from DataFusion.
 #[derive(Debug)]
-pub(super) struct LakeTypes;
+pub(super) struct LakeTypes {
+    /// Knows the time zone.
+    pub(super) own: Own,
+}
 
 impl TypePlanner for LakeTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> EngineResult<Option<FieldRef>> {
-        Ok(meant(sql_type).map(|data_type| Arc::new(Field::new("", data_type, true))))
+        let there = |data_type: DataType| match self.own.zone() {
+            Some(zone) => in_zone(&data_type, &zone),
+            None => data_type,
+        };
+        Ok(meant(sql_type).map(|data_type| Arc::new(Field::new("", there(data_type), true))))
     }
 }
 
@@ -121,6 +129,20 @@ fn custom(name: &str, modifiers: &[String]) -> Option<DataType> {
         "bpchar" | "nchar" | "ntext" | "citext" | "super" => DataType::Utf8,
         _ => return None,
     })
+}
+
+/// The type with its instants, however deep they are in it, told in a time zone.
+pub(super) fn in_zone(data_type: &DataType, zone: &str) -> DataType {
+    let there =
+        |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(in_zone(field.data_type(), zone)));
+    match data_type {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some(zone.into())),
+        DataType::List(item) => DataType::List(there(item)),
+        DataType::LargeList(item) => DataType::LargeList(there(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(there).collect()),
+        DataType::Map(entries, is_sorted) => DataType::Map(there(entries), *is_sorted),
+        other => other.clone(),
+    }
 }
 
 fn moment(zone: Option<&str>) -> DataType {

@@ -29,8 +29,8 @@ use crate::table::Change;
 pub(super) enum Want {
     /// To know its columns.
     Columns,
-    /// To read its rows, with instants told in a time zone.
-    Rows(Option<String>),
+    /// To read its rows.
+    Rows,
 }
 
 /// What a plan depends on besides what it reads.
@@ -41,6 +41,8 @@ pub(super) struct Key {
     pub(super) want: Want,
     pub(super) default_schema: String,
     pub(super) files: Files,
+    /// The time zone that instants are told in.
+    pub(super) zone: Option<String>,
 }
 
 /// A view that was planned, with all that its plan holds for.

@@ -197,8 +197,10 @@ impl Endpoint {
                 _ => None,
             }
         });
-        handles.map(|handle| self.statements.cancel(&handle, client)).filter(|was_there| *was_there).count()
-            > 0
+        // One that is polled for has no ticket yet.
+        let polled = info.flight_descriptor.as_ref().and_then(super::polling::polled);
+        let all = handles.chain(polled);
+        all.map(|handle| self.statements.cancel(&handle, client)).filter(|was_there| *was_there).count() > 0
     }
 
     /// Sets all options that can be set, and says of the others why not.

@@ -49,6 +49,8 @@ pub(super) struct Client {
 pub(super) struct Agreed {
     pub(super) manner: Manner,
     pub(super) wire: Wire,
+    /// How long a statement may take, if the client wants less than it might have.
+    pub(super) time: Option<Duration>,
     /// From how many endpoints answers are fetched at once; one, if nothing.
     pub(super) endpoints: Option<usize>,
     /// What the client may, when it was asked for what was agreed on.

@@ -201,8 +201,7 @@ impl Endpoint {
                 (schema, Answer::Query(Box::new(prepared)))
             }
             StatementKind::Setting { name, value } => {
-                may_set(within)?;
-                token = self.set(client, name, value.as_deref()).await?;
+                token = self.settle(client, within, name, value.as_deref()).await?;
                 let (schema, rows) = self.setting(name, value.as_deref());
                 (wire_schema(&schema, agreed.wire), Answer::Rows(vec![rows]))
             }
@@ -246,12 +245,9 @@ impl Endpoint {
                 StatementKind::Write => {
                     self.write(client, within, sql, &prepared.kind).await.map(|done| rows += done.rows)
                 }
-                StatementKind::Setting { .. } if within.is_some() => may_set(within),
-                StatementKind::Setting { name, value } => self
-                    .set(client, name, value.as_deref())
-                    .await
-                    .map(|fresh| token = fresh)
-                    .map_err(Status::from),
+                StatementKind::Setting { name, value } => {
+                    self.settle(client, within, name, value.as_deref()).await.map(|fresh| token = fresh)
+                }
                 StatementKind::Query | StatementKind::Report | StatementKind::Told => {
                     Err(Status::invalid_argument(
                         "the statement gives rows and changes nothing\nhelp: execute it as a query",
@@ -286,8 +282,7 @@ impl Endpoint {
         let prepared = self.prepare(client, within, sql).await?;
         match &prepared.kind {
             StatementKind::Setting { name, value } => {
-                may_set(within)?;
-                self.set(client, name, value.as_deref()).await?;
+                self.settle(client, within, name, value.as_deref()).await?;
                 Ok(("SET".to_owned(), None))
             }
             _ => {
@@ -391,16 +386,6 @@ pub(super) fn may_write(client: &Client) -> Result<(), Status> {
             "release {release} is read here, and a release never changes\nhelp: `set elt.release = default` goes back to the newest"
         ))),
         None => Ok(()),
-    }
-}
-
-/// Refuses to agree on something in the middle of a transaction, which sees what it saw when it began.
-fn may_set(within: Option<&[u8]>) -> Result<(), Status> {
-    match within {
-        None => Ok(()),
-        Some(_) => Err(Status::failed_precondition(
-            "nothing can be set within a transaction\nhelp: end it, then set; in Python connect with `autocommit=True`",
-        )),
     }
 }
 

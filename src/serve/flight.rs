@@ -27,6 +27,7 @@ use super::clients::Client;
 use super::endpoint::{Endpoint, Promise};
 use super::error::{malformed, not_supported};
 use super::metadata::is_metadata;
+use super::polling::{next_poll, polled};
 use super::put::Sent;
 use super::stream::{Messages, known, part_of};
 use super::wire::wire_schema;
@@ -78,14 +79,51 @@ impl FlightService for Flight {
         Ok(response)
     }
 
-    /// A query is ready to be run as soon as it is planned, so the first poll says it all.
+    /// Begins a query, and tells how far it is until its first rows are there. What else there is to ask for is there at once.
     async fn poll_flight_info(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
         let client = self.0.clients.of(request.metadata()).await?;
-        let (info, token) = self.info(&client, request.into_inner()).await?;
-        let poll = PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() };
+        let descriptor = request.into_inner();
+        let (info, handle, token) = match polled(&descriptor) {
+            Some(handle) => {
+                let promised = self.0.statements.promised(&handle, &client)?;
+                let handle = String::from_utf8_lossy(&handle).into_owned();
+                let ticket = TicketStatementQuery { statement_handle: handle.clone().into() };
+                (
+                    told_info(descriptor, &promised.schema, vec![ticket.as_any().encode_to_vec()])?,
+                    Some(handle),
+                    None,
+                )
+            }
+            None => {
+                let (info, token) = self.info(&client, descriptor).await?;
+                let handle = only_handle(&info);
+                if let Some(handle) = &handle {
+                    self.0.begin_early(&client, handle).await?;
+                }
+                (info, handle, token)
+            }
+        };
+        let done = match &handle {
+            Some(handle) => self.0.poll(&client, handle).await?,
+            None => None,
+        };
+        let poll = match (done, handle) {
+            (Some(done), Some(handle)) => {
+                let next = next_poll(&handle);
+                // Without a ticket, for there are no rows yet; what is polled for is what is cancelled.
+                let info = FlightInfo { endpoint: Vec::new(), flight_descriptor: Some(next.clone()), ..info };
+                PollInfo {
+                    info: Some(info),
+                    flight_descriptor: Some(next),
+                    progress: Some(done),
+                    ..PollInfo::default()
+                }
+            }
+            _ => PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() },
+        };
         let mut response = Response::new(poll);
         give_token(&mut response, token)?;
         Ok(response)
@@ -114,7 +152,13 @@ impl FlightService for Flight {
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
         let client = self.0.clients.of(request.metadata()).await?;
         let messages = match command(&request.get_ref().ticket)? {
-            Command::TicketStatementQuery(ticket) => self.0.send(&client, &ticket.statement_handle)?,
+            Command::TicketStatementQuery(ticket) => {
+                let handle = &ticket.statement_handle;
+                match self.0.begun_early(&client, handle).await? {
+                    Some(begun) => begun,
+                    None => self.0.send(&client, handle)?,
+                }
+            }
             // A few clients fetch a prepared statement by its own handle.
             Command::CommandPreparedStatementQuery(query) => {
                 let promise = self.promise_prepared(&client, &query.prepared_statement_handle).await?;
@@ -207,13 +251,7 @@ impl Flight {
             }
             other => return Err(unknown_command(&other)),
         };
-        // Without a location: the client fetches from where it is connected, through whatever is between.
-        let info = FlightInfo::new().with_descriptor(descriptor).with_ordered(tickets.len() == 1);
-        let info = tickets.into_iter().fold(info, |info, ticket| {
-            info.with_endpoint(FlightEndpoint::new().with_ticket(Ticket::new(ticket)))
-        });
-        let info = FlightInfo { schema: schema_bytes(&schema)?, total_records: -1, total_bytes: -1, ..info };
-        Ok((info, token))
+        Ok((told_info(descriptor, &schema, tickets)?, token))
     }
 
     /// Promises the answer to a prepared statement with the values that it was given last.
@@ -221,6 +259,30 @@ impl Flight {
         let statement = self.0.statements.prepared(handle, client)?;
         let (within, values) = (statement.within.as_deref(), statement.values.as_ref());
         self.0.promise(client, within, &statement.sql, values, Some(&statement.columns)).await
+    }
+}
+
+/// An info with these columns and tickets.
+fn told_info(
+    descriptor: FlightDescriptor,
+    schema: &Schema,
+    tickets: Vec<Vec<u8>>,
+) -> Result<FlightInfo, Status> {
+    // Without a location: the client fetches from where it is connected, through whatever is between.
+    let info = FlightInfo::new().with_descriptor(descriptor).with_ordered(tickets.len() == 1);
+    let info = tickets.into_iter().fold(info, |info, ticket| {
+        info.with_endpoint(FlightEndpoint::new().with_ticket(Ticket::new(ticket)))
+    });
+    Ok(FlightInfo { schema: schema_bytes(schema)?, total_records: -1, total_bytes: -1, ..info })
+}
+
+/// The handle of an answer that has one ticket.
+fn only_handle(info: &FlightInfo) -> Option<String> {
+    let [endpoint] = &info.endpoint[..] else { return None };
+    let any = Any::decode(&*endpoint.ticket.as_ref()?.ticket).ok()?;
+    match Command::try_from(any).ok()? {
+        Command::TicketStatementQuery(ticket) => String::from_utf8(ticket.statement_handle.to_vec()).ok(),
+        _ => None,
     }
 }
 

@@ -25,11 +25,13 @@ mod messages;
 mod metadata;
 mod metrics;
 mod pages;
+mod polling;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod put;
 mod server;
 mod settings;
+mod sockets;
 mod statements;
 mod stream;
 mod tls;

@@ -15,9 +15,10 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
+use super::sockets::{PATIENCE, watched};
 use crate::base::{Error, Result};
 use crate::lakehouse::{DOCS, SITE_FILES};
 
@@ -71,8 +72,11 @@ impl PageServer {
                     let folder = Arc::clone(&folder);
                     async move { Ok::<_, Infallible>(answer(&folder, &request, is_local).await) }
                 });
-                if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await
-                {
+                watched(&stream);
+                let mut http = http1::Builder::new();
+                // Who does not go on asking is not waited for.
+                http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+                if let Err(error) = http.serve_connection(TokioIo::new(stream), answer).await {
                     tracing::debug!("a browser went away: {error}");
                 }
             });

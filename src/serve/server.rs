@@ -10,7 +10,6 @@ use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tonic::transport::Server as Transport;
-use tonic::transport::server::TcpIncoming;
 
 use super::cache::Cache;
 use super::clients::{Clients, new_token};
@@ -18,6 +17,7 @@ use super::endpoint::Endpoint;
 use super::flight::Flight;
 use super::http::watch;
 use super::metrics::Metrics;
+use super::sockets::greeted;
 use super::statements::Statements;
 use super::tls::{Certificates, Tls};
 use super::transactions::Transactions;
@@ -201,9 +201,7 @@ impl Server {
                 router.serve_with_incoming_shutdown(Box::pin(certificates.encrypted(listener)), told).boxed()
             }
             None => {
-                let incoming = TcpIncoming::from(listener)
-                    .with_nodelay(Some(true))
-                    .with_keepalive(Some(Duration::from_secs(60)));
+                let incoming = Box::pin(greeted(listener, |stream| std::future::ready(Ok(stream))));
                 router.serve_with_incoming_shutdown(incoming, told).boxed()
             }
         };

@@ -4,6 +4,7 @@
 //! other settings of the engine could take memory or threads from everybody.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -12,8 +13,8 @@ use tonic::Status;
 use super::clients::{Agreed, Client};
 use super::endpoint::Endpoint;
 use super::wire::Wire;
-use crate::base::{Division, ReleaseNumber, did_you_mean};
-use crate::lakehouse::only_utc;
+use crate::base::{Division, ReleaseNumber, did_you_mean, parse_duration};
+use crate::lakehouse::time_zone;
 
 /// The catalog that every table is in.
 pub(super) const CATALOG: &str = "elt";
@@ -22,7 +23,7 @@ pub(super) const CATALOG: &str = "elt";
 const MOST_ENDPOINTS: usize = 64;
 
 /// What can be set, each by all its names; the first is the one that is told.
-pub(super) const SETTINGS: [(Setting, &[&str]); 7] = [
+pub(super) const SETTINGS: [(Setting, &[&str]); 8] = [
     (Setting::Catalog, &["catalog"]),
     (Setting::Schema, &["schema", "elt.schema", "search_path"]),
     (Setting::Release, &["elt.release", "release"]),
@@ -32,6 +33,7 @@ pub(super) const SETTINGS: [(Setting, &[&str]); 7] = [
     ),
     (Setting::Division, &["integer_division", "elt.integer_division"]),
     (Setting::ArrowNative, &["elt.arrow_native", "arrow_native"]),
+    (Setting::Time, &["elt.query_timeout", "query_timeout", "statement_timeout"]),
     (Setting::Endpoints, &["elt.endpoints", "endpoints"]),
 ];
 
@@ -44,6 +46,7 @@ pub(super) enum Setting {
     TimeZone,
     Division,
     ArrowNative,
+    Time,
     Endpoints,
 }
 
@@ -52,6 +55,12 @@ impl Setting {
         let name = name.to_lowercase();
         SETTINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(setting, _)| *setting)
     }
+}
+
+/// Whether something of this name can be set.
+#[cfg(feature = "postgres")]
+pub(super) fn is_setting(name: &str) -> bool {
+    Setting::named(name).is_some()
 }
 
 /// Why something was not set.
@@ -73,20 +82,16 @@ impl From<NotSet> for Status {
     }
 }
 
-impl Endpoint {
-    /// Agrees on something with a client; nothing as a value goes back to how it was at first. Returns the
-    /// token of the client that the caller has become, if it shared one with others.
-    pub(super) async fn set(
-        &self,
-        client: &Arc<Client>,
-        name: &str,
-        value: Option<&str>,
-    ) -> Result<Option<String>, NotSet> {
-        let wanted = self.wanted(client.agreed(), name, value).await?;
-        Ok(self.keep(client, wanted))
+/// A time as PostgreSQL reads it: milliseconds, or a number with its unit.
+fn time_of(value: &str) -> Option<Duration> {
+    match value.trim().parse::<u64>() {
+        Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
+        Err(_) => parse_duration(&value.trim().replace("min", "m")),
     }
+}
 
-    /// Holds what was agreed on.
+impl Endpoint {
+    /// Holds what was agreed on. Returns the token of the client that the caller has become, if it shared one with others.
     pub(super) fn keep(&self, client: &Arc<Client>, wanted: Agreed) -> Option<String> {
         if wanted == client.agreed() {
             return None;
@@ -151,18 +156,28 @@ impl Endpoint {
                 agreed.manner.release = Some(ReleaseNumber(number));
                 self.session(&agreed).await.map_err(NotSet::Other)?;
             }
-            (Setting::TimeZone, None) => {}
-            // Drivers set what they take for everybody's. What no part of the engine would follow is refused.
-            (Setting::TimeZone, Some(zone)) => {
-                if let Err(mistake) = only_utc(zone) {
+            (Setting::TimeZone, None) => agreed.manner.time_zone = None,
+            (Setting::TimeZone, Some(zone)) => match time_zone(zone) {
+                Ok(zone) => agreed.manner.time_zone = zone,
+                Err(mistake) => {
                     return wrong(mistake.to_string(), mistake.help_text().unwrap_or_default());
                 }
-            }
+            },
             (Setting::Division, None) => agreed.manner.division = None,
             (Setting::Division, Some(value)) => match Division::read(value) {
                 Some(division) => agreed.manner.division = Some(division),
                 None => {
                     return wrong(format!("`{value}` is neither true nor false"), "write `true` or `false`");
+                }
+            },
+            (Setting::Time, None) => agreed.time = None,
+            (Setting::Time, Some(value)) => match time_of(value) {
+                Some(time) => agreed.time = Some(time).filter(|time| !time.is_zero()),
+                None => {
+                    return wrong(
+                        format!("`{value}` is no time that a statement may take"),
+                        "write milliseconds, or a number with its unit: `500ms`, `30s`, `10m`; 0 is as long as the server allows",
+                    );
                 }
             },
             (Setting::Endpoints, None) => agreed.endpoints = None,
@@ -194,8 +209,9 @@ impl Endpoint {
                 Some(agreed.manner.schema.clone().unwrap_or_else(own))
             }
             Setting::Release => agreed.manner.release.map(|number| number.to_string()),
-            Setting::TimeZone => Some("UTC".to_owned()),
+            Setting::TimeZone => Some(agreed.manner.time_zone.clone().unwrap_or_else(|| "UTC".to_owned())),
             Setting::Division => agreed.manner.division.map(|division| division.told().to_owned()),
+            Setting::Time => agreed.time.map(|time| format!("{}ms", time.as_millis())),
             Setting::Endpoints => agreed.endpoints.map(|count| count.to_string()),
             Setting::ArrowNative => Some((agreed.wire == Wire::Native).to_string()),
         };
@@ -211,6 +227,7 @@ impl Endpoint {
         let at_first = || match setting {
             Setting::Release => "latest",
             Setting::Endpoints => "1",
+            Setting::Time => "0",
             _ => "default",
         };
         let value = told.map_or_else(|| at_first().to_owned(), |(_, value)| value);
@@ -225,5 +242,22 @@ impl Endpoint {
             vec![Arc::new(StringArray::from(vec![name])), Arc::new(StringArray::from(vec![value]))];
         let rows = RecordBatch::try_new(Arc::clone(&schema), columns).expect("two columns of one row");
         (schema, rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_milliseconds_or_have_a_unit() {
+        for (text, milliseconds) in
+            [("1500", 1_500), ("30s", 30_000), ("5min", 300_000), (" 250ms ", 250), ("0", 0)]
+        {
+            assert_eq!(time_of(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for wrong in ["soon", "-1", "", "3 fortnights"] {
+            assert_eq!(time_of(wrong), None, "{wrong}");
+        }
     }
 }

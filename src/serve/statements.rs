@@ -15,6 +15,7 @@ use tonic::Status;
 
 use super::cache::Key;
 use super::clients::{Client, locked};
+use super::polling::Early;
 use super::stream::Answered;
 use crate::lakehouse::{Prepared, Rights};
 
@@ -39,6 +40,8 @@ pub(super) struct Promised {
     pub(super) shared: Option<Arc<Shared>>,
     /// Under what it is kept once it was sent, if it is worth keeping.
     pub(super) key: Option<Key>,
+    /// What was worked out of it before it was fetched.
+    pub(super) early: Early,
     /// Turns true when the answer is no longer wanted.
     pub(super) cancelled: watch::Sender<bool>,
 }
@@ -104,7 +107,7 @@ pub(super) struct Sending {
     handle: String,
     /// Whether the last row was sent.
     whole: bool,
-    /// Whether other parts may still be asked for.
+    /// Whether other parts, or what was worked out early, may still be asked for.
     in_parts: bool,
 }
 
@@ -142,8 +145,8 @@ impl Statements {
         let (cancelled, _) = watch::channel(false);
         let shared = (parts > 1).then(Arc::default);
         let rights = client.rights();
-        let promised =
-            Promised { owner: client.user.clone(), rights, schema, answer, shared, key, cancelled };
+        let (owner, early) = (client.user.clone(), Early::default());
+        let promised = Promised { owner, rights, schema, answer, shared, key, early, cancelled };
         self.promised.put(handle, Arc::new(promised));
     }
 
@@ -170,11 +173,17 @@ impl Statements {
         true
     }
 
+    /// Forgets an answer that failed.
+    pub(super) fn forget(&self, handle: &str) {
+        self.promised.take(handle);
+    }
+
     /// Takes note that an answer is being sent. It can be cancelled until what is returned is dropped.
     pub(super) fn sending(self: &Arc<Self>, handle: &[u8], promised: &Arc<Promised>) -> Sending {
         let handle = text(handle).unwrap_or_default().to_owned();
         locked(&self.sent).insert(handle.clone(), Arc::clone(promised));
-        Sending { statements: Arc::clone(self), handle, whole: false, in_parts: promised.shared.is_some() }
+        let in_parts = promised.shared.is_some() || promised.early.is_begun();
+        Sending { statements: Arc::clone(self), handle, whole: false, in_parts }
     }
 
     /// Remembers a statement under a handle.

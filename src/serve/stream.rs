@@ -170,6 +170,7 @@ impl Endpoint {
                 return Err(query_status(error));
             }
         };
+        *locked(&promised.early.progress) = outcome.progress().cloned();
         let (schema, counting) = (Arc::clone(&promised.schema), Arc::clone(&self));
         let room = if promised.key.is_some() { self.cache.most_of_one() } else { 0 };
         let keeping = Arc::new(Mutex::new(Keeping { rows: Vec::new(), room: Some(room) }));

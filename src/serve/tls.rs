@@ -13,11 +13,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::clients::locked;
+use super::sockets::{Greeted, greeted};
 use crate::base::{Error, Result};
 
 /// The files of a certificate, all in PEM.
@@ -33,9 +33,6 @@ pub struct Tls {
 
 /// How often it is looked whether the files have changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long a client may take to agree on the encryption.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The certificate, as the files have it.
 pub(super) struct Certificates {
@@ -85,41 +82,12 @@ impl Certificates {
         Arc::clone(&known.config)
     }
 
-    /// The encrypted connections of a listener, each once it is agreed on.
+    /// The encrypted connections of a listener, each once HTTP/2 has begun on it.
     pub(super) fn encrypted(
         self: Arc<Self>,
         listener: TcpListener,
-    ) -> impl futures::Stream<Item = io::Result<TlsStream<TcpStream>>> {
-        let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(async move {
-            loop {
-                let stream = tokio::select! {
-                    () = sender.closed() => return,
-                    accepted = listener.accept() => match accepted {
-                        Ok((stream, _)) => stream,
-                        // Too many files are open, for one: it passes.
-                        Err(_) => {
-                            tokio::time::sleep(Duration::from_millis(50)).await;
-                            continue;
-                        }
-                    },
-                };
-                let (acceptor, sender) = (TlsAcceptor::from(self.current()), sender.clone());
-                // Who takes long to agree keeps nobody else waiting.
-                tokio::spawn(async move {
-                    drop(stream.set_nodelay(true));
-                    match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
-                        Ok(Ok(encrypted)) => drop(sender.send(Ok(encrypted)).await),
-                        Ok(Err(error)) => tracing::debug!("a connection could not be encrypted: {error}"),
-                        Err(_) => tracing::debug!("a connection took too long to be encrypted"),
-                    }
-                });
-            }
-        });
-        futures::stream::unfold(
-            receiver,
-            |mut receiver| async move { Some((receiver.recv().await?, receiver)) },
-        )
+    ) -> impl futures::Stream<Item = io::Result<Greeted<TlsStream<TcpStream>>>> + Send {
+        greeted(listener, move |stream| TlsAcceptor::from(self.current()).accept(stream))
     }
 }
 

@@ -138,6 +138,34 @@ impl Endpoint {
         Ok((begun, session))
     }
 
+    /// Agrees on something, in a transaction if there is one: what follows in it is read so as well.
+    ///
+    /// # Errors
+    /// It cannot be set; or it is the release, and the transaction goes on seeing what it saw when it began.
+    pub(super) async fn settle(
+        &self,
+        client: &Arc<Client>,
+        within: Option<&[u8]>,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<Option<String>, Status> {
+        let agreed = client.agreed();
+        let wanted = self.wanted(agreed.clone(), name, value).await.map_err(Status::from)?;
+        if let Some(id) = within {
+            if wanted.manner.release != agreed.manner.release {
+                return Err(Status::failed_precondition(
+                    "a transaction reads the release that it began with\nhelp: end it, then set another; in Python connect with `autocommit=True`",
+                ));
+            }
+            let (begun, _) = self.within(client, id).await?;
+            if let Some(transaction) = &mut *begun.at.lock().await {
+                let schema = self.lakehouse.default_schema();
+                transaction.settle(&wanted.manner, schema).map_err(query_status)?;
+            }
+        }
+        Ok(self.keep(client, wanted))
+    }
+
     /// Ends a transaction: publishes what it did, or leaves everything as it was.
     pub(super) async fn end(&self, client: &Client, id: &[u8], commits: bool) -> Result<(), Status> {
         let (begun, _) = match self.within(client, id).await {

@@ -151,7 +151,8 @@ impl Workers {
 
     /// How long a statement of a client may take.
     pub(super) fn time_of(&self, client: &Client) -> Duration {
-        client.limits().time.unwrap_or(self.limits.time).min(self.limits.time)
+        let most = client.limits().time.unwrap_or(self.limits.time).min(self.limits.time);
+        client.agreed().time.map_or(most, |wanted| wanted.min(most))
     }
 
     fn handle(&self) -> Handle {

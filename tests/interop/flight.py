@@ -199,6 +199,14 @@ def sessions(server: Server, connection) -> None:
         pinned.execute("set elt.release = default")
         check("the newest release is read again", rows(pinned, "select * from later") == [(1,)])
         other.execute("drop table later")
+    moment = "select timestamptz '2024-03-10 07:30:00+00' as t, cast(timestamptz '2024-03-10 03:00:00+00' as date) as d"
+    with flight.connect(server.url, {"username": "elt", "password": server.token}, autocommit=True) as there, there.cursor() as cursor:
+        there.adbc_connection.set_options(**{"adbc.flight.sql.session.option.time_zone": "America/New_York"})
+        found = rows(cursor, moment)[0]
+        check("a session option is a time zone", found[0].isoformat() == "2024-03-10T03:30:00-04:00", found)
+        check("dates are those of the zone", found[1] == date(2024, 3, 9), found)
+        with connection.cursor() as other:
+            check("others are in UTC", rows(other, moment)[0][0].isoformat() == "2024-03-10T07:30:00+00:00")
 
 
 def mistakes(server: Server, connection) -> None:

@@ -91,9 +91,11 @@ def shell(server: Server) -> None:
         check(f"psql's {command}", all(word in told for word in words) and "ERROR" not in told, told)
     check("psql lists the one database", "postgres" not in psql(server, "\\l"), psql(server, "\\l"))
     for command in ["\\di", "\\ds", "\\dm", "\\dx", "\\dc", "\\dC", "\\dD", "\\ddp", "\\dE", "\\des", "\\deu", "\\dew", "\\dF", "\\dL", "\\do",
-                    "\\dP", "\\drds", "\\dRp", "\\dRs", "\\dy", "\\dX", "\\dA", "\\dAc", "\\dAf", "\\da", "\\dconfig", "\\db"]:
+                    "\\dP", "\\drds", "\\dRp", "\\dRs", "\\dy", "\\dX", "\\dA", "\\dAc", "\\dAf", "\\da", "\\dconfig", "\\db", "\\dO", "\\dC+", "\\dD+", "\\dP+"]:
         told = psql(server, command)
         check(f"psql's {command} is answered", "ERROR" not in told, told)
+    told = psql(server, "\\sf now")
+    check("psql's \\sf says that there is nothing to be shown", "there is no function `now` whose source" in told, told)
     told = psql(server, "\\copy (select 1 as a, 'x,y' as b) to stdout (format csv, header)")
     check("psql's \\copy sends lines", told == 'a,b\n1,"x,y"\n', told)
     told = psql(server, "select * from carrier_moths")
@@ -230,6 +232,121 @@ def drivers(server: Server) -> None:
         check("and the connection goes on", connection.execute("select 2").fetchone() == (2,))
 
 
+def settled(server: Server) -> None:
+    """Time zones and schemas, as they are wished for when a client connects, and later; in transactions too."""
+    import psycopg
+
+    where = f"host={server.host} port={server.port} user=elt password={server.token} dbname=elt sslmode=disable"
+    moment = "select timestamptz '2024-03-10 07:30:00+00'"
+    wished = "-c timezone=america/new_york -c search_path=nyc -c geqo=off"
+    with psycopg.connect(where, autocommit=True, options=wished) as connection:
+        check("a time zone is wished for", connection.info.timezone.key == "America/New_York", connection.info.timezone)
+        found = connection.execute(moment).fetchone()[0]
+        check("an instant is told in it", found.isoformat() == "2024-03-10T03:30:00-04:00", found)
+        check("as a text too", connection.execute(f"{moment}::text").fetchone() == ("2024-03-10 03:30:00-04",))
+        check("a schema is wished for", connection.execute("select count(*) from planes").fetchone() == (3322,))
+        connection.execute("set time zone 'Asia/Kolkata'")
+        check("a client hears of another time zone", connection.info.timezone.key == "Asia/Kolkata", connection.info.timezone)
+        check("which is shown", connection.execute("show time zone").fetchone() == ("Asia/Kolkata",))
+        check("and told", connection.execute("select current_setting('timezone')").fetchone() == ("Asia/Kolkata",))
+        connection.execute("reset timezone")
+        check("it goes back to UTC", connection.execute(f"{moment}::text").fetchone() == ("2024-03-10 07:30:00+00",))
+    with psycopg.connect(where, autocommit=True, options="-c statement_timeout=700") as connection:
+        check("a time limit is wished for", connection.execute("show statement_timeout").fetchone() == ("700ms",))
+        begun = time.monotonic()
+        try:
+            connection.execute("select count(*) from range(1000000) a cross join range(1000000) b where a.value + b.value < 0")
+            check("and holds", False)
+        except psycopg.errors.QueryCanceled as error:
+            check("and holds", time.monotonic() - begun < 10 and "0.7 s" in str(error), error)
+    try:
+        psycopg.connect(where, options="-c timezone=Mars/Olympus").close()
+        check("what cannot be had is refused", False)
+    except psycopg.OperationalError as error:
+        check("what cannot be had is refused", "there is no time zone `Mars/Olympus`" in str(error), error)
+    with psycopg.connect(where) as connection:
+        connection.execute("select 1")
+        connection.execute("set time zone 'Asia/Kolkata'")
+        check("something is set in a transaction", connection.execute(f"{moment}::text").fetchone() == ("2024-03-10 13:00:00+05:30",))
+        connection.rollback()
+        check("and taken back with it", connection.execute(f"{moment}::text").fetchone() == ("2024-03-10 07:30:00+00",))
+        connection.execute("set local time zone 'Asia/Kolkata'")
+        check("something is set for a transaction", connection.execute(f"{moment}::text").fetchone() == ("2024-03-10 13:00:00+05:30",))
+        connection.commit()
+        check("and is over with it", connection.execute(f"{moment}::text").fetchone() == ("2024-03-10 07:30:00+00",))
+        connection.execute("set time zone 'Asia/Kolkata'")
+        connection.execute("set search_path to nyc")
+        check("a schema is set in a transaction", connection.execute("select count(*) from planes").fetchone() == (3322,))
+        connection.commit()
+        check("what was set stays", connection.execute(f"{moment}::text").fetchone() == ("2024-03-10 13:00:00+05:30",))
+        connection.rollback()
+
+
+def stopped(server: Server) -> None:
+    """Queries that are stopped by their connection's number, as Superset does it."""
+    import threading
+
+    import psycopg
+
+    where = f"host={server.host} port={server.port} user=elt password={server.token} dbname=elt sslmode=disable application_name=long"
+    for stop, ends in [("select pg_cancel_backend({})", False), ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid='{}'", True)]:
+        with psycopg.connect(where, autocommit=True) as connection, psycopg.connect(where, autocommit=True) as other:
+            number = connection.execute("select pg_backend_pid()").fetchone()[0]
+            check("a connection knows its number", number == connection.info.backend_pid, number)
+            said: list[str] = []
+
+            def ask(connection: psycopg.Connection = connection, said: list[str] = said) -> None:
+                try:
+                    connection.execute("select count(*) from range(1000000) a cross join range(1000000) b where a.value + b.value < 0")
+                    said.append("answered")
+                except psycopg.Error as error:
+                    said.append(str(error))
+
+            asking = threading.Thread(target=ask)
+            begun = time.monotonic()
+            asking.start()
+            time.sleep(1)
+            found = other.execute("select state, application_name, query from pg_stat_activity where pid = %s", [number]).fetchone()
+            check("what runs is seen", found[:2] == ("active", "long") and "cross join" in found[2], found)
+            check("it is stopped from elsewhere", other.execute(stop.format(number)).fetchone() == (True,))
+            asking.join(20)
+            check("at once", said and said[0] != "answered" and time.monotonic() - begun < 15, said)
+            if ends:
+                try:
+                    connection.execute("select 1")
+                    check("and the connection ended", False)
+                except psycopg.OperationalError:
+                    check("and the connection ended", connection.closed)
+            else:
+                check("and the connection goes on", connection.execute("select 1").fetchone() == (1,))
+            check("of others' numbers nothing is known", other.execute("select pg_cancel_backend(1)").fetchone() == (False,))
+
+
+def asyncs(server: Server) -> None:
+    """asyncpg: values by the types of their places, lists among them, and a pool, which settles connections anew."""
+    import asyncio
+    import importlib.util
+
+    if not importlib.util.find_spec("asyncpg"):
+        print("      asyncpg is not here: IT IS NOT CHECKED")
+        return
+    import asyncpg
+
+    async def ask() -> None:
+        where = {"host": server.host, "port": server.port, "user": "elt", "password": server.token, "database": "elt", "ssl": False}
+        async with asyncpg.create_pool(**where, min_size=1, max_size=1) as pool:
+            for sql, values, wanted in [
+                ("select $1::int[]", [[1, 2]], [1, 2]), ("select $1::text[]", [["a", None]], ["a", None]),
+                ("select $1::numeric(10,2)", [decimal.Decimal("1.25")], decimal.Decimal("1.25")),
+                ("select count(*) from nyc.planes where engines = any($1)", [[3, 4]], 7), ("select coalesce($1, 1)", [5], 5),
+            ]:
+                async with pool.acquire() as connection:
+                    found = await connection.fetchval(sql, *values)
+                check(f"asyncpg's `{sql}`", found == wanted, found)
+
+    asyncio.run(ask())
+
+
 def inspected(server: Server, driver: str) -> None:
     """SQLAlchemy's Inspector, on which Superset stands, by one of its drivers."""
     import sqlalchemy
@@ -299,6 +416,9 @@ LOOKED_FOR = [
     "INNER JOIN information_schema.key_column_usage AS kc ON (tc.constraint_name = kc.constraint_name) AND (tc.table_schema = kc.table_schema) AND (tc.table_name = kc.table_name) "
     "WHERE tc.constraint_type = 'PRIMARY KEY') AS pk ON (c.table_schema = pk.table_schema) AND (c.table_name = pk.table_name) AND (c.column_name = pk.column_name) "
     "WHERE c.table_schema !~ '^information_schema|catalog_history|pg_' AND (c.table_schema IN ('main')) ORDER BY table_schema, table_name, position",
+    # Npgsql, when it connects: Power BI's.
+    "SELECT typ.oid, typ.typname, CASE WHEN proc.proname='array_recv' THEN 'a' ELSE typ.typtype END AS typtype FROM pg_type AS typ "
+    "LEFT JOIN pg_class AS cls ON (cls.oid = typ.typrelid) LEFT JOIN pg_proc AS proc ON proc.oid = typ.typreceive LEFT JOIN pg_range ON (pg_range.rngtypid = typ.oid)",
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_catalog.pg_attribute a "
     "JOIN pg_catalog.pg_class c ON a.attrelid = c.oid WHERE c.relname = 'carrier_months' AND a.attnum > 0 ORDER BY a.attnum",
     "SELECT datname FROM pg_database WHERE datistemplate = false",
@@ -315,6 +435,8 @@ LOOKED_FOR = [
 LOOKED_FOR_IN_VAIN = [
     "SELECT nspname, typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT DISTINCT enumtypid FROM pg_enum e)",
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid='1'",
+    "SELECT i.relname, a.attname, ix.indkey::varchar FROM pg_class t join pg_index ix on t.oid = ix.indrelid join pg_class i on i.oid = ix.indexrelid "
+    "left outer join pg_attribute a on t.oid = a.attrelid and a.attnum = ANY(ix.indkey) WHERE t.relkind IN ('r', 'v', 'f', 'm', 'p') and t.oid = 'carrier_months'::regclass and ix.indisprimary = 'f' ORDER BY t.relname, i.relname",
     "SELECT * FROM pg_indexes",
     "SELECT polname, array(select rolname from pg_roles where oid = any(polroles)) FROM pg_policy",
 ]
@@ -364,6 +486,9 @@ def main() -> int:
         try:
             shell(server)
             drivers(server)
+            settled(server)
+            stopped(server)
+            asyncs(server)
             tools(server)
             nonsense(server)
         finally:

@@ -330,6 +330,16 @@ async fn prepared_statements_know_their_columns_and_their_places() {
     let insert = client.prepare("insert into people values ($1, $2)".to_owned(), None).await.unwrap();
     assert_eq!(types(insert.parameter_schema().unwrap()), [DataType::Int64, DataType::Utf8]);
     assert!(insert.dataset_schema().unwrap().fields().is_empty(), "by this drivers know what changes tables");
+    for (sql, wanted) in [
+        ("select coalesce(?, 1)", vec![DataType::Int64]),
+        ("select id from people where case when ? then id = ? end", vec![DataType::Boolean, DataType::Int64]),
+        ("select * from people where id in (?, ?) limit ?", vec![DataType::Int64; 3]),
+        ("select sum(id) + ? from people", vec![DataType::Int64]),
+        ("insert into people select coalesce(?, id), name from people", vec![DataType::Int64]),
+    ] {
+        let prepared = client.prepare(sql.to_owned(), None).await.unwrap();
+        assert_eq!(types(prepared.parameter_schema().unwrap()), wanted, "{sql}");
+    }
     let mut unknown = client.prepare("select ?".to_owned(), None).await.unwrap();
     assert_eq!(types(unknown.parameter_schema().unwrap()), [DataType::Utf8]);
     let error = unknown.execute().await.unwrap_err().to_string();
@@ -565,6 +575,44 @@ async fn a_query_ends_with_its_reader_and_when_it_is_told_to() {
 }
 
 /// Asks until the server has noticed that somebody left.
+/// A query, as it is asked for.
+fn asked(sql: &str) -> FlightDescriptor {
+    let query = CommandStatementQuery { query: sql.to_owned(), transaction_id: None };
+    FlightDescriptor::new_cmd(query.as_any().encode_to_vec())
+}
+
+#[tokio::test]
+async fn a_long_query_is_polled_for_and_can_be_cancelled_meanwhile() {
+    let (_lake, served) = served(Role::Reads).await;
+    let (mut bare, mut client) = (served.bare().await, served.client().await);
+    let polled = bare.poll_flight_info(with_token(TOKEN, asked("select id from people order by id"))).await;
+    let polled = polled.unwrap().into_inner();
+    assert!(polled.flight_descriptor.is_none() && polled.progress == Some(1.0), "it is there: {polled:?}");
+    client.set_token(TOKEN.to_owned());
+    let info = polled.info.unwrap();
+    assert_eq!(cells(&fetch(&mut client, info).await.unwrap()), [["1"], ["2"], ["3"]]);
+
+    let slow =
+        "select count(*) from range(1000000) a cross join range(1000000) b where a.value + b.value < 0";
+    let polled = bare.poll_flight_info(with_token(TOKEN, asked(slow))).await.unwrap().into_inner();
+    let (info, next) = (polled.info.unwrap(), polled.flight_descriptor.unwrap());
+    assert!(info.endpoint.is_empty() && polled.progress.is_some_and(|done| done < 1.0), "{info:?}");
+    assert_eq!(info.clone().try_decode_schema().unwrap().fields().len(), 1);
+    let again = bare.poll_flight_info(with_token(TOKEN, next.clone())).await.unwrap().into_inner();
+    assert!(again.flight_descriptor.is_some());
+    let request = CancelFlightInfoRequest { info: Some(info) };
+    let action = Action { r#type: "CancelFlightInfo".to_owned(), body: request.encode_to_vec().into() };
+    let mut answer = bare.do_action(with_token(TOKEN, action)).await.unwrap().into_inner();
+    let answer = answer.message().await.unwrap().unwrap();
+    let answer = CancelFlightInfoResult::decode(&*answer.body).unwrap();
+    assert_eq!(answer.status(), CancelStatus::Cancelled);
+    let ended = bare.poll_flight_info(with_token(TOKEN, next)).await.unwrap_err();
+    assert!([Code::Cancelled, Code::NotFound].contains(&ended.code()), "{ended:?}");
+    let wrong = bare.poll_flight_info(with_token(TOKEN, asked("select * from nowhere"))).await.unwrap_err();
+    assert!(wrong.message().contains("there is no table"), "{wrong:?}");
+    served.stop().await;
+}
+
 async fn eventually(client: &mut Client, sql: &str) -> String {
     for _ in 0..40 {
         let said = rows(client, sql).await;

@@ -28,6 +28,8 @@ struct Level {
     around: usize,
     /// Operators since the last comma or word that begins something else.
     chain: usize,
+    /// Casts and subscripts of the operand that was read last: they stand upon it alone.
+    upon: usize,
     joins: usize,
     /// `UNION` and its like.
     sets: usize,
@@ -36,8 +38,18 @@ struct Level {
 }
 
 impl Level {
+    /// An operator between operands, or upon all before it.
+    fn operator(&mut self) {
+        (self.chain, self.upon) = (self.chain + 1, 0);
+    }
+
+    /// A comma, or a word that begins something else.
+    fn begins(&mut self) {
+        (self.chain, self.upon) = (0, 0);
+    }
+
     fn depth(&self) -> usize {
-        self.around + self.chain + self.joins + self.sets
+        self.around + self.chain + self.upon + self.joins + self.sets
     }
 }
 
@@ -54,37 +66,42 @@ pub(super) fn refuse_too_deep(tokens: &[TokenWithSpan]) -> Result<(), SqlMistake
         match token {
             Token::Whitespace(_) | Token::EOF => continue,
             Token::LParen | Token::LBracket | Token::LBrace => {
-                here.chain += usize::from(*token == Token::LBracket);
+                here.upon += usize::from(*token == Token::LBracket);
                 above.push(here);
                 here = Level { around: here.depth(), ..Level::default() };
             }
             Token::RParen | Token::RBracket | Token::RBrace => here = above.pop().unwrap_or_default(),
-            Token::Comma | Token::SemiColon => here.chain = 0,
+            Token::Comma | Token::SemiColon => here.begins(),
+            Token::DoubleColon => here.upon += 1,
             Token::Period => {
-                here.chain += usize::from(matches!(before, Token::RParen | Token::RBracket));
+                here.upon += usize::from(matches!(before, Token::RParen | Token::RBracket));
             }
             Token::Word(word) if word.quote_style.is_none() => match word.keyword {
                 Keyword::AND | Keyword::OR if word.keyword == Keyword::AND && here.between > 0 => {
                     here.between -= 1;
-                    here.chain += 1;
+                    here.operator();
                 }
                 Keyword::AND | Keyword::OR => {
                     conditions += 1;
-                    here.chain = 0;
+                    here.begins();
                 }
                 Keyword::BETWEEN => {
                     here.between += 1;
-                    here.chain += 1;
+                    here.operator();
                 }
                 Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::MINUS => {
                     here.sets += 1;
-                    (here.chain, here.joins, here.between) = (0, 0, 0);
+                    (here.joins, here.between) = (0, 0);
+                    here.begins();
                 }
                 Keyword::JOIN => {
                     here.joins += 1;
-                    here.chain = 0;
+                    here.begins();
                 }
-                Keyword::SELECT => (here.chain, here.joins, here.between) = (0, 0, 0),
+                Keyword::SELECT => {
+                    (here.joins, here.between) = (0, 0);
+                    here.begins();
+                }
                 Keyword::FROM
                 | Keyword::WHERE
                 | Keyword::HAVING
@@ -95,7 +112,7 @@ pub(super) fn refuse_too_deep(tokens: &[TokenWithSpan]) -> Result<(), SqlMistake
                 | Keyword::GROUP
                 | Keyword::ORDER
                 | Keyword::QUALIFY
-                | Keyword::VALUES => here.chain = 0,
+                | Keyword::VALUES => here.begins(),
                 Keyword::IS
                 | Keyword::LIKE
                 | Keyword::ILIKE
@@ -107,9 +124,9 @@ pub(super) fn refuse_too_deep(tokens: &[TokenWithSpan]) -> Result<(), SqlMistake
                 | Keyword::COLLATE
                 | Keyword::DIV
                 | Keyword::XOR
-                | Keyword::OVERLAPS => here.chain += 1,
+                | Keyword::OVERLAPS => here.operator(),
                 _ if ["glob", "isnull", "notnull"].contains(&word.value.to_lowercase().as_str()) => {
-                    here.chain += 1
+                    here.operator();
                 }
                 _ => {}
             },
@@ -124,7 +141,7 @@ pub(super) fn refuse_too_deep(tokens: &[TokenWithSpan]) -> Result<(), SqlMistake
             | Token::NationalStringLiteral(_)
             | Token::HexStringLiteral(_)
             | Token::Placeholder(_) => {}
-            _ => here.chain += 1,
+            _ => here.operator(),
         }
         before = token;
         if here.depth() > DEEPEST {
@@ -226,6 +243,8 @@ mod tests {
             (format!("select 1 {}", many("union all select 1", 900)), false),
             (format!("select 1 {}", many("union all select 1", 1_001)), true),
             (format!("select 1{}", many("::int", 1_001)), true),
+            (format!("select a::int {}", many("+ a::int", 900)), false),
+            (format!("select a::int {}", many("+ a::int[1]", 1_001)), true),
             (format!("select 1 {}", many(", a + 1", 20_000)), false),
             (format!("select 1 in (1 {})", many(", -1", 50_000)), false),
             (format!("select case {} end", many("when a = 1 then 2", 5_000)), false),

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalUnit};
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::zones::wall_clocks;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
@@ -46,13 +46,8 @@ impl ScalarUDFImpl for Age {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let instants = |value: &ColumnarValue| -> Result<ArrayRef> {
-            let array = value.clone().into_array(args.number_rows)?;
-            Ok(cast(&array, &DataType::Timestamp(TimeUnit::Microsecond, None))?)
-        };
-        let (to, from) = (instants(&args.args[0])?, instants(&args.args[1])?);
-        let (to, from) =
-            (to.as_primitive::<TimestampMicrosecondType>(), from.as_primitive::<TimestampMicrosecondType>());
+        let clocks = |value: &ColumnarValue| wall_clocks(&value.clone().into_array(args.number_rows)?);
+        let (to, from) = (clocks(&args.args[0])?, clocks(&args.args[1])?);
         let instant = |micros: i64| DateTime::from_timestamp_micros(micros).map(|at| at.naive_utc());
         let ages = to.iter().zip(from.iter());
         let ages = ages.map(|(to, from)| Some(age(instant(to?)?, instant(from?)?)));

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use super::trunc::{DAY, Unit};
+use super::zones::{elsewhere, instant, wall_clocks};
 
 /// All of them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -43,8 +44,12 @@ fn part(given: Option<&ColumnarValue>) -> Result<Unit> {
     }
 }
 
-fn micros(value: &ColumnarValue, rows: usize) -> Result<TimestampMicrosecondArray> {
+/// Moments as they are counted by a unit: whole days as clocks show them, less as it goes by.
+fn micros(unit: Unit, value: &ColumnarValue, rows: usize) -> Result<TimestampMicrosecondArray> {
     let array = value.clone().into_array(rows)?;
+    if unit.is_of_days() {
+        return wall_clocks(&array);
+    }
     let micros = cast(&array, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
     Ok(micros.as_primitive::<TimestampMicrosecondType>().clone())
 }
@@ -70,7 +75,8 @@ impl ScalarUDFImpl for Between {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let unit = part(args.args.first())?;
-        let (from, to) = (micros(&args.args[1], args.number_rows)?, micros(&args.args[2], args.number_rows)?);
+        let (from, to) =
+            (micros(unit, &args.args[1], args.number_rows)?, micros(unit, &args.args[2], args.number_rows)?);
         let pairs = from.iter().zip(to.iter());
         let told: Int64Array = pairs.map(|(from, to)| Some(unit.number(to?) - unit.number(from?))).collect();
         Ok(ColumnarValue::Array(Arc::new(told)))
@@ -98,7 +104,8 @@ impl ScalarUDFImpl for Whole {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let unit = part(args.args.first())?;
-        let (from, to) = (micros(&args.args[1], args.number_rows)?, micros(&args.args[2], args.number_rows)?);
+        let (from, to) =
+            (micros(unit, &args.args[1], args.number_rows)?, micros(unit, &args.args[2], args.number_rows)?);
         let pairs = from.iter().zip(to.iter());
         let told: Int64Array = pairs.map(|(from, to)| Some(unit.whole(from?, to?))).collect();
         Ok(ColumnarValue::Array(Arc::new(told)))
@@ -139,7 +146,7 @@ impl ScalarUDFImpl for GoOn {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let unit = part(args.args.first())?;
         let steps = cast(&args.args[1].clone().into_array(args.number_rows)?, &DataType::Int64)?;
-        let from = micros(&args.args[2], args.number_rows)?;
+        let from = micros(unit, &args.args[2], args.number_rows)?;
         let pairs = steps.as_primitive::<Int64Type>().iter().zip(from.iter());
         let moved = pairs.map(|(steps, from)| match (steps, from) {
             (Some(steps), Some(from)) => match unit.moved(from, steps) {
@@ -148,8 +155,11 @@ impl ScalarUDFImpl for GoOn {
             },
             _ => Ok(None),
         });
-        let moved: TimestampMicrosecondArray = moved.collect::<Result<Vec<_>>>()?.into();
+        let mut moved: TimestampMicrosecondArray = moved.collect::<Result<Vec<_>>>()?.into();
         let wanted = args.return_field.data_type();
+        if let Some(zone) = elsewhere(wanted)?.filter(|_| unit.is_of_days()) {
+            moved = moved.unary_opt(|micros| instant(zone, micros));
+        }
         let moved: ArrayRef = match wanted {
             DataType::Date32 => {
                 let days = moved

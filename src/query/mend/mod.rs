@@ -6,7 +6,7 @@
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
 //! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
-//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), JSON is read ([`json`]), and of a window that moves on
+//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), what makes much of little asks for memory ([`bounded`]), JSON is read ([`json`]), and of a window that moves on
 //! nothing stays ([`moving`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
@@ -17,6 +17,7 @@ mod alike;
 mod arithmetic;
 mod average;
 mod best;
+mod bounded;
 mod braces;
 mod bucket;
 mod calendar;
@@ -50,6 +51,7 @@ mod nested_text;
 mod part;
 mod pattern;
 mod percentile;
+mod place;
 mod printf;
 mod product;
 mod quotient;
@@ -77,6 +79,7 @@ mod zeros;
 mod zones;
 
 pub(super) use here::who;
+pub(super) use place::{PLACE, wanted};
 
 use std::sync::Arc;
 
@@ -108,6 +111,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(time::Microseconds),
     ];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(zones::WallClocks));
     rules.push(Arc::new(arithmetic::Checked));
     rules.push(Arc::new(quotient::Rounded));
     rules.push(Arc::new(average::Averages::new()));
@@ -140,6 +144,7 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(age::functions()).chain(hash::functions()).chain([
         printf::function(),
         zones::function(),
+        place::function(),
         cast_as::function(),
     ]);
     let own = own.chain(part::functions()).chain([bucket::function()]).chain(series::functions());
@@ -180,6 +185,16 @@ pub(super) fn register(context: &SessionContext) {
     }
     let state = context.state();
     context.register_udf(folded::function(state.aggregate_functions().values()));
+    bind_memory(context);
+}
+
+/// Has functions that make much of little ask for memory first.
+fn bind_memory(context: &SessionContext) {
+    let pool = Arc::clone(&context.runtime_env().memory_pool);
+    for (name, made) in bounded::FUNCTIONS {
+        let inner = context.udf(name).expect("the engine has it");
+        context.register_udf(bounded::bounded(inner, made, Arc::clone(&pool)));
+    }
 }
 
 /// Whether a plan, or a subquery of it, has an expression of a kind. Most plans have none, and are left as they are.

@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondBuilder};
 use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::datatypes::DataType;
-use chrono::{NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono::{NaiveDate, NaiveDateTime, Utc};
 use datafusion::common::{Result, exec_err};
 
 /// The instants that texts mean. One that means none is an error, or null where that is allowed.
@@ -51,15 +51,7 @@ fn instant(text: &str, zone: Option<&Tz>) -> Option<i64> {
     match (zone, offset) {
         (None, _) => Some(micros),
         (Some(_), Some(seconds)) => micros.checked_sub(i64::from(seconds) * 1_000_000),
-        (Some(zone), None) => Some(match zone.from_local_datetime(&wall).earliest() {
-            Some(at) => at.timestamp_micros(),
-            // The clock was put forward over it: it counts as it did the day before.
-            None => {
-                let before = wall.checked_sub_days(chrono::Days::new(1))?;
-                let offset = zone.offset_from_utc_datetime(&before).fix().local_minus_utc();
-                micros - i64::from(offset) * 1_000_000
-            }
-        }),
+        (Some(zone), None) => super::zones::instant(*zone, micros),
     }
 }
 
@@ -178,6 +170,7 @@ mod tests {
             ("2024-01-05 10:00Z", "2024-01-05 10:00:00", "2024-01-05 10:00:00"),
             ("2024-01-05 24:00", "2024-01-06 00:00:00", "2024-01-05 23:00:00"),
             ("2024-03-31 02:30", "2024-03-31 02:30:00", "2024-03-31 01:30:00"),
+            ("2024-10-27 02:30", "2024-10-27 02:30:00", "2024-10-27 01:30:00"),
             ("0001-01-01", "0001-01-01 00:00:00", "0000-12-31 23:06:32"),
         ] {
             assert_eq!(told(text, None).as_deref(), Some(wall), "{text}");

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
@@ -20,6 +21,7 @@ use datafusion::logical_expr::{
 };
 
 use super::trunc::DAY;
+use super::zones::{elsewhere, instant, wall_clock};
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 /// How many values the lists of one batch hold: half a GiB.
@@ -192,6 +194,8 @@ impl Series {
                 "a series of dates goes on by whole days; begin with a timestamp: `d::timestamp`"
             );
         }
+        let zone = elsewhere(arrays[0].data_type())?;
+        let moved = |at, by| moved_in(zone, at, by);
         let Some(second) = moved(at, step) else { return exec_err!("the series leads out of the calendar") };
         if second == at {
             return exec_err!("`{}` cannot go on by an interval of 0", self.name());
@@ -209,6 +213,17 @@ impl Series {
             }
         }
     }
+}
+
+/// A moment so much later: whole days by the clocks of a time zone.
+fn moved_in(zone: Option<Tz>, at: i64, by: IntervalMonthDayNano) -> Option<i64> {
+    let Some(zone) = zone else { return moved(at, by) };
+    let days = IntervalMonthDayNano { nanoseconds: 0, ..by };
+    let there = match (by.months, by.days) {
+        (0, 0) => at,
+        _ => instant(zone, moved(wall_clock(zone, at)?, days)?)?,
+    };
+    there.checked_add(by.nanoseconds / 1_000)
 }
 
 fn moved(at: i64, by: IntervalMonthDayNano) -> Option<i64> {

@@ -1,23 +1,26 @@
 //! When did the month begin?
 //!
 //! The engine's `date_trunc` counts in nanoseconds, which end in 2262. [`DateTrunc`] counts in a lake's microseconds,
-//! without a zone or in UTC; everything else is asked of the engine.
+//! which a zone's clocks show; everything else is asked of the engine.
 
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray, TimestampMicrosecondArray};
 use arrow::datatypes::{
     DataType, Field, FieldRef, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
     TimestampMicrosecondType,
 };
 use chrono::{Datelike as _, Days, NaiveDate};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature,
 };
+
+use super::zones::{ahead, elsewhere, instant};
 
 const SECOND: i64 = 1_000_000;
 pub(super) const DAY: i64 = 86_400 * SECOND;
@@ -107,9 +110,22 @@ impl ScalarUDFImpl for DateTrunc {
             return self.inner.invoke_with_args(args);
         };
         let zone = match moment.data_type() {
-            DataType::Timestamp(TimeUnit::Microsecond, zone) if is_utc(zone.as_deref()) => zone,
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => zone,
             _ => return self.inner.invoke_with_args(args),
         };
+        if let Some(there) = elsewhere(&moment.data_type())? {
+            let moments = moment.to_array(args.number_rows)?;
+            let begun = |micros| {
+                unit.start_in(there, micros).ok_or_else(|| exec_datafusion_err!("a time is out of range"))
+            };
+            let starts: TimestampMicrosecondArray =
+                moments.as_primitive::<TimestampMicrosecondType>().try_unary(begun)?;
+            let starts: ArrayRef = Arc::new(starts.with_timezone_opt(zone));
+            return Ok(match moment {
+                ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&starts, 0)?),
+                ColumnarValue::Array(_) => ColumnarValue::Array(starts),
+            });
+        }
         Ok(match moment {
             ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(micros, _)) => {
                 let start = micros.map(|micros| unit.start(micros));
@@ -131,10 +147,6 @@ impl ScalarUDFImpl for DateTrunc {
     fn documentation(&self) -> Option<&Documentation> {
         self.inner.documentation()
     }
-}
-
-fn is_utc(zone: Option<&str>) -> bool {
-    zone.is_none_or(|zone| matches!(zone, "UTC" | "+00:00" | "Z"))
 }
 
 /// What a point in time is cut off to.
@@ -166,6 +178,16 @@ impl Unit {
             "millennium" => Self::Months(12_000),
             _ => return None,
         })
+    }
+
+    /// The same by the clocks of a time zone. What is less than a day goes on as long as it does, whatever clocks do meanwhile.
+    fn start_in(self, zone: Tz, micros: i64) -> Option<i64> {
+        let ahead = ahead(zone, micros)?;
+        let start = self.start(micros.checked_add(ahead)?);
+        match self {
+            Self::Micros(length) if length < DAY => start.checked_sub(ahead),
+            _ => instant(zone, start),
+        }
     }
 
     /// The beginning of the unit that `micros` is in. A time outside chrono's calendar stays as it is.

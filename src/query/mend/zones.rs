@@ -3,28 +3,46 @@
 //! `instant at time zone 'Europe/Oslo'` is the time that clocks there show, without a zone; `time at time zone
 //! 'Europe/Oslo'` is the instant at which they show it. So SQL has it; the engine's cast keeps the instant and only says it
 //! otherwise. A time that clocks show twice is the second one, one that they skip is as if they had not: as in Postgres.
+//!
+//! In a session with a zone of its own the same is so where an instant is cast to a time without a zone, and the other way round
+//! ([`WallClocks`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
-use arrow::array::{Array, AsArray, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, cast as logical_cast, lit,
 };
+use datafusion::optimizer::AnalyzerRule;
+
+use super::rewrite_expressions;
 
 /// `timezone(zone, time)`, which is `time at time zone zone`.
 pub(super) fn function() -> ScalarUDF {
-    ScalarUDF::from(AtTimeZone { signature: Signature::user_defined(Volatility::Immutable) })
+    ScalarUDF::from(AtTimeZone::of(None))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct AtTimeZone {
+    /// The time zone that instants are told in.
+    told: Arc<str>,
     signature: Signature,
+}
+
+impl AtTimeZone {
+    fn of(zone: Option<&str>) -> Self {
+        let told = zone.unwrap_or("UTC").into();
+        Self { told, signature: Signature::user_defined(Volatility::Immutable) }
+    }
 }
 
 fn moment(zone: Option<&str>) -> DataType {
@@ -46,9 +64,9 @@ impl ScalarUDFImpl for AtTimeZone {
             return plan_err!("a time zone is a text: `at time zone 'Europe/Oslo'`");
         }
         let time = match time {
-            DataType::Timestamp(_, Some(_)) => moment(Some("UTC")),
+            DataType::Timestamp(_, Some(_)) => moment(Some(&self.told)),
             DataType::Timestamp(_, None) | DataType::Date32 | DataType::Null => moment(None),
-            text if text.is_string() => moment(Some("UTC")),
+            text if text.is_string() => moment(Some(&self.told)),
             _ => return plan_err!("only a date or a timestamp is at a time zone"),
         };
         Ok(vec![DataType::Utf8, time])
@@ -57,8 +75,12 @@ impl ScalarUDFImpl for AtTimeZone {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [_, DataType::Timestamp(_, Some(_))] => Ok(moment(None)),
-            _ => Ok(moment(Some("UTC"))),
+            _ => Ok(moment(Some(&self.told))),
         }
+    }
+
+    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
+        Some(Self::of(config.execution.time_zone.as_deref()).into())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -94,7 +116,7 @@ impl ScalarUDFImpl for AtTimeZone {
             }
         }
         let told = TimestampMicrosecondArray::from(told);
-        let told = if is_instant { told } else { told.with_timezone("UTC") };
+        let told = if is_instant { told } else { told.with_timezone(Arc::clone(&self.told)) };
         Ok(ColumnarValue::Array(Arc::new(told)))
     }
 }
@@ -103,13 +125,42 @@ fn naive(micros: i64) -> Option<NaiveDateTime> {
     DateTime::from_timestamp_micros(micros).map(|time| time.naive_utc())
 }
 
-fn wall_clock(zone: Tz, micros: i64) -> Option<i64> {
-    let utc = naive(micros)?;
-    let offset = zone.offset_from_utc_datetime(&utc).fix().local_minus_utc();
-    micros.checked_add(i64::from(offset) * 1_000_000)
+/// What clocks show at an instant.
+pub(super) fn wall_clock(zone: Tz, micros: i64) -> Option<i64> {
+    micros.checked_add(ahead(zone, micros)?)
 }
 
-fn instant(zone: Tz, micros: i64) -> Option<i64> {
+/// By how many microseconds clocks are ahead of UTC at an instant.
+pub(super) fn ahead(zone: Tz, micros: i64) -> Option<i64> {
+    let offset = zone.offset_from_utc_datetime(&naive(micros)?).fix().local_minus_utc();
+    Some(i64::from(offset) * 1_000_000)
+}
+
+/// The zone of a type, if its clocks are not UTC's.
+pub(super) fn elsewhere(of: &DataType) -> Result<Option<Tz>> {
+    match of {
+        DataType::Timestamp(_, Some(zone)) if !is_utc(zone) => Ok(Some(zone.parse()?)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a zone's clocks are always UTC's.
+pub(super) fn is_utc(zone: &str) -> bool {
+    matches!(zone, "UTC" | "+00:00" | "Z")
+}
+
+/// Instants, times and dates as what clocks show, in microseconds.
+pub(super) fn wall_clocks(times: &ArrayRef) -> Result<TimestampMicrosecondArray> {
+    let plain = cast(times, &moment(None))?;
+    let plain = plain.as_primitive::<TimestampMicrosecondType>();
+    let Some(zone) = elsewhere(times.data_type())? else { return Ok(plain.clone()) };
+    let shown =
+        |micros| wall_clock(zone, micros).ok_or_else(|| exec_datafusion_err!("a time is out of range"));
+    plain.try_unary(shown)
+}
+
+/// The instant at which clocks show a time.
+pub(super) fn instant(zone: Tz, micros: i64) -> Option<i64> {
     let local = naive(micros)?;
     let offset = match zone.offset_from_local_datetime(&local).latest() {
         Some(offset) => offset.fix(),
@@ -117,6 +168,44 @@ fn instant(zone: Tz, micros: i64) -> Option<i64> {
         None => zone.offset_from_utc_datetime(&local.checked_sub_signed(TimeDelta::days(1))?).fix(),
     };
     micros.checked_sub(i64::from(offset.local_minus_utc()) * 1_000_000)
+}
+
+/// Casts between instants and times without a zone go by what clocks show in the session's zone.
+#[derive(Debug)]
+pub(super) struct WallClocks;
+
+impl AnalyzerRule for WallClocks {
+    fn name(&self) -> &str {
+        "wall_clocks"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        if config.execution.time_zone.is_none() {
+            return Ok(plan);
+        }
+        rewrite_expressions(plan, |mut expr, schema| {
+            let (value, to) = match &mut expr {
+                Expr::Cast(cast) => (&mut cast.expr, cast.field.data_type()),
+                Expr::TryCast(cast) => (&mut cast.expr, cast.field.data_type()),
+                _ => return Ok(Transformed::no(expr)),
+            };
+            let Ok(from) = value.get_type(schema) else { return Ok(Transformed::no(expr)) };
+            let zone = match (&from, to) {
+                (DataType::Timestamp(_, Some(zone)), DataType::Timestamp(_, None))
+                | (DataType::Timestamp(_, None) | DataType::Date32, DataType::Timestamp(_, Some(zone)))
+                    if !is_utc(zone) =>
+                {
+                    zone.clone()
+                }
+                _ => return Ok(Transformed::no(expr)),
+            };
+            let time = std::mem::take(&mut **value);
+            let time = if from == DataType::Date32 { logical_cast(time, moment(None)) } else { time };
+            let told = AtTimeZone::of(Some(&zone));
+            **value = ScalarUDF::from(told).call(vec![lit(&*zone), time]);
+            Ok(Transformed::yes(expr))
+        })
+    }
 }
 
 #[cfg(test)]

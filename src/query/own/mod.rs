@@ -42,6 +42,7 @@ struct Kept {
     prepared: BTreeMap<String, PreparedText>,
     variables: BTreeMap<String, ScalarValue>,
     division: Option<Division>,
+    zone: Option<String>,
     macros: BTreeMap<String, Macro>,
     has_news: bool,
 }
@@ -71,8 +72,8 @@ impl Own {
     /// What a session keeps that knows this name and the same variables, and nothing else.
     pub(super) fn alone_with(&self, name: &str, rows: Arc<dyn TableProvider>) -> Self {
         let temporary = BTreeMap::from([(name.to_owned(), Temporary::Passing(rows))]);
-        let variables = self.kept().variables.clone();
-        Self(Arc::new(Mutex::new(Kept { temporary, variables, ..Kept::default() })))
+        let (variables, zone) = (self.kept().variables.clone(), self.zone());
+        Self(Arc::new(Mutex::new(Kept { temporary, variables, zone, ..Kept::default() })))
     }
 
     fn put(&self, name: &str, temporary: Temporary) {
@@ -94,6 +95,16 @@ impl Own {
     /// Lets `/` mean this from now on; nothing goes back to what it meant at first.
     pub(super) fn divide(&self, division: Option<Division>) {
         self.kept().division = division;
+    }
+
+    /// The time zone that the session is in, unless it is UTC.
+    pub(super) fn zone(&self) -> Option<String> {
+        self.kept().zone.clone()
+    }
+
+    /// Lets the session be in this time zone from now on; nothing is UTC.
+    pub(super) fn stay_in(&self, zone: Option<String>) {
+        self.kept().zone = zone;
     }
 
     /// The value of a variable.

@@ -19,13 +19,13 @@ use super::meanings::{column_name, last, table_name};
 #[derive(Debug, Default)]
 pub(super) struct Absent {
     tables: HashSet<String>,
-    /// The kinds of relations, and of constraints, that there are.
-    kinds: Vec<&'static str>,
+    /// Whether there are keys, with what stands for their indexes.
+    has_keys: bool,
 }
 
 impl Absent {
-    pub(super) fn new(tables: HashSet<String>, kinds: Vec<&'static str>) -> Self {
-        Self { tables, kinds }
+    pub(super) fn new(tables: HashSet<String>, has_keys: bool) -> Self {
+        Self { tables, has_keys }
     }
 
     /// Whether a query has no rows for sure.
@@ -108,31 +108,26 @@ impl Absent {
                 column_name(column).is_some_and(|name| name.to_lowercase().ends_with("acl"))
             }
             Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
-                self.is_kind(left) && self.is_other(right)
+                self.kinds(left).is_some_and(|kinds| is_other(&kinds, right))
             }
             Expr::InList { expr, list, negated: false } => {
-                self.is_kind(expr) && list.iter().all(|kind| self.is_other(kind))
+                self.kinds(expr).is_some_and(|kinds| list.iter().all(|kind| is_other(&kinds, kind)))
             }
             _ => false,
         }
     }
 
-    fn is_kind(&self, expr: &Expr) -> bool {
-        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        is_column
-            && column_name(expr)
-                .is_some_and(|name| ["relkind", "contype"].contains(&name.to_lowercase().as_str()))
-    }
-
-    /// Whether an expression is a kind that nothing is of.
-    fn is_other(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::Cast { expr, .. } | Expr::Nested(expr) => self.is_other(expr),
-            Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(kind) => !self.kinds.contains(&kind.as_str()),
-                _ => false,
-            },
-            _ => false,
+    /// The kinds that there are of what a column tells the kind of: relations or constraints.
+    fn kinds(&self, expr: &Expr) -> Option<Vec<&'static str>> {
+        if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            return None;
+        }
+        match (column_name(expr)?.to_lowercase().as_str(), self.has_keys) {
+            ("relkind", true) => Some(vec!["r", "v", "i"]),
+            ("relkind", false) => Some(vec!["r", "v"]),
+            ("contype", true) => Some(vec!["p", "f"]),
+            ("contype", false) => Some(Vec::new()),
+            _ => None,
         }
     }
 
@@ -159,6 +154,18 @@ impl Absent {
         let field = |item: &SelectItem| name(item).map(|name| Field::new(name, DataType::Utf8, true));
         let fields = select.projection.iter().map(field).collect::<Option<Vec<_>>>()?;
         Some(Arc::new(Schema::new(fields)))
+    }
+}
+
+/// Whether an expression is a kind that nothing is of.
+fn is_other(kinds: &[&str], expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_other(kinds, expr),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(kind) => !kinds.contains(&kind.as_str()),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -238,7 +245,7 @@ mod tests {
     use super::*;
 
     fn none(sql: &str) -> bool {
-        let absent = Absent::new(["pg_policy".to_owned(), "pg_index".to_owned()].into(), vec!["r", "v"]);
+        let absent = Absent::new(["pg_policy".to_owned(), "pg_index".to_owned()].into(), false);
         let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
         absent.columns(&statements.pop().unwrap()).is_some()
     }
@@ -256,6 +263,7 @@ mod tests {
             "select x || (select array_agg(y) from t) from pg_policy",
             "select attname from pg_attribute a where a.attrelid = 1 and attacl is not null",
             "select relname from pg_class c where c.relkind in ('S', 'm') and c.relname = 'x'",
+            "select relname from pg_class c where c.relkind in ('p') and c.relname = 'x'",
         ] {
             assert!(none(sql), "{sql}");
         }

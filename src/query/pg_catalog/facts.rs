@@ -4,11 +4,13 @@
 //! are PostgreSQL's own; what the lake has is numbered from there, in the order of the names.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, SchemaProvider};
 
 use super::super::{QueryError, Session};
+use super::activity::PgBackends;
 use crate::base::TableName;
 
 /// The first number of what PostgreSQL itself does not have.
@@ -31,6 +33,11 @@ const KNOWN: [(&str, i32); 13] = [
     ("pg_trigger", 2620),
 ];
 
+/// The number of one of these tables; of others it is not known.
+pub(super) fn number_of_own(name: &str) -> i32 {
+    KNOWN.iter().find(|(known, _)| *known == name).map_or(0, |(_, number)| *number)
+}
+
 /// The owner of everything, by number.
 pub(super) const OWNER: i32 = 10;
 
@@ -48,7 +55,7 @@ pub struct PgKey {
 }
 
 /// Who asks, and what else than the lake is told to them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PgAsker {
     /// The name of the user.
     pub user: String,
@@ -58,6 +65,8 @@ pub struct PgAsker {
     pub keys: Vec<PgKey>,
     /// What `SHOW` and `current_setting` tell, by name in lower case.
     pub settings: Vec<(String, String)>,
+    /// Their connections.
+    pub backends: Arc<dyn PgBackends>,
 }
 
 /// A table, a view, or what stands for the index of a key.

@@ -88,8 +88,18 @@ impl Functions<'_> {
         gives: DataType,
         work: impl Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
     ) {
+        self.add_as(name, gives, Volatility::Stable, work);
+    }
+
+    pub(super) fn add_as(
+        &self,
+        name: &str,
+        gives: DataType,
+        volatility: Volatility,
+        work: impl Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
+    ) {
         let any = vec![TypeSignature::VariadicAny, TypeSignature::Nullary];
-        let signature = Signature::one_of(any, Volatility::Stable);
+        let signature = Signature::one_of(any, volatility);
         self.0.register_udf(ScalarUDF::from(Named {
             name: name.to_owned(),
             gives,
@@ -191,16 +201,12 @@ pub(super) fn register(context: &SessionContext, facts: &Arc<Facts>, types: Hash
     functions.always(&["pg_statistics_obj_is_visible", "pg_has_role"], &flag, Some("true"));
     functions.always(&NOTHING, &text, None);
     functions.always(
-        &[
-            "pg_is_in_recovery",
-            "pg_cancel_backend",
-            "pg_terminate_backend",
-            "row_security_active",
-            "pg_relation_is_publishable",
-        ],
+        &["pg_is_in_recovery", "row_security_active", "pg_relation_is_publishable"],
         &flag,
         Some("false"),
     );
+    // There are none to be let go of.
+    functions.always(&["pg_advisory_unlock_all"], &text, Some(""));
     functions.always(&["pg_encoding_to_char", "getdatabaseencoding"], &text, Some("UTF8"));
     functions.always(&["pg_char_to_encoding"], &number, Some(UTF8));
     functions.always(&["inet_server_port", "inet_client_port", "pg_my_temp_schema"], &number, Some("0"));
@@ -228,6 +234,7 @@ pub(super) fn register(context: &SessionContext, facts: &Arc<Facts>, types: Hash
     of_settings(&functions, facts);
     of_rights(&functions, facts);
     super::listing::register(&functions, facts);
+    super::activity::register(&functions, &facts.asker.backends);
 }
 
 fn first<'a>(values: &[Option<&'a str>]) -> Option<&'a str> {

@@ -68,6 +68,53 @@ fn text_of(expr: &Expr) -> Option<&str> {
     }
 }
 
+/// Columns of the catalog that are flags.
+const FLAGS: [&str; 22] = [
+    "attisdropped",
+    "attislocal",
+    "attnotnull",
+    "condeferrable",
+    "condeferred",
+    "connoinherit",
+    "convalidated",
+    "datallowconn",
+    "datistemplate",
+    "indisclustered",
+    "indisexclusion",
+    "indisprimary",
+    "indisready",
+    "indisunique",
+    "indisvalid",
+    "relhasindex",
+    "relispartition",
+    "relrowsecurity",
+    "rolcanlogin",
+    "rolsuper",
+    "typisdefined",
+    "typnotnull",
+];
+
+/// Columns of `pg_type` that name a function.
+const FUNCTIONS_OF_TYPES: [&str; 6] =
+    ["typanalyze", "typinput", "typmodin", "typoutput", "typreceive", "typsend"];
+
+/// The name of a function instead of its number: `p.proname` for `p.oid`.
+fn by_name(column: &mut Expr) {
+    if let Expr::CompoundIdentifier(parts) = column
+        && let Some(last) = parts.last_mut().filter(|last| last.value == "oid")
+    {
+        "proname".clone_into(&mut last.value);
+    }
+}
+
+fn flag_of(text: &str) -> Option<bool> {
+    match text {
+        "t" | "true" => Some(true),
+        "f" | "false" => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether a type is the one that PostgreSQL has for the number of a table.
 fn is_regclass(data_type: &DataType) -> bool {
     match data_type {
@@ -75,6 +122,10 @@ fn is_regclass(data_type: &DataType) -> bool {
         DataType::Custom(name, _) => last(name) == "regclass",
         _ => false,
     }
+}
+
+fn is_oid(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Custom(name, _) if last(name) == "oid")
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -181,6 +232,27 @@ impl Reader<'_> {
     /// What an expression is instead, if it is to be something else.
     fn instead(&self, expr: &mut Expr) -> Result<Option<Expr>, SqlMistake> {
         Ok(match expr {
+            // A flag is compared with `'f'`, which PostgreSQL reads as one.
+            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right } => {
+                let meant = |column: &Expr, text: &Expr| {
+                    let is_flag = column_name(column).is_some_and(|name| FLAGS.contains(&name.as_str()));
+                    text_of(text).filter(|_| is_flag).and_then(flag_of)
+                };
+                // The functions of types are told by their names, and not by their numbers.
+                let is_function = |column: &Expr| {
+                    column_name(column).is_some_and(|name| FUNCTIONS_OF_TYPES.contains(&name.as_str()))
+                };
+                if let Some(is) = meant(left, right) {
+                    **right = flag(is);
+                } else if let Some(is) = meant(right, left) {
+                    **left = flag(is);
+                } else if is_function(right) {
+                    by_name(left);
+                } else if is_function(left) {
+                    by_name(right);
+                }
+                None
+            }
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
                 if is_written(pattern)
                     && let Some(escape) = escape_char.take()
@@ -257,6 +329,17 @@ impl VisitorMut for Reader<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlMistake> {
+        // Functions of the engine have no number, and no source.
+        if let Expr::Cast { expr: inner, data_type, .. } = expr
+            && is_oid(data_type)
+            && let Expr::Cast { expr: named, data_type: DataType::Custom(of, _), .. } = inner.as_ref()
+            && ["regproc", "regprocedure"].contains(&last(of).as_str())
+            && let Some(name) = text_of(named)
+        {
+            let what = format!("there is no function `{name}` whose source could be shown");
+            let mistake = SqlMistake::refused(what, "`show functions` lists what there is");
+            return ControlFlow::Break(mistake);
+        }
         // What is cast to a table's number, and then to a text, is its name.
         let named = match expr {
             Expr::Cast { expr: inner, data_type, .. } if is_text(data_type) => match inner.as_ref() {
@@ -288,6 +371,12 @@ impl VisitorMut for Reader<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlMistake> {
+        // It was called so until version 16.
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let Some(name) = parts.last_mut().filter(|name| name.value == "colliculocale")
+        {
+            "colllocale".clone_into(&mut name.value);
+        }
         match self.instead(expr) {
             Ok(Some(instead)) => *expr = instead,
             Ok(None) => {}

@@ -6,6 +6,7 @@
 //! (`meanings`), or has no rows for sure (`absent`).
 
 mod absent;
+mod activity;
 mod facts;
 mod functions;
 mod listing;
@@ -25,9 +26,10 @@ use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::datasource::TableType;
+use datafusion::common::TableReference;
+use datafusion::datasource::{TableType, ViewTable, provider_as_source};
 use datafusion::error::Result as EngineResult;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_pg_catalog::pg_catalog::context::{PgCatalogContextProvider, Role};
@@ -39,6 +41,7 @@ use sqlparser::tokenizer::Token;
 
 use super::{Outcome, QueryError, Session, SqlMistake};
 use absent::Absent;
+pub use activity::{PgBackend, PgBackends};
 use facts::Facts;
 pub use facts::{PgAsker, PgKey};
 pub use settings::{is_idle, settings as pg_settings};
@@ -107,7 +110,10 @@ impl SchemaProvider for Over {
     async fn table(&self, name: &str) -> EngineResult<Option<Arc<dyn TableProvider>>> {
         match (self.own.get(name), &self.theirs) {
             (Some(own), _) => Ok(Some(Arc::clone(own))),
-            (None, Some(theirs)) => theirs.table(name).await,
+            (None, Some(theirs)) => match theirs.table(name).await? {
+                Some(table) => with_number(name, table).map(Some),
+                None => Ok(None),
+            },
             (None, None) => Ok(None),
         }
     }
@@ -115,6 +121,18 @@ impl SchemaProvider for Over {
     fn table_exist(&self, name: &str) -> bool {
         self.own.contains_key(name) || self.theirs.as_ref().is_some_and(|theirs| theirs.table_exist(name))
     }
+}
+
+/// A table with the column that says which table a row is of: its number.
+fn with_number(name: &str, table: Arc<dyn TableProvider>) -> EngineResult<Arc<dyn TableProvider>> {
+    if table.schema().column_with_name("tableoid").is_some() {
+        return Ok(table);
+    }
+    let number = facts::number_of_own(name);
+    let scan = LogicalPlanBuilder::scan(TableReference::bare(name), provider_as_source(table), None)?;
+    let mut columns: Vec<Expr> = scan.schema().columns().into_iter().map(Expr::Column).collect();
+    columns.push(lit(number).alias_qualified(Some(TableReference::bare(name)), "tableoid"));
+    Ok(Arc::new(ViewTable::new(scan.project(columns)?.build()?, None)))
 }
 
 /// The users that the catalog tells of: whoever asks.
@@ -190,10 +208,7 @@ impl Session {
         if facts.keys.is_empty() {
             absent.extend(["pg_constraint", "pg_index"].map(str::to_owned));
         }
-        let kinds = match facts.keys.is_empty() {
-            true => vec!["r", "v"],
-            false => vec!["r", "v", "i", "p", "f"],
-        };
+        let has_keys = !facts.keys.is_empty();
         nothing.extend(tables::tables(&facts)?);
         nothing.insert("elt_types".to_owned(), types);
         catalog.register_schema("pg_catalog", Arc::new(Over { own: nothing, theirs }))?;
@@ -205,7 +220,7 @@ impl Session {
             _session: self.clone(),
             parser: Arc::new(PostgresCompatibilityParser::new()),
             facts,
-            absent: Arc::new(Absent::new(absent, kinds)),
+            absent: Arc::new(Absent::new(absent, has_keys)),
         })
     }
 }

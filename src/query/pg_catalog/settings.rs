@@ -3,7 +3,7 @@
 use super::PG_VERSION;
 
 /// What holds whatever a client says.
-const FIXED: [(&str, &str); 30] = [
+const FIXED: [(&str, &str); 29] = [
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
     ("datestyle", "ISO, YMD"),
@@ -32,17 +32,18 @@ const FIXED: [(&str, &str); 30] = [
     ("server_version", PG_VERSION),
     ("server_version_num", "160006"),
     ("standard_conforming_strings", "on"),
-    ("statement_timeout", "0"),
     ("transaction_isolation", "serializable"),
 ];
 
 /// Settings of which every value is fine: they are about messages, names or plans that there are not.
-const IDLE: [&str; 8] = [
+const IDLE: [&str; 9] = [
     "application_name",
     "client_min_messages",
     "extra_float_digits",
     "geqo",
     "jit",
+    // Nothing is locked.
+    "lock_timeout",
     "max_parallel_workers_per_gather",
     "synchronize_seqscans",
     "work_mem",
@@ -53,11 +54,12 @@ pub fn is_idle(name: &str) -> bool {
     IDLE.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// The settings of a session that reads names in `schema`, by name.
-pub fn settings(schema: &str, zone: &str, user: &str) -> Vec<(String, String)> {
+/// The settings of a session that reads names in `schema`, and whose statements take at most `timeout`, by name.
+pub fn settings(schema: &str, zone: &str, timeout: &str, user: &str) -> Vec<(String, String)> {
     let own = [
         ("application_name", ""),
         ("search_path", schema),
+        ("statement_timeout", timeout),
         ("timezone", zone),
         ("session_authorization", user),
         ("transaction_read_only", "off"),
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_told_once() {
-        let all = settings("main", "UTC", "ann");
+        let all = settings("main", "UTC", "0", "ann");
         let mut names: Vec<&String> = all.iter().map(|(name, _)| name).collect();
         names.dedup();
         assert_eq!(names.len(), all.len());

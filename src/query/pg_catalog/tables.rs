@@ -9,11 +9,12 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 
+use super::activity::Activity;
 use super::facts::{Facts, OWNER, Relation, pg_type, quoted};
 use super::rows::{Cell, table};
 
 /// Tables that are empty here, with the columns that they have beyond those that the library knows.
-pub(super) const EMPTY: [(&str, &str); 62] = [
+pub(super) const EMPTY: [(&str, &str); 61] = [
     ("pg_am", ""),
     ("pg_amop", ""),
     ("pg_amproc", ""),
@@ -78,10 +79,6 @@ pub(super) const EMPTY: [(&str, &str); 62] = [
         "schemaname:t sequencename:t sequenceowner:t data_type:t start_value:l min_value:l max_value:l increment_by:l cycle:b cache_size:l last_value:l",
     ),
     (
-        "pg_stat_activity",
-        "datid:o datname:t pid:i leader_pid:i usesysid:o usename:t application_name:t client_addr:t client_hostname:t client_port:i backend_start:z xact_start:z query_start:z state_change:z wait_event_type:t wait_event:t state:t backend_xid:l backend_xmin:l query_id:l query:t backend_type:t",
-    ),
-    (
         "pg_stat_user_indexes",
         "relid:o indexrelid:o schemaname:t relname:t indexrelname:t idx_scan:l idx_tup_read:l idx_tup_fetch:l",
     ),
@@ -98,6 +95,8 @@ pub(super) type Tables = HashMap<String, Arc<dyn TableProvider>>;
 
 pub(super) fn tables(facts: &Facts) -> Result<Tables> {
     let mut tables = HashMap::new();
+    let activity = Activity::of(&facts.asker.user, Arc::clone(&facts.asker.backends))?;
+    tables.insert("pg_stat_activity".to_owned(), Arc::new(activity) as Arc<dyn TableProvider>);
     let mut add = |name: &str, columns: &str, rows: Vec<Vec<Cell>>| -> Result<()> {
         tables.insert(name.to_owned(), table(columns, &rows)?);
         Ok(())

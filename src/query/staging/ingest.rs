@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use arrow::util::display::array_value_to_string;
 use datafusion::error::DataFusionError;
@@ -103,13 +103,7 @@ fn without_loss(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
 
 fn fits(batch: &RecordBatch) -> Result<(), DataFusionError> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if !matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)) {
-            continue;
-        }
-        let instants = column.as_primitive::<TimestampNanosecondType>();
-        let between = |row: &usize| !instants.is_null(*row) && instants.value(*row) % 1_000 != 0;
-        if let Some(row) = (0..instants.len()).find(between) {
-            let shown = array_value_to_string(column, row)?;
+        if let Some(shown) = between_microseconds(column)? {
             let what = format!("{shown} does not fit column `{}`: instants have microseconds", field.name());
             let mistake = SqlMistake::new(crate::query::error::VALUE, what).help(
                 "cut it before it is sent: in pandas `.dt.floor('us')`, in polars `.dt.cast_time_unit('us')`",
@@ -120,11 +114,38 @@ fn fits(batch: &RecordBatch) -> Result<(), DataFusionError> {
     Ok(())
 }
 
+/// An instant between two microseconds that a column holds, however deep, as it is shown.
+fn between_microseconds(column: &ArrayRef) -> Result<Option<String>, DataFusionError> {
+    if let DataType::Timestamp(TimeUnit::Nanosecond, _) = column.data_type() {
+        let instants = column.as_primitive::<TimestampNanosecondType>();
+        let between = |row: &usize| !instants.is_null(*row) && instants.value(*row) % 1_000 != 0;
+        let found = (0..instants.len()).find(between);
+        return Ok(found.map(|row| array_value_to_string(column, row)).transpose()?);
+    }
+    let parts: Vec<ArrayRef> = match column.data_type() {
+        DataType::Struct(_) => column.as_struct().columns().to_vec(),
+        DataType::List(_) => vec![Arc::clone(column.as_list::<i32>().values())],
+        DataType::LargeList(_) => vec![Arc::clone(column.as_list::<i64>().values())],
+        DataType::FixedSizeList(..) => vec![Arc::clone(column.as_fixed_size_list().values())],
+        DataType::Map(..) => column.as_map().entries().columns().to_vec(),
+        DataType::Dictionary(..) => vec![Arc::clone(column.as_any_dictionary().values())],
+        _ => Vec::new(),
+    };
+    for part in parts {
+        if let Some(found) = between_microseconds(&part)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, TimestampNanosecondArray};
+    use arrow::array::{ListArray, StructArray, TimestampNanosecondArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::Field;
 
     use super::*;
 
@@ -137,5 +158,17 @@ mod tests {
         assert!(fits(&batch(vec![Some(1_000), None, Some(-3_000)])).is_ok());
         let refused = fits(&batch(vec![Some(1_000), Some(123_456_789)])).unwrap_err().to_string();
         assert!(refused.contains("1970-01-01T00:00:00.123456789 does not fit column `at`"), "{refused}");
+
+        let nested = |nanoseconds: i64| {
+            let instants = Arc::new(TimestampNanosecondArray::from(vec![nanoseconds])) as ArrayRef;
+            let field = Arc::new(Field::new("at", instants.data_type().clone(), true));
+            let inner = Arc::new(StructArray::from(vec![(field, instants)])) as ArrayRef;
+            let item = Arc::new(Field::new_list_field(inner.data_type().clone(), true));
+            let list = ListArray::new(item, OffsetBuffer::from_lengths([1]), inner, None);
+            RecordBatch::try_from_iter([("deep", Arc::new(list) as ArrayRef)]).unwrap()
+        };
+        assert!(fits(&nested(5_000)).is_ok());
+        let refused = fits(&nested(5_001)).unwrap_err().to_string();
+        assert!(refused.contains("does not fit column `deep`"), "{refused}");
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Target {
     pub(super) base: Arc<Snapshot>,
     /// What the statement calls it.
     pub(super) alias: Ident,
+    /// Whether the session is in a time zone of its own.
+    is_elsewhere: bool,
 }
 
 impl Target {
@@ -69,7 +71,7 @@ impl Target {
             return Err(crate::query::describe::no_such_table(session, &table.to_string(), missing).into());
         };
         let alias = alias.unwrap_or_else(|| Ident::with_quote('"', table.table()));
-        Ok(Self { name: table, base, alias })
+        Ok(Self { name: table, base, alias, is_elsewhere: session.zone().is_some() })
     }
 
     /// A column of the table, as the statement would name it.
@@ -92,6 +94,15 @@ impl Target {
             return null();
         }
         match self.base.schema().field_with_name(column) {
+            // A time without a zone is one that clocks show where the session is.
+            Ok(field)
+                if self.is_elsewhere && matches!(field.data_type(), DataType::Timestamp(_, Some(_))) =>
+            {
+                match sql_type(field.data_type()) {
+                    Some(data_type) => cast(value, data_type),
+                    None => value,
+                }
+            }
             Ok(field) => assigned_to(field.data_type(), value),
             Err(_) => value,
         }

@@ -21,11 +21,22 @@ use super::talk::Talk;
 use crate::lakehouse::PG_VERSION;
 use crate::serve::clients::locked;
 
+/// A mistake after which there is no conversation.
+fn fatal(error: PgWireError) -> PgWireError {
+    match error {
+        PgWireError::UserError(mut info) => {
+            "FATAL".clone_into(&mut info.severity);
+            PgWireError::UserError(info)
+        }
+        other => other,
+    }
+}
+
 #[async_trait]
 impl StartupHandler for Talk {
     async fn on_startup<C>(&self, client: &mut C, message: PgWireFrontendMessage) -> PgWireResult<()>
     where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send,
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
@@ -60,7 +71,10 @@ impl StartupHandler for Talk {
                     return Err(PgWireError::UserError(Box::new(info)));
                 }
                 let entered = self.endpoint.clients.enter(&user, &password.password).await.map_err(told)?;
-                *locked(&self.client) = Some(entered);
+                *locked(&self.client) = Some(Arc::clone(&entered));
+                let application = client.metadata().get("application_name").cloned();
+                *locked(&self.application) = application.unwrap_or_default();
+                self.settle_at_first(&entered, client).await.map_err(fatal)?;
                 let (pid, secret) = self.cancels.ids.generate(client);
                 client.set_pid_and_secret_key(pid, secret);
                 // By these a query is cancelled from another connection.
@@ -68,12 +82,13 @@ impl StartupHandler for Talk {
                 client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
                 client.session_extensions().insert::<ConnectionGuard>(guard);
                 let key = (pid, client.pid_and_secret_key().1.to_bytes().to_vec());
-                locked(&self.cancels.talks).insert(key.clone(), self.me.clone());
+                let secret = client.pid_and_secret_key().1;
+                locked(&self.cancels.talks).insert(key.clone(), (self.me.clone(), secret));
                 *locked(&self.key) = Some(key);
                 let mut parameters = DefaultServerParameterProvider::default();
                 parameters.server_version = format!("{PG_VERSION} (elt {})", env!("CARGO_PKG_VERSION"));
                 parameters.is_superuser = false;
-                self.endpoint.lakehouse.default_schema().clone_into(&mut parameters.search_path);
+                (parameters.time_zone, parameters.search_path) = self.place(&entered);
                 finish_authentication(client, &parameters).await?;
             }
             _ => {}

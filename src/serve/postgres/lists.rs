@@ -97,6 +97,26 @@ pub(super) fn asked(sql: &str) -> Vec<usize> {
     solid.windows(4).filter_map(place).collect()
 }
 
+/// The same statement with a value in each place that stands for a list: of `a = any($1)` it is `a = ($1)`.
+pub(super) fn alone(sql: &str) -> String {
+    let tokens =
+        Tokenizer::new(&PostgreSqlDialect {}, sql).with_unescape(false).tokenize().unwrap_or_default();
+    let next = |at: usize| {
+        tokens[at + 1..]
+            .iter()
+            .filter(|token| !matches!(token, Token::Whitespace(_)))
+            .take(2)
+            .collect::<Vec<_>>()
+    };
+    let is_asking = |at: usize, token: &Token| {
+        let Token::Word(word) = token else { return false };
+        ["any", "all", "some"].contains(&word.value.to_lowercase().as_str())
+            && matches!(next(at)[..], [Token::LParen, Token::Placeholder(_)])
+    };
+    let kept = tokens.iter().enumerate().filter(|(at, token)| !is_asking(*at, token));
+    kept.map(|(_, token)| token.to_string()).collect()
+}
+
 /// A statement with lists as the lake writes them, where it casts texts to lists: `'{1,2}'::int[]` is `make_array('1', '2')::int[]`.
 pub(super) fn spelled(sql: &str) -> Option<String> {
     if !sql.contains("'{") {
@@ -147,6 +167,13 @@ mod tests {
 
     fn text(text: &str) -> Item {
         Item::Text(text.to_owned())
+    }
+
+    #[test]
+    fn a_list_is_asked_for_one_of_its_items() {
+        let sql = "select * from t where a = ANY ($1) and b = $2 and c = all($3)";
+        assert_eq!(asked(sql), [0, 2]);
+        assert_eq!(alone(sql), "select * from t where a =  ($1) and b = $2 and c = ($3)");
     }
 
     #[test]

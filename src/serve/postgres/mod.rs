@@ -5,7 +5,7 @@
 //! hashes of another kind, so from elsewhere a connection has to be encrypted.
 //!
 //! Reading order: `talk` (a conversation), `entry` (how it begins), `prepared` (statements that are given values), `words` (what is about the
-//! session alone), `savepoints`, `copying` (rows in lines), `values` (what clients send), `sent` (what they are sent), `lists` and
+//! session alone), `savepoints`, `settled` (what is agreed on), `cancels`, `copying` (rows in lines), `values` (what clients send), `sent` (what they are sent), `lists` and
 //! `numbers` (how these are written).
 
 mod cancels;
@@ -18,6 +18,7 @@ mod numbers;
 mod prepared;
 mod savepoints;
 mod sent;
+mod settled;
 mod talk;
 mod values;
 mod words;
@@ -41,6 +42,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::codec::Framed;
 
 use super::endpoint::Endpoint;
+use super::sockets::watched;
 use super::tls::Certificates;
 use cancels::Cancels;
 use prepared::Prepared;
@@ -92,7 +94,7 @@ async fn begin(
     certificates: Option<Arc<Certificates>>,
     cancels: Arc<Cancels>,
 ) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+    watched(&stream);
     let encrypted = tokio::time::timeout(PATIENCE, wants_encryption(&mut stream, certificates.is_some()));
     match (encrypted.await.map_err(|_| std::io::ErrorKind::TimedOut)??, certificates) {
         (true, Some(certificates)) => {
@@ -183,6 +185,7 @@ where
             message = socket.next() => message,
             () = tokio::time::sleep_until(begun + PATIENCE), if !is_let_in => None,
             _ = stopped.wait_for(|now| *now) => None,
+            () = talk.ended.notified() => None,
         };
         let Some(Ok(message)) = message else { break };
         if matches!(message, PgWireFrontendMessage::Terminate(_)) {

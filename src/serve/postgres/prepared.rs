@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
-use futures::Sink;
+use futures::{Sink, SinkExt as _};
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::ExtendedQueryHandler;
 use pgwire::api::results::{
@@ -139,6 +139,11 @@ impl ExtendedQueryHandler for Prepared {
     {
         let sql = self.bound(portal)?;
         let status = client.transaction_status();
-        self.0.answer(&portal.statement.statement, &sql, status, &portal.result_column_format).await
+        let known = &portal.statement.statement;
+        let response = self.0.answer(known, &sql, status, &portal.result_column_format).await?;
+        for news in self.0.news(&*self.0.client()?) {
+            client.feed(news).await?;
+        }
+        Ok(response)
     }
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow_pg::encode_recordbatch;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use futures::{Sink, StreamExt as _, TryStreamExt as _};
+use futures::{Sink, SinkExt as _, StreamExt as _, TryStreamExt as _};
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::cancel::CancelHandler;
 use pgwire::api::copy::CopyHandler;
@@ -21,15 +21,17 @@ use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::DataRow;
 use pgwire::messages::response::TransactionStatus;
+use tokio::sync::Notify;
 use tonic::Status;
 
-use super::cancels::Cancels;
+use super::cancels::{Backends, Cancels, Key};
 use super::copying::Coming;
 use super::mistakes::{told, wrong};
 use super::prepared::Prepared;
 use super::savepoints::Savepoint;
 use super::sent::{sent_columns, sent_rows, told_columns, whole};
-use super::values::{type_named, types_of};
+use super::settled::Before;
+use super::values::{list_of, type_named, types_of};
 use super::words::{Own, for_the_lake};
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{PgAsker, PgCatalog, PgKey, Piece, StatementKind, TableKey, pg_settings, split};
@@ -58,8 +60,24 @@ pub(super) struct Talk {
     /// The answer that is on its way.
     sent: Mutex<Option<String>>,
     /// By what it is cancelled.
-    pub(super) key: Mutex<Option<(i32, Vec<u8>)>>,
+    pub(super) key: Mutex<Option<Key>>,
+    /// Wakes when somebody else ends it.
+    pub(super) ended: Notify,
+    /// What the program calls itself.
+    pub(super) application: Mutex<String>,
+    pub(super) doing: Mutex<Doing>,
+    /// The time zone and the schema that the client was told of.
+    pub(super) told: Mutex<Option<(String, String)>>,
+    /// What was agreed on before the transaction that is open.
+    pub(super) before: Mutex<Option<Before>>,
     pub(super) me: Weak<Self>,
+}
+
+/// What a connection is doing, or was doing last.
+#[derive(Debug, Default)]
+pub(super) struct Doing {
+    pub(super) is_active: bool,
+    pub(super) sql: String,
 }
 
 /// A statement that was read.
@@ -83,6 +101,17 @@ pub(super) enum Meaning {
         places: SchemaRef,
         types: Vec<Type>,
     },
+}
+
+/// Rows that are on their way; when they are dropped, nothing is at work.
+struct Working(Weak<Talk>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        if let Some(talk) = self.0.upgrade() {
+            locked(&talk.doing).is_active = false;
+        }
+    }
 }
 
 impl Meaning {
@@ -109,6 +138,11 @@ impl Talk {
             catalog: Mutex::default(),
             sent: Mutex::default(),
             key: Mutex::default(),
+            ended: Notify::new(),
+            application: Mutex::default(),
+            doing: Mutex::default(),
+            told: Mutex::default(),
+            before: Mutex::default(),
             me: me.clone(),
         })
     }
@@ -139,15 +173,20 @@ impl Talk {
         Ok(client)
     }
 
+    /// Whose connection it is, once they were let in.
+    pub(super) fn user(&self) -> Option<String> {
+        locked(&self.client).as_ref().map(|client| client.user.clone())
+    }
+
     pub(super) fn transaction(&self) -> Option<String> {
         locked(&self.within).clone()
     }
 
     /// What is settled in the session, in PostgreSQL's words.
     fn settings(&self, client: &Client) -> Vec<(String, String)> {
-        let manner = client.agreed().manner;
-        let schema = manner.schema.as_deref().unwrap_or(self.endpoint.lakehouse.default_schema());
-        pg_settings(schema, manner.time_zone.as_deref().unwrap_or("UTC"), &client.user)
+        let (zone, schema) = self.place(client);
+        let time = client.agreed().time.map(|time| format!("{}ms", time.as_millis()));
+        pg_settings(&schema, &zone, time.as_deref().unwrap_or("0"), &client.user)
     }
 
     async fn catalog(&self, client: &Arc<Client>) -> PgWireResult<PgCatalog> {
@@ -164,11 +203,14 @@ impl Talk {
         let keys = self.endpoint.keys(client, false).await.map_err(told)?;
         let key =
             |key: TableKey| PgKey { name: key.name, table: key.table, columns: key.columns, of: key.of };
+        let own = locked(&self.key).as_ref().map_or(0, |(pid, _)| *pid);
+        let backends = Backends { cancels: Arc::clone(&self.cancels), user: client.user.clone(), own };
         let asker = PgAsker {
             user: client.user.clone(),
             may_write: writes,
             keys: keys.into_iter().map(key).collect(),
             settings: self.settings(client),
+            backends: Arc::new(backends),
         };
         let catalog = Box::pin(session.pg_catalog(asker)).await.map_err(|error| told(query_status(error)))?;
         *locked(&self.catalog) = Some((release, agreed, writes, catalog.clone()));
@@ -199,7 +241,20 @@ impl Talk {
             matches!(prepared.kind, StatementKind::Query | StatementKind::Report | StatementKind::Told);
         let rows = gives_rows.then(|| Arc::new(sent_columns(&prepared.schema)));
         let places = prepared.parameters.clone();
-        let types = types_of(sql, &places);
+        let mut types = types_of(sql, &places);
+        let lists = super::lists::asked(sql);
+        if lists.iter().any(|at| types.get(*at) == Some(&Type::TEXT_ARRAY)) {
+            // The items of a list are of the type that one of them would have there.
+            let alone = super::lists::alone(sql);
+            let within = within.as_deref().map(str::as_bytes);
+            if let Ok(twin) = self.endpoint.prepare(&client, within, &alone).await {
+                for at in lists {
+                    if let (Some(list), Some(field)) = (types.get_mut(at), twin.parameters.fields().get(at)) {
+                        *list = list_of(field.data_type());
+                    }
+                }
+            }
+        }
         Ok(known(Meaning::Lake { rows, places, types }))
     }
 
@@ -225,8 +280,23 @@ impl Talk {
         })
     }
 
-    /// Answers a statement whose values are in it.
+    /// Answers a statement whose values are in it. It is seen at work until its answer is there.
     pub(super) async fn answer(
+        &self,
+        known: &Known,
+        sql: &str,
+        status: TransactionStatus,
+        format: &Format,
+    ) -> PgWireResult<Response> {
+        let gives_rows = matches!(known.meaning, Meaning::Lake { rows: Some(_), .. });
+        *locked(&self.doing) = Doing { is_active: true, sql: sql.to_owned() };
+        let answered = Box::pin(self.answered(known, sql, status, format)).await;
+        // Rows that are on their way are its work until the last of them.
+        locked(&self.doing).is_active = gives_rows && answered.is_ok();
+        answered
+    }
+
+    async fn answered(
         &self,
         known: &Known,
         sql: &str,
@@ -256,6 +326,15 @@ impl Talk {
             }
             Meaning::Lake { rows: None, .. } => {
                 let is_setting = sql.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("set "));
+                if is_setting {
+                    let is_local = sql[4..].trim_start().get(..6);
+                    let is_local = is_local.is_some_and(|word| word.eq_ignore_ascii_case("local "));
+                    if is_local && self.transaction().is_none() {
+                        // For a transaction that there is not.
+                        return Ok(Response::Execution(Tag::new("SET")));
+                    }
+                    self.note_setting(&client, is_local);
+                }
                 let is_fresh = !self.is_used.load(Ordering::Relaxed);
                 if is_setting && is_fresh && self.transaction().is_some() {
                     return self.set_first(&client, sql).await;
@@ -282,7 +361,11 @@ impl Talk {
         *locked(&self.sent) = Some(promise.handle.clone());
         let handle = promise.handle.as_bytes();
         let rows = self.endpoint.send_as(client, handle, as_they_are, RecordBatch::get_array_memory_size);
-        Ok((Arc::new(sent_columns(&promise.schema)), rows.map_err(told)?))
+        let working = Working(self.me.clone());
+        let rows = rows.map_err(told)?.inspect(move |_| {
+            let _ = &working;
+        });
+        Ok((Arc::new(sent_columns(&promise.schema)), rows.boxed()))
     }
 
     /// The same, each row in PostgreSQL's texts.
@@ -321,6 +404,7 @@ impl Talk {
                 if self.transaction().is_none() {
                     let id = self.endpoint.begin(client).map_err(told)?;
                     *locked(&self.within) = Some(id);
+                    self.note_begin(client);
                     self.is_used.store(false, Ordering::Relaxed);
                 }
                 Response::TransactionStart(Tag::new("BEGIN"))
@@ -330,7 +414,9 @@ impl Talk {
                 let id = locked(&self.within).take();
                 locked(&self.savepoints).clear();
                 if let Some(id) = id {
-                    self.endpoint.end(client, id.as_bytes(), commits).await.map_err(told)?;
+                    let ended = self.endpoint.end(client, id.as_bytes(), commits).await;
+                    self.settle_end(client, commits && ended.is_ok());
+                    ended.map_err(told)?;
                 }
                 Response::TransactionEnd(Tag::new(if commits { "COMMIT" } else { "ROLLBACK" }))
             }
@@ -450,6 +536,9 @@ impl SimpleQueryHandler for Talk {
         }
         if responses.is_empty() {
             responses.push(Response::EmptyQuery);
+        }
+        for news in self.news(&*self.client()?) {
+            client.feed(news).await?;
         }
         Ok(responses)
     }

@@ -390,7 +390,12 @@ pub(super) fn types_of(sql: &str, places: &Schema) -> Vec<Type> {
 
 /// A type by its name in SQL; a text, if it is another.
 pub(super) fn type_named(name: &str) -> Type {
-    match name {
+    // How many digits there are is said of a value, and not of the type that it is sent as.
+    let plain = match (name.find('('), name.find(')')) {
+        (Some(from), Some(to)) if from < to => format!("{}{}", name[..from].trim_end(), &name[to + 1..]),
+        _ => name.to_owned(),
+    };
+    match plain.as_str() {
         "oid" => Type::OID,
         "oid[]" => Type::OID_ARRAY,
         "smallint" | "int2" => Type::INT2,
@@ -417,6 +422,23 @@ pub(super) fn type_named(name: &str) -> Type {
         "uuid" => Type::UUID,
         "bytea" => Type::BYTEA,
         _ => Type::TEXT,
+    }
+}
+
+/// A list of items of a type that the lake has; of texts, if PostgreSQL has no other.
+pub(super) fn list_of(items: &DataType) -> Type {
+    match arrow_pg::datatypes::into_pg_type(items).unwrap_or(Type::TEXT) {
+        Type::BOOL => Type::BOOL_ARRAY,
+        Type::INT2 => Type::INT2_ARRAY,
+        Type::INT4 => Type::INT4_ARRAY,
+        Type::INT8 => Type::INT8_ARRAY,
+        Type::FLOAT4 => Type::FLOAT4_ARRAY,
+        Type::FLOAT8 => Type::FLOAT8_ARRAY,
+        Type::NUMERIC => Type::NUMERIC_ARRAY,
+        Type::DATE => Type::DATE_ARRAY,
+        Type::TIMESTAMP => Type::TIMESTAMP_ARRAY,
+        Type::TIMESTAMPTZ => Type::TIMESTAMPTZ_ARRAY,
+        _ => Type::TEXT_ARRAY,
     }
 }
 
@@ -462,6 +484,14 @@ mod tests {
         assert!(binary(b"12:00", &Type::TIME, 0).is_err());
         assert!(written("x", &Type::INT4, 0).is_err());
         assert!(binary(&[1], &Type::INET, 0).is_err());
+    }
+
+    #[test]
+    fn types_go_by_their_names_whatever_their_measures() {
+        assert_eq!(type_named("numeric(10,2)"), Type::NUMERIC);
+        assert_eq!(type_named("timestamp(3) with time zone"), Type::TIMESTAMPTZ);
+        assert_eq!(type_named("varchar(10)"), Type::TEXT);
+        assert_eq!(list_of(&DataType::Int64), Type::INT8_ARRAY);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) enum Own {
 }
 
 /// Settings that a client may set to what holds anyway.
-const HOLDS: [(&str, &[&str]); 12] = [
+const HOLDS: [(&str, &[&str]); 10] = [
     ("client_encoding", &["utf8", "utf-8", "unicode"]),
     ("datestyle", &["iso", "iso, mdy", "iso, dmy", "iso, ymd", "iso,mdy"]),
     ("standard_conforming_strings", &["on", "true", "1"]),
@@ -41,8 +41,6 @@ const HOLDS: [(&str, &[&str]); 12] = [
     ("bytea_output", &["hex"]),
     ("row_security", &["on"]),
     ("default_transaction_isolation", &["serializable", "repeatable read", "read committed"]),
-    ("statement_timeout", &["0"]),
-    ("lock_timeout", &["0"]),
     ("idle_in_transaction_session_timeout", &["0"]),
     ("escape_string_warning", &["on", "off"]),
     ("enable_seqscan", &["on"]),
@@ -65,6 +63,7 @@ impl Own {
             }
             ["discard", "all"] => Self::Reset("DISCARD ALL"),
             ["reset", "all"] => Self::Reset("RESET"),
+            ["reset", name] if is_idle(name) || HOLDS.iter().any(|(known, _)| *known == name) => Self::Done("RESET"),
             ["unlisten", ..] => Self::Done("UNLISTEN"),
             ["close", ..] => Self::Done("CLOSE CURSOR ALL"),
             ["deallocate", ..] => Self::Done("DEALLOCATE"),
@@ -89,7 +88,7 @@ impl Own {
             ["show", "transaction", "isolation", "level"] => Self::Show("transaction_isolation".to_owned()),
             ["show", "time", "zone"] => Self::Show("timezone".to_owned()),
             ["show", "session", "authorization"] => Self::Show("session_authorization".to_owned()),
-            ["show", name] if pg_settings("", "", "").iter().any(|(known, _)| known == name) => {
+            ["show", name] if pg_settings("", "", "", "").iter().any(|(known, _)| known == name) => {
                 Self::Show(name.to_owned())
             }
             _ => return None,
@@ -129,6 +128,10 @@ impl Own {
 /// What to hear, if names are to be looked for in several schemas.
 pub(super) fn for_the_lake(sql: &str) -> Result<Option<String>, String> {
     let lower = sql.trim().trim_end_matches(';').to_lowercase();
+    if let Some(name) = lower.strip_prefix("reset ") {
+        let name = if name.trim() == "time zone" { "timezone" } else { name.trim() };
+        return Ok(Some(format!("set {name} = default")));
+    }
     let Some(rest) = lower.strip_prefix("set ") else { return Ok(None) };
     let rest = rest.trim_start().trim_start_matches("session ").trim_start();
     let Some(rest) = rest.strip_prefix("search_path") else { return Ok(None) };
@@ -160,7 +163,7 @@ mod tests {
             ("SET extra_float_digits = 3", Own::Done("SET")),
             ("set client_encoding to 'UTF8'", Own::Done("SET")),
             ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", Own::Done("SET")),
-            ("set session statement_timeout = 0", Own::Done("SET")),
+            ("set session lock_timeout = 100", Own::Done("SET")),
             ("DISCARD ALL", Own::Reset("DISCARD ALL")),
             ("show standard_conforming_strings", Own::Show("standard_conforming_strings".to_owned())),
             ("show transaction isolation level", Own::Show("transaction_isolation".to_owned())),
@@ -194,6 +197,8 @@ mod tests {
             Ok("set search_path = default".to_owned())
         );
         assert!(read("set search_path to a, b").is_err());
+        assert_eq!(read("RESET search_path"), Ok("set search_path = default".to_owned()));
+        assert_eq!(read("reset time zone"), Ok("set timezone = default".to_owned()));
         assert_eq!(read("select 1"), Ok(String::new()));
     }
 }

@@ -55,4 +55,5 @@ mod together; // statements that are published as one, over the wire
 mod tracing; // what whoever gathers traces is told
 mod trouble;
 mod typed; // what people type who come from other engines
-mod viewing; // views and schemas that statements make
+mod viewing;
+mod zoned; // views and schemas that statements make

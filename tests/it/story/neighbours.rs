@@ -190,12 +190,6 @@ async fn what_is_set_is_shown_and_what_cannot_be_is_refused_in_words() {
     assert_eq!(cells(&fetch(&mut client, info).await.unwrap()), [["elt.release", "1"]]);
     assert_eq!(rows(&mut client, "show timezone").await, "timezone UTC");
     client.execute_update("set time zone = 'UTC'".to_owned(), None).await.unwrap();
-    let refused = client.execute_update("set time zone = 'Asia/Tokyo'".to_owned(), None).await;
-    let refused = refused.unwrap_err().to_string();
-    assert!(
-        refused.contains("is not supported") && refused.contains("at time zone 'Asia/Tokyo'"),
-        "{refused}"
-    );
     let begun = rows(&mut client, "begin").await;
     assert!(begun.contains("autocommit=False"), "{begun}");
     served.stop().await;

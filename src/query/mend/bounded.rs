@@ -1,0 +1,311 @@
+//! Is there memory for what a function makes?
+//!
+//! `repeat('x', 1000000000)` makes a gigabyte of one letter. Sorts and joins ask for memory before they take it; the engine's
+//! functions do not. Those that make much of little are asked here what they are going to make, and what a query may not have is
+//! refused before it is made.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::common::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::logical_expr::preimage::PreimageResult;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature,
+};
+
+/// What is made without asking.
+const SMALL: u64 = 1 << 20;
+
+/// Bytes that are not looked at more closely.
+const FEW: u64 = 4 << 10;
+
+/// How many bytes a row of arguments makes at most.
+type Made = fn(&[ArrayRef], usize) -> u64;
+
+/// The functions that make much of little, with what they make.
+pub(super) const FUNCTIONS: [(&str, Made); 7] = [
+    ("repeat", |of, row| length(of, 0, row).saturating_mul(number(of, 1, row))),
+    ("lpad", padded),
+    ("rpad", padded),
+    ("replace", exchanged),
+    ("regexp_replace", replaced),
+    ("array_repeat", |of, row| size(of, 0, row).saturating_mul(number(of, 1, row))),
+    ("array_resize", |of, row| {
+        let item = of.get(2).map_or(8, |_| size(of, 2, row));
+        size(of, 0, row).saturating_add(item.saturating_mul(number(of, 1, row)))
+    }),
+];
+
+/// The values of an argument, and where among them that of a row is: one that is the same for all rows is there once.
+fn value(of: &[ArrayRef], at: usize, row: usize) -> Option<(&ArrayRef, usize)> {
+    let values = of.get(at)?;
+    let row = if values.len() == 1 { 0 } else { row };
+    (!values.is_null(row)).then_some((values, row))
+}
+
+/// A text, if it is one.
+fn text(of: &[ArrayRef], at: usize, row: usize) -> Option<&str> {
+    let (texts, row) = value(of, at, row)?;
+    match texts.data_type() {
+        DataType::Utf8 => Some(texts.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => Some(texts.as_string::<i64>().value(row)),
+        DataType::Utf8View => Some(texts.as_string_view().value(row)),
+        _ => None,
+    }
+}
+
+/// The bytes of a text.
+fn length(of: &[ArrayRef], at: usize, row: usize) -> u64 {
+    text(of, at, row).map_or(0, |text| text.len() as u64)
+}
+
+/// A count; what is less than nothing counts as nothing.
+fn number(of: &[ArrayRef], at: usize, row: usize) -> u64 {
+    let Some((numbers, row)) = value(of, at, row) else { return 0 };
+    let number = match numbers.data_type() {
+        DataType::Int64 => Some(numbers.as_primitive::<Int64Type>().value(row)),
+        _ => {
+            let one = cast(&numbers.slice(row, 1), &DataType::Int64);
+            one.ok().and_then(|one| one.as_primitive_opt::<Int64Type>().map(|one| one.value(0)))
+        }
+    };
+    number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+}
+
+/// The bytes of a value of any type.
+fn size(of: &[ArrayRef], at: usize, row: usize) -> u64 {
+    let Some((values, row)) = value(of, at, row) else { return 8 };
+    if values.data_type().is_string() {
+        return length(of, at, row).max(8);
+    }
+    let of_one = values.slice(row, 1).to_data().get_slice_memory_size();
+    of_one.map_or(8, |bytes| (bytes as u64).max(8))
+}
+
+fn padded(of: &[ArrayRef], row: usize) -> u64 {
+    // A letter has up to four bytes.
+    let letter = if of.get(2).is_some_and(|_| length(of, 2, row) > 1) { 4 } else { 1 };
+    number(of, 1, row).saturating_mul(letter).max(length(of, 0, row))
+}
+
+/// Of what might be much it is counted how often it is found.
+fn exchanged(of: &[ArrayRef], row: usize) -> u64 {
+    let (Some(whole), Some(from), Some(to)) = (text(of, 0, row), text(of, 1, row), text(of, 2, row)) else {
+        return 0;
+    };
+    let most = replaced(of, row);
+    if to.len() <= from.len() {
+        return whole.len() as u64;
+    }
+    if most <= FEW {
+        return most;
+    }
+    let found = whole.matches(from).count() as u64;
+    (whole.len() as u64).saturating_add(found.saturating_mul(to.len() as u64))
+}
+
+/// What is found has at least a letter, unless a pattern finds what is between them.
+fn replaced(of: &[ArrayRef], row: usize) -> u64 {
+    let text = length(of, 0, row);
+    text.saturating_add((text + 1).saturating_mul(length(of, 2, row)))
+}
+
+/// A function that asks for memory first.
+pub(super) fn bounded(inner: Arc<ScalarUDF>, made: Made, pool: Arc<dyn MemoryPool>) -> ScalarUDF {
+    ScalarUDF::from(Bounded { inner, made, pool })
+}
+
+struct Bounded {
+    inner: Arc<ScalarUDF>,
+    made: Made,
+    pool: Arc<dyn MemoryPool>,
+}
+
+impl fmt::Debug for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bounded").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Eq for Bounded {}
+
+impl Hash for Bounded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl Bounded {
+    /// Makes rows a few at a time, each time with as much memory as they may need, and keeps what they did need.
+    fn in_parts(
+        &self,
+        args: &ScalarFunctionArgs,
+        most: &[u64],
+        memory: &MemoryReservation,
+    ) -> Result<ArrayRef> {
+        let rows = args.number_rows;
+        let mut parts: Vec<ArrayRef> = Vec::new();
+        let (mut from, mut kept) = (0, 0_usize);
+        let step = most.iter().sum::<u64>().div_ceil(64).max(SMALL);
+        while from < rows {
+            let (mut to, mut bytes) = (from, 0_u64);
+            while to < rows && (to == from || bytes.saturating_add(most[to]) <= step) {
+                bytes = bytes.saturating_add(most[to]);
+                to += 1;
+            }
+            memory.try_grow(usize::try_from(bytes).unwrap_or(usize::MAX >> 1))?;
+            let slice = |value: &ColumnarValue| match value {
+                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(from, to - from)),
+                scalar @ ColumnarValue::Scalar(_) => scalar.clone(),
+            };
+            let part = ScalarFunctionArgs {
+                args: args.args.iter().map(slice).collect(),
+                arg_fields: args.arg_fields.clone(),
+                number_rows: to - from,
+                return_field: Arc::clone(&args.return_field),
+                config_options: Arc::clone(&args.config_options),
+            };
+            let made = self.inner.invoke_with_args(part)?.into_array(to - from)?;
+            kept += made.get_array_memory_size();
+            parts.push(made);
+            memory.try_resize(kept)?;
+            from = to;
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(concat(&parts)?)
+    }
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let are_scalars = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
+        let rows = if are_scalars { 1 } else { args.number_rows };
+        let column = |value: &ColumnarValue| match value {
+            ColumnarValue::Array(array) => Ok(Arc::clone(array)),
+            ColumnarValue::Scalar(scalar) => scalar.to_array(),
+        };
+        let columns = args.args.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let most: Vec<u64> = (0..rows).map(|row| (self.made)(&columns, row)).collect();
+        let bytes = most.iter().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        if bytes <= SMALL {
+            return self.inner.invoke_with_args(args);
+        }
+        let memory = MemoryConsumer::new(self.name()).register(&self.pool);
+        let whole = memory.try_grow(usize::try_from(bytes).unwrap_or(usize::MAX >> 1));
+        match whole {
+            Ok(()) => self.inner.invoke_with_args(args),
+            Err(error) if are_scalars || rows == 1 => Err(error),
+            Err(_) => self.in_parts(&args, &most, &memory).map(ColumnarValue::Array),
+        }
+    }
+
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        self.inner.simplify(args, info)
+    }
+
+    fn preimage(&self, args: &[Expr], literal: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {
+        self.inner.preimage(args, literal, info)
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner.output_ordering(inputs)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::ScalarValue;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_refused_before_it_is_made() {
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(20 << 20, 1.0).build_arc().unwrap();
+        let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+        super::super::bind_memory(&context);
+        let ask = async |sql: &str| {
+            let found = context.sql(sql).await?.collect().await?;
+            Ok::<_, datafusion::error::DataFusionError>(
+                ScalarValue::try_from_array(found[0].column(0), 0)?.to_string(),
+            )
+        };
+        for (sql, given) in [
+            ("select length(repeat('x', 1000000))", "1000000"),
+            (
+                "select sum(length(repeat('x', cast(v as bigint)))) from generate_series(1, 3000) t(v)",
+                "4501500",
+            ),
+            // A text that might be long, and is not.
+            (
+                "select max(length(replace(repeat('a', 9000), 'b', repeat('c', 9000)))) from generate_series(1, 10) t(v)",
+                "9000",
+            ),
+        ] {
+            assert_eq!(ask(sql).await.unwrap(), given, "{sql}");
+        }
+        for sql in [
+            "select length(repeat('x', 1000000000))",
+            "select max(length(repeat('x', cast(v * 10000 as bigint)))) from generate_series(1, 1000) t(v)",
+            "select length(lpad('x', 100000000, 'ab'))",
+            "select length(replace(repeat('a', 10000), 'a', repeat('b', 10000)))",
+            "select length(regexp_replace(repeat('a', 10000), 'a', repeat('b', 10000), 'g'))",
+            "select array_length(array_repeat(v, 100000000)) from generate_series(1, 2) t(v)",
+            "select array_length(array_resize(make_array(v), 100000000, v)) from generate_series(1, 2) t(v)",
+        ] {
+            let error = ask(sql).await.unwrap_err();
+            let root = error.find_root();
+            assert!(
+                matches!(root, datafusion::error::DataFusionError::ResourcesExhausted(_)),
+                "{sql}: {error}"
+            );
+        }
+    }
+}
