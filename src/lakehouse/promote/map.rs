@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Taken;
+
 use crate::base::{TableName, TableVersion};
 use crate::query::{ColumnOf, Lineage, MadeOf};
 use crate::release::{Basis, View, mark};
@@ -49,7 +50,7 @@ impl Map<'_> {
     /// Which columns of which versions a table was made of, as production would have it.
     pub(super) fn made_of(&self, of: MadeOf) -> MadeOf {
         let column = |of: ColumnOf| ColumnOf { table: self.name(&of.table), column: of.column };
-        let Lineage { columns, rows, tables } = of.lineage;
+        let Lineage { columns, rows, tables, looks_back } = of.lineage;
         let columns = columns.into_iter().map(|(name, from)| {
             let from = from.into_iter().map(|(of, way)| (column(of), way)).collect();
             (name, from)
@@ -58,6 +59,7 @@ impl Map<'_> {
             columns: columns.collect(),
             rows: rows.into_iter().map(|(of, how)| (column(of), how)).collect(),
             tables: tables.iter().map(|name| self.name(name)).collect(),
+            looks_back,
         };
         MadeOf { tables: self.tables(&of.tables), lineage }
     }
