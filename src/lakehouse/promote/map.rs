@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Taken;
 
 use crate::base::{TableName, TableVersion};
+use crate::build::Code;
 use crate::query::{ColumnOf, Lineage, MadeOf};
 use crate::release::{Basis, View, mark};
 
@@ -34,7 +35,7 @@ impl Map<'_> {
     }
 
     /// What a thing was made from, as production would have it.
-    pub(super) fn basis(&self, basis: &Basis, code: &str, own: Option<&TableName>) -> Basis {
+    pub(super) fn basis(&self, basis: &Basis, code: &Code, own: Option<&TableName>) -> Basis {
         let mut tables = basis.tables.clone();
         tables.retain(|name, _| Some(name) != own);
         let views = basis.views.iter();
@@ -44,7 +45,7 @@ impl Map<'_> {
             let marked = self.views.get(&name).map_or_else(|| marked.clone(), mark);
             (name, marked)
         });
-        Basis { code: code.to_owned(), tables: self.tables(&tables), views: views.collect(), ..basis.clone() }
+        Basis { tables: self.tables(&tables), views: views.collect(), ..code.instead_of(basis) }
     }
 
     /// Which columns of which versions a table was made of, as production would have it.
