@@ -28,6 +28,7 @@ mod pages;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod put;
+mod run_metrics;
 mod server;
 mod settings;
 mod statements;
