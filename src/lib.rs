@@ -60,6 +60,7 @@
 //! | add a statement that writes | `query/staging/`: it becomes a query that gives edits |
 //! | add a materialization or a strategy | `build/materialize.rs`, `build/incremental.rs`, [`table::write`] |
 //! | change what makes a node due, or is remembered of it | `build/plan.rs`, `build/basis.rs`, `release/memory.rs` |
+//! | change which spellings of a query are the same | `compile/said.rs` |
 //! | change what a selector means | `compile/select/` |
 //! | change when a run publishes what it makes | `build/run/portion.rs`, `lakehouse/portions.rs` |
 //! | change what programs read of a command | `cli/log/`; artifacts: `build/manifest_file.rs`, `build/entries/` |
@@ -72,6 +73,7 @@
 //! | change what lineage says | `query/made_of.rs` (kept in commits), `lakehouse/lineage/` (walked), `cli/commands/lineage/` (drawn) |
 //! | change what an environment takes over, or how it is promoted | `lakehouse/environment.rs`, `lakehouse/promote/` |
 //! | change what is known of a run that was stopped, or died | `lakehouse/recorder.rs` |
+//! | change how long reports of runs are kept, and what `/metrics` tells of them | `lakehouse/runs.rs`, `serve/run_metrics.rs` |
 //! | change what traces tell of a run, and to whom | `lakehouse/telemetry.rs` |
 //! | change when schedules run, and who is told | `project/schedule.rs` (read), `lakehouse/schedule/` (kept) |
 //! | change what `elt build --diff` and `elt diff` compare | `lakehouse/diff/` |

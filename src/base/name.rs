@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// A table's name inside the lake: `schema.table`, lower case, no quotes.
 ///
 /// Both parts hold letters, digits, `_`, `$` and `-`, start with no digit or `-`, and are at most
-/// 128 characters, so a name is also a safe path segment on every object store.
+/// 128 characters, so a name is also a safe path segment on every object store. A clone shares both parts: there are
+/// releases with thousands of names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TableName {
-    schema: String,
-    table: String,
+    schema: Arc<str>,
+    table: Arc<str>,
 }
 
 /// Why a text is not a [`TableName`].
@@ -50,12 +52,17 @@ impl TableName {
 
     /// What a table outside the lake is called: by its folder or URL. It has no schema.
     pub fn outside(place: &str) -> Self {
-        Self { schema: String::new(), table: place.to_owned() }
+        Self { schema: "".into(), table: place.into() }
     }
 
     /// Whether it is one outside the lake.
     pub fn is_outside(&self) -> bool {
         self.schema.is_empty()
+    }
+
+    /// What comes after every name of a schema, in the order of names. It is no name itself.
+    pub fn after_schema(schema: &str) -> Self {
+        Self { schema: schema.into(), table: "\u{10ffff}".into() }
     }
 
     /// The schema part.
@@ -74,12 +81,12 @@ impl TableName {
     }
 }
 
-fn part(text: &str) -> Result<String, NameError> {
+fn part(text: &str) -> Result<Arc<str>, NameError> {
     let lower = text.to_lowercase();
     let starts_well = lower.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
     let all_well = lower.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '-'));
     if starts_well && all_well && lower.chars().count() <= 128 {
-        Ok(lower)
+        Ok(lower.into())
     } else {
         Err(NameError::Part(text.to_owned()))
     }

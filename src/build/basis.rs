@@ -10,9 +10,43 @@ use super::plan::{ENGINE, memory_name};
 use super::report::Verdict;
 use super::run::Inputs;
 use crate::base::TableName;
-use crate::compile::{Materialization, Node, NodeId, NodeKind};
+use crate::compile::{Materialization, Meaning, Node, NodeId, NodeKind};
 use crate::query::Scope;
 use crate::release::{Basis, Memory, mark};
+
+/// The code that a node has now, to be held against the one that it was made by.
+#[derive(Clone, Debug)]
+pub struct Code {
+    text: String,
+    meaning: Meaning,
+}
+
+impl Code {
+    /// That of a compiled node.
+    pub(super) fn of(node: &Node) -> Self {
+        Self { text: node.fingerprint.to_string(), meaning: node.meaning.clone() }
+    }
+
+    /// That of a seed, which is what its file holds too.
+    pub(super) fn of_seed(text: String) -> Self {
+        Self { text, meaning: Meaning::default() }
+    }
+
+    /// The text that is remembered.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether something was made by this code, or by another spelling of it.
+    pub fn has_made(&self, basis: &Basis) -> bool {
+        self.text == basis.code || !basis.meaning.is_empty() && self.meaning.mark() == basis.meaning
+    }
+
+    /// The basis of what this code would make, from what another has made.
+    pub fn instead_of(&self, basis: &Basis) -> Basis {
+        Basis { code: self.text.clone(), meaning: self.meaning.mark(), ..basis.clone() }
+    }
+}
 
 /// What a node was made from: what was read for it, and what it refers to.
 pub(super) fn basis(inputs: &Inputs<'_>, scope: &Scope, node: &Node) -> Basis {
@@ -41,8 +75,10 @@ pub(super) fn basis(inputs: &Inputs<'_>, scope: &Scope, node: &Node) -> Basis {
         reads.tables.retain(|name, _| Some(name) != staged.as_ref());
     }
     let code = inputs.plan.codes.get(&node.id).filter(|_| matches!(node.kind, NodeKind::Seed(_)));
+    let Code { text, meaning } = code.cloned().unwrap_or_else(|| Code::of(node));
     Basis {
-        code: code.cloned().unwrap_or_else(|| node.fingerprint.to_string()),
+        code: text,
+        meaning: meaning.mark(),
         engine: ENGINE.to_owned(),
         tables: reads.tables,
         views: reads.views.iter().map(|(name, view)| (name.clone(), mark(view))).collect(),

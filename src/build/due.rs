@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 
+use super::basis::Code;
 use super::plan::{Asked, BuildPlan, Known, Reason, memory_name, plan};
 use super::{compile_late, seed};
 use crate::base::{TableName, TableVersion};
@@ -63,14 +64,14 @@ pub async fn due(wanted: Wanted<'_>) -> BuildPlan {
         for id in open {
             // What is wrong with the template is told when it is built.
             if let Ok((node, _)) = compile_late(manifest, manifest.node(&id), &session).await {
-                known.codes.insert(id, node.fingerprint.to_string());
+                known.codes.insert(id, Code::of(&node));
             }
         }
     }
 }
 
 /// The fingerprints of seeds: what is said of them, and what their files hold.
-pub(super) async fn seeds(manifest: &Manifest, selected: &BTreeSet<NodeId>) -> BTreeMap<NodeId, String> {
+pub(super) async fn seeds(manifest: &Manifest, selected: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Code> {
     let seeds = selected.iter().filter_map(|id| match &manifest.node(id).kind {
         NodeKind::Seed(seed) => Some((id.clone(), seed.clone(), manifest.node(id).fingerprint.clone())),
         _ => None,
@@ -80,7 +81,7 @@ pub(super) async fn seeds(manifest: &Manifest, selected: &BTreeSet<NodeId>) -> B
         let code =
             |(id, seed, fingerprint): (NodeId, crate::compile::SeedNode, crate::compile::Fingerprint)| {
                 let hash = seed::content_hash(&seed).ok()?;
-                Some((id, format!("{fingerprint}.{hash}")))
+                Some((id, Code::of_seed(format!("{fingerprint}.{hash}"))))
             };
         seeds.into_iter().filter_map(code).collect()
     });

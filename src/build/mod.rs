@@ -42,6 +42,7 @@ pub use artifacts::{
     SoFar, Stamp, catalog, freshness_results, graph_summary, perf_info, run_results, run_results_so_far,
     with_operations, write as write_artifact,
 };
+pub use basis::Code;
 pub use check::{Checked, Columns, Ground, check};
 pub use compiled::{MARK as FOLDER_MARK, clean, write_compiled, write_late, write_run};
 pub use due::{Wanted, due};

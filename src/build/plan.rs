@@ -13,6 +13,7 @@ use crate::base::{TableName, TableVersion};
 use crate::compile::{Manifest, Materialization, Node, NodeId, NodeKind, Strategy, has_limit};
 use crate::release::{Basis, Memory, Pins, mark};
 
+use super::basis::Code;
 use super::graph::solid_parents;
 
 /// Everything a build will do, in an order in which it can be done.
@@ -22,8 +23,8 @@ pub struct BuildPlan {
     pub steps: Vec<PlannedStep>,
     /// The nodes that are as they would be made, and the tests that held for what is tested: nothing is done for them.
     pub up_to_date: Vec<PlannedStep>,
-    /// Fingerprints of nodes of which compiling alone does not tell.
-    pub codes: BTreeMap<NodeId, String>,
+    /// The codes of nodes of which compiling alone does not tell.
+    pub codes: BTreeMap<NodeId, Code>,
 }
 
 /// One line of a build plan: what will happen to a node, and why.
@@ -138,8 +139,8 @@ pub struct Known {
     pub same_rows: BTreeSet<(TableName, TableVersion)>,
     /// Tables that a program outside elt has written since.
     pub written_outside: BTreeSet<TableName>,
-    /// Fingerprints of nodes of which compiling alone does not tell.
-    pub codes: BTreeMap<NodeId, String>,
+    /// The codes of nodes of which compiling alone does not tell.
+    pub codes: BTreeMap<NodeId, Code>,
 }
 
 /// What is asked of a build.
@@ -220,8 +221,9 @@ impl Weighing<'_> {
         if basis.engine != ENGINE {
             return Reason::EngineChanged { was: basis.engine.clone() };
         }
-        let code = self.known.codes.get(&node.id).map_or(node.fingerprint.as_str(), String::as_str);
-        if !code.is_empty() && code != basis.code {
+        let known = self.known.codes.get(&node.id).cloned().unwrap_or_else(|| Code::of(node));
+        let code = known.as_str();
+        if !code.is_empty() && !known.has_made(basis) {
             let said = |code: &str| code.rsplit_once('.').map(|(said, _)| said.to_owned());
             let is_said_the_same = matches!(node.kind, NodeKind::Seed(_)) && said(code) == said(&basis.code);
             return if is_said_the_same { Reason::ContentChanged } else { Reason::CodeChanged };

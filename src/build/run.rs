@@ -6,6 +6,7 @@
 mod conclude;
 mod hooked;
 mod portion;
+mod queue;
 
 pub use portion::{Portion, Publisher};
 
@@ -31,6 +32,7 @@ use crate::query::{Limits, Scope, Session, Used};
 use crate::release::{Basis, Memory, View};
 use crate::table::{Change, Effect};
 use portion::Out;
+use queue::Queue;
 
 /// What is published if not everything is well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,7 +119,7 @@ pub async fn run(inputs: Inputs<'_>, watch: &dyn Watch) -> BuildRun {
     let mut running: FuturesUnordered<BoxFuture<'_, Happened>> = FuturesUnordered::new();
     loop {
         while state.at_work < inputs.threads.max(1) {
-            let Some(at) = state.next_ready() else { break };
+            let Some(at) = state.queue.next() else { break };
             let step = &inputs.plan.steps[at];
             if let Some(because) = state.failed_before(step) {
                 state.end(at, Err(because), Duration::ZERO, watch);
@@ -209,7 +211,7 @@ fn shown(inputs: &Inputs<'_>, step: &PlannedStep) -> Step {
 struct State<'a> {
     inputs: &'a Inputs<'a>,
     waits: BTreeMap<NodeId, BTreeSet<NodeId>>,
-    begun: Vec<bool>,
+    queue: Queue,
     ended: BTreeMap<NodeId, Verdict>,
     made: BTreeMap<NodeId, Made>,
     /// What hooks wrote and what is quarantined, and the nodes that they belong to.
@@ -232,9 +234,10 @@ struct State<'a> {
 
 impl<'a> State<'a> {
     fn new(inputs: &'a Inputs<'a>) -> Self {
+        let waits = waits_for(inputs.manifest, inputs.plan);
         Self {
-            waits: waits_for(inputs.manifest, inputs.plan),
-            begun: vec![false; inputs.plan.steps.len()],
+            queue: Queue::new(inputs.plan, &waits),
+            waits,
             ended: BTreeMap::new(),
             made: BTreeMap::new(),
             hooked: BTreeMap::new(),
@@ -252,25 +255,15 @@ impl<'a> State<'a> {
         }
     }
 
-    /// The first step that has not begun and waits for nothing any more.
-    fn next_ready(&mut self) -> Option<usize> {
-        let steps = &self.inputs.plan.steps;
-        let ready = |at: &usize| {
-            !self.begun[*at] && self.waits[&steps[*at].node].iter().all(|node| self.ended.contains_key(node))
-        };
-        let at = (0..steps.len()).find(ready)?;
-        self.begun[at] = true;
-        Some(at)
-    }
-
     /// The name of a node whose failure keeps this step from being begun.
     fn failed_before(&self, step: &PlannedStep) -> Option<String> {
         if self.out.has_failed {
             return Some("publishing".to_owned());
         }
         let bad = |node: &&NodeId| self.ended.get(*node).is_some_and(Verdict::is_bad);
-        let earlier = self.reports.iter().find(|report| report.verdict.is_bad());
-        if let Some(earlier) = earlier.filter(|_| self.inputs.fail_fast) {
+        if self.inputs.fail_fast
+            && let Some(earlier) = self.reports.iter().find(|report| report.verdict.is_bad())
+        {
             return Some(earlier.name.clone());
         }
         let holds =
@@ -339,6 +332,7 @@ impl<'a> State<'a> {
         let (ending, mut detail) = words(step.action, &verdict);
         detail.push_str(&expectation::told(&kept));
         self.ended.insert(step.node.clone(), verdict.clone());
+        self.queue.ended(&step.node);
         let report = StepReport {
             node: step.node.clone(),
             name: node.shown(),

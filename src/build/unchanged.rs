@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::basis::Code;
 use super::due::seeds;
 use super::plan::memory_name;
 use super::step::compile_late;
@@ -20,7 +21,7 @@ pub struct Unchanged {
     /// Those whose own code is another than the one they were made by.
     pub recoded: BTreeSet<NodeId>,
     /// The codes by which nodes would be remembered now.
-    pub codes: BTreeMap<NodeId, String>,
+    pub codes: BTreeMap<NodeId, Code>,
 }
 
 /// The name under which a release remembers what a node was made from, or that a test held.
@@ -44,15 +45,15 @@ pub async fn unchanged(
     for id in manifest.order() {
         let node = manifest.node(&id);
         if !found.codes.contains_key(&id) {
-            let fingerprint = match node.is_late {
-                false => Some(node.fingerprint.to_string()),
+            let code = match node.is_late {
+                false => Some(Code::of(node)),
                 // What is wrong with a template is told when it is built.
                 true => match compile_late(manifest, node, &session).await {
-                    Ok((node, _)) => Some(node.fingerprint.to_string()),
+                    Ok((node, _)) => Some(Code::of(&node)),
                     Err(_) => None,
                 },
             };
-            found.codes.extend(fingerprint.map(|fingerprint| (id.clone(), fingerprint)));
+            found.codes.extend(code.map(|code| (id.clone(), code)));
         }
         let parents_are = manifest.parents(&id).iter().all(|parent| found.nodes.contains(parent));
         let is_same = match &node.kind {
@@ -62,7 +63,8 @@ pub async fn unchanged(
             _ => {
                 let basis = memory.get(&memory_name(node, default_schema));
                 let is_there = node.relation.as_ref().is_none_or(|own| !node.is_made() || scope.has(own));
-                let is_same = basis.map(|basis| Some(&basis.code) == found.codes.get(&id));
+                let is_same =
+                    basis.map(|basis| found.codes.get(&id).is_some_and(|code| code.has_made(basis)));
                 if is_there && is_same == Some(false) {
                     found.recoded.insert(id.clone());
                 }

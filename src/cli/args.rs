@@ -206,7 +206,7 @@ pub(super) enum Command {
     Rollback(RollbackArgs),
     /// Publish what an environment has made and tested as production, and build nothing
     Promote(PromoteArgs),
-    /// Compact tables, write checkpoints, delete files that nobody needs
+    /// Compact tables, write checkpoints, delete files that nobody needs, and reports of runs that elt.yml keeps no longer
     Maintain(MaintainArgs),
     /// Say what could be better in the project and in the lake, and what mends it
     Doctor(DoctorArgs),

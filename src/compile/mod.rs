@@ -40,6 +40,7 @@ mod query_comment;
 mod render;
 mod resolve;
 mod running;
+mod said;
 mod sample;
 mod select;
 mod snapshot;
@@ -63,7 +64,7 @@ pub use constraint::{Constraint, ConstraintKind};
 pub use data_test::python_value;
 pub use document::RunHook;
 pub use expectation::{Expectation, OnViolation};
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, Meaning};
 pub use hook::statements as hook_statements;
 pub use jinja::YamlRenderer;
 pub use lookup::{Answer, AnswerColumn, Lookup};
@@ -98,13 +99,13 @@ pub fn has_limit(sql: &str) -> bool {
     normal::has_limit(sql)
 }
 
-/// Whether two queries are the same but for blanks, comments and case, and for names that are others in the second.
+/// Whether two queries are the same but for how they are spelled, and for names that are others in the second.
 pub fn is_same_query(first: &str, second: &str, renamed: &[(&TableName, &TableName)]) -> bool {
     let mut first = first.to_owned();
     for (from, to) in renamed {
         first = first.replace(&sql_name::shown(from), &sql_name::shown(to));
     }
-    normal::normal(&first) == normal::normal(second)
+    normal::normal(&first) == normal::normal(second) || said::said(&first) == said::said(second)
 }
 
 /// The texts of a value: of a list each, of a text itself.

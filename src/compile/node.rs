@@ -17,7 +17,7 @@ use super::by_id::Known;
 use super::constraint::Constraint;
 use super::data_test::short_test_name;
 use super::expectation::Expectation;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Fingerprint, Meaning};
 pub use super::node_id::NodeId;
 use super::running::Running;
 use super::source_map::{SourceMap, offset_of};
@@ -57,6 +57,8 @@ pub struct Node {
     pub constraints: Vec<Constraint>,
     /// Changes if and only if building it again could give something else from the same inputs.
     pub fingerprint: Fingerprint,
+    /// The same, without regard to how its query is spelled.
+    pub meaning: Meaning,
     /// The package it belongs to.
     pub package: String,
     /// Whether its SQL is only known when it is built, because its template reads the lake.

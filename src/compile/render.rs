@@ -14,7 +14,7 @@ use super::batch::Window;
 use super::by_id::ById;
 use super::draft::{Draft, Maker};
 use super::ephemeral::{Body, Cte, cte_name, inject};
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Fingerprint, Meaning};
 use super::jinja::{Argument, Jinja, NEEDS_LAKE, Phase, RefCall, Relation, Scope, Subject, recorded};
 use super::lookup::Lookup;
 use super::meaning::{Answers, Limits, Seen, relation_of, seen};
@@ -150,7 +150,8 @@ impl Templates {
         // The first run and later ones are the same code.
         let first = (is_incremental && !draft.hooks.is_empty())
             .then(|| self.hooks(draft, false, &mut Pass::default()));
-        let fingerprint = self.fingerprint(draft, &body.sql, first.as_ref().unwrap_or(&hooks), lake, pass);
+        let hooks_of_first = first.as_ref().unwrap_or(&hooks);
+        let (fingerprint, meaning) = self.fingerprint(draft, &body.sql, hooks_of_first, lake, pass);
         let macros = std::mem::take(&mut pass.macros);
         let mut kind = draft.kind.clone();
         if let (
@@ -164,7 +165,16 @@ impl Templates {
         if let NodeKind::UnitTest(test) = &mut kind {
             self.complete(draft, test, lake, pass);
         }
-        Node { kind, fingerprint, sql: body.sql, map: body.map, hooks, macros, ..self.unrendered(id) }
+        Node {
+            kind,
+            fingerprint,
+            meaning,
+            sql: body.sql,
+            map: body.map,
+            hooks,
+            macros,
+            ..self.unrendered(id)
+        }
     }
 
     /// A node without SQL, for a project that cannot be rendered.
@@ -344,15 +354,18 @@ impl Templates {
         hooks: &Hooks,
         lake: Option<&Arc<dyn Lookup>>,
         pass: &Pass,
-    ) -> Fingerprint {
+    ) -> (Fingerprint, Meaning) {
         let relation = draft.relation.as_ref().map(shown).unwrap_or_default();
-        let mut settings = settings(draft, hooks);
+        let (mut settings, mut sorted) = settings(draft, hooks);
         if !self.division.is_default() && sql.contains('/') {
             settings.push_str(" / has fractions");
+            sorted.iter_mut().for_each(|sorted| sorted.push_str(" / has fractions"));
         }
         let parts = |queries: [&str; 2], kind: &str| {
+            let rest = format!("{kind} {relation} {}", sorted.as_ref().unwrap_or(&settings));
+            let meaning = Meaning::new(queries, rest);
             let queries = queries.map(normal);
-            Fingerprint::of([&*queries[0], &queries[1], kind, &relation, &settings])
+            (Fingerprint::of([&*queries[0], &queries[1], kind, &relation, &settings]), meaning)
         };
         let NodeKind::Model(Materialization::Incremental {
             strategy,
@@ -403,8 +416,9 @@ impl Templates {
 const ASIDE: &[&str] =
     &["access", "docs", "enabled", "group", "meta", "on_error", "retries", "tags", "timeout"];
 
-/// All that is said of a node beyond its query and may change what is made of it.
-fn settings(draft: &Draft, hooks: &Hooks) -> String {
+/// All that is said of a node beyond its query and may change what is made of it; the second time in the order of the
+/// keys, if they are written in another.
+fn settings(draft: &Draft, hooks: &Hooks) -> (String, Option<String>) {
     let mut config = draft.config.to_json();
     config.retain(|key, _| !ASIDE.contains(&key.as_str()));
     let is_told = |key: &str| config.get(key).is_some_and(|value| !value.is_null());
@@ -418,7 +432,16 @@ fn settings(draft: &Draft, hooks: &Hooks) -> String {
     let Hooks { before, after, write, drops_it, .. } = hooks;
     let hooks =
         format!("Hooks {{ before: {before:?}, after: {after:?}, write: {write}, drops_it: {drops_it} }}");
-    format!("{} {hooks} {columns}", serde_json::json!(config))
+    let is_nested = config.values().any(|value| value.is_object() || value.is_array());
+    let text = |config: &BTreeMap<String, serde_json::Value>| {
+        format!("{} {hooks} {columns}", serde_json::json!(config))
+    };
+    let written = text(&config);
+    let sorted = is_nested.then(|| {
+        config.values_mut().for_each(serde_json::Value::sort_all_objects);
+        text(&config)
+    });
+    (written, sorted)
 }
 
 /// The columns, with what is promised and said of each.
@@ -474,6 +497,7 @@ fn window_of(draft: &Draft) -> Option<&Window> {
 pub(super) fn bare_node(draft: &Draft) -> Node {
     Node {
         fingerprint: Fingerprint::default(),
+        meaning: Meaning::default(),
         id: draft.id.clone(),
         package: draft.package.clone(),
         name: draft.name.clone(),

@@ -7,6 +7,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
+use super::openlineage::Statement;
 use super::{IfAbsent, IfThere, Lakehouse};
 use crate::base::TableName;
 use crate::query::{QueryError, Session};
@@ -39,7 +40,9 @@ impl Lakehouse {
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
         let staged = Box::pin(session.stage_rows(table, if_absent, if_there, rows)).await?;
         let added = staged.effect().added;
-        let release = self.publish_staged(session, &staged).await?;
+        let teller = self.teller();
+        let statement = Statement { sql: "", teller: teller.as_ref() };
+        let release = self.publish_staged(session, &staged, statement).await?;
         Ok((added, release))
     }
 }

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::openlineage::Teller;
 use super::{Lakehouse, Landed, released};
 use crate::base::{Event, Result, Watch};
 use crate::landing::discover::FileStamp;
@@ -53,6 +54,20 @@ impl Lakehouse {
     /// Dropping the future is safe until [`Event::Publishing`]. A load that was killed has left nothing visible, and the
     /// next one does its work.
     pub async fn land_files(&self, order: &LandOrder, watch: &dyn Watch) -> Result<Landed> {
+        let teller = if order.dry_run { None } else { self.teller() };
+        let landed = Box::pin(self.land_from(order, teller.as_ref(), watch)).await;
+        if let Err(error) = &landed {
+            self.tell_not_landed(teller.as_ref(), &order.table, error).await;
+        }
+        landed
+    }
+
+    async fn land_from(
+        &self,
+        order: &LandOrder,
+        teller: Option<&Teller>,
+        watch: &dyn Watch,
+    ) -> Result<Landed> {
         let _lock = match order.dry_run {
             true => None,
             false => Some(self.begin_writing_within(order.wait, "land", watch).await?),
@@ -73,6 +88,7 @@ impl Lakehouse {
             return Ok(Landed { report: landing.report, release: None });
         }
         watch.on(Event::Publishing);
+        let changes = landing.changes.clone();
         let proposal = Proposal {
             base: pins,
             read: BTreeMap::new(),
@@ -85,7 +101,9 @@ impl Lakehouse {
             goal: Goal::Keep,
         };
         let published = release::publish(&self.tables, &self.world, proposal).await?;
-        Ok(Landed { report: landing.report, release: released(published) })
+        let landed = Landed { report: landing.report, release: released(published) };
+        self.tell_landed(teller, &landed, &changes).await;
+        Ok(landed)
     }
 
     /// Takes in bytes that have no name, for example from standard input, to be landed as a file. Blocks.

@@ -144,6 +144,17 @@ impl Lakehouse {
 
     /// Where events of lineage go, and the first things to tell; nothing if nobody is to be told.
     fn telling(&self, request: &BuildRequest, run: &str) -> Result<Option<(Destination, Telling)>> {
+        let Some((destination, jobs)) = self.lineage_listener(request.openlineage.clone())? else {
+            return Ok(None);
+        };
+        Ok(Some((destination, Telling::new(self, run, request.purpose.word(), jobs))))
+    }
+
+    /// Where events of lineage go, and the namespace of jobs if `elt.yml` says it; nothing if nobody is to be told.
+    pub(super) fn lineage_listener(
+        &self,
+        asked: Option<String>,
+    ) -> Result<Option<(Destination, Option<String>)>> {
         let env = &self.world.env;
         let is_off = env.get("OPENLINEAGE_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if is_off {
@@ -151,10 +162,9 @@ impl Lakehouse {
         }
         let place = self.lineage_place()?;
         let said = env.get("OPENLINEAGE_URL").filter(|url| !url.is_empty()).cloned();
-        let Some(url) = request.openlineage.clone().or(said).or(place.url) else { return Ok(None) };
+        let Some(url) = asked.or(said).or(place.url) else { return Ok(None) };
         let jobs = if env.contains_key("OPENLINEAGE_NAMESPACE") { None } else { place.namespace };
-        let destination = Destination::read(&url, &self.root, env)?;
-        Ok(Some((destination, Telling::new(self, run, request.purpose.word(), jobs))))
+        Ok(Some((Destination::read(&url, &self.root, env)?, jobs)))
     }
 
     /// What `elt.yml` says of events of lineage.
@@ -316,7 +326,7 @@ impl Lakehouse {
                     (difference, is_withdrawn) = (Some(found), !is_wanted);
                 }
                 if let Some(telling) = telling {
-                    Box::pin(telling.note(self, &manifest, &pins, &done)).await;
+                    Box::pin(telling.note(self, &manifest, &pins, &done, &reports)).await;
                 }
                 watch.on(Event::Publishing);
                 if is_withdrawn {

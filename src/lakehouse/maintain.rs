@@ -30,7 +30,7 @@ const BUILD_BUDGET: u64 = 256 * 1024 * 1024;
 pub struct Maintained {
     /// The table.
     pub table: TableName,
-    /// `compact`, `checkpoint`, `vacuum` or `log cleanup`.
+    /// `compact`, `checkpoint`, `vacuum`, `log cleanup` or `run cleanup`.
     pub action: &'static str,
     /// In a few words: `12 files become 1`.
     pub detail: String,
@@ -48,7 +48,8 @@ pub struct Maintenance {
 }
 
 impl Lakehouse {
-    /// Does what is due for one table, or for all: compaction, checkpoint, vacuum, log cleanup.
+    /// Does what is due for one table, or for all: compaction, checkpoint, vacuum, log cleanup; and for all, reports of runs
+    /// are deleted that `elt.yml` does not keep any longer.
     ///
     /// With `dry_run` it only says what is due. Of many tables, one that cannot be read does not hold back the others.
     pub async fn maintain(
@@ -105,6 +106,9 @@ impl Lakehouse {
                 done.done.push(Maintained { table: table.clone(), action: "log cleanup", detail });
             }
         }
+        if only.is_none() {
+            done.done.extend(self.clean_runs(dry_run).await?);
+        }
         Ok(done)
     }
 
@@ -128,6 +132,10 @@ impl Lakehouse {
                 done.done.clear();
                 tracing::warn!("maintenance after release {} did not succeed: {error}", release.number);
             }
+        }
+        match self.clean_runs(false).await {
+            Ok(cleaned) => done.done.extend(cleaned),
+            Err(error) => tracing::warn!("reports of old runs were not deleted: {error}"),
         }
         done
     }
@@ -203,19 +211,11 @@ impl Lakehouse {
         retain: Duration,
         before: &mut LookBack,
     ) -> Result<Vec<Unneeded>> {
-        let Some(oldest) = before.at(self, retain).await? else { return Ok(Vec::new()) };
-        let oldest = self.looked_back(table, oldest.head(table).unwrap_or(TableVersion(0))).await?;
+        let Some(oldest) = before.at(self, retain).await?.map(|pins| pins.head(table)) else {
+            return Ok(Vec::new());
+        };
+        let oldest = oldest.unwrap_or(TableVersion(0)).min(before.pointed(self, table).await?);
         Ok(unneeded(&self.tables, table, oldest, retain).await?)
-    }
-
-    /// The oldest version that is still read, if a pointer of an environment looks further back than `oldest`.
-    async fn looked_back(&self, table: &TableName, oldest: TableVersion) -> Result<TableVersion> {
-        let mut oldest = oldest;
-        for number in looked_back_at(&self.pins().await?) {
-            let pins = release::release(self.tables.lake(), number).await?.pins;
-            oldest = pins.tables.get(table).map_or(oldest, |version| oldest.min(*version));
-        }
-        Ok(oldest)
     }
 
     /// Deletes the beginning of a log that is long past, and says what.
@@ -228,8 +228,10 @@ impl Lakehouse {
     ) -> Result<Vec<Unneeded>> {
         let snapshot = self.tables.snapshot(table, version).await?;
         let retain = log_retention(&snapshot);
-        let Some(oldest) = before.at(self, retain).await? else { return Ok(Vec::new()) };
-        let oldest = self.looked_back(table, oldest.head(table).unwrap_or(TableVersion(0))).await?;
+        let Some(oldest) = before.at(self, retain).await?.map(|pins| pins.head(table)) else {
+            return Ok(Vec::new());
+        };
+        let oldest = oldest.unwrap_or(TableVersion(0)).min(before.pointed(self, table).await?);
         let entries = expired(&self.tables, &snapshot, oldest, retain).await?;
         if !dry_run {
             delete(&self.tables, &entries).await?;
@@ -313,22 +315,42 @@ impl Lakehouse {
     }
 }
 
-/// What readers saw some time ago: each time is looked up once, however many tables are asked about. All releases since then
-/// are read for it.
+/// What readers saw some time ago, and what pointers of environments still show: each is looked up once, however many tables
+/// are asked about. All releases since then are read for it.
 #[derive(Debug, Default)]
-pub(super) struct LookBack(BTreeMap<Duration, Option<Pins>>);
+pub(super) struct LookBack {
+    then: BTreeMap<Duration, Option<Pins>>,
+    pointed: Option<BTreeMap<TableName, TableVersion>>,
+}
 
 impl LookBack {
     /// What was current so long ago; the first release if that is later, nothing if there is none.
     async fn at(&mut self, lakehouse: &Lakehouse, ago: Duration) -> Result<Option<&Pins>> {
-        if let Entry::Vacant(place) = self.0.entry(ago) {
+        if let Entry::Vacant(place) = self.then.entry(ago) {
             let pins = match lakehouse.world.now().checked_sub_signed(ago) {
                 Some(since) => release::current_at(lakehouse.tables.lake(), since).await?,
                 None => None,
             };
             place.insert(pins.map(|release| release.pins));
         }
-        Ok(self.0[&ago].as_ref())
+        Ok(self.then[&ago].as_ref())
+    }
+
+    /// The oldest version of a table that a pointer of an environment looks back at; the last there can be if none does.
+    async fn pointed(&mut self, lakehouse: &Lakehouse, table: &TableName) -> Result<TableVersion> {
+        if self.pointed.is_none() {
+            let mut oldest: BTreeMap<TableName, TableVersion> = BTreeMap::new();
+            for number in looked_back_at(&lakehouse.pins().await?) {
+                let pins = release::release(lakehouse.tables.lake(), number).await?.pins;
+                for (name, version) in pins.tables {
+                    let known = oldest.entry(name).or_insert(version);
+                    *known = version.min(*known);
+                }
+            }
+            self.pointed = Some(oldest);
+        }
+        let found = self.pointed.as_ref().and_then(|oldest| oldest.get(table));
+        Ok(found.copied().unwrap_or(TableVersion(u64::MAX)))
     }
 }
 

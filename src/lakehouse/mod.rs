@@ -35,6 +35,7 @@ mod recorder;
 mod replay;
 mod report;
 mod roles;
+mod runs;
 mod schedule;
 mod sources;
 mod statement;
@@ -85,6 +86,7 @@ pub use promote::{PromoteRequest, Promoted};
 pub use replay::{Replayed, ReplayedTable};
 pub use report::{BuildRequest, Built, Compiled, Kinds, Landed, Planned, PlannedNode, Purpose, step_json};
 pub use roles::rights_of;
+pub use runs::{LastRun, RunsSeen};
 pub use schedule::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun};
 pub use storage::{Storage, TableStorage};
 pub use study::{INLINE, Studied, StudyRequest, Unfinished};
@@ -364,6 +366,14 @@ impl Lakehouse {
         }
         self.bury(watch).await?;
         Ok(lock)
+    }
+
+    /// The project, read and not compiled: nothing of the lake is asked for it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn project(&self) -> Result<Project> {
+        Ok(self.load()?.0)
     }
 
     fn load(&self) -> Result<(Project, Vec<Diagnostic>)> {

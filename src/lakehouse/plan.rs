@@ -122,8 +122,8 @@ impl Lakehouse {
         memory.extend(later);
         let mut environment = Box::pin(self.environment(&compiled, facts, pins, &memory)).await?;
         if let Some(environment) = &mut environment {
-            environment.take_over(request, &compiled.manifest, &mut selected);
-            let deferred = environment.deferred(&compiled.manifest, &selected, pins);
+            environment.take_over(request, &compiled.manifest, pins, &mut selected);
+            let deferred = environment.deferred(&compiled.manifest, &selected, pins, request.keeps_own);
             if !deferred.is_empty() {
                 let warnings = std::mem::take(&mut compiled.warnings);
                 compiled = self.compile_with(&Facts { deferred, ..facts.clone() })?;
@@ -171,7 +171,7 @@ impl Lakehouse {
             let id = node.id.clone();
             match (memory.get(&build::remembered_as(node, schema)), codes.get(&id)) {
                 (None, _) => drop(published.new.insert(id)),
-                (Some(basis), Some(code)) if basis.code != *code => drop(published.modified.insert(id)),
+                (Some(basis), Some(code)) if !code.has_made(basis) => drop(published.modified.insert(id)),
                 (Some(_), _) => {}
             }
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::openlineage::Statement;
 use super::{Lakehouse, released};
 use crate::base::Unwatched;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
@@ -41,6 +42,22 @@ impl Lakehouse {
         if !session.writes(sql)? {
             return Ok((session.execute(sql).await?, session.clone()));
         }
+        let teller = self.teller();
+        let statement = Statement { sql, teller: teller.as_ref() };
+        let written = Box::pin(self.write(session, statement)).await;
+        if let Err(error) = &written {
+            self.tell_refused(statement, error).await;
+        }
+        written
+    }
+
+    /// Runs a statement that writes, and publishes what it did.
+    async fn write(
+        &self,
+        session: &Session,
+        statement: Statement<'_>,
+    ) -> Result<(Outcome, Session), QueryError> {
+        let sql = statement.sql;
         self.tables().lake().check_writable().await.map_err(TableError::from)?;
         release::recover(self.tables().lake()).await?;
         let mut session = session.clone();
@@ -49,7 +66,7 @@ impl Lakehouse {
             if staged.is_empty() {
                 return Ok((told(&staged, None), session));
             }
-            match self.publish_staged(&session, &staged).await {
+            match self.publish_staged(&session, &staged, statement).await {
                 Ok(release) => {
                     let session = self.newest(&session).await?;
                     return Ok((told(&staged, release.as_ref()), session));
@@ -69,6 +86,7 @@ impl Lakehouse {
         &self,
         session: &Session,
         staged: &Staged,
+        statement: Statement<'_>,
     ) -> Result<Option<Release>, ReleaseError> {
         let proposal = Proposal {
             base: session.scope().pins().clone(),
@@ -84,6 +102,9 @@ impl Lakehouse {
         let release = released(release::publish(self.tables(), self.world(), proposal).await?);
         for summary in release.iter().flat_map(|release| &release.tables) {
             self.checkpoint_if_due(&summary.table, summary.version).await;
+        }
+        if let Some(release) = &release {
+            self.tell_statement(session, statement, staged, release).await;
         }
         Ok(release)
     }

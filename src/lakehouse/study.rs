@@ -255,7 +255,7 @@ impl Lakehouse {
     /// did not come to its end that is also what it did not come to. Nothing if it left nothing.
     ///
     /// # Errors
-    /// If there is no last run.
+    /// If there is no last run, or nobody wanted what it made.
     pub fn unfinished(&self) -> Result<Option<Unfinished>> {
         let target = self.load()?.0.target_path;
         let path = target.join("run_results.json");
@@ -280,6 +280,14 @@ impl Lakehouse {
             .filter(|(id, _)| !id.starts_with("operation."))
             .collect();
         if !all.iter().any(|(_, status)| bad(status)) {
+            if results["args"]["published"] == false && !all.is_empty() {
+                let command = results["args"]["which"].as_str().unwrap_or("build");
+                let what = "the last run made all that it was asked for, and nothing of it was published, because nobody wanted it";
+                let help = format!(
+                    "`elt {command} --diff` makes it and asks again; `elt {command} --diff --yes` publishes it"
+                );
+                return Err(Error::user("elt::retry", what, help));
+            }
             return Ok(None);
         }
         let again = all.iter().filter(|(_, status)| bad(status) || !published);

@@ -11,6 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 
+use super::openlineage::Statement;
 use super::statement::told;
 use super::{IfAbsent, IfThere, Lakehouse, Manner, Rows};
 use crate::base::TableName;
@@ -149,6 +150,8 @@ impl Lakehouse {
             views: transaction.views,
             ..Staged::default()
         };
-        self.publish_staged(&transaction.session, &staged).await
+        let teller = self.teller();
+        let statement = Statement { sql: "", teller: teller.as_ref() };
+        self.publish_staged(&transaction.session, &staged, statement).await
     }
 }

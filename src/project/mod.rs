@@ -27,6 +27,7 @@ mod package_places;
 mod properties;
 mod reading;
 mod roles;
+mod run_retention;
 mod scalar;
 mod schedule;
 mod seed;
@@ -64,6 +65,7 @@ pub use roles::{
     BUILT_IN, RoleLimits, RoleRights, is_plain, read_roles, with_grants, with_password, with_role,
     without_grants, without_user,
 };
+pub use run_retention::read_run_retention;
 pub use schedule::{Catchup, Schedule, Times, read_schedules};
 pub use seed::Seed;
 pub use selector::SelectorDefinition;

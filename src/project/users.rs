@@ -116,8 +116,8 @@ fn user(entry: &Entry, named: &[(String, Role)]) -> Result<User, Diagnostic> {
 }
 
 /// What an `elt.yml` can say. Each section has a reader of its own.
-pub(super) const SECTIONS: [&str; 6] =
-    ["users", "roles", "packages", "schedules", "notifications", "openlineage"];
+pub(super) const SECTIONS: [&str; 7] =
+    ["users", "roles", "packages", "schedules", "notifications", "openlineage", "runs"];
 
 pub(super) fn unknown(key: &str, at: &Span, known: &[&str]) -> Diagnostic {
     let help = did_you_mean(key, known.iter().copied());

@@ -44,6 +44,9 @@ pub(super) struct Entry {
     pub(super) user_name: String,
     pub(super) application: String,
     pub(super) release: Option<u64>,
+    /// What tells this lake from one that was in its folder before; nothing where that cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lake: Option<String>,
 }
 
 /// A statement that is being answered. Dropped before [`answered`](Self::answered) rows have ended, it was cancelled.
@@ -75,6 +78,7 @@ impl Session {
                 user_name: user.to_owned(),
                 application: application.to_owned(),
                 release: self.scope().pins().release.map(|release| release.0),
+                lake: made_at(tables),
             },
             begun: Instant::now(),
         };
@@ -233,12 +237,23 @@ fn file(tables: &Tables) -> Option<PathBuf> {
     Some(folder.join(name).with_extension("jsonl"))
 }
 
+/// When the folder of a lake was made: a lake that is made anew in its place is another. Nothing for a bucket, for a lake that
+/// is not there yet, and where the file system does not say.
+fn made_at(tables: &Tables) -> Option<String> {
+    let made = fs::metadata(tables.lake().folder()?).ok()?.created().ok()?;
+    let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(since.as_nanos().to_string())
+}
+
 /// What is kept of a lake, the oldest first. Lines that are not whole are left out.
 pub(super) fn entries(tables: &Tables) -> Vec<Entry> {
     let Some(file) = file(tables) else { return Vec::new() };
     let files = (0..ASIDE).rev().map(|ago| aside(&file, ago)).chain([file.clone()]);
     let texts: Vec<String> = files.map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
-    texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str(line).ok()).collect()
+    let made = made_at(tables);
+    let is_ours = |entry: &Entry| entry.lake.is_none() || made.is_none() || entry.lake == made;
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines.filter_map(|line| serde_json::from_str(line).ok()).filter(is_ours).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, WindowFunctionDefinition};
 use serde::{Deserialize, Serialize};
 
+use super::asof::is_as_of_join;
 use super::dialect::{Reader, Reference};
 use crate::base::TableName;
 
@@ -60,6 +61,8 @@ pub struct Lineage {
     pub rows: BTreeMap<ColumnOf, BTreeSet<Influence>>,
     /// The tables, views and files that are read, also those of which no column matters.
     pub tables: BTreeSet<TableName>,
+    /// Whether something is read as it was at a version or a time that the query names.
+    pub looks_back: bool,
 }
 
 /// Tells where the columns of a plan's answer come from. Names without a schema are in `default_schema`.
@@ -67,11 +70,16 @@ pub struct Lineage {
 /// The plan is one that the optimizer has not seen. A view in it that is inlined is looked through; one that is a leaf is
 /// where columns come from.
 pub(super) fn lineage(plan: &LogicalPlan, default_schema: &str) -> Lineage {
-    let mut walk =
-        Walk { default_schema, rows: BTreeMap::new(), tables: BTreeSet::new(), loops: BTreeMap::new() };
+    let (rows, tables, loops) = Default::default();
+    let mut walk = Walk { default_schema, rows, tables, looks_back: false, loops };
     let origins = walk.origins(plan);
     let names = plan.schema().fields().iter().map(|field| field.name().clone());
-    Lineage { columns: names.zip(origins).collect(), rows: walk.rows, tables: walk.tables }
+    Lineage {
+        columns: names.zip(origins).collect(),
+        rows: walk.rows,
+        tables: walk.tables,
+        looks_back: walk.looks_back,
+    }
 }
 
 /// The columns whose values are in one column.
@@ -81,6 +89,7 @@ struct Walk<'a> {
     default_schema: &'a str,
     rows: BTreeMap<ColumnOf, BTreeSet<Influence>>,
     tables: BTreeSet<TableName>,
+    looks_back: bool,
     /// What the recursive queries around gave so far.
     loops: BTreeMap<String, Vec<Origin>>,
 }
@@ -94,6 +103,7 @@ impl Walk<'_> {
                     return known.clone();
                 }
                 let table = self.table(scan.table_name.schema(), scan.table_name.table());
+                self.looks_back |= Reference::read(scan.table_name.table()).as_of.is_some();
                 self.tables.insert(table.clone());
                 let field = |field: &arrow::datatypes::FieldRef| {
                     let column = ColumnOf { table: table.clone(), column: field.name().clone() };
@@ -159,6 +169,19 @@ impl Walk<'_> {
                     JoinType::RightMark => right.into_iter().chain([Origin::new()]).collect(),
                     _ => both,
                 }
+            }
+            LogicalPlan::Extension(extension) if is_as_of_join(extension.node.as_ref()) => {
+                let inputs = extension.node.inputs();
+                let mut both = Vec::new();
+                let mut schema = DFSchema::empty();
+                for input in inputs {
+                    both.extend(self.origins(input));
+                    schema = schema.join(input.schema()).unwrap_or(schema);
+                }
+                for condition in extension.node.expressions() {
+                    self.influence(&condition, &schema, &both, Influence::Join);
+                }
+                both
             }
             LogicalPlan::Union(union) => {
                 let mut all = vec![Origin::new(); union.schema.fields().len()];
@@ -381,6 +404,20 @@ mod tests {
         by orders.customer {Join}
         by people.id {Join}
         by people.name {Group}
+        "
+        );
+    }
+
+    #[tokio::test]
+    async fn an_as_of_join_gives_each_column_of_its_side() {
+        insta::assert_snapshot!(
+            told("select o.id, p.name from orders o asof join people p on o.customer = p.id and o.amount >= p.id").await,
+            @r"
+        id: orders.id Copied
+        name: people.name Copied
+        by orders.amount {Join}
+        by orders.customer {Join}
+        by people.id {Join}
         "
         );
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{ColumnOf, Influence, Lineage, QueryError, Reads, Way};
+use super::{ColumnOf, Influence, Limits, Lineage, QueryError, Reads, Session, Way};
 use crate::base::{TableName, TableVersion};
 use crate::table::{Commit, Tables, history};
 
@@ -32,7 +32,31 @@ pub struct MadeOf {
 impl MadeOf {
     /// Where an answer comes from whose plan has this lineage, and for which this was read.
     pub fn new(lineage: Lineage, reads: &Reads) -> Self {
-        Self { tables: reads.tables.clone(), lineage }
+        let mut tables = reads.only_past();
+        tables.extend(reads.tables.iter().map(|(name, version)| (name.clone(), *version)));
+        Self { tables, lineage }
+    }
+
+    /// What a view with this query is made of, in the release of a session. Names that it reads as they were have the
+    /// versions that they had.
+    ///
+    /// # Errors
+    /// The query does not fit what it reads.
+    pub async fn of_view(session: &Session, sql: &str) -> Result<Self, QueryError> {
+        let (_, lineage) = Box::pin(session.trace(sql)).await?;
+        let pinned = &session.scope().pins().tables;
+        let mut past = BTreeMap::new();
+        if lineage.looks_back {
+            let scope = session.scope().clone().apart();
+            let apart = Session::new(scope, session.default_schema(), Limits::default());
+            Box::pin(apart.trace(sql)).await?;
+            past = apart.scope().reads().only_past();
+        }
+        let of_columns = lineage.columns.iter().flat_map(|(_, from)| from.keys());
+        let named = of_columns.chain(lineage.rows.keys()).map(|of| &of.table).chain(&lineage.tables);
+        let at = |name: &TableName| past.get(name).or_else(|| pinned.get(name)).copied();
+        let tables = named.filter_map(|name| Some((name.clone(), at(name)?))).collect();
+        Ok(Self { tables, lineage })
     }
 
     /// Puts what earlier rows were made of to it. Of a table that both read it is the later version.
@@ -98,6 +122,7 @@ impl MadeOf {
             columns: columns.collect(),
             rows: rows.collect(),
             tables: list("read").filter_map(table_of).collect(),
+            looks_back: false,
         };
         Some(Self { tables: tables.collect(), lineage })
     }
@@ -267,6 +292,7 @@ mod tests {
             ],
             rows: [(column(orders.clone(), "day"), [Influence::Filter, Influence::Group].into())].into(),
             tables: [orders.clone(), file].into(),
+            looks_back: false,
         };
         let made = MadeOf { tables: [(orders, TableVersion(3))].into(), lineage };
         assert_eq!(MadeOf::from_json(&made.to_json()), Some(made));

@@ -10,18 +10,22 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
+use crate::table::Peak;
+
 /// What a query has done up to now can be asked of it.
 #[derive(Clone)]
 pub struct Progress {
     plan: Arc<dyn ExecutionPlan>,
     leaves: Vec<Arc<dyn ExecutionPlan>>,
     total: Option<usize>,
+    peak: Peak,
 }
 
 /// What a query took of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// The most memory that each of its steps held, added up, in bytes. Steps that say nothing of it are not counted.
+    /// The most memory that its steps held at once, in bytes. What they do not ask for, such as a batch on its way, is not
+    /// counted.
     pub memory: u64,
     /// What was put on disk because it did not fit into memory, in bytes.
     pub spilled: u64,
@@ -44,7 +48,7 @@ impl std::fmt::Debug for Progress {
 
 impl Progress {
     /// The progress of a plan that runs, or will.
-    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
+    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>, peak: Peak) -> Self {
         let mut leaves = Vec::new();
         collect(plan, &mut leaves);
         let mut total = Some(0);
@@ -53,14 +57,12 @@ impl Progress {
             let rows = statistics.and_then(|statistics| statistics.num_rows.get_value().copied());
             total = total.zip(rows).map(|(total, rows)| total + rows);
         }
-        Self { plan: Arc::clone(plan), leaves, total: total.filter(|total| *total > 0) }
+        Self { plan: Arc::clone(plan), leaves, total: total.filter(|total| *total > 0), peak }
     }
 
     /// What it took of the machine by now.
     pub fn used(&self) -> Used {
-        let mut used = Used::default();
-        add_used(&self.plan, &mut used);
-        used
+        Used { memory: self.peak.bytes(), spilled: spilled(&self.plan) }
     }
 
     /// What was read by now.
@@ -86,15 +88,14 @@ impl Progress {
     }
 }
 
-fn add_used(plan: &Arc<dyn ExecutionPlan>, used: &mut Used) {
-    for metric in plan.metrics().iter().flat_map(|metrics| metrics.iter()) {
-        match metric.value() {
-            MetricValue::PeakMemoryUsage { gauge, .. } => used.memory += gauge.value() as u64,
-            MetricValue::SpilledBytes(count) => used.spilled += count.value() as u64,
-            _ => {}
-        }
-    }
-    plan.children().into_iter().for_each(|child| add_used(child, used));
+/// The bytes that the steps of a plan have put on disk.
+fn spilled(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let metrics = plan.metrics();
+    let own = metrics.iter().flat_map(|metrics| metrics.iter()).map(|metric| match metric.value() {
+        MetricValue::SpilledBytes(count) => count.value() as u64,
+        _ => 0,
+    });
+    own.sum::<u64>() + plan.children().into_iter().map(spilled).sum::<u64>()
 }
 
 /// What a plan expects of its rows.

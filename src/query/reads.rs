@@ -19,6 +19,8 @@ use crate::release::View;
 pub struct Reads {
     /// Tables at the versions that were read; what is only staged, at the version that it is to have.
     pub tables: BTreeMap<TableName, TableVersion>,
+    /// Tables as they were, at the versions that were read of them by version or time; they stay what they are.
+    pub past: BTreeMap<TableName, TableVersion>,
     /// Views.
     pub views: BTreeMap<TableName, View>,
     /// What may be different at any time, in words: "the function `now`", "the file `a.csv`".
@@ -26,9 +28,16 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// The tables that were read as they were, and not as they are too.
+    pub(super) fn only_past(&self) -> BTreeMap<TableName, TableVersion> {
+        let past = self.past.iter().filter(|(name, _)| !self.tables.contains_key(*name));
+        past.map(|(name, version)| (name.clone(), *version)).collect()
+    }
+
     /// Adds what something else read.
     pub(super) fn add(&mut self, other: &Self) {
         self.tables.extend(other.tables.iter().map(|(name, version)| (name.clone(), *version)));
+        self.past.extend(other.past.iter().map(|(name, version)| (name.clone(), *version)));
         self.views.extend(other.views.iter().map(|(name, view)| (name.clone(), view.clone())));
         self.beyond.extend(other.beyond.iter().cloned());
     }

@@ -1,6 +1,7 @@
 //! What can a session see?
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
@@ -20,8 +21,9 @@ use crate::table::{Change, Scan, Snapshot, TableError, Tables, changes, changes_
 #[derive(Clone, Debug)]
 pub struct Scope {
     tables: Tables,
-    pins: Pins,
-    changes: BTreeMap<TableName, Arc<Change>>,
+    /// Shared by its clones: there is one for each view that is planned.
+    pins: Arc<Pins>,
+    changes: Arc<BTreeMap<TableName, Arc<Change>>>,
     /// What was read through this scope and its clones.
     read: Arc<Mutex<BTreeMap<TableName, TableVersion>>>,
     /// The same with what is staged and what is not in the lake, for who wants to know of a part of it.
@@ -58,6 +60,16 @@ impl Follower {
     }
 }
 
+/// Adds the schemas of some names. It goes from schema to schema, and not from name to name: every lookup asks for it.
+fn schemas_of<T>(names: &BTreeMap<TableName, T>, schemas: &mut BTreeSet<String>) {
+    let mut next = names.keys().next();
+    while let Some(name) = next {
+        let after = TableName::after_schema(name.schema());
+        schemas.insert(name.schema().to_owned());
+        next = names.range((Bound::Excluded(after), Bound::Unbounded)).next().map(|(name, _)| name);
+    }
+}
+
 /// What a name stands for.
 pub(super) enum Meaning {
     /// Rows that are kept.
@@ -71,8 +83,8 @@ impl Scope {
     pub fn of(tables: Tables, pins: Pins) -> Self {
         Self {
             tables,
-            pins,
-            changes: BTreeMap::new(),
+            pins: Arc::new(pins),
+            changes: Arc::default(),
             read: Arc::default(),
             reads: Arc::default(),
             follower: None,
@@ -166,16 +178,20 @@ impl Scope {
     /// The same, and `change` as if it were published.
     #[must_use]
     pub fn with_change(mut self, change: Arc<Change>) -> Self {
-        self.pins.views.remove(change.table());
-        self.changes.insert(change.table().clone(), change);
+        if self.pins.views.contains_key(change.table()) {
+            Arc::make_mut(&mut self.pins).views.remove(change.table());
+        }
+        Arc::make_mut(&mut self.changes).insert(change.table().clone(), change);
         self
     }
 
     /// The same, and `view` as if it were published.
     #[must_use]
     pub fn with_view(mut self, name: &TableName, view: View) -> Self {
-        self.pins.pin_view(name, view);
-        self.changes.remove(name);
+        Arc::make_mut(&mut self.pins).pin_view(name, view);
+        if self.changes.contains_key(name) {
+            Arc::make_mut(&mut self.changes).remove(name);
+        }
         self
     }
 
@@ -292,10 +308,16 @@ impl Scope {
 
     /// The schemas of all names, in order.
     pub fn schemas(&self) -> Vec<String> {
-        let mut schemas: Vec<String> =
-            self.names().iter().map(|(name, _)| name.schema().to_owned()).collect();
-        schemas.dedup();
-        schemas
+        let mut schemas = BTreeSet::new();
+        if self.rights.is_some() {
+            schemas.extend(self.names().iter().map(|(name, _)| name.schema().to_owned()));
+        } else {
+            schemas_of(&self.pins.tables, &mut schemas);
+            schemas_of(&self.pins.views, &mut schemas);
+            schemas_of(&self.changes, &mut schemas);
+            schemas_of(&self.assumed, &mut schemas);
+        }
+        schemas.into_iter().collect()
     }
 
     /// Whether `name` can be read.
@@ -322,7 +344,10 @@ impl Scope {
                 return Ok(Some(Meaning::View(view.clone(), Some(*number))));
             }
             return match pins.tables.get(name) {
-                Some(version) => self.table_at(name, *version).await.map(Some),
+                Some(version) => {
+                    self.was_read_as_it_was(name, *version);
+                    self.table_at(name, *version).await.map(Some)
+                }
                 None => Err(not_in_release(name, *number)),
             };
         }
@@ -359,7 +384,15 @@ impl Scope {
             Some(AsOf::Version(version)) => *version,
             Some(AsOf::Timestamp(instant)) => version_at(&self.tables, name, pinned, *instant).await?,
         };
+        if as_of.is_some() {
+            self.was_read_as_it_was(name, version);
+        }
         self.table_at(name, version).await.map(Some)
+    }
+
+    /// Counts a version that a query names among what was read.
+    fn was_read_as_it_was(&self, name: &TableName, version: TableVersion) {
+        self.reads.lock().expect("no holder panics").past.insert(name.clone(), version);
     }
 
     /// The rows of a table as it is pinned, each with its place; nothing if there is no such table.

@@ -10,6 +10,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -17,6 +18,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Progress;
 use super::pausing::pausing;
+use crate::table::metered;
 
 /// What each sort sets aside for merging what it spilled, in bytes. The engine's own 10 MB leave nothing of a small limit.
 const MERGE_RESERVE: usize = 1024 * 1024;
@@ -27,8 +29,12 @@ const BATCH: usize = 1024;
 /// The rows of a query, found in the fastest way that memory allows, and how far that is.
 pub(super) async fn rows(frame: DataFrame) -> Result<(SendableRecordBatchStream, Progress)> {
     let plan = pausing(frame.clone().create_physical_plan().await?)?;
-    let progress = Progress::of(&plan);
-    let mut fast = execute_stream(Arc::clone(&plan), Arc::new(frame.task_ctx()))?;
+    // What this query takes is counted apart from what others take of the same pool.
+    let context = frame.task_ctx();
+    let (runtime, peak) = metered(&context.runtime_env(), None);
+    let progress = Progress::of(&plan, peak);
+    let context = context.with_runtime(Arc::clone(&runtime));
+    let mut fast = execute_stream(Arc::clone(&plan), Arc::new(context))?;
     if !joins_by_hash(&plan)? {
         return Ok((fast, progress));
     }
@@ -38,7 +44,7 @@ pub(super) async fn rows(frame: DataFrame) -> Result<(SendableRecordBatchStream,
             Some(Err(error)) if is_short_of_memory(&error) => {
                 tracing::debug!("a hash join did not fit into memory, joining sorted rows: {error}");
                 drop((fast, plan));
-                let mut slow = sorted(frame).await?;
+                let mut slow = sorted(frame, runtime).await?;
                 match slow.next().await {
                     // The engine's joins of sorted rows know fewer cases than those by hash.
                     Some(Err(other)) if !is_short_of_memory(&other) => Err(error),
@@ -62,14 +68,16 @@ fn rejoined(
 }
 
 /// The same rows by joins that can spill.
-async fn sorted(frame: DataFrame) -> Result<SendableRecordBatchStream> {
+async fn sorted(frame: DataFrame, runtime: Arc<RuntimeEnv>) -> Result<SendableRecordBatchStream> {
     let (mut state, plan) = frame.into_parts();
     let config = std::mem::take(state.config_mut());
     *state.config_mut() = config.with_batch_size(BATCH);
     let options = state.config_mut().options_mut();
     options.optimizer.prefer_hash_join = false;
     options.execution.sort_spill_reservation_bytes = MERGE_RESERVE;
-    DataFrame::new(state, plan).execute_stream().await
+    let frame = DataFrame::new(state, plan);
+    let plan = frame.clone().create_physical_plan().await?;
+    execute_stream(plan, Arc::new(frame.task_ctx().with_runtime(runtime)))
 }
 
 fn joins_by_hash(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
@@ -112,5 +120,19 @@ mod tests {
         let found: Vec<RecordBatch> = rows(frame).await.unwrap().0.try_collect().await.unwrap();
         let cell = |column: usize| found[0].column(column).as_primitive::<Int64Type>().value(0);
         assert_eq!((cell(0), cell(1)), (300_000, 299_999 * 150_000));
+    }
+
+    #[tokio::test]
+    async fn a_sort_that_spills_tells_how_much_memory_it_held() {
+        let pool = Arc::new(FairSpillPool::new(24 * 1024 * 1024));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool.clone()).build_arc().unwrap();
+        let config = SessionConfig::new().with_target_partitions(1);
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        let sql = "select value, repeat('x', 150) || value as t from range(0, 300000) order by t desc";
+        let (rows, progress) = rows(context.sql(sql).await.unwrap()).await.unwrap();
+        drop(rows.try_collect::<Vec<RecordBatch>>().await.unwrap());
+        let used = progress.used();
+        assert!(used.spilled > 0, "the test asks for too little");
+        assert!(used.memory > 4 * 1024 * 1024 && used.memory <= 24 * 1024 * 1024, "{used:?}");
     }
 }

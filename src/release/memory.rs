@@ -21,6 +21,9 @@ pub type Memory = BTreeMap<String, Basis>;
 pub struct Basis {
     /// The fingerprint of the code.
     pub code: String,
+    /// What the code says, without regard to how it is spelled; empty where nobody knows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub meaning: String,
     /// The program that made it, with its version.
     pub engine: String,
     /// The tables that it was made from, and the table that it is, at their versions.

@@ -23,7 +23,9 @@ use super::transactions::{Transactions, execute};
 use super::wire::wire_schema;
 use super::workers::Workers;
 use crate::base::ReleaseNumber;
-use crate::lakehouse::{Lakehouse, Prepared, Role, Session, StatementKind, TableKey, bound, shown_variable};
+use crate::lakehouse::{
+    Lakehouse, Prepared, Role, RunsSeen, Session, StatementKind, TableKey, bound, shown_variable,
+};
 
 /// The keys that are declared, and the release of which they are.
 type KeysOf = (Option<ReleaseNumber>, Arc<Vec<TableKey>>);
@@ -39,6 +41,8 @@ pub(super) struct Endpoint {
     pub(super) transactions: Transactions,
     pub(super) workers: Workers,
     pub(super) metrics: Metrics,
+    /// What is known of the last runs.
+    pub(super) runs: tokio::sync::Mutex<RunsSeen>,
     /// Answers that are given again.
     pub(super) cache: Cache,
     /// The keys that the project declared when a release was the newest.

@@ -61,7 +61,7 @@ async fn answer(endpoint: &Endpoint, mut stream: TcpStream) -> std::io::Result<(
         ("GET" | "HEAD", "/metrics") => {
             let release = endpoint.lakehouse.releases(1).await.ok();
             let release = release.and_then(|found| found.first().map(|release| release.number.0));
-            ("200 OK", endpoint.told_metrics(release))
+            ("200 OK", endpoint.told_metrics(release) + &endpoint.told_runs().await)
         }
         ("GET" | "HEAD", _) => ("404 Not Found", "there are /healthz, /readyz and /metrics\n".to_owned()),
         _ => ("405 Method Not Allowed", "only GET\n".to_owned()),

@@ -29,6 +29,7 @@ mod polling;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod put;
+mod run_metrics;
 mod server;
 mod settings;
 mod sockets;

@@ -116,6 +116,7 @@ impl Server {
             transactions: Transactions::default(),
             workers,
             metrics: Metrics::new(),
+            runs: tokio::sync::Mutex::default(),
             cache: Cache::new(options.limits.cache),
             keys: Mutex::default(),
             closing: AtomicBool::new(false),

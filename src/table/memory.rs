@@ -48,23 +48,41 @@ fn spared() -> Option<usize> {
     (share > 0).then_some(share)
 }
 
-/// The same runtime for one query, which may take no more than so many bytes of what all of them share.
-pub(super) fn capped(runtime: &RuntimeEnv, most: usize) -> Arc<RuntimeEnv> {
-    let pool = Capped { all: Arc::clone(&runtime.memory_pool), most, used: AtomicUsize::new(0) };
-    Arc::new(RuntimeEnv { memory_pool: Arc::new(pool), ..runtime.clone() })
+/// The same runtime for one query, which takes no more than so many bytes of what all of them share, if a limit is given; and
+/// the most that it has held.
+pub fn metered(runtime: &RuntimeEnv, most: Option<usize>) -> (Arc<RuntimeEnv>, Peak) {
+    let peak = Peak::default();
+    let all = Arc::clone(&runtime.memory_pool);
+    let pool = Capped { all, most, used: AtomicUsize::new(0), peak: peak.clone() };
+    (Arc::new(RuntimeEnv { memory_pool: Arc::new(pool), ..runtime.clone() }), peak)
+}
+
+/// The most bytes of memory that a query has held at once.
+#[derive(Clone, Debug, Default)]
+pub struct Peak(Arc<AtomicUsize>);
+
+impl Peak {
+    /// The bytes, up to now.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) as u64
+    }
 }
 
 /// A part of a pool.
 #[derive(Debug)]
 struct Capped {
     all: Arc<dyn MemoryPool>,
-    most: usize,
+    most: Option<usize>,
     used: AtomicUsize,
+    peak: Peak,
 }
 
 impl fmt::Display for Capped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "capped at {} bytes", self.most)
+        match self.most {
+            Some(most) => write!(f, "capped at {most} bytes"),
+            None => write!(f, "metered"),
+        }
     }
 }
 
@@ -82,7 +100,8 @@ impl MemoryPool for Capped {
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.used.fetch_add(additional, Ordering::Relaxed);
+        let used = self.used.fetch_add(additional, Ordering::Relaxed) + additional;
+        self.peak.0.fetch_max(used, Ordering::Relaxed);
         self.all.grow(reservation, additional);
     }
 
@@ -93,17 +112,20 @@ impl MemoryPool for Capped {
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(additional).filter(|used| *used <= self.most)
+            used.checked_add(additional).filter(|used| self.most.is_none_or(|most| *used <= most))
         });
         if let Err(used) = taken {
-            let (wanted, most) = ((used + additional) >> 20, self.most >> 20);
+            let (wanted, most) =
+                (used.saturating_add(additional) >> 20, self.most.unwrap_or(usize::MAX) >> 20);
             return Err(DataFusionError::ResourcesExhausted(format!(
                 "the query needs {wanted} MiB, and a query may take {most} MiB"
             )));
         }
         self.all.try_grow(reservation, additional).inspect_err(|_| {
             self.used.fetch_sub(additional, Ordering::Relaxed);
-        })
+        })?;
+        self.peak.0.fetch_max(self.used.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(())
     }
 
     fn reserved(&self) -> usize {
@@ -111,7 +133,10 @@ impl MemoryPool for Capped {
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        MemoryLimit::Finite(self.most)
+        match self.most {
+            Some(most) => MemoryLimit::Finite(most),
+            None => self.all.memory_limit(),
+        }
     }
 }
 
@@ -125,7 +150,7 @@ mod tests {
     fn a_query_takes_its_part_and_gives_it_back() {
         let all: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(1000));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&all)).build().unwrap();
-        let (one, other) = (capped(&runtime, 100), capped(&runtime, 950));
+        let ((one, peak), (other, _)) = (metered(&runtime, Some(100)), metered(&runtime, Some(950)));
         let taker = MemoryConsumer::new("one").register(&one.memory_pool);
         assert!(taker.try_grow(80).is_ok());
         assert!(taker.try_grow(30).unwrap_err().to_string().contains("a query may take"));
@@ -135,6 +160,10 @@ mod tests {
         assert_eq!(other.memory_pool.reserved(), 0);
         drop(taker);
         assert_eq!(all.reserved(), 0);
+        assert_eq!(peak.bytes(), 80, "what was held is known when it is given back");
+        let (free, peak) = metered(&runtime, None);
+        drop(MemoryConsumer::new("free").register(&free.memory_pool).try_grow(900));
+        assert_eq!(peak.bytes(), 900);
     }
 
     #[test]

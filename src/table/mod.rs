@@ -48,7 +48,7 @@ pub use file::DataFile;
 pub use growth::{TYPE_WIDENING, grown, grown_nested, retyped, takes, widens};
 pub use history::{Commit, commit_of, history};
 pub use layout::Layout;
-pub use memory::MEMORY_LIMIT;
+pub use memory::{MEMORY_LIMIT, Peak, metered};
 pub use scan::{FILE_COLUMN, FILES_OF_TABLE, FILES_TO_READ, POSITION_COLUMN, Scan};
 pub use schema::storable;
 pub use snapshot::Snapshot;

@@ -112,7 +112,7 @@ impl Tables {
     /// The same runtime for one query that may take no more than so many bytes of memory, of what all queries share.
     pub fn runtime_within(&self, bytes: Option<usize>) -> Arc<RuntimeEnv> {
         match bytes {
-            Some(bytes) => super::memory::capped(&self.runtime, bytes),
+            Some(bytes) => super::memory::metered(&self.runtime, Some(bytes)).0,
             None => self.runtime(),
         }
     }

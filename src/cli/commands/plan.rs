@@ -9,7 +9,7 @@ use crate::base::{ReleaseNumber, Result, World};
 use crate::cli::args::{Place, PlanArgs, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
-use crate::lakehouse::{BuildRequest, FileOutcome, Lakehouse, Planned};
+use crate::lakehouse::{BuildRequest, FileOutcome, Lakehouse, LandReport, Planned};
 
 pub(crate) async fn run(args: PlanArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let request = BuildRequest {
@@ -36,11 +36,9 @@ fn show(planned: &Planned, ui: &Ui) -> Result<()> {
     for report in &planned.landed {
         let files = report.files.iter();
         let new = files.filter(|file| matches!(file, FileOutcome::Loaded(_) | FileOutcome::Reloaded(_)));
-        let (action, because) = match new.count() {
-            0 => ("-", "no new file".to_owned()),
-            1 => ("land", "1 new file".to_owned()),
-            count => ("land", format!("{count} new files")),
-        };
+        let new = new.count();
+        let action = if new == 0 { "-" } else { "land" };
+        let because = land_words(report, new);
         rows.push([action.to_owned(), "source".to_owned(), report.table.to_string(), because]);
     }
     for step in &planned.steps {
@@ -57,6 +55,27 @@ fn show(planned: &Planned, ui: &Ui) -> Result<()> {
     }
     ui.line(&summary(planned));
     Ok(())
+}
+
+/// What there is to land: `2 new files; changed since loaded, left as it is: inbox/a.csv`.
+fn land_words(report: &LandReport, new: usize) -> String {
+    let mut words = Vec::new();
+    match new {
+        0 => {}
+        1 => words.push("1 new file".to_owned()),
+        count => words.push(format!("{count} new files")),
+    }
+    let changed: Vec<&str> = report.changed().collect();
+    if !changed.is_empty() {
+        let files = changed.join(", ");
+        words.push(format!(
+            "changed since loaded, left as it is (`on_change: reload` would take it): {files}"
+        ));
+    }
+    if words.is_empty() {
+        words.push("no new file".to_owned());
+    }
+    words.join("; ")
 }
 
 /// The plan in a line: `2 to build, 5 to test, 40 up to date as of release 7`.

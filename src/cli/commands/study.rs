@@ -196,13 +196,25 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
         ui.line("all checks passed");
         return Ok(ExitCode::SUCCESS);
     }
-    let studied = Box::pin(lakehouse.study(&StudyRequest::default())).await?;
-    studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
-    let (project, releases) = (&studied.compiled.project, lakehouse.releases(1).await?);
-    let newest = releases.first().map_or("none yet".to_owned(), |release| release.number.to_string());
     let begun = std::time::Instant::now();
+    let read = lakehouse.releases(1).await;
+    // Of a lake that cannot be read, all the rest is still to be seen.
+    let studied = match &read {
+        Ok(_) => Some(Box::pin(lakehouse.study(&StudyRequest::default())).await?),
+        Err(_) => None,
+    };
+    let warnings = studied.iter().flat_map(|studied| &studied.compiled.warnings);
+    warnings.for_each(|warning| ui.diagnostic(warning));
+    let apart = if studied.is_none() { Some(lakehouse.project()?) } else { None };
+    let project = studied.as_ref().map(|studied| &studied.compiled.project).or(apart.as_ref());
+    let Some(project) = project else { unreachable!("it was read in one way or the other") };
+    let newest = match &read {
+        Ok(releases) => releases.first().map_or("none yet".to_owned(), |release| release.number.to_string()),
+        Err(_) => "not known".to_owned(),
+    };
     let lake = lakehouse.tables().lake();
     let state = match lake.is_absent() {
+        _ if read.is_err() => "cannot be read".to_owned(),
         true => "not there yet; the first build makes it".to_owned(),
         false => match lake.check_writable().await {
             Ok(()) => "can be read and written".to_owned(),
@@ -228,9 +240,15 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
         ],
         ["schema".to_owned(), project.target.schema.clone()],
         ["newest release".to_owned(), newest],
-        ["nodes".to_owned(), studied.compiled.manifest.nodes.len().to_string()],
+        [
+            "nodes".to_owned(),
+            studied
+                .as_ref()
+                .map_or("not known".to_owned(), |one| one.compiled.manifest.nodes.len().to_string()),
+        ],
     ];
     ui.print(&columns(["what", "is"], &rows))?;
+    read?;
     ui.line("all checks passed");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! Columns that nobody uses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -22,12 +22,10 @@ pub(super) fn look(manifest: &Manifest, lineage: &Value, found: &mut Vec<Finding
         }
     }
     let shown: BTreeSet<_> = manifest.documents.iter().flat_map(|document| &document.depends_on).collect();
+    let by_id: BTreeMap<_, _> = manifest.nodes.iter().map(|(id, node)| (id.as_str(), node)).collect();
     let mut unused = Vec::new();
     for (id, node) in nodes() {
-        let Some(known) = manifest.nodes.iter().find(|(known, _)| known.as_str() == id).map(|(_, node)| node)
-        else {
-            continue;
-        };
+        let Some(known) = by_id.get(id.as_str()) else { continue };
         let is_model = matches!(known.kind, NodeKind::Model(_)) && known.package == manifest.project;
         // What nobody of the project reads is read by somebody else, who may use any column.
         let readers = manifest

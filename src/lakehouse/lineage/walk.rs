@@ -45,9 +45,12 @@ pub(super) struct Walk<'a> {
     lakehouse: &'a Lakehouse,
     session: Session,
     pins: BTreeMap<ReleaseNumber, Pins>,
+    /// A session of each release whose views are looked at, so that each view is planned once.
+    sessions: BTreeMap<Option<ReleaseNumber>, Session>,
     found: BTreeMap<Place, Found>,
     /// The things of the graph, in the order in which they were come to.
     order: Vec<Place>,
+    taken: BTreeSet<Place>,
     edges: BTreeSet<LineageEdge>,
 }
 
@@ -79,8 +82,9 @@ impl Wanted {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(lakehouse: &'a Lakehouse, session: Session) -> Self {
-        let (pins, found, order, edges) = Default::default();
-        Self { lakehouse, session, pins, found, order, edges }
+        let (pins, sessions, found) = Default::default();
+        let (order, taken, edges) = Default::default();
+        Self { lakehouse, session, pins, sessions, found, order, taken, edges }
     }
 
     /// Where the walk begins.
@@ -193,6 +197,13 @@ impl<'a> Walk<'a> {
     /// Follows what was made of a thing: of it as it is now, or of exactly this version of it.
     pub(super) async fn down(&mut self, start: &Place, column: Option<&str>, exactly: bool) -> Result<()> {
         let makers = self.makers(exactly).await?;
+        // What each was made of is asked once, and found by the name of what it was made of.
+        let mut made: BTreeMap<TableName, Vec<(&Place, LineageEdge, Place)>> = BTreeMap::new();
+        for maker in &makers {
+            for (edge, input, _) in self.inputs(maker, &Wanted::All) {
+                made.entry(input.name.clone()).or_default().push((maker, edge, input));
+            }
+        }
         let first = column.map_or(Wanted::All, |column| Wanted::One(column.to_owned()));
         let mut open = vec![(start.clone(), first)];
         let mut done: BTreeSet<(Place, Wanted)> = BTreeSet::new();
@@ -200,33 +211,26 @@ impl<'a> Walk<'a> {
             if !done.insert((place.clone(), wanted.clone())) {
                 continue;
             }
-            for maker in &makers {
-                let is_it = |input: &Place| match exactly {
-                    true => *input == place,
-                    false => input.name == place.name,
-                };
-                for (edge, input, _) in
-                    self.inputs(maker, &Wanted::All).into_iter().filter(|(_, input, _)| is_it(input))
-                {
-                    let of_column = edge.from_column.as_deref();
-                    if *maker == place || of_column.is_some_and(|column| !wanted.takes(column)) {
-                        continue;
-                    }
-                    let next = match (&wanted, &edge.to_column) {
-                        (Wanted::One(_), Some(column)) => Some(Wanted::One(column.clone())),
-                        // It decides about rows; the values are others'.
-                        (Wanted::One(_), None) => None,
-                        (Wanted::All, _) => Some(Wanted::All),
-                    };
-                    if of_column.is_none() && wanted != Wanted::All {
-                        continue;
-                    }
-                    self.look_at(&input).await?;
-                    self.take(&input);
-                    self.take(maker);
-                    self.edges.insert(edge);
-                    open.extend(next.map(|next| (maker.clone(), next)));
+            for (maker, edge, input) in made.get(&place.name).into_iter().flatten() {
+                let of_column = edge.from_column.as_deref();
+                let is_it = !exactly || *input == place;
+                if !is_it || **maker == place || of_column.is_some_and(|column| !wanted.takes(column)) {
+                    continue;
                 }
+                let next = match (&wanted, &edge.to_column) {
+                    (Wanted::One(_), Some(column)) => Some(Wanted::One(column.clone())),
+                    // It decides about rows; the values are others'.
+                    (Wanted::One(_), None) => None,
+                    (Wanted::All, _) => Some(Wanted::All),
+                };
+                if of_column.is_none() && wanted != Wanted::All {
+                    continue;
+                }
+                self.look_at(input).await?;
+                self.take(input);
+                self.take(maker);
+                self.edges.insert(edge.clone());
+                open.extend(next.map(|next| ((*maker).clone(), next)));
             }
         }
         Ok(())
@@ -273,8 +277,20 @@ impl<'a> Walk<'a> {
                 places.push(place);
             }
         }
-        for place in &places {
-            self.look_at(place).await?;
+        let mut at = 0;
+        let mut known: BTreeSet<Place> = places.iter().cloned().collect();
+        while let Some(place) = places.get(at).cloned() {
+            at += 1;
+            self.look_at(&place).await?;
+            if !all_versions {
+                continue;
+            }
+            // A version was read through the views of its own release, which may be others by now.
+            for (_, input, _) in self.inputs(&place, &Wanted::All) {
+                if matches!(input.at, At::Release(_)) && known.insert(input.clone()) {
+                    places.push(input);
+                }
+            }
         }
         Ok(places)
     }
@@ -300,17 +316,19 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    async fn of_view(&self, place: &Place, release: Option<ReleaseNumber>) -> Result<Found> {
+    async fn of_view(&mut self, place: &Place, release: Option<ReleaseNumber>) -> Result<Found> {
         let pins = release.and_then(|release| self.pins.get(&release)).unwrap_or(self.session.scope().pins());
         let mut found = nothing(place, "view");
         found.release = release;
         found.node.release = release.map(|release| release.0);
         let Some(view) = pins.views.get(&place.name) else { return Ok(found) };
-        let scope = Scope::of(self.session.scope().tables().clone(), pins.clone());
-        let session = Session::new(scope, self.session.default_schema(), Limits::default());
+        let session = self.sessions.entry(release).or_insert_with(|| {
+            let scope = Scope::of(self.session.scope().tables().clone(), pins.clone());
+            Session::new(scope, self.session.default_schema(), Limits::default())
+        });
         // A view that fits nothing any more comes from nowhere; who reads it is told why.
-        if let Ok((_, lineage)) = Box::pin(session.trace(&view.sql)).await {
-            found.of = MadeOf { tables: pins.tables.clone(), lineage };
+        if let Ok(of) = MadeOf::of_view(session, &view.sql).await {
+            found.of = of;
         }
         Ok(found)
     }
@@ -332,7 +350,7 @@ impl<'a> Walk<'a> {
     }
 
     fn take(&mut self, place: &Place) {
-        if !self.order.contains(place) {
+        if self.taken.insert(place.clone()) {
             self.order.push(place.clone());
         }
     }

@@ -3,21 +3,22 @@
 //! A run is a job that begins, and completes or fails; so is each of its steps, with the run as its parent. That a step begins
 //! is told at once ([`live`](super::live)); how it ended when the run is over: whether what it made is seen is only known then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::live::{Begun, Live};
-use super::{Names, event, facet, version};
-use crate::base::{Error, TableName, sql_type_name};
+use super::writes::{Output, at};
+use super::{Names, event, facet};
+use crate::base::{Error, TableName};
 use crate::build::{BuildRun, StepReport, Verdict, Visibility};
 use crate::compile::{Manifest, Node, NodeKind, TestKind, TestSeverity};
-use crate::lakehouse::{Built, Lakehouse};
+use crate::lakehouse::{Built, Lakehouse, LandReport};
 use crate::query::{Limits, MADE_OF, MadeOf, Scope, Session, made_of};
 use crate::release::Pins;
-use crate::table::history;
+use crate::table::{Change, history};
 
 /// A run that is told of.
 pub(in crate::lakehouse) struct Telling {
@@ -169,7 +170,13 @@ impl Telling {
         manifest: &Manifest,
         pins: &Pins,
         done: &BuildRun,
+        landed: &[LandReport],
     ) {
+        for report in landed.iter().filter(|report| report.accounts().next().is_some()) {
+            if let Some(change) = done.changes.iter().find(|change| *change.table() == report.table) {
+                self.note_landed(manifest, report, change, lakehouse.world().now());
+            }
+        }
         let mut scope = lakehouse.scope_of(pins.clone());
         for change in &done.changes {
             scope = scope.with_change(std::sync::Arc::new(change.clone()));
@@ -177,12 +184,21 @@ impl Telling {
         for (name, view) in &done.views {
             scope = scope.with_view(name, view.clone());
         }
+        let is_held_back = |step: &&StepReport| matches!(step.visibility, Visibility::NotPublished { .. });
+        let held_back = done.steps.iter().filter(is_held_back);
+        let held_back: BTreeSet<&TableName> =
+            held_back.filter_map(|step| manifest.node(&step.node).relation.as_ref()).collect();
+        // A view has no version, nor has what nobody will see.
+        let looked_at = |table: &TableName| {
+            let has_version = !held_back.contains(table) && !scope.pins().views.contains_key(table);
+            scope.version_of(table).filter(|_| has_version).map(|version| version.0)
+        };
         for report in &done.steps {
             let node = done.late.get(&report.node).unwrap_or_else(|| manifest.node(&report.node));
             let began = self.began + chrono::Duration::from_std(report.began).unwrap_or_default();
             let ended = began + chrono::Duration::from_std(report.took).unwrap_or_default();
             let (inputs, outputs) = match node.is_test() {
-                true => (self.tested(manifest, node, report), Vec::new()),
+                true => (self.tested(manifest, node, report, &looked_at), Vec::new()),
                 false => self.made(lakehouse, &scope, done, node, report).await,
             };
             self.steps.push(StepFacts {
@@ -237,39 +253,42 @@ impl Telling {
             columns = Some(schema);
         }
         let of = of.unwrap_or_default();
-        let at = |version_of: Option<u64>| {
-            let facet = version_of.map(|number| ("version".to_owned(), version(number)));
-            facet.into_iter().collect::<Map<_, _>>()
-        };
-        let inputs = of.lineage.tables.iter().map(|table| {
-            let version = scope.version_of(table).or_else(|| of.tables.get(table).copied());
-            Value::from(self.names.named(table, at(version.map(|version| version.0))))
+        let inputs = self.names.inputs(&of, |table| scope.version_of(table));
+        let output = self.names.output(&Output {
+            name,
+            columns,
+            version: made_at.map(|version| version.0),
+            of: &of,
+            effect: change.map(Change::effect),
         });
-        let mut facets = at(made_at.map(|version| version.0));
-        if let Some(columns) = columns {
-            let fields = columns.fields().iter().enumerate().map(|(at, field)| {
-                json!({"name": field.name(), "type": sql_type_name(field.data_type()), "ordinal_position": at + 1})
-            });
-            let body = json!({"fields": fields.collect::<Vec<_>>()});
-            facets.insert("schema".into(), facet("1-2-0/SchemaDatasetFacet", body));
-        }
-        facets.insert("columnLineage".into(), self.names.column_lineage(&of.lineage));
-        let kind = if made_at.is_some() { "TABLE" } else { "VIEW" };
-        facets.insert(
-            "datasetType".into(),
-            facet("1-0-1/DatasetTypeDatasetFacet", json!({"datasetType": kind})),
-        );
-        let mut output = self.names.named(name, facets);
-        if let Some(effect) = change.map(crate::table::Change::effect) {
-            let body = json!({"rowCount": effect.added + effect.updated, "size": effect.bytes});
-            let statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet", body);
-            output.insert("outputFacets".into(), json!({"outputStatistics": statistics}));
-        }
-        (inputs.collect(), vec![output.into()])
+        (inputs, vec![output])
+    }
+
+    /// Takes note of a load of the run: files went into the table of a source.
+    fn note_landed(&mut self, manifest: &Manifest, report: &LandReport, change: &Change, now: DateTime<Utc>) {
+        let source = manifest.nodes.values().find(|node| node.relation.as_ref() == Some(&report.table));
+        let (inputs, outputs) = self.names.landed(report, change, change.version().0);
+        self.steps.push(StepFacts {
+            job: source.map_or_else(|| report.table.to_string(), |node| node.id.to_string()),
+            kind: "LOAD",
+            query: String::new(),
+            began: self.began,
+            ended: now,
+            state: "COMPLETE",
+            error: None,
+            inputs,
+            outputs,
+        });
     }
 
     /// What a test has found out about what it looked at.
-    fn tested(&self, manifest: &Manifest, node: &Node, report: &StepReport) -> Vec<Value> {
+    fn tested(
+        &self,
+        manifest: &Manifest,
+        node: &Node,
+        report: &StepReport,
+        version_of: &dyn Fn(&TableName) -> Option<u64>,
+    ) -> Vec<Value> {
         let success = match &report.verdict {
             Verdict::Passed => true,
             Verdict::Warned(_) | Verdict::Failed(_) => false,
@@ -298,7 +317,7 @@ impl Telling {
         tables
             .map(|table: &TableName| {
                 let body = json!({"assertions": [assertion]});
-                let mut input = self.names.named(table, Map::new());
+                let mut input = self.names.named(table, at(version_of(table)));
                 let facet = facet("1-1-0/DataQualityAssertionsDatasetFacet", body);
                 input.insert("inputFacets".into(), json!({"dataQualityAssertions": facet}));
                 input.into()
@@ -325,16 +344,16 @@ fn message(report: &StepReport) -> Option<String> {
     }
 }
 
-fn error_facet(why: &str) -> Value {
+pub(super) fn error_facet(why: &str) -> Value {
     facet("1-0-1/ErrorMessageRunFacet", json!({"message": why, "programmingLanguage": "SQL"}))
 }
 
-fn job_type(kind: &str) -> Value {
+pub(super) fn job_type(kind: &str) -> Value {
     facet("2-0-4/JobTypeJobFacet", json!({"processingType": "BATCH", "integration": "ELT", "jobType": kind}))
 }
 
 /// The id as a UUID; one that is made of it, if it is none.
-fn uuid_of(id: &str) -> String {
+pub(super) fn uuid_of(id: &str) -> String {
     if let Ok(known) = uuid::Uuid::parse_str(id) {
         return known.to_string();
     }

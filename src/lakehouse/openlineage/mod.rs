@@ -7,9 +7,11 @@
 mod drawn;
 mod events;
 mod live;
+mod writes;
 
 pub(super) use events::{Destination, Telling};
 pub(super) use live::Live;
+pub(super) use writes::{Statement, Teller};
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Taken;
+
 use crate::base::{TableName, TableVersion};
+use crate::build::Code;
 use crate::query::{ColumnOf, Lineage, MadeOf};
 use crate::release::{Basis, View, mark};
 
@@ -33,7 +35,7 @@ impl Map<'_> {
     }
 
     /// What a thing was made from, as production would have it.
-    pub(super) fn basis(&self, basis: &Basis, code: &str, own: Option<&TableName>) -> Basis {
+    pub(super) fn basis(&self, basis: &Basis, code: &Code, own: Option<&TableName>) -> Basis {
         let mut tables = basis.tables.clone();
         tables.retain(|name, _| Some(name) != own);
         let views = basis.views.iter();
@@ -43,13 +45,13 @@ impl Map<'_> {
             let marked = self.views.get(&name).map_or_else(|| marked.clone(), mark);
             (name, marked)
         });
-        Basis { code: code.to_owned(), tables: self.tables(&tables), views: views.collect(), ..basis.clone() }
+        Basis { tables: self.tables(&tables), views: views.collect(), ..code.instead_of(basis) }
     }
 
     /// Which columns of which versions a table was made of, as production would have it.
     pub(super) fn made_of(&self, of: MadeOf) -> MadeOf {
         let column = |of: ColumnOf| ColumnOf { table: self.name(&of.table), column: of.column };
-        let Lineage { columns, rows, tables } = of.lineage;
+        let Lineage { columns, rows, tables, looks_back } = of.lineage;
         let columns = columns.into_iter().map(|(name, from)| {
             let from = from.into_iter().map(|(of, way)| (column(of), way)).collect();
             (name, from)
@@ -58,6 +60,7 @@ impl Map<'_> {
             columns: columns.collect(),
             rows: rows.into_iter().map(|(of, how)| (column(of), how)).collect(),
             tables: tables.iter().map(|name| self.name(name)).collect(),
+            looks_back,
         };
         MadeOf { tables: self.tables(&of.tables), lineage }
     }

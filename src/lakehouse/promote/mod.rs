@@ -65,6 +65,8 @@ struct Looked {
     environment: Environment,
     memory: Memory,
     plan: BuildPlan,
+    /// Whether it was made by `elt run`, which takes over nothing.
+    keeps_own: bool,
 }
 
 impl Lakehouse {
@@ -89,7 +91,7 @@ impl Lakehouse {
         let _lock = self.begin_writing("promote", watch).await?;
         let pins = self.pins().await?;
         let looked = Box::pin(here.looked(name, &pins)).await?;
-        let Looked { compiled: Compiled { manifest, .. }, selected, environment, memory, plan } = &looked;
+        let Looked { compiled: Compiled { manifest, .. }, selected, environment, memory, plan, .. } = &looked;
         let production = self.with_target(&environment.production)?;
         let taken = taken(selected, manifest, &environment.manifest, &pins);
         if let Some(test) = untested(&looked, &taken).into_iter().find(|id| !warned.contains(*id)) {
@@ -199,6 +201,7 @@ impl Lakehouse {
             purpose: Purpose::Test,
             only: Some(open),
             publish: PublishMode::Passing,
+            keeps_own: looked.keeps_own,
             ..BuildRequest::default()
         };
         let built = Box::pin(self.build(&request, watch)).await?;
@@ -218,11 +221,19 @@ impl Lakehouse {
         Ok(warned.map(|step| step.node.clone()).collect())
     }
 
-    /// The project as an environment has it, all of it as it would be made now.
+    /// The project as an environment has it, all of it as it would be made now: by a build, which reads from production what has
+    /// not changed, or by `elt run`, which makes that too.
     async fn looked(&self, name: &str, pins: &Pins) -> Result<Looked> {
+        let built = Box::pin(self.looked_as(name, pins, false)).await?;
+        let Some(error) = not_as_made(name, &built) else { return Ok(built) };
+        let run = Box::pin(self.looked_as(name, pins, true)).await?;
+        if not_as_made(name, &run).is_none() { Ok(run) } else { Err(error) }
+    }
+
+    async fn looked_as(&self, name: &str, pins: &Pins, keeps_own: bool) -> Result<Looked> {
         // What a snapshot remembers is production's own.
         let kinds = Kinds { never: vec!["snapshot".to_owned()], ..Kinds::default() };
-        let request = BuildRequest { kinds, ..BuildRequest::default() };
+        let request = BuildRequest { kinds, keeps_own, ..BuildRequest::default() };
         let facts = self.facts_of(&request, pins, &self.run_id());
         let super::plan::Chosen { compiled, selected, environment } =
             self.chosen(&request, &facts, pins).await?;
@@ -244,19 +255,7 @@ impl Lakehouse {
             default_schema: &self.default_schema,
         })
         .await;
-        let is_due = |step: &&build::PlannedStep| {
-            !step.action.is_test() && !matches!(step.because, Reason::Beyond { .. })
-        };
-        if let Some(step) = plan.steps.iter().find(is_due) {
-            let what = format!(
-                "`{}` is not what it would be now: {}",
-                manifest.node(&step.node).shown(),
-                step.because
-            );
-            let help = format!("`elt build --target {name}` makes and tests it, then promote it");
-            return Err(wrong(format!("nothing was promoted: {what}"), help));
-        }
-        Ok(Looked { compiled, selected, environment, memory, plan })
+        Ok(Looked { compiled, selected, environment, memory, plan, keeps_own })
     }
 
     /// The query of a view with production's names.
@@ -272,6 +271,17 @@ impl Lakehouse {
             .map_err(|error| Error::new(error.kind(), error))?;
         Ok(node.sql)
     }
+}
+
+/// What an environment has not made as it would be made now.
+fn not_as_made(name: &str, looked: &Looked) -> Option<Error> {
+    let is_due =
+        |step: &&build::PlannedStep| !step.action.is_test() && !matches!(step.because, Reason::Beyond { .. });
+    let step = looked.plan.steps.iter().find(is_due)?;
+    let node = looked.compiled.manifest.node(&step.node);
+    let what = format!("`{}` is not what it would be now: {}", node.shown(), step.because);
+    let help = format!("`elt build --target {name}` makes and tests it, then promote it");
+    Some(wrong(format!("nothing was promoted: {what}"), help))
 }
 
 /// The nodes that the environment has made itself.

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
+use object_store::ObjectMeta;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::Lakehouse;
 use super::{Scheduled, ScheduledRun};
 use crate::base::{Result, parse_instant};
-use crate::lake::layout;
+use crate::lake::{LakeError, layout};
 
 /// So many reports are read at once.
 const AT_ONCE: usize = 32;
@@ -36,27 +38,54 @@ impl Remembered {
     }
 }
 
+/// What a report says of who asked for its run. There are thousands of reports, and each may have thousands of steps: the rest
+/// is passed over.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    scheduled: Option<Scheduling>,
+}
+
+#[derive(Deserialize)]
+struct Scheduling {
+    schedule: String,
+    at: String,
+}
+
 impl Lakehouse {
     /// The last run of each schedule, from the reports in the lake. Reads reports, the newest first, until it has them all.
     pub async fn last_runs(&self, schedules: &[String]) -> Result<BTreeMap<String, Remembered>> {
         let lake = self.tables.lake();
-        let mut open: BTreeSet<&String> = schedules.iter().collect();
-        let mut found: BTreeMap<String, Remembered> = BTreeMap::new();
         let mut reports = lake.list(&layout::RUNS.into()).await?;
         reports.extend(lake.list(&layout::RUNNING.into()).await?);
+        self.last_runs_of(schedules, &reports).await
+    }
+
+    /// The last run of each schedule that some reports tell of.
+    pub(in crate::lakehouse) async fn last_runs_of(
+        &self,
+        schedules: &[String],
+        reports: &[ObjectMeta],
+    ) -> Result<BTreeMap<String, Remembered>> {
+        let lake = self.tables.lake();
+        let mut open: BTreeSet<&String> = schedules.iter().collect();
+        let mut found: BTreeMap<String, Remembered> = BTreeMap::new();
+        let mut reports: Vec<ObjectMeta> = reports.to_vec();
         reports.sort_by_key(|report| std::cmp::Reverse(report.last_modified));
         // All of them, if need be: a schedule that ran last before thousands of other runs did not never run.
-        let read = reports.iter().map(|report| lake.read_json::<Value>(&report.location));
+        let read = reports.into_iter().map(|report| async move {
+            let head = lake.read_json::<Head>(&report.location).await?;
+            Ok::<_, LakeError>((report, head))
+        });
         let mut read = std::pin::pin!(futures::stream::iter(read).buffered(AT_ONCE));
-        while let Some(run) = read.next().await.transpose()? {
-            let Some(run) = run else { continue };
-            let scheduled = &run["scheduled"];
-            let (Some(name), Some(at)) = (scheduled["schedule"].as_str(), scheduled["at"].as_str()) else {
+        while let Some((report, head)) = read.next().await.transpose()? {
+            let Some(Scheduling { schedule, at }) = head.and_then(|head| head.scheduled) else { continue };
+            let Some(at) = parse_instant(&at) else { continue };
+            if open.take(&schedule).is_none() {
                 continue;
-            };
-            let Some(at) = parse_instant(at) else { continue };
-            if open.take(&name.to_owned()).is_some() {
-                found.insert(name.to_owned(), remembered(at, &run));
+            }
+            if let Some(run) = lake.read_json::<Value>(&report.location).await? {
+                found.insert(schedule, remembered(at, &run));
             }
             if open.is_empty() {
                 break;

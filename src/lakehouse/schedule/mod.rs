@@ -143,15 +143,22 @@ impl Lakehouse {
     /// of it: it is told when it is run.
     ///
     /// # Errors
-    /// What is wrong in the file, and that a schedule selects nothing.
+    /// What is wrong in the file, that a schedule is for a target that there is not, and that it selects nothing.
     pub async fn checked_schedules(&self) -> Result<Vec<Schedule>> {
         let schedules = self.schedules()?;
-        for schedule in schedules.iter().filter(|schedule| !schedule.select.is_empty()) {
+        for schedule in &schedules {
             let request = request_of(schedule)?;
             let own = match &schedule.target {
-                Some(target) => self.with_target(target)?,
+                Some(target) => self.with_target(target).map_err(|error| {
+                    let what = format!("the schedule `{}` cannot run: {error}", schedule.name);
+                    let help = format!("correct its `target` in {USERS_FILE}; profiles.yml has the targets");
+                    Error::user("elt::schedule", what, help)
+                })?,
                 None => self.clone(),
             };
+            if schedule.select.is_empty() {
+                continue;
+            }
             let Ok(compiled) = Box::pin(own.compile(false)).await else { continue };
             let earlier = own.compared(&request.earlier, &compiled.project);
             let selected = compile::select(&compiled.manifest, &request.select, &request.exclude, &earlier)?;

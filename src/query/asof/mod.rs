@@ -24,6 +24,11 @@ use exec::AsOfJoinExec;
 use node::AsOfJoin;
 pub(super) use relation::AsOfRelations;
 
+/// Whether a step is an as-of join: it gives the columns of its left side, and then those of its right.
+pub(super) fn is_as_of_join(node: &dyn UserDefinedLogicalNode) -> bool {
+    node.as_any().is::<AsOfJoin>()
+}
+
 /// The engine's planner, which knows of as-of joins besides.
 #[derive(Debug)]
 pub(super) struct Planner;

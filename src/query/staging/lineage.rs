@@ -76,6 +76,7 @@ pub(super) fn cloned(change: Change, source: &Snapshot) -> Change {
         columns: names.collect::<Vec<_>>().iter().map(column).collect(),
         rows: Default::default(),
         tables: [table.clone()].into(),
+        looks_back: false,
     };
     let of = MadeOf { tables: [(table.clone(), version)].into(), lineage };
     change

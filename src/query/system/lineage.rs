@@ -64,22 +64,17 @@ async fn lineage(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
             let node = commit.provenance.get("model").cloned().unwrap_or_default();
             rows(&Made { release, name, version: Some(commit.version.0), node, of }, &mut told);
         }
+        // Of one release, so that a view that others stand on is planned once.
+        let scope = Scope::of(catalog.scope.tables().clone(), release.pinned());
+        let session = Session::new(scope, &catalog.default_schema, Limits::default());
         for (name, view) in release.pins.views.iter().filter(|(name, view)| views.get(*name) != Some(*view)) {
             // A view that does not fit what it reads any more comes from nowhere.
-            let Ok(of) = of_view(catalog, release, view).await else { continue };
+            let Ok(of) = MadeOf::of_view(&session, &view.sql).await else { continue };
             rows(&Made { release, name, version: None, node: Value::Null, of }, &mut told);
         }
         views.clone_from(&release.pins.views);
     }
     Ok(told)
-}
-
-/// What a view of a release is made of.
-async fn of_view(catalog: &LakeCatalog, release: &Release, view: &View) -> Result<MadeOf, QueryError> {
-    let scope = Scope::of(catalog.scope.tables().clone(), release.pinned());
-    let session = Session::new(scope, &catalog.default_schema, Limits::default());
-    let (_, lineage) = Box::pin(session.trace(&view.sql)).await?;
-    Ok(MadeOf { tables: release.pins.tables.clone(), lineage })
 }
 
 /// Something that a release made.

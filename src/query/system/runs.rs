@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::rows::{Kind, Row, instant};
 use super::{LakeCatalog, QueryError, Rows, SystemTable};
 use crate::base::parse_instant;
-use crate::lake::layout;
+use crate::lake::{LakeError, layout};
 use crate::table::TableError;
 
 pub(super) const RUNS: SystemTable = SystemTable {
@@ -159,13 +159,17 @@ struct Moved {
     bytes: Value,
 }
 
-/// The reports of all runs, the oldest first, as far as they tell when they were.
+/// What `tell` says of the report of each run, the oldest first, as far as they tell when they were.
 ///
-/// There may be tens of thousands, each with thousands of steps: what is not asked for is passed over while they are read,
-/// and they are read by as many threads as there are.
-async fn reports<S>(catalog: &LakeCatalog) -> Result<Vec<Report<S>>, QueryError>
+/// There may be tens of thousands, each with thousands of steps: what is not asked for is passed over while they are read, they
+/// are read by as many threads as there are, and no more of them is kept than is told.
+async fn reports<S, T>(
+    catalog: &LakeCatalog,
+    tell: impl Fn(Report<S>) -> T + Copy + Send + 'static,
+) -> Result<impl Iterator<Item = T>, QueryError>
 where
     S: DeserializeOwned + Send + 'static,
+    T: Send + 'static,
 {
     let lake = catalog.scope.tables().lake();
     let mut listed = lake.list(&layout::RUNS.into()).await.map_err(TableError::from)?;
@@ -176,7 +180,11 @@ where
     listed.extend(running);
     let read = listed.into_iter().map(|object| {
         let lake = lake.clone();
-        SpawnedTask::spawn(async move { lake.read_json::<Report<S>>(&object.location).await }).join_unwind()
+        let told = async move {
+            let report = lake.read_json::<Report<S>>(&object.location).await?;
+            Ok::<_, LakeError>(report.map(|report| (report.started_at.clone(), tell(report))))
+        };
+        SpawnedTask::spawn(told).join_unwind()
     });
     let mut reports = Vec::new();
     let mut read = futures::stream::iter(read).buffered(AT_ONCE);
@@ -184,50 +192,50 @@ where
         let report = report.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
         reports.extend(report.map_err(TableError::from)?);
     }
-    reports.sort_by(|a, b| a.started_at.cmp(&b.started_at));
-    Ok(reports)
+    reports.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(reports.into_iter().map(|(_, told)| told))
 }
 
 async fn runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
-    let row = |run: Report<Ended>| {
-        let count = |words: &[&str]| {
-            let has = |step: &&Ended| step.status.as_deref().is_some_and(|status| words.contains(&status));
-            run.results.iter().filter(has).count()
-        };
-        let (failed, warned, skipped) = (count(&["fail", "error"]), count(&["warn"]), count(&["skipped"]));
-        let status = status(&run);
-        // Of what nobody measured there is no sum.
-        let numbers =
-            |of: &dyn Fn(&Ended) -> Option<u64>| run.results.iter().filter_map(of).collect::<Vec<_>>();
-        let sum = |of: &dyn Fn(&Ended) -> Option<u64>| -> Value {
-            let all = numbers(of);
-            (!all.is_empty()).then(|| all.iter().sum::<u64>()).into()
-        };
-        let totals = [
-            sum(&|step| moved(step).map(|rows| whole_of(&rows.added) + whole_of(&rows.updated))),
-            sum(&|step| moved(step).map(|rows| whole_of(&rows.bytes))),
-            sum(&|step| step.files.as_u64()),
-            numbers(&|step| step.peak_memory_bytes.as_u64()).into_iter().max().into(),
-            sum(&|step| step.spilled_bytes.as_u64()),
-        ];
-        let mut row = vec![
-            run.run,
-            run.command,
-            status,
-            run.started_at.as_deref().and_then(parse_instant).map_or(Value::Null, instant),
-            run.elapsed_seconds,
-            run.user,
-            run.release,
-            run.results.len().into(),
-            failed.into(),
-            warned.into(),
-            skipped.into(),
-            run.error,
-        ];
-        row.extend(totals);
-        row
+    Ok(reports(catalog, run_row).await?.collect())
+}
+
+fn run_row(run: Report<Ended>) -> Row {
+    let count = |words: &[&str]| {
+        let has = |step: &&Ended| step.status.as_deref().is_some_and(|status| words.contains(&status));
+        run.results.iter().filter(has).count()
     };
-    Ok(reports(catalog).await?.into_iter().map(row).collect())
+    let (failed, warned, skipped) = (count(&["fail", "error"]), count(&["warn"]), count(&["skipped"]));
+    let status = status(&run);
+    // Of what nobody measured there is no sum.
+    let numbers = |of: &dyn Fn(&Ended) -> Option<u64>| run.results.iter().filter_map(of).collect::<Vec<_>>();
+    let sum = |of: &dyn Fn(&Ended) -> Option<u64>| -> Value {
+        let all = numbers(of);
+        (!all.is_empty()).then(|| all.iter().sum::<u64>()).into()
+    };
+    let totals = [
+        sum(&|step| moved(step).map(|rows| whole_of(&rows.added) + whole_of(&rows.updated))),
+        sum(&|step| moved(step).map(|rows| whole_of(&rows.bytes))),
+        sum(&|step| step.files.as_u64()),
+        numbers(&|step| step.peak_memory_bytes.as_u64()).into_iter().max().into(),
+        sum(&|step| step.spilled_bytes.as_u64()),
+    ];
+    let mut row = vec![
+        run.run,
+        run.command,
+        status,
+        run.started_at.as_deref().and_then(parse_instant).map_or(Value::Null, instant),
+        run.elapsed_seconds,
+        run.user,
+        run.release,
+        run.results.len().into(),
+        failed.into(),
+        warned.into(),
+        skipped.into(),
+        run.error,
+    ];
+    row.extend(totals);
+    row
 }
 
 /// Whether a step of this resource type is a test.
@@ -235,73 +243,73 @@ fn is_test(kind: &str) -> bool {
     matches!(kind, "test" | "unit_test")
 }
 
-/// The steps of all runs that are wanted, each with its run and its resource type.
-async fn steps(
-    catalog: &LakeCatalog,
-    is_wanted: impl Fn(&Step, &str) -> bool,
-) -> Result<Vec<(Value, Step, String)>, QueryError> {
-    let mut found = Vec::new();
-    for report in reports::<Step>(catalog).await? {
-        for step in report.results {
-            let kind = step.unique_id.split('.').next().unwrap_or_default().to_owned();
-            if is_wanted(&step, &kind) {
-                found.push((report.run.clone(), step, kind));
-            }
-        }
-    }
-    Ok(found)
+/// What kind of thing a step is of: `model`, `test` …
+fn kind_of(step: &Step) -> String {
+    step.unique_id.split('.').next().unwrap_or_default().to_owned()
 }
 
 async fn model_runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
-    let row = |(run, step, kind): (Value, Step, String)| {
-        let rows = step.rows.unwrap_or_default();
-        vec![
-            run,
-            step.unique_id.into(),
-            step.name,
-            kind.into(),
-            step.action,
-            step.status,
-            (step.visibility == "published").into(),
-            rows.added,
-            rows.updated,
-            rows.removed,
-            step.files.as_u64().and(rows.bytes.as_u64()).into(),
-            step.files,
-            step.peak_memory_bytes,
-            step.spilled_bytes,
-            step.execution_time,
-            step.message,
-            step.place,
-        ]
+    let of_run = |report: Report<Step>| {
+        let steps = report.results.into_iter().map(|step| (kind_of(&step), step));
+        let models = steps.filter(|(kind, _)| !is_test(kind));
+        models.map(|(kind, step)| model_row(report.run.clone(), step, kind)).collect::<Vec<_>>()
     };
-    Ok(steps(catalog, |_, kind| !is_test(kind)).await?.into_iter().map(row).collect())
+    Ok(reports(catalog, of_run).await?.flatten().collect())
+}
+
+fn model_row(run: Value, step: Step, kind: String) -> Row {
+    let rows = step.rows.unwrap_or_default();
+    vec![
+        run,
+        step.unique_id.into(),
+        step.name,
+        kind.into(),
+        step.action,
+        step.status,
+        (step.visibility == "published").into(),
+        rows.added,
+        rows.updated,
+        rows.removed,
+        step.files.as_u64().and(rows.bytes.as_u64()).into(),
+        step.files,
+        step.peak_memory_bytes,
+        step.spilled_bytes,
+        step.execution_time,
+        step.message,
+        step.place,
+    ]
 }
 
 async fn test_results(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
-    let found = steps(catalog, |step, kind| is_test(kind) || !step.expectations.is_empty()).await?;
-    let mut rows = Vec::new();
-    for (run, step, kind) in found {
-        rows.extend(step.expectations.iter().map(|one| of_expectation(run.clone(), &step, one)));
-        if !is_test(&kind) {
-            continue;
+    let of_run = |report: Report<Step>| {
+        let mut rows = Vec::new();
+        for step in report.results {
+            let kind = kind_of(&step);
+            rows.extend(step.expectations.iter().map(|one| of_expectation(report.run.clone(), &step, one)));
+            if is_test(&kind) {
+                rows.push(test_row(report.run.clone(), step, kind));
+            }
         }
-        // Runs of earlier versions said nothing of tests that hold.
-        let failures = if step.status == "pass" { 0.into() } else { whole(&step.failures) };
-        rows.push(vec![
-            run,
-            step.unique_id.into(),
-            step.name,
-            kind.into(),
-            step.status,
-            failures,
-            step.sample,
-            step.execution_time,
-            step.message,
-            step.place,
-        ]);
-    }
-    Ok(rows)
+        rows
+    };
+    Ok(reports(catalog, of_run).await?.flatten().collect())
+}
+
+fn test_row(run: Value, step: Step, kind: String) -> Row {
+    // Runs of earlier versions said nothing of tests that hold.
+    let failures = if step.status == "pass" { 0.into() } else { whole(&step.failures) };
+    vec![
+        run,
+        step.unique_id.into(),
+        step.name,
+        kind.into(),
+        step.status,
+        failures,
+        step.sample,
+        step.execution_time,
+        step.message,
+        step.place,
+    ]
 }
 
 /// What a run found by one expectation of a model or a source.

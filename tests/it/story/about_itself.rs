@@ -165,3 +165,25 @@ async fn a_lake_with_nothing_in_it_has_these_tables_too() {
     sql: 1 CREATE TABLE
     ");
 }
+
+#[tokio::test]
+async fn a_lake_that_is_made_anew_does_not_tell_what_another_was_asked() {
+    let mut lake = TestLake::on_disk();
+    let folder = lake.path().join("asked").display().to_string();
+    lake.set_env("ELT_QUERY_HISTORY", &folder);
+    lake.sql("create table t as select 1 as id").await;
+    let ask = async |lake: &TestLake, sql: &str| {
+        let session = lake.open().session().await.unwrap();
+        let asked = session.asked(sql, "ann", "test");
+        asked.done(1);
+    };
+    ask(&lake, "select 1").await;
+    lake.sql("select statement_text from elt.query_history").await;
+    std::fs::remove_dir_all(lake.path().join("lake")).unwrap();
+    lake.sql("create table t as select 1 as id").await;
+    ask(&lake, "select 2").await;
+    lake.sql("select statement_text from elt.query_history").await;
+    let story = lake.story();
+    let told: Vec<&str> = story.lines().filter(|line| line.contains("select")).collect();
+    assert_eq!(told, ["sql: select 1", "sql: select 2"], "{story}");
+}

@@ -451,3 +451,39 @@ async fn a_seed_in_other_quotes_is_the_same_seed() {
     plan: 0 up to date
     ");
 }
+
+#[tokio::test]
+async fn a_query_that_is_spelled_in_another_way_is_no_change() {
+    let lake = shop();
+    lake.write(
+        "models/monthly.sql",
+        "{{ config(materialized='incremental', unique_key=['id', 'day'], tblproperties={'delta.enableDeletionVectors': 'true', 'elt.writeMode': 'merge-on-read'}) }}
+         select id, amount n, 1 as day from {{ ref('stg') }} where amount > 0 and id > 0",
+    );
+    lake.build_due().await;
+    lake.write(
+        "models/sales.sql",
+        "{{ config(materialized='table') }} SELECT (SUM(AMOUNT)) total FROM {{ ref('stg') }} AS stg WHERE ((1 = 1))",
+    );
+    lake.plan().await;
+    lake.build_due().await;
+    lake.note("-- other words");
+    lake.write(
+        "models/sales.sql",
+        "{{ config(materialized='table') }} select sum(amount) as total from {{ ref('stg') }} stg where 1 = 1",
+    );
+    lake.write(
+        "models/monthly.sql",
+        "{{ config(materialized='incremental', unique_key=['id', 'day'], tblproperties={'elt.writeMode': 'merge-on-read', 'delta.enableDeletionVectors': 'true'}) }}
+         SELECT ID, (Amount) AS N, 1 AS Day FROM {{ ref('stg') }} WHERE (Amount > 0) AND (ID > 0)",
+    );
+    lake.plan().await;
+    lake.note("-- another query");
+    lake.write(
+        "models/monthly.sql",
+        "{{ config(materialized='incremental', unique_key=['id', 'day'], tblproperties={'elt.writeMode': 'merge-on-read', 'delta.enableDeletionVectors': 'true'}) }}
+         select id, amount as n, 1 as day from {{ ref('stg') }} where amount > 0 or id > 0",
+    );
+    lake.plan().await;
+    assert_snapshot!(lake.story(), @r"");
+}

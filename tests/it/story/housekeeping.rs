@@ -73,3 +73,47 @@ async fn storage_tells_what_readers_see_from_what_is_history() {
     assert_eq!((people.rows, people.versions, people.files, people.deletable), (Some(2), 2, 1, 0));
     assert_eq!((storage.releases.0, storage.runs.0), (4, 2));
 }
+
+/// Makes the reports of all runs so many days old, by the lake's clock.
+fn age_runs(lake: &TestLake, days: u64) {
+    let runs = lake.path().join("lake/_elt/runs");
+    let now = std::time::SystemTime::from(lake.open().world().now());
+    for entry in std::fs::read_dir(runs).unwrap() {
+        let file = std::fs::File::options().append(true).open(entry.unwrap().path()).unwrap();
+        file.set_modified(now - std::time::Duration::from_secs(days * 86_400)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn reports_of_runs_stay_as_long_as_elt_yml_says() {
+    let lake = TestLake::on_disk();
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id");
+    lake.build_due().await;
+    lake.build_due().await;
+    age_runs(&lake, 40);
+    let releases = lake.path().join("lake/_elt/releases");
+    for entry in std::fs::read_dir(releases).unwrap() {
+        let file = std::fs::File::options().append(true).open(entry.unwrap().path()).unwrap();
+        let now = std::time::SystemTime::from(lake.open().world().now());
+        file.set_modified(now - std::time::Duration::from_secs(30 * 86_400)).unwrap();
+    }
+    lake.maintain(false).await;
+    lake.sql("select count(*) from elt.runs").await;
+    lake.note("-- 60 days");
+    lake.write("elt.yml", "runs: {keep: 60 days}\n");
+    lake.maintain(false).await;
+    lake.sql("select count(*) from elt.runs").await;
+    lake.note("-- 35 days");
+    lake.write("elt.yml", "runs: {keep: 35 days}\n");
+    lake.maintain(true).await;
+    lake.sql("select count(*) from elt.runs").await;
+    lake.maintain(false).await;
+    lake.sql("select count(*) from elt.runs").await;
+    lake.note("-- what no release remembers yet");
+    lake.build_due().await;
+    age_runs(&lake, 20);
+    lake.write("elt.yml", "runs: {keep: 1 day}\n");
+    lake.maintain(false).await;
+    lake.sql("select count(*) from elt.runs").await;
+    assert_snapshot!(lake.story(), @r"");
+}

@@ -260,3 +260,20 @@ async fn statements_that_change_rows_tell_what_of_and_forget_nothing() {
         assert!(of.contains("main.one@0.amount ->"), "{of}");
     }
 }
+
+#[tokio::test]
+async fn a_version_is_followed_through_the_views_of_then_and_through_what_names_it() {
+    let lake = TestLake::new();
+    lake.sql("create table seed as select 1 as a").await;
+    lake.sql("create view seen as select a * 2 as b from seed").await;
+    lake.sql("create table first as select b from seen").await;
+    lake.sql("insert into seed values (2)").await;
+    lake.sql("create table old as select a as c from seed version as of 0").await;
+    lake.sql("create view looks_back as select a as d from seed version as of 0").await;
+    let down = told(&lake, "seed", "down", Some(0)).await;
+    assert_snapshot!(down, @r"");
+    let up = told(&lake, "first.b", "up", Some(0)).await;
+    assert_snapshot!(up, @r"");
+    lake.sql("select table_name, source_name, source_version, source_column from elt.lineage where table_name in ('old', 'looks_back') order by 1").await;
+    assert_snapshot!(lake.story().lines().last().unwrap(), @"");
+}

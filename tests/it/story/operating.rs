@@ -377,3 +377,60 @@ fn output_that_cannot_be_written_is_to_be_corrected() {
         assert!(told(&failed).contains("written to"), "{line}: {}", told(&failed));
     }
 }
+
+#[test]
+fn a_plan_says_of_a_changed_file_what_a_build_says() {
+    let lake = TestLake::on_disk();
+    lake.write(
+        "models/s.yml",
+        "sources: [{name: shop, tables: [{name: orders, config: {location: 'inbox/*.csv'}}]}]\n",
+    );
+    lake.write("models/all_orders.sql", "select * from {{ source('shop', 'orders') }}");
+    lake.write("inbox/a.csv", "id\n1\n");
+    assert_eq!(code(&elt(lake.path(), &["build"])), 0);
+    lake.write("inbox/a.csv", "id\n1\n2\n");
+    let planned = elt(lake.path(), &["plan"]);
+    let line = out(&planned).lines().find(|line| line.contains("shop.orders")).map(str::to_owned);
+    let line = line.unwrap_or_default();
+    assert!(line.contains("changed since loaded, left as it is") && line.contains("inbox/a.csv"), "{line}");
+}
+
+#[test]
+fn a_lake_that_cannot_be_reached_does_not_hide_what_elt_would_work_with() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\nprofile: shop\n");
+    lake.write(
+        "profiles.yml",
+        "shop: {target: prod, outputs: {prod: {type: elt, lake: 's3://nowhere/lake', schema: main}}}\n",
+    );
+    lake.write("models/a.sql", "select 1 as id");
+    let mut asked = command(lake.path(), &["debug"]);
+    asked
+        .env("AWS_ENDPOINT", "http://127.0.0.1:9")
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "hidden");
+    let answer = asked.output().unwrap();
+    let told_of = out(&answer);
+    assert_eq!(code(&answer), 75, "{}", told(&answer));
+    for word in
+        ["s3://nowhere/lake: cannot be read", "AWS_SECRET_ACCESS_KEY", "shop, target prod", "not known"]
+    {
+        assert!(told_of.contains(word), "{word}: {told_of}");
+    }
+    assert!(!told_of.contains("hidden"), "{told_of}");
+    assert!(told(&answer).contains("storage failed"), "{}", told(&answer));
+}
+
+#[test]
+fn what_nobody_wanted_is_not_published_by_trying_again() {
+    let lake = TestLake::on_disk();
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id");
+    assert_eq!(code(&elt(lake.path(), &["build"])), 0);
+    lake.write("models/a.sql", "{{ config(materialized='table') }} select 2 as id");
+    assert_eq!(code(&elt(lake.path(), &["run", "--diff"])), 2, "nobody is there to be asked");
+    let again = elt(lake.path(), &["retry"]);
+    assert_eq!(code(&again), 2);
+    assert!(told(&again).contains("`elt run --diff --yes` publishes it"), "{}", told(&again));
+    assert_eq!(code(&elt(lake.path(), &["run", "--diff", "--yes"])), 0);
+    assert!(told(&elt(lake.path(), &["retry"])).contains("left nothing to do"));
+}

@@ -296,3 +296,45 @@ async fn what_would_change_is_shown_before_it_is_promoted() {
     assert_eq!((table.table.as_str(), table.added, table.removed), ("main.total", 1, 1));
     assert_eq!(lake.rows("select v from main.total").await, "30");
 }
+
+#[tokio::test]
+async fn what_run_has_made_of_everything_is_promoted_too() {
+    let mut lake = events().await;
+    lake.write("models/base.sql", "{{ config(materialized='table') }} select id, v from {{ ref('events') }}");
+    lake.write(
+        "models/total.sql",
+        "{{ config(materialized='table') }} select sum(v) as v from {{ ref('base') }}",
+    );
+    lake.build_due().await;
+    lake.target("dev");
+    lake.write(
+        "models/total.sql",
+        "{{ config(materialized='table') }} select sum(v) + 1 as v from {{ ref('base') }}",
+    );
+    let all = BuildRequest { purpose: Purpose::Seed, ..BuildRequest::default() };
+    lake.build_with(&all).await;
+    lake.build_with(&BuildRequest { purpose: Purpose::Run, ..BuildRequest::default() }).await;
+    lake.story();
+    lake.promote("dev").await;
+    let story = lake.story();
+    assert!(story.contains("dev.total > main.total"), "{story}");
+    assert_eq!(lake.rows("select v from main.total").await, "31");
+    lake.target("prod");
+    lake.plan().await;
+    let story = lake.story();
+    assert!(story.ends_with("plan: 4 up to date\n") && !story.contains("code changed"), "{story}");
+    // What would be made otherwise by now is refused, whoever made it.
+    lake.target("dev");
+    lake.build_with(&BuildRequest { purpose: Purpose::Run, ..BuildRequest::default() }).await;
+    lake.write(
+        "models/total.sql",
+        "{{ config(materialized='table') }} select sum(v) + 2 as v from {{ ref('base') }}",
+    );
+    lake.story();
+    lake.promote("dev").await;
+    let story = lake.story();
+    assert!(
+        story.starts_with("promote: nothing was promoted: `total` is not what it would be now"),
+        "{story}"
+    );
+}

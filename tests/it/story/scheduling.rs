@@ -254,3 +254,17 @@ async fn a_schedule_that_ran_long_ago_is_remembered() {
     let last = lake.open().last_runs(&["s".to_owned()]).await.unwrap();
     assert_eq!(last["s"].run, "r");
 }
+
+#[tokio::test]
+async fn a_schedule_for_a_target_that_there_is_not_is_refused_before_it_is_kept() {
+    let lake = TestLake::new();
+    lake.write("dbt_project.yml", "name: shop\nprofile: shop\n");
+    lake.write(
+        "profiles.yml",
+        "shop: {target: prod, outputs: {prod: {type: elt, lake: ./lake, schema: main}}}\n",
+    );
+    lake.write("models/a.sql", "select 1 as id");
+    lake.write("elt.yml", "schedules: {nightly: {cron: '@daily', target: nope}}\n");
+    let error = Box::pin(lake.open().checked_schedules()).await.unwrap_err().to_string();
+    assert!(error.contains("the schedule `nightly` cannot run") && error.contains("nope"), "{error}");
+}

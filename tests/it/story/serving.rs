@@ -174,3 +174,53 @@ async fn one_user_asks_so_much_and_no_more() {
     drop(reader);
     served.stop().await;
 }
+
+#[tokio::test]
+async fn builds_and_schedules_are_told_in_numbers() {
+    let lake = TestLake::new();
+    lake.write("models/t.sql", "{{ config(materialized='table') }} select 1 as a");
+    lake.write("models/u.sql", "select a from {{ ref('t') }}");
+    lake.write("models/t.yml", "models: [{name: t, columns: [{name: a, data_tests: [not_null]}]}]\n");
+    lake.write("elt.yml", "schedules: {\"night\": {cron: '@daily'}}\n");
+    let any = "127.0.0.1:0".parse().unwrap();
+    let options = ServeOptions {
+        listen: any,
+        token: Token::Given(TOKEN.to_owned()),
+        role: Role::Reads,
+        tls: None,
+        limits: ServeLimits::default(),
+        http: Some(any),
+        postgres: None,
+    };
+    let server = Server::bind(lake.open(), options).await.unwrap();
+    let http = server.http_address().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+    assert!(!get(http, "/metrics").await.contains("elt_last_run"), "nothing has run");
+    lake.build().await;
+    let told = get(http, "/metrics").await;
+    for line in [
+        "elt_last_run_success{command=\"build\"} 1",
+        "elt_last_run_info{command=\"build\",status=\"success\"} 1",
+        "elt_last_run_nodes{status=\"success\"} 2",
+        "elt_last_run_nodes{status=\"pass\"} 1",
+    ] {
+        assert!(told.lines().any(|told| told == line), "no {line} in {told}");
+    }
+    assert!(number(&told, "elt_last_run_timestamp_seconds") > 1e9, "{told}");
+    assert!(!told.contains("elt_schedule_last"), "it has not run");
+    lake.write("models/t.sql", "{{ config(materialized='table') }} select cast(null as int) as a");
+    let night = elt::lakehouse::Scheduled { schedule: "night".to_owned(), at: lake.open().world().now() };
+    let request = elt::lakehouse::BuildRequest { scheduled: Some(night), ..Default::default() };
+    lake.build_with(&request).await;
+    let told = get(http, "/metrics").await;
+    for line in [
+        "elt_last_run_success{command=\"build\"} 0",
+        "elt_last_run_nodes{status=\"fail\"} 1",
+        "elt_schedule_last_success{schedule=\"night\"} 0",
+    ] {
+        assert!(told.lines().any(|told| told == line), "no {line} in {told}");
+    }
+    drop(stop);
+    running.await.unwrap().unwrap();
+}

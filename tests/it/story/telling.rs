@@ -21,7 +21,10 @@ fn line(event: &Value) -> String {
     let named = |list: &Value| {
         let list = list.as_array().unwrap().iter();
         let one = |dataset: &Value| {
-            let name = dataset["facets"]["symlinks"]["identifiers"][0]["name"].as_str().unwrap().to_owned();
+            let symlink = dataset["facets"]["symlinks"]["identifiers"][0]["name"].as_str();
+            // A file has no other name.
+            let file = || dataset["name"].as_str().unwrap().rsplit('/').next().unwrap();
+            let name = symlink.unwrap_or_else(file).to_owned();
             let version = dataset["facets"]["version"]["datasetVersion"].as_str();
             let assertions = &dataset["inputFacets"]["dataQualityAssertions"]["assertions"][0]["success"];
             let fields = dataset["facets"]["columnLineage"]["fields"].as_object().map(serde_json::Map::len);
@@ -76,7 +79,7 @@ async fn a_run_and_its_steps_begin_and_end() {
     COMPLETE seed.test.people:  -> main.people@0 0 columns 
     COMPLETE model.test.named: main.people@0 -> main.named 2 columns 
     COMPLETE model.test.cities: main.named -> main.cities@0 2 columns 
-    COMPLETE test.test.not_null_cities_city.ad1722bce1: main.cities holds: true ->  
+    COMPLETE test.test.not_null_cities_city.ad1722bce1: main.cities@0 holds: true ->  
     COMPLETE the build:  ->  
     -- nothing new
     START the build:  ->  
@@ -158,4 +161,39 @@ async fn what_is_called_off_is_told_and_what_fails_before_its_first_step() {
     sql: build interrupted 1 interrupted; nothing was published
     build: events of lineage cannot be sent to `nope://x`: `nope` is no way to send them
     ");
+}
+
+#[tokio::test]
+async fn what_is_landed_and_what_statements_write_is_told_too() {
+    let lake = TestLake::new();
+    lake.write("elt.yml", "openlineage: {url: events.jsonl, namespace: shop}\n");
+    lake.write(
+        "models/sources.yml",
+        "sources:\n  - {name: shop, tables: [{name: orders, config: {location: 'inbox/orders_*.csv'}}]}\n",
+    );
+    lake.write("models/big.sql", "select id from {{ source('shop', 'orders') }} where amount > 5");
+    lake.write("inbox/orders_1.csv", "id,amount\n1,5\n2,7\n");
+    let mut story = Vec::new();
+    lake.build_due().await;
+    story.extend(events(&lake).iter().map(line));
+    story.push("-- by hand".to_owned());
+    lake.write("inbox/orders_2.csv", "id,amount\n3,9\n");
+    lake.land_as("shop.orders", &["inbox/orders_2.csv"], &[]).await;
+    lake.sql("create table kept as select id, amount from shop.orders").await;
+    lake.sql("insert into kept select id + 10, amount from shop.orders where id = 1").await;
+    lake.sql("merge into kept using shop.orders o on kept.id = o.id when matched then update set amount = o.amount * 2").await;
+    lake.sql("create view seen as select id from kept").await;
+    lake.sql("select count(*) from kept").await;
+    let told = events(&lake);
+    story.extend(told.iter().map(line));
+    let query = told.iter().filter_map(|event| event["job"]["facets"]["sql"]["query"].as_str()).next();
+    assert_eq!(query, Some("create table kept as select id, amount from shop.orders"));
+    story.push("-- what fails".to_owned());
+    let session = lake.open().session().await.unwrap();
+    assert!(
+        lake.open().execute(&session, "insert into kept select 'x' || id, nothing from kept").await.is_err()
+    );
+    story.extend(events(&lake).iter().map(line));
+    let story = story.join("\n").replace(&format!("{}.", lake.path().file_name().unwrap().display()), "");
+    assert_snapshot!(story, @r"");
 }

@@ -1,6 +1,6 @@
 //! Lineage as a tree in a terminal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lakehouse::{LineageEdge, LineageGraph, LineageNode};
 
@@ -16,7 +16,7 @@ pub(super) fn told(graph: &LineageGraph, up: bool, down: bool) -> String {
         if !is_wanted {
             continue;
         }
-        let mut tree = Tree { graph, is_up, seen: BTreeSet::new(), lines: Vec::new() };
+        let mut tree = Tree::of(graph, is_up);
         tree.grow((&graph.of, column), "");
         if tree.lines.is_empty() && !is_up && lines.len() > 1 {
             // Where it comes from is told already; that nothing comes of it needs no heading.
@@ -40,16 +40,34 @@ pub(super) fn told(graph: &LineageGraph, up: bool, down: bool) -> String {
 struct Tree<'a> {
     graph: &'a LineageGraph,
     is_up: bool,
+    nodes: BTreeMap<&'a str, &'a LineageNode>,
+    /// The edges by what they are found from: the thing itself, or going down its name.
+    edges: BTreeMap<&'a str, Vec<&'a LineageEdge>>,
     seen: BTreeSet<String>,
     lines: Vec<String>,
 }
 
 impl<'a> Tree<'a> {
+    fn of(graph: &'a LineageGraph, is_up: bool) -> Self {
+        let nodes: BTreeMap<&str, &LineageNode> =
+            graph.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
+        let mut edges: BTreeMap<&str, Vec<&LineageEdge>> = BTreeMap::new();
+        for edge in &graph.edges {
+            let near = match is_up {
+                true => edge.to.as_str(),
+                // What was made of another version of it is told below the one that is asked about.
+                false => nodes.get(edge.from.as_str()).map_or(edge.from.as_str(), |node| node.name.as_str()),
+            };
+            edges.entry(near).or_default().push(edge);
+        }
+        Self { graph, is_up, nodes, edges, seen: BTreeSet::new(), lines: Vec::new() }
+    }
+
     fn grow(&mut self, of: Branch<'a>, indent: &str) {
         let below = self.below(of);
         let last = below.len().saturating_sub(1);
         for (at, ((id, column), how)) in below.into_iter().enumerate() {
-            let Some(node) = self.graph.node(id) else { continue };
+            let Some(node) = self.nodes.get(id).copied() else { continue };
             let (corner, bar) = if at == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
             let mut line = format!("{indent}{corner}{}", words(node, column, &how));
             let goes_on = !how.starts_with("rows: ");
@@ -66,19 +84,13 @@ impl<'a> Tree<'a> {
 
     /// What is next to a branch, each with how.
     fn below(&self, (id, column): Branch<'a>) -> Vec<(Branch<'a>, String)> {
-        let name = self.graph.node(id).map(|node| node.name.as_str());
-        // What was made of another version of it is told below the one that is asked about.
-        let is_here = |end: &str| match self.is_up {
-            true => end == id,
-            false => end == id || self.graph.node(end).map(|node| node.name.as_str()) == name,
-        };
-        let ends = |edge: &'a LineageEdge| match self.is_up {
-            true => (to(edge), from(edge)),
-            false => (from(edge), to(edge)),
+        let near = match self.is_up {
+            true => id,
+            false => self.nodes.get(id).map_or(id, |node| node.name.as_str()),
         };
         let mut below: Vec<(Branch<'a>, String)> = Vec::new();
-        for edge in self.graph.edges.iter().filter(|edge| is_here(ends(edge).0.0)) {
-            let (far_id, far_column) = ends(edge).1;
+        for edge in self.edges.get(near).into_iter().flatten().copied() {
+            let (far_id, far_column) = if self.is_up { from(edge) } else { to(edge) };
             let branch = match column {
                 None => (far_id, None),
                 Some(column) if self.is_up && edge.to_column.as_deref() == Some(column) => {
