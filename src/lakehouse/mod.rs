@@ -106,7 +106,7 @@ pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
     Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session, SqlMistake,
-    StatementKind, bound, bound_rows, interval_texts, is_time_zone, only_utc, shown_variable,
+    Statement, StatementKind, bound, bound_rows, interval_texts, is_time_zone, only_utc, shown_variable,
 };
 #[cfg(feature = "postgres")]
 pub use crate::query::{PG_VERSION, PgAsker, PgCatalog, PgKey, is_idle, pg_settings};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Lakehouse, released};
 use crate::base::Unwatched;
-use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
+use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged, Statement};
 use crate::release::{self, Goal, Learnt, Proposal, Release, ReleaseError, ReleaseKind};
 use crate::table::{TableError, Unneeded};
 
@@ -24,28 +24,41 @@ impl Lakehouse {
     /// # Errors
     /// Nothing was published. [`ReleaseError::LostRace`] if others published faster again and again.
     pub async fn execute(&self, session: &Session, sql: &str) -> Result<(Outcome, Session), QueryError> {
-        if let Some(told) = self.roles_statement(session, sql)? {
-            return Ok((told, session.clone()));
-        }
-        if let Some(vacuum) = session.vacuum(sql)? {
-            let (dry_run, table) = (vacuum.dry_run, vacuum.table.clone());
-            session.check_vacuum(&table)?;
-            let retain = vacuum.retain_hours.map(chrono::Duration::hours);
-            let files = self.vacuum(&table, retain, dry_run, &Unwatched).await.map_err(Box::new)?;
-            return Ok((deleted(&files), session.clone()));
-        }
-        if let Some(copy) = session.copy_into(sql)? {
-            let told = self.copy_into(session, &copy).await?;
-            return Ok((told, self.newest(session).await?));
-        }
-        if !session.writes(sql)? {
-            return Ok((session.execute(sql).await?, session.clone()));
+        self.execute_statement(session, session.read(sql)?).await
+    }
+
+    /// The same, of a statement that was read in this session.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub(crate) async fn execute_statement(
+        &self,
+        session: &Session,
+        statement: Statement,
+    ) -> Result<(Outcome, Session), QueryError> {
+        match statement {
+            Statement::Roles(order) => {
+                return Ok((self.roles_statement(session, order)?, session.clone()));
+            }
+            Statement::Vacuum(vacuum) => {
+                let (dry_run, table) = (vacuum.dry_run, vacuum.table);
+                session.check_vacuum(&table)?;
+                let retain = vacuum.retain_hours.map(chrono::Duration::hours);
+                let files = self.vacuum(&table, retain, dry_run, &Unwatched).await.map_err(Box::new)?;
+                return Ok((deleted(&files), session.clone()));
+            }
+            Statement::CopyInto(copy) => {
+                let told = self.copy_into(session, &copy).await?;
+                return Ok((told, self.newest(session).await?));
+            }
+            Statement::Write(_) | Statement::OwnWrite(_) => {}
+            reads => return Ok((session.answer(reads).await?, session.clone())),
         }
         self.tables().lake().check_writable().await.map_err(TableError::from)?;
         release::recover(self.tables().lake()).await?;
         let mut session = session.clone();
         for attempt in 0.. {
-            let Some(staged) = session.stage(sql).await? else { break };
+            let Some(staged) = session.stage_statement(statement.clone()).await? else { break };
             if staged.is_empty() {
                 return Ok((told(&staged, None), session));
             }
