@@ -100,8 +100,7 @@ fn new_keys(lake: &TestLake, table: &str, known: &mut BTreeSet<PathBuf>) -> Vec<
         let file = std::fs::File::open(path).unwrap();
         let rows = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
         let keys = |batch: arrow::array::RecordBatch| {
-            let keys = batch.column_by_name("k").unwrap().as_primitive::<Int64Type>().values().to_vec();
-            keys
+            batch.column_by_name("k").unwrap().as_primitive::<Int64Type>().values().to_vec()
         };
         rows.flat_map(|batch| keys(batch.unwrap())).collect()
     };
