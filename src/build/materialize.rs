@@ -280,7 +280,7 @@ impl Making<'_> {
     }
 
     async fn rows_in(&self, session: &Session, sql: &str) -> Result<SendableRecordBatchStream, BuildError> {
-        let outcome = session.query(sql).await.map_err(|error| self.query_error(error))?;
+        let outcome = session.query_to_write(sql).await.map_err(|error| self.query_error(error))?;
         self.executed.asked(&outcome);
         Ok(outcome.into_stream())
     }

@@ -290,16 +290,35 @@ impl Lake {
         Ok(objects)
     }
 
-    /// The number of the newest document in a folder of numbered documents, which only become more.
+    /// How large `path` is, in bytes; nothing if it is not there. Its content is not read.
+    pub async fn size(&self, path: &Path) -> Result<Option<u64>, LakeError> {
+        match self.store.head(path).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(unavailable(path, source)),
+        }
+    }
+
+    /// The number of the newest document in a folder of numbered documents, which only become more and have no gaps.
     ///
-    /// One listing, which begins where the last one of this process ended.
+    /// One listing the first time. After that the one after the newest that this process knows is asked for, and listed is
+    /// only what another process brought.
     pub async fn newest(&self, folder: &Path) -> Result<Option<u64>, LakeError> {
         let seen = self.newest_seen.lock().expect("no holder panics").get(folder).copied();
-        let mut listed = match seen {
-            // What was newest then is listed with what came after it.
-            Some(seen) => self.list_after(folder, &folder.clone().join(format!("{seen:020}"))).await?,
-            None => Vec::new(),
-        };
+        let named = |number: u64| folder.clone().join(format!("{number:020}.json"));
+        let mut listed = Vec::new();
+        if let Some(seen) = seen {
+            let (same, next) = (named(seen), named(seen + 1));
+            match futures::try_join!(self.size(&same), self.size(&next))? {
+                (Some(_), None) => return Ok(Some(seen)),
+                // What was newest then is listed with what came after it.
+                (Some(_), Some(_)) => {
+                    listed = self.list_after(folder, &folder.clone().join(format!("{seen:020}"))).await?;
+                }
+                // It is another folder by now.
+                (None, _) => {}
+            }
+        }
         if listed.is_empty() {
             listed = self.list(folder).await?;
         }
@@ -335,6 +354,7 @@ impl fmt::Debug for Lake {
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
     use futures::stream::BoxStream;
@@ -345,9 +365,9 @@ mod tests {
 
     use super::*;
 
-    /// A store that takes no notice of conditions on a put, as old ones do.
-    #[derive(Debug)]
-    struct KeepsLast(InMemory);
+    /// A store that takes no notice of conditions on a put, as old ones do, and counts how often it is listed.
+    #[derive(Debug, Default)]
+    struct KeepsLast(InMemory, AtomicUsize);
 
     impl fmt::Display for KeepsLast {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -382,6 +402,7 @@ mod tests {
         }
 
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
             self.0.list(prefix)
         }
 
@@ -395,12 +416,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_newest_of_numbered_documents_is_found_whoever_brings_it() {
+        let store = Arc::new(KeepsLast::default());
+        let lake = Lake::on(Arc::clone(&store) as Arc<dyn ObjectStore>, "here");
+        // Another process: it has seen nothing of what the first has.
+        let other = Lake::on(Arc::clone(&store) as Arc<dyn ObjectStore>, "there");
+        let (folder, listings) = (Path::from("docs"), || store.1.swap(0, Ordering::Relaxed));
+        let bring = async |lake: &Lake, number: u64| {
+            let path = folder.clone().join(format!("{number:020}.json"));
+            assert_eq!(lake.create_once(&path, "{}").await.unwrap(), Created::Yes);
+        };
+        assert_eq!(lake.newest(&folder).await.unwrap(), None);
+        bring(&lake, 1).await;
+        assert_eq!((lake.newest(&folder).await.unwrap(), listings()), (Some(1), 2));
+        for _ in 0..3 {
+            assert_eq!((lake.newest(&folder).await.unwrap(), listings()), (Some(1), 0));
+        }
+        for number in 2..40 {
+            bring(&other, number).await;
+        }
+        assert_eq!((lake.newest(&folder).await.unwrap(), listings()), (Some(39), 1));
+        assert_eq!((lake.newest(&folder).await.unwrap(), listings()), (Some(39), 0));
+        // Made anew, with fewer.
+        for number in (2..40).map(|number| folder.clone().join(format!("{number:020}.json"))) {
+            store.0.delete(&number).await.unwrap();
+        }
+        assert_eq!(lake.newest(&folder).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
     async fn a_store_that_keeps_the_last_of_two_writers_is_refused_before_anything_is_written() {
         let good = Lake::on(Arc::new(InMemory::new()), "good");
         good.check_writable().await.unwrap();
         good.check_writable().await.unwrap();
 
-        let bad = Lake::on(Arc::new(KeepsLast(InMemory::new())), "bad");
+        let bad = Lake::on(Arc::new(KeepsLast::default()), "bad");
         assert!(matches!(bad.check_writable().await, Err(LakeError::KeepsLast { .. })));
     }
 

@@ -7,7 +7,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use super::openlineage::Statement;
+use super::openlineage::Spoken;
 use super::{IfAbsent, IfThere, Lakehouse};
 use crate::base::TableName;
 use crate::query::{QueryError, Session};
@@ -41,7 +41,7 @@ impl Lakehouse {
         let staged = Box::pin(session.stage_rows(table, if_absent, if_there, rows)).await?;
         let added = staged.effect().added;
         let teller = self.teller();
-        let statement = Statement { sql: "", teller: teller.as_ref() };
+        let statement = Spoken { sql: "", teller: teller.as_ref() };
         let release = self.publish_staged(session, &staged, statement).await?;
         Ok((added, release))
     }

@@ -73,22 +73,17 @@ impl Lakehouse {
         Ok(doubts)
     }
 
-    /// Gives and takes rights, or tells them; nothing if a statement is another one.
+    /// Gives and takes rights, or tells them.
     ///
     /// # Errors
     /// There is no such role, or nothing to grant on; then `elt.yml` is as it was.
-    pub(super) fn roles_statement(
-        &self,
-        session: &Session,
-        sql: &str,
-    ) -> Result<Option<Outcome>, QueryError> {
-        let Some(order) = session.role_order(sql)? else { return Ok(None) };
+    pub(super) fn roles_statement(&self, session: &Session, order: RoleOrder) -> Result<Outcome, QueryError> {
         if let (Some(rights), false) = (session.scope().rights(), matches!(order, RoleOrder::Show { .. })) {
             let what = format!("`{}` may not give or take rights over the wire", rights.user);
             let help = "write `grant` and `revoke` with `elt sql`, where elt.yml is";
             return Err(QueryError::Other(Box::new(Error::user("elt::sql::not_allowed", what, help))));
         }
-        Ok(Some(match order {
+        Ok(match order {
             RoleOrder::Show { role, on } => self.shown_grants(session, role.as_deref(), on.as_deref())?,
             RoleOrder::Create { role } => {
                 self.create_role(&role).map_err(Box::new)?;
@@ -130,7 +125,7 @@ impl Lakehouse {
                 self.write_roles(&text, &role, &wanted).map_err(Box::new)?;
                 done(format!("REVOKE {} from {role}", had.len() - wanted.len()))
             }
-        }))
+        })
     }
 
     fn role(&self, name: &str) -> Result<RoleRights> {

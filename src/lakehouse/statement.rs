@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::openlineage::Statement;
+use super::openlineage::Spoken;
 use super::{Lakehouse, released};
 use crate::base::Unwatched;
-use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
+use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged, Statement};
 use crate::release::{self, Goal, Learnt, Proposal, Release, ReleaseError, ReleaseKind};
 use crate::table::{TableError, Unneeded};
 
@@ -25,28 +25,42 @@ impl Lakehouse {
     /// # Errors
     /// Nothing was published. [`ReleaseError::LostRace`] if others published faster again and again.
     pub async fn execute(&self, session: &Session, sql: &str) -> Result<(Outcome, Session), QueryError> {
-        if let Some(told) = self.roles_statement(session, sql)? {
-            return Ok((told, session.clone()));
-        }
-        if let Some(vacuum) = session.vacuum(sql)? {
-            let (dry_run, table) = (vacuum.dry_run, vacuum.table.clone());
-            session.check_vacuum(&table)?;
-            let retain = vacuum.retain_hours.map(chrono::Duration::hours);
-            let files = self.vacuum(&table, retain, dry_run, &Unwatched).await.map_err(Box::new)?;
-            return Ok((deleted(&files), session.clone()));
-        }
-        if let Some(copy) = session.copy_into(sql)? {
-            let told = self.copy_into(session, &copy).await?;
-            return Ok((told, self.newest(session).await?));
-        }
-        if !session.writes(sql)? {
-            return Ok((session.execute(sql).await?, session.clone()));
+        self.execute_statement(session, session.read(sql)?, sql).await
+    }
+
+    /// The same, of a statement that was read in this session from this text.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub(crate) async fn execute_statement(
+        &self,
+        session: &Session,
+        statement: Statement,
+        sql: &str,
+    ) -> Result<(Outcome, Session), QueryError> {
+        match statement {
+            Statement::Roles(order) => {
+                return Ok((self.roles_statement(session, order)?, session.clone()));
+            }
+            Statement::Vacuum(vacuum) => {
+                let (dry_run, table) = (vacuum.dry_run, vacuum.table);
+                session.check_vacuum(&table)?;
+                let retain = vacuum.retain_hours.map(chrono::Duration::hours);
+                let files = self.vacuum(&table, retain, dry_run, &Unwatched).await.map_err(Box::new)?;
+                return Ok((deleted(&files), session.clone()));
+            }
+            Statement::CopyInto(copy) => {
+                let told = self.copy_into(session, &copy).await?;
+                return Ok((told, self.newest(session).await?));
+            }
+            Statement::Write(_) | Statement::OwnWrite(_) => {}
+            reads => return Ok((session.answer(reads).await?, session.clone())),
         }
         let teller = self.teller();
-        let statement = Statement { sql, teller: teller.as_ref() };
-        let written = Box::pin(self.write(session, statement)).await;
+        let spoken = Spoken { sql, teller: teller.as_ref() };
+        let written = Box::pin(self.write(session, statement, spoken)).await;
         if let Err(error) = &written {
-            self.tell_refused(statement, error).await;
+            self.tell_refused(spoken, error).await;
         }
         written
     }
@@ -55,18 +69,18 @@ impl Lakehouse {
     async fn write(
         &self,
         session: &Session,
-        statement: Statement<'_>,
+        statement: Statement,
+        spoken: Spoken<'_>,
     ) -> Result<(Outcome, Session), QueryError> {
-        let sql = statement.sql;
         self.tables().lake().check_writable().await.map_err(TableError::from)?;
         release::recover(self.tables().lake()).await?;
         let mut session = session.clone();
         for attempt in 0.. {
-            let Some(staged) = session.stage(sql).await? else { break };
+            let Some(staged) = session.stage_statement(statement.clone()).await? else { break };
             if staged.is_empty() {
                 return Ok((told(&staged, None), session));
             }
-            match self.publish_staged(&session, &staged, statement).await {
+            match self.publish_staged(&session, &staged, spoken).await {
                 Ok(release) => {
                     let session = self.newest(&session).await?;
                     return Ok((told(&staged, release.as_ref()), session));
@@ -86,7 +100,7 @@ impl Lakehouse {
         &self,
         session: &Session,
         staged: &Staged,
-        statement: Statement<'_>,
+        spoken: Spoken<'_>,
     ) -> Result<Option<Release>, ReleaseError> {
         let proposal = Proposal {
             base: session.scope().pins().clone(),
@@ -104,7 +118,7 @@ impl Lakehouse {
             self.checkpoint_if_due(&summary.table, summary.version).await;
         }
         if let Some(release) = &release {
-            self.tell_statement(session, statement, staged, release).await;
+            self.tell_statement(session, spoken, staged, release).await;
         }
         Ok(release)
     }

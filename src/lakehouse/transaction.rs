@@ -11,11 +11,11 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 
-use super::openlineage::Statement;
+use super::openlineage::Spoken;
 use super::statement::told;
 use super::{IfAbsent, IfThere, Lakehouse, Manner, Rows};
 use crate::base::TableName;
-use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged};
+use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged, Statement};
 use crate::release::{self, Release, ReleaseError, View};
 use crate::table::{Change, TableError};
 
@@ -93,19 +93,20 @@ impl Lakehouse {
         sql: &str,
     ) -> Result<Outcome, QueryError> {
         let session = transaction.session.clone();
-        if session.vacuum(sql)?.is_some()
-            || session.copy_into(sql)?.is_some()
-            || session.role_order(sql)?.is_some()
-        {
+        let statement = session.read(sql)?;
+        if matches!(statement, Statement::Vacuum(_) | Statement::CopyInto(_) | Statement::Roles(_)) {
             let help = "run it by itself, before or after";
             return Err(
                 SqlMistake::refused("this statement within a transaction is not supported", help).into()
             );
         }
         self.tables().lake().check_writable().await.map_err(TableError::from)?;
-        match session.stage(sql).await? {
+        if !statement.writes() {
+            return session.answer(statement).await;
+        }
+        match session.stage_statement(statement).await? {
             Some(staged) => transaction.take(staged),
-            None => session.execute(sql).await,
+            None => Err(SqlMistake::empty().into()), // whatever else writes was refused above
         }
     }
 
@@ -151,7 +152,7 @@ impl Lakehouse {
             ..Staged::default()
         };
         let teller = self.teller();
-        let statement = Statement { sql: "", teller: teller.as_ref() };
+        let statement = Spoken { sql: "", teller: teller.as_ref() };
         self.publish_staged(&transaction.session, &staged, statement).await
     }
 }

@@ -359,7 +359,7 @@ impl Columns {
         let mut objects = 0;
         let mut failed = None;
         for (line, text) in gathered.records() {
-            value::parse_each(text, 0, |_, value| {
+            value::parse_each(text, &[], |_, value| {
                 let Ok(Json::Object(_, members)) = value else { return };
                 objects += 1;
                 if let Err(error) = self.see_members(&members, path, line, options) {

@@ -18,7 +18,7 @@ use futures::StreamExt;
 use super::LandingError;
 use super::evolve::Plan;
 use crate::base::sql_type_name;
-use crate::table::{Scan, Snapshot, TableError, Tables, grown, storable, takes};
+use crate::table::{Kept, Scan, Snapshot, TableError, Tables, as_they_lie, grown, storable, takes};
 
 /// The largest whole number up to which a double holds all of them.
 const EXACT: i64 = 1 << 53;
@@ -77,7 +77,7 @@ pub(super) async fn with_rows_before(
     if let Some(stays) = stays {
         before = before.filter(stays).map_err(failed)?;
     }
-    let before = before.execute_stream().await.map_err(failed)?;
+    let before = as_they_lie(before, Kept::All).await?;
     let mut fields: Vec<_> = new.schema().fields().iter().cloned().collect();
     let lacks = |name: &str| new.schema().fields().iter().all(|field| field.name() != name);
     fields.extend(base.schema().fields().iter().filter(|field| lacks(field.name())).cloned());

@@ -59,6 +59,7 @@ pub fn places_of(table: &crate::base::TableName) -> String {
 }
 
 pub use asked::Asked;
+pub use dialect::Statement;
 pub(crate) use error::NO_ROWS;
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use interval_text::interval_texts;

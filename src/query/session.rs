@@ -14,6 +14,7 @@ use super::lineage::lineage;
 use super::own::{GetVariable, Own};
 use super::prepared::{StatementKind, setting};
 use super::provider::{Depth, LakeCatalog};
+use super::thrift::Purpose;
 use super::types::LakeTypes;
 use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
@@ -193,10 +194,10 @@ impl Session {
     /// The same session after a statement; another one if that is `USE`.
     ///
     /// # Errors
-    /// The statement cannot be read, or there is no such schema.
-    pub fn after(&self, sql: &str) -> Result<Self, QueryError> {
-        match dialect::parse(sql) {
-            Ok(Statement::Use { schema }) => self.used(&schema),
+    /// There is no such schema.
+    pub(crate) fn after(&self, statement: &Statement) -> Result<Self, QueryError> {
+        match statement {
+            Statement::Use { schema } => self.used(schema),
             _ => Ok(self.clone()),
         }
     }
@@ -251,7 +252,7 @@ impl Session {
     ///
     /// # Errors
     /// What is wrong with it; and copies from and to files, where files are out of reach.
-    pub(super) fn read(&self, sql: &str) -> Result<Statement, SqlMistake> {
+    pub(crate) fn read(&self, sql: &str) -> Result<Statement, SqlMistake> {
         let statement = self.with_own(dialect::parse(sql)?)?;
         let copies =
             matches!(statement, Statement::CopyInto(_) | Statement::CopyTo(_) | Statement::Convert(_));
@@ -266,26 +267,7 @@ impl Session {
 
     /// Whether a statement changes tables.
     pub fn writes(&self, sql: &str) -> Result<bool, QueryError> {
-        Ok(matches!(
-            self.read(sql)?,
-            Statement::Write(_) | Statement::OwnWrite(_) | Statement::Vacuum(_) | Statement::CopyInto(_)
-        ))
-    }
-
-    /// What files a statement would have deleted; nothing if it is another statement.
-    pub fn vacuum(&self, sql: &str) -> Result<Option<dialect::Vacuum>, QueryError> {
-        match self.read(sql)? {
-            Statement::Vacuum(vacuum) => Ok(Some(vacuum)),
-            _ => Ok(None),
-        }
-    }
-
-    /// What is to become of rights; nothing if it is another statement.
-    pub fn role_order(&self, sql: &str) -> Result<Option<dialect::RoleOrder>, QueryError> {
-        match self.read(sql)? {
-            Statement::Roles(order) => Ok(Some(order)),
-            _ => Ok(None),
-        }
+        Ok(self.read(sql)?.writes())
     }
 
     /// Refuses to have files of a table deleted by whoever may not change it.
@@ -299,17 +281,14 @@ impl Session {
         }
     }
 
-    /// Which files a statement would have landed; nothing if it is another statement.
-    pub fn copy_into(&self, sql: &str) -> Result<Option<dialect::CopyInto>, QueryError> {
-        match self.read(sql)? {
-            Statement::CopyInto(copy) => Ok(Some(*copy)),
-            _ => Ok(None),
-        }
-    }
-
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
-        match self.read(sql)? {
+        self.answer(self.read(sql)?).await
+    }
+
+    /// Answers a statement that was read.
+    pub(crate) async fn answer(&self, statement: Statement) -> Result<Outcome, QueryError> {
+        match statement {
             Statement::Query(statement) => match self.shown(&statement) {
                 Some(table) => describe::columns(self, &table).await,
                 None => Box::pin(self.run(*statement)).await,
@@ -355,6 +334,16 @@ impl Session {
     /// Plans a query and runs it. Anything but a query is refused.
     pub async fn query(&self, sql: &str) -> Result<Outcome, QueryError> {
         Box::pin(self.run(dialect::parse_query(sql)?)).await
+    }
+
+    /// The same, for rows that are going to be written to a table: what is selected of one table, or of one after another, comes
+    /// in the order in which it lies there.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query).
+    pub async fn query_to_write(&self, sql: &str) -> Result<Outcome, QueryError> {
+        let plan = Box::pin(self.plan(dialect::parse_query(sql)?)).await?;
+        Box::pin(self.rows_of_plan_for(plan, Purpose::Write)).await
     }
 
     /// Finds every mistake of a query that can be found without reading a row.
@@ -474,9 +463,18 @@ impl Session {
 
     /// The rows of a query that was planned.
     pub(super) async fn rows_of_plan(&self, plan: LogicalPlan) -> Result<Outcome, QueryError> {
+        self.rows_of_plan_for(plan, Purpose::Answer).await
+    }
+
+    /// The same, for whoever needs them for this.
+    pub(super) async fn rows_of_plan_for(
+        &self,
+        plan: LogicalPlan,
+        purpose: Purpose,
+    ) -> Result<Outcome, QueryError> {
         let rows = roomy(async {
             let frame = Box::pin(self.context.execute_logical_plan(plan)).await?;
-            Box::pin(thrift::rows(frame)).await
+            Box::pin(thrift::rows(frame, purpose)).await
         });
         let rows = rows.await;
         let (rows, progress) = rows.map_err(|error| self.with_suggestion(error.into()))?;

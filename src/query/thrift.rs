@@ -9,8 +9,9 @@ use arrow::array::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -18,7 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Progress;
 use super::pausing::pausing;
-use crate::table::metered;
+use crate::table::{Kept, in_order, keep_order, metered};
 
 /// What each sort sets aside for merging what it spilled, in bytes. The engine's own 10 MB leave nothing of a small limit.
 const MERGE_RESERVE: usize = 1024 * 1024;
@@ -26,15 +27,36 @@ const MERGE_RESERVE: usize = 1024 * 1024;
 /// Rows that are handed on at a time. Each of the many sorts must be able to hold some batches.
 const BATCH: usize = 1024;
 
+/// What becomes of the rows of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// They are looked at.
+    Answer,
+    /// They are written: where the query goes through the rows of a table one by one, in the order in which they lie.
+    Write,
+}
+
 /// The rows of a query, found in the fastest way that memory allows, and how far that is.
-pub(super) async fn rows(frame: DataFrame) -> Result<(SendableRecordBatchStream, Progress)> {
-    let plan = pausing(frame.clone().create_physical_plan().await?)?;
+pub(super) async fn rows(
+    frame: DataFrame,
+    purpose: Purpose,
+) -> Result<(SendableRecordBatchStream, Progress)> {
+    let (mut state, logical) = frame.clone().into_parts();
+    let logical = state.optimize(&logical)?;
+    let kept = (purpose == Purpose::Write).then(|| row_by_row(&logical)).transpose()?.flatten();
+    if let Some(kept) = kept {
+        keep_order(state.config_mut().options_mut(), kept);
+    }
+    let plan = pausing(state.query_planner().create_physical_plan(&logical, &state).await?)?;
     // What this query takes is counted apart from what others take of the same pool.
-    let context = frame.task_ctx();
+    let context = TaskContext::from(&state);
     let (runtime, peak) = metered(&context.runtime_env(), None);
     let progress = Progress::of(&plan, peak);
-    let context = context.with_runtime(Arc::clone(&runtime));
-    let mut fast = execute_stream(Arc::clone(&plan), Arc::new(context))?;
+    let context = Arc::new(context.with_runtime(Arc::clone(&runtime)));
+    if kept.is_some() {
+        return Ok((in_order(&plan, &context)?, progress));
+    }
+    let mut fast = execute_stream(Arc::clone(&plan), context)?;
     if !joins_by_hash(&plan)? {
         return Ok((fast, progress));
     }
@@ -80,6 +102,26 @@ async fn sorted(frame: DataFrame, runtime: Arc<RuntimeEnv>) -> Result<SendableRe
     execute_stream(plan, Arc::new(frame.task_ctx().with_runtime(runtime)))
 }
 
+/// How many of the rows stay, of a query that takes the rows of tables one by one; nothing for other queries.
+fn row_by_row(plan: &LogicalPlan) -> Result<Option<Kept>> {
+    let (mut kept, mut is_more, mut reads) = (Kept::All, false, false);
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Filter(_) => kept = Kept::Some,
+            LogicalPlan::TableScan(scan) => {
+                reads = true;
+                if !scan.filters.is_empty() {
+                    kept = Kept::Some;
+                }
+            }
+            LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {}
+            _ => is_more = true,
+        }
+        Ok(if is_more { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok((reads && !is_more).then_some(kept))
+}
+
 fn joins_by_hash(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     let mut found = false;
     plan.apply(|node| {
@@ -117,7 +159,8 @@ mod tests {
         let error = frame.clone().collect().await.unwrap_err();
         assert!(is_short_of_memory(&error), "the test asks for too little: {error}");
 
-        let found: Vec<RecordBatch> = rows(frame).await.unwrap().0.try_collect().await.unwrap();
+        let found: Vec<RecordBatch> =
+            rows(frame, Purpose::Answer).await.unwrap().0.try_collect().await.unwrap();
         let cell = |column: usize| found[0].column(column).as_primitive::<Int64Type>().value(0);
         assert_eq!((cell(0), cell(1)), (300_000, 299_999 * 150_000));
     }

@@ -19,7 +19,7 @@ use super::shell::sent_off;
 use super::threads::Threads;
 use super::variables::Variables;
 use crate::base::{Error, ErrorKind, ReleaseNumber, Result, SourceText};
-use crate::lakehouse::{Lakehouse, Outcome, Piece, QueryError, Session, SqlMistake};
+use crate::lakehouse::{Lakehouse, Outcome, Piece, QueryError, Session, SqlMistake, Statement};
 
 /// How a shell or a script begins.
 #[derive(Clone, Debug, Default)]
@@ -243,17 +243,21 @@ impl<'a> Sitting<'a, '_> {
 
     /// Answers a statement; after one that wrote, what it published is what is read.
     async fn outcome(&mut self, sql: &str) -> Result<Outcome, QueryError> {
+        let statement = self.session.read(sql)?;
+        let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
         // Rights stand beside the lake, not in it.
-        if self.session.role_order(sql)?.is_some() {
-            let (lakehouse, session, sql) = (self.lakehouse.clone(), self.session.clone(), sql.to_owned());
-            let told =
-                on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
-            return Ok(told.0);
+        if matches!(statement, Statement::Roles(_)) {
+            let sql = sql.to_owned();
+            let told = async move { lakehouse.execute_statement(&session, statement, &sql).await };
+            return Ok(on_its_own(&self.threads, told).await?.0);
         }
-        if !self.session.writes(sql)? {
-            let outcome = planned(&self.threads, &self.session, sql).await?;
-            if starts_with_use(sql) {
-                self.session = self.session.after(sql)?;
+        if !statement.writes() {
+            let used = matches!(statement, Statement::Use { .. }).then(|| statement.clone());
+            // On a task of its own, so that long planning can be cancelled too.
+            let planned = async move { session.answer(statement).await };
+            let outcome = on_its_own(&self.threads, planned).await?;
+            if let Some(used) = used {
+                self.session = self.session.after(&used)?;
             }
             return Ok(outcome);
         }
@@ -265,9 +269,10 @@ impl<'a> Sitting<'a, '_> {
             self.session = self.session.on(made.tables().clone(), self.session.scope().pins().clone());
             self.lakehouse = made;
         }
-        let (lakehouse, session, sql) = (self.lakehouse.clone(), self.session.clone(), sql.to_owned());
-        let (outcome, session) =
-            on_its_own(&self.threads, async move { lakehouse.execute(&session, &sql).await }).await?;
+        let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
+        let sql = sql.to_owned();
+        let done = async move { lakehouse.execute_statement(&session, statement, &sql).await };
+        let (outcome, session) = on_its_own(&self.threads, done).await?;
         self.session = session;
         Ok(outcome)
     }
@@ -349,17 +354,6 @@ impl<'a> Sitting<'a, '_> {
         }
         Ok(())
     }
-}
-
-/// Whether a statement may be `USE`: only then has it to be read once more.
-fn starts_with_use(sql: &str) -> bool {
-    sql.trim_start().get(..3).is_some_and(|word| word.eq_ignore_ascii_case("use"))
-}
-
-/// Plans a statement on a task of its own, so that long planning can be cancelled too.
-async fn planned(threads: &Threads, session: &Session, sql: &str) -> Result<Outcome, QueryError> {
-    let (session, sql) = (session.clone(), sql.to_owned());
-    on_its_own(threads, async move { session.execute(&sql).await }).await
 }
 
 pub(super) async fn on_its_own<T: Send + 'static>(

@@ -11,7 +11,7 @@ mod writes;
 
 pub(super) use events::{Destination, Telling};
 pub(super) use live::Live;
-pub(super) use writes::{Statement, Teller};
+pub(super) use writes::{Spoken, Teller};
 
 use std::collections::BTreeMap;
 

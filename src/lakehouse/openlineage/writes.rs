@@ -14,9 +14,9 @@ use crate::query::{MADE_OF, MadeOf, QueryError, Session, Staged};
 use crate::release::{Release, View};
 use crate::table::{Change, Effect};
 
-/// A statement that writes.
+/// A statement that writes, as it is told of.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::lakehouse) struct Statement<'a> {
+pub(in crate::lakehouse) struct Spoken<'a> {
     /// As it is written; empty where several are published together.
     pub(in crate::lakehouse) sql: &'a str,
     /// Who tells of it, if somebody is to be told.
@@ -163,7 +163,7 @@ impl Lakehouse {
     pub(in crate::lakehouse) async fn tell_statement(
         &self,
         session: &Session,
-        statement: Statement<'_>,
+        statement: Spoken<'_>,
         staged: &Staged,
         release: &Release,
     ) {
@@ -211,7 +211,7 @@ impl Lakehouse {
     }
 
     /// Tells of a statement that came to nothing, if somebody is to be told.
-    pub(in crate::lakehouse) async fn tell_refused(&self, statement: Statement<'_>, error: &QueryError) {
+    pub(in crate::lakehouse) async fn tell_refused(&self, statement: Spoken<'_>, error: &QueryError) {
         let Some(teller) = statement.teller else { return };
         let over = Over {
             name: "sql".to_owned(),

@@ -6,6 +6,7 @@
 //!
 //! Not here: where records end ([`texts`](super::texts)).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -125,12 +126,15 @@ impl Shape {
         let mut rejected = std::mem::take(&mut gathered.rejected);
         let mut objects = Vec::with_capacity(gathered.ends.len());
         let (mut numbers, mut raws) = (Vec::new(), Vec::new());
-        let (mut read, mut width) = (rejected.len() as u64, 0);
+        let (mut read, mut names) = (rejected.len() as u64, Vec::new());
         for (line, text) in gathered.records() {
-            read += parse_each(text, width, |raw, value| {
+            let mut others = None;
+            read += parse_each(text, &names, |raw, value| {
                 let (error_type, message) = match value {
                     Ok(Json::Object(_, members)) => {
-                        width = members.len();
+                        if !has_names(&members, &names) {
+                            others = Some(members.iter().map(|(name, _)| as_it_stood(name)).collect());
+                        }
                         objects.push(members);
                         numbers.push(i64::try_from(line).unwrap_or(i64::MAX));
                         raws.push(raw);
@@ -141,6 +145,7 @@ impl Shape {
                 };
                 rejected.push(Rejected { line, column: None, error_type, message, raw: raw.to_owned() });
             });
+            names = others.unwrap_or(names);
         }
         rejected.sort_by_key(|rejected| rejected.line);
         let mut misfits = Misfits::default();
@@ -187,7 +192,21 @@ impl Shape {
     }
 }
 
-type Member<'a> = (std::borrow::Cow<'a, str>, Json<'a>);
+type Member<'a> = (Cow<'a, str>, Json<'a>);
+
+/// Whether the names of a record are the very ones that were expected.
+fn has_names(members: &[Member<'_>], names: &[&str]) -> bool {
+    let is_it = |((name, _), expected): (&Member<'_>, &&str)| matches!(name, Cow::Borrowed(name) if std::ptr::eq(*name, *expected));
+    members.len() == names.len() && members.iter().zip(names).all(is_it)
+}
+
+/// A name as the next record may have it too; nothing of one with escapes.
+fn as_it_stood<'a>(name: &Cow<'a, str>) -> &'a str {
+    match name {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "",
+    }
+}
 
 /// Types a column of JSON values. `misfit` is told the row, the place within the value (empty, or `.member`)
 /// and the JSON of what does not fit.

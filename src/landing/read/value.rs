@@ -29,13 +29,13 @@ pub(crate) enum Json<'a> {
 /// Reads one JSON value. The error is a sentence for a person.
 #[cfg(test)]
 pub(crate) fn parse(text: &str) -> Result<Json<'_>, String> {
-    parse_wide(text, 0)
+    parse_expecting(text, &[])
 }
 
-/// The same, for an object that probably has so many members.
-fn parse_wide(text: &str, members: usize) -> Result<Json<'_>, String> {
+/// The same, of an object that probably has members of these names, in this order.
+fn parse_expecting<'a>(text: &'a str, names: &[&'a str]) -> Result<Json<'a>, String> {
     let mut walker = Walker { text, bytes: text.as_bytes(), at: 0 };
-    let value = walker.value(0, members);
+    let value = walker.value(0, names);
     walker.skip_blanks();
     if let Some(value) = value
         && walker.at == text.len()
@@ -54,13 +54,14 @@ fn parse_wide(text: &str, members: usize) -> Result<Json<'_>, String> {
 }
 
 /// Reads a text that is one value, or several one after another on one line. `each` is told every one; a text that is
-/// neither is told as one. Returns how many there were. `members` is how many an object probably has.
+/// neither is told as one. Returns how many there were. `names` are those that an object's members probably have, mostly
+/// those of the object before: they are compared and not read.
 pub(crate) fn parse_each<'a>(
     text: &'a str,
-    members: usize,
+    names: &[&'a str],
     mut each: impl FnMut(&'a str, Result<Json<'a>, String>),
 ) -> u64 {
-    let parsed = parse_wide(text, members);
+    let parsed = parse_expecting(text, names);
     if parsed.is_ok() {
         each(text, parsed);
         return 1;
@@ -76,7 +77,7 @@ pub(crate) fn parse_each<'a>(
     }
     for ends in ends.windows(2) {
         let value = text[ends[0]..ends[1]].trim_ascii();
-        each(value, parse_wide(value, members));
+        each(value, parse_expecting(value, names));
     }
     ends.len() as u64 - 1
 }
@@ -111,21 +112,21 @@ struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    /// The next value; `members` are expected if it is an object.
-    fn value(&mut self, depth: usize, members: usize) -> Option<Json<'a>> {
+    /// The next value; if it is an object, members of these names are expected.
+    fn value(&mut self, depth: usize, names: &[&'a str]) -> Option<Json<'a>> {
         self.skip_blanks();
         let start = self.at;
         Some(match self.peek()? {
             b'{' if depth < DEEPEST => {
-                let mut found = Vec::with_capacity(members);
+                let mut found = Vec::with_capacity(names.len());
                 self.at += 1;
                 if !self.ends_at_once(b'}') {
                     loop {
                         self.skip_blanks();
-                        let name = self.string()?;
+                        let name = self.name(names.get(found.len()).copied())?;
                         self.skip_blanks();
                         self.take(b':')?;
-                        found.push((name, self.value(depth + 1, 0)?));
+                        found.push((name, self.value(depth + 1, &[])?));
                         if !self.goes_on(b'}')? {
                             break;
                         }
@@ -138,7 +139,7 @@ impl<'a> Walker<'a> {
                 self.at += 1;
                 if !self.ends_at_once(b']') {
                     loop {
-                        items.push(self.value(depth + 1, 0)?);
+                        items.push(self.value(depth + 1, &[])?);
                         if !self.goes_on(b']')? {
                             break;
                         }
@@ -186,19 +187,32 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// A member's name, which may be the expected one. That stood in a text as it is, and has nothing in it that ends it.
+    fn name(&mut self, expected: Option<&'a str>) -> Option<Cow<'a, str>> {
+        if let Some(expected) = expected
+            && let Some(rest) = self.bytes.get(self.at..)?.strip_prefix(b"\"")
+            && let Some(rest) = rest.strip_prefix(expected.as_bytes())
+            && rest.first() == Some(&b'"')
+        {
+            self.at += expected.len() + 2;
+            return Some(Cow::Borrowed(expected));
+        }
+        self.string()
+    }
+
     fn string(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         self.take(b'"')?;
         let mut escaped = false;
         loop {
+            self.at += plain(self.bytes.get(self.at..)?);
             match self.peek()? {
                 b'"' => break,
                 b'\\' => {
                     escaped = true;
                     self.at += 2;
                 }
-                0..0x20 => return None,
-                _ => self.at += 1,
+                _ => return None,
             }
         }
         self.at += 1;
@@ -243,9 +257,50 @@ impl<'a> Walker<'a> {
     }
 }
 
+/// How many bytes there are before the first that is a quote, a backslash or a control character. Eight are looked at at
+/// a time.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = ONES << 7;
+    // The top bit of the first byte that is below `bound` is set, and none before it.
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & TOPS;
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let ends = is(b'"') | is(b'\\') | below(word, 0x20);
+        if ends != 0 {
+            return at + (ends.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    at + rest.unwrap_or(bytes.len() - at)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_end_where_looking_at_each_byte_finds_their_end(
+            bytes in prop::collection::vec(
+                prop_oneof![
+                    8 => any::<u8>(),
+                    2 => prop::sample::select(vec![b'"', b'\\', 0x1f, 0x20, 0x21, 0x23, 0x5b, 0x5d, 0x7f, 0x80, 0xa2, 0xdc, 0xff]),
+                    20 => Just(b'a'),
+                ],
+                0..40,
+            ),
+        ) {
+            let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let slow = bytes.iter().position(is_end).unwrap_or(bytes.len());
+            prop_assert_eq!(plain(&bytes), slow);
+        }
+    }
 
     #[test]
     fn values_are_what_serde_json_reads() {
@@ -303,6 +358,24 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_expected_change_nothing() {
+        for text in [
+            r#"{"a":1,"b":2}"#,
+            r#"{ "a" : {"a":1,"b":[{"b":1}]} , "b":"a"}"#,
+            r#"{"b":1,"a":2,"c":3}"#,
+            r#"{"ab":1,"":2}"#,
+            r#"{"\u0061":1,"a\"":2}"#,
+            r#"{"a"1}"#,
+            r#"{"a"#,
+            "[]",
+        ] {
+            for names in [&["a", "b"][..], &["a"], &["", "b"], &["ab", ""], &["b", "a", "c", "d"]] {
+                assert_eq!(parse_expecting(text, names), parse(text), "{text} {names:?}");
+            }
+        }
+    }
+
+    #[test]
     fn numbers_keep_their_digits() {
         let number = "12345678901234567890.123456789012345678901";
         assert_eq!(parse(number), Ok(Json::Number(number)));
@@ -317,7 +390,7 @@ mod tests {
             ("{oops}", vec!["{oops}"]),
         ] {
             let mut told = Vec::new();
-            assert_eq!(parse_each(text, 0, |value, _| told.push(value)), values.len() as u64);
+            assert_eq!(parse_each(text, &[], |value, _| told.push(value)), values.len() as u64);
             assert_eq!(told, values);
         }
     }

@@ -112,6 +112,13 @@ pub enum Statement {
     },
 }
 
+impl Statement {
+    /// Whether it changes tables.
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Write(_) | Self::OwnWrite(_) | Self::Vacuum(_) | Self::CopyInto(_))
+    }
+}
+
 /// Reads one statement.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use super::dialect::CopyTo;
+use super::thrift::Purpose;
 use super::{Outcome, QueryError, Session, SqlMistake};
 use away::Away;
 use options::Options;
@@ -47,7 +48,7 @@ pub(super) async fn copy_to(session: &Session, copy: CopyTo) -> Result<Outcome, 
         let by = options.partition_by.iter().map(|column| ident(column).sort(true, false));
         plan = LogicalPlanBuilder::from(plan).sort(by)?.build()?;
     }
-    let rows = session.rows_of_plan(plan).await?.into_stream();
+    let rows = session.rows_of_plan_for(plan, Purpose::Write).await?.into_stream();
     let Written { rows, files, bytes } = written(rows, place, options).await?;
     if let Some(away) = away {
         Box::pin(away.send()).await?;

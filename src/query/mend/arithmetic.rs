@@ -3,13 +3,16 @@
 //! An error. The engine's `+`, `-` and `*` wrap around, without a word, and give decimals of 39 digits. [`Checked`] puts functions in their
 //! place, once the types are known, that do the same and fail where the answer does not fit.
 
-use arrow::array::{ArrayRef, AsArray, Datum};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Datum, Decimal128Array};
+use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::numeric::{add, mul, sub};
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
@@ -97,6 +100,36 @@ impl CheckedOperators {
         (goes_on && row.of.is_integer()).then_some(row)
     }
 
+    /// The answer for decimals so small that it fits whatever they are, which is looked at with the values, not with their
+    /// types; nothing if one is larger, or if they have to be scaled first.
+    fn easily(&self, op: Operator, left: &ColumnarValue, right: &ColumnarValue) -> Option<ArrayRef> {
+        let DataType::Decimal128(precision, scale) = &self.of else { return None };
+        let (left, right) = (Decimals::of(left)?, Decimals::of(right)?);
+        let values = match op {
+            Operator::Multiply if i16::from(left.scale) + i16::from(right.scale) == i16::from(*scale) => {
+                each_if(&left, &right, |left, right| {
+                    // 126 bits at most: 8.5e37.
+                    let (low, by) = (i128::from(left as i64), i128::from(right as i64));
+                    (low * by, low == left && by == right)
+                })
+            }
+            Operator::Plus if left.scale == *scale && right.scale == *scale => {
+                each_if(&left, &right, |left, right| {
+                    (left.wrapping_add(right), is_small(left) && is_small(right))
+                })
+            }
+            Operator::Minus if left.scale == *scale && right.scale == *scale => {
+                each_if(&left, &right, |left, right| {
+                    (left.wrapping_sub(right), is_small(left) && is_small(right))
+                })
+            }
+            _ => None,
+        }?;
+        let nulls = NullBuffer::union(left.nulls, right.nulls);
+        let answers = Decimal128Array::new(values.into(), nulls);
+        Some(Arc::new(answers.with_precision_and_scale(*precision, *scale).ok()?))
+    }
+
     /// The operators between their operands, which is what it is called in plans and headings.
     fn spelt(&self, operands: impl Iterator<Item = String>) -> String {
         let mut text = String::new();
@@ -108,6 +141,60 @@ impl CheckedOperators {
         }
         text
     }
+}
+
+/// The numbers of a column, or the one that stands for all rows.
+struct Decimals<'a> {
+    values: &'a [i128],
+    nulls: Option<&'a NullBuffer>,
+    is_one: bool,
+    scale: i8,
+}
+
+impl<'a> Decimals<'a> {
+    fn of(value: &'a ColumnarValue) -> Option<Self> {
+        match value {
+            ColumnarValue::Array(array) => {
+                let DataType::Decimal128(_, scale) = array.data_type() else { return None };
+                let values = array.as_primitive_opt::<Decimal128Type>()?.values();
+                Some(Self { values, nulls: array.nulls(), is_one: false, scale: *scale })
+            }
+            ColumnarValue::Scalar(ScalarValue::Decimal128(Some(value), _, scale)) => {
+                Some(Self { values: std::slice::from_ref(value), nulls: None, is_one: true, scale: *scale })
+            }
+            ColumnarValue::Scalar(_) => None,
+        }
+    }
+}
+
+/// Whether two such numbers have a sum below 10³⁸.
+fn is_small(value: i128) -> bool {
+    const BOUND: i128 = 1 << 125;
+    (-BOUND..BOUND).contains(&value)
+}
+
+/// The answer of each row, if `easy` says of all of them that it is right. Two numbers that stand for all rows are left to
+/// others.
+fn each_if(
+    left: &Decimals<'_>,
+    right: &Decimals<'_>,
+    easy: impl Fn(i128, i128) -> (i128, bool),
+) -> Option<Vec<i128>> {
+    let mut are_right = true;
+    let mut each = |left: i128, right: i128| {
+        let (answer, is_right) = easy(left, right);
+        are_right &= is_right;
+        answer
+    };
+    let answers: Vec<i128> = match (left.is_one, right.is_one) {
+        (true, false) => right.values.iter().map(|value| each(left.values[0], *value)).collect(),
+        (false, true) => left.values.iter().map(|value| each(*value, right.values[0])).collect(),
+        (false, false) if left.values.len() == right.values.len() => {
+            left.values.iter().zip(right.values).map(|(left, right)| each(*left, *right)).collect()
+        }
+        _ => return None,
+    };
+    are_right.then_some(answers)
 }
 
 impl ScalarUDFImpl for CheckedOperators {
@@ -142,6 +229,9 @@ impl ScalarUDFImpl for CheckedOperators {
         };
         let mut answer = first.clone();
         for (op, right) in self.ops.iter().zip(rest) {
+            if let Some(easy) = self.easily(*op, &answer, right) {
+                return Ok(ColumnarValue::Array(easy));
+            }
             let kernel: fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError> = match op {
                 Operator::Plus => add,
                 Operator::Minus => sub,
@@ -166,5 +256,77 @@ impl ScalarUDFImpl for CheckedOperators {
             _ => SortProperties::Unordered,
         });
         Ok(sorted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decimals(values: &[Option<i128>], precision: u8, scale: i8) -> ColumnarValue {
+        let values: Decimal128Array = values.iter().copied().collect();
+        ColumnarValue::Array(Arc::new(values.with_data_type(DataType::Decimal128(precision, scale))))
+    }
+
+    fn number() -> impl Strategy<Value = Option<i128>> {
+        let edges =
+            [i128::from(i64::MAX), i128::from(i64::MIN), 1 << 125, (1 << 125) - 1, -(1 << 125), i128::MAX];
+        prop_oneof![
+            4 => any::<i64>().prop_map(|value| Some(i128::from(value))),
+            1 => any::<i128>().prop_map(Some),
+            1 => prop::sample::select(edges.to_vec()).prop_map(Some),
+            1 => Just(None),
+        ]
+    }
+
+    proptest! {
+        /// What is answered without looking at each row is what the kernels answer that do.
+        #[test]
+        fn small_decimals_give_what_large_ones_would(
+            pairs in prop::collection::vec((number(), number()), 1..6),
+            kind in 0..3_usize,
+            ones in 0..3_usize,
+        ) {
+            let (op, scales) = [
+                (Operator::Plus, (4, 4, 4)),
+                (Operator::Minus, (4, 4, 4)),
+                (Operator::Multiply, (2, 4, 6)),
+            ][kind];
+            let of = DataType::Decimal128(38, scales.2);
+            let kernels: [fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError>; 3] = [add, sub, mul];
+            let (lefts, rights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+            let (mut left, mut right) = (decimals(&lefts, 38, scales.0), decimals(&rights, 38, scales.1));
+            if ones == 1 {
+                left = ColumnarValue::Scalar(ScalarValue::Decimal128(lefts[0], 38, scales.0));
+            }
+            if ones == 2 {
+                right = ColumnarValue::Scalar(ScalarValue::Decimal128(rights[0], 38, scales.1));
+            }
+            let easy = CheckedOperators::of(vec![op], of.clone()).easily(op, &left, &right);
+            if let Some(easy) = easy {
+                let slow = apply(&left, &right, kernels[kind]).unwrap().to_array(1).unwrap();
+                slow.as_primitive::<Decimal128Type>().validate_decimal_precision(38).unwrap();
+                prop_assert_eq!(slow.data_type(), &of);
+                prop_assert_eq!(&slow, &easy);
+            }
+        }
+    }
+
+    #[test]
+    fn money_is_easy_and_what_has_to_be_scaled_is_not() {
+        let money = decimals(&[Some(1_050), None, Some(-99_999_999)], 15, 2);
+        let rates = decimals(&[Some(94), Some(100), Some(7)], 23, 2);
+        let product = CheckedOperators::of(vec![Operator::Multiply], DataType::Decimal128(38, 4));
+        let answer = product.easily(Operator::Multiply, &money, &rates).unwrap();
+        assert_eq!(
+            answer.as_primitive::<Decimal128Type>().iter().collect::<Vec<_>>(),
+            [Some(98_700), None, Some(-699_999_993)]
+        );
+        let sum = CheckedOperators::of(vec![Operator::Plus], DataType::Decimal128(38, 4));
+        assert!(sum.easily(Operator::Plus, &money, &rates).is_none());
+        let large = decimals(&[Some(i128::from(i64::MAX) + 1), None, None], 38, 2);
+        assert!(product.easily(Operator::Multiply, &large, &rates).is_none());
     }
 }

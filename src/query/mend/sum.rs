@@ -106,9 +106,7 @@ impl AggregateUDFImpl for CheckedSum {
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         let data_type = args.return_field.data_type();
         match is_checked(data_type) {
-            true => {
-                Ok(Box::new(GroupSums { totals: Vec::new(), seen: Vec::new(), data_type: data_type.clone() }))
-            }
+            true => Ok(Box::new(GroupSums::new(data_type))),
             false => self.inner.create_groups_accumulator(args),
         }
     }
@@ -168,6 +166,34 @@ fn for_each(array: &ArrayRef, mut each: impl FnMut(usize, i128) -> Result<()>) -
     }
 }
 
+/// Adds numbers, none of them null, each to the total of its group. That one outgrew 128 bits is told at the end: the query
+/// fails, and totals count no more.
+fn add_each<T: Copy>(totals: &mut [i128], values: &[T], groups: &[usize]) -> Result<()>
+where
+    i128: From<T>,
+{
+    let mut outgrown = false;
+    for (value, group) in values.iter().zip(groups) {
+        let total = &mut totals[*group];
+        let (sum, over) = total.overflowing_add(i128::from(*value));
+        *total = sum;
+        outgrown |= over;
+    }
+    if outgrown { Err(too_large()) } else { Ok(()) }
+}
+
+/// The same of one total.
+fn add_all<T: Copy>(total: i128, values: &[T]) -> Result<i128>
+where
+    i128: From<T>,
+{
+    let (sum, outgrown) = values.iter().fold((total, false), |(total, outgrown), value| {
+        let (sum, over) = total.overflowing_add(i128::from(*value));
+        (sum, outgrown | over)
+    });
+    if outgrown { Err(too_large()) } else { Ok(sum) }
+}
+
 fn plus(total: i128, value: i128) -> Result<i128> {
     total.checked_add(value).ok_or_else(too_large)
 }
@@ -212,7 +238,21 @@ impl RunningSum {
 
 impl Accumulator for RunningSum {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for_each(&values[0], |_, value| {
+        let values = &values[0];
+        if values.null_count() == 0 {
+            self.total = match values.data_type() {
+                DataType::Null => return Ok(()),
+                DataType::Int64 => add_all(self.total, values.as_primitive::<Int64Type>().values())?,
+                DataType::UInt64 => add_all(self.total, values.as_primitive::<UInt64Type>().values())?,
+                DataType::Decimal128(..) => {
+                    add_all(self.total, values.as_primitive::<Decimal128Type>().values())?
+                }
+                other => return internal_err!("sum was not coerced: {other}"),
+            };
+            self.count += values.len() as u64;
+            return Ok(());
+        }
+        for_each(values, |_, value| {
             self.total = plus(self.total, value)?;
             self.count += 1;
             Ok(())
@@ -289,13 +329,41 @@ struct GroupSums {
     totals: Vec<i128>,
     /// Whether the group has seen a value.
     seen: Vec<bool>,
+    /// How many have seen none.
+    unseen: usize,
     data_type: DataType,
 }
 
 impl GroupSums {
+    fn new(data_type: &DataType) -> Self {
+        Self { totals: Vec::new(), seen: Vec::new(), unseen: 0, data_type: data_type.clone() }
+    }
+
+    /// Adds numbers none of which is null or left out.
+    fn add_each(&mut self, values: &ArrayRef, groups: &[usize]) -> Result<()> {
+        let totals = &mut self.totals;
+        match values.data_type() {
+            DataType::Null => return Ok(()),
+            DataType::Int64 => add_each(totals, values.as_primitive::<Int64Type>().values(), groups)?,
+            DataType::UInt64 => add_each(totals, values.as_primitive::<UInt64Type>().values(), groups)?,
+            DataType::Decimal128(..) => {
+                add_each(totals, values.as_primitive::<Decimal128Type>().values(), groups)?;
+            }
+            other => return internal_err!("sum was not coerced: {other}"),
+        }
+        // Soon all groups have seen one, and nobody has to look any more.
+        if self.unseen > 0 {
+            for group in groups {
+                self.unseen -= usize::from(!std::mem::replace(&mut self.seen[*group], true));
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, emit: EmitTo) -> Vec<Option<i128>> {
         let totals = emit.take_needed(&mut self.totals);
         let seen = emit.take_needed(&mut self.seen);
+        self.unseen = self.seen.iter().filter(|seen| !**seen).count();
         totals.into_iter().zip(seen).map(|(total, seen)| seen.then_some(total)).collect()
     }
 }
@@ -308,15 +376,19 @@ impl GroupsAccumulator for GroupSums {
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) -> Result<()> {
+        self.unseen += total_groups.saturating_sub(self.seen.len());
         self.totals.resize(total_groups, 0);
         self.seen.resize(total_groups, false);
+        if filter.is_none() && values[0].null_count() == 0 {
+            return self.add_each(&values[0], groups);
+        }
         for_each(&values[0], |row, value| {
             if filter.is_some_and(|filter| !filter.is_valid(row) || !filter.value(row)) {
                 return Ok(());
             }
             let group = groups[row];
             self.totals[group] = plus(self.totals[group], value)?;
-            self.seen[group] = true;
+            self.unseen -= usize::from(!std::mem::replace(&mut self.seen[group], true));
             Ok(())
         })
     }
@@ -353,7 +425,7 @@ impl GroupsAccumulator for GroupSums {
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let mut single = Self { totals: Vec::new(), seen: Vec::new(), data_type: self.data_type.clone() };
+        let mut single = Self::new(&self.data_type);
         let rows = values[0].len();
         single.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
         single.state(EmitTo::All)
@@ -361,5 +433,99 @@ impl GroupsAccumulator for GroupSums {
 
     fn size(&self) -> usize {
         self.totals.capacity() * size_of::<i128>() + self.seen.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sums as they are told in words: one value after another, each looked at.
+    fn told(values: &[Option<i128>], groups: &[usize], all: usize) -> Option<Vec<Option<i128>>> {
+        let mut sums: Vec<Option<i128>> = vec![None; all];
+        for (value, group) in values.iter().zip(groups) {
+            if let Some(value) = value {
+                sums[*group] = Some(sums[*group].unwrap_or(0).checked_add(*value)?);
+            }
+        }
+        Some(sums)
+    }
+
+    fn array(data_type: &DataType, values: &[Option<i128>]) -> ArrayRef {
+        match data_type {
+            DataType::Int64 => {
+                Arc::new(values.iter().map(|value| value.map(|value| value as i64)).collect::<Int64Array>())
+            }
+            DataType::UInt64 => {
+                Arc::new(values.iter().map(|value| value.map(|value| value as u64)).collect::<UInt64Array>())
+            }
+            other => {
+                Arc::new(values.iter().copied().collect::<Decimal128Array>().with_data_type(other.clone()))
+            }
+        }
+    }
+
+    fn values_of(data_type: &DataType) -> BoxedStrategy<i128> {
+        match data_type {
+            DataType::Int64 => prop_oneof![
+                any::<i64>().prop_map(i128::from),
+                Just(i128::from(i64::MAX)),
+                Just(i128::from(i64::MIN))
+            ]
+            .boxed(),
+            DataType::UInt64 => {
+                prop_oneof![any::<u64>().prop_map(i128::from), Just(i128::from(u64::MAX))].boxed()
+            }
+            _ => prop_oneof![any::<i64>().prop_map(i128::from), any::<i128>(), Just(i128::MAX)].boxed(),
+        }
+    }
+
+    proptest! {
+        /// With nulls or without, in however many batches: the sums are the same, or an error all the same.
+        #[test]
+        fn sums_by_groups_are_those_of_adding_one_by_one(
+            (data_type, batches) in prop::sample::select(vec![
+                DataType::Int64,
+                DataType::UInt64,
+                DataType::Decimal128(38, 2),
+            ])
+            .prop_flat_map(|data_type| {
+                let value = values_of(&data_type);
+                let plain = prop::collection::vec((value.clone().prop_map(Some), 0..5_usize), 0..20).boxed();
+                let holes = prop::collection::vec((prop::option::of(value), 0..5_usize), 0..20).boxed();
+                (Just(data_type), prop::collection::vec(prop_oneof![plain, holes], 1..4))
+            }),
+            emitted in 0..5_usize,
+        ) {
+            let mut sums = GroupSums::new(&data_type);
+            let mut outgrown = false;
+            for (at, batch) in batches.iter().enumerate() {
+                let (values, groups): (Vec<_>, Vec<_>) = batch.iter().cloned().unzip();
+                // Groups become known as they are seen.
+                let known = if at + 1 == batches.len() { 5 } else { groups.iter().max().map_or(0, |most| most + 1).max(sums.seen.len()) };
+                outgrown |= sums.update_batch(&[array(&data_type, &values)], &groups, None, known).is_err();
+            }
+            let (values, groups): (Vec<_>, Vec<_>) = batches.iter().flatten().cloned().unzip();
+            let expected = told(&values, &groups, 5);
+            prop_assert_eq!(outgrown, expected.is_none());
+            let mut one = RunningSum { total: 0, count: 0, data_type: data_type.clone() };
+            let alone: Result<()> = batches.iter().try_for_each(|batch| {
+                let values: Vec<_> = batch.iter().map(|(value, _)| *value).collect();
+                one.update_batch(&[array(&data_type, &values)])
+            });
+            let whole = told(&values, &vec![0; values.len()], 1);
+            prop_assert_eq!(alone.is_err(), whole.is_none());
+            if let Some(whole) = whole {
+                prop_assert_eq!(one.known(), whole[0]);
+            }
+            if let Some(expected) = expected {
+                // What was handed out is gone, the others are where they were.
+                prop_assert_eq!(sums.take(EmitTo::First(emitted)), expected[..emitted].to_vec());
+                prop_assert_eq!(sums.unseen, expected[emitted..].iter().filter(|sum| sum.is_none()).count());
+                prop_assert_eq!(sums.take(EmitTo::All), expected[emitted..].to_vec());
+            }
+        }
     }
 }

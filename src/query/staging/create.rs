@@ -162,7 +162,7 @@ pub(super) async fn create(
                 "CREATE TABLE with columns and AS",
                 "cast and name the columns in the query",
             )?;
-            let rows = session.rows_of(*query).await?;
+            let rows = session.rows_to_write(*query).await?;
             let columns = Arc::clone(rows.schema());
             write::overwrite_as(tables, &name, base, rows.into_stream(), |design| {
                 declared.design(&name, design, &columns)

@@ -149,7 +149,7 @@ pub(super) async fn carry_out(
     operation: Operation,
     statement: &'static str,
 ) -> Result<Staged, QueryError> {
-    let edits = session.rows_of(query).await?.into_stream();
+    let edits = session.rows_to_write(query).await?.into_stream();
     let after = (target.base.schema().clone(), target.base.design().clone());
     let mode = target.base.design().write_mode();
     let change = write::edit(session.scope().tables(), target.base, after, edits, operation, mode).await?;

@@ -132,10 +132,10 @@ async fn rows(
     }
     let query = shaped(*source, &columns, &given, &target);
     if let Some(predicate) = predicate {
-        let rows = session.rows_of(judged(query, &columns, &target, predicate)).await?.into_stream();
+        let rows = session.rows_to_write(judged(query, &columns, &target, predicate)).await?.into_stream();
         return Ok((target, met(rows, predicate)));
     }
-    let rows = session.rows_of(query).await?.into_stream();
+    let rows = session.rows_to_write(query).await?.into_stream();
     Ok((target, rows))
 }
 

@@ -3,7 +3,9 @@
 //! Of `INSERT … SELECT` and `CREATE TABLE … AS SELECT` the query tells, of UPDATE and MERGE the values that are given to
 //! columns; it is kept in the commit, as a build keeps it.
 
-use sqlparser::ast::{self, Ident, Query};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{self, Expr, Ident, Query, SetExpr};
 
 use super::super::{ColumnOf, Limits, Lineage, MADE_OF, MadeOf, Session, Way};
 use super::Staged;
@@ -49,6 +51,9 @@ pub(super) async fn told(
     names: Option<Vec<String>>,
     change: Change,
 ) -> Change {
+    if is_written_out(&query) {
+        return change;
+    }
     // Reads of its own: the rows were read already.
     let apart = Session::new(session.scope().clone().apart(), session.default_schema(), Limits::default());
     let traced = Box::pin(apart.trace_statement(ast::Statement::Query(Box::new(query)))).await;
@@ -62,6 +67,16 @@ pub(super) async fn told(
         true => change,
         false => change.with_provenance(MADE_OF, of.to_json()),
     }
+}
+
+/// Whether the rows of a query are VALUES that name no table.
+fn is_written_out(query: &Query) -> bool {
+    let asks = ast::visit_expressions(query, |expr| match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let names = ast::visit_relations(query, |_| ControlFlow::Break(()));
+    matches!(*query.body, SetExpr::Values(_)) && asks.is_continue() && names.is_continue()
 }
 
 /// The same change, and it says that its columns are another table's.
@@ -82,4 +97,28 @@ pub(super) fn cloned(change: Change, source: &Snapshot) -> Change {
     change
         .with_provenance("source", format!("{table} version {version}"))
         .with_provenance(MADE_OF, of.to_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_out_unless_they_ask() {
+        for (sql, expected) in [
+            ("values (1, 'a'), (-2.5, null)", true),
+            ("values (upper('a'), date '2026-01-01', now())", true),
+            ("values ((select max(n) from t))", false),
+            ("values (array(select n from t))", false),
+            ("values (1 in (select n from t), 2)", false),
+            ("values (exists (select 1))", false),
+            ("with t as (select * from s) values (1)", false),
+            ("select 1", false),
+            ("select n from t", false),
+        ] {
+            let statement = crate::query::dialect::parse_query(sql).unwrap();
+            let ast::Statement::Query(query) = statement else { panic!("{sql} is a query") };
+            assert_eq!(is_written_out(&query), expected, "{sql}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ use arrow::datatypes::SchemaRef;
 use sqlparser::ast;
 
 use super::dialect::{OwnWrite, Statement};
+use super::thrift::Purpose;
 use super::{Outcome, QueryError, Session, SqlMistake};
 use crate::base::{TableName, TableVersion};
 use crate::release::View;
@@ -82,7 +83,12 @@ impl Session {
     /// New data files are written beside the tables' own; no table has moved when it returns, nor when it
     /// fails or is dropped half-way.
     pub async fn stage(&self, sql: &str) -> Result<Option<Staged>, QueryError> {
-        match self.read(sql)? {
+        self.stage_statement(self.read(sql)?).await
+    }
+
+    /// The same, of a statement that was read.
+    pub(crate) async fn stage_statement(&self, statement: Statement) -> Result<Option<Staged>, QueryError> {
+        match statement {
             Statement::Write(statement) => {
                 let source = lineage::source_of(&statement);
                 let mut staged = Box::pin(self.stage_sql(*statement)).await?;
@@ -156,6 +162,12 @@ impl Session {
     /// Runs a query that was made of pieces of the user's statement.
     async fn rows_of(&self, query: ast::Query) -> Result<Outcome, QueryError> {
         Box::pin(self.run(ast::Statement::Query(Box::new(query)))).await
+    }
+
+    /// The same, of rows that are going to be written: those of one table in the order in which they lie.
+    async fn rows_to_write(&self, query: ast::Query) -> Result<Outcome, QueryError> {
+        let plan = Box::pin(self.plan(ast::Statement::Query(Box::new(query)))).await?;
+        Box::pin(self.rows_of_plan_for(plan, Purpose::Write)).await
     }
 
     /// The columns that a query of the user's gives.

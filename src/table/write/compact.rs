@@ -7,7 +7,7 @@ use futures::StreamExt;
 
 use super::files::RowsWriter;
 use crate::table::clustering::sorted;
-use crate::table::{Change, DataFile, Operation, Scan, Snapshot, TableError, Tables};
+use crate::table::{Change, DataFile, Kept, Operation, Scan, Snapshot, TableError, Tables, as_they_lie};
 
 /// Which files to write again, and how.
 #[derive(Clone, Debug)]
@@ -49,7 +49,10 @@ pub async fn compact(
     let order_by = order_by(&base, wanted);
     let rows = tables.context().read_table(Arc::new(scan))?;
     let rows = sorted(rows, base.partition_columns(), &order_by).await?;
-    let mut rows = rows.execute_stream().await?;
+    let mut rows = match &order_by[..] {
+        [] => as_they_lie(rows, Kept::All).await?,
+        _ => rows.execute_stream().await?,
+    };
     let mut writer = RowsWriter::new(tables, base.table(), base.schema(), base.design())?;
     if let Some(label) = label_of(&order_by) {
         writer = writer.labelled(label);

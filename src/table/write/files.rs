@@ -48,7 +48,19 @@ pub(super) async fn write_rows(
     design: &Design,
     rows: SendableRecordBatchStream,
 ) -> Result<(Vec<DataFile>, u64), TableError> {
-    let mut writer = RowsWriter::new(tables, table, schema, design)?;
+    write_rows_as(tables, table, schema, design, rows, None).await
+}
+
+/// The same; the first of the files has this in its name, if something is given.
+pub(super) async fn write_rows_as(
+    tables: &Tables,
+    table: &TableName,
+    schema: &SchemaRef,
+    design: &Design,
+    rows: SendableRecordBatchStream,
+    name: Option<String>,
+) -> Result<(Vec<DataFile>, u64), TableError> {
+    let mut writer = RowsWriter { first: name, ..RowsWriter::new(tables, table, schema, design)? };
     let mut rows = arranged(tables, design, rows).await?;
     while let Some(batch) = rows.next().await {
         writer.push(&batch?).await?;
@@ -69,6 +81,8 @@ pub(super) struct RowsWriter<'a> {
     generated: Generated,
     /// Stands in the names of the files.
     label: String,
+    /// What tells the next file from others, if that was given.
+    first: Option<String>,
     open: BTreeMap<Partition, OpenFile>,
     files: Vec<DataFile>,
     rows: u64,
@@ -99,6 +113,7 @@ impl<'a> RowsWriter<'a> {
             rules: Rules::of(tables, table, schema, design)?,
             generated: Generated::of(tables, table, schema, design)?,
             label: String::new(),
+            first: None,
             open: BTreeMap::new(),
             files: Vec::new(),
             rows: 0,
@@ -139,7 +154,8 @@ impl<'a> RowsWriter<'a> {
                 }
             }
             let folder = self.folder(&partition);
-            let name = format!("{folder}part-{}{}.zstd.parquet", self.tables.id(), self.label);
+            let id = self.first.take().unwrap_or_else(|| self.tables.id());
+            let name = format!("{folder}part-{id}{}.zstd.parquet", self.label);
             let file = OpenFile::begin(&self.store, &self.stored, &batch, name)?;
             self.open.insert(partition.clone(), file);
         }

@@ -6,20 +6,27 @@
 //! [`WriteMode`] has it.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 
 use super::WriteMode;
-use super::files::write_rows;
+use super::files::write_rows_as;
 use crate::lake::layout;
 use crate::table::hidden::{self, Positions};
-use crate::table::{DataFile, FILE_COLUMN, POSITION_COLUMN, Scan, Snapshot, TableError, Tables};
+use crate::table::{
+    DataFile, FILE_COLUMN, Kept, POSITION_COLUMN, Scan, Snapshot, TableError, Tables, as_they_lie,
+};
+
+/// Files with so many bytes or fewer, together, are written again as one.
+const TOGETHER: u64 = 32 * 1024 * 1024;
 
 /// Rows of a table, by the file they are in.
 #[derive(Clone, Debug, Default)]
@@ -122,12 +129,65 @@ pub(super) async fn settle(
     let vectors = hidden::write(tables, base.table(), &vectors).await?;
     let now = tables.now_millis();
     settled.add.extend(files.into_iter().zip(vectors).map(|(file, vector)| file.with_hidden(vector, now)));
-    if !rewrite.is_empty() {
-        let scan = Scan::new(base.table(), base.schema(), base.design().layout(), rewrite)
-            .passing_over(Arc::new(touched.by_file));
-        let rows = tables.context().read_table(Arc::new(scan))?.execute_stream().await?;
-        let (files, _) = write_rows(tables, base.table(), base.schema(), base.design(), rows).await?;
-        settled.add.extend(files);
+    let over = Arc::new(touched.by_file);
+    let rewritten = together(rewrite, TOGETHER).into_iter().map(|files| {
+        let scan = Scan::new(base.table(), base.schema(), base.design().layout(), files);
+        let scan = scan.passing_over(Arc::clone(&over));
+        let (tables, table) = (tables.clone(), base.table().clone());
+        let (schema, design) = (Arc::clone(base.schema()), base.design().clone());
+        // Its name is given before anything runs at once: names are in the order of what was there.
+        let name = tables.id();
+        SpawnedTask::spawn(async move {
+            let rows = as_they_lie(tables.context().read_table(Arc::new(scan))?, Kept::All).await?;
+            write_rows_as(&tables, &table, &schema, &design, rows, Some(name)).await
+        })
+    });
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut rewritten = stream::iter(rewritten).map(SpawnedTask::join_unwind).buffered(cores);
+    while let Some(files) = rewritten.next().await {
+        let files = files.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        settled.add.extend(files?.0);
     }
     Ok(settled)
+}
+
+/// Files, in groups that are written again together: a large one by itself, so that its rows stay between the bounds that
+/// they had; small ones that stand beside each other as one, up to so many bytes.
+fn together(files: Vec<DataFile>, bytes: u64) -> Vec<Vec<DataFile>> {
+    let mut groups: Vec<Vec<DataFile>> = Vec::new();
+    let mut size = 0;
+    for file in files {
+        size += file.size();
+        match groups.last_mut() {
+            Some(group) if size <= bytes => group.push(file),
+            _ => {
+                size = file.size();
+                groups.push(vec![file]);
+            }
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use deltalake::kernel::Add;
+
+    use super::*;
+
+    #[test]
+    fn large_files_are_written_again_alone_and_small_ones_together() {
+        for (sizes, expected) in [
+            (&[][..], &[][..]),
+            (&[500], &[&[500][..]]),
+            (&[40, 40, 20, 1], &[&[40, 40, 20][..], &[1]]),
+            (&[10, 500, 10, 20, 500, 500], &[&[10][..], &[500], &[10, 20], &[500], &[500]]),
+        ] {
+            let file = |size: &i64| DataFile::new(Add { size: *size, ..Add::default() });
+            let groups = together(sizes.iter().map(file).collect(), 100);
+            let sizes: Vec<Vec<u64>> =
+                groups.iter().map(|group| group.iter().map(DataFile::size).collect()).collect();
+            assert_eq!(sizes, expected);
+        }
+    }
 }

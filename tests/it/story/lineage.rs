@@ -277,3 +277,19 @@ async fn a_version_is_followed_through_the_views_of_then_and_through_what_names_
     lake.sql("select table_name, source_name, source_version, source_column from elt.lineage where table_name in ('old', 'looks_back') order by 1").await;
     assert_snapshot!(lake.story().lines().last().unwrap(), @"");
 }
+
+#[tokio::test]
+async fn values_that_ask_a_table_come_from_it() {
+    let lake = TestLake::new();
+    lake.sql("create table three as select 7 as more").await;
+    lake.sql("create table goal (id int, amount int)").await;
+    lake.sql("insert into goal values (1, 2)").await;
+    lake.sql("insert into goal values (2, (select max(more) from three))").await;
+    lake.story();
+    lake.sql(
+        "select version, column_name, source_name, source_column, how from elt.lineage
+         where table_name = 'goal' order by version, column_name, source_column",
+    )
+    .await;
+    assert_snapshot!(lake.story(), @"sql: 2 amount three more aggregated");
+}
