@@ -362,10 +362,7 @@ roles:
             ("roles: {A b: {}}", "`A b` cannot be the name of a role"),
             ("roles: {a: {grants: [read on main.t]}}", "`read` is not a privilege"),
             ("roles: {a: {grant: []}}", "`grant` is not known in elt.yml"),
-            (
-                "roles: {a: {row_filters: {orders: x}}}",
-                "`orders` has no schema: write `schema.table`",
-            ),
+            ("roles: {a: {row_filters: {orders: x}}}", "`orders` has no schema: write `schema.table`"),
             ("roles: {a: {row_filters: {main.orders: }}}", "`main.orders` says nothing"),
             ("roles: {a: {masks: {main.orders: {}}}}", "no column is named"),
         ] {
