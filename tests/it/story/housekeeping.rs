@@ -115,5 +115,7 @@ async fn reports_of_runs_stay_as_long_as_elt_yml_says() {
     lake.write("elt.yml", "runs: {keep: 1 day}\n");
     lake.maintain(false).await;
     lake.sql("select count(*) from elt.runs").await;
-    assert_snapshot!(lake.story(), @r"");
+    let story = lake.story();
+    let counts: Vec<&str> = story.lines().filter(|line| line.starts_with("sql: ")).collect();
+    assert_eq!(counts, ["sql: 2", "sql: 2", "sql: 2", "sql: 0", "sql: 1"], "{story}");
 }

@@ -271,11 +271,19 @@ async fn a_version_is_followed_through_the_views_of_then_and_through_what_names_
     lake.sql("create table old as select a as c from seed version as of 0").await;
     lake.sql("create view looks_back as select a as d from seed version as of 0").await;
     let down = told(&lake, "seed", "down", Some(0)).await;
-    assert_snapshot!(down, @r"");
+    for edge in [
+        "main.seed@0.a -> main.seen#3.b  derived",
+        "main.seen#3.b -> main.first@0.b  copied",
+        "main.seed@0.a -> main.old@0.c  copied",
+        "main.seed@0.a -> main.looks_back#6.d  copied",
+    ] {
+        assert!(down.contains(edge), "no {edge} in {down}");
+    }
+    assert!(!down.contains("main.seen#6"), "the view shows another version by now: {down}");
     let up = told(&lake, "first.b", "up", Some(0)).await;
-    assert_snapshot!(up, @r"");
+    assert!(up.contains("main.seed@0.a -> main.seen#3.b"), "{up}");
     lake.sql("select table_name, source_name, source_version, source_column from elt.lineage where table_name in ('old', 'looks_back') order by 1").await;
-    assert_snapshot!(lake.story().lines().last().unwrap(), @"");
+    assert_eq!(lake.story().lines().last().unwrap(), "sql: looks_back seed 0 a | old seed 0 a");
 }
 
 #[tokio::test]
