@@ -83,6 +83,8 @@
 //! | change what a table refuses to hold, or a model expects | `compile/constraint.rs`, `compile/expectation.rs`, `build/expectation.rs` |
 //! | read another spelling, or another name of a type | `query/dialect/spelling.rs`, `shorthand.rs`, `infix.rs`, `laterals.rs`, `type_words.rs`; `query/types.rs` |
 //! | change what `/` gives of whole numbers, and for whom | `base/division.rs`, `query/dialect/division.rs`, `query/mend/interval.rs` |
+//! | change where ORDER BY puts nulls, and for whom | `base/unsaid.rs`, `query/dialect/unsaid.rs` |
+//! | read or write dates by another pattern | `query/mend/dated` |
 //! | add a function that another engine has | `query/dialect/meanings.rs`: a line, if ours can express it; else `query/mend/` |
 //! | answer SQL otherwise than the engine does | `query/mend/` (after planning), `query/dialect/` (before) |
 //! | spell out what depends on the columns there are: stars, `USING` | `query/expand/` |

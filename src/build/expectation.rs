@@ -146,7 +146,7 @@ pub(super) async fn check(
         None => None,
         Some(sql) if is_view => {
             let description = format!("the rows that `{}` leaves out", node.name);
-            let view = View::new(sql, description).dividing(session.scope().division());
+            let view = View::new(sql, description).meant_by(session.scope().unsaid());
             Some((companion("quarantine")?, Made::View(view)))
         }
         Some(sql) => {

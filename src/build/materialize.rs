@@ -148,7 +148,7 @@ impl Making<'_> {
                 checked => drop(checked.map_err(|error| self.query_error(error))?),
             }
             let view = View::new(sql, node.description.as_str());
-            return Ok(Made::View(view.dividing(self.session.division())));
+            return Ok(Made::View(view.meant_by(self.session.unsaid())));
         }
         let base = self.head().await?;
         if let (
@@ -441,7 +441,7 @@ impl Making<'_> {
         if stored == Stored::View {
             let description = format!("what breaks the test {}", self.node.name);
             let view = View::new(self.node.sql.as_str(), description);
-            return Ok(Made::View(view.dividing(self.session.division())));
+            return Ok(Made::View(view.meant_by(self.session.unsaid())));
         }
         let rows = self.rows(&self.node.sql).await?;
         let base = self.head().await?;

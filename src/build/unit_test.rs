@@ -148,7 +148,7 @@ pub(super) async fn ask(
             }
         };
         executed.created("view", &input.relation, &sql);
-        let view = View::new(sql, "").dividing(scope.division());
+        let view = View::new(sql, "").meant_by(scope.unsaid());
         scope = scope.with_view(&input.relation, view);
     }
     let session = Session::new(scope, schema, Limits::default());
@@ -184,14 +184,14 @@ pub(super) async fn ask(
         }
     };
     let names = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    let division = session.scope().division();
-    let actual = View::new(node.sql.as_str(), "").dividing(division);
+    let unsaid = session.scope().unsaid();
+    let actual = View::new(node.sql.as_str(), "").meant_by(unsaid);
     let actual_name = TableName::new("dbt_unit_test", "actual").expect("a plain name");
     let expected_name = TableName::new("dbt_unit_test", "expected").expect("a plain name");
     executed.created("view", &actual_name, &node.sql);
     executed.created("view", &expected_name, &expected);
     let scope = session.scope().clone().with_view(&actual_name, actual);
-    let scope = scope.with_view(&expected_name, View::new(expected, "").dividing(division));
+    let scope = scope.with_view(&expected_name, View::new(expected, "").meant_by(unsaid));
     let session = Session::new(scope, schema, Limits::default());
     let (actual, expected) = (table(&actual_name), table(&expected_name));
     let difference = format!(

@@ -649,7 +649,8 @@ pub(super) struct SqlArgs {
     #[arg(conflicts_with_all = ["command", "file"])]
     pub(super) sql: Option<String>,
     /// SQL to run (can be repeated)
-    #[arg(long, short, value_name = "SQL")]
+    // A statement may begin with a comment.
+    #[arg(long, short, value_name = "SQL", allow_hyphen_values = true)]
     pub(super) command: Vec<String>,
     /// File of SQL to run (can be repeated; `-` is standard input)
     #[arg(long, short, value_name = "FILE", conflicts_with = "command")]

@@ -248,7 +248,7 @@ fn render(
         jinja,
         project: project.name.clone(),
         limits,
-        division: project.target.division,
+        unsaid: project.target.unsaid,
         drafts,
         answers,
         all_names,

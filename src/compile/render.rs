@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Diagnostic, Division, Message};
+use crate::base::{Diagnostic, Message, Unsaid};
 use crate::project::{Hook, QueryComment};
 
 use super::batch::Window;
@@ -33,7 +33,7 @@ pub(super) struct Templates {
     pub(super) project: String,
     pub(super) limits: Limits,
     /// What `/` means to the engine whose SQL is written.
-    pub(super) division: Division,
+    pub(super) unsaid: Unsaid,
     /// Those of `on-run-start`, and those of `on-run-end`.
     pub(super) run_hooks: (Vec<Hook>, Vec<Hook>),
     /// `query-comment:`
@@ -357,9 +357,14 @@ impl Templates {
     ) -> (Fingerprint, Meaning) {
         let relation = draft.relation.as_ref().map(shown).unwrap_or_default();
         let (mut settings, mut sorted) = settings(draft, hooks);
-        if !self.division.is_default() && sql.contains('/') {
+        if !self.unsaid.division.is_default() && sql.contains('/') {
             settings.push_str(" / has fractions");
             sorted.iter_mut().for_each(|sorted| sorted.push_str(" / has fractions"));
+        }
+        if !self.unsaid.nulls.is_default() && sql.to_lowercase().contains("order") {
+            let nulls = format!(" nulls are {}", self.unsaid.nulls.told());
+            settings.push_str(&nulls);
+            sorted.iter_mut().for_each(|sorted| sorted.push_str(&nulls));
         }
         let parts = |queries: [&str; 2], kind: &str| {
             let rest = format!("{kind} {relation} {}", sorted.as_ref().unwrap_or(&settings));

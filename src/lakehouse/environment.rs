@@ -59,7 +59,7 @@ impl Lakehouse {
         options.target = Some(name.to_owned());
         let mut other = Self { project: Some(options), ..self.clone() };
         let target = other.load()?.0.target;
-        (other.default_schema, other.division) = (target.schema, target.division);
+        (other.default_schema, other.unsaid) = (target.schema, target.unsaid);
         Ok(other)
     }
 

@@ -51,7 +51,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::{
-    Diagnostic, Division, Error, Event, ReleaseNumber, Result, Span, Strictness, Watch, World,
+    Diagnostic, Division, Error, Event, NullOrder, ReleaseNumber, Result, Span, Strictness, Unsaid, Watch,
+    World,
 };
 use crate::build;
 use crate::compile::{self, Facts, YamlRenderer};
@@ -123,7 +124,7 @@ pub struct Lakehouse {
     project: Option<LoadOptions>,
     root: PathBuf,
     default_schema: String,
-    division: Division,
+    unsaid: Unsaid,
     strictness: Strictness,
     no_artifacts: bool,
     reads_all: bool,
@@ -145,6 +146,8 @@ pub struct Manner {
     pub files: Files,
     /// What `/` gives of whole numbers; as the project's profile has it if nothing.
     pub division: Option<Division>,
+    /// Where nulls are among sorted rows; as the project's profile has it if nothing.
+    pub nulls: Option<NullOrder>,
     /// Bytes of memory that a statement may take; nothing means what all of them share.
     pub memory: Option<usize>,
 }
@@ -239,16 +242,17 @@ impl Lakehouse {
         let schema = manner.schema.as_deref().unwrap_or(&self.default_schema);
         let limits = Limits { files: manner.files, memory: manner.memory, ..Limits::default() };
         let scope = self.scope_of(pins).for_rights(rights);
-        let scope = match manner.division {
-            Some(division) => scope.dividing(division),
-            None => scope,
-        };
+        let own = scope.unsaid();
+        let scope = scope.meant_by(Unsaid {
+            division: manner.division.unwrap_or(own.division),
+            nulls: manner.nulls.unwrap_or(own.nulls),
+        });
         Ok(Session::new(scope, schema, limits).in_zone(manner.time_zone.as_deref()))
     }
 
     /// What a release shows to the project.
     fn scope_of(&self, pins: Pins) -> Scope {
-        Scope::of(self.tables.clone(), pins).dividing(self.division)
+        Scope::of(self.tables.clone(), pins).meant_by(self.unsaid)
     }
 
     /// Whether the project's target is an environment beside production, which it reads instead of making everything.

@@ -149,7 +149,7 @@ impl Found {
     pub(super) fn with(self, world: World, lake: Lake) -> Lakehouse {
         let target_path = self.outline.as_ref().map(|outline| outline.target_path.clone());
         let target = self.outline.map(|outline| outline.target);
-        let division = target.as_ref().map(|target| target.division).unwrap_or_default();
+        let unsaid = target.as_ref().map(|target| target.unsaid).unwrap_or_default();
         let schema = target.map_or_else(|| "main".to_owned(), |target| target.schema);
         Lakehouse {
             tables: Tables::new(lake, world.clone()),
@@ -157,7 +157,7 @@ impl Found {
             project: self.project,
             root: self.root,
             default_schema: schema,
-            division,
+            unsaid,
             strictness: self.strictness,
             no_artifacts: self.no_artifacts,
             reads_all: self.reads_all,

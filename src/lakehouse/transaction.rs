@@ -45,7 +45,8 @@ impl Transaction {
     /// There is no such schema.
     pub fn settle(&mut self, manner: &Manner, default_schema: &str) -> Result<(), QueryError> {
         let schema = manner.schema.as_deref().unwrap_or(default_schema);
-        self.session = self.session.settled(schema, manner.time_zone.as_deref(), manner.division)?;
+        let unsaid = (manner.division, manner.nulls);
+        self.session = self.session.settled(schema, manner.time_zone.as_deref(), unsaid)?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::base::{Diagnostic, Division, SourceText, did_you_mean};
+use crate::base::{Diagnostic, SourceText, Unsaid, did_you_mean};
 
 use super::yaml::{RenderScope, Yaml, YamlJinja};
 
@@ -25,8 +25,8 @@ pub struct Target {
     pub engine: String,
     /// Whose macros stand in where there is none for elt: `duckdb` or `postgres`.
     pub dialect: String,
-    /// What `/` gives of whole numbers in that engine.
-    pub division: Division,
+    /// What SQL means in that engine where it leaves something unsaid.
+    pub unsaid: Unsaid,
     /// The schema models go to, unless they say otherwise.
     pub schema: String,
     /// The lake, as written under `lake:` or `path:`.
@@ -48,7 +48,7 @@ impl Target {
             name,
             engine: "elt".into(),
             dialect: "postgres".into(),
-            division: Division::default(),
+            unsaid: Unsaid::default(),
             schema: "main".into(),
             lake: None,
             threads: None,
@@ -217,13 +217,13 @@ fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Dia
                 .at(at, "not `elt`")
                 .help(format!("models go to schema `{schema}` of the lake `./lake`, {how}; an output with `type: elt`, `lake:` and `schema:` says it your way")),
         );
-        let division = Division::of_engine(&engine);
+        let unsaid = Unsaid::of_engine(&engine);
         let (engine, dialect) = if is_near {
             (engine.clone(), engine)
         } else {
             (default.engine.clone(), default.dialect.clone())
         };
-        return Target { name, engine, dialect, division, schema, raw, ..default };
+        return Target { name, engine, dialect, unsaid, schema, raw, ..default };
     }
     judge_output(output, found);
     let dialect = text("dialect").unwrap_or_else(|| default.dialect.clone());
@@ -240,7 +240,7 @@ fn read_output(output: &Yaml, default: Target, name: String, found: &mut Vec<Dia
     raw.insert("type".into(), engine.as_str().into());
     Target {
         engine,
-        division: Division::of_engine(&dialect),
+        unsaid: Unsaid::of_engine(&dialect),
         dialect,
         schema,
         lake: text("lake").or_else(|| text("path")),

@@ -12,7 +12,7 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast::{Expr, Ident, Statement, VisitMut, VisitorMut};
 
 use super::SqlMistake;
-use super::dialect::name_tables;
+use super::dialect::{fields_of_columns, name_tables};
 use super::mend::misreads_a_table;
 
 /// Spells the column that the mistake is about as it is, and says whether there was one to spell.
@@ -24,7 +24,8 @@ pub(super) fn corrected(statement: &mut Statement, mistake: &SqlMistake) -> bool
 }
 
 /// Plans a statement that is in the engine's words. Where a name with a dot was taken for a member of a column that has none,
-/// the table of that name is meant: `w.i` in a subquery whose table has a column `w`.
+/// the table of that name is meant: `w.i` in a subquery whose table has a column `w`. Where there is no such table, the field of a
+/// column around the subquery is.
 pub(super) async fn planned(
     state: &SessionState,
     statement: Statement,
@@ -35,7 +36,13 @@ pub(super) async fn planned(
         let statement = EngineStatement::Statement(Box::new(statement));
         Box::pin(state.statement_to_plan(statement))
     };
-    let as_written = plan(statement).await?;
+    let mut fields = statement.clone();
+    let as_written = match plan(statement).await {
+        Ok(planned) => planned,
+        // What looks like the column of a table may be the field of a column around the subquery.
+        Err(error) if fields_of_columns(&mut fields) => return plan(fields).await.map_err(|_| error),
+        Err(error) => return Err(error),
+    };
     if has_names && misreads_a_table(&as_written)? {
         return plan(named).await;
     }

@@ -10,22 +10,28 @@ const TIME: &str = "%Y-%m-%d %H:%M:%S%.3f";
 
 /// `SHOW TABLES`: every name, with its version and row count where the log tells them.
 ///
-/// `pattern` is one of LIKE. Rows are counted by opening each table's log, so not in a lake of very many tables.
+/// `pattern` is one of LIKE, where `*` is `%` too; with a point in it, it is of schema and name. Rows are counted by opening each table's log, so not in a lake of very many tables.
 pub(super) async fn tables(session: &Session, schema: Option<&str>, pattern: Option<&str>) -> Outcome {
     let scope = session.scope();
-    let is_meant = |name: &str| pattern.is_none_or(|pattern| is_like(name, pattern));
+    let is_meant = |schema: &str, name: &str| {
+        pattern.is_none_or(|pattern| match pattern.contains('.') {
+            true => is_like(&format!("{schema}.{name}"), pattern),
+            false => is_like(name, pattern),
+        })
+    };
     let mut rows = Vec::new();
     if schema == Some(system::SCHEMA) {
         let row = |name: &str| {
             [Some(system::SCHEMA.to_owned()), Some(name.to_owned()), Some("system".to_owned()), None, None]
         };
-        let own = system::TABLES.iter().filter(|table| is_meant(table.name));
+        let own = system::TABLES.iter().filter(|table| is_meant(system::SCHEMA, table.name));
         rows.extend(own.map(|table| row(table.name)));
     }
     let names = scope
         .names()
         .into_iter()
-        .filter(|(name, _)| schema.is_none_or(|schema| schema == name.schema()) && is_meant(name.table()));
+        .filter(|(name, _)| schema.is_none_or(|schema| schema == name.schema()))
+        .filter(|(name, _)| is_meant(name.schema(), name.table()));
     let names: Vec<_> = names.collect();
     let is_counted = names.len() <= COUNTED;
     for (name, is_view) in names {
@@ -47,7 +53,7 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>, pattern: Opt
     let own = session
         .temporary_names()
         .into_iter()
-        .filter(|name| schema.is_none_or(|schema| schema == "temp") && is_meant(name));
+        .filter(|name| schema.is_none_or(|schema| schema == "temp") && is_meant("temp", name));
     rows.extend(
         own.map(|name| [Some("temp".to_owned()), Some(name), Some("temporary".to_owned()), None, None]),
     );
@@ -57,12 +63,12 @@ pub(super) async fn tables(session: &Session, schema: Option<&str>, pattern: Opt
 /// Tables whose rows `SHOW TABLES` counts.
 const COUNTED: usize = 1_000;
 
-/// Whether a name fits a pattern of LIKE, in any case.
-fn is_like(name: &str, pattern: &str) -> bool {
+/// Whether a name fits a pattern of LIKE, in any case. `*` is any letters, as `%` is.
+pub(super) fn is_like(name: &str, pattern: &str) -> bool {
     fn fits(name: &[char], pattern: &[char]) -> bool {
         match pattern.split_first() {
             None => name.is_empty(),
-            Some(('%', rest)) => (0..=name.len()).any(|skipped| fits(&name[skipped..], rest)),
+            Some(('%' | '*', rest)) => (0..=name.len()).any(|skipped| fits(&name[skipped..], rest)),
             Some(('_', rest)) => !name.is_empty() && fits(&name[1..], rest),
             Some((c, rest)) => name.first() == Some(c) && fits(&name[1..], rest),
         }
@@ -100,9 +106,11 @@ pub(super) async fn releases(session: &Session) -> Result<Outcome, QueryError> {
     Ok(Outcome::table(names, &["release"], rows.collect()))
 }
 
-/// `SHOW SCHEMAS`
-pub(super) fn schemas(session: &Session) -> Outcome {
-    let rows = session.scope().schemas().into_iter().map(|schema| [Some(schema)]);
+/// `SHOW SCHEMAS [LIKE 'pattern']`
+pub(super) fn schemas(session: &Session, pattern: Option<&str>) -> Outcome {
+    let schemas = session.scope().schemas().into_iter();
+    let meant = schemas.filter(|schema| pattern.is_none_or(|pattern| is_like(schema, pattern)));
+    let rows = meant.map(|schema| [Some(schema)]);
     Outcome::table(["schema"], &[], rows.collect())
 }
 
@@ -296,6 +304,11 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
         let rights = session.scope().rights();
         let is_there = |name: &&str| rights.is_none_or(|rights| rights.see_system(name));
         let known: Vec<&str> = system::TABLES.iter().map(|table| table.name).filter(is_there).collect();
+        if known.contains(&name) {
+            let what = format!("`{wanted}` is told by elt, and nothing can be written there");
+            return SqlMistake::new("elt::sql::read_only", what)
+                .help(format!("keep rows of it in a table: `create table s.t as select * from {wanted}`"));
+        }
         let close = did_you_mean(name, known.iter().copied());
         return mistake.help(close.unwrap_or_else(|| format!("the schema `elt` has {}", known.join(", "))));
     }

@@ -43,6 +43,7 @@ mod reads;
 mod rights;
 mod scope;
 mod session;
+mod settings;
 mod show_create;
 mod staging;
 mod summarize;

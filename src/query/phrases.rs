@@ -84,11 +84,27 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
     if let Some(name) = between("table function '", "' not found") {
         let known =
             ["read_csv", "read_json", "read_parquet", "read_files", "range", "generate_series", "unnest"];
-        let help = did_you_mean(&name.to_lowercase(), known.iter().copied());
+        let elsewhere = match name.to_lowercase().as_str() {
+            "read_text" | "read_blob" => Some(
+                "files are read as rows: by read_csv, read_json, read_parquet, or by name, `from 'a.csv'`",
+            ),
+            "glob" => Some(
+                "rows tell their file: `select distinct filename from read_csv('folder/*.csv', filename = true)`",
+            ),
+            _ => None,
+        };
+        let help = elsewhere
+            .map(str::to_owned)
+            .or_else(|| did_you_mean(&name.to_lowercase(), known.iter().copied()));
         let all = || format!("there are {}; a file is read by its name: `from 'a.csv'`", known.join(", "));
         return Some(
             plan(format!("there is no function `{name}` to select from")).help(help.unwrap_or_else(all)),
         );
+    }
+    if let Some(name) = between("Placeholder '", "' was not provided a value") {
+        return Some(plan(format!("nothing gives `{name}` a value")).help(
+            "in the shell `\\set day 5` gives `:day` one; `prepare p as select … where a = ?` takes it with `execute p(5)`",
+        ));
     }
     if let Some(places) = between("Order by column out of bounds, specified: ", ", max: ") {
         let most = message.rsplit_once("max: ")?.1;

@@ -401,7 +401,7 @@ impl LakeCatalog {
             is_utc: true,
             ..self.clone()
         };
-        let view = View::new(query, "").dividing(self.scope.division());
+        let view = View::new(query, "").meant_by(self.scope.unsaid());
         let planned = async {
             let plan = Box::pin(plain.plan_view(name, &view, None)).await?;
             let state = plain.state()?;
@@ -565,7 +565,7 @@ impl LakeCatalog {
     ) -> Result<LogicalPlan> {
         let in_view = |error: QueryError| in_view(name, error);
         let mut statement = dialect::parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
-        dialect::divide(&mut statement, view.division);
+        dialect::as_meant(&mut statement, view.unsaid());
         dialect::honour(&mut statement).map_err(|mistake| in_view(mistake.into()))?;
         let state = self.state()?;
         loop {

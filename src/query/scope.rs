@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::views::{KnownViews, Leaf, PlannedView};
 use super::{QueryError, Reads, Rights};
-use crate::base::{AsOf, Division, TableName, TableVersion};
+use crate::base::{AsOf, TableName, TableVersion, Unsaid};
 use crate::release::{self, Pins, View};
 use crate::table::{Change, Scan, Snapshot, TableError, Tables, changes, changes_since, version_at};
 
@@ -36,8 +36,8 @@ pub struct Scope {
     known_views: KnownViews,
     /// What whoever reads it may; nothing for who may do anything.
     rights: Option<Arc<Rights>>,
-    /// What `/` means to whoever reads it.
-    division: Division,
+    /// What SQL means to whoever reads it where it leaves something unsaid.
+    unsaid: Unsaid,
 }
 
 /// How far a model has come with the tables whose changes it takes in.
@@ -91,20 +91,20 @@ impl Scope {
             assumed: Arc::default(),
             known_views: KnownViews::default(),
             rights: None,
-            division: Division::default(),
+            unsaid: Unsaid::default(),
         }
     }
 
-    /// The same for somebody to whom `/` means this. What views say keeps its own meaning.
+    /// The same for somebody to whom what is left unsaid means this. What views say keeps its own meaning.
     #[must_use]
-    pub fn dividing(mut self, division: Division) -> Self {
-        self.division = division;
+    pub fn meant_by(mut self, unsaid: Unsaid) -> Self {
+        self.unsaid = unsaid;
         self
     }
 
-    /// What `/` means to whoever reads it.
-    pub fn division(&self) -> Division {
-        self.division
+    /// What SQL means to whoever reads it where it leaves something unsaid.
+    pub fn unsaid(&self) -> Unsaid {
+        self.unsaid
     }
 
     /// The same for somebody with these rights.

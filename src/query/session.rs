@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -12,7 +12,6 @@ use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::lineage::lineage;
 use super::own::{GetVariable, Own};
-use super::prepared::{StatementKind, setting};
 use super::provider::{Depth, LakeCatalog};
 use super::thrift::Purpose;
 use super::types::LakeTypes;
@@ -20,10 +19,7 @@ use super::{
     Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
     own, show_create, thrift, words, zone,
 };
-use crate::base::{Division, did_you_mean, roomy, with_stack};
-
-/// The setting that says what `/` means.
-const INTEGER_DIVISION: &str = "integer_division";
+use crate::base::{Division, NullOrder, Unsaid, did_you_mean, roomy, with_stack};
 
 /// How much of the machine a session may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -168,6 +164,13 @@ impl Session {
         Self::with(self.scope.as_ref().clone(), &self.default_schema, self.limits, config, own)
     }
 
+    /// A session that is the same and knows one name more.
+    fn knowing(&self, name: &str, rows: Arc<dyn TableProvider>) -> Self {
+        let own = self.own.knowing(name, rows);
+        let config = self.context.copied_config();
+        Self::with(self.scope.as_ref().clone(), &self.default_schema, self.limits, config, own)
+    }
+
     /// The same session with what another release pins.
     #[must_use]
     pub fn of(&self, pins: crate::release::Pins) -> Self {
@@ -176,12 +179,12 @@ impl Session {
 
     fn scope_like(&self, tables: crate::table::Tables, pins: crate::release::Pins) -> Scope {
         let rights = self.scope.rights().cloned();
-        Scope::of(tables, pins).for_rights(rights).dividing(self.scope.division())
+        Scope::of(tables, pins).for_rights(rights).meant_by(self.scope.unsaid())
     }
 
-    /// What `/` means in what is asked: as it was set, or as whoever reads has it.
-    pub fn division(&self) -> Division {
-        self.own.division().unwrap_or_else(|| self.scope.division())
+    /// What is meant by what a statement leaves unsaid: as it was set, or as whoever reads has it.
+    pub fn unsaid(&self) -> Unsaid {
+        self.own.unsaid(self.scope.unsaid())
     }
 
     /// The same session with another scope.
@@ -233,7 +236,7 @@ impl Session {
         self
     }
 
-    /// The same session with another schema for names without one, in this time zone, with `/` meaning this.
+    /// The same session with another schema for names without one, in this time zone, with `/` meaning this and nulls sorted so.
     ///
     /// # Errors
     /// There is no such schema.
@@ -241,10 +244,11 @@ impl Session {
         &self,
         schema: &str,
         zone: Option<&str>,
-        division: Option<Division>,
+        (division, nulls): (Option<Division>, Option<NullOrder>),
     ) -> Result<Self, QueryError> {
         let same = if schema == self.default_schema { self.clone() } else { self.used(schema)? };
         same.own.divide(division);
+        same.own.sort_nulls(nulls);
         Ok(same.in_zone(zone))
     }
 
@@ -299,8 +303,10 @@ impl Session {
             Statement::ShowTables { schema, like } => {
                 Ok(describe::tables(self, schema.as_deref(), like.as_deref()).await)
             }
+            Statement::OfReports(reports) => Box::pin(self.of_reports(reports)).await,
+            Statement::ShowSettings { like } => Ok(self.settings(like.as_deref())),
             Statement::ShowReleases => describe::releases(self).await,
-            Statement::ShowSchemas => Ok(describe::schemas(self)),
+            Statement::ShowSchemas { like } => Ok(describe::schemas(self, like.as_deref())),
             Statement::ShowViews => Ok(describe::views(self)),
             Statement::DescribeQuery { sql } => Box::pin(describe::query(self, &sql)).await,
             Statement::Summarize { what, is_query } => {
@@ -324,6 +330,18 @@ impl Session {
                 Err(mistake.help("run the statement with `elt sql`, or through `Lakehouse::execute`").into())
             }
         }
+    }
+
+    /// A query that reads what other statements tell.
+    async fn of_reports(&self, reports: dialect::Reports) -> Result<Outcome, QueryError> {
+        let mut knowing = self.clone();
+        for (name, sql) in &reports.told {
+            let report = Box::pin(self.execute(sql)).await?;
+            let schema = Arc::clone(report.schema());
+            let rows = MemTable::try_new(schema, vec![report.collect().await?])?;
+            knowing = knowing.knowing(name, Arc::new(rows));
+        }
+        Box::pin(knowing.execute(&reports.sql)).await
     }
 
     /// The commits of a table, newest first, up to the version that the session sees.
@@ -392,13 +410,11 @@ impl Session {
     }
 
     pub(super) async fn run(&self, statement: ast::Statement) -> Result<Outcome, QueryError> {
+        let statement = match self.set_or_shown(statement)? {
+            Ok(told) => return Ok(told),
+            Err(statement) => statement,
+        };
         let set = matches!(statement, ast::Statement::Set(_)).then(|| statement.to_string());
-        if let Some(told) = self.about_zone(&statement)? {
-            return Ok(told);
-        }
-        if let Some(told) = self.about_division(&statement)? {
-            return Ok(told);
-        }
         let plan = Box::pin(self.plan(statement)).await?;
         let Some(set) = set else { return self.rows_of_plan(plan).await };
         let frame = Box::pin(self.context.execute_logical_plan(plan)).await;
@@ -414,51 +430,6 @@ impl Session {
         let is_temporary = || self.own.temporary(&written.to_lowercase()).is_some();
         let is_there = || describe::resolve(self, &written).is_ok_and(|name| self.scope.has(&name));
         (is_temporary() || is_there()).then_some(written)
-    }
-
-    /// What `SET TIME ZONE …` and `SHOW TIME ZONE` give; nothing for other statements.
-    fn about_zone(&self, statement: &ast::Statement) -> Result<Option<Outcome>, QueryError> {
-        const NAMES: [&str; 4] = ["timezone", "time_zone", "time.zone", "datafusion.execution.time_zone"];
-        if let ast::Statement::ShowVariable { variable } = statement {
-            let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
-            if !NAMES.contains(&words.join(".").as_str()) {
-                return Ok(None);
-            }
-            let zone = self.own.zone().unwrap_or_else(|| "UTC".to_owned());
-            let row = [Some("timezone".to_owned()), Some(zone)];
-            return Ok(Some(Outcome::table(["name", "value"], &[], vec![row])));
-        }
-        let Some(StatementKind::Setting { name, value }) = setting(statement)? else { return Ok(None) };
-        if !NAMES.contains(&name.as_str()) {
-            return Ok(None);
-        }
-        let zone = value.as_deref().map(zone::time_zone).transpose()?.flatten();
-        self.own.stay_in(zone.clone());
-        zone::settle(&self.context, zone.as_deref());
-        Ok(Some(own::nothing()))
-    }
-
-    /// What `SET integer_division = …` and `SHOW integer_division` give; nothing for other statements.
-    fn about_division(&self, statement: &ast::Statement) -> Result<Option<Outcome>, QueryError> {
-        if let ast::Statement::ShowVariable { variable } = statement
-            && let [name] = &variable[..]
-            && name.value.eq_ignore_ascii_case(INTEGER_DIVISION)
-        {
-            let row = [Some(INTEGER_DIVISION.to_owned()), Some(self.division().told().to_owned())];
-            return Ok(Some(Outcome::table(["name", "value"], &[], vec![row])));
-        }
-        let Some(StatementKind::Setting { name, value }) = setting(statement)? else { return Ok(None) };
-        if name != INTEGER_DIVISION {
-            return Ok(None);
-        }
-        let division = value.as_deref().map(Division::read);
-        if division == Some(None) {
-            let what = format!("`{}` is neither true nor false", value.unwrap_or_default());
-            let help = "`set integer_division = true` has 7 / 2 be 3, and `false` 3.5";
-            return Err(SqlMistake::new("elt::sql::setting", what).help(help).into());
-        }
-        self.own.divide(division.flatten());
-        Ok(Some(own::nothing()))
     }
 
     /// The rows of a query that was planned.
@@ -504,7 +475,7 @@ impl Session {
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
         self.own.unfold(&mut statement)?;
-        dialect::divide(&mut statement, self.division());
+        dialect::as_meant(&mut statement, self.unsaid());
         dialect::honour(&mut statement)?;
         self.own.spell(&mut statement);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;
@@ -536,21 +507,19 @@ impl Session {
             return SqlMistake::new("elt::sql::plan", format!("`{wanted}` needs a window"))
                 .help(format!("write `{wanted}(…) over (order by …)`"));
         }
+        let calls = dialect::known_calls(wanted);
+        if !calls.is_empty() {
+            let what = format!("`{wanted}` is not called with so many arguments");
+            let (line, column) = mistake.place().unwrap_or_default();
+            return SqlMistake::new("elt::sql::arguments", what)
+                .at(line as u64, column as u64)
+                .help(format!("there is: {}", calls.join(", ")));
+        }
         let mut known = self.function_names();
         let is_common = |name: &String| ["count", "sum", "avg", "min", "max"].contains(&name.as_str());
         known.sort_by_key(|name| (!is_common(name), name.clone()));
         let help = did_you_mean(wanted, known.iter().map(String::as_str));
         mistake.help(help.unwrap_or_else(|| "`show functions` lists what there is".to_owned()))
-    }
-
-    /// The settings that `SET` knows, in order.
-    pub fn setting_names(&self) -> Vec<String> {
-        let state = self.context.state();
-        let mut names: Vec<String> =
-            state.config_options().entries().into_iter().map(|entry| entry.key).collect();
-        names.push(INTEGER_DIVISION.to_owned());
-        names.sort();
-        names
     }
 
     /// The functions that a query can call, in no order.

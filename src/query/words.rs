@@ -282,7 +282,7 @@ fn in_sql_words(call: &str) -> String {
             None => type_word(piece),
         })
         .collect();
-    format!("{name}({})", words.join(", "))
+    format!("{}({})", name.trim_start_matches("_elt_"), words.join(", "))
 }
 
 /// SQL's name for a type, or for a class of types, as the engine writes it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Division, ReleaseNumber, TableName, TableVersion};
+use crate::base::{Division, NullOrder, ReleaseNumber, TableName, TableVersion, Unsaid};
 
 /// A complete, immutable view of the lake.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,18 +33,27 @@ pub struct View {
     /// What `/` meant to who wrote it.
     #[serde(default, skip_serializing_if = "Division::is_default")]
     pub division: Division,
+    /// Where nulls were among sorted rows for who wrote it.
+    #[serde(default, skip_serializing_if = "NullOrder::is_default")]
+    pub nulls: NullOrder,
 }
 
 impl View {
     /// A query by its text, with what is said of it.
     pub fn new(sql: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { sql: sql.into(), description: description.into(), division: Division::default() }
+        let Unsaid { division, nulls } = Unsaid::default();
+        Self { sql: sql.into(), description: description.into(), division, nulls }
     }
 
-    /// The same with another meaning of `/`.
+    /// The same by somebody to whom what it leaves unsaid means this.
     #[must_use]
-    pub fn dividing(self, division: Division) -> Self {
-        Self { division, ..self }
+    pub fn meant_by(self, Unsaid { division, nulls }: Unsaid) -> Self {
+        Self { division, nulls, ..self }
+    }
+
+    /// What it means where it leaves something unsaid.
+    pub fn unsaid(&self) -> Unsaid {
+        Unsaid { division: self.division, nulls: self.nulls }
     }
 }
 

@@ -12,7 +12,8 @@ use super::command::{self, Action, Wanted};
 use super::explain::at_piece;
 use super::output::{Place, Target, cannot};
 use super::render::{Format, Picture};
-use super::sitting::{Flow, OnError, Sees, Sitting, system};
+use super::sitting::{Flow, OnError, Sees, Sitting, in_place, system};
+use super::sql_text::sql_text;
 use crate::base::{Error, Result, SourceText};
 use crate::lakehouse::Piece;
 
@@ -28,13 +29,17 @@ impl Sitting<'_, '_> {
             Action::Leave => return Ok(Flow::Leave),
             Action::Say(text) => eprintln!("{text}"),
             Action::Answer(sql) => {
-                let statement = SourceText::new(&source.path, &sql);
-                let whole = Piece { bytes: 0..sql.len(), sql };
+                let (statement, whole) = in_place(source, piece, sql);
                 return self.answer(&statement, &whole).await;
             }
             Action::Format(Some(format)) => {
                 settings.format = format;
                 settings.show.expand_wide = false;
+            }
+            Action::InsertInto(table) => {
+                settings.format = Format::Insert;
+                settings.show.expand_wide = false;
+                settings.show.insert_into = table;
             }
             Action::Format(None) => eprintln!("the format is: {}", settings.format),
             Action::ExpandOnce => self.once = true,
@@ -268,7 +273,8 @@ impl Sitting<'_, '_> {
     /// Runs a file. Boxed, because a file may include another.
     fn include(&mut self, path: PathBuf) -> LocalBoxFuture<'_, Result<Flow>> {
         Box::pin(async move {
-            let text = std::fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))?;
+            let bytes = std::fs::read(&path).map_err(|error| cannot("read", &path, &error))?;
+            let text = sql_text(&path.to_string_lossy(), bytes)?;
             if self.depth == DEEPEST {
                 let what = format!("{} is included by itself", path.display());
                 return Err(Error::user(

@@ -213,8 +213,8 @@ impl<'a> Sitting<'a, '_> {
             eprintln!("{};", piece.sql.trim_end());
         }
         if let Some(sql) = self.variables.fill(&piece.sql) {
-            let source = SourceText::new(&source.path, &sql);
-            return self.answered(&source, &Piece { bytes: 0..sql.len(), sql }).await;
+            let (source, piece) = in_place(source, piece, sql);
+            return self.answered(&source, &piece).await;
         }
         self.answered(source, piece).await
     }
@@ -428,6 +428,14 @@ fn duration_words(took: Duration) -> String {
         ..100.0 => format!("{seconds:.2} s"),
         _ => format!("{} min {} s", took.as_secs() / 60, took.as_secs() % 60),
     }
+}
+
+/// Another statement in the place of a piece of a text, on the same lines.
+pub(super) fn in_place(source: &SourceText, piece: &Piece, sql: String) -> (SourceText, Piece) {
+    let start = piece.bytes.start;
+    let mut text = source.text.to_string();
+    text.replace_range(piece.bytes.clone(), &sql);
+    (SourceText::new(&source.path, &text), Piece { bytes: start..start + sql.len(), sql })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tonic::Status;
 use super::clients::{Agreed, Client};
 use super::endpoint::Endpoint;
 use super::wire::Wire;
-use crate::base::{Division, ReleaseNumber, did_you_mean, parse_duration};
+use crate::base::{Division, NullOrder, ReleaseNumber, did_you_mean, parse_duration};
 use crate::lakehouse::time_zone;
 
 /// The catalog that every table is in.
@@ -23,7 +23,7 @@ pub(super) const CATALOG: &str = "elt";
 const MOST_ENDPOINTS: usize = 64;
 
 /// What can be set, each by all its names; the first is the one that is told.
-pub(super) const SETTINGS: [(Setting, &[&str]); 8] = [
+pub(super) const SETTINGS: [(Setting, &[&str]); 9] = [
     (Setting::Catalog, &["catalog"]),
     (Setting::Schema, &["schema", "elt.schema", "search_path"]),
     (Setting::Release, &["elt.release", "release"]),
@@ -32,6 +32,7 @@ pub(super) const SETTINGS: [(Setting, &[&str]); 8] = [
         &["timezone", "time_zone", "elt.time_zone", "datafusion.execution.time_zone", "time.zone"],
     ),
     (Setting::Division, &["integer_division", "elt.integer_division"]),
+    (Setting::Nulls, &["null_order", "default_null_order", "elt.null_order"]),
     (Setting::ArrowNative, &["elt.arrow_native", "arrow_native"]),
     (Setting::Time, &["elt.query_timeout", "query_timeout", "statement_timeout"]),
     (Setting::Endpoints, &["elt.endpoints", "endpoints"]),
@@ -45,6 +46,7 @@ pub(super) enum Setting {
     Release,
     TimeZone,
     Division,
+    Nulls,
     ArrowNative,
     Time,
     Endpoints,
@@ -180,6 +182,16 @@ impl Endpoint {
                     );
                 }
             },
+            (Setting::Nulls, None) => agreed.manner.nulls = None,
+            (Setting::Nulls, Some(value)) => match NullOrder::read(value) {
+                Some(nulls) => agreed.manner.nulls = Some(nulls),
+                None => {
+                    return wrong(
+                        format!("`{value}` is no order of nulls"),
+                        "write `last`, `first`, `largest` or `smallest`",
+                    );
+                }
+            },
             (Setting::Endpoints, None) => agreed.endpoints = None,
             (Setting::Endpoints, Some(count)) => match count.parse::<usize>() {
                 Ok(count) if (1..=MOST_ENDPOINTS).contains(&count) => agreed.endpoints = Some(count),
@@ -212,6 +224,7 @@ impl Endpoint {
             Setting::TimeZone => Some(agreed.manner.time_zone.clone().unwrap_or_else(|| "UTC".to_owned())),
             Setting::Division => agreed.manner.division.map(|division| division.told().to_owned()),
             Setting::Time => agreed.time.map(|time| format!("{}ms", time.as_millis())),
+            Setting::Nulls => agreed.manner.nulls.map(|nulls| nulls.told().to_owned()),
             Setting::Endpoints => agreed.endpoints.map(|count| count.to_string()),
             Setting::ArrowNative => Some((agreed.wire == Wire::Native).to_string()),
         };

@@ -75,9 +75,11 @@ fn read(path: &Path) -> Result<(String, String)> {
         )
     };
     if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(cannot)?;
-        return Ok(("stdin".to_owned(), text));
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map_err(cannot)?;
+        return Ok(("stdin".to_owned(), repl::sql_text("standard input", bytes)?));
     }
-    Ok((path.display().to_string(), std::fs::read_to_string(path).map_err(cannot)?))
+    let name = path.display().to_string();
+    let text = repl::sql_text(&name, std::fs::read(path).map_err(cannot)?)?;
+    Ok((name, text))
 }

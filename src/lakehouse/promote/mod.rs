@@ -111,7 +111,7 @@ impl Lakehouse {
             let there = environment.manifest.node(&one.here.id);
             let Some(version) = pins.tables.get(&one.from) else {
                 let sql = production.view_of_production(there, &environment.manifest, &pins).await?;
-                let view = View::new(sql, there.description.as_str()).dividing(self.division);
+                let view = View::new(sql, there.description.as_str()).meant_by(self.unsaid);
                 views.insert(one.to.clone(), view);
                 continue;
             };

@@ -22,6 +22,7 @@ const OF_EXPRESSIONS: &[&str] = &[
     "count",
     "first_value",
     "percentile_cont",
+    "stddev_pop",
     "string_agg",
     "sum",
 ];

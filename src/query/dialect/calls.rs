@@ -81,6 +81,40 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
         ("list_contains" | "list_has" | "array_contains" | "array_has", [list, value]) => {
             Some(call(function, "array_has", vec![without_nulls(list)?, value.clone()]))
         }
+        ("date_part" | "datepart", [Expr::Array(Array { elem: names, .. }), of]) => {
+            let mut fields = Vec::new();
+            for name in names {
+                fields.push(name.clone());
+                let Expr::Function(part) = call(function, "date_part", vec![name.clone(), of.clone()]) else {
+                    return None;
+                };
+                let whole = super::functions::other_call(&part).unwrap_or(Expr::Function(part));
+                fields.push(whole);
+            }
+            Some(call(function, "named_struct", fields))
+        }
+        // As long as the shorter, if that is said.
+        (
+            "list_zip" | "array_zip",
+            [a, b, Expr::Value(ValueWithSpan { value: Value::Boolean(is_cut), .. })],
+        ) => {
+            let zipped = call(function, "arrays_zip", vec![a.clone(), b.clone()]);
+            if !is_cut {
+                return Some(zipped);
+            }
+            let length = |list: &Expr| super::spelling::called("length", [list]);
+            let least = super::spelling::called("least", &[length(a), length(b)]);
+            Some(super::spelling::called("array_slice", &[zipped, expression_of("1"), least]))
+        }
+        ("try_add" | "try_subtract" | "try_multiply", [left, right]) => {
+            let op = match name_of(function)?.as_str() {
+                "try_add" => BinaryOperator::Plus,
+                "try_subtract" => BinaryOperator::Minus,
+                _ => BinaryOperator::Multiply,
+            };
+            let side = |side: &Expr| Box::new(Expr::Nested(Box::new(side.clone())));
+            Some(lambdas::guarded(&Expr::BinaryOp { left: side(left), op, right: side(right) }))
+        }
         ("try", [value]) => Some(tried(value).unwrap_or_else(|| lambdas::guarded(value))),
         ("regexp_replace", [value, pattern, replacement, flags @ ..]) => {
             // The engine takes `$1` for a group, and two backslashes for two.

@@ -1,138 +1,60 @@
-//! In whose words is the format of a date written?
+//! Who reads the pattern of a date?
 //!
-//! `YYYY-MM-DD` of Oracle and Postgres, and Java's `yyyy-MM-dd`, become `%Y-%m-%d`, as `strftime` has it.
+//! Functions of ours, which know the words of Java and Postgres (`mend::dated`). A pattern with a percent sign is the engine's.
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, ValueWithSpan};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value, ValueWithSpan,
+};
 
 use super::spelling::name_of;
 
-/// Formats of dates in the words of Oracle, Postgres and Java become those of `strftime`.
+/// Functions of a value and a pattern, and which of ours they are.
+const BY_PATTERN: &[(&str, &str)] = &[
+    ("to_char", "_elt_to_char"),
+    ("to_varchar", "_elt_to_char"),
+    ("date_format", "_elt_date_format"),
+    ("to_date", "_elt_to_date"),
+    ("to_timestamp", "_elt_to_timestamp"),
+    ("try_to_date", "_elt_try_to_date"),
+    ("try_to_timestamp", "_elt_try_to_timestamp"),
+];
+
+/// Gives a call with a pattern to the function that reads it.
 pub(super) fn with_format(call: &mut Function) {
-    const WITH_FORMAT: [&str; 10] = [
-        "from_unixtime",
-        "to_char",
-        "to_date",
-        "to_timestamp",
-        "to_varchar",
-        "date_format",
-        "parse_date",
-        "format_date",
-        "try_to_date",
-        "try_to_timestamp",
-    ];
-    if !WITH_FORMAT.contains(&name_of(call).as_str()) {
-        return;
-    }
-    let FunctionArguments::List(list) = &mut call.args else { return };
-    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value, .. })))] =
-        &mut list.args[..]
+    let name = name_of(call);
+    let Some((_, own)) = BY_PATTERN.iter().find(|(known, _)| *known == name) else { return };
+    let FunctionArguments::List(list) = &call.args else { return };
+    let [FunctionArg::Unnamed(_), FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))] = &list.args[..]
     else {
         return;
     };
-    if let Value::SingleQuotedString(format) = value
-        && let Some(other) = strftime(format)
-    {
-        *format = other;
+    let is_tried = name.starts_with("try_");
+    let is_engines = matches!(pattern, Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. })
+        if text.contains('%'));
+    if is_tried || !is_engines {
+        call.name = Ident::new(*own).into();
     }
-}
-
-/// `YYYY-MM-DD HH24:MI:SS` and `yyyy-MM-dd HH:mm:ss` as `%Y-%m-%d %H:%M:%S`; nothing for what is neither.
-fn strftime(format: &str) -> Option<String> {
-    if format.contains('%') || !format.is_ascii() {
-        return None;
-    }
-    // Java tells months from minutes by their case; the others have no case.
-    let is_java = format.contains("yyyy")
-        && (format.contains("MM") || format.contains("mm:") || format.contains("HH"))
-        || format.contains("dd") && format.contains("MM");
-    const JAVA: [(&str, &str); 19] = [
-        ("yyyy", "%Y"),
-        ("yy", "%y"),
-        ("MMMM", "%B"),
-        ("MMM", "%b"),
-        ("MM", "%m"),
-        ("dd", "%d"),
-        ("d", "%-d"),
-        ("HH", "%H"),
-        ("hh", "%I"),
-        ("mm", "%M"),
-        ("ss", "%S"),
-        (".SSSSSS", "%.6f"),
-        (".SSS", "%.3f"),
-        ("EEEE", "%A"),
-        ("EEE", "%a"),
-        ("E", "%a"),
-        ("a", "%p"),
-        ("M", "%-m"),
-        ("D", "%j"),
-    ];
-    const PLAIN: [(&str, &str); 24] = [
-        ("yyyy", "%Y"),
-        ("iyyy", "%G"),
-        ("yy", "%y"),
-        ("month", "%B"),
-        ("mon", "%b"),
-        ("mm", "%m"),
-        ("mi", "%M"),
-        ("ddd", "%j"),
-        ("dd", "%d"),
-        ("day", "%A"),
-        ("dy", "%a"),
-        ("d", "%u"),
-        ("hh24", "%H"),
-        ("hh12", "%I"),
-        ("hh", "%I"),
-        ("ss", "%S"),
-        (".us", "%.6f"),
-        (".ff6", "%.6f"),
-        (".ms", "%.3f"),
-        (".ff3", "%.3f"),
-        (".ff", "%.f"),
-        ("am", "%p"),
-        ("pm", "%p"),
-        ("iw", "%V"),
-    ];
-    let words: &[(&str, &str)] = if is_java { &JAVA } else { &PLAIN };
-    let folded = if is_java { format.to_owned() } else { format.to_lowercase() };
-    let (mut told, mut at, mut known) = (String::new(), 0, false);
-    while at < folded.len() {
-        let rest = &folded[at..];
-        let next = rest.chars().next()?;
-        if let Some((word, means)) = words.iter().find(|(word, _)| rest.starts_with(word)) {
-            told.push_str(means);
-            known = true;
-            at += word.len();
-        } else if matches!(next, '\'' | '"') {
-            let end = rest[1..].find(next)? + 1;
-            told.push_str(&format[at + 1..at + end]);
-            at += end + 1;
-        } else if next.is_alphabetic() && next != 't' && next != 'T' && next != 'z' && next != 'Z' {
-            return None;
-        } else {
-            told.push_str(format.get(at..at + next.len_utf8())?);
-            at += next.len_utf8();
-        }
-    }
-    known.then_some(told)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::functions::expression_of;
     use super::*;
 
     #[test]
-    fn formats_are_told_apart() {
-        for (format, means) in [
-            ("YYYY-MM-DD", "%Y-%m-%d"),
-            ("yyyy-mm-dd", "%Y-%m-%d"),
-            ("yyyy-MM-dd HH:mm:ss", "%Y-%m-%d %H:%M:%S"),
-            ("YYYY-MM-DD HH24:MI:SS.FF3", "%Y-%m-%d %H:%M:%S%.3f"),
-            ("DD Mon YYYY", "%d %b %Y"),
-            ("YYYYMM", "%Y%m"),
+    fn only_percent_signs_are_the_engines() {
+        for (sql, wanted) in [
+            ("to_char(a, 'YYYY')", "_elt_to_char(a, 'YYYY')"),
+            ("to_char(a, '%Y')", "to_char(a, '%Y')"),
+            ("date_format(a, p)", "_elt_date_format(a, p)"),
+            ("to_date(a, 'yyyy')", "_elt_to_date(a, 'yyyy')"),
+            ("to_timestamp(a, '%Y', '%m')", "to_timestamp(a, '%Y', '%m')"),
+            ("try_to_date(a, '%Y')", "_elt_try_to_date(a, '%Y')"),
+            ("to_timestamp(a)", "to_timestamp(a)"),
         ] {
-            assert_eq!(strftime(format).as_deref(), Some(means), "{format}");
+            let Expr::Function(mut call) = expression_of(sql) else { panic!("{sql}") };
+            with_format(&mut call);
+            assert_eq!(call.to_string(), wanted);
         }
-        assert_eq!(strftime("%Y"), None);
-        assert_eq!(strftime("999"), None);
     }
 }

@@ -32,6 +32,12 @@ static KNOWN: LazyLock<BTreeMap<(&str, usize), Meaning>> = LazyLock::new(|| {
     known
 });
 
+/// How a function that is known by another engine's name is called, as `slice(a, s, n)`; nothing if it is not known.
+pub(in crate::query) fn known_calls(name: &str) -> Vec<String> {
+    let own = KNOWN.iter().filter(|((known, _), _)| *known == name);
+    own.map(|((known, _), (parameters, _))| format!("{known}({})", parameters.join(", "))).collect()
+}
+
 /// Spells calls of functions that the engine has under other names.
 pub(super) fn spell(statement: &mut Statement) {
     let _: ControlFlow<()> = statement.visit(&mut Speller);
@@ -46,6 +52,7 @@ impl VisitorMut for Speller {
         if let Expr::Function(function) = expr
             && let Some(other) = of_shares(function)
                 .or_else(|| lambdas::folded(function))
+                .or_else(|| lambdas::of_pairs(function))
                 .or_else(|| lambdas::with_places(function))
                 .or_else(|| other_call(function))
         {

@@ -12,6 +12,10 @@ use super::spelling::called;
 /// How tightly a sign belongs to its value: `-2 ** 2` is 4, as in Postgres and DuckDB, and `-2::int` a negative integer.
 const SIGN: u8 = 46;
 
+/// How tightly operators bind that have no place of their own: `j ->> 'a'`, `a <@ b`, `a || b`. Tighter than a comparison and the
+/// operators of bits, less tight than a sum, as in Postgres and DuckDB: `j -> i + 1` is `j -> (i + 1)`.
+pub(super) const OTHER: u8 = 26;
+
 /// Reads a value with a sign in front of it.
 pub(super) fn signed(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     if parser.peek_token_ref().token != Token::Minus {
@@ -75,6 +79,9 @@ fn begins_operand(token: &Token) -> bool {
 
 /// How tightly the next operator binds, if it is one of ours.
 pub(super) fn precedence(dialect: &dyn Dialect, parser: &Parser<'_>) -> Option<u8> {
+    if *parser.peek_token_ref() == Token::StringConcat {
+        return Some(OTHER);
+    }
     let Some(next) = next(parser) else {
         // The parser holds the word for an operator wherever it stands.
         return is_word(parser, 0, "div").then_some(dialect.prec_unknown());
@@ -132,6 +139,51 @@ pub(super) fn read(
 #[cfg(test)]
 mod tests {
     use super::super::statement::parse_query;
+
+    /// Which operator is looked at last.
+    #[test]
+    fn operators_of_their_own_are_done_before_comparisons() {
+        use sqlparser::ast::{Expr, SelectItem, Statement};
+        let last = |text: &str| {
+            let Ok(Statement::Query(query)) = parse_query(&format!("select {text}")) else {
+                panic!("{text}")
+            };
+            let select = query.body.as_select().unwrap().clone();
+            let [SelectItem::UnnamedExpr(expr)] = &select.projection[..] else { panic!("{text}") };
+            match expr {
+                Expr::BinaryOp { op, .. } => op.to_string(),
+                Expr::IsNull(_) => "IS NULL".to_owned(),
+                Expr::InList { .. } => "IN".to_owned(),
+                Expr::Like { .. } | Expr::ILike { .. } => "LIKE".to_owned(),
+                Expr::Between { .. } => "BETWEEN".to_owned(),
+                Expr::UnaryOp { op, .. } => op.to_string(),
+                other => panic!("{text}: {other:?}"),
+            }
+        };
+        for (text, wanted) in [
+            ("j->>'a' = 'b'", "="),
+            ("'b' <> j->>'a'", "<>"),
+            ("j->'a'->>'b' is null", "IS NULL"),
+            ("j->>'a' in ('b')", "IN"),
+            ("j->>'a' like 'b%'", "LIKE"),
+            ("j->>'a' between 'a' and 'b'", "BETWEEN"),
+            ("j->>'a' || 'x'", "||"),
+            ("j->>'a' || 'x' = 'bx'", "="),
+            ("j -> i + 1", "->"),
+            ("a = 1 and j->>'a' = 'b'", "AND"),
+            ("j->>'a' = 'b' or c", "OR"),
+            ("not j->>'a' = 'b'", "NOT"),
+            ("a @> b = true", "="),
+            ("true = a <@ b", "="),
+            ("a ilike 'x' = true", "="),
+            ("a || b like c || d", "LIKE"),
+            ("a || b + 1", "||"),
+            ("1 | 2 = 3", "="),
+            ("a ~ b || c", "~"),
+        ] {
+            assert_eq!(last(text), wanted, "{text}");
+        }
+    }
 
     #[test]
     fn operators_bind_as_elsewhere() {

@@ -31,6 +31,13 @@ pub(super) const FUNCTIONS: &[(&str, &str)] = &[
     ("filter", "array_filter"),
     ("array_filter", "array_filter"),
     ("any_match", "array_any_match"),
+    ("exists", "array_any_match"),
+    ("forall", "array_any_match"),
+    ("all_match", "array_any_match"),
+    ("zip_with", "array_transform"),
+    ("transform_values", "array_transform"),
+    ("transform_keys", "array_transform"),
+    ("map_filter", "array_filter"),
     ("array_any_match", "array_any_match"),
     ("list_any_match", "array_any_match"),
 ];
@@ -42,6 +49,7 @@ pub(super) const KEY: BinaryOperator = BinaryOperator::HashArrow;
 pub(super) fn tell_apart(tokens: &mut [TokenWithSpan]) -> bool {
     let solid: Vec<usize> =
         (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
+    name_exists(tokens, &solid);
     let is_call = |pair: &[usize]| match (&tokens[pair[0]].token, &tokens[pair[1]].token) {
         (Token::Word(word), Token::LParen) => {
             word.quote_style.is_none()
@@ -66,6 +74,86 @@ pub(super) fn tell_apart(tokens: &mut [TokenWithSpan]) -> bool {
         .collect();
     keys.into_iter().for_each(|at| tokens[at].token = Token::HashArrow);
     true
+}
+
+/// Spark's `exists(list, x -> …)` is no EXISTS, behind which a query stands.
+fn name_exists(tokens: &mut [TokenWithSpan], solid: &[usize]) {
+    let is_query = |token: &Token| match token {
+        Token::Word(word) => {
+            use sqlparser::keywords::Keyword as K;
+            matches!(
+                word.keyword,
+                K::SELECT | K::WITH | K::FROM | K::VALUES | K::TABLE | K::PIVOT | K::UNPIVOT
+            )
+        }
+        token => matches!(token, Token::LParen | Token::LBrace | Token::RParen),
+    };
+    let exists: Vec<usize> = solid
+        .windows(3)
+        .filter(|three| {
+            matches!(&tokens[three[0]].token, Token::Word(word) if word.value.eq_ignore_ascii_case("exists"))
+                && tokens[three[1]].token == Token::LParen
+                && !is_query(&tokens[three[2]].token)
+        })
+        .map(|three| three[0])
+        .collect();
+    for at in exists {
+        tokens[at].token = Token::make_word("any_match", None);
+    }
+}
+
+/// `forall(list, x -> …)`, `zip_with(a, b, (x, y) -> …)`, and of maps `transform_values(m, (k, v) -> …)`, `transform_keys` and
+/// `map_filter`.
+pub(super) fn of_pairs(function: &Function) -> Option<Expr> {
+    use super::spelling::called;
+    let name = name_of_call(function)?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let (last, given) = list.args.split_last()?;
+    let step = lambda(last)?;
+    let values: Vec<&Expr> = given
+        .iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    if let ("forall" | "all_match", [items]) = (name.as_str(), &values[..]) {
+        let mut never = step.clone();
+        let op = sqlparser::ast::UnaryOperator::Not;
+        never.body =
+            Box::new(Expr::UnaryOp { op, expr: Box::new(Expr::Nested(Box::new((*step.body).clone()))) });
+        let any = called("array_any_match", &[(*items).clone(), Expr::Lambda(never)]);
+        return Some(Expr::Nested(Box::new(Expr::UnaryOp { op, expr: Box::new(any) })));
+    }
+    let [first, second] = &names(step)[..] else { return None };
+    let (left, right) = match (name.as_str(), &values[..]) {
+        ("zip_with", [left, right]) => ((*left).clone(), (*right).clone()),
+        ("transform_values" | "transform_keys" | "map_filter", [map]) => {
+            (called("map_keys", [*map]), called("map_values", [*map]))
+        }
+        _ => return None,
+    };
+    let part = |at: &str| super::functions::expression_of(&format!("get_field({PAIR}, '{at}')"));
+    let mut body = (*step.body).clone();
+    put(&mut body, &[(first, part("1")), (second, part("2"))]);
+    let made = |own: &str, of: &Expr, body: Expr| {
+        let mut made = step.clone();
+        made.params =
+            OneOrManyWithParens::One(LambdaFunctionParameter { name: Ident::new(PAIR), data_type: None });
+        made.body = Box::new(body);
+        called(own, &[of.clone(), Expr::Lambda(made)])
+    };
+    let pairs = called("arrays_zip", &[left.clone(), right.clone()]);
+    Some(match name.as_str() {
+        "zip_with" => made("array_transform", &pairs, body),
+        "transform_values" => called("map", &[left, made("array_transform", &pairs, body)]),
+        "transform_keys" => called("map", &[made("array_transform", &pairs, body), right]),
+        _ => {
+            let kept = made("array_filter", &pairs, body);
+            let side = |at: &str| made("array_transform", &kept, part(at));
+            called("map", &[side("1"), side("2")])
+        }
+    })
 }
 
 /// The parameters and the body of a function that is an argument.

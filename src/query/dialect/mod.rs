@@ -15,6 +15,7 @@ mod copy_into;
 mod create_table;
 mod depth;
 mod division;
+mod elsewhere;
 mod files;
 mod formats;
 mod from_first;
@@ -22,6 +23,7 @@ mod functions;
 mod headings;
 mod infix;
 mod intervals;
+mod json;
 mod lambdas;
 mod laterals;
 mod literals;
@@ -31,6 +33,7 @@ mod pivot_on;
 mod precedence;
 mod quantified;
 mod references;
+mod reports;
 mod roles;
 mod scopes;
 mod shifts;
@@ -43,6 +46,7 @@ mod statement;
 mod symmetric;
 mod time_travel;
 mod type_words;
+mod unsaid;
 mod values;
 mod windows;
 mod write;
@@ -53,16 +57,17 @@ pub(super) use clauses::{ROW_HASH, select_all_from};
 pub use convert::Convert;
 pub use copy::CopyTo;
 pub use copy_into::{CopiedAs, CopyInto, CopySelect, Places, Validate};
-pub(super) use division::{EXACT, divide};
+pub(super) use division::EXACT;
 pub(super) use files::{ReadBy, Reader};
-pub(super) use functions::expression_of;
+pub(super) use functions::{expression_of, known_calls};
 pub(super) use literals::as_written;
 pub(super) use own::view_parts;
 pub use own::{IfKept, OwnStatement};
 pub(super) use pivot_on::PIVOT_KEYS;
 pub(super) use references::REFERENCES;
+pub use reports::Reports;
 pub use roles::RoleOrder;
-pub(super) use scopes::{name_tables, outside_queries};
+pub(super) use scopes::{fields_of_columns, name_tables, outside_queries};
 pub(super) use shorthand::{PERCENT, UNPACKED};
 pub(super) use spelling::called;
 pub(super) use split::LineStarts;
@@ -70,11 +75,12 @@ pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
 pub(super) use statement::{data_type, empty_query, is_one_expression, tokenize};
 pub(super) use time_travel::{AsOfText, FILES, Reference};
+pub(super) use unsaid::as_meant;
 pub(super) use write::{ALL_COLUMNS, PLACES, UNSET, UNSET_IF_THERE};
 pub use write::{OwnWrite, Vacuum};
 
 use sqlparser::ast;
-use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use sqlparser::parser::{Parser, ParserError};
 
 use super::SqlMistake;
@@ -155,6 +161,15 @@ impl Dialect for EltDialect {
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
         infix::precedence(self, parser).map(Ok)
+    }
+
+    /// As in Postgres and DuckDB: `j ->> 'a' = 'b'` compares what is in `j`, and so does `a like b = true` what LIKE says.
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            Precedence::Eq => 18,
+            Precedence::PgOther => infix::OTHER,
+            other => self.base.prec_value(other),
+        }
     }
 
     fn parse_infix(

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Statement, TableAlias, TableFactor, VisitMut, VisitorMut, With,
+    AccessExpr, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, Statement, Subscript, TableAlias, TableFactor, VisitMut, VisitorMut,
+    With,
 };
 
 pub(super) fn folded(name: &Ident) -> String {
@@ -250,6 +251,61 @@ impl VisitorMut for Naming {
                 *first = Ident::with_quote('"', own);
             }
         }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes fields of columns of what looks like columns of tables that no select around knows, within subqueries: `(select s.a)`
+/// with a struct `s` in the row around. Says whether there were any.
+pub(in crate::query) fn fields_of_columns(statement: &mut Statement) -> bool {
+    let mut fields = Fields { selects: Vec::new(), found: false };
+    let _: ControlFlow<()> = statement.visit(&mut fields);
+    fields.found
+}
+
+struct Fields {
+    /// What the tables of the selects around are called.
+    selects: Vec<Vec<String>>,
+    found: bool,
+}
+
+impl VisitorMut for Fields {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let factors = select.from.iter().flat_map(|table| {
+            std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation))
+        });
+        self.selects.push(factors.filter_map(called).collect());
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<()> {
+        self.selects.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::CompoundIdentifier(path) = expr else { return ControlFlow::Continue(()) };
+        let [first, .., _] = &path[..] else { return ControlFlow::Continue(()) };
+        let name = folded(first);
+        // In the outermost select the engine finds fields by itself; and a name of a table of that name is one.
+        let is_table = self.selects.iter().flatten().any(|table| *table == name);
+        if self.selects.len() < 2 || is_table && path.len() == 2 {
+            return ControlFlow::Continue(());
+        }
+        let known = if is_table { 2 } else { 1 };
+        let root = match &path[..known] {
+            [only] => Expr::Identifier(only.clone()),
+            names => Expr::CompoundIdentifier(names.to_vec()),
+        };
+        let index = |name: &Ident| {
+            let index = Expr::value(sqlparser::ast::Value::SingleQuotedString(folded(name)));
+            AccessExpr::Subscript(Subscript::Index { index })
+        };
+        let access_chain = path[known..].iter().map(index).collect();
+        *expr = Expr::CompoundFieldAccess { root: Box::new(root), access_chain };
+        self.found = true;
         ControlFlow::Continue(())
     }
 }

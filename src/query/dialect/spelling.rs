@@ -14,7 +14,7 @@ use sqlparser::ast::{
 };
 
 use super::statement::{empty_query, parse_expression};
-use super::{formats, intervals, lambdas, symmetric};
+use super::{formats, intervals, json, lambdas, symmetric};
 use crate::query::types::unsigned;
 
 /// Rewrites what is only written otherwise.
@@ -43,11 +43,26 @@ impl VisitorMut for Speller {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let other = match expr {
             Expr::Between { expr: of, negated, low, high } => symmetric::both_ways(of, *negated, low, high),
+            Expr::BinaryOp { left, op: BinaryOperator::HashLongArrow, right } => {
+                json::by_path("_elt_json_text", left, right)
+            }
+            Expr::BinaryOp { left, op: lambdas::KEY, right } if json::is_path(right) => {
+                json::by_path("_elt_json_get", left, right)
+            }
             Expr::BinaryOp { left, op: BinaryOperator::Arrow | lambdas::KEY, right } => {
                 Some(called("_elt_json_get", [&**left, &**right]))
             }
             Expr::BinaryOp { left, op: BinaryOperator::LongArrow, right } => {
                 Some(called("_elt_json_text", [&**left, &**right]))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::PGStartsWith, right } => {
+                Some(called("starts_with", [&**left, &**right]))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::AtArrow, right } if json::is_json(left) => {
+                Some(called("json_contains", [&**left, &**right]))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::ArrowAt, right } if json::is_json(right) => {
+                Some(called("json_contains", [&**right, &**left]))
             }
             Expr::BinaryOp { left, op: BinaryOperator::PGOverlap, right } => {
                 Some(called("array_has_any", [&**left, &**right]))
@@ -57,9 +72,10 @@ impl VisitorMut for Speller {
                 access_chain.iter_mut().for_each(dot_to_subscript);
                 match longer {
                     Some(longer) if access_chain.is_empty() => Some(longer),
-                    _ => sliced(root, access_chain),
+                    _ => json::inside(root, access_chain).or_else(|| sliced(root, access_chain)),
                 }
             }
+            Expr::JsonAccess { value, path } => json::along(value, path),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: of } => {
                 let minus_one = Expr::UnaryOp {
                     op: UnaryOperator::Minus,
@@ -83,7 +99,10 @@ impl VisitorMut for Speller {
                 _ => None,
             },
             Expr::Value(ValueWithSpan { value, .. }) => {
-                if let Value::UnicodeStringLiteral(text) = value {
+                if let Value::UnicodeStringLiteral(text)
+                | Value::SingleQuotedRawStringLiteral(text)
+                | Value::DoubleQuotedRawStringLiteral(text) = value
+                {
                     *value = Value::SingleQuotedString(std::mem::take(text));
                 }
                 if let Value::SingleQuotedByteStringLiteral(text)

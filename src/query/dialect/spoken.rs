@@ -1,6 +1,6 @@
 //! Which words of other systems are put into the parser's own before it reads them?
 //!
-//! `ASOF LEFT JOIN … ON` of DuckDB, `USING SAMPLE 10%`, and `{{ ref('orders') }}` as a model has it.
+//! `ASOF LEFT JOIN … ON` of DuckDB, `USING SAMPLE 10%`, `{{ ref('orders') }}` as a model has it, and texts in pieces, `'a' 'b'`.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
@@ -15,7 +15,7 @@ type Tokens = Vec<TokenWithSpan>;
 /// # Errors
 /// A word would be taken for another that it is not.
 pub(super) fn spell(tokens: Tokens) -> Result<Tokens, SqlMistake> {
-    samples(asof(without_braces(tokens))?)
+    samples(asof(without_braces(joined(tokens)))?)
 }
 
 fn solid(tokens: &[TokenWithSpan]) -> Vec<usize> {
@@ -24,6 +24,30 @@ fn solid(tokens: &[TokenWithSpan]) -> Vec<usize> {
 
 fn is_word(token: &TokenWithSpan, word: &str) -> bool {
     matches!(&token.token, Token::Word(known) if known.quote_style.is_none() && known.value.eq_ignore_ascii_case(word))
+}
+
+/// Texts that follow each other are one, as in the standard over the end of a line and in Databricks everywhere. The parser
+/// would take the second for the name of a column.
+fn joined(tokens: Tokens) -> Tokens {
+    let mut whole: Tokens = Vec::with_capacity(tokens.len());
+    let mut last: Option<usize> = None;
+    for token in tokens {
+        if let (Some(at), Token::SingleQuotedString(piece)) = (last, &token.token)
+            && let Token::SingleQuotedString(text)
+            | Token::EscapedStringLiteral(text)
+            | Token::NationalStringLiteral(text) = &mut whole[at].token
+        {
+            text.push_str(piece);
+            whole[at].span.end = token.span.end;
+            whole.truncate(at + 1);
+            continue;
+        }
+        if !matches!(token.token, Token::Whitespace(_)) {
+            last = Some(whole.len());
+        }
+        whole.push(token);
+    }
+    whole
 }
 
 /// `{{ ref('orders') }}` without its braces.
@@ -141,6 +165,7 @@ fn samples(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
             tokens.remove(pair[1]);
         }
     }
+    percents(&mut tokens);
     loop {
         let at = solid(&tokens);
         let found = (0..at.len()).find(|place| {
@@ -166,6 +191,27 @@ fn samples(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
         let words = words.into_iter().filter(|token| token.token != Token::EOF);
         let words: Tokens = words.map(|token| TokenWithSpan { token: token.token, span: near }).collect();
         tokens.splice(end..end, words);
+    }
+}
+
+/// `tablesample 50%` and `tablesample bernoulli(50%)` with the word that the parser knows.
+fn percents(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    for place in (0..at.len()).rev() {
+        if !is_word(&tokens[at[place]], "tablesample") {
+            continue;
+        }
+        let signs: Vec<usize> = (place + 1..at.len().min(place + 5))
+            .filter(|next| {
+                tokens[at[*next]].token == Token::Mod
+                    && matches!(tokens[at[*next - 1]].token, Token::Number(..))
+            })
+            .collect();
+        let Some(sign) = signs.first().map(|sign| at[*sign]) else { continue };
+        let span = tokens[sign].span;
+        let blank = || TokenWithSpan { token: Token::Whitespace(Whitespace::Space), span };
+        let word = TokenWithSpan { token: Token::make_keyword("PERCENT"), span };
+        tokens.splice(sign..=sign, [blank(), word, blank()]);
     }
 }
 

@@ -3,7 +3,7 @@
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
 use super::EltDialect;
 use super::convert::Convert;
@@ -13,11 +13,12 @@ use super::depth::{balance, refuse_too_deep};
 use super::from_first::select_all;
 use super::own::{OwnStatement, own};
 use super::references::versioned;
+use super::reports::Reports;
 use super::roles::RoleOrder;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
-use super::{lambdas, pivot_on, shorthand, spoken, type_words};
+use super::{elsewhere, lambdas, pivot_on, shorthand, spoken, type_words};
 use crate::base::with_stack;
 use crate::query::SqlMistake;
 use crate::query::explain::Explain;
@@ -80,10 +81,18 @@ pub enum Statement {
         /// The table or view, as written.
         table: String,
     },
+    /// `SHOW ALL [LIKE 'pattern']`
+    ShowSettings {
+        /// Only settings whose names are like this.
+        like: Option<String>,
+    },
     /// `SHOW RELEASES`
     ShowReleases,
-    /// `SHOW SCHEMAS`
-    ShowSchemas,
+    /// `SHOW SCHEMAS [LIKE 'pattern']`
+    ShowSchemas {
+        /// Only schemas whose names are like this.
+        like: Option<String>,
+    },
     /// `SHOW VIEWS`
     ShowViews,
     /// `DESCRIBE SELECT …`
@@ -98,6 +107,8 @@ pub enum Statement {
         /// Whether it is a query.
         is_query: bool,
     },
+    /// `FROM (DESCRIBE t)`
+    OfReports(Reports),
     /// `DESCRIBE t`
     Describe {
         /// The table or view, as written.
@@ -124,9 +135,13 @@ impl Statement {
 /// # Errors
 /// What is wrong and where; and, for a statement that SQL has and elt does not, what to do instead.
 pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
-    let tokens = tokenize(sql)?;
+    let tokens = elsewhere::respelt(tokenize(sql)?);
+    elsewhere::refuse(&tokens)?;
     if let Some(own) = own_statement(sql, &tokens)? {
         return Ok(own);
+    }
+    if let Some(reports) = Reports::within(sql, &tokens) {
+        return Ok(Statement::OfReports(reports));
     }
     if let Some(own) = own_write(&tokens)? {
         return Ok(Statement::OwnWrite(own));
@@ -153,13 +168,18 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     refuse_writes(&statement)?;
     match statement {
         explain @ ast::Statement::Explain { .. } => Ok(Statement::Explain(Explain::read(explain)?)),
+        ast::Statement::ShowFunctions { filter: Some(ast::ShowStatementFilter::Like(pattern)) } => {
+            // Of Spark's patterns too, `date*`.
+            let filter = Some(ast::ShowStatementFilter::Like(pattern.replace('*', "%")));
+            Ok(Statement::Query(Box::new(ast::Statement::ShowFunctions { filter })))
+        }
         query => Ok(Statement::Query(Box::new(query))),
     }
 }
 
 /// Reads one query, and nothing but a query.
 pub fn parse_query(sql: &str) -> Result<ast::Statement, SqlMistake> {
-    match parse_tokens(tokenize(sql)?)? {
+    match parse_tokens(elsewhere::respelt(tokenize(sql)?))? {
         query @ ast::Statement::Query(_) => Ok(query),
         _ => Err(SqlMistake::new("elt::sql::not_a_query", "this is not a query").help("write a `select`")),
     }
@@ -249,6 +269,15 @@ fn with_meant(mistake: SqlMistake, tokens: &[TokenWithSpan]) -> SqlMistake {
     };
     let solid: Vec<&TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
+    let count = |keyword: Keyword| {
+        solid
+            .iter()
+            .filter(|token| matches!(&token.token, Token::Word(word) if word.keyword == keyword))
+            .count()
+    };
+    if count(Keyword::CASE) > count(Keyword::END) {
+        return mistake.help("a CASE has no END: `case when a then b else c end`");
+    }
     let place = |token: &&TokenWithSpan| {
         (token.span.start.line as usize, token.span.start.column as usize) >= (line, column)
     };
@@ -390,6 +419,8 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
         ["SHOW", "TABLES"] => Statement::ShowTables { schema: None, like: None },
         ["SHOW", "ALL", "TABLES"] => Statement::ShowTables { schema: None, like: None },
         ["SHOW", "TABLES", "LIKE"] => Statement::ShowTables { schema: None, like: like(&solid[2..])? },
+        ["SHOW", "ALL"] => Statement::ShowSettings { like: None },
+        ["SHOW", "ALL", "LIKE"] => Statement::ShowSettings { like: like(&solid[2..])? },
         ["SHOW", "TABLES", "IN" | "FROM"] => {
             let (schema, rest) = name(&solid[3..], "SHOW TABLES IN")?;
             Statement::ShowTables { schema: Some(schema), like: like(rest)? }
@@ -422,7 +453,8 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
             Statement::TableInfo { table: text }
         }
         ["SHOW", "RELEASES"] => Statement::ShowReleases,
-        ["SHOW", "SCHEMAS" | "DATABASES"] => Statement::ShowSchemas,
+        ["SHOW", "SCHEMAS" | "DATABASES"] => Statement::ShowSchemas { like: None },
+        ["SHOW", "SCHEMAS" | "DATABASES", "LIKE"] => Statement::ShowSchemas { like: like(&solid[2..])? },
         ["SHOW", "VIEWS"] => Statement::ShowViews,
         ["SHOW", "COLUMNS", "FROM" | "IN"] => {
             Statement::Describe { table: only_name(&solid[3..], "SHOW COLUMNS FROM")? }
@@ -440,7 +472,7 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
             Statement::Summarize { what, is_query }
         }
         ["DESCRIBE" | "DESC", next, ..] if begins_query(next) => {
-            Statement::DescribeQuery { sql: text_after(sql, tokens, 1) }
+            Statement::DescribeQuery { sql: in_its_place(sql, &text_after(sql, tokens, 1)) }
         }
         ["USE", next, ..] => {
             let skipped = if matches!(*next, "SCHEMA" | "DATABASE") && solid.len() > 2 { 2 } else { 1 };
@@ -448,22 +480,18 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
             Statement::Use { schema: name.strip_prefix("elt.").unwrap_or(&name).to_owned() }
         }
         ["SET", "VARIABLE", ..] => {
-            let value = match &solid[2..] {
-                [Token::Word(name), Token::Eq | Token::Assignment, _, ..] => {
-                    Some((name.value.clone(), text_after(sql, tokens, 4)))
-                }
+            let (name, skipped) = match &solid[2..] {
+                [Token::Word(name), Token::Eq | Token::Assignment, _, ..] => (name.value.clone(), 4),
                 [Token::Word(name), Token::Word(to), _, ..] if to.keyword == Keyword::TO => {
-                    Some((name.value.clone(), text_after(sql, tokens, 4)))
+                    (name.value.clone(), 4)
                 }
-                _ => None,
+                _ => {
+                    return Err(SqlMistake::new("elt::sql::syntax", "this sets no variable").help(
+                        "write `set variable name = expression`, and `getvariable('name')` where it is wanted",
+                    ));
+                }
             };
-            let wrong = || {
-                SqlMistake::new("elt::sql::syntax", "this sets no variable").help(
-                    "write `set variable name = expression`, and `getvariable('name')` where it is wanted",
-                )
-            };
-            let (name, text) = value.ok_or_else(wrong)?;
-            let value = parse_expression(text.trim().trim_end_matches(';')).ok_or_else(wrong)?;
+            let value = only_expression(tokens, skipped)?;
             Statement::Own(OwnStatement::SetVariable { name, value: Box::new(value) })
         }
         ["RESET", "VARIABLE", _] if solid.len() == 3 => {
@@ -501,6 +529,12 @@ fn text_after(sql: &str, tokens: &[TokenWithSpan], skipped: usize) -> String {
     })
 }
 
+/// The last part of a text behind as many lines and blanks as come before it, so that mistakes in it are told where they are.
+fn in_its_place(sql: &str, part: &str) -> String {
+    let before = sql.rfind(part).map_or("", |start| &sql[..start]);
+    before.chars().map(|c| if c == '\n' { c } else { ' ' }).chain(part.chars()).collect()
+}
+
 /// `SELECT *`, from nothing yet.
 pub(in crate::query) fn empty_query() -> ast::Query {
     let statement = parse_tokens(tokenize("select * from t").expect("our own words are correct"));
@@ -524,7 +558,57 @@ pub(in crate::query) fn data_type(sql: &str) -> Option<ast::DataType> {
 /// Reads an expression of our own.
 pub(super) fn parse_expression(sql: &str) -> Option<ast::Expr> {
     let dialect = EltDialect::default();
-    Parser::new(&dialect).try_with_sql(sql).ok()?.parse_expr().ok()
+    let mut parser = Parser::new(&dialect).try_with_sql(sql).ok()?;
+    let expression = parser.parse_expr().ok()?;
+    (parser.peek_token().token == Token::EOF).then_some(expression)
+}
+
+/// The expression that is all there is after the first `skipped` words.
+fn only_expression(tokens: &[TokenWithSpan], skipped: usize) -> Result<ast::Expr, SqlMistake> {
+    let is_solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+    let Some(first) = tokens.iter().filter(is_solid).nth(skipped).map(|token| token.span) else {
+        return Err(SqlMistake::new("elt::sql::syntax", "an expression is missing"));
+    };
+    let unexpected = |what: &str, at: Location| {
+        SqlMistake::new("elt::sql::syntax", format!("`{what}` is not expected here"))
+            .at(at.line, at.column)
+            .help("write one expression, and a statement of its own for each variable")
+    };
+    let select = TokenWithSpan { token: Token::make_keyword("SELECT"), span: first };
+    let blank = TokenWithSpan { token: Token::Whitespace(Whitespace::Space), span: first };
+    let rest = tokens.iter().filter(|token| token.span.start >= first.start).cloned();
+    let rest = rest.filter(|token| token.token != Token::EOF);
+    let comma = outermost_comma(tokens, first.start);
+    let read = parse_tokens([select, blank].into_iter().chain(rest).collect())?;
+    let ast::Statement::Query(query) = read else { return Err(unexpected("this", first.start)) };
+    let is_plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none();
+    let ast::SetExpr::Select(select) = *query.body else { return Err(unexpected("this", first.start)) };
+    if let Some(at) = comma {
+        return Err(unexpected(",", at));
+    }
+    match &select.projection[..] {
+        [ast::SelectItem::UnnamedExpr(value)]
+            if is_plain && select.from.is_empty() && select.selection.is_none() =>
+        {
+            Ok(value.clone())
+        }
+        [ast::SelectItem::ExprWithAlias { alias, .. }] => Err(unexpected(&alias.value, alias.span.start)),
+        _ => Err(unexpected("this", first.start)),
+    }
+}
+
+/// The first comma from a place on that is in no brackets.
+fn outermost_comma(tokens: &[TokenWithSpan], from: Location) -> Option<Location> {
+    let mut depth = 0_usize;
+    for token in tokens.iter().filter(|token| token.span.start >= from) {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => return Some(token.span.start),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Whether a text is one expression, and stays one between brackets.
@@ -600,7 +684,8 @@ fn limit(rest: &[&Token]) -> Result<Option<usize>, SqlMistake> {
 /// What is refused, and what to do instead.
 const CHANGING_ROWS: (&str, &str) = (
     "changing rows inside a query",
-    "write the INSERT, UPDATE, DELETE or MERGE as a statement of its own: it is published as a release",
+    "write the INSERT, UPDATE, DELETE or MERGE as a statement of its own, which is published as a release; a WITH stands in its query: \
+     `insert into t with x as (…) select …`",
 );
 
 /// Whether a statement changes tables.
@@ -659,11 +744,6 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one")
         }
         S::Analyze { .. } => ("ANALYZE", "leave it out: each write keeps the statistics of its rows"),
-        S::AttachDatabase { .. } | S::AttachDuckDBDatabase { .. } => (
-            "ATTACH",
-            "read files by their names: `from 'other.parquet'`; another lake is `elt sql --lake PLACE`",
-        ),
-        S::Install { .. } | S::Load { .. } => ("INSTALL and LOAD", "leave it out: there are no extensions"),
         S::Reset(_) => ("RESET", "write `set name = value` with the value that it had"),
         S::Call(_) => ("CALL", "write `select f(…)`; macros run by `elt run-operation`"),
         S::CreateSequence { .. } => ("CREATE SEQUENCE", "number rows: `row_number() over (order by …)`"),
@@ -705,7 +785,7 @@ mod tests {
         assert_eq!(shown("SHOW TABLES IN Crm"), "ShowTables { schema: Some(\"crm\"), like: None }");
         assert_eq!(shown("describe history Main.T limit 3"), "History { table: \"main.t\", limit: Some(3) }");
         assert_eq!(shown("desc 'a.csv'"), "Describe { table: \"'a.csv'\" }");
-        assert_eq!(shown("describe select 1"), "DescribeQuery { sql: \"select 1\" }");
+        assert_eq!(shown("describe select 1"), "DescribeQuery { sql: \"         select 1\" }");
         assert_eq!(shown("summarize from Crm.T"), "Summarize { what: \"from Crm.T\", is_query: true }");
         assert_eq!(shown("summarize Crm.T;"), "Summarize { what: \"crm.t\", is_query: false }");
     }

@@ -100,6 +100,12 @@ pub(super) fn spell_stars(
             }
             SelectItem::ExprWithAlias { expr, alias } if which(&expr).is_some() => {
                 let mut exprs = for_each_column(&expr, star)?;
+                if let Some(names) = names_by_groups(&expr, &alias, star) {
+                    spelled.extend(exprs.into_iter().zip(names).map(|(expr, name)| {
+                        SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) }
+                    }));
+                    continue;
+                }
                 if exprs.len() != 1 {
                     return wrong(
                         format!("`{expr}` is {} columns, which cannot all be called `{alias}`", exprs.len()),
@@ -216,6 +222,28 @@ impl fmt::Display for Which {
             Self::These(names) => f.write_str(&names.join(", ")),
         }
     }
+}
+
+/// What each column of `columns('(.)_id') as '\1'` is called, where the name has parts of the columns' own; nothing for plain names.
+fn names_by_groups(expr: &Expr, alias: &Ident, columns: &[Column]) -> Option<Vec<String>> {
+    let has_groups = alias.value.as_bytes().windows(2).any(|two| two[0] == b'\\' && two[1].is_ascii_digit());
+    let Some(Which::Matching(pattern)) = which(expr).filter(|_| has_groups) else { return None };
+    let regex = regex::Regex::new(&pattern).ok()?;
+    let named = columns.iter().filter_map(|column| {
+        let groups = regex.captures(&column.name)?;
+        let (mut name, mut chars) = (String::new(), alias.value.chars().peekable());
+        while let Some(c) = chars.next() {
+            match chars.peek().and_then(|next| next.to_digit(10)).filter(|_| c == '\\') {
+                Some(group) => {
+                    chars.next();
+                    name.push_str(groups.get(group as usize).map_or("", |part| part.as_str()));
+                }
+                None => name.push(c),
+            }
+        }
+        Some(name)
+    });
+    Some(named.collect())
 }
 
 /// What the first `COLUMNS(…)` in an expression means.

@@ -10,6 +10,7 @@ mod away;
 mod csv;
 mod options;
 mod place;
+mod straight;
 mod writer;
 
 use arrow::array::RecordBatch;

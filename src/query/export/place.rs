@@ -3,6 +3,8 @@
 //! Everything is written beside its place under a name that begins with `.elt-`, and moved when it is whole. What was
 //! not moved is deleted, also if whoever asked goes away. The lake's own folder is closed: a file among those of a table
 //! would be a guest that nobody knows, or the end of the table.
+//!
+//! A pipe, a terminal and what else is no regular file stays what it is: rows go straight into it ([`straight`]).
 
 use std::fs;
 use std::io;
@@ -18,6 +20,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::mistake;
 use super::options::{Existing, Options};
+use super::straight;
 use super::writer::FileOf;
 use crate::lake::layout;
 use crate::query::{QueryError, SqlMistake};
@@ -25,6 +28,8 @@ use crate::query::{QueryError, SqlMistake};
 /// Where rows go: a path that was found fit for them.
 pub(super) struct Place {
     path: PathBuf,
+    /// Whether what is there takes bytes as they come.
+    is_straight: bool,
 }
 
 /// What was written.
@@ -49,6 +54,7 @@ pub(super) struct Files {
 /// What lies under a temporary name.
 enum Begun {
     One { file: FileOf, temporary: NamedTempFile },
+    Straight { file: FileOf },
     Folder { temporary: TempDir, open: Option<(PathBuf, FileOf)> },
 }
 
@@ -72,8 +78,14 @@ impl Place {
             return Err(mistake(format!("`{file}` is the lake's own, or holds the lake"))
                 .help("copy to a folder outside the lake"));
         }
-        let place = Self { path: real };
-        place.check(file, options)?;
+        let is_straight = straight::is_one(&path, &real).map_err(|error| cannot(file, &error))?;
+        let place = Self { path: real, is_straight };
+        if !is_straight {
+            place.check(file, options)?;
+        } else if !options.partition_by.is_empty() {
+            return Err(mistake(format!("`{file}` is no folder, and a folder is to be written"))
+                .help("choose another name, or leave `partition_by` out"));
+        }
         Ok(place)
     }
 
@@ -109,7 +121,11 @@ impl Place {
         let parent = self.path.parent().expect("a place is in a folder");
         let by: Vec<usize> =
             options.partition_by.iter().filter_map(|column| schema.index_of(column).ok()).collect();
-        let begun = if by.is_empty() {
+        let begun = if self.is_straight {
+            let file = straight::open(&self.path).map_err(failed)?;
+            let file = FileOf::begin(file, &schema, &options).map_err(|error| refused(&self.path, error))?;
+            Begun::Straight { file }
+        } else if by.is_empty() {
             let temporary = temporary().tempfile_in(parent).map_err(failed)?;
             let file = temporary.reopen().map_err(failed)?;
             let file = FileOf::begin(file, &schema, &options).map_err(|error| refused(&self.path, error))?;
@@ -126,7 +142,9 @@ impl Files {
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         let refused = |error| refused(&self.path, error);
         match &mut self.begun {
-            Begun::One { file, .. } => file.write(batch, &self.options).map_err(refused)?,
+            Begun::One { file, .. } | Begun::Straight { file } => {
+                file.write(batch, &self.options).map_err(refused)?
+            }
             Begun::Folder { temporary, open } => {
                 let keys: Vec<_> = self.by.iter().map(|at| Arc::clone(batch.column(*at))).collect();
                 let rest: Vec<usize> = (0..batch.num_columns())
@@ -172,6 +190,11 @@ impl Files {
                     _ => temporary.persist(&path).map(drop),
                 }
                 .map_err(|error| failing(error.error))?;
+            }
+            Begun::Straight { file } => {
+                self.written.bytes = file.end().map_err(|error| refused(&path, error))?;
+                self.written.files = 1;
+                return Ok(self.written);
             }
             Begun::Folder { temporary, open } => {
                 if let Some((_, last)) = open {

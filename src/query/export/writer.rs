@@ -77,9 +77,11 @@ impl FileOf {
             Self::Parquet(writer) => writer.into_inner()?,
             Self::Arrow(writer) => writer.into_inner()?,
         };
-        let file = out.end()?;
-        file.sync_all()?;
-        Ok(file.metadata()?.len())
+        let Counted { file, bytes } = out.end()?;
+        if file.metadata()?.is_file() {
+            file.sync_all()?;
+        }
+        Ok(bytes)
     }
 }
 
@@ -94,7 +96,25 @@ fn codec(packing: Packing) -> Compression {
     }
 }
 
-type Buffered = BufWriter<File>;
+type Buffered = BufWriter<Counted>;
+
+/// A file, and how many bytes were written into it: a pipe does not know.
+pub(super) struct Counted {
+    file: File,
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
 
 /// A file, and what packs the bytes on their way into it.
 pub(super) enum Packed {
@@ -107,7 +127,7 @@ pub(super) enum Packed {
 
 impl Packed {
     fn on(file: File, packing: Packing) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(1 << 18, file);
+        let file = BufWriter::with_capacity(1 << 18, Counted { file, bytes: 0 });
         Ok(match packing {
             Packing::Gzip => Self::Gzip(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
             Packing::Zstd => Self::Zstd(zstd::stream::write::Encoder::new(file, 0)?),
@@ -117,7 +137,7 @@ impl Packed {
         })
     }
 
-    fn end(self) -> io::Result<File> {
+    fn end(self) -> io::Result<Counted> {
         let buffered = match self {
             Self::Plain(file) => file,
             Self::Gzip(writer) => writer.finish()?,

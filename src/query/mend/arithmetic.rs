@@ -1,7 +1,7 @@
 //! What comes of a whole number that is too large?
 //!
 //! An error. The engine's `+`, `-` and `*` wrap around, without a word, and give decimals of 39 digits. [`Checked`] puts functions in their
-//! place, once the types are known, that do the same and fail where the answer does not fit.
+//! place, once the types are known, that do the same and fail where the answer does not fit. So does `<<` ([`shifts`]).
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
-use super::rewrite_expressions;
+use super::{rewrite_expressions, shifts};
 
 /// Whole numbers that outgrow their type are an error.
 #[derive(Debug)]
@@ -38,7 +38,14 @@ impl AnalyzerRule for Checked {
                 return Ok(Transformed::no(expr));
             };
             if CheckedOperators::name_of(*op).is_none() {
-                return Ok(Transformed::no(expr));
+                let of = match (left.get_type(schema), right.get_type(schema)) {
+                    (Ok(left), Ok(right)) if left == right => left,
+                    _ => return Ok(Transformed::no(expr)),
+                };
+                return Ok(match shifts::checked(left, *op, right, &of) {
+                    Some(shift) => Transformed::yes(shift),
+                    None => Transformed::no(expr),
+                });
             }
             // What stands before in the row is known, and need not be looked through once more.
             let before = CheckedOperators::in_row_with(left, *op);

@@ -22,6 +22,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     use What as W;
     let all = [
         W::Get,
+        W::Field,
         W::Text,
         W::Length,
         W::Keys,
@@ -50,11 +51,30 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     all.map(|what| ScalarUDF::from(one(what))).into()
 }
 
+/// What `j.a` is called, where `j` is a column of texts.
+pub(super) const FIELD: &str = "_elt_json_field";
+
+/// The function that goes into JSON: `_elt_json_get`, or the one that stands for `j.a`.
+pub(super) fn step(is_field: bool) -> ScalarUDF {
+    let what = if is_field { What::Field } else { What::Get };
+    ScalarUDF::from(Json { what, signature: Signature::variadic_any(Volatility::Immutable) })
+}
+
+/// Whether a function gives JSON.
+pub(super) fn gives_json(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Json>().is_some_and(|json| {
+        use What as W;
+        matches!(json.what, W::Get | W::Field | W::Parse | W::TryParse | W::Make | W::Object | W::List)
+    })
+}
+
 /// What a function tells of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum What {
     /// What is at a place, as JSON.
     Get,
+    /// The same, where a column with a name behind it was written, `j.a`.
+    Field,
     /// What is at a place, as a plain text.
     Text,
     /// How many items a list has.
@@ -87,6 +107,7 @@ impl ScalarUDFImpl for Json {
     fn name(&self) -> &str {
         match self.what {
             What::Get => "_elt_json_get",
+            What::Field => FIELD,
             What::Text => "_elt_json_text",
             What::Length => "json_array_length",
             What::Keys => "json_keys",

@@ -14,6 +14,8 @@
 
 mod age;
 mod alike;
+mod alike_rows;
+mod apart;
 mod arithmetic;
 mod average;
 mod best;
@@ -22,8 +24,11 @@ mod braces;
 mod bucket;
 mod calendar;
 mod cast_as;
+mod clock;
 mod coalesce;
+mod codes;
 mod correlated;
+mod dated;
 mod decimal;
 mod dependent;
 mod digits;
@@ -60,6 +65,7 @@ mod reduce;
 mod rounding;
 mod series;
 mod shifted;
+mod shifts;
 mod small_side;
 mod spans;
 mod strptime;
@@ -124,13 +130,19 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// The planners that come before the engine's own.
 pub(super) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
-    vec![Arc::new(subscripts::Subscripts { slice: Arc::new(elements::slice()) })]
+    vec![Arc::new(subscripts::Subscripts {
+        slice: Arc::new(elements::slice()),
+        into_json: Arc::new(json::step(false)),
+        json_field: Arc::new(json::step(true)),
+    })]
 }
 
 /// The engine's rules that make a plan cheaper, none of which changes what it gives.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let unwanted: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(unwanted::Unwanted);
-    distinct::optimizer_rules().into_iter().flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
+    let unordered: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(alike_rows::Unordered);
+    let rules = distinct::optimizer_rules().into_iter().chain([unordered]);
+    rules.flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
 /// The rule that comes after the engine's own, when a plan is about to run.
@@ -153,6 +165,8 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(alike::functions()).chain(written::functions()).chain(finite::functions());
     let own = own.chain(unsigned::functions());
     let own = own.chain(json_paths::functions()).chain([in_order::function()]);
+    let own = own.chain(dated::functions()).chain(clock::functions()).chain([apart::function()]);
+    let own = own.chain(codes::functions());
     let config = context.copied_config();
     let catalog = &config.options().catalog;
     let own = own.chain(here::functions(&catalog.default_catalog, &catalog.default_schema));
@@ -221,7 +235,8 @@ pub(super) fn misreads_a_table(plan: &LogicalPlan) -> Result<bool> {
                 let of = call.args.first().and_then(|of| of.get_type(&schema).ok());
                 let has_members =
                     |of: &DataType| matches!(of, DataType::Struct(_) | DataType::Map(..) | DataType::Null);
-                Ok(call.func.name() == "get_field" && of.is_some_and(|of| !has_members(&of)))
+                let is_field = call.func.name() == "get_field" && of.is_some_and(|of| !has_members(&of));
+                Ok(is_field || call.func.name() == json::FIELD)
             })?;
             Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })

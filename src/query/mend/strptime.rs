@@ -99,7 +99,7 @@ fn formats_of(formats: &ArrayRef, row: usize) -> Result<Vec<String>> {
 }
 
 /// A format in chrono's words.
-fn items(format: &str) -> Result<Vec<Item<'static>>> {
+pub(super) fn items(format: &str) -> Result<Vec<Item<'static>>> {
     let mut told = String::with_capacity(format.len());
     let mut chars = format.chars();
     while let Some(c) = chars.next() {
@@ -126,7 +126,7 @@ fn items(format: &str) -> Result<Vec<Item<'static>>> {
     }
 }
 
-fn instant(text: &str, items: &[Item<'_>]) -> Option<NaiveDateTime> {
+pub(super) fn instant(text: &str, items: &[Item<'_>]) -> Option<NaiveDateTime> {
     let mut parsed = Parsed::new();
     parse(&mut parsed, text.trim(), items.iter()).ok()?;
     if parsed.timestamp().is_some() {

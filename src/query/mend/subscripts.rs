@@ -1,6 +1,7 @@
-//! What are `text[2]` and `map[2]`, and `who.name` where the field is called `Name`?
+//! What are `text[2]` and `map[2]`, `j['a']` and `j.a`, and `who.name` where the field is called `Name`?
 //!
-//! The second character, as in DuckDB; and the value of a key, whatever whole number the key is written as. The engine knows
+//! The second character, as in DuckDB; and the value of a key, whatever whole number the key is written as. A text has no fields,
+//! so a name behind one is a key of the JSON in it. The engine knows
 //! subscripts of lists, structs, and of maps by keys of their own type. Has to come before its own planner of them.
 
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion::functions::core::get_field;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast, lit};
+
+use super::json::gives_json;
 
 /// The field of a struct that is meant, if none is called so and one is but for the case of its letters.
 fn in_other_letters(of: &DataType, name: &str) -> Option<String> {
@@ -24,10 +27,23 @@ fn in_other_letters(of: &DataType, name: &str) -> Option<String> {
     }
 }
 
+/// Whether an expression was made JSON.
+fn is_json(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_json(&alias.expr),
+        Expr::ScalarFunction(call) => gives_json(&call.func),
+        _ => false,
+    }
+}
+
 /// Plans subscripts of texts and maps, and fields of structs whose names are written in other letters.
 #[derive(Debug)]
 pub(super) struct Subscripts {
     pub(super) slice: Arc<ScalarUDF>,
+    /// `_elt_json_get`
+    pub(super) into_json: Arc<ScalarUDF>,
+    /// What stands for `j.a`.
+    pub(super) json_field: Arc<ScalarUDF>,
 }
 
 impl ExprPlanner for Subscripts {
@@ -57,6 +73,12 @@ impl ExprPlanner for Subscripts {
                 let field_access = GetFieldAccess::ListIndex { key };
                 Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, ..expr }))
             }
+            GetFieldAccess::ListIndex { key } if is_text && is_json(&expr.expr) => {
+                Ok(PlannerResult::Planned(self.into_json.call(vec![expr.expr, *key])))
+            }
+            GetFieldAccess::NamedStructField { name } if is_text => {
+                Ok(PlannerResult::Planned(self.into_json.call(vec![expr.expr, lit(name)])))
+            }
             GetFieldAccess::ListIndex { key } if is_text => {
                 let args = vec![expr.expr, (*key).clone(), *key];
                 Ok(PlannerResult::Planned(self.slice.call(args)))
@@ -77,6 +99,13 @@ impl ExprPlanner for Subscripts {
         qualifier: Option<&TableReference>,
         nested_names: &[String],
     ) -> Result<PlannerResult<Vec<Expr>>> {
+        if field.data_type().is_string() {
+            let column = Expr::Column(Column::from((qualifier, field)));
+            let steps = nested_names.iter().map(|name| lit(name.as_str()));
+            return Ok(PlannerResult::Planned(
+                self.json_field.call(std::iter::once(column).chain(steps).collect()),
+            ));
+        }
         let mut of = field.data_type().clone();
         let mut meant = Vec::with_capacity(nested_names.len());
         for name in nested_names {

@@ -23,7 +23,7 @@ use sqlparser::ast;
 use super::dialect::{IfKept, OwnStatement, Statement};
 use super::parameters::{asked_for, filled, places};
 use super::{Outcome, QueryError, Session, SqlMistake};
-use crate::base::{Division, did_you_mean};
+use crate::base::{Division, NullOrder, Unsaid, did_you_mean};
 
 use macros::Macro;
 pub(super) use macros::name_of as macro_name;
@@ -36,13 +36,14 @@ pub(super) use variable::GetVariable;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Own(Arc<Mutex<Kept>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     temporary: BTreeMap<String, Temporary>,
     prepared: BTreeMap<String, PreparedText>,
     variables: BTreeMap<String, ScalarValue>,
     division: Option<Division>,
     zone: Option<String>,
+    nulls: Option<NullOrder>,
     macros: BTreeMap<String, Macro>,
     has_news: bool,
 }
@@ -72,8 +73,17 @@ impl Own {
     /// What a session keeps that knows this name and the same variables, and nothing else.
     pub(super) fn alone_with(&self, name: &str, rows: Arc<dyn TableProvider>) -> Self {
         let temporary = BTreeMap::from([(name.to_owned(), Temporary::Passing(rows))]);
-        let (variables, zone) = (self.kept().variables.clone(), self.zone());
-        Self(Arc::new(Mutex::new(Kept { temporary, variables, zone, ..Kept::default() })))
+        let kept = self.kept();
+        let (variables, zone) = (kept.variables.clone(), kept.zone.clone());
+        let (division, nulls) = (kept.division, kept.nulls);
+        Self(Arc::new(Mutex::new(Kept { temporary, variables, zone, division, nulls, ..Kept::default() })))
+    }
+
+    /// The same with one name more, which is not told to who has this.
+    pub(super) fn knowing(&self, name: &str, rows: Arc<dyn TableProvider>) -> Self {
+        let mut kept = self.kept().clone();
+        kept.temporary.insert(name.to_owned(), Temporary::Passing(rows));
+        Self(Arc::new(Mutex::new(kept)))
     }
 
     fn put(&self, name: &str, temporary: Temporary) {
@@ -87,9 +97,13 @@ impl Own {
         self.kept().macros.keys().cloned().collect()
     }
 
-    /// What `/` was said to mean.
-    pub(super) fn division(&self) -> Option<Division> {
-        self.kept().division
+    /// What was said of what is left unsaid; the rest as `otherwise` has it.
+    pub(super) fn unsaid(&self, otherwise: Unsaid) -> Unsaid {
+        let kept = self.kept();
+        Unsaid {
+            division: kept.division.unwrap_or(otherwise.division),
+            nulls: kept.nulls.unwrap_or(otherwise.nulls),
+        }
     }
 
     /// Lets `/` mean this from now on; nothing goes back to what it meant at first.
@@ -105,6 +119,11 @@ impl Own {
     /// Lets the session be in this time zone from now on; nothing is UTC.
     pub(super) fn stay_in(&self, zone: Option<String>) {
         self.kept().zone = zone;
+    }
+
+    /// Lets nulls be here among sorted rows from now on; nothing puts them back to where they were at first.
+    pub(super) fn sort_nulls(&self, nulls: Option<NullOrder>) {
+        self.kept().nulls = nulls;
     }
 
     /// The value of a variable.
@@ -174,7 +193,10 @@ impl Session {
             }
             OwnStatement::Prepare { name, types, sql } => {
                 places(&sql)?;
-                self.read(&filled(&sql, &places(&sql)?, |_| "NULL".to_owned()))?;
+                let read = self.read(&filled(&sql, &places(&sql)?, |_| "NULL".to_owned()))?;
+                if matches!(read, Statement::Query(_)) {
+                    Box::pin(self.prepare(&sql)).await?;
+                }
                 self.own.kept().prepared.insert(name, PreparedText { sql, types });
                 Ok(nothing())
             }

@@ -38,8 +38,10 @@ pub(super) async fn rewrite(session: &Session, name: &str, how: Rewrite) -> Resu
     let schema = rows.schema();
     let change = match how {
         Rewrite::Truncate => {
+            let rows = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
+            let count = counted(session, &rows).await?;
             session.own.put(name, Temporary::Rows(Rows::empty(schema)?));
-            return Ok(done("TRUNCATE TABLE", 0));
+            return Ok(done("TRUNCATE TABLE", count));
         }
         Rewrite::Delete(delete) => deleted(*delete)?,
         Rewrite::Update(update) => {
@@ -48,16 +50,21 @@ pub(super) async fn rewrite(session: &Session, name: &str, how: Rewrite) -> Resu
             updated(*update, &columns)?
         }
     };
-    let count = Box::pin(session.plan(dialect::parse_query(&change.counted)?)).await?;
-    let count = session.rows_of_plan(count).await?.collect().await?;
-    let count =
-        count.iter().map(|batch| batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>());
-    let count = u64::try_from(count.sum::<i64>()).unwrap_or_default();
+    let count = counted(session, &change.counted).await?;
     let plan = Box::pin(session.plan(dialect::parse_query(&change.rows)?)).await?;
     let plan = fitted(plan, &schema, &[])?;
     let (rows, _) = Rows::empty(schema)?.with(session.rows_of_plan(plan).await?).await?;
     session.own.put(name, Temporary::Rows(rows));
     Ok(done(change.statement, count))
+}
+
+/// The number that a query gives.
+async fn counted(session: &Session, sql: &str) -> Result<u64, QueryError> {
+    let plan = Box::pin(session.plan(dialect::parse_query(sql)?)).await?;
+    let rows = session.rows_of_plan(plan).await?.collect().await?;
+    let counts =
+        rows.iter().map(|batch| batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>());
+    Ok(u64::try_from(counts.sum::<i64>()).unwrap_or_default())
 }
 
 fn deleted(delete: ast::Delete) -> Result<Change, SqlMistake> {

@@ -184,9 +184,13 @@ pub(super) async fn create_view(
         sql = format!("SELECT * FROM ({sql}) AS \"{name}\" ({})", names.join(", "));
     }
     let probe = dialect::parse_query(&sql)?;
-    let plan = Box::pin(session.plan(probe)).await?;
+    let plan = match Box::pin(session.plan(probe)).await {
+        Ok(plan) => plan,
+        // The query as it was read knows where its words stand in what was typed.
+        Err(error) => return Err(Box::pin(session.plan(statement)).await.err().unwrap_or(error)),
+    };
     session.columns_given(plan)?;
-    session.own.put(&name, Temporary::View(View::new(sql, "").dividing(session.division())));
+    session.own.put(&name, Temporary::View(View::new(sql, "").meant_by(session.unsaid())));
     Ok(nothing())
 }
 

@@ -58,8 +58,12 @@ pub(super) async fn create(session: &Session, mut view: ast::CreateView) -> Resu
         let names: Vec<String> = columns.iter().map(ToString::to_string).collect();
         sql = format!("SELECT * FROM ({sql}) AS \"{}\" ({})", name.table(), names.join(", "));
     }
-    session.check(&sql).await?;
-    let view = View::new(sql, description).dividing(session.division());
+    if let Err(error) = session.check(&sql).await {
+        // The query as it was read knows where its words stand in what was typed.
+        let placed = Box::pin(session.trace_statement(statement)).await;
+        return Err(placed.err().unwrap_or(error));
+    }
+    let view = View::new(sql, description).meant_by(session.unsaid());
     staged.views.insert(name, view);
     Ok(staged)
 }

@@ -74,6 +74,11 @@ pub(super) fn format(name: &str) -> Meaning {
     if name.is_empty() {
         return Ok(Action::Format(None));
     }
+    if let Some((first, table)) = name.split_once(char::is_whitespace)
+        && first.eq_ignore_ascii_case("insert")
+    {
+        return Ok(Action::InsertInto(table.trim().to_owned()));
+    }
     name.parse()
         .map(|format| Action::Format(Some(format)))
         .map_err(|unknown: crate::repl::UnknownFormat| mistake(unknown.to_string()))
@@ -144,6 +149,16 @@ pub(super) fn tables(pattern: &str) -> Meaning {
     answer(&format!("show tables like '{pattern}'"))
 }
 
+/// The views whose names have the pattern in them.
+pub(super) fn views(pattern: &str) -> Meaning {
+    if pattern.is_empty() {
+        return answer("show views");
+    }
+    let pattern = like(pattern);
+    let name = if pattern.contains('.') { "\"schema\" || '.' || name" } else { "name" };
+    answer(&format!("select * from (show views) v where {name} like '{pattern}'"))
+}
+
 pub(super) fn functions(pattern: &str) -> Meaning {
     let pattern = like(pattern);
     answer(&format!(
@@ -154,9 +169,7 @@ pub(super) fn functions(pattern: &str) -> Meaning {
 
 pub(super) fn settings(pattern: &str) -> Meaning {
     let pattern = like(pattern);
-    answer(&format!(
-        "select name, value, description from information_schema.df_settings where name like '{pattern}' order by 1"
-    ))
+    answer(&format!("show all like '{pattern}'"))
 }
 
 /// A pattern of SQL: with neither `*` nor `%`, what has the text in it.

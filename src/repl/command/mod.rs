@@ -25,6 +25,8 @@ pub(super) enum Action {
     Answer(String),
     /// Show answers in this format; tell which it is if nothing is given.
     Format(Option<Format>),
+    /// Show answers as statements that insert them into this table.
+    InsertInto(String),
     /// One line for each column, or the table again.
     Expand(Switch),
     /// One line for each column in the next answer.
@@ -255,6 +257,7 @@ mod tests {
             ("\\d+ orders", Action::Answer("describe detail orders".into())),
             (".timer ON", Action::Time(Switch::On)),
             (".mode md", Action::Format(Some(Format::Markdown))),
+            (".mode insert shop.orders", Action::InsertInto("shop.orders".into())),
             ("\\rows 20 10", Action::Rows(Some((30, 10)))),
             ("\\rows all", Action::Rows(None)),
             ("\\i 'my file.sql'", Action::Include("my file.sql".into())),

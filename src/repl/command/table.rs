@@ -12,7 +12,7 @@ pub(super) const COMMANDS: &[Command] = &[
     // General
     command(
         Group::General,
-        &["\\?", ".help", "help"],
+        &["\\?", "\\help", ".help", "help"],
         "[NAME]",
         "list the commands, or explain one",
         explain,
@@ -20,9 +20,13 @@ pub(super) const COMMANDS: &[Command] = &[
     command(Group::General, &["\\h"], "[STATEMENT]", "help on SQL: `\\h merge`, `\\h copy`", |topic| {
         say(sql_help(topic)?)
     }),
-    command(Group::General, &["\\q", ".quit", ".exit", "quit", "exit"], "", "leave (so does Ctrl-D)", |_| {
-        Ok(Action::Leave)
-    }),
+    command(
+        Group::General,
+        &["\\q", "\\quit", ".quit", ".exit", "quit", "exit"],
+        "",
+        "leave (so does Ctrl-D)",
+        |_| Ok(Action::Leave),
+    ),
     command(Group::General, &["\\!", ".shell", ".system"], "COMMAND", "run a command of the system", system),
     command(Group::General, &["\\cd", ".cd"], "[FOLDER]", "go to another folder", |text| {
         Ok(Action::Go(path(text)))
@@ -45,12 +49,16 @@ pub(super) const COMMANDS: &[Command] = &[
     command(Group::Lake, &["\\d"], "[TABLE]", "describe a table, or list the tables", describe),
     command(Group::Lake, &[".schema"], "[TABLE]", "the statement that makes a table", schema),
     command(Group::Lake, &["\\d+"], "TABLE", "a table's files, size and properties", details),
-    command(Group::Lake, &["\\dt", ".tables"], "[PATTERN]", "list the tables and views", tables),
-    command(Group::Lake, &["\\dv"], "", "list the views and their queries", |_| answer("show views")),
-    command(Group::Lake, &["\\dn", ".databases"], "", "list the schemas", |_| answer("show schemas")),
+    command(Group::Lake, &["\\dt", "\\dt+", ".tables"], "[PATTERN]", "list the tables and views", tables),
+    command(Group::Lake, &["\\dv", "\\dv+"], "[PATTERN]", "list the views and their queries", views),
+    command(Group::Lake, &["\\dn", "\\dn+", ".databases"], "", "list the schemas", |_| {
+        answer("show schemas")
+    }),
     command(Group::Lake, &["\\df"], "[PATTERN]", "list the functions with this in their name", functions),
     command(Group::Lake, &["\\ds"], "[PATTERN]", "list the settings with this in their name", settings),
-    command(Group::Lake, &["\\l", "\\releases"], "", "list the releases", |_| answer("show releases")),
+    command(Group::Lake, &["\\l", "\\l+", "\\list", "\\releases"], "", "list the releases", |_| {
+        answer("show releases")
+    }),
     command(Group::Lake, &["\\release"], "[N|latest]", "read release N, or the newest again", release),
     command(Group::Lake, &["\\history"], "TABLE", "list the versions of a table", history),
     command(Group::Lake, &["\\runs"], "[N]", "list the last runs, and what became of them", runs),
@@ -120,7 +128,7 @@ pub(super) const COMMANDS: &[Command] = &[
     command(
         Group::Answers,
         &["\\format", ".mode"],
-        "[NAME]",
+        "[NAME | insert TABLE]",
         "table, csv, json, markdown … (Tab lists)",
         format,
     ),

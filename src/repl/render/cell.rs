@@ -15,7 +15,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::lakehouse::interval_texts;
 
 /// Dates and times as SQL reads them back.
-const PLAIN: FormatOptions<'static> = FormatOptions::new()
+pub(super) const PLAIN: FormatOptions<'static> = FormatOptions::new()
     .with_display_error(true)
     .with_datetime_format(Some("%Y-%m-%d"))
     .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))

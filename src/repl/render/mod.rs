@@ -167,6 +167,8 @@ pub struct ShowOptions {
     pub progress: bool,
     /// Whether the output is a terminal, which takes no bytes of files.
     pub to_terminal: bool,
+    /// The table that [`Format::Insert`] names, as SQL writes it.
+    pub insert_into: String,
 }
 
 impl ShowOptions {
@@ -189,6 +191,7 @@ impl Default for ShowOptions {
             expand_wide: false,
             progress: false,
             to_terminal: false,
+            insert_into: "answer".to_owned(),
         }
     }
 }
@@ -380,7 +383,7 @@ fn renderer<'a>(
         Format::Csv => Box::new(csv::Csv::new(schema, ',', options.header)),
         Format::Tsv => Box::new(csv::Csv::new(schema, '\t', options.header)),
         Format::Html => Box::new(html::Html::new(schema, options)),
-        Format::Insert => Box::new(insert::Inserts::new(schema)),
+        Format::Insert => Box::new(insert::Inserts::new(schema, &options.insert_into)),
         Format::Json => Box::new(json::Json::array(schema)),
         Format::Jsonl => Box::new(json::Json::lines(schema)),
         Format::Markdown => Box::new(markdown::Markdown::new(schema, options)),

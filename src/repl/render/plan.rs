@@ -1,4 +1,4 @@
-//! How does `EXPLAIN` look to a person?
+//! How do `EXPLAIN` and `SHOW CREATE` look to a person?
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -7,17 +7,18 @@ use arrow::error::ArrowError;
 use super::Renderer;
 use super::cell::{Cells, in_lines};
 
-/// Plans, each below its name, with their lines as they are: a plan in a box cannot be read.
+/// Plans, each below its name, and statements, with their lines as they are: in a box they cannot be read or copied.
 #[derive(Default)]
 pub(super) struct Plan {
     begun: bool,
 }
 
-/// Whether an answer is one to `EXPLAIN`.
+/// Whether an answer is one to `EXPLAIN` or `SHOW CREATE`.
 pub(super) fn is_plan(schema: &SchemaRef) -> bool {
     let names =
         |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    names(schema) == ["plan_type", "plan"]
+    let names = names(schema);
+    names == ["plan_type", "plan"] || names == ["createtab_stmt"]
 }
 
 impl Renderer for Plan {
@@ -25,9 +26,13 @@ impl Renderer for Plan {
         let mut cells = Cells::of(batch)?;
         for row in 0..batch.num_rows() {
             let texts: Vec<String> = cells.row(row).flatten().collect();
-            if let [name, plan] = texts.as_slice() {
-                let space = if std::mem::replace(&mut self.begun, true) { "\n" } else { "" };
-                page.push_str(&format!("{space}{}\n{}\n", in_lines(name), in_lines(plan.trim_end())));
+            let space = if std::mem::replace(&mut self.begun, true) { "\n" } else { "" };
+            match texts.as_slice() {
+                [name, plan] => {
+                    page.push_str(&format!("{space}{}\n{}\n", in_lines(name), in_lines(plan.trim_end())));
+                }
+                [statement] => page.push_str(&format!("{space}{};\n", in_lines(statement.trim_end()))),
+                _ => {}
             }
         }
         Ok(())

@@ -36,6 +36,15 @@ pub(super) struct Table<'a> {
     lines: Option<u64>,
 }
 
+/// Whether a text is a day, or a moment.
+fn is_moment(text: &str) -> bool {
+    text.len() <= 32
+        && text.as_bytes().get(..10).is_some_and(|day| {
+            let dashes = day[4] == b'-' && day[7] == b'-';
+            dashes && day.iter().filter(|byte| byte.is_ascii_digit()).count() == 8
+        })
+}
+
 struct Column {
     name: String,
     type_name: String,
@@ -61,17 +70,30 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A row as it is kept: one line a cell, no longer than a line of the terminal.
+    /// A row as it is kept: as it stands in the box, or whole where it may become lines.
     fn row(&self, cells: &mut Cells<'_>, row: usize) -> Row {
-        let texts = cells.row(row).map(|text| {
-            let text = text?;
-            if text == self.options.null {
-                return Some(format!("'{text}'")); // so that it is not taken for NULL
-            }
-            let line = in_one_line(&text);
-            Some(self.options.width.map_or_else(|| line.clone(), |width| clipped(&line, width)).into_owned())
-        });
-        texts.collect()
+        let texts = cells.row(row);
+        match self.options.expand_wide {
+            true => texts.collect(),
+            false => texts.map(|text| text.map(|text| self.in_box(&text))).collect(),
+        }
+    }
+
+    /// A text in one line that is no longer than one of the terminal.
+    fn in_box(&self, text: &str) -> String {
+        if text == self.options.null {
+            return format!("'{text}'"); // so that it is not taken for NULL
+        }
+        let line = in_one_line(text);
+        self.options.width.map_or_else(|| line.clone(), |width| clipped(&line, width)).into_owned()
+    }
+
+    /// A cell of a row that is kept, as it stands in the box.
+    fn boxed(&self, cell: Option<&String>) -> Option<String> {
+        match self.options.expand_wide {
+            true => cell.map(|text| self.in_box(text)),
+            false => cell.cloned(),
+        }
     }
 
     /// Fixes the widths; writes the header and the rows kept so far.
@@ -117,9 +139,13 @@ impl<'a> Table<'a> {
 
     fn wish<'r>(&self, at: usize, rows: impl Iterator<Item = &'r Row>) -> Wish {
         let column = &self.columns[at];
-        let cells = rows.map(|row| width(row[at].as_ref().unwrap_or(&self.options.null))).max().unwrap_or(0);
+        let texts: Vec<Option<String>> = rows.map(|row| self.boxed(row[at].as_ref())).collect();
+        let cells = texts.iter().map(|text| width(text.as_ref().unwrap_or(&self.options.null))).max();
+        let cells = cells.unwrap_or(0);
         let natural = cells.max(width(&column.name)).max(width(&column.type_name)).max(1);
-        let least = if column.right { cells.max(LEAST) } else { LEAST }; // half a number is a wrong number
+        // Half a number is a wrong number, and half a moment another one.
+        let is_whole = column.right || texts.iter().flatten().all(|text| is_moment(text));
+        let least = if is_whole { cells.max(LEAST) } else { LEAST };
         Wish { natural, least: least.min(natural) }
     }
 
@@ -128,7 +154,7 @@ impl<'a> Table<'a> {
     }
 
     fn line(&self, page: &mut String, slots: &[Slot], row: &Row) {
-        self.cells(page, slots, |at| (row[at].clone(), false));
+        self.cells(page, slots, |at| (self.boxed(row[at].as_ref()), false));
     }
 
     fn cells(&self, page: &mut String, slots: &[Slot], cell: impl Fn(usize) -> (Option<String>, bool)) {
@@ -331,6 +357,31 @@ mod tests {
         └─────────┴────────────┴───┴───────────┘
         1 row, 4 columns (3 shown)
         ");
+    }
+
+    #[test]
+    fn moments_are_not_cut() {
+        let wide = texts([
+            ("published_at", "2026-01-31 23:59:59.123"),
+            ("tables", "main.orders, main.customers, main.flights"),
+        ]);
+        let text = table(&[wide], &ShowOptions::terminal(Some(50), false));
+        assert!(text.contains("│ 2026-01-31 23:59:59.123 │ main.orders, m"), "{text}");
+    }
+
+    #[test]
+    fn what_becomes_lines_is_shown_whole() {
+        let long = "a text that is longer than the terminal is wide,\nin two lines";
+        let options = ShowOptions { expand_wide: true, ..ShowOptions::terminal(Some(30), false) };
+        insta::assert_snapshot!(table(&[texts([("a", "x"), ("note", long)])], &options), @r"
+        ─[ row 1 ]──────
+        a    │ x
+        note │ a text that is longer than the terminal is wide,
+             │ in two lines
+        1 row
+        ");
+        let narrow = table(&[texts([("a", "x\ny"), ("b", "NULL")])], &options);
+        assert!(narrow.contains(r"│ x\ny") && narrow.contains("│ 'NULL'"), "{narrow}");
     }
 
     #[test]

@@ -270,3 +270,46 @@ async fn folders_that_name_a_column_are_one() {
       no
     ");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn rows_that_are_copied_to_a_pipe_come_out_at_its_other_end() {
+    use std::os::unix::fs::FileTypeExt;
+    let lake = TestLake::new();
+    let pipe = lake.path().join("rows.csv");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let end = pipe.clone();
+    let reader = std::thread::spawn(move || std::fs::read_to_string(end).unwrap());
+    ask(&lake, "copy (select 1 as a, 'x' as b) to '@/rows.csv'").await;
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo(), "it is a pipe still");
+    lake.note(&format!("read: {}", reader.join().unwrap().trim_end().replace('\n', " | ")));
+    ask(&lake, "copy (select 1 as a, 2 as b) to '@/rows.csv' (format csv, partition_by (a))").await;
+    assert_snapshot!(lake.story(), @r#"
+    copy (select 1 as a, 'x' as b) to '@/rows.csv'
+      1 1 8
+    read: a,b | 1,x
+    copy (select 1 as a, 2 as b) to '@/rows.csv' (format csv, partition_by (a))
+      `@/rows.csv` is no folder, and a folder is to be written; choose another name, or leave `partition_by` out
+    "#);
+}
+
+#[test]
+fn statements_begin_with_comments_and_come_from_any_editor() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_elt"));
+        let done = command.current_dir(folder.path()).args(args).env_clear().output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().replace('\n', " | ");
+        match done.status.success() {
+            true => text(&done.stdout),
+            false => text(&done.stderr),
+        }
+    };
+    assert_eq!(told(&["sql", "--format", "csv", "-c", "-- first\nselect 1 as a"]), "a | 1");
+    std::fs::write(folder.path().join("marked.sql"), b"\xef\xbb\xbfselect 1 as a").unwrap();
+    assert_eq!(told(&["sql", "--format", "csv", "-f", "marked.sql"]), "a | 1");
+    std::fs::write(folder.path().join("old.sql"), b"select 1;\nselect '\xe9'").unwrap();
+    let wrong = told(&["sql", "-f", "old.sql"]);
+    assert!(wrong.contains("old.sql is not UTF-8: its line 2 has the byte 0xe9"), "{wrong}");
+}

@@ -51,3 +51,32 @@ async fn a_profile_of_duckdb_divides_as_duckdb_does() {
     sql: 3.5 3.5000 3.5
     ");
 }
+
+#[tokio::test]
+async fn nulls_are_sorted_as_the_engine_of_the_profile_does() {
+    const SORTED: &str = "select array_to_string(array_agg(coalesce(x::text, '-') order by x desc), ' ') as down, \
+                          array_to_string(array_agg(coalesce(x::text, '-') order by x), ' ') as up \
+                          from (values (1), (null), (2)) t(x)";
+    let lake = TestLake::new();
+    profile(&lake, "type: duckdb");
+    lake.write("models/sorted.sql", SORTED);
+    lake.build().await;
+    lake.sql("select * from sorted").await;
+    // A view keeps the order that it had when it was made; what is asked now has that of today.
+    profile(&lake, "type: postgres");
+    lake.sql(&format!("select s.down, n.down, n.up from sorted s, ({SORTED}) n")).await;
+    lake.build_due().await;
+    lake.sql("select * from sorted").await;
+    profile(&lake, "type: elt, dialect: spark");
+    lake.sql(SORTED).await;
+    assert_snapshot!(lake.story(), @"
+    build: sorted view (no rows)
+    build: release 1
+    sql: 2 1 - 1 2 -
+    sql: 2 1 - - 2 1 1 2 -
+    build: sorted view (no rows)
+    build: release 2
+    sql: - 2 1 1 2 -
+    sql: 2 1 - - 1 2
+    ");
+}
