@@ -9,9 +9,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, TimeUnit};
 use arrow::util::display::FormatOptions;
 use chrono::format::Item;
 use chrono::{DateTime, NaiveDateTime};
