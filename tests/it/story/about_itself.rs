@@ -157,8 +157,8 @@ async fn a_lake_with_nothing_in_it_has_these_tables_too() {
     sql: table_schema varchar NO | table_name varchar NO | file_name varchar NO | line bigint NO | column_name varchar NO | error_type varchar NO | error_message varchar NO | csv_line varchar NO | load_id varchar NO
     sql: there is no table `elt.relases`
     sql: a table of the name `elt.releases`, which is elt's own, is not supported
-    sql: there is no table `elt.releases`
-    sql: there is no table `elt.releases`
+    sql: `elt.releases` is told by elt, and nothing can be written there
+    sql: `elt.releases` is told by elt, and nothing can be written there
     sql: columns | copy_history
     sql: CREATE TABLE 1 0 0 1
     sql: 1
