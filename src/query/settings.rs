@@ -40,7 +40,11 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
         "datafusion.format.",
         "`\\pset null TEXT` and `\\mode FORMAT` change how the shell shows rows; `to_char(t, 'DD.MM.YYYY')` writes a date",
     ),
-    ("datafusion.sql_parser.", "names in double quotes keep their letters; the dialect is elt's own"),
+    (
+        "datafusion.sql_parser.enable_ident_normalization",
+        "names in double quotes keep their letters, and others are found in any",
+    ),
+    ("datafusion.sql_parser.dialect", "the dialect is elt's own"),
     ("datafusion.execution.listing_table_", "files are read by name: `from 'folder/*.parquet'`"),
     (
         "datafusion.execution.minimum_parallel_output_files",

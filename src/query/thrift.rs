@@ -172,7 +172,7 @@ mod tests {
         let config = SessionConfig::new().with_target_partitions(1);
         let context = SessionContext::new_with_config_rt(config, runtime);
         let sql = "select value, repeat('x', 150) || value as t from range(0, 300000) order by t desc";
-        let (rows, progress) = rows(context.sql(sql).await.unwrap()).await.unwrap();
+        let (rows, progress) = rows(context.sql(sql).await.unwrap(), Purpose::Answer).await.unwrap();
         drop(rows.try_collect::<Vec<RecordBatch>>().await.unwrap());
         let used = progress.used();
         assert!(used.spilled > 0, "the test asks for too little");

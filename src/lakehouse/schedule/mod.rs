@@ -149,11 +149,21 @@ impl Lakehouse {
         for schedule in &schedules {
             let request = request_of(schedule)?;
             let own = match &schedule.target {
-                Some(target) => self.with_target(target).map_err(|error| {
-                    let what = format!("the schedule `{}` cannot run: {error}", schedule.name);
-                    let help = format!("correct its `target` in {USERS_FILE}; profiles.yml has the targets");
-                    Error::user("elt::schedule", what, help)
-                })?,
+                Some(target) => {
+                    let wrong = |why: &str| {
+                        let what = format!("the schedule `{}` cannot run: {why}", schedule.name);
+                        let help =
+                            format!("correct its `target` in {USERS_FILE}; profiles.yml has the targets");
+                        Error::user("elt::schedule", what, help)
+                    };
+                    let own = self.with_target(target).map_err(|error| wrong(&error.to_string()))?;
+                    // Whatever else is wrong with the project is told when it is built.
+                    let found = own.load()?.1;
+                    match found.iter().find(|one| one.is_error() && one.stable_code() == "elt::profile") {
+                        Some(mistake) => return Err(wrong(mistake.message())),
+                        None => own,
+                    }
+                }
                 None => self.clone(),
             };
             if schedule.select.is_empty() {

@@ -264,8 +264,6 @@ mod tests {
     use datafusion::execution::runtime_env::RuntimeEnvBuilder;
     use datafusion::prelude::{SessionConfig, SessionContext};
 
-    use super::*;
-
     #[tokio::test]
     async fn what_does_not_fit_is_refused_before_it_is_made() {
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(20 << 20, 1.0).build_arc().unwrap();

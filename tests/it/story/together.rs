@@ -79,7 +79,7 @@ async fn a_transaction_is_one_release_or_nothing() {
     assert!(
         within(&mut ann, &id, "set elt.release = 1")
             .await
-            .contains("nothing can be set within a transaction")
+            .contains("a transaction reads the release that it began with")
     );
     // Nobody else sees any of it.
     assert_eq!(rows(&mut bob, "select count(*) from t").await, "2");
