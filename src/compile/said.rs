@@ -370,8 +370,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_known_by_its_words() {
-        for sql in ["select 1 frm t where (", "select list_transform(a, x -> x + 1) as n from t"] {
-            assert_eq!(said(sql), normal(sql));
-        }
+        let sql = "select 1 frm t where (";
+        assert_eq!(said(sql), normal(sql));
     }
 }

@@ -166,7 +166,7 @@ mod tests {
     fn other_spellings_are_read() {
         let shown = |sql: &str| format!("{:?}", parse(sql).unwrap());
         assert_eq!(shown("describe query select 1"), "DescribeQuery { sql: \"               select 1\" }");
-        assert_eq!(shown("set var x = 5"), shown("set variable x = 5"));
+        assert_eq!(shown("set var      x = 5"), shown("set variable x = 5"));
         let read = |sql: &str| super::super::statement::parse_query(sql).unwrap().to_string();
         assert_eq!(read("select * from csv.`a.csv` as t"), "SELECT * FROM read_csv('a.csv') AS t");
         assert_eq!(read("select * from csv.t"), "SELECT * FROM csv.t");

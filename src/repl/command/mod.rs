@@ -289,7 +289,6 @@ mod tests {
         assert_eq!(told("\\relases"), "there is no command `\\relases` (did you mean `\\releases`?)");
         assert_eq!(told("\\y"), "there is no command `\\y` (`\\?` lists the commands)");
         assert!(told(".dump t").starts_with("there is no `.dump` here (`copy t to"), "{}", told(".dump t"));
-        assert_eq!(told("\\dv now"), "`\\dv` takes no arguments (write `\\dv`)");
         assert_eq!(told("\\history"), "which table's history? (write `\\history TABLE`)");
         assert_eq!(told("\\x maybe"), "`\\x` is `on` or `off`, not `maybe` (write `\\x [on|off|auto|once]`)");
         assert_eq!(
