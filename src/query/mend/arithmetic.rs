@@ -302,7 +302,8 @@ mod tests {
                 (Operator::Multiply, (2, 4, 6)),
             ][kind];
             let of = DataType::Decimal128(38, scales.2);
-            let kernels: [fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError>; 3] = [add, sub, mul];
+            type Kernel = fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError>;
+            let kernels: [Kernel; 3] = [add, sub, mul];
             let (lefts, rights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
             let (mut left, mut right) = (decimals(&lefts, 38, scales.0), decimals(&rights, 38, scales.1));
             if ones == 1 {
