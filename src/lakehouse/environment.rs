@@ -97,11 +97,6 @@ fn is_there(pins: &Pins, name: &TableName) -> bool {
     pins.tables.contains_key(name) || pins.views.contains_key(name)
 }
 
-/// Whether a name is something that was made, and no pointer.
-fn is_own(pins: &Pins, name: &TableName) -> bool {
-    pins.tables.contains_key(name) || pins.views.get(name).is_some_and(|view| pointed_to(view).is_none())
-}
-
 impl Environment {
     /// Decides what is taken over instead of being made, and takes it out of what is selected.
     ///
@@ -110,7 +105,6 @@ impl Environment {
         &mut self,
         request: &BuildRequest,
         own: &Manifest,
-        pins: &Pins,
         selected: &mut BTreeSet<NodeId>,
     ) {
         let makes_all = request.purpose != Purpose::Build || request.full || request.full_refresh;
@@ -121,9 +115,6 @@ impl Environment {
             let node = own.node(id);
             let is_elsewhere = self.manifest.node(id).relation != node.relation;
             let is_any = node.is_test() || node.is_made() && is_elsewhere;
-            if request.keeps_own && node.relation.as_ref().is_some_and(|name| is_own(pins, name)) {
-                return false;
-            }
             is_any && !matches!(node.kind, NodeKind::Source(_))
         };
         let taken = selected.iter().filter(|id| self.unchanged.nodes.contains(*id) && is_taken(id));
@@ -140,14 +131,12 @@ impl Environment {
         own: &Manifest,
         selected: &BTreeSet<NodeId>,
         pins: &Pins,
-        keeps_own: bool,
     ) -> BTreeMap<String, TableName> {
         let nodes = own.nodes.iter().filter(|(id, node)| node.is_made() && !selected.contains(*id));
         let elsewhere = nodes.filter_map(|(id, node)| {
             let (here, there) = (node.relation.as_ref()?, self.manifest.nodes.get(id)?.relation.as_ref()?);
             let is_pointer = pins.views.get(here).and_then(pointed_to).is_some();
-            let is_taken = self.unchanged.nodes.contains(id) && !(keeps_own && is_own(pins, here));
-            let reads_it = is_taken || is_pointer || !is_there(pins, here);
+            let reads_it = self.unchanged.nodes.contains(id) || is_pointer || !is_there(pins, here);
             (here != there && reads_it && is_there(pins, there)).then(|| (id.to_string(), there.clone()))
         });
         elsewhere.collect()

@@ -122,8 +122,8 @@ impl Lakehouse {
         memory.extend(later);
         let mut environment = Box::pin(self.environment(&compiled, facts, pins, &memory)).await?;
         if let Some(environment) = &mut environment {
-            environment.take_over(request, &compiled.manifest, pins, &mut selected);
-            let deferred = environment.deferred(&compiled.manifest, &selected, pins, request.keeps_own);
+            environment.take_over(request, &compiled.manifest, &mut selected);
+            let deferred = environment.deferred(&compiled.manifest, &selected, pins);
             if !deferred.is_empty() {
                 let warnings = std::mem::take(&mut compiled.warnings);
                 compiled = self.compile_with(&Facts { deferred, ..facts.clone() })?;

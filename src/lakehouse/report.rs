@@ -36,8 +36,6 @@ pub struct BuildRequest {
     pub scheduled: Option<Scheduled>,
     /// Take nothing over from production, although the target is an environment beside it.
     pub apart: bool,
-    /// What an environment has made itself is its own, also what it could take over from production.
-    pub keeps_own: bool,
     /// Make all that is selected, whether it is up to date or not. Only a build for everything asks.
     pub full: bool,
     /// Make incremental models from the beginning, and all that is selected.

@@ -30,7 +30,6 @@ pub(crate) async fn run(
     let request = BuildRequest {
         defer,
         apart: args.deferral.is_refused(),
-        keeps_own: false,
         select: args.selection.include()?,
         exclude: args.selection.exclude()?,
         scheduled: None,

@@ -65,8 +65,6 @@ struct Looked {
     environment: Environment,
     memory: Memory,
     plan: BuildPlan,
-    /// Whether it was made by `elt run`, which takes over nothing.
-    keeps_own: bool,
 }
 
 impl Lakehouse {
@@ -91,7 +89,7 @@ impl Lakehouse {
         let _lock = self.begin_writing("promote", watch).await?;
         let pins = self.pins().await?;
         let looked = Box::pin(here.looked(name, &pins)).await?;
-        let Looked { compiled: Compiled { manifest, .. }, selected, environment, memory, plan, .. } = &looked;
+        let Looked { compiled: Compiled { manifest, .. }, selected, environment, memory, plan } = &looked;
         let production = self.with_target(&environment.production)?;
         let taken = taken(selected, manifest, &environment.manifest, &pins);
         if let Some(test) = untested(&looked, &taken).into_iter().find(|id| !warned.contains(*id)) {
@@ -201,7 +199,6 @@ impl Lakehouse {
             purpose: Purpose::Test,
             only: Some(open),
             publish: PublishMode::Passing,
-            keeps_own: looked.keeps_own,
             ..BuildRequest::default()
         };
         let built = Box::pin(self.build(&request, watch)).await?;
@@ -221,19 +218,11 @@ impl Lakehouse {
         Ok(warned.map(|step| step.node.clone()).collect())
     }
 
-    /// The project as an environment has it, all of it as it would be made now: by a build, which reads from production what has
-    /// not changed, or by `elt run`, which makes that too.
+    /// The project as an environment has it, all of it as it would be made now.
     async fn looked(&self, name: &str, pins: &Pins) -> Result<Looked> {
-        let built = Box::pin(self.looked_as(name, pins, false)).await?;
-        let Some(error) = not_as_made(name, &built) else { return Ok(built) };
-        let run = Box::pin(self.looked_as(name, pins, true)).await?;
-        if not_as_made(name, &run).is_none() { Ok(run) } else { Err(error) }
-    }
-
-    async fn looked_as(&self, name: &str, pins: &Pins, keeps_own: bool) -> Result<Looked> {
         // What a snapshot remembers is production's own.
         let kinds = Kinds { never: vec!["snapshot".to_owned()], ..Kinds::default() };
-        let request = BuildRequest { kinds, keeps_own, ..BuildRequest::default() };
+        let request = BuildRequest { kinds, ..BuildRequest::default() };
         let facts = self.facts_of(&request, pins, &self.run_id());
         let super::plan::Chosen { compiled, selected, environment } =
             self.chosen(&request, &facts, pins).await?;
@@ -255,7 +244,8 @@ impl Lakehouse {
             default_schema: &self.default_schema,
         })
         .await;
-        Ok(Looked { compiled, selected, environment, memory, plan, keeps_own })
+        let looked = Looked { compiled, selected, environment, memory, plan };
+        not_as_made(name, &looked).map_or(Ok(looked), Err)
     }
 
     /// The query of a view with production's names.
