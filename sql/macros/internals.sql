@@ -91,3 +91,21 @@
     {% endif %}
     insert into {{ target }} ({{ names }}) select {{ names }} from {{ source }}
 {% endmacro %}
+
+{% macro create_table_as(temporary, relation, compiled_code, language='sql') -%}
+    {{ return(adapter.dispatch('create_table_as', 'dbt')(temporary, relation, compiled_code, language)) }}
+{%- endmacro %}
+
+{% macro default__create_table_as(temporary, relation, compiled_code, language='sql') -%}
+    create or replace {{ 'temporary ' if temporary }}table {{ relation }} as
+    {{ compiled_code }}
+{%- endmacro %}
+
+{% macro create_view_as(relation, sql) -%}
+    {{ return(adapter.dispatch('create_view_as', 'dbt')(relation, sql)) }}
+{%- endmacro %}
+
+{% macro default__create_view_as(relation, sql) -%}
+    create or replace view {{ relation }} as
+    {{ sql }}
+{%- endmacro %}

@@ -51,7 +51,7 @@ fn has(schema: &Schema, name: &str) -> bool {
 }
 
 /// The name of a column as the schema has it.
-fn own_name(schema: &Schema, name: &str) -> String {
+pub(super) fn own_name(schema: &Schema, name: &str) -> String {
     let mut fields = schema.fields().iter();
     fields.find(|field| field.name().eq_ignore_ascii_case(name)).map_or(name, |field| field.name()).to_owned()
 }
@@ -373,7 +373,7 @@ pub(super) fn is_expression(key: &str, schema: &Schema) -> bool {
 pub(super) fn key_term(key: &str, schema: &Schema) -> String {
     match is_expression(key, schema) {
         true => format!("({key})"),
-        false => quoted(&key.to_lowercase()),
+        false => quoted(&own_name(schema, key)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! wait holds nobody up; each question is answered there, one after the other.
 
 use arrow::array::{Array, RecordBatch};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::{array::AsArray, error::ArrowError};
@@ -99,15 +99,19 @@ pub(super) fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<Value>>, ArrowError
 
 fn column_values(column: &dyn Array) -> Result<Vec<Value>, ArrowError> {
     let data_type = column.data_type();
-    let whole = data_type.is_integer() && *data_type != DataType::UInt64;
-    let values: Vec<Value> = if whole || matches!(data_type, DataType::Decimal128(18..=20, 0)) {
-        let numbers = cast(column, &DataType::Int64)?;
+    let is_whole = data_type.is_integer() || matches!(data_type, DataType::Decimal128(_, 0));
+    let exact = CastOptions { safe: false, ..CastOptions::default() };
+    // Numbers beyond 64 bits are floating ones.
+    let whole = is_whole.then(|| cast_with_options(column, &DataType::Int64, &exact).ok()).flatten();
+    let values: Vec<Value> = if let Some(numbers) = whole {
         numbers.as_primitive::<Int64Type>().iter().map(Value::from).collect()
     } else if data_type.is_numeric() {
         let numbers = cast(column, &DataType::Float64)?;
         numbers.as_primitive::<Float64Type>().iter().map(Value::from).collect()
     } else if *data_type == DataType::Boolean {
         column.as_boolean().iter().map(Value::from).collect()
+    } else if *data_type == DataType::Null {
+        vec![Value::Null; column.len()]
     } else {
         let column = match data_type {
             DataType::Timestamp(_, zone) => {

@@ -69,7 +69,10 @@ pub(super) fn read(seed: &SeedNode) -> Result<RecordBatch, String> {
     for (name, values) in names.iter().zip(&columns) {
         let declared = seed.column_types.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
         let declared = declared.and_then(|(_, type_name)| parse_data_type(type_name));
-        let data_type = declared.clone().unwrap_or_else(|| infer(values));
+        let nothing = values.iter().all(Option::is_none);
+        // A column without a value is one of whole numbers in dbt, and projects do sums with it.
+        let inferred = || if nothing { DataType::Int64 } else { infer(values) };
+        let data_type = declared.clone().unwrap_or_else(inferred);
         let array = typed(values, &data_type, declared.is_some());
         let array = array.map_err(|row| {
             let value = values.get(row).cloned().flatten().unwrap_or_default();

@@ -7,13 +7,16 @@
 use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 
-use super::incremental::{is_expression, key_term};
+use super::incremental::{is_expression, key_term, own_name};
 use super::sql_text::{cast, literal, quoted, table};
 use crate::base::TableName;
 use crate::compile::{HardDeletes, SnapshotNode, SnapshotStrategy};
 
 /// What parts of a key are called that are expressions, with their number behind.
 const KEY: &str = "elt_key_";
+
+/// The ids that are in the table already.
+const KNOWN: &str = "elt_known_id";
 
 /// What one run of a snapshot works on.
 pub(super) struct Run<'a> {
@@ -121,14 +124,13 @@ impl Run<'_> {
         let Some((old_name, old)) = self.old else { return beginning };
         let names = &self.node.names;
         let old_table = table(old_name);
-        let on = |left: &str, right: &str| {
-            let one = |(at, name): (usize, &String)| match self.is_expression(name) {
-                true => format!("{left}.{KEY}{at} = {right}.{KEY}{at}"),
-                false => format!("{left}.{0} = {right}.{0}", quoted(&name.to_lowercase())),
-            };
-            self.node.unique_key.iter().enumerate().map(one).collect::<Vec<_>>().join(" and ")
+        let one = |(at, name): (usize, &String)| match self.is_expression(name) {
+            true => format!("o.{KEY}{at} = n.{KEY}{at}"),
+            false => {
+                format!("o.{} = n.{}", quoted(&own_name(old, name)), quoted(&own_name(self.new.1, name)))
+            }
         };
-        let on = on("o", "n");
+        let on = self.node.unique_key.iter().enumerate().map(one).collect::<Vec<_>>().join(" and ");
         let beginning = self.keyed(beginning);
         let current = self.keyed(format!("select * from {old_table} as o where {}", self.is_current("o")));
         let current = format!("({current})");
@@ -173,18 +175,27 @@ impl Run<'_> {
                 return None;
             }
             let old_type = old.fields().iter().find(|field| is(field.name(), name));
-            let from = format!("n.{}", quoted(name));
+            let from = match is(name, &names.scd_id) {
+                true => self.new_id(),
+                false => format!("n.{}", quoted(&own_name(self.new.1, name))),
+            };
             Some(old_type.map_or(from.clone(), |field| cast(&from, field.data_type())))
         };
         let begun = list("n", &begun);
+        let known = format!(
+            "left join (select distinct {0} as {KNOWN} from {old_table}) as k on k.{KNOWN} = n.{0}",
+            quoted(&names.scd_id)
+        );
         let valid_from = quoted(&names.valid_from);
         let mut parts = vec![
             format!(
                 "select {} from {current} as o join ({beginning}) as n on {on} where {changed}",
                 ending(&format!("n.{valid_from}"))
             ),
-            format!("select {begun} from ({beginning}) as n left anti join {current} as o on {on}"),
-            format!("select {begun} from ({beginning}) as n join {current} as o on {on} where {changed}"),
+            format!("select {begun} from ({beginning}) as n left anti join {current} as o on {on} {known}"),
+            format!(
+                "select {begun} from ({beginning}) as n join {current} as o on {on} {known} where {changed}"
+            ),
         ];
         let not_deleted = match self.node.hard_deletes {
             HardDeletes::NewRecord if has(old, &names.is_deleted) => {
@@ -213,6 +224,14 @@ impl Run<'_> {
             parts.push(format!("select {} {gone}", list("o", &of)));
         }
         parts.join(" union all ")
+    }
+
+    /// The id of a version that begins. It is made of the key and of `updated_at`, which may not have moved since a
+    /// version that is there already: then the present instant is in it too, so that an id is one version's.
+    fn new_id(&self) -> String {
+        let id = format!("n.{}", quoted(&self.node.names.scd_id));
+        let other = format!("md5({id} || '|' || cast({} as varchar))", self.present());
+        format!("case when k.{KNOWN} is null then {id} else {other} end")
     }
 
     fn is_expression(&self, key: &str) -> bool {
@@ -256,8 +275,8 @@ impl Run<'_> {
                     return "true".to_owned();
                 }
                 let differs = |name: &&str| {
-                    let name = quoted(&name.to_lowercase());
-                    format!("(o.{name} is distinct from n.{name})")
+                    let (before, now) = (quoted(&own_name(old, name)), quoted(&own_name(self.new.1, name)));
+                    format!("(o.{before} is distinct from n.{now})")
                 };
                 format!("({back}{})", all.iter().map(differs).collect::<Vec<_>>().join(" or "))
             }

@@ -697,7 +697,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = address, num_args = 0..=1, default_missing_value = "127.0.0.1:5433")]
     pub(super) postgres: Option<SocketAddr>,
     /// Statements that run at once; others wait [default: 4 per core, 8 at least]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(super) max_queries: Option<usize>,
     /// Statements of one user that run at once; a role of elt.yml can have another limit
     #[arg(long, value_name = "N", value_parser = count)]

@@ -13,6 +13,7 @@ use super::jinja::Jinja;
 use super::node::{
     IncrementalDetails, Materialization, NodeKind, OnConfigurationChange, OnSchemaChange, Strategy,
 };
+use super::sql_name::unquoted;
 
 /// Materializations elt has, then dbt's that are for no model.
 const KNOWN: [&str; 5] = ["view", "table", "incremental", "ephemeral", "materialized_view"];
@@ -126,7 +127,7 @@ fn incremental(
     found: &mut Vec<Diagnostic>,
 ) -> Materialization {
     let mut by_macro = None;
-    let unique_key = config.texts("unique_key");
+    let unique_key = columns(config, "unique_key");
     let by_key = if unique_key.is_empty() { Strategy::Append } else { Strategy::Merge };
     let mut strategy = match config.get("incremental_strategy") {
         None => by_key,
@@ -166,8 +167,8 @@ fn incremental(
         },
     };
     let details = IncrementalDetails {
-        update_columns: config.texts("merge_update_columns"),
-        exclude_columns: config.texts("merge_exclude_columns"),
+        update_columns: columns(config, "merge_update_columns"),
+        exclude_columns: columns(config, "merge_exclude_columns"),
         predicates: [config.texts("incremental_predicates"), config.texts("predicates")].concat(),
         partition_by: partition_columns(config),
         window: (strategy == Strategy::Microbatch).then(|| window(config, relation, facts, found)).flatten(),
@@ -223,13 +224,18 @@ fn is_refresh(config: &Config, facts: &Facts) -> bool {
     config.flag("full_refresh").unwrap_or(facts.full_refresh)
 }
 
+/// The columns that a setting names.
+pub(super) fn columns(config: &Config, key: &str) -> Vec<String> {
+    config.texts(key).into_iter().map(unquoted).collect()
+}
+
 /// The columns of `partition_by`, which may be a name, a list, or a mapping with `field`.
 fn partition_columns(config: &Config) -> Vec<String> {
     match config.get("partition_by").map(|setting| &setting.value) {
         Some(serde_json::Value::Object(entries)) => {
             entries.get("field").map(crate::project::plain).into_iter().collect()
         }
-        _ => config.texts("partition_by"),
+        _ => columns(config, "partition_by"),
     }
 }
 

@@ -359,6 +359,8 @@ impl Parser<'_> {
             }
             draft.refs.extend(seen.refs);
             draft.sources.extend(seen.sources);
+            let news = seen.called.into_iter().filter(|id| !draft.called.contains(id)).collect::<Vec<_>>();
+            draft.called.extend(news);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::base::{Diagnostic, did_you_mean};
 use crate::project::{Config, plain};
 
 use super::draft::Draft;
+use super::materialization::columns;
 use super::node::{HardDeletes, SnapshotNames, SnapshotNode, SnapshotStrategy};
 
 /// Reads the settings of a snapshot. What is wrong is added to `found`.
@@ -13,7 +14,7 @@ pub(super) fn read(draft: &Draft, found: &mut Vec<Diagnostic>) -> SnapshotNode {
         let message = format!("Compilation Error in snapshot {}: {message}", draft.name);
         found.push(Diagnostic::error("elt::snapshot", message).at(&draft.at, "of this snapshot").help(help));
     };
-    let unique_key = config.texts("unique_key");
+    let unique_key = columns(config, "unique_key");
     if unique_key.is_empty() {
         wrong("it has no `unique_key`".into(), "say which columns name a row: `unique_key='id'`");
     }
@@ -29,7 +30,7 @@ pub(super) fn read(draft: &Draft, found: &mut Vec<Diagnostic>) -> SnapshotNode {
             SnapshotStrategy::Timestamp { updated_at: updated_at.unwrap_or_default() }
         }
         Some("check") => {
-            let columns = config.texts("check_cols");
+            let columns = columns(config, "check_cols");
             if columns.is_empty() {
                 wrong(
                     "the strategy `check` needs `check_cols`".into(),

@@ -30,6 +30,13 @@ pub(super) fn quoted(part: &str) -> String {
     }
 }
 
+/// The column that a setting names, which may stand in quotes there: `"Id"` is `Id`. Anything else stays as it is.
+pub(super) fn unquoted(written: String) -> String {
+    let within =
+        |quote: char| written.strip_prefix(quote)?.strip_suffix(quote).filter(|name| !name.contains(quote));
+    within('"').or_else(|| within('`')).filter(|name| !name.is_empty()).map(str::to_owned).unwrap_or(written)
+}
+
 /// A table's name as SQL.
 pub(super) fn shown(name: &TableName) -> String {
     format!("{}.{}", quoted(name.schema()), quoted(name.table()))
@@ -38,6 +45,12 @@ pub(super) fn shown(name: &TableName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_may_be_named_in_quotes() {
+        let names = ["id", "\"A b\"", "`x`", "\"a\" || \"b\"", "\""].map(|name| unquoted(name.to_owned()));
+        assert_eq!(names, ["id", "A b", "x", "\"a\" || \"b\"", "\""]);
+    }
 
     #[test]
     fn names_are_quoted_only_if_needed() {

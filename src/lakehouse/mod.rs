@@ -108,8 +108,8 @@ pub use crate::packages::{
 pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
-    Files, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session, SqlMistake,
-    Statement, StatementKind, bound, bound_rows, interval_texts, shown_variable, time_zone,
+    Files, GivenUp, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session,
+    SqlMistake, Statement, StatementKind, bound, bound_rows, interval_texts, shown_variable, time_zone,
 };
 #[cfg(feature = "postgres")]
 pub use crate::query::{PG_VERSION, PgAsker, PgBackend, PgBackends, PgCatalog, PgKey, is_idle, pg_settings};

@@ -1,19 +1,45 @@
 //! Which long descriptions does the project keep in Markdown?
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
-/// Adds the `{% docs name %} … {% enddocs %}` blocks of one file to `docs`. Bodies are not rendered.
-pub(super) fn read_blocks(text: &str, docs: &mut BTreeMap<String, String>) {
-    let mut rest = text;
-    while let Some(tag) = next_tag(rest, "docs") {
-        let body = &rest[tag.end..];
-        let Some(end) = next_tag(body, "enddocs") else { return };
-        docs.insert(tag.argument.to_owned(), body[..end.start].trim().to_owned());
-        rest = &body[end.end..];
+use super::yaml::{RenderScope, Yaml, YamlJinja, YamlNode};
+use crate::base::{Diagnostic, SourceText, Span};
+
+/// The `{% docs name %} … {% enddocs %}` blocks of one file: names, and bodies with their places.
+///
+/// A body is a template of its own that knows no variable, as in dbt: `{% raw %}` and comments are gone from it.
+pub(super) fn read_blocks(
+    text: &SourceText,
+    jinja: &dyn YamlJinja,
+    found: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, String> {
+    let nothing =
+        RenderScope { vars: &BTreeMap::new(), env: &BTreeMap::new(), target: None, docs: &BTreeMap::new() };
+    let mut docs = BTreeMap::new();
+    for (name, bytes) in blocks(&text.text) {
+        let node = YamlNode::Scalar(Value::String(text.text[bytes.clone()].trim().to_owned()));
+        let mut body = Yaml { at: Span { source: text.clone(), bytes }, node };
+        body.render_prose(jinja, &nothing, found);
+        docs.insert(name, body.text().unwrap_or_default().trim().to_owned());
     }
+    docs
+}
+
+/// The names of the blocks, and where their bodies stand.
+fn blocks(text: &str) -> Vec<(String, Range<usize>)> {
+    let (mut all, mut from) = (Vec::new(), 0);
+    while let Some(tag) = next_tag(&text[from..], "docs") {
+        let start = from + tag.end;
+        let Some(end) = next_tag(&text[start..], "enddocs") else { break };
+        all.push((tag.argument.to_owned(), start..start + end.start));
+        from = start + end.end;
+    }
+    all
 }
 
 struct Tag<'a> {
@@ -61,14 +87,10 @@ mod tests {
 
     #[test]
     fn blocks_are_found_between_other_text() {
-        let mut docs = BTreeMap::new();
-        read_blocks(
-            "# Title\n{% docs a %}\nOne *a*.\n{% enddocs %} x {%- docs b -%}B{% enddocs %}{% docs open %}",
-            &mut docs,
-        );
-        assert_eq!(
-            docs.into_iter().collect::<Vec<_>>(),
-            [("a".into(), "One *a*.".into()), ("b".into(), "B".into())]
-        );
+        let text =
+            "# Title\n{% docs a %}\nOne *a*.\n{% enddocs %} x {%- docs b -%}B{% enddocs %}{% docs open %}";
+        let found: Vec<_> =
+            blocks(text).into_iter().map(|(name, bytes)| (name, text[bytes].trim())).collect();
+        assert_eq!(found, [("a".to_owned(), "One *a*."), ("b".to_owned(), "B")]);
     }
 }

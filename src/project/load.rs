@@ -157,6 +157,7 @@ impl<'a> Loading<'a> {
             profiles_dir: options.profiles_dir.as_deref(),
             root: &options.root,
             profile: &profile,
+            is_asked: options.profile.is_some(),
             target: options.target.as_deref(),
         };
         let target = target::find(&wanted, jinja, &scope, found);
@@ -212,7 +213,7 @@ impl<'a> Loading<'a> {
         for (settings, files) in std::iter::once(own).chain(packages.iter().map(|p| (&p.settings, &p.files)))
         {
             let blocks = docs.entry(settings.name.clone()).or_default();
-            for (name, file) in reading::read_docs(settings, files, blocks, self.found) {
+            for (name, file) in reading::read_docs(settings, files, self.jinja, blocks, self.found) {
                 self.project.doc_files.insert((settings.name.clone(), name), file);
             }
             self.project

@@ -38,6 +38,7 @@ pub(super) struct Reading<'a> {
 pub(super) fn read_docs(
     own: &Settings,
     files: &Files,
+    jinja: &dyn YamlJinja,
     docs: &mut BTreeMap<String, String>,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<(String, String)> {
@@ -45,8 +46,7 @@ pub(super) fn read_docs(
     let folders = if own.paths.docs.is_empty() { own.paths.all() } else { own.paths.docs.clone() };
     for file in files.list(&folders, &["md"]) {
         if let Some(text) = files.read(&file.path, found) {
-            let mut own = BTreeMap::new();
-            doc_block::read_blocks(&text.text, &mut own);
+            let own = doc_block::read_blocks(&text, jinja, found);
             places.extend(own.keys().map(|name| (name.clone(), file.path.clone())));
             docs.extend(own);
         }

@@ -66,6 +66,8 @@ pub(super) struct Wanted<'a> {
     pub(super) root: &'a Path,
     /// The profile the project asks for; its own name if it asks for none.
     pub(super) profile: &'a str,
+    /// Whether that is `--profile`, which cannot be left aside.
+    pub(super) is_asked: bool,
     /// `--target`.
     pub(super) target: Option<&'a str>,
 }
@@ -96,8 +98,11 @@ pub(super) fn find(
     let default = Target::default_for(wanted.profile);
     let file = wanted.file(scope.env);
     let Ok(text) = std::fs::read_to_string(&file) else {
-        if let Some(name) = wanted.target {
-            found.push(no_such_target(name, &file.display().to_string()));
+        let file = file.display().to_string();
+        if wanted.is_asked {
+            found.push(no_file("profile", wanted.profile, &file));
+        } else if let Some(name) = wanted.target {
+            found.push(no_file("target", name, &file));
         }
         return default;
     };
@@ -110,7 +115,7 @@ pub(super) fn find(
         }
     };
     let Some(mut profile) = yaml.get(wanted.profile).cloned() else {
-        found.extend(missing_profile(wanted, &yaml, &shown));
+        found.push(missing_profile(wanted, &yaml, &shown));
         return default;
     };
     for entry in profile.entries().iter().filter(|entry| !PROFILE_KEYS.contains(&entry.key.as_str())) {
@@ -279,16 +284,19 @@ fn blank_unrendered(yaml: &mut Yaml) {
     }
 }
 
-fn missing_profile(wanted: &Wanted<'_>, yaml: &Yaml, shown: &str) -> Option<Diagnostic> {
+/// A profile that is not there. A project that names it is built into the default target; not so whoever asks for it, or
+/// for a target of it: they mean another place.
+fn missing_profile(wanted: &Wanted<'_>, yaml: &Yaml, shown: &str) -> Diagnostic {
     let names: Vec<&str> =
         yaml.entries().iter().map(|e| e.key.as_str()).filter(|key| *key != "config").collect();
     let message = format!("{shown} has no profile `{}`", wanted.profile);
     let help = did_you_mean(wanted.profile, names.iter().copied());
     let help = help.unwrap_or_else(|| format!("it has: {}", names.join(", ")));
-    Some(
-        Diagnostic::warning("elt::profile", message)
-            .help(format!("{help}; until then the default target is used")),
-    )
+    if wanted.is_asked || wanted.target.is_some() {
+        return Diagnostic::error("elt::profile", message).help(help);
+    }
+    Diagnostic::warning("elt::profile", message)
+        .help(format!("{help}; until then the default target is used"))
 }
 
 fn missing_output(profile: &Yaml, profile_name: &str, name: &str) -> Diagnostic {
@@ -301,7 +309,7 @@ fn missing_output(profile: &Yaml, profile_name: &str, name: &str) -> Diagnostic 
         .maybe_help(did_you_mean(name, names.iter().copied()))
 }
 
-fn no_such_target(name: &str, file: &str) -> Diagnostic {
-    Diagnostic::error("elt::profile", format!("there is no target `{name}`: {file} does not exist"))
-        .help("write a profiles.yml with this output, or leave out the target")
+fn no_file(what: &str, name: &str, file: &str) -> Diagnostic {
+    Diagnostic::error("elt::profile", format!("there is no {what} `{name}`: {file} does not exist"))
+        .help(format!("write a profiles.yml with this {what}, or leave out the {what}"))
 }

@@ -247,7 +247,7 @@ impl Yaml {
         found: &mut Vec<Diagnostic>,
     ) {
         if let YamlNode::Scalar(Value::String(text)) = &self.node
-            && (text.contains("{{") || text.contains("{%"))
+            && ["{{", "{%", "{#"].iter().any(|sign| text.contains(sign))
         {
             let rendered = jinja.render_prose(text, scope);
             self.take(rendered, found);

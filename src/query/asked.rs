@@ -7,6 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -53,11 +54,27 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub struct Asked(Option<Open>);
 
+/// Why a statement was given up: said by whoever ends it, before the work is dropped.
+#[derive(Clone, Debug, Default)]
+pub struct GivenUp(Arc<Mutex<Option<String>>>);
+
+impl GivenUp {
+    /// The statement is ended because of this, and not because nobody wants its answer any more.
+    pub fn because(&self, why: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+
+    fn told(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 #[derive(Debug)]
 struct Open {
     file: PathBuf,
     entry: Entry,
     begun: Instant,
+    given_up: GivenUp,
 }
 
 impl Session {
@@ -81,12 +98,22 @@ impl Session {
                 lake: made_at(tables),
             },
             begun: Instant::now(),
+            given_up: GivenUp::default(),
         };
         Asked(file(tables).map(open))
     }
 }
 
 impl Asked {
+    /// The same; if it is dropped unanswered, what `given_up` says is why.
+    #[must_use]
+    pub fn or(mut self, given_up: &GivenUp) -> Self {
+        if let Some(open) = &mut self.0 {
+            open.given_up = given_up.clone();
+        }
+        self
+    }
+
     /// The same answer, which is noted when its rows have ended.
     pub fn answered(mut self, outcome: Outcome) -> Outcome {
         match self.0.take() {
@@ -121,12 +148,19 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         if let Some(open) = self.0.take() {
-            open.close("cancelled", None, None);
+            open.give_up(None);
         }
     }
 }
 
 impl Open {
+    fn give_up(self, rows: Option<u64>) {
+        match self.given_up.told() {
+            Some(why) => self.close("failed", rows, Some(why)),
+            None => self.close("cancelled", rows, None),
+        }
+    }
+
     /// Writes the entry. Nobody's question fails because that fails.
     fn close(mut self, status: &str, rows: Option<u64>, message: Option<String>) {
         self.entry.elapsed_seconds = self.begun.elapsed().as_secs_f64();
@@ -182,7 +216,7 @@ impl RecordBatchStream for Noting {
 impl Drop for Noting {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            open.close("cancelled", Some(self.seen), None);
+            open.give_up(Some(self.seen));
         }
     }
 }

@@ -318,7 +318,9 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
     }
     let bare = wanted.rsplit('.').next().unwrap_or(wanted);
     let elsewhere = names.iter().find(|(name, _)| name.table() == bare).map(|(name, _)| name.to_string());
-    let close = || did_you_mean(bare, names.iter().map(|(name, _)| name.table()));
+    let close =
+        || did_you_mean(bare, names.iter().map(|(name, _)| name.table()).filter(|name| *name != bare));
+    let elsewhere = elsewhere.filter(|name| name != wanted);
     let help = elsewhere.map(|name| format!("did you mean `{name}`?")).or_else(close);
     let all = || match session.scope().rights().filter(|rights| rights.are_limited()) {
         Some(rights) => format!("`show tables` lists what the role `{}` may read", rights.role),

@@ -243,9 +243,12 @@ impl From<TableError> for QueryError {
     /// Rows that a query could not give are the query's mistake.
     fn from(error: TableError) -> Self {
         match error {
-            TableError::Rows(inner) => match mistake(&inner) {
-                Some(mistake) => Self::Sql(mistake),
-                None => Self::Table(TableError::Rows(inner)),
+            TableError::Rows(inner) => match unwrap_own(inner) {
+                Ok(own) => own,
+                Err(inner) => match mistake(&inner) {
+                    Some(mistake) => Self::Sql(mistake),
+                    None => Self::Table(TableError::Rows(inner)),
+                },
             },
             other => Self::Table(other),
         }

@@ -59,7 +59,7 @@ pub fn places_of(table: &crate::base::TableName) -> String {
     format!("\"{}\".\"{}{}\"", table.schema(), table.table(), dialect::PLACES)
 }
 
-pub use asked::Asked;
+pub use asked::{Asked, GivenUp};
 pub use dialect::Statement;
 pub(crate) use error::NO_ROWS;
 pub use error::{QueryError, SqlMistake, VALUE};

@@ -45,6 +45,11 @@ fn meant(sql_type: &ast::DataType) -> Option<DataType> {
         Named::Timestamp(None | Some(4..=9), TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
             moment(Some("UTC"))
         }
+        // Fewer digits: the engine takes the zone of the session, and has none where that is UTC.
+        Named::Timestamp(Some(digits), TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+            let unit = if *digits == 0 { TimeUnit::Second } else { TimeUnit::Millisecond };
+            DataType::Timestamp(unit, Some("UTC".into()))
+        }
         Named::String(_)
         | Named::CharacterVarying(_)
         | Named::CharVarying(_)

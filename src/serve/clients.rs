@@ -27,6 +27,9 @@ const IDLE: Duration = Duration::from_secs(24 * 3600);
 /// Clients that are remembered at once. One more, and the one that was silent longest is forgotten.
 const MOST: usize = 10_000;
 
+/// How often it is looked whether whoever waits for an answer may still have it.
+const LOOKED_AFTER: Duration = Duration::from_secs(1);
+
 /// Somebody who was let in.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -149,7 +152,8 @@ impl Clients {
     /// # Errors
     /// `UNAUTHENTICATED`: nothing was shown, or nothing that is known.
     pub(super) async fn of(&self, metadata: &MetadataMap) -> Result<Arc<Client>, Status> {
-        self.found(metadata).await.inspect_err(|status| self.note(status, &named(metadata)))
+        let name = self.named(metadata);
+        self.found(metadata).await.inspect_err(|status| self.note(status, &name))
     }
 
     /// How many calls were of who was not let in.
@@ -189,7 +193,7 @@ impl Clients {
             Some(Credentials::Bearer(token)) => self.with_token(&token).map(|_| None),
             None => Err(unknown("no token and no password was shown")),
         };
-        let_in.inspect_err(|status| self.note(status, &named(metadata)))
+        let_in.inspect_err(|status| self.note(status, &self.named(metadata)))
     }
 
     /// Gives a token for a name and its password.
@@ -226,6 +230,17 @@ impl Clients {
         client.agree(Client::at_first());
     }
 
+    /// The name that a call shows, or whose token it shows, as far as the log has it.
+    fn named(&self, metadata: &MetadataMap) -> String {
+        match credentials(metadata) {
+            Ok(Some(Credentials::Basic { user, .. })) => user.chars().take(100).collect(),
+            Ok(Some(Credentials::Bearer(token))) => {
+                locked(&self.known).get(&key(&token)).map(|client| client.user.clone()).unwrap_or_default()
+            }
+            _ => String::new(),
+        }
+    }
+
     /// A client of its own for one who shares with others, and its token.
     pub(super) fn apart(&self, client: &Client, agreed: Agreed) -> String {
         let standing = locked(&client.standing).clone();
@@ -235,6 +250,24 @@ impl Clients {
     /// Reads users and roles again.
     pub(super) fn read_again(&self) {
         self.users.read_again();
+    }
+
+    /// Comes when a client may not go on as it began: its user was removed, has another password, or other rights.
+    pub(super) async fn lapsed(&self, client: &Client) -> Status {
+        let begun = client.rights();
+        loop {
+            tokio::time::sleep(LOOKED_AFTER).await;
+            match self.users.standing(&client.user, &client.pass) {
+                Ok(now) if now.rights == begun => {}
+                Ok(_) => {
+                    return Status::permission_denied(format!(
+                        "what `{}` may see has changed meanwhile\nhelp: run the statement again",
+                        client.user
+                    ));
+                }
+                Err(status) => return status,
+            }
+        }
     }
 
     /// Forgets a client. Returns whether there was anything to forget.
@@ -336,14 +369,6 @@ fn credentials(metadata: &MetadataMap) -> Result<Option<Credentials>, Status> {
     let text = String::from_utf8(bytes).map_err(|_| wrong())?;
     let (user, password) = text.split_once(':').ok_or_else(wrong)?;
     Ok(Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() }))
-}
-
-/// The name that a call shows, if it shows one, as far as the log has it.
-fn named(metadata: &MetadataMap) -> String {
-    match credentials(metadata) {
-        Ok(Some(Credentials::Basic { user, .. })) => user.chars().take(100).collect(),
-        _ => String::new(),
-    }
 }
 
 /// A lock whose holders leave the data whole even when they panic: each writes one value.

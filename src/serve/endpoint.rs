@@ -5,7 +5,7 @@
 //! What writes is executed in the first step, once, and its ticket stands for what it told: a client that
 //! never fetches has written all the same, and one that fetches twice has not written twice.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -21,10 +21,10 @@ use super::metrics::{Ended, Metrics};
 use super::statements::{Answer, Statements};
 use super::transactions::{Transactions, execute};
 use super::wire::wire_schema;
-use super::workers::Workers;
+use super::workers::{Workers, too_long};
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{
-    Lakehouse, Prepared, Role, RunsSeen, Session, StatementKind, TableKey, bound, shown_variable,
+    GivenUp, Lakehouse, Prepared, Role, RunsSeen, Session, StatementKind, TableKey, bound, shown_variable,
 };
 
 /// The keys that are declared, and the release of which they are.
@@ -51,6 +51,8 @@ pub(super) struct Endpoint {
     pub(super) closing: AtomicBool,
     /// Turns true when statements at work are to stop.
     pub(super) stopped: watch::Sender<bool>,
+    /// The newest release that was seen; 0 before there was one.
+    pub(super) newest: AtomicU64,
 }
 
 /// A promise: the columns, and the handle to fetch the rows with.
@@ -80,11 +82,46 @@ impl Endpoint {
         }
         let lakehouse = self.lakehouse.clone();
         let (manner, rights) = (agreed.manner.clone(), agreed.rights.clone());
-        self.workers
-            .run(async move {
-                lakehouse.session_as(&manner, rights).await.map_err(|error| error_status(&error))
-            })
-            .await
+        let work =
+            async move { lakehouse.session_as(&manner, rights).await.map_err(|error| error_status(&error)) };
+        let session = self.workers.run(work).await?;
+        if agreed.manner.release.is_none() {
+            self.still_the_lake(session.scope().pins().release).map_err(Status::unavailable)?;
+        }
+        Ok(session)
+    }
+
+    /// Releases are numbered on, so a lake whose newest has a lower number than before is another one, or none: its
+    /// disk is not mounted any more. Nothing is read from it then, and above all nothing written.
+    pub(super) fn still_the_lake(&self, newest: Option<ReleaseNumber>) -> Result<(), String> {
+        let now = newest.map_or(0, |release| release.0);
+        let before = self.newest.fetch_max(now, Ordering::Relaxed);
+        if now >= before {
+            return Ok(());
+        }
+        let has = newest.map_or_else(|| "no release".to_owned(), |release| format!("release {release}"));
+        Err(format!(
+            "the lake had release {before}, and has {has} now: it is gone, or another is in its place\nhelp: bring it back, or start the server again"
+        ))
+    }
+
+    /// Computes something for a client, for as long as a statement of theirs may take, and they are who they were.
+    pub(super) async fn in_time<T: Send + 'static>(
+        &self,
+        client: &Client,
+        given_up: &GivenUp,
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let limit = self.workers.time_of(client);
+        let mut work = std::pin::pin!(self.workers.run(work));
+        let ended = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(limit) => too_long(limit),
+            lapsed = self.clients.lapsed(client) => lapsed,
+        };
+        given_up.because(ended.message());
+        Err(ended)
     }
 
     /// Reads a statement, and plans it if it is a query; as it is seen within a transaction, if it is in one.
@@ -112,7 +149,7 @@ impl Endpoint {
             })
         };
         // Planning counts as part of the statement: beyond its time nobody waits for it.
-        self.workers.run_in_time(self.workers.time_of(client), work).await
+        self.in_time(client, &GivenUp::default(), work).await
     }
 
     /// Promises the answer to a statement; if it writes, or sets something, that is done now.
@@ -162,9 +199,9 @@ impl Endpoint {
         values: Option<&RecordBatch>,
         told: Option<&SchemaRef>,
     ) -> Result<Promise, Status> {
-        self.workers.gate.asks(&client.user, &client.limits())?;
-        let sql = with_values(sql, values)?;
         let agreed = client.agreed();
+        self.may_ask(client, &agreed, sql).await?;
+        let sql = with_values(sql, values)?;
         if let Some((schema, rows)) = shown_variable(&sql).and_then(|name| self.shown(&agreed, &name)) {
             let (handle, schema) = (self.lakehouse.world().id(), wire_schema(&schema, agreed.wire));
             let answer = Answer::Rows(vec![rows]);
@@ -241,7 +278,8 @@ impl Endpoint {
         within: Option<&[u8]>,
         statements: &[String],
     ) -> Result<(i64, Option<String>), Status> {
-        self.workers.gate.asks(&client.user, &client.limits())?;
+        let sql = statements.first().map(String::as_str).unwrap_or_default();
+        self.may_ask(client, &client.agreed(), sql).await?;
         let (mut rows, mut token) = (0, None);
         for (at, sql) in statements.iter().enumerate() {
             let prepared = self.prepare(client, within, sql).await?;
@@ -282,7 +320,7 @@ impl Endpoint {
         within: Option<&[u8]>,
         sql: &str,
     ) -> Result<(String, Option<i64>), Status> {
-        self.workers.gate.asks(&client.user, &client.limits())?;
+        self.may_ask(client, &client.agreed(), sql).await?;
         let prepared = self.prepare(client, within, sql).await?;
         match &prepared.kind {
             StatementKind::Setting { name, value } => {
@@ -334,9 +372,11 @@ impl Endpoint {
             self.note(client, text, asked_at, Ok(Some(done.rows)));
             return Ok(done);
         }
+        let given_up = GivenUp::default();
+        let why = given_up.clone();
         let work = async move {
             let _turn = turn;
-            let asked = session.asked(&sql, &user, application);
+            let asked = session.asked(&sql, &user, application).or(&why);
             let outcome = match Box::pin(lakehouse.execute(&session, &sql)).await {
                 Ok((outcome, _)) => asked.answered(outcome),
                 Err(error) => {
@@ -348,10 +388,17 @@ impl Endpoint {
             let told = outcome.collect().await.map_err(query_status)?;
             Ok(Done { rows: rows_changed(&told), told, told_schema })
         };
-        let done = self.counted(self.workers.run_in_time(self.workers.time_of(client), work)).await?;
+        let done = self.counted(self.in_time(client, &given_up, work)).await?;
         let rows = (*kind == StatementKind::Write).then_some(done.rows);
         self.note(client, text, asked_at, Ok(rows));
         Ok(done)
+    }
+
+    /// Counts a statement that a client begins to ask. One that is refused was asked all the same, and is noted.
+    pub(super) async fn may_ask(&self, client: &Client, agreed: &Agreed, sql: &str) -> Result<(), Status> {
+        let Err(refused) = self.workers.gate.asks(&client.user, &client.limits()) else { return Ok(()) };
+        self.session(agreed).await?.asked(sql, &client.user, client.application).refused(refused.message());
+        Err(refused)
     }
 
     /// The same, counted among the statements that have ended.

@@ -77,6 +77,7 @@ fn code_of(stable: &str, message: &str, kind: ErrorKind) -> Code {
         "elt::sql::plan" if message.starts_with("there is no table") => Code::NotFound,
         "elt::sql::table_exists" => Code::AlreadyExists,
         "elt::sql::no_files" | "elt::sql::not_allowed" | "elt::sql::policy" => Code::PermissionDenied,
+        "elt::sql::memory" => Code::ResourceExhausted,
         "elt::sql::read_only" => Code::FailedPrecondition,
         // A driver that hears "unimplemented" tries the same in another way.
         "elt::sql::value" | "elt::sql::not_supported" => Code::InvalidArgument,

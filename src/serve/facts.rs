@@ -12,6 +12,7 @@ use arrow_flight::sql::{
     XdbcDatetimeSubcode as Subcode,
 };
 
+use super::clients::Client;
 use super::endpoint::Endpoint;
 use crate::lakehouse::Role;
 
@@ -99,8 +100,12 @@ const DATETIME: &[&str] = &[
 
 impl Endpoint {
     /// The facts that are asked for; all of them if none is named.
-    pub(super) fn sql_info(&self, role: Role, asked: CommandGetSqlInfo) -> Result<RecordBatch, ArrowError> {
-        let writes = role == Role::Writes;
+    pub(super) fn sql_info(
+        &self,
+        client: &Client,
+        asked: CommandGetSqlInfo,
+    ) -> Result<RecordBatch, ArrowError> {
+        let writes = client.role() == Role::Writes;
         let bits = |bits: &[u32]| bits.iter().fold(0_i32, |mask, bit| mask | 1 << bit);
         let mut facts = SqlInfoDataBuilder::new();
         facts.append(Info::FlightSqlServerName, "elt");
@@ -113,7 +118,7 @@ impl Endpoint {
         facts.append(Info::FlightSqlServerCancel, true);
         facts.append(Info::FlightSqlServerBulkIngestion, writes);
         facts.append(Info::FlightSqlServerIngestTransactionsSupported, writes);
-        let timeout = self.workers.limits.time.as_millis();
+        let timeout = self.workers.time_of(client).as_millis();
         facts.append(Info::FlightSqlServerStatementTimeout, i32::try_from(timeout).unwrap_or(i32::MAX));
         facts.append(Info::FlightSqlServerTransactionTimeout, 3_600_000_i32);
         facts.append(Info::SqlDdlCatalog, false);

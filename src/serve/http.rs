@@ -19,20 +19,23 @@ const LARGEST: usize = 8 << 10;
 /// How long a request, and its answer, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Requests at once.
-const AT_ONCE: usize = 32;
+/// Connections at once. Whoever connects and says nothing has one until its patience is over.
+const AT_ONCE: usize = 1024;
+
+/// Answers that are worked out at once.
+const ANSWERS: usize = 8;
 
 /// Answers until it is dropped.
 pub(super) async fn watch(endpoint: Arc<Endpoint>, listener: TcpListener) {
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let (turns, answers) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Semaphore::new(ANSWERS)));
     loop {
         let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let endpoint = Arc::clone(&endpoint);
+                let (endpoint, answers) = (Arc::clone(&endpoint), Arc::clone(&answers));
                 tokio::spawn(async move {
                     let _turn = turn;
-                    drop(tokio::time::timeout(PATIENCE, answer(&endpoint, stream)).await);
+                    drop(tokio::time::timeout(PATIENCE, answer(&endpoint, &answers, stream)).await);
                 });
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -40,13 +43,14 @@ pub(super) async fn watch(endpoint: Arc<Endpoint>, listener: TcpListener) {
     }
 }
 
-async fn answer(endpoint: &Endpoint, mut stream: TcpStream) -> std::io::Result<()> {
+async fn answer(endpoint: &Endpoint, answers: &Semaphore, mut stream: TcpStream) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         if request.len() >= LARGEST || stream.read_buf(&mut request).await? == 0 {
             break;
         }
     }
+    let _turn = answers.acquire().await;
     let line =
         String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
     let mut words = line.split(' ');
@@ -82,5 +86,6 @@ async fn ready(endpoint: &Endpoint) -> Result<(), String> {
     if endpoint.closing.load(Ordering::Relaxed) {
         return Err("the server is stopping".to_owned());
     }
-    endpoint.lakehouse.releases(1).await.map(|_| ()).map_err(|_| "the lake cannot be read".to_owned())
+    let newest = endpoint.lakehouse.releases(1).await.map_err(|_| "the lake cannot be read".to_owned())?;
+    endpoint.still_the_lake(newest.first().map(|release| release.number))
 }

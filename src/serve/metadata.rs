@@ -64,7 +64,7 @@ impl Endpoint {
                 types.build().map_err(|_| failed("table types"))?
             }
             Command::CommandGetSqlInfo(asked) => {
-                self.sql_info(client.role(), asked).map_err(|_| failed("server's facts"))?
+                self.sql_info(client, asked).map_err(|_| failed("server's facts"))?
             }
             Command::CommandGetXdbcTypeInfo(asked) => types(asked).map_err(|_| failed("types"))?,
             Command::CommandGetPrimaryKeys(asked) => {

@@ -13,14 +13,15 @@ use arrow_flight::sql::{CommandStatementIngest, TableExistsOption, TableNotExist
 use arrow_flight::{FlightData, FlightDescriptor};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::clients::Client;
 use super::endpoint::{Endpoint, may_write};
 use super::error::{malformed, not_supported, query_status};
+use super::server::LARGEST_MESSAGE;
 use super::settings::CATALOG;
 use crate::base::TableName;
-use crate::lakehouse::{IfAbsent, IfThere, Rows, bound_rows};
+use crate::lakehouse::{GivenUp, IfAbsent, IfThere, Rows, bound_rows};
 
 /// Bytes of values that a statement takes at once.
 const MOST_BYTES: usize = 256 << 20;
@@ -34,7 +35,7 @@ pub(super) struct Sent {
 impl Sent {
     /// Reads the first message.
     pub(super) async fn begin(mut messages: Streaming<FlightData>) -> Result<Self, Status> {
-        let first = messages.message().await?;
+        let first = messages.message().await.map_err(too_large)?;
         let Some(mut first) = first else {
             return Err(Status::invalid_argument(
                 "nothing was sent, not even what the rows are for: some drivers send no message for a table without rows\nhelp: make the empty table with `create table`",
@@ -43,7 +44,7 @@ impl Sent {
         let Some(descriptor) = first.flight_descriptor.take() else {
             return Err(malformed("a stream that does not say what it is for"));
         };
-        let messages = futures::stream::iter([Ok(first)]).chain(messages);
+        let messages = futures::stream::iter([Ok(first)]).chain(messages.map_err(too_large));
         // What only says what the stream is for has no rows.
         let messages = messages.try_filter(|message| futures::future::ready(!message.data_header.is_empty()));
         Ok(Self { descriptor, messages: messages.boxed() })
@@ -107,7 +108,6 @@ impl Endpoint {
         order: CommandStatementIngest,
         sent: Sent,
     ) -> Result<i64, Status> {
-        may_write(client)?;
         let agreed = client.agreed();
         let (table, if_absent, if_there) = self.target(&order, agreed.manner.schema.as_deref())?;
         let within = order.transaction_id.filter(|id| !id.is_empty());
@@ -117,13 +117,20 @@ impl Endpoint {
             None => None,
         };
         let session = self.session(&agreed).await?;
-        self.workers.gate.asks(&client.user, &client.limits())?;
+        let text = format!("INGEST INTO {table}");
+        if let Err(refused) = may_write(client) {
+            session.asked(&text, &client.user, client.application).refused(refused.message());
+            return Err(refused);
+        }
+        self.may_ask(client, &agreed, &text).await?;
         let turn = self.workers.turn(client).await?;
         let (lakehouse, application) = (self.lakehouse.used_by(&client.user), client.application);
+        let given_up = GivenUp::default();
+        let why = given_up.clone();
         let work = async move {
             let _turn = turn;
             let (schema, rows) = rows(sent).await?;
-            let asked = session.asked(&format!("INGEST INTO {table}"), &lakehouse.world().user, application);
+            let asked = session.asked(&text, &lakehouse.world().user, application).or(&why);
             let ingested = async {
                 let Some(begun) = begun else {
                     let done = lakehouse.ingest(&session, &table, if_absent, if_there, schema, rows);
@@ -147,7 +154,7 @@ impl Endpoint {
                 Err(Err(status)) => Err(status),
             }
         };
-        self.counted(self.workers.run_in_time(self.workers.time_of(client), work)).await
+        self.counted(self.in_time(client, &given_up, work)).await
     }
 
     /// Which table is meant, and what to do if it is there or not.
@@ -201,6 +208,17 @@ async fn rows(sent: Sent) -> Result<(SchemaRef, Rows), Status> {
     let first = futures::stream::iter(first.map(Ok));
     let rows = first.chain(batches).map_err(|error| Box::new(undecoded(error)) as _);
     Ok((schema, rows.boxed()))
+}
+
+/// The protocol's word for a message that is too large is for those who write servers.
+fn too_large(status: Status) -> Status {
+    match status.code() {
+        Code::OutOfRange => Status::resource_exhausted(format!(
+            "one message has more than {} MiB of rows\nhelp: send the rows in smaller batches, in Python `table.to_batches(max_chunksize=100_000)`",
+            LARGEST_MESSAGE >> 20
+        )),
+        _ => status,
+    }
 }
 
 fn undecoded(error: FlightError) -> Status {

@@ -1,7 +1,7 @@
 //! How does the server begin, and how does it end?
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::lakehouse::{Lakehouse, Role};
 
 /// Bytes of a message that a client may send: some drivers send a table in one.
-const LARGEST_MESSAGE: usize = 256 << 20;
+pub(super) const LARGEST_MESSAGE: usize = 256 << 20;
 
 /// Where a server listens, and whom it lets in.
 #[derive(Clone, Debug)]
@@ -121,6 +121,7 @@ impl Server {
             keys: Mutex::default(),
             closing: AtomicBool::new(false),
             stopped,
+            newest: AtomicU64::new(0),
         };
         Ok(Self {
             endpoint: Arc::new(endpoint),
@@ -159,6 +160,12 @@ impl Server {
         self.certificates.is_some()
     }
 
+    /// How many statements are at work now.
+    pub fn at_work(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let endpoint = Arc::downgrade(&self.endpoint);
+        move || endpoint.upgrade().map_or(0, |endpoint| endpoint.workers.at_work().0)
+    }
+
     /// Reads users and roles again each time that it is called, while the server lives.
     pub fn reloading(&self) -> impl Fn() + Send + Sync + 'static {
         let endpoint = Arc::downgrade(&self.endpoint);
@@ -169,8 +176,13 @@ impl Server {
         }
     }
 
-    /// Answers until `enough` has come; then takes nothing new, and leaves what is at work some time.
-    pub async fn run(self, enough: impl Future<Output = ()> + Send) -> Result<()> {
+    /// Answers until `enough` has come; then takes nothing new, and leaves what is at work some time, or until `at_once`
+    /// has come.
+    pub async fn run(
+        self,
+        enough: impl Future<Output = ()> + Send,
+        at_once: impl Future<Output = ()> + Send,
+    ) -> Result<()> {
         let Self { endpoint, listener, certificates, http, postgres, postgres_certificates, .. } = self;
         let failed = |error: tonic::transport::Error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -227,8 +239,10 @@ impl Server {
         health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         drop(stop);
         let grace = endpoint.workers.limits.grace;
-        if let Ok(ended) = tokio::time::timeout(grace, &mut serving).await {
-            return ended.map_err(failed);
+        tokio::select! {
+            ended = &mut serving => return ended.map_err(failed),
+            () = tokio::time::sleep(grace) => {}
+            () = at_once => {}
         }
         endpoint.stopped.send_replace(true);
         // What was stopped says so; whoever does not listen to that is left.

@@ -135,6 +135,8 @@ impl Endpoint {
                 let session = self.session(&agreed).await.map_err(NotSet::Other)?;
                 let mut known = session.scope().schemas();
                 known.push(self.lakehouse.default_schema().to_owned());
+                known.sort();
+                known.dedup();
                 if !known.contains(&schema) {
                     let help = did_you_mean(&schema, known.iter().map(String::as_str));
                     return wrong(
@@ -174,7 +176,11 @@ impl Endpoint {
             },
             (Setting::Time, None) => agreed.time = None,
             (Setting::Time, Some(value)) => match time_of(value) {
-                Some(time) => agreed.time = Some(time).filter(|time| !time.is_zero()),
+                // More than the server allows is as much as it allows.
+                Some(time) => {
+                    let most = self.workers.limits.time;
+                    agreed.time = Some(time).filter(|time| !time.is_zero()).map(|time| time.min(most));
+                }
                 None => {
                     return wrong(
                         format!("`{value}` is no time that a statement may take"),

@@ -25,7 +25,8 @@ const FETCHABLE: Duration = Duration::from_secs(600);
 /// How long a prepared statement is kept that nobody uses.
 const USABLE: Duration = Duration::from_secs(24 * 3600);
 
-/// Things of one kind kept at once. One more, and the oldest goes.
+/// Things of one kind kept at once. One more, and the oldest goes of whoever has the most: nobody pushes out what others
+/// wait for.
 const MOST: usize = 10_000;
 
 /// An answer that was promised.
@@ -147,7 +148,7 @@ impl Statements {
         let rights = client.rights();
         let (owner, early) = (client.user.clone(), Early::default());
         let promised = Promised { owner, rights, schema, answer, shared, key, early, cancelled };
-        self.promised.put(handle, Arc::new(promised));
+        self.promised.put(handle, &client.user, Arc::new(promised));
     }
 
     /// The answer that a ticket names.
@@ -188,7 +189,8 @@ impl Statements {
 
     /// Remembers a statement under a handle.
     pub(super) fn prepare(&self, handle: String, statement: Statement) {
-        self.prepared.put(handle, statement);
+        let owner = statement.owner.clone();
+        self.prepared.put(handle, &owner, statement);
     }
 
     /// The statement of a handle.
@@ -204,7 +206,7 @@ impl Statements {
         let mut statement = self.prepared(handle, client)?;
         statement.values = Some(values);
         if let Some(handle) = text(handle) {
-            self.prepared.put(handle.to_owned(), statement);
+            self.prepared.put(handle.to_owned(), &client.user, statement);
         }
         Ok(())
     }
@@ -223,8 +225,14 @@ fn text(handle: &[u8]) -> Option<&str> {
 
 /// Things by handle, each for a time after it was last used.
 struct Shelf<T> {
-    things: Mutex<HashMap<String, (Instant, T)>>,
+    things: Mutex<HashMap<String, Kept<T>>>,
     kept: Duration,
+}
+
+struct Kept<T> {
+    used: Instant,
+    owner: String,
+    thing: T,
 }
 
 impl<T: Clone> Shelf<T> {
@@ -232,29 +240,51 @@ impl<T: Clone> Shelf<T> {
         Self { things: Mutex::default(), kept }
     }
 
-    fn put(&self, handle: String, thing: T) {
+    fn put(&self, handle: String, owner: &str, thing: T) {
         let mut things = locked(&self.things);
+        // Dropping what is too old is put off until there is something to keep.
+        things.retain(|_, kept| kept.used.elapsed() < self.kept);
         if things.len() >= MOST {
-            let oldest = things.iter().min_by_key(|(_, (used, _))| *used).map(|(handle, _)| handle.clone());
+            let mut counts: HashMap<&str, usize> = HashMap::new();
+            things.values().for_each(|kept| *counts.entry(kept.owner.as_str()).or_default() += 1);
+            let greedy =
+                counts.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner.to_owned());
+            let theirs = things.iter().filter(|(_, kept)| Some(&kept.owner) == greedy.as_ref());
+            let oldest = theirs.min_by_key(|(_, kept)| kept.used).map(|(handle, _)| handle.clone());
             oldest.and_then(|handle| things.remove(&handle));
         }
-        // Dropping what is too old is put off until there is something to keep.
-        things.retain(|_, (used, _)| used.elapsed() < self.kept);
-        things.insert(handle, (Instant::now(), thing));
+        things.insert(handle, Kept { used: Instant::now(), owner: owner.to_owned(), thing });
     }
 
     fn get(&self, handle: &str) -> Option<T> {
         let mut things = locked(&self.things);
-        let (used, thing) = things.get_mut(handle)?;
-        if used.elapsed() >= self.kept {
+        let kept = things.get_mut(handle)?;
+        if kept.used.elapsed() >= self.kept {
             things.remove(handle);
             return None;
         }
-        *used = Instant::now();
-        Some(thing.clone())
+        kept.used = Instant::now();
+        Some(kept.thing.clone())
     }
 
     fn take(&self, handle: &str) {
         locked(&self.things).remove(handle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_the_most_loses_the_oldest() {
+        let shelf = Shelf::new(Duration::from_secs(60));
+        shelf.put("first".to_owned(), "ann", 0);
+        for number in 0..=MOST {
+            shelf.put(number.to_string(), "bob", number);
+        }
+        assert_eq!(shelf.get("first"), Some(0), "she has one, and he has too many");
+        assert_eq!((shelf.get("0"), shelf.get(&MOST.to_string())), (None, Some(MOST)));
+        assert_eq!(locked(&shelf.things).len(), MOST);
     }
 }

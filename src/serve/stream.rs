@@ -13,8 +13,8 @@ use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::sync::mpsc;
-use tonic::Status;
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Code, Status};
 
 use super::clients::{Client, locked};
 use super::endpoint::Endpoint;
@@ -23,6 +23,7 @@ use super::metrics::Ended;
 use super::statements::{Answer, Promised, Shared};
 use super::wire::{fit, pieces};
 use super::workers::{broken, too_long};
+use crate::lakehouse::GivenUp;
 
 /// What `DoGet` answers with.
 pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
@@ -105,13 +106,18 @@ impl Endpoint {
         tokio::spawn(async move {
             let (mut cancelled, mut stopped) = (promised.cancelled.subscribe(), endpoint.stopped.subscribe());
             let limit = endpoint.workers.time_of(&client);
-            let rows = endpoint.workers.run(Arc::clone(&endpoint).rows(
-                client,
-                promised,
-                sender.clone(),
-                encode,
-                bytes,
-            ));
+            let (its_turn, turn) = oneshot::channel();
+            let given_up = GivenUp::default();
+            let order = Order { promised, sender: sender.clone(), its_turn, given_up: given_up.clone() };
+            let rows = Arc::clone(&endpoint).rows(Arc::clone(&client), order, encode, bytes);
+            let mut rows = std::pin::pin!(endpoint.workers.run(rows));
+            // Waiting for its turn is no part of a statement's time.
+            let timed = async {
+                match turn.await {
+                    Ok(()) => tokio::time::sleep(limit).await,
+                    Err(_) => std::future::pending().await,
+                }
+            };
             let ended = tokio::select! {
                 biased;
                 // The reader has gone: nobody is left to tell.
@@ -121,9 +127,16 @@ impl Endpoint {
                 }
                 _ = cancelled.wait_for(|now| *now) => Err(Status::cancelled("the statement was cancelled")),
                 _ = stopped.wait_for(|now| *now) => Err(Status::unavailable("the server is stopping")),
-                () = tokio::time::sleep(limit) => Err(too_long(limit)),
-                ended = rows => ended,
+                () = timed => Err(too_long(limit)),
+                lapsed = endpoint.clients.lapsed(&client) => Err(lapsed),
+                ended = &mut rows => ended,
             };
+            // Whoever cancels a statement knows why it has no answer.
+            if let Err(status) = &ended
+                && status.code() != Code::Cancelled
+            {
+                given_up.because(status.message());
+            }
             let how = ended.as_ref().map_or_else(|status| Ended::of(status.code()), |()| Ended::Succeeded);
             endpoint.metrics.ended(how, begun.elapsed());
             endpoint.note(&told_of, &sql, begun, ended.as_ref().map(|()| None));
@@ -155,14 +168,22 @@ impl Endpoint {
     async fn rows<T: Send + 'static>(
         self: Arc<Self>,
         client: Arc<Client>,
-        promised: Arc<Promised>,
-        sender: mpsc::Sender<Sent<T>>,
+        order: Order<T>,
         encode: fn(SchemaRef, Pieces) -> Answered<T>,
         bytes: fn(&T) -> usize,
     ) -> Result<(), Status> {
+        let Order { promised, sender, its_turn, given_up } = order;
         let Answer::Query(prepared) = &promised.answer else { return Ok(()) };
-        let _turn = self.workers.turn(&client).await?;
-        let asked = prepared.asked(promised.owner(), client.application);
+        let asked = prepared.asked(promised.owner(), client.application).or(&given_up);
+        let _turn = match self.workers.turn(&client).await {
+            Ok(turn) => turn,
+            Err(refused) => {
+                asked.refused(refused.message());
+                return Err(refused);
+            }
+        };
+        // Nobody listens only if the statement was given up already.
+        let _ = its_turn.send(());
         let outcome = match prepared.run().await {
             Ok(outcome) => asked.answered(outcome),
             Err(error) => {
@@ -206,6 +227,15 @@ impl Endpoint {
         }
         Ok(())
     }
+}
+
+/// An answer that is to be worked out.
+struct Order<T> {
+    promised: Arc<Promised>,
+    sender: mpsc::Sender<Sent<T>>,
+    /// Told when it has its turn.
+    its_turn: oneshot::Sender<()>,
+    given_up: GivenUp,
 }
 
 /// One of the readers who fetch an answer together.

@@ -14,7 +14,7 @@ use tonic::Status;
 use super::clients::{Client, locked};
 use super::endpoint::{Endpoint, may_write};
 use super::error::{error_status, query_status};
-use crate::lakehouse::{Session, Transaction};
+use crate::lakehouse::{GivenUp, Session, Transaction};
 
 /// After so long without a statement a transaction is rolled back.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -191,7 +191,7 @@ impl Endpoint {
                 .map(|_| ())
                 .map_err(|error| error_status(&error.into()))
         };
-        self.workers.run_in_time(self.workers.time_of(client), work).await
+        self.in_time(client, &GivenUp::default(), work).await
     }
 }
 
@@ -204,12 +204,14 @@ pub(super) async fn execute(
 ) -> Result<crate::lakehouse::Outcome, Status> {
     let lakehouse = endpoint.lakehouse.used_by(&client.user);
     let (sql, user, application) = (sql.to_owned(), client.user.clone(), client.application);
+    let given_up = GivenUp::default();
+    let why = given_up.clone();
     let work = async move {
         let mut at = begun.at.lock().await;
         let Some(transaction) = at.as_mut() else {
             return Err(Status::not_found("this transaction has ended\nhelp: begin another"));
         };
-        let asked = transaction.session().asked(&sql, &user, application);
+        let asked = transaction.session().asked(&sql, &user, application).or(&why);
         match Box::pin(lakehouse.execute_within(transaction, &sql)).await {
             Ok(outcome) => Ok(asked.answered(outcome)),
             Err(error) => {
@@ -218,5 +220,5 @@ pub(super) async fn execute(
             }
         }
     };
-    endpoint.workers.run_in_time(endpoint.workers.time_of(client), work).await
+    endpoint.in_time(client, &given_up, work).await
 }

@@ -140,15 +140,6 @@ impl Workers {
         }
     }
 
-    /// Computes something that may take as long as a statement.
-    pub(super) async fn run_in_time<T: Send + 'static>(
-        &self,
-        limit: Duration,
-        work: impl Future<Output = Result<T, Status>> + Send + 'static,
-    ) -> Result<T, Status> {
-        tokio::time::timeout(limit, self.run(work)).await.unwrap_or_else(|_| Err(too_long(limit)))
-    }
-
     /// How long a statement of a client may take.
     pub(super) fn time_of(&self, client: &Client) -> Duration {
         let most = client.limits().time.unwrap_or(self.limits.time).min(self.limits.time);

@@ -116,9 +116,9 @@ impl MemoryPool for Capped {
         });
         if let Err(used) = taken {
             let (wanted, most) =
-                (used.saturating_add(additional) >> 20, self.most.unwrap_or(usize::MAX) >> 20);
+                (used.saturating_add(additional).div_ceil(1 << 20), self.most.unwrap_or(usize::MAX) >> 20);
             return Err(DataFusionError::ResourcesExhausted(format!(
-                "the query needs {wanted} MiB, and a query may take {most} MiB"
+                "the query needs {wanted} MiB or more, and a query may take {most} MiB"
             )));
         }
         self.all.try_grow(reservation, additional).inspect_err(|_| {

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -123,6 +124,23 @@ def limits(server) -> None:
         check("a rate is kept", 3 <= refusals <= 5, refusals)
 
 
+def own_places(server) -> None:
+    """Nothing is let in where nobody could read it."""
+    with connect(server, "eve") as eve, eve.cursor() as cursor:
+        for schema, table in [("elt", "query_history"), ("information_schema", "anything"), ("pg_catalog", "pg_class")]:
+            try:
+                cursor.adbc_ingest(table, pa.table({"a": [1]}), mode="create_append", db_schema_name=schema)
+                check(f"nothing goes into {schema}", False)
+            except dbapi.Error as error:
+                check(f"nothing goes into {schema}", "is not supported" in str(error), error)
+    with connect(server, "sam") as sam, sam.cursor() as cursor:
+        try:
+            cursor.adbc_ingest("news", pa.table({"a": [1]}), mode="create")
+            check("who reads sends no rows", False)
+        except dbapi.Error as error:
+            check("who reads sends no rows", "you may only read" in str(error), error)
+
+
 def transactions(server) -> None:
     """Without autocommit, what comes between is one release, or nothing."""
     with connect(server, "eve") as other, other.cursor() as watching:
@@ -169,21 +187,76 @@ def watched(server) -> None:
         check("nothing else is told", error.code == 404)
 
 
+def begun(connection):
+    """A stream that does not end by itself, of which something was read."""
+    cursor = connection.cursor()
+    cursor.execute("select value from range(1000000000000)")
+    stream = cursor.fetch_record_batch()
+    stream.read_next_batch()
+    return stream
+
+
+def ends(stream, words: str) -> None:
+    """Insists that a stream ends soon, and with which words."""
+    before = time.monotonic()
+    try:
+        while time.monotonic() - before < 20:
+            stream.read_next_batch()
+        check(f"what is running ends: {words}", False)
+    except (dbapi.Error, OSError, pa.ArrowException) as error:
+        check(f"what is running ends: {words}", words in str(error), error)
+        check("and soon", time.monotonic() - before < 10)
+
+
+def gone(lakehouse: Lakehouse) -> None:
+    """A server whose lake was taken away makes no other one, and Ctrl-C is heard twice."""
+    lake, aside = lakehouse.root / "lake", lakehouse.root / "aside"
+    with serving(lakehouse, "--http", "127.0.0.1:0") as server, connect(server, "eve") as eve, eve.cursor() as cursor:
+        check("it is asked", rows(cursor, "select 1") == [(1,)])
+        line = next(line for line in server.said if "/readyz" in line)
+        ready = line[line.index("http://"):line.index("/readyz")] + "/readyz"
+        lake.rename(aside)
+        try:
+            refused(cursor, "create table box.other as select 1 as a", dbapi.Error, "the lake had release")
+            check("no other lake is made", not lake.exists())
+            try:
+                urllib.request.urlopen(ready, timeout=10).close()
+                check("it is not ready", False)
+            except urllib.error.HTTPError as error:
+                check("it is not ready", error.code == 503 and b"it is gone" in error.read())
+        finally:
+            aside.rename(lake)
+        check("it goes on where it was", rows(cursor, "select count(*) > 0 from carrier_months") == [(True,)])
+        stream = begun(eve)
+        server.process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        check("what is at work goes on", server.process.poll() is None and stream.read_next_batch().num_rows > 0)
+        server.process.send_signal(signal.SIGINT)
+        check("the second time it ends at once", server.process.wait(timeout=8) == 0)
+        with suppress(Exception):
+            stream.close()
+
+
 def taken_back(lakehouse: Lakehouse, server) -> None:
     """A user who is taken out is not heard any more; what changes in a role is felt at once."""
     path = lakehouse.root / "elt.yml"
     cara = connect(server, "cara")
     cursor = cara.cursor()
     check("she is let in", rows(cursor, "select 1") == [(1,)])
+    analyst = connect(server, "ann")
+    running = begun(analyst)
     granted = subprocess.run(
         [lakehouse.elt, "sql", "-c", "revoke select on main.carrier_months from role analyst"],
         cwd=lakehouse.root, capture_output=True, text=True, check=False,
     )
     check("rights are taken by a statement", granted.returncode == 0, granted.stderr)
+    ends(running, "what `ann` may see has changed")
     with connect(server, "ann") as ann, ann.cursor() as other:
         refused(other, "select * from carrier_months", dbapi.Error, "there is no table")
+    running = begun(cara)
     text = path.read_text()
     path.write_text(text.replace("  cara:", "  nobody:"))
+    ends(running, "is no user any more")
     refused(cursor, "select 1", dbapi.Error, "is no user any more")
     path.write_text(text)
     # Whoever is not heard cannot take leave either.
@@ -199,6 +272,14 @@ def asked(lakehouse: Lakehouse) -> None:
     told = subprocess.run([lakehouse.elt, "sql", "--format", "json", "-c", sql], cwd=lakehouse.root, capture_output=True, text=True, check=True)
     found = {(row["user_name"], row["status"]) for row in json.loads(told.stdout)}
     check("who asked is known", {("ann", "succeeded"), ("ann", "refused"), ("eve", "succeeded")} <= found, found)
+    check("who asked too often is known", ("sam", "refused") in found, found)
+    sql = "select user_name, status, statement_text, message from elt.query_history where message is not null"
+    told = subprocess.run([lakehouse.elt, "sql", "--format", "json", "-c", sql], cwd=lakehouse.root, capture_output=True, text=True, check=True)
+    found = json.loads(told.stdout)
+    late = [row for row in found if "took longer than 5 s" in row["message"]]
+    check("why a statement was ended is known", late and all(row["status"] == "failed" for row in late), found)
+    sent = [row for row in found if row["statement_text"].startswith("INGEST INTO")]
+    check("rows that were not let in are known", any(row["status"] == "refused" for row in sent), found)
 
 
 def renewed(lakehouse: Lakehouse, folder: Path) -> None:
@@ -297,12 +378,14 @@ def main() -> int:
         with serving(lakehouse, "--http", "127.0.0.1:0") as server:
             hidden(server)
             limits(server)
+            own_places(server)
             transactions(server)
             huge(server)
             watched(server)
             taken_back(lakehouse, server)
             asked(lakehouse)
             check("it stops when it is told to, and well", server.stop() == 0)
+        gone(lakehouse)
         renewed(lakehouse, Path(folder))
     print(f"guarded: {len(PASSED)} checks passed in {time.monotonic() - begun:.0f} s")
     return 0

@@ -125,7 +125,8 @@ def drivers(server: Server) -> None:
         check("what PostgreSQL does not have comes as JSON", row[16] == {"a": 1} and row[17] == {"k": 1}, row)
         span = datetime.timedelta(days=1, seconds=3)
         for value in [datetime.time(1, 2, 3, 5), span, -span, uuid.UUID(int=5), [1, 2], [1, None], [1.5], ["a", None], ["a,b", 'c"d', "{}", ""], [[1, 2], [3, 4]], [instant],
-                      [instant.date()], [True], [decimal.Decimal("1.5")], [b"\x00\xff"], [2**40], decimal.Decimal("-0.00012"), decimal.Decimal(10**25)]:
+                      [instant.date()], [True], [decimal.Decimal("1.5")], [b"\x00\xff"], [2**40], decimal.Decimal("-0.00012"), decimal.Decimal(10**25),
+                      decimal.Decimal(10**30), decimal.Decimal("-12345678901234567890123456789.123456789")]:
             for kind, cursor in [("%s", connection.cursor()), ("%b", connection.cursor(binary=True))]:
                 if kind == "%s" and isinstance(value, list) and isinstance(value[0], str):
                     # Texts are sent without a type, and what has none is a text.
@@ -338,6 +339,8 @@ def asyncs(server: Server) -> None:
             for sql, values, wanted in [
                 ("select $1::int[]", [[1, 2]], [1, 2]), ("select $1::text[]", [["a", None]], ["a", None]),
                 ("select $1::numeric(10,2)", [decimal.Decimal("1.25")], decimal.Decimal("1.25")),
+                ("select '1000000000000000000000000000000000000'::numeric(38,0)", [], decimal.Decimal(10**36)),
+                ("select '-123456789012345678901234567.5'::numeric(38,4)", [], decimal.Decimal("-123456789012345678901234567.5")),
                 ("select count(*) from nyc.planes where engines = any($1)", [[3, 4]], 7), ("select coalesce($1, 1)", [5], 5),
             ]:
                 async with pool.acquire() as connection:

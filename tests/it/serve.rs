@@ -57,7 +57,9 @@ impl Served {
         let server = Server::bind(lakehouse, options).await.unwrap();
         let address = server.address();
         let (stop, told) = oneshot::channel::<()>();
-        let ended = tokio::spawn(async move { server.run(async { drop(told.await) }).await.unwrap() });
+        let ended = tokio::spawn(async move {
+            server.run(async { drop(told.await) }, std::future::pending()).await.unwrap()
+        });
         Self { address, stop: Some(stop), ended }
     }
 

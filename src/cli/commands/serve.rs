@@ -48,7 +48,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         listen: args.listen,
         token,
         role,
-        tls,
+        tls: tls.clone(),
         limits,
         http: args.http,
         postgres: args.postgres,
@@ -82,19 +82,28 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         ui.line(&format!("users of {USERS_FILE}: {}", names.join(", ")));
     }
     let password = password.or_else(|| server.token().map(str::to_owned)).unwrap_or_default();
-    help(&server, names.first().unwrap_or(&"elt"), &password).iter().for_each(|line| ui.line(line));
-    let reload = server.reloading();
+    help(&server, tls.as_ref(), names.first().unwrap_or(&"elt"), &password)
+        .iter()
+        .for_each(|line| ui.line(line));
+    let (reload, at_work) = (server.reloading(), server.at_work());
     let enough = async {
         tokio::select! {
             () = stopped(ui) => {}
             () = hung_up(reload) => {}
         }
+        match at_work() {
+            0 => {}
+            1 => ui.line("stopping: 1 statement is at work and has some seconds; Ctrl-C again ends it now"),
+            n => ui.line(&format!(
+                "stopping: {n} statements are at work and have some seconds; Ctrl-C again ends them now"
+            )),
+        }
     };
     match args.schedule {
-        false => server.run(enough).await?,
+        false => server.run(enough, stopped(ui)).await?,
         true => {
             let kept = super::schedule::beside(&scheduled, scheduled.world(), ui);
-            tokio::try_join!(server.run(enough), kept)?;
+            tokio::try_join!(server.run(enough, stopped(ui)), kept)?;
         }
     }
     ui.line("stopped");
@@ -130,14 +139,27 @@ async fn hung_up(_: impl Fn()) {
 }
 
 /// How each kind of client connects, to be copied.
-fn help(server: &Server, user: &str, password: &str) -> Vec<String> {
+fn help(server: &Server, tls: Option<&Tls>, user: &str, password: &str) -> Vec<String> {
     let address = reachable(server.address());
     let encryption = if server.is_encrypted() { "true" } else { "false" };
+    // Drivers know the certificates that the system trusts, and no other.
+    let option = |name: &str, file: &str| {
+        format!(", \"adbc.flight.sql.client_option.{name}\": open(\"{file}\").read()")
+    };
+    let own = tls.map(|tls| {
+        let mut told = option("tls_root_certs", &tls.certificate.display().to_string());
+        if tls.client_ca.is_some() {
+            told += &option("mtls_cert_chain", "CLIENT.pem");
+            told += &option("mtls_private_key", "CLIENT.key");
+        }
+        told
+    });
+    let own = own.unwrap_or_default();
     let mut lines = vec![
         "Python (pip install adbc-driver-flightsql adbc-driver-manager pyarrow):".to_owned(),
         "  import adbc_driver_flightsql.dbapi as flight".to_owned(),
         format!(
-            "  connection = flight.connect(\"{}\", {{\"username\": \"{user}\", \"password\": \"{password}\"}}, autocommit=True)",
+            "  connection = flight.connect(\"{}\", {{\"username\": \"{user}\", \"password\": \"{password}\"{own}}}, autocommit=True)",
             url(server)
         ),
         "JDBC (DBeaver, Tableau, Metabase):".to_owned(),

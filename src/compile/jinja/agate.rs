@@ -13,7 +13,7 @@ use crate::compile::lookup::{Answer, AnswerColumn};
 
 use super::call::Call;
 use super::mistake::Mistake;
-use super::values;
+use super::{time, values};
 
 /// A table of values.
 #[derive(Debug)]
@@ -47,7 +47,12 @@ struct Rows(Arc<Table>);
 
 impl Table {
     pub(super) fn value(answer: Answer) -> Value {
-        let rows = answer.rows.iter().map(|row| row.iter().map(values::from_json).collect()).collect();
+        let value = |(column, value): (&AnswerColumn, &serde_json::Value)| {
+            let instant = value.as_str().and_then(|text| time::of_column(&column.data_type, text));
+            instant.unwrap_or_else(|| values::from_json(value))
+        };
+        let row = |row: &Vec<serde_json::Value>| answer.columns.iter().zip(row).map(value).collect();
+        let rows = answer.rows.iter().map(row).collect();
         Value::from_object(Self { columns: answer.columns.into(), rows })
     }
 
@@ -88,6 +93,25 @@ impl Table {
         Value::from_object(Self { columns: Arc::clone(&self.columns), rows })
     }
 
+    /// The rows as comma-separated values, the names of the columns first.
+    fn csv(&self) -> String {
+        let cell = |text: String| match text.contains([',', '"', '\n']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text,
+        };
+        let line = |cells: Vec<String>| cells.into_iter().map(cell).collect::<Vec<_>>().join(",");
+        let told = |value: &Value| if value.is_none() { String::new() } else { value.to_string() };
+        let head = line(self.columns.iter().map(|column| column.name.clone()).collect());
+        let rows = self.rows.iter().map(|row| line(row.iter().map(told).collect()));
+        std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The rows, each as a dict.
+    fn dicts(&self) -> Value {
+        let names = || self.columns.iter().map(|column| Value::from(column.name.as_str()));
+        values::list(self.rows.iter().map(|row| values::dict(names().zip(row.iter().cloned()))))
+    }
+
     fn names(&self) -> Value {
         values::list(self.columns.iter().map(|column| column.name.as_str().into()))
     }
@@ -100,6 +124,11 @@ impl Table {
             values: self.rows.iter().map(|row| row[at].clone()).collect(),
         }))
     }
+}
+
+/// What agate gives as a tuple: it prints in parentheses, and cannot be changed.
+fn tuple(values: impl IntoIterator<Item = Value>) -> Value {
+    Value::from(Tuple::from(values.into_iter().collect::<Vec<_>>()))
 }
 
 /// The position that a key means: a number, from the end if negative, or the name of a column.
@@ -148,13 +177,22 @@ impl Object for Table {
 
     fn call_method(
         self: &Arc<Self>,
-        _: &mut State<'_, '_>,
+        state: &mut State<'_, '_>,
         method: &str,
         args: &[Value],
     ) -> Result<Value, Error> {
         let call = Call::read(args);
         match method {
-            "print_table" | "print_csv" | "print_json" => Ok(self.to_string().into()),
+            "print_table" | "print_csv" | "print_json" => {
+                let text = match method {
+                    "print_table" => self.to_string(),
+                    "print_csv" => self.csv(),
+                    _ => values::to_json(&self.dicts()).to_string(),
+                };
+                let print = state.lookup("print").unwrap_or_default();
+                print.call(state, &[text.trim_end().into()])?;
+                Ok(Value::from(()))
+            }
             "rename" => {
                 let names = call.get(0, "column_names").cloned().unwrap_or(Value::from(()));
                 let renamed = |at: usize, name: &str| match names.kind() {
@@ -312,8 +350,8 @@ impl Object for Row {
         let names = || self.columns.iter().map(|column| Value::from(column.name.as_str()));
         let pairs = || names().zip(self.values.iter().cloned());
         match method {
-            "values" => Ok(values::list(self.values.iter().cloned())),
-            "keys" => Ok(values::list(names())),
+            "values" => Ok(tuple(self.values.iter().cloned())),
+            "keys" => Ok(tuple(names())),
             "items" => Ok(values::list(pairs().map(|(key, value)| Value::from(Tuple::from([key, value]))))),
             "dict" => Ok(values::dict(pairs())),
             "get" => {
@@ -358,7 +396,7 @@ impl Object for ColumnValues {
         _: &[Value],
     ) -> Result<Value, Error> {
         match method {
-            "values" => Ok(values::list(self.values.iter().cloned())),
+            "values" => Ok(tuple(self.values.iter().cloned())),
             "values_distinct" => {
                 let mut seen: Vec<Value> = Vec::new();
                 self.values.iter().for_each(|value| {
@@ -366,11 +404,9 @@ impl Object for ColumnValues {
                         seen.push(value.clone());
                     }
                 });
-                Ok(values::list(seen))
+                Ok(tuple(seen))
             }
-            "values_without_nulls" => {
-                Ok(values::list(self.values.iter().filter(|value| !value.is_none()).cloned()))
-            }
+            "values_without_nulls" => Ok(tuple(self.values.iter().filter(|value| !value.is_none()).cloned())),
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }

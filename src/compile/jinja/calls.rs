@@ -22,8 +22,9 @@ fn in_tag(macros: &MacroLibrary, package: &str, code: &str, found: &mut BTreeSet
     let words = words(code);
     for (at, word) in words.iter().enumerate() {
         let is_call = words.get(at + 1).is_some_and(|next| next == "(");
-        let is_defined = at > 0 && matches!(words[at - 1].as_str(), "macro" | "test" | "materialization");
-        if !is_call || is_defined || !word.starts_with(|first: char| first.is_alphabetic() || first == '_') {
+        // After these a macro is defined, or a filter is named.
+        let is_other = at > 0 && matches!(words[at - 1].as_str(), "macro" | "test" | "materialization" | "|");
+        if !is_call || is_other || !word.starts_with(|first: char| first.is_alphabetic() || first == '_') {
             continue;
         }
         let block = match word.split_once('.') {

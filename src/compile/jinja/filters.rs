@@ -49,6 +49,8 @@ pub(super) fn add(env: &mut Environment<'static>) {
 /// Python's `format % args`, for the conversions that SQL is made with.
 fn printf(format: &str, args: &[Value]) -> Result<String, Error> {
     let invalid = |why: &str| Error::new(ErrorKind::InvalidOperation, why.to_owned());
+    // `%(name)s` is of the one mapping that is given.
+    let named = args.first().filter(|first| args.len() == 1 && first.kind() == ValueKind::Map);
     let mut args = args.iter();
     let mut out = String::new();
     let mut chars = format.chars();
@@ -57,9 +59,12 @@ fn printf(format: &str, args: &[Value]) -> Result<String, Error> {
             out.push(c);
             continue;
         }
-        let mut spec = String::new();
+        let (mut spec, mut name) = (String::new(), None);
         let kind = loop {
             match chars.next() {
+                Some('(') if spec.is_empty() && name.is_none() => {
+                    name = Some(chars.by_ref().take_while(|c| *c != ')').collect::<String>());
+                }
                 Some(c) if c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | ' ') => spec.push(c),
                 Some(c) => break c,
                 None => return Err(invalid("the format ends in the middle of a conversion")),
@@ -69,9 +74,18 @@ fn printf(format: &str, args: &[Value]) -> Result<String, Error> {
             out.push('%');
             continue;
         }
-        let value = args.next().ok_or_else(|| invalid("there are fewer arguments than the format takes"))?;
+        let value = match (name, named) {
+            (Some(name), Some(named)) => named.get_item(&name.as_str().into())?,
+            (Some(_), None) => {
+                return Err(invalid("the format names what it takes, and is given no mapping"));
+            }
+            (None, _) => {
+                let next = args.next().cloned();
+                next.ok_or_else(|| invalid("there are fewer arguments than the format takes"))?
+            }
+        };
         let text = match kind {
-            'd' | 'i' => lenient_int(value).unwrap_or(0).to_string(),
+            'd' | 'i' => lenient_int(&value).unwrap_or(0).to_string(),
             'f' => {
                 let digits = spec.split_once('.').and_then(|(_, digits)| digits.parse().ok()).unwrap_or(6);
                 format!("{:.digits$}", value.to_string().parse::<f64>().unwrap_or(0.0))
@@ -86,6 +100,9 @@ fn printf(format: &str, args: &[Value]) -> Result<String, Error> {
             (false, true) => format!("{text:<width$}"),
             (false, false) => format!("{text:>width$}"),
         });
+    }
+    if named.is_none() && args.next().is_some() {
+        return Err(invalid("there are more arguments than the format takes"));
     }
     Ok(out)
 }

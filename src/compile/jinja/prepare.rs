@@ -148,6 +148,13 @@ impl Prepared {
                 }
                 _ => self.tag(source, tag),
             },
+            // Jinja lets a colon stand at the end, as Python has it.
+            "if" | "elif" | "else" | "for" if source[body.clone()].trim_end().ends_with(':') => {
+                let colon = body.start + source[body.clone()].trim_end().len() - 1;
+                self.copy(source, tag.start..body.start);
+                self.expression(source, body.start..colon);
+                self.copy(source, body.end..tag.end);
+            }
             _ => self.tag(source, tag),
         }
     }

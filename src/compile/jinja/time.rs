@@ -48,6 +48,17 @@ pub(super) fn started(at: DateTime<Utc>) -> Value {
     Instant { naive: at.naive_utc(), offset: Some(Utc.fix()), parts: Parts::Both }.value()
 }
 
+/// The date or instant that a query answered as a text; nothing for a column of another type, or for a date that
+/// Python has none of.
+pub(super) fn of_column(data_type: &str, text: &str) -> Option<Value> {
+    let parts = match data_type {
+        "date" => Parts::Date,
+        "timestamp" | "timestamptz" => Parts::Both,
+        _ => return None,
+    };
+    Some(Instant { parts, ..from_iso(text).ok()? }.value())
+}
+
 impl Instant {
     pub(super) fn value(self) -> Value {
         Value::from_object(self)

@@ -131,6 +131,10 @@ pub(super) fn respelt(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         ["set", "var", name, ..] if name != "=" && name != "to" => {
             tokens[at[1]].token = Token::make_word("variable", None);
         }
+        // SQL's own way, without a sign between.
+        ["set", "schema", name, ..] if name != "=" && name != "to" && at[2] > at[1] + 1 => {
+            tokens[at[2] - 1].token = Token::Eq;
+        }
         ["describe" | "desc", "query", "select" | "with" | "from" | "values" | "(", ..] => {
             tokens[at[1]].token = Token::Whitespace(Whitespace::Space);
         }
@@ -167,6 +171,8 @@ mod tests {
         let shown = |sql: &str| format!("{:?}", parse(sql).unwrap());
         assert_eq!(shown("describe query select 1"), "DescribeQuery { sql: \"               select 1\" }");
         assert_eq!(shown("set var      x = 5"), shown("set variable x = 5"));
+        assert_eq!(shown("set schema 'a'"), shown("set schema='a'"));
+        assert_eq!(shown("set schema  b"), shown("set schema =b"));
         let read = |sql: &str| super::super::statement::parse_query(sql).unwrap().to_string();
         assert_eq!(read("select * from csv.`a.csv` as t"), "SELECT * FROM read_csv('a.csv') AS t");
         assert_eq!(read("select * from csv.t"), "SELECT * FROM csv.t");

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CastKind, Expr, Function, FunctionArg, FunctionArgExpr,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArguments, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
     Subscript, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut,
     VisitorMut,
@@ -76,6 +76,16 @@ impl VisitorMut for Speller {
                 }
             }
             Expr::JsonAccess { value, path } => json::along(value, path),
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon,
+                expr: of,
+                data_type: DataType::JSON | DataType::JSONB,
+                ..
+            } if !is_json_already(of) => {
+                // A list cast to a text is no JSON.
+                **of = called("_elt_json", [&**of]);
+                None
+            }
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: of } => {
                 let minus_one = Expr::UnaryOp {
                     op: UnaryOperator::Minus,
@@ -122,7 +132,7 @@ impl VisitorMut for Speller {
                 };
                 Some(called("date_part", [&text(&part), &Expr::Nested(of.clone())]))
             }
-            Expr::Identifier(name) if name.quote_style.is_none() => local_time(&name.value),
+            Expr::Identifier(name) if name.quote_style.is_none() => bare(&name.value),
             Expr::Substring { expr: text, substring_from: Some(from), .. } => {
                 if let Some(place) = from_the_end(text, from) {
                     **from = place;
@@ -229,6 +239,24 @@ fn cube(parts: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
         kept.flat_map(|(_, part)| part.clone()).collect()
     };
     (0..1_u32 << parts.len()).map(chosen).collect()
+}
+
+/// Whether nothing is left to do for a cast to JSON: it is of a text as it stands, or was seen here before.
+fn is_json_already(of: &Expr) -> bool {
+    match of {
+        Expr::Value(_) => true,
+        Expr::Function(call) => name_of(call) == "_elt_json",
+        _ => false,
+    }
+}
+
+/// What SQL has without brackets.
+fn bare(name: &str) -> Option<Expr> {
+    match name.to_lowercase().as_str() {
+        "current_schema" => parse_expression("current_schema()"),
+        "current_catalog" => parse_expression("current_catalog()"),
+        _ => local_time(name),
+    }
 }
 
 /// `localtimestamp` and `localtime`: a session is in UTC.

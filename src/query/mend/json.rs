@@ -31,6 +31,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         W::Parse,
         W::TryParse,
         W::Make,
+        W::Cast,
         W::Object,
         W::List,
     ];
@@ -54,6 +55,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 /// What `j.a` is called, where `j` is a column of texts.
 pub(super) const FIELD: &str = "_elt_json_field";
 
+/// What makes a value JSON that is cast to it.
+const CAST: &str = "_elt_json";
+
 /// The function that goes into JSON: `_elt_json_get`, or the one that stands for `j.a`.
 pub(super) fn step(is_field: bool) -> ScalarUDF {
     let what = if is_field { What::Field } else { What::Get };
@@ -64,7 +68,10 @@ pub(super) fn step(is_field: bool) -> ScalarUDF {
 pub(super) fn gives_json(function: &ScalarUDF) -> bool {
     function.inner().downcast_ref::<Json>().is_some_and(|json| {
         use What as W;
-        matches!(json.what, W::Get | W::Field | W::Parse | W::TryParse | W::Make | W::Object | W::List)
+        matches!(
+            json.what,
+            W::Get | W::Field | W::Parse | W::TryParse | W::Make | W::Cast | W::Object | W::List
+        )
     })
 }
 
@@ -91,6 +98,8 @@ enum What {
     TryParse,
     /// A value as JSON.
     Make,
+    /// A value that is cast to JSON: a text is JSON already.
+    Cast,
     /// An object of keys and values.
     Object,
     /// A list of values.
@@ -116,6 +125,7 @@ impl ScalarUDFImpl for Json {
             What::Parse => "parse_json",
             What::TryParse => "try_parse_json",
             What::Make => "to_json",
+            What::Cast => CAST,
             What::Object => "json_object",
             What::List => "json_array",
         }
@@ -144,7 +154,8 @@ impl ScalarUDFImpl for Json {
         let arrays: Vec<ArrayRef> =
             args.args.into_iter().map(|arg| arg.into_array(rows)).collect::<Result<_>>()?;
         let answer: ArrayRef = match self.what {
-            What::Make | What::Object | What::List => self.made(&arrays, rows)?,
+            What::Cast if arrays[0].data_type().is_string() => cast(&arrays[0], &DataType::Utf8)?,
+            What::Make | What::Cast | What::Object | What::List => self.made(&arrays, rows)?,
             _ => self.told(&arrays, rows)?,
         };
         match all_scalar {
@@ -222,7 +233,7 @@ impl Json {
         for row in 0..rows {
             let mut json = String::new();
             match self.what {
-                What::Make => write(arrays[0].as_ref(), row, &mut json)?,
+                What::Make | What::Cast => write(arrays[0].as_ref(), row, &mut json)?,
                 What::List => {
                     json.push('[');
                     for (at, array) in arrays.iter().enumerate() {
@@ -247,7 +258,8 @@ impl Json {
                     json.push('}');
                 }
             }
-            match self.what == What::Make && arrays[0].is_null(row) {
+            let nothing = || arrays[0].is_null(row) || *arrays[0].data_type() == DataType::Null;
+            match matches!(self.what, What::Make | What::Cast) && nothing() {
                 true => answer.append_null(),
                 false => answer.append_value(json),
             }

@@ -54,11 +54,7 @@ pub(super) async fn create(
     )?;
     let name = table_name(session, &create.name)?;
     session.scope().check_changes(&name)?;
-    refuse_if(
-        system::holds(&name),
-        &format!("a table of the name `{name}`, which is elt's own,"),
-        "put it in another schema",
-    )?;
+    system::check_free(&name)?;
     let exists = session.scope().has(&name);
     if exists && create.if_not_exists {
         return Ok(Staged::nothing("CREATE TABLE"));

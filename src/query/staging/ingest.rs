@@ -13,6 +13,7 @@ use futures::StreamExt;
 use super::create::base;
 use super::{QueryError, Session, SqlMistake, Staged};
 use crate::base::TableName;
+use crate::query::system;
 use crate::table::write::{self, NewColumns};
 
 /// What to do if the table is not there.
@@ -49,6 +50,7 @@ impl Session {
         rows: SendableRecordBatchStream,
     ) -> Result<Staged, QueryError> {
         self.scope().check_changes(table)?;
+        system::check_free(table)?;
         let pins = self.scope().pins();
         let tables = self.scope().tables();
         if pins.views.contains_key(table) {

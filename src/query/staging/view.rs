@@ -15,6 +15,7 @@ use super::target::table_name;
 use super::{QueryError, Session, SqlMistake, Staged};
 use crate::base::TableName;
 use crate::query::dialect::{self, IfKept};
+use crate::query::system;
 use crate::release::View;
 
 /// `CREATE [OR REPLACE] VIEW [IF NOT EXISTS] v [(a, b)] [COMMENT = '…'] AS query`
@@ -22,6 +23,7 @@ pub(super) async fn create(session: &Session, mut view: ast::CreateView) -> Resu
     let description = view.comment.take().unwrap_or_default();
     let (name, columns, query, if_there) = dialect::view_parts(view)?;
     let name = table_name(session, &name)?;
+    system::check_free(&name)?;
     let mut staged = Staged { statement: "CREATE VIEW", ..Staged::default() };
     if session.scope().has(&name) {
         if session.scope().pins().tables.contains_key(&name) {

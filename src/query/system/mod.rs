@@ -27,7 +27,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::future::BoxFuture;
 
 use super::provider::LakeCatalog;
-use super::{QueryError, Scope};
+use super::{QueryError, Scope, SqlMistake};
 use crate::base::TableName;
 use crate::release::View;
 use rows::{Column, Row, batch, schema};
@@ -74,6 +74,23 @@ pub(super) const TABLES: &[SystemTable] = &[
 /// Whether a name is one of these tables.
 pub(super) fn holds(name: &TableName) -> bool {
     name.schema() == SCHEMA && find(name.table()).is_some()
+}
+
+/// Schemas that are made of what is in the lake, as SQL and PostgreSQL have them. Nothing that is put there could be read.
+const TOLD: [&str; 2] = ["information_schema", "pg_catalog"];
+
+/// Refuses a name that a table of a user cannot have.
+///
+/// # Errors
+/// The name is elt's own, or in a schema that is.
+pub(super) fn check_free(name: &TableName) -> Result<(), QueryError> {
+    let what = match TOLD.contains(&name.schema()) {
+        true => format!("a table in the schema `{}`", name.schema()),
+        false if holds(name) => format!("a table of the name `{name}`, which is elt's own,"),
+        false => return Ok(()),
+    };
+    let mistake = SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported"));
+    Err(mistake.help("put it in another schema").into())
 }
 
 fn find(name: &str) -> Option<&'static SystemTable> {

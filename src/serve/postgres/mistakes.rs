@@ -15,6 +15,13 @@ pub(super) fn told(status: Status) -> PgWireError {
         Code::InvalidArgument if message.starts_with("there is no function") => "42883",
         Code::InvalidArgument if message.starts_with("there is no table") => "42P01",
         Code::InvalidArgument if message.starts_with("there is no setting") => "42704",
+        // Words of the engine's own mistakes with values.
+        Code::InvalidArgument | Code::FailedPrecondition if message.contains("division by zero") => "22012",
+        Code::InvalidArgument | Code::FailedPrecondition if message.contains("is too large for its type") => {
+            "22003"
+        }
+        Code::InvalidArgument | Code::FailedPrecondition if is_of_a_value(message) => "22P02",
+        Code::InvalidArgument if message.contains("not supported") => "0A000",
         Code::InvalidArgument => "42601",
         Code::Unimplemented => "0A000",
         Code::FailedPrecondition => "55000",
@@ -43,4 +50,31 @@ pub(super) fn wrong(code: &str, what: String) -> PgWireError {
     let mut info = ErrorInfo::new("ERROR".to_owned(), code.to_owned(), what);
     info.hint = hint;
     PgWireError::UserError(Box::new(info))
+}
+
+/// Whether a value is no value of the type that it was to have.
+fn is_of_a_value(message: &str) -> bool {
+    message.contains("cannot be read as") || message.contains("Can't cast value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_known_by_postgresqls_codes() {
+        for (message, code) in [
+            ("division by zero", "22012"),
+            ("'x' cannot be read as int", "22P02"),
+            ("`9223372036854775807 + 1` is too large for its type", "22003"),
+            ("RETURNING is not supported\nhelp: select the rows", "0A000"),
+            ("there is no column `a`", "42703"),
+            ("expected an expression", "42601"),
+        ] {
+            let PgWireError::UserError(info) = told(Status::invalid_argument(message)) else {
+                panic!("{message}")
+            };
+            assert_eq!(info.code, code, "{message}");
+        }
+    }
 }

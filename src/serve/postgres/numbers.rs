@@ -44,6 +44,30 @@ pub(super) fn binary_number(bytes: &[u8]) -> Option<String> {
     Some(text)
 }
 
+/// An exact number as it is written, in binary form: what [`binary_number`] reads.
+pub(super) fn number_bytes(text: &str) -> Vec<u8> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (0x4000_u16, digits),
+        None => (0, text),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = format!("{}{whole}", "0".repeat((4 - whole.len() % 4) % 4));
+    let scale = part.len();
+    let part = format!("{part}{}", "0".repeat((4 - scale % 4) % 4));
+    let all = format!("{whole}{part}");
+    let mut groups: Vec<u16> =
+        (0..all.len() / 4).map(|at| all[4 * at..4 * at + 4].parse().unwrap_or(0)).collect();
+    let leading = groups.iter().take_while(|group| **group == 0).count();
+    groups.drain(..leading);
+    while groups.last() == Some(&0) {
+        groups.pop();
+    }
+    let weight = whole.len() as i64 / 4 - 1 - leading as i64;
+    let weight = if groups.is_empty() { 0 } else { weight };
+    let head = [groups.len() as u16, weight as i16 as u16, sign, scale as u16];
+    head.iter().chain(&groups).flat_map(|word| word.to_be_bytes()).collect()
+}
+
 /// A number, exact as it is written; what no exact number is, as a floating one.
 pub(super) fn number(text: &str) -> Option<ArrayRef> {
     let (digits, exponent) = match text.split_once(['e', 'E']) {
@@ -206,6 +230,18 @@ mod tests {
             [2_u16, 0, 0x4000, 3, 12, 3450].iter().flat_map(|word| word.to_be_bytes()).collect();
         assert_eq!(binary_number(&bytes).as_deref(), Some("-0012.345"));
         assert_eq!(binary_number(&[0, 1]), None);
+        for exact in ["0", "0.00", "-0.0001", "12345.6789", "10000000000", "100000000000000000000000000000.5"]
+        {
+            let read = binary_number(&number_bytes(exact)).unwrap();
+            let (sign, digits) = exact.strip_prefix('-').map_or(("", exact), |digits| ("-", digits));
+            let plain = read.trim_start_matches('-').trim_start_matches('0');
+            let plain = if plain.is_empty() || plain.starts_with('.') {
+                format!("0{plain}")
+            } else {
+                plain.to_owned()
+            };
+            assert_eq!((plain.as_str(), read.starts_with('-')), (digits, sign == "-"), "{exact}");
+        }
     }
 
     #[test]

@@ -482,13 +482,22 @@ fn written_rows(
     let rows = rows.map_err(told).map(move |batch| {
         let batch = match batch {
             Ok(batch) if is_catalog => batch,
-            Ok(batch) => match sent_rows(&batch, &schema) {
+            Ok(batch) => match sent_rows(&batch, &schema, &fields) {
                 Ok(batch) => batch,
                 Err(error) => return futures::stream::iter(vec![Err(wrong("XX000", error.to_string()))]),
             },
             Err(error) => return futures::stream::iter(vec![Err(error)]),
         };
-        futures::stream::iter(encode_recordbatch(Arc::clone(&fields), batch).collect::<Vec<_>>())
+        // The encoder meets the same mistake for ever, once it has met one.
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        for row in encode_recordbatch(Arc::clone(&fields), batch) {
+            let failed = row.is_err();
+            rows.push(row);
+            if failed {
+                break;
+            }
+        }
+        futures::stream::iter(rows)
     });
     rows.flatten().boxed()
 }

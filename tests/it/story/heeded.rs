@@ -338,6 +338,50 @@ exposures:
 }
 
 #[test]
+fn the_manifest_says_which_macros_were_called_and_what_docs_came_out_as() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("models/a.sql", "{{ config(pre_hook='{{ noted() }}') }} select 1 as id");
+    lake.write(
+        "macros/m.sql",
+        "{% macro length(x) %}1{% endmacro %}\n\
+         {% macro sum_up(xs) %}{{ xs | length() }}{{ replace(xs) }}{% endmacro %}\n\
+         {% macro noted() %}{{ log('now') }}{% endmacro %}",
+    );
+    lake.write(
+        "models/docs.md",
+        "{% docs one %}Write {% raw %}`{{ x }}`{% endraw %}.{# Not this. #}{{ nobody }}{% enddocs %}",
+    );
+    elt(&lake, &["parse"]);
+    let manifest = artifact(&lake, "manifest.json");
+    let told = [
+        &manifest["nodes"]["model.shop.a"]["depends_on"]["macros"],
+        &manifest["macros"]["macro.shop.sum_up"]["depends_on"]["macros"],
+        &manifest["docs"]["doc.shop.one"]["block_contents"],
+    ];
+    assert_snapshot!(told.map(ToString::to_string).join("\n"), @r#"
+    ["macro.shop.noted"]
+    ["macro.dbt.replace"]
+    "Write `{{ x }}`."
+    "#);
+    // A block that is no template is told with its place.
+    lake.write("models/docs.md", "One.\n{% docs one %}{{ 1 + }}{% enddocs %}");
+    assert_snapshot!(elt(&lake, &["parse"]), @"
+    elt::yaml_jinja
+
+      × this Jinja cannot be rendered: unexpected end of variable block
+       ╭─[models/docs.md:2:15]
+     1 │ One.
+     2 │ {% docs one %}{{ 1 + }}{% enddocs %}
+       ·               ────┬────
+       ·                   ╰── here
+       ╰────
+      help: YAML files know `var()`, `env_var()`, `target` and, in descriptions, `doc()`
+    exit 2
+    ");
+}
+
+#[test]
 fn metrics_without_a_time_spine_are_warned_of() {
     let lake = TestLake::on_disk();
     lake.write("dbt_project.yml", "name: shop\n");
@@ -499,5 +543,158 @@ fn a_project_may_describe_what_its_packages_have() {
 
     published release 1  1 model built · tests: 1 passed
     Done. PASS=2 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=2
+    ");
+}
+
+#[test]
+fn what_a_query_answers_is_of_its_types() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write(
+        "macros/m.sql",
+        "{% macro told() %}
+{% set t = run_query(\"select date '2024-01-31' as d, timestamp '2024-01-31 10:00:00' as at, timestamptz '2024-01-31 10:00:00+00' as zoned, null as nothing, 'a' as word, 12::decimal(10, 0) as whole\") %}
+{% set row = t.rows[0] %}
+{% do log(row[0].strftime('%Y/%m') ~ ' ' ~ (row['d'] + modules.datetime.timedelta(days=1)), true) %}
+{% do log(row['at'].isoformat() ~ ' ' ~ row['at'].hour ~ ' ' ~ row['zoned'], true) %}
+{% do log(('none' if row['nothing'] is none else 'a value') ~ ' ' ~ row['whole'], true) %}
+{% do log(t.columns['word'].values() ~ ' ' ~ row.values(), true) %}
+{% if row['word'] == 'a': %}{% do log('%(x)s and %(n)03d of %%' % {'x': 'v', 'n': 7}, true) %}{% else: %}{% endif %}
+{% for name in t.column_names: %}{% if loop.first: %}{% do log(name, true) %}{% endif %}{% endfor %}
+{% do t.print_csv() %}
+{% do t.select(['word', 'd']).print_json() %}
+{% endmacro %}
+{% macro too_many() %}{{ 'a %s' % (1, 2) }}{% endmacro %}",
+    );
+    assert_snapshot!(elt(&lake, &["run-operation", "told"]), @r#"
+    d,at,zoned,nothing,word,whole
+    2024-01-31,2024-01-31 10:00:00,2024-01-31 10:00:00+00:00,,a,12
+    [{"word":"a","d":"2024-01-31"}]
+    note: 2024/01 2024-02-01
+    note: 2024-01-31T10:00:00 10 2024-01-31 10:00:00+00:00
+    note: none 12
+    note: ('a',) (2024-01-31, 2024-01-31 10:00:00, 2024-01-31 10:00:00+00:00, None, 'a', 12)
+    note: v and 007 of %
+    note: d
+    ran `told`
+    "#);
+    assert_snapshot!(elt(&lake, &["run-operation", "too_many"]), @"
+    elt::jinja
+
+      × there are more arguments than the format takes
+        ╭─[macros/m.sql:13:33]
+     12 │ {% endmacro %}
+     13 │ {% macro too_many() %}{{ 'a %s' % (1, 2) }}{% endmacro %}
+        ·                                 ────┬───
+        ·                                     ╰── here
+        ╰────
+    exit 2
+    ");
+}
+
+#[test]
+fn columns_in_capitals_are_keys_and_are_checked() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    let source =
+        "{{ config(materialized='table') }} select 1 as id, '{{ var('v', 'a') }}' as \"Name\", 7 as \"A b\"";
+    lake.write("models/src.sql", source);
+    lake.write(
+        "snapshots/s.yml",
+        "
+snapshots:
+- {name: by_all, relation: ref('src'), config: {unique_key: id, strategy: check, check_cols: all}}
+- {name: by_name, relation: ref('src'), config: {unique_key: '\"A b\"', strategy: check, check_cols: ['\"Name\"']}}
+",
+    );
+    lake.write(
+        "models/merged.sql",
+        "{{ config(materialized='incremental', unique_key='\"A b\"', merge_update_columns=['\"Name\"']) }} select * from {{ ref('src') }}",
+    );
+    elt(&lake, &["build"]);
+    assert!(elt(&lake, &["build", "--vars", "v: b"]).contains("ERROR=0"));
+    let sql = "select 'all', count(*), max(\"Name\") from by_all union all \
+               select 'name', count(*), max(\"Name\") from by_name union all \
+               select 'merged', count(*), max(\"Name\") from merged order by 1";
+    assert_snapshot!(asked(&lake, sql), @r#"
+    'all',count(*),"max(""Name"")"
+    all,2,b
+    merged,1,b
+    name,2,b
+    "#);
+}
+
+#[test]
+fn a_snapshot_keeps_versions_apart_whose_time_does_not_move() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write(
+        "models/src.sql",
+        "select 1 as id, '{{ var('v', 'a') }}' as v, date '2024-01-01' as u {% if var('gone', false) %} where false {% endif %}",
+    );
+    lake.write(
+        "snapshots/s.yml",
+        "
+snapshots:
+- name: s
+  relation: ref('src')
+  config: {unique_key: id, strategy: check, check_cols: [v], updated_at: u, hard_deletes: invalidate}
+",
+    );
+    for vars in ["v: a", "v: b", "v: a", "v: a", "gone: true", "v: a"] {
+        let told = elt(&lake, &["build", "--vars", &format!("{{{vars}}}")]);
+        assert!(!told.contains("exit "), "{vars}: {told}");
+    }
+    let sql = "select v, count(*) as versions, count(dbt_valid_to) as ended, count(distinct dbt_scd_id) as ids from s group by v order by v";
+    assert_snapshot!(asked(&lake, sql), @"
+    v,versions,ended,ids
+    a,3,2,3
+    b,1,1,1
+    ");
+}
+
+#[test]
+fn a_profile_that_is_asked_for_must_be_there() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("models/a.sql", "select 1 as id");
+    let there = |told: String| told.replace(&lake.path().display().to_string(), "PROJECT");
+    assert_snapshot!(there(elt(&lake, &["run", "--profile", "shp"])), @"
+    elt::profile
+
+      × there is no profile `shp`: PROJECT/profiles.yml does not exist
+      help: write a profiles.yml with this profile, or leave out the profile
+    exit 2
+    ");
+    lake.write("profiles.yml", "shop: {target: dev, outputs: {dev: {type: elt, lake: ./lake}}}\n");
+    assert_snapshot!(elt(&lake, &["run", "--profile", "shp"]), @"
+    elt::profile
+
+      × profiles.yml has no profile `shp`
+      help: did you mean `shop`?
+    exit 2
+    ");
+    lake.write("profiles.yml", "other: {target: dev, outputs: {dev: {type: elt, lake: ./lake}}}\n");
+    assert_snapshot!(elt(&lake, &["run", "--target", "dev"]), @"
+    elt::profile
+
+      × profiles.yml has no profile `shop`
+      help: it has: other
+    exit 2
+    ");
+}
+
+#[test]
+fn a_seeds_column_without_values_can_be_summed() {
+    let lake = TestLake::on_disk();
+    lake.write("dbt_project.yml", "name: shop\n");
+    lake.write("seeds/s.csv", "id,n,m\n1,,x\n2,,y\n");
+    lake.write("models/a.sql", "select sum(n) as s, max(id - n) as q, count(m) as c from {{ ref('s') }}");
+    assert!(elt(&lake, &["build"]).contains("ERROR=0"));
+    assert_snapshot!(asked(&lake, "describe s"), @"
+    column_name,column_type,null
+    id,bigint,YES
+    n,bigint,YES
+    m,varchar,YES
     ");
 }

@@ -111,7 +111,7 @@ async fn an_answer_is_kept_for_as_long_as_its_release_is_the_newest() {
     let server = Server::bind(lake.open(), options).await.unwrap();
     let (address, http) = (server.address(), server.http_address().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+    let running = tokio::spawn(server.run(async { drop(stopped.await) }, std::future::pending()));
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
         .unwrap()
         .connect()
@@ -195,7 +195,7 @@ async fn builds_and_schedules_are_told_in_numbers() {
     let server = Server::bind(lake.open(), options).await.unwrap();
     let http = server.http_address().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+    let running = tokio::spawn(server.run(async { drop(stopped.await) }, std::future::pending()));
     assert!(!get(http, "/metrics").await.contains("elt_last_run"), "nothing has run");
     lake.build().await;
     let told = get(http, "/metrics").await;
