@@ -188,30 +188,35 @@ def watched(server) -> None:
 
 
 def begun(connection):
-    """A stream that does not end by itself, of which something was read."""
+    """A stream that does not end by itself, of which something was read, and what has to live as long."""
     cursor = connection.cursor()
     cursor.execute("select value from range(1000000000000)")
     stream = cursor.fetch_record_batch()
     stream.read_next_batch()
-    return stream
+    return stream, cursor
 
 
-def ends(stream, words: str) -> None:
+def ends(running, words: str) -> None:
     """Insists that a stream ends soon, and with which words."""
     before = time.monotonic()
     try:
         while time.monotonic() - before < 20:
-            stream.read_next_batch()
+            running[0].read_next_batch()
         check(f"what is running ends: {words}", False)
     except (dbapi.Error, OSError, pa.ArrowException) as error:
         check(f"what is running ends: {words}", words in str(error), error)
         check("and soon", time.monotonic() - before < 10)
+    for thing in running:
+        with suppress(Exception):
+            thing.close()
 
 
 def gone(lakehouse: Lakehouse) -> None:
     """A server whose lake was taken away makes no other one, and Ctrl-C is heard twice."""
     lake, aside = lakehouse.root / "lake", lakehouse.root / "aside"
-    with serving(lakehouse, "--http", "127.0.0.1:0") as server, connect(server, "eve") as eve, eve.cursor() as cursor:
+    with serving(lakehouse, "--http", "127.0.0.1:0") as server:
+        eve = connect(server, "eve")
+        cursor = eve.cursor()
         check("it is asked", rows(cursor, "select 1") == [(1,)])
         line = next(line for line in server.said if "/readyz" in line)
         ready = line[line.index("http://"):line.index("/readyz")] + "/readyz"
@@ -227,14 +232,16 @@ def gone(lakehouse: Lakehouse) -> None:
         finally:
             aside.rename(lake)
         check("it goes on where it was", rows(cursor, "select count(*) > 0 from carrier_months") == [(True,)])
-        stream = begun(eve)
+        stream, reading = begun(eve)
         server.process.send_signal(signal.SIGINT)
         time.sleep(1)
         check("what is at work goes on", server.process.poll() is None and stream.read_next_batch().num_rows > 0)
         server.process.send_signal(signal.SIGINT)
         check("the second time it ends at once", server.process.wait(timeout=8) == 0)
-        with suppress(Exception):
-            stream.close()
+        # Nobody is left to take leave of.
+        for thing in [stream, reading, cursor, eve]:
+            with suppress(Exception):
+                thing.close()
 
 
 def taken_back(lakehouse: Lakehouse, server) -> None:

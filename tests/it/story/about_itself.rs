@@ -144,6 +144,8 @@ async fn a_lake_with_nothing_in_it_has_these_tables_too() {
     lake.sql("create table elt.releases (a int)").await;
     lake.sql("drop table elt.releases").await;
     lake.sql("insert into elt.releases values (1)").await;
+    lake.sql("create table information_schema.tables as select 1 as a").await;
+    lake.sql("create view pg_catalog.pg_class as select 1 as a").await;
     lake.sql(
         "select table_name from information_schema.tables where table_schema = 'elt' order by 1 limit 2",
     )
@@ -159,6 +161,8 @@ async fn a_lake_with_nothing_in_it_has_these_tables_too() {
     sql: a table of the name `elt.releases`, which is elt's own, is not supported
     sql: `elt.releases` is told by elt, and nothing can be written there
     sql: `elt.releases` is told by elt, and nothing can be written there
+    sql: a table in the schema `information_schema` is not supported
+    sql: a table in the schema `pg_catalog` is not supported
     sql: columns | copy_history
     sql: CREATE TABLE 1 0 0 1
     sql: 1
