@@ -3,6 +3,9 @@
 //! The release, with all that the build has made so far on top. Templates are rendered on a thread where a
 //! wait holds nobody up; each question is answered there, one after the other.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
+
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
@@ -97,6 +100,68 @@ pub(super) fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<Value>>, ArrowError
     Ok(rows)
 }
 
+/// Lists and records as the texts that dbt makes of them: JSON as Python writes it.
+fn nested(column: &dyn Array) -> Result<Vec<Value>, ArrowError> {
+    let column = arrow::array::make_array(column.to_data());
+    let rows = RecordBatch::try_from_iter([("v", Arc::clone(&column))])?;
+    let mut lines = Vec::new();
+    let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, arrow::json::writer::LineDelimited>(&mut lines);
+    writer.write(&rows)?;
+    writer.finish()?;
+    drop(writer);
+    let lines = String::from_utf8_lossy(&lines);
+    let value = |line: &str| match serde_json::from_str::<Value>(line)
+        .ok()
+        .and_then(|mut row| Some(row.get_mut("v")?.take()))
+    {
+        None | Some(Value::Null) => Value::Null,
+        Some(value) => {
+            let mut text = String::new();
+            as_python(&value, &mut text);
+            Value::String(text)
+        }
+    };
+    Ok(lines.lines().map(value).collect())
+}
+
+/// Writes JSON as Python's `json.dumps` does: with a blank after each sign, and letters beyond ASCII by their numbers.
+fn as_python(value: &Value, out: &mut String) {
+    match value {
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at > 0 { ", " } else { "" });
+                as_python(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(entries) => {
+            out.push('{');
+            for (at, (key, item)) in entries.iter().enumerate() {
+                out.push_str(if at > 0 { ", " } else { "" });
+                as_python(&Value::String(key.clone()), out);
+                out.push_str(": ");
+                as_python(item, out);
+            }
+            out.push('}');
+        }
+        Value::String(text) => {
+            for letter in Value::from(text.as_str()).to_string().chars() {
+                if letter.is_ascii() {
+                    out.push(letter);
+                } else {
+                    let mut units = [0; 2];
+                    letter.encode_utf16(&mut units).iter().for_each(|unit| {
+                        let _ = write!(out, "\\u{unit:04x}");
+                    });
+                }
+            }
+        }
+        other => out.push_str(&other.to_string()),
+    }
+}
+
 fn column_values(column: &dyn Array) -> Result<Vec<Value>, ArrowError> {
     let data_type = column.data_type();
     let is_whole = data_type.is_integer() || matches!(data_type, DataType::Decimal128(_, 0));
@@ -112,6 +177,8 @@ fn column_values(column: &dyn Array) -> Result<Vec<Value>, ArrowError> {
         column.as_boolean().iter().map(Value::from).collect()
     } else if *data_type == DataType::Null {
         vec![Value::Null; column.len()]
+    } else if data_type.is_nested() {
+        nested(column)?
     } else {
         let column = match data_type {
             DataType::Timestamp(_, zone) => {

@@ -23,11 +23,12 @@ pub(super) fn quoted(part: &str) -> String {
     let starts_well = part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     let is_plain =
         starts_well && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if is_plain && !RESERVED.contains(part) {
-        part.to_owned()
-    } else {
-        format!("\"{}\"", part.replace('"', "\"\""))
-    }
+    if is_plain && !RESERVED.contains(part) { part.to_owned() } else { in_quotes(part) }
+}
+
+/// A name in quotes, whether it needs them or not, as templates of dbt get it: they compare it as a text.
+pub(super) fn in_quotes(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The column that a setting names, which may stand in quotes there: `"Id"` is `Id`. Anything else stays as it is.

@@ -1,7 +1,8 @@
 //! What if a column is written in other letters than it has, `id` for `Id`?
 //!
 //! The engine folds names without quotes to lower case and finds only columns that are so. A name that it does not find
-//! and that fits one column in all but the case of its letters means that column: it is written as it is, in quotes.
+//! and that fits one column in all but the case of its letters means that column, in quotes or not, as in DuckDB and Spark: it
+//! is written as it is, in quotes.
 
 use std::ops::ControlFlow;
 
@@ -63,9 +64,9 @@ impl Speller<'_> {
             let own = (name.span.start.line, name.span.start.column);
             [Some(own), whole].into_iter().flatten().any(|place| at(place) == (Some(line), Some(column)))
         };
-        let is_it = name.quote_style.is_none()
-            && name.value.eq_ignore_ascii_case(self.meant)
-            && self.place.is_none_or(is_there);
+        let is_as_it_is = name.quote_style.is_some() && name.value == self.meant;
+        let is_it =
+            !is_as_it_is && name.value.eq_ignore_ascii_case(self.meant) && self.place.is_none_or(is_there);
         if is_it {
             self.meant.clone_into(&mut name.value);
             name.quote_style = Some('"');

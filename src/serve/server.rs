@@ -266,9 +266,15 @@ async fn listener(address: SocketAddr) -> Result<TcpListener> {
 }
 
 fn cannot(address: SocketAddr, error: &std::io::Error) -> Error {
-    Error::user(
-        "elt::serve::listen",
-        format!("cannot listen at {address}: {error}"),
-        "another program may listen there: give another address, port 0 takes a free one",
-    )
+    let help = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another program listens there: give another port, port 0 takes a free one"
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "give an address of this machine: 127.0.0.1 for itself, 0.0.0.0 for all that it has"
+        }
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 are the system's: give a higher one",
+        _ => "give another address; port 0 takes a free one",
+    };
+    Error::user("elt::serve::listen", format!("cannot listen at {address}: {error}"), help)
 }

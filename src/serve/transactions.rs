@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use prost::bytes::Bytes;
 use tokio::sync::Mutex as Waiting;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::clients::{Client, locked};
 use super::endpoint::{Endpoint, may_write};
@@ -189,10 +189,21 @@ impl Endpoint {
             Box::pin(lakehouse.publish_transaction(transaction))
                 .await
                 .map(|_| ())
-                .map_err(|error| error_status(&error.into()))
+                .map_err(|error| of_a_transaction(error_status(&error.into())))
         };
         self.in_time(client, &GivenUp::default(), work).await
     }
+}
+
+/// What lost a race is to be done again from its beginning, not from its last statement.
+fn of_a_transaction(status: Status) -> Status {
+    if status.code() != Code::Aborted {
+        return status;
+    }
+    let what = status.message().lines().next().unwrap_or_default();
+    Status::aborted(format!(
+        "{what}\nhelp: nothing of the transaction was published; begin it again, on what others have published"
+    ))
 }
 
 /// Carries out a statement within a transaction, one at a time.

@@ -8,7 +8,7 @@ use minijinja::value::{Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use crate::base::parse_data_type;
-use crate::compile::sql_name::quoted;
+use crate::compile::sql_name::in_quotes;
 
 use super::call::Call;
 use super::mistake::Mistake;
@@ -52,7 +52,7 @@ impl Object for Column {
         Some(match key.as_str()? {
             "name" | "column" => self.name.as_str().into(),
             "dtype" | "data_type" => self.data_type.as_str().into(),
-            "quoted" => quoted(&self.name).into(),
+            "quoted" => in_quotes(&self.name).into(),
             "char_size" | "numeric_precision" | "numeric_scale" => match (key.as_str(), self.arrow()) {
                 (Some("numeric_precision"), Some(DataType::Decimal128(precision, _))) => precision.into(),
                 (Some("numeric_scale"), Some(DataType::Decimal128(_, scale))) => scale.into(),

@@ -35,7 +35,7 @@ use super::scope::Scope;
 use super::time::started;
 use super::values;
 use crate::base::Message;
-use crate::compile::sql_name::quoted;
+use crate::compile::sql_name::{in_quotes, quoted};
 
 /// The version of dbt that elt answers for.
 pub(in crate::compile) const DBT_VERSION: &str = "1.11.0";
@@ -209,8 +209,8 @@ const PARTS: &[PartSpec] = &[
         run: None,
         methods: &[
             ("dispatch", dispatch),
-            ("quote", |_, call, _| Ok(quoted(&call.text(0, "identifier")?).into())),
-            ("quote_as_configured", |_, call, _| Ok(quoted(&call.text(0, "identifier")?).into())),
+            ("quote", |_, call, _| Ok(in_quotes(&call.text(0, "identifier")?).into())),
+            ("quote_as_configured", |_, call, _| Ok(in_quotes(&call.text(0, "identifier")?).into())),
             ("quote_seed_column", |_, call, _| Ok(quoted(&call.text(0, "column")?).into())),
             ("type", |scope, _, _| Ok(scope.given.target.engine.as_str().into())),
             ("get_columns_in_relation", columns_in_relation),

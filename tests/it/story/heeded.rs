@@ -553,7 +553,7 @@ fn what_a_query_answers_is_of_its_types() {
     lake.write(
         "macros/m.sql",
         "{% macro told() %}
-{% set t = run_query(\"select date '2024-01-31' as d, timestamp '2024-01-31 10:00:00' as at, timestamptz '2024-01-31 10:00:00+00' as zoned, null as nothing, 'a' as word, 12::decimal(10, 0) as whole\") %}
+{% set t = run_query(\"select date '2024-01-31' as d, timestamp '2024-01-31 10:00:00' as at, timestamptz '2024-01-31 10:00:00+00' as zoned, null as nothing, 'a' as word, 12::decimal(10, 0) as whole, ['é', 'b'] as items\") %}
 {% set row = t.rows[0] %}
 {% do log(row[0].strftime('%Y/%m') ~ ' ' ~ (row['d'] + modules.datetime.timedelta(days=1)), true) %}
 {% do log(row['at'].isoformat() ~ ' ' ~ row['at'].hour ~ ' ' ~ row['zoned'], true) %}
@@ -567,13 +567,13 @@ fn what_a_query_answers_is_of_its_types() {
 {% macro too_many() %}{{ 'a %s' % (1, 2) }}{% endmacro %}",
     );
     assert_snapshot!(elt(&lake, &["run-operation", "told"]), @r#"
-    d,at,zoned,nothing,word,whole
-    2024-01-31,2024-01-31 10:00:00,2024-01-31 10:00:00+00:00,,a,12
+    d,at,zoned,nothing,word,whole,items
+    2024-01-31,2024-01-31 10:00:00,2024-01-31 10:00:00+00:00,,a,12,"[""\u00e9"", ""b""]"
     [{"word":"a","d":"2024-01-31"}]
     note: 2024/01 2024-02-01
     note: 2024-01-31T10:00:00 10 2024-01-31 10:00:00+00:00
     note: none 12
-    note: ('a',) (2024-01-31, 2024-01-31 10:00:00, 2024-01-31 10:00:00+00:00, None, 'a', 12)
+    note: ('a',) (2024-01-31, 2024-01-31 10:00:00, 2024-01-31 10:00:00+00:00, None, 'a', 12, '["\\u00e9", "b"]')
     note: v and 007 of %
     note: d
     ran `told`
