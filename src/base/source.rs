@@ -42,7 +42,7 @@ impl SourceText {
         Span { source: self.clone(), bytes: start..floor(bytes.end).max(start) }
     }
 
-    /// The span of the word at line `line`, column `column`, both counted from 1; columns are characters.
+    /// The span of the word at line `line`, column `column`, both counted from 1; columns are characters. A text in quotes is one word.
     pub fn word_at(&self, line: usize, column: usize) -> Span {
         let line_start: usize =
             self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
@@ -52,7 +52,9 @@ impl SourceText {
         let tail = self.text.get(start..).unwrap_or_default();
         let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$');
         let length: usize = tail.chars().take_while(|c| is_word(*c)).map(char::len_utf8).sum();
-        let length = length.max(tail.chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8));
+        let length = length
+            .max(quoted(tail))
+            .max(tail.chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8));
         self.span(start..start + length)
     }
 
@@ -68,6 +70,13 @@ impl SourceText {
         let language = if self.path.ends_with(".sql") { "SQL" } else { "YAML" };
         NamedSource::new(&*self.path, self.text.to_string()).with_language(language)
     }
+}
+
+/// How long the text in quotes is that `tail` begins with, if it ends on its line.
+fn quoted(tail: &str) -> usize {
+    let line = tail.lines().next().unwrap_or_default();
+    let quote = line.chars().next().filter(|c| matches!(c, '\'' | '"' | '`'));
+    quote.and_then(|quote| line[1..].find(quote)).map_or(0, |end| end + 2)
 }
 
 impl Span {

@@ -200,9 +200,12 @@ impl Ui {
         }
         let styles = if self.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
         let theme = GraphicalTheme { characters: ThemeCharacters::unicode(), styles };
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+        let width = self.bars.as_ref().and_then(|_| crate::repl::terminal_width());
+        let wrapped = width.unwrap_or(100).min(100);
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(wrapped).with_links(false);
+        let narrowed = crate::base::Narrowed::to(diagnostic, width.unwrap_or(usize::MAX));
         let mut text = String::new();
-        if handler.render_report(&mut text, diagnostic).is_err() {
+        if handler.render_report(&mut text, &narrowed).is_err() {
             text = diagnostic.to_string();
         }
         self.write(text.trim_end(), level);

@@ -25,7 +25,9 @@ impl Lakehouse {
     /// # Errors
     /// Nothing was published. [`ReleaseError::LostRace`] if others published faster again and again.
     pub async fn execute(&self, session: &Session, sql: &str) -> Result<(Outcome, Session), QueryError> {
-        self.execute_statement(session, session.read(sql)?, sql).await
+        let statement = session.read(sql).map_err(|mistake| mistake.located(sql))?;
+        let done = self.execute_statement(session, statement, sql).await;
+        done.map_err(|error| error.located(sql))
     }
 
     /// The same, of a statement that was read in this session from this text.

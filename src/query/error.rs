@@ -1,8 +1,8 @@
 //! What is wrong with a statement, or with answering it?
 
 use datafusion::error::DataFusionError;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::located::located;
 use super::words::mistake;
 use crate::base::{Diagnostic, ErrorKind, SourceText};
 use crate::lake::is_forbidden;
@@ -115,30 +115,31 @@ impl SqlMistake {
     /// As a diagnostic on the text that the statement was read from.
     pub fn diagnostic(&self, text: &SourceText) -> Diagnostic {
         let diagnostic = Diagnostic::error(self.code, self.message.clone()).maybe_help(self.help.clone());
-        match self.place {
+        match self.clone().located(&text.text).place {
             Some((line, column)) => diagnostic.at(&text.word_at(line, column), "here"),
-            None => match self.named_in(text) {
-                Some((line, column)) => diagnostic.at(&text.word_at(line, column), "here"),
-                None => diagnostic,
-            },
+            None => diagnostic,
         }
     }
 
-    /// Where the text has what the message names, if it has it once.
-    fn named_in(&self, text: &SourceText) -> Option<(usize, usize)> {
-        let name = self.message.split('`').nth(1)?.to_lowercase();
-        let tokens = super::dialect::tokenize(&text.text).ok()?;
-        let is_named = |token: &&TokenWithSpan| match &token.token {
-            Token::Word(word) => {
-                word.value.to_lowercase() == name
-                    || name.ends_with(&format!(".{}", word.value.to_lowercase()))
-            }
-            _ => false,
+    /// The same without its place, which was one in another text.
+    pub(super) fn unplaced(mut self) -> Self {
+        self.place = None;
+        self
+    }
+
+    /// The same with the place of what it speaks of in the statement, if nobody told it, or told one that is not in it.
+    #[must_use]
+    pub fn located(self, sql: &str) -> Self {
+        let is_in_it = |(line, column): (usize, usize)| {
+            sql.lines().nth(line - 1).is_some_and(|line| column <= line.chars().count() + 1)
         };
-        let mut found = tokens.iter().filter(is_named).map(|token| token.span.start);
-        let first = found.next()?;
-        let place = (usize::try_from(first.line).ok()?, usize::try_from(first.column).ok()?);
-        found.next().is_none().then_some(place)
+        if self.place.is_some_and(is_in_it) {
+            return self;
+        }
+        match located(&self.message, sql) {
+            Some((line, column)) => self.at(line, column),
+            None => self.unplaced(),
+        }
     }
 }
 
@@ -209,6 +210,23 @@ impl QueryError {
 }
 
 impl QueryError {
+    /// The same with its place in the statement, where that can be found.
+    #[must_use]
+    pub fn located(self, sql: &str) -> Self {
+        match self {
+            Self::Sql(mistake) => Self::Sql(mistake.located(sql)),
+            other => other,
+        }
+    }
+
+    /// The same without its place, which was one in another text.
+    pub(super) fn unplaced(self) -> Self {
+        match self {
+            Self::Sql(mistake) => Self::Sql(mistake.unplaced()),
+            other => other,
+        }
+    }
+
     /// Why the engine failed, in its own words, if it was the engine.
     pub fn cause_words(&self) -> Option<String> {
         let Self::Engine(error) = self else { return None };

@@ -27,6 +27,7 @@ mod files;
 mod guard;
 mod interval_text;
 mod lineage;
+mod located;
 mod made_of;
 mod mend;
 mod outcome;

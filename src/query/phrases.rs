@@ -25,6 +25,7 @@ fn infinite(text: &str, wanted: &str) -> Option<SqlMistake> {
 
 /// The mistake behind a sentence of the engine, if it is one of those that are known.
 pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
+    let message = &*with_literals(message);
     let between = |before: &str, after: &str| {
         let rest = message.split_once(before)?.1;
         Some(rest.split_once(after)?.0.to_owned())
@@ -49,6 +50,54 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         }
         let help = format!("`try_cast(x as {wanted})` gives NULL where a text is none");
         return Some(SqlMistake::new(VALUE, words).help(help));
+    }
+    if let Some(text) = between("Cannot cast value '", "' to value of ") {
+        let wanted = message.rsplit_once("to value of ")?.1.trim_end_matches(" type").to_lowercase();
+        let help = format!("`try_cast(x as {wanted})` gives NULL where a text is none");
+        return Some(SqlMistake::new(VALUE, format!("'{text}' cannot be read as {wanted}")).help(help));
+    }
+    if let Some(text) = between("Invalid input syntax for type interval: \"", "\"") {
+        return Some(
+            SqlMistake::new(VALUE, format!("'{text}' cannot be read as interval"))
+                .help("write `interval '2 days'`, or `to_days(n)`"),
+        );
+    }
+    if message.starts_with("Aggregate functions are not allowed in the WHERE clause") {
+        return Some(
+            plan("WHERE looks at rows before they are gathered, and knows no aggregates".to_owned())
+                .help("write the condition in HAVING: `group by a having sum(b) > 1`"),
+        );
+    }
+    if let Some(given) =
+        between("Unary operator 'NOT' requires a boolean expression, got ", "\n").or_else(|| {
+            message
+                .strip_prefix("Unary operator 'NOT' requires a boolean expression, got ")
+                .map(str::to_owned)
+        })
+    {
+        let words = format!("NOT wants a condition, and not a {}", type_word(&given));
+        return Some(plan(words).help("compare it with something: `not (a = 'x')`, `a is null`"));
+    }
+    if message.starts_with("Unary operator '-' only supports") {
+        return Some(
+            plan("`-` wants a number or an interval".to_owned()).help("a text is made a number by `x::int`"),
+        );
+    }
+    if let Some(field) = between("Field ", " not found in struct") {
+        return Some(
+            plan(format!("there is no field `{field}` in the struct"))
+                .help("`describe select …` tells the fields of each column"),
+        );
+    }
+    if let Some(given) = between("Cannot access field at argument 1: type ", " is not Struct") {
+        let words = format!("a dot or brackets follow a {}, which has no fields", type_word(&given));
+        return Some(plan(words).help("structs, maps, lists and JSON have: `j->>'a'` of a JSON text"));
+    }
+    if message.starts_with("unnest() can only be applied to") {
+        return Some(
+            plan("unnest() takes lists and structs apart, and this is none".to_owned())
+                .help("a text in pieces is a list: `unnest(string_split(a, ','))`"),
+        );
     }
     if let Some(condition) = between("Cannot create filter with non-boolean predicate '", "' returning ") {
         let given = type_word(message.rsplit_once("returning ")?.1);
@@ -91,6 +140,15 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             "glob" => Some(
                 "rows tell their file: `select distinct filename from read_csv('folder/*.csv', filename = true)`",
             ),
+            "duckdb_tables" | "duckdb_views" | "pragma_show_tables" => Some("`from elt.tables` lists them"),
+            "duckdb_columns" => Some("`from elt.columns` lists them"),
+            "duckdb_settings" => Some("`show all` lists them"),
+            "duckdb_functions" => Some("`show functions` lists them"),
+            "duckdb_schemas" | "duckdb_databases" => Some("`show schemas` lists them"),
+            "pragma_table_info" => Some("`describe t` lists the columns of a table"),
+            "stack" | "inline" | "posexplode" => {
+                Some("it stands in the list: `select stack(2, 1, 'a', 2, 'b')`, or after LATERAL VIEW")
+            }
             _ => None,
         };
         let help = elsewhere
@@ -116,9 +174,10 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         return Some(plan("LIMIT and OFFSET need a whole number".to_owned()).help("write `limit 10`"));
     }
     if let Some(rest) = message.strip_prefix("Cannot infer common argument type for comparison operation ")
-        && let [left, op, right] = rest.split_whitespace().collect::<Vec<_>>()[..]
+        && let [left, op @ .., right] = &rest.split_whitespace().collect::<Vec<_>>()[..]
+        && !op.is_empty()
     {
-        let (left, right) = (type_word(left), type_word(right));
+        let (left, op, right) = (type_word(left), op.join(" "), type_word(right));
         return Some(
             plan(format!("`{op}` does not compare {left} with {right}"))
                 .help("cast one of them: `x::varchar`"),
@@ -230,6 +289,37 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
     None
 }
 
+/// A sentence with literals as SQL has them: `Utf8("a")` is `'a'`, `Int64(1)` is `1`.
+pub(super) fn with_literals(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(at) = rest.find('(') {
+        let (head, tail) = rest.split_at(at);
+        let word = head.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let literal = match (TYPES.contains(&word) || word == "Null", tail[1..].strip_prefix('"')) {
+            (true, Some(text)) => text.split_once("\")").map(|(text, after)| (format!("'{text}'"), after)),
+            (true, None) => tail[1..].split_once(')').and_then(|(value, after)| {
+                let is_plain = value.parse::<f64>().is_ok() || ["true", "false", "NULL"].contains(&value);
+                is_plain.then(|| (value.to_owned(), after))
+            }),
+            _ => None,
+        };
+        match literal {
+            Some((literal, after)) => {
+                out.push_str(&head[..head.len() - word.len()]);
+                out.push_str(&literal);
+                rest = after;
+            }
+            None => {
+                out.push_str(head);
+                out.push('(');
+                rest = &tail[1..];
+            }
+        }
+    }
+    out + rest
+}
+
 /// SQL's name for one of the engine's types.
 fn type_word(written: &str) -> String {
     written.trim().parse().map_or_else(|_| written.to_owned(), |data_type| sql_type_name(&data_type))
@@ -308,6 +398,7 @@ mod tests {
             assert_eq!(said(message).as_deref(), Some(words));
         }
         assert_eq!(said("something new"), None);
+        assert_eq!(with_literals("f(Utf8(\"a\"), Int64(1)) sum(Utf8) t.a"), "f('a', 1) sum(Utf8) t.a");
         assert_eq!(with_sql_types("got Utf8, not Int64 (Int64x)"), "got varchar, not bigint (Int64x)");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::catalog::{CatalogProvider, MemTable, TableProvider};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -12,6 +12,7 @@ use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::lineage::lineage;
 use super::own::{GetVariable, Own};
+use super::progress::Progress;
 use super::provider::{Depth, LakeCatalog};
 use super::thrift::Purpose;
 use super::types::LakeTypes;
@@ -287,7 +288,8 @@ impl Session {
 
     /// Answers one statement. Rows come as they are found.
     pub async fn execute(&self, sql: &str) -> Result<Outcome, QueryError> {
-        self.answer(self.read(sql)?).await
+        let statement = self.read(sql).map_err(|mistake| mistake.located(sql))?;
+        self.answer(statement).await.map_err(|error| error.located(sql))
     }
 
     /// Answers a statement that was read.
@@ -351,7 +353,7 @@ impl Session {
 
     /// Plans a query and runs it. Anything but a query is refused.
     pub async fn query(&self, sql: &str) -> Result<Outcome, QueryError> {
-        Box::pin(self.run(dialect::parse_query(sql)?)).await
+        Box::pin(self.run(dialect::parse_query(sql)?)).await.map_err(|error| error.located(sql))
     }
 
     /// The same, for rows that are going to be written to a table: what is selected of one table, or of one after another, comes
@@ -449,6 +451,7 @@ impl Session {
         });
         let rows = rows.await;
         let (rows, progress) = rows.map_err(|error| self.with_suggestion(error.into()))?;
+        self.own.runs(&progress);
         Ok(Outcome::stream(rows).with_progress(progress))
     }
 
@@ -515,11 +518,38 @@ impl Session {
                 .at(line as u64, column as u64)
                 .help(format!("there is: {}", calls.join(", ")));
         }
+        if let Some(instead) = dialect::instead(wanted) {
+            return mistake.help(instead);
+        }
         let mut known = self.function_names();
+        known.retain(|name| !name.starts_with('_'));
         let is_common = |name: &String| ["count", "sum", "avg", "min", "max"].contains(&name.as_str());
         known.sort_by_key(|name| (!is_common(name), name.clone()));
         let help = did_you_mean(wanted, known.iter().map(String::as_str));
         mistake.help(help.unwrap_or_else(|| "`show functions` lists what there is".to_owned()))
+    }
+
+    /// The tables that the engine itself has, by schema and name.
+    pub fn tables_of_its_own(&self) -> Vec<(String, String)> {
+        let of = |schema: &'static str| {
+            let names = self.catalog.schema(schema).map(|tables| tables.table_names()).unwrap_or_default();
+            names.into_iter().map(move |name| (schema.to_owned(), name))
+        };
+        let mut all: Vec<_> =
+            [super::system::SCHEMA, "information_schema"].into_iter().flat_map(of).collect();
+        all.sort();
+        all
+    }
+
+    /// How far the rows are that this session, or one that goes on from it, works out; nothing if there are none yet, or if nobody
+    /// [watches](Self::watch).
+    pub fn running(&self) -> Option<Progress> {
+        self.own.running()
+    }
+
+    /// Lets [`running`](Self::running) tell of what begins from now on, or of nothing any more. While it tells, it holds the plan.
+    pub fn watch(&self, is_watched: bool) {
+        self.own.watch(is_watched);
     }
 
     /// The functions that a query can call, in no order.

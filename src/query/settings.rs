@@ -4,6 +4,7 @@
 //! way. What the engine has for its own shell and its own catalog would be taken and change nothing here: it is refused, and not
 //! listed.
 
+use datafusion::config::ConfigOptions;
 use sqlparser::ast;
 
 use super::describe::is_like;
@@ -148,11 +149,22 @@ impl Session {
                     let what = format!("`{name}` is not supported, because nothing here would follow it");
                     return Err(wrong(what, instead));
                 }
-                if engine == name {
+                if engine == name && value.is_some() {
                     return Ok(Err(statement));
                 }
-                let Some(value) = value else {
-                    return Err(wrong(format!("`{name}` has no default to go back to"), "write its value"));
+                let Some(value) = value.or_else(|| usual(engine)) else {
+                    return Err(
+                        match self.setting_names().iter().any(|known| known == engine) || engine != name {
+                            true => wrong(
+                                format!("`{name}` has no default to go back to"),
+                                "write its value: `set …`",
+                            ),
+                            false => wrong(
+                                format!("there is no setting `{name}`"),
+                                "`show all` lists the settings; a variable is forgotten by `reset variable x`",
+                            ),
+                        },
+                    );
                 };
                 // `1GB`, `1 GiB` and `1G` are the same to whoever writes them.
                 let value = value.replace(' ', "").to_uppercase();
@@ -197,6 +209,25 @@ impl Session {
         Outcome::table(["name", "value", "description"], &[], rows)
     }
 
+    /// The values that a setting can be given, where they are few, in the order in which they are told.
+    pub fn setting_values(&self) -> Vec<(String, Vec<&'static str>)> {
+        let state = self.context.state();
+        let is_switch = |value: &Option<String>| matches!(value.as_deref(), Some("true" | "false"));
+        let engine = state.config_options().entries().into_iter().filter(|entry| is_switch(&entry.value));
+        let engine = engine.map(|entry| (entry.key, vec!["true", "false"]));
+        let nulls = vec!["last", "first", "largest", "smallest"];
+        let own = [
+            (INTEGER_DIVISION, vec!["true", "false"]),
+            (NULL_ORDER, nulls.clone()),
+            ("default_null_order", nulls),
+            (
+                "timezone",
+                vec!["'UTC'", "'Europe/London'", "'Europe/Berlin'", "'America/New_York'", "'Asia/Tokyo'"],
+            ),
+        ];
+        engine.chain(own.map(|(name, values)| (name.to_owned(), values))).collect()
+    }
+
     /// The settings that `SET` knows, in order.
     pub fn setting_names(&self) -> Vec<String> {
         let state = self.context.state();
@@ -207,6 +238,12 @@ impl Session {
         names.sort();
         names
     }
+}
+
+/// The value that a setting of the engine has where nobody sets it.
+fn usual(engine: &str) -> Option<String> {
+    let entries = ConfigOptions::new().entries();
+    entries.into_iter().find(|entry| entry.key == engine).and_then(|entry| entry.value)
 }
 
 /// The name of a setting that has several.

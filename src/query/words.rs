@@ -8,7 +8,7 @@ use datafusion::error::DataFusionError;
 
 use super::SqlMistake;
 use super::error::VALUE;
-use super::phrases::{in_other_words, with_sql_types};
+use super::phrases::{in_other_words, with_literals, with_sql_types};
 use crate::base::{did_you_mean, sql_type_name};
 
 /// The user's mistake behind an error, if it is one: words, place and help.
@@ -65,7 +65,7 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
             mistake = mistake.at(span.start.line, span.start.column);
         }
         if let Some(help) = diagnostic.helps.first() {
-            mistake = mistake.help_if_none(&help.message);
+            mistake = mistake.help_if_none(&with_literals(&help.message));
         }
     }
     Some(mistake)
@@ -107,7 +107,10 @@ fn schema_mistake(error: &SchemaError) -> SqlMistake {
             );
             mistake.help(format!("write the table before it, or its alias: `a.{}`", field.name()))
         }
-        other => SqlMistake::new("elt::sql::plan", other.to_string()),
+        other => {
+            let words = other.to_string();
+            in_other_words(&words).unwrap_or_else(|| SqlMistake::new("elt::sql::plan", words))
+        }
     }
 }
 
@@ -136,7 +139,12 @@ fn no_such_column(field: &Column, valid: &[Column]) -> SqlMistake {
         });
     }
     let named = valid.iter().map(|field| field.name().to_owned());
-    let known: Vec<String> = named.filter(|name| !name.starts_with("_elt_")).collect();
+    let mut known: Vec<String> = Vec::new();
+    for name in named.filter(|name| !name.starts_with("_elt_")) {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
     let mut mistake = SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"));
     let is_alike = |column: &&Column| {
         let same_table = field.relation.is_none() || field.relation == column.relation;
@@ -184,7 +192,7 @@ fn shortened(names: &[String]) -> String {
 /// What is wrong with a statement that cannot be planned.
 fn plan_mistake(message: &str) -> SqlMistake {
     let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
-    let message = message.trim_start_matches("Error during planning: ");
+    let message = &*with_literals(message.trim_start_matches("Error during planning: "));
     let new = |words: String| SqlMistake::new("elt::sql::plan", words);
     let between = |before: &str, after: &str| {
         let rest = message.split_once(before)?.1;
@@ -246,6 +254,14 @@ fn without_bug_report(message: &str) -> &str {
 /// A function with arguments that it does not take; `call` is `round(Utf8, Utf8)`.
 fn arguments_mistake(call: &str, message: &str) -> SqlMistake {
     let said = format!("there is no `{}`", in_sql_words(call));
+    if call.starts_with("make_array(") {
+        let types = said.trim_start_matches("there is no `make_array(").trim_end_matches(")`");
+        let help = format!(
+            "a list is of one type, and here are {}: cast them to one, `[a::varchar, b::varchar]`",
+            types.replace(", ", " and ")
+        );
+        return SqlMistake::new("elt::sql::arguments", said).help(help);
+    }
     let mistake = SqlMistake::new("elt::sql::arguments", said);
     let candidates = message.split_once("Candidate functions:").map(|(_, list)| list).unwrap_or_default();
     let mut known: Vec<String> = Vec::new();

@@ -108,6 +108,8 @@ const BEFORE_TABLES: &[&str] = &[
     "history",
     "using",
     "exists",
+    "pivot",
+    "unpivot",
 ];
 
 /// One thing that could follow.
@@ -137,14 +139,10 @@ pub(super) fn complete(
 ) -> (usize, Vec<Offer>) {
     let head = &line[..cursor];
     if head.starts_with(['\\', '.']) && !head.contains('\n') {
-        return command(head, known, commands, formats);
+        return command(head, known, commands, formats, wanted);
     }
-    if let Some((first, typed)) = head.trim_start().split_once(char::is_whitespace)
-        && ["set", "reset", "show"].iter().any(|word| first.eq_ignore_ascii_case(word))
-        && !typed.trim_start().contains(char::is_whitespace)
-    {
-        let typed = typed.trim_start();
-        return (cursor - typed.len(), matching(settings(first, known), typed));
+    if let Some((start, offers)) = in_setting(head, known) {
+        return (start, offers);
     }
     let text = head;
     let rest = &line[cursor..];
@@ -155,6 +153,12 @@ pub(super) fn complete(
     };
     if let Some(last) = statement.last().filter(|bit| bit.open) {
         return match last.kind {
+            Kind::Quoted => {
+                let earlier = &statement[..statement.len() - 1];
+                let tail = scan(rest).into_iter().map(|bit| Bit { start: bit.start + cursor, ..bit });
+                let read = sources(line, statement, earlier.iter().copied().chain(tail));
+                (last.start, in_name(&read, earlier, &last.text[1..], known, wanted))
+            }
             Kind::Text => (last.start + 1, in_quotes(statement, &last.text[1..], known)),
             _ => (cursor, Vec::new()),
         };
@@ -177,6 +181,19 @@ pub(super) fn complete(
             after_dot(&plain(name), &read, known, wanted)
         }
         solid if in_using(solid) => shared(&read, known, wanted),
+        [alter, table, rest @ ..] if alter.is("alter") && table.is("table") && !rest.is_empty() => {
+            in_alter(rest, &read, prefix, known, wanted)
+        }
+        [word] if word.is("use") => {
+            let mut schemas: Vec<&str> = known.tables.iter().map(|table| table.schema.as_str()).collect();
+            schemas.push(&known.default_schema);
+            schemas.sort_unstable();
+            schemas.into_iter().map(|schema| Offer::plain(quoted(schema))).collect()
+        }
+        // `pivot t on c using sum(n)` names no table after USING.
+        [first, .., word] if word.is("using") && (first.is("pivot") || first.is("unpivot")) => {
+            anything(&read, prefix, known, wanted)
+        }
         [.., word] if BEFORE_TABLES.iter().any(|before| word.is(before)) => table_names(&read, known),
         [.., comma] if comma.text == "," && in_from(&solid) => table_names(&read, known),
         [] => STATEMENTS.iter().map(|word| Offer::plain(cased(word, prefix))).collect(),
@@ -233,7 +250,7 @@ fn columns_of(source: &Source, known: &Known, wanted: &mut Vec<Wanted>) -> Vec<O
     let columns = match source {
         Source::Table(name) => {
             let Some(table) = find(name, known) else { return Vec::new() };
-            if table.columns.is_empty() {
+            if !table.is_learned && table.columns.is_empty() {
                 wanted.push(Wanted::Table { schema: table.schema.clone(), name: table.name.clone() });
             }
             &table.columns
@@ -267,6 +284,108 @@ fn shared(read: &[Read], known: &Known, wanted: &mut Vec<Wanted>) -> Vec<Offer> 
     all.fold(first, |kept, next| {
         kept.into_iter().filter(|offer| next.iter().any(|other| other.text == offer.text)).collect()
     })
+}
+
+/// What can follow `SET`, `RESET` and `SHOW`: a setting, and then its value; and from where on it stands.
+fn in_setting(head: &str, known: &Known) -> Option<(usize, Vec<Offer>)> {
+    let (first, typed) = head.trim_start().split_once(char::is_whitespace)?;
+    if !["set", "reset", "show"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
+        return None;
+    }
+    let typed = typed.trim_start();
+    let Some((name, value)) = typed.split_once(|c: char| c.is_whitespace() || c == '=') else {
+        return Some((head.len() - typed.len(), matching(settings(first, known), typed)));
+    };
+    if !first.eq_ignore_ascii_case("set") {
+        return None;
+    }
+    let value = value.trim_start_matches(|c: char| c.is_whitespace() || c == '=');
+    let value = value.strip_prefix("to ").or_else(|| value.strip_prefix("TO ")).unwrap_or(value).trim_start();
+    let name = match name.eq_ignore_ascii_case("time") && value.to_lowercase().starts_with("zone ") {
+        true => "timezone",
+        false => name,
+    };
+    let value =
+        value.get(..5).filter(|zone| zone.eq_ignore_ascii_case("zone ")).map_or(value, |_| &value[5..]);
+    let (_, values) = known.values.iter().find(|(setting, _)| setting.eq_ignore_ascii_case(name))?;
+    let fits = |offer: &&&str| {
+        let text = offer.trim_start_matches('\'').to_lowercase();
+        text.starts_with(&value.trim_start_matches('\'').to_lowercase())
+    };
+    let offers = values.iter().filter(fits).map(|text| Offer::plain(*text)).collect();
+    Some((head.len() - value.len(), offers))
+}
+
+/// What can follow in `ALTER TABLE t …`.
+fn in_alter(
+    rest: &[&Bit<'_>],
+    read: &[Read],
+    prefix: &str,
+    known: &Known,
+    wanted: &mut Vec<Wanted>,
+) -> Vec<Offer> {
+    const WHAT: [&str; 10] = [
+        "add column",
+        "add constraint",
+        "alter column",
+        "cluster by",
+        "drop column",
+        "drop constraint",
+        "rename column",
+        "rename to",
+        "set tblproperties",
+        "unset tblproperties",
+    ];
+    let said: Vec<String> = rest.iter().map(|bit| bit.text.to_lowercase()).collect();
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    let columns = |wanted: &mut Vec<Wanted>| {
+        read.first().map(|read| columns_of(&read.source, known, wanted)).unwrap_or_default()
+    };
+    match said[..] {
+        [.., "drop" | "rename" | "alter", "column"] | [.., "drop", "column", "if", "exists"] => {
+            columns(wanted)
+        }
+        [.., "cluster", "by", "("] => columns(wanted),
+        [.., "column", _] if said.contains(&"rename") => vec![Offer::plain("to")],
+        [.., "column", _] if said.contains(&"alter") => ["type", "set not null", "drop not null", "comment"]
+            .map(|word| Offer::plain(cased(word, prefix)))
+            .to_vec(),
+        // The table's name, and nothing yet.
+        [_] | [_, ".", _] => WHAT.map(|word| Offer::plain(cased(word, prefix))).to_vec(),
+        _ => anything(read, prefix, known, wanted),
+    }
+}
+
+/// Inside double quotes: tables and columns, whole and with their quotes.
+fn in_name(
+    read: &[Read],
+    earlier: &[Bit<'_>],
+    begun: &str,
+    known: &Known,
+    wanted: &mut Vec<Wanted>,
+) -> Vec<Offer> {
+    let solid: Vec<&Bit<'_>> =
+        earlier.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment)).collect();
+    let offers = match solid.as_slice() {
+        [.., name, dot] if dot.text == "." => after_dot(&plain(name), read, known, wanted),
+        [.., word] if BEFORE_TABLES.iter().any(|before| word.is(before)) => {
+            let own = known.tables.iter().filter(|table| table.schema == known.default_schema);
+            let mut names: Vec<Offer> = own.map(|table| Offer::plain(table.name.as_str())).collect();
+            names.extend(known.tables.iter().map(|table| Offer::plain(table.schema.as_str())));
+            names
+        }
+        _ => read.iter().flat_map(|read| columns_of(&read.source, known, wanted)).collect(),
+    };
+    let whole = |offer: Offer| {
+        let name = match offer.text.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+            Some(name) => name.to_owned(),
+            None => offer.text.replace('"', "\"\""),
+        };
+        Offer { shown: offer.shown, text: format!("\"{name}\"") }
+    };
+    let mut seen = std::collections::HashSet::new();
+    let offers = offers.into_iter().map(whole);
+    offers.filter(|offer| offer.text[1..].starts_with(begun) && seen.insert(offer.text.clone())).collect()
 }
 
 /// What can be set, or shown.
@@ -333,6 +452,10 @@ fn anything(read: &[Read], prefix: &str, known: &Known, wanted: &mut Vec<Wanted>
         offers.extend(columns);
     }
     offers.extend(read.iter().filter(|read| !read.is_cte).map(|read| Offer::plain(quoted(&read.alias))));
+    // What is not known yet may begin so too.
+    if !prefix.is_empty() && !wanted.is_empty() {
+        return offers;
+    }
     if !prefix.is_empty() {
         let function = |name: &String| Offer { shown: format!("{name}()"), text: format!("{name}(") };
         offers.extend(known.functions.iter().map(function));
@@ -365,7 +488,13 @@ fn quoted(name: &str) -> String {
 }
 
 /// A command's name, or its argument.
-fn command(head: &str, known: &Known, commands: &[&str], formats: &[&str]) -> (usize, Vec<Offer>) {
+fn command(
+    head: &str,
+    known: &Known,
+    commands: &[&str],
+    formats: &[&str],
+    wanted: &mut Vec<Wanted>,
+) -> (usize, Vec<Offer>) {
     let Some((name, argument)) = head.split_once(char::is_whitespace) else {
         let begun = head.to_lowercase();
         let names = commands.iter().filter(|name| name.starts_with(&begun));
@@ -380,6 +509,25 @@ fn command(head: &str, known: &Known, commands: &[&str], formats: &[&str]) -> (u
         "\\format" | ".mode" => {
             let formats = formats.iter().filter(|format| format.starts_with(argument));
             (start, formats.map(|format| Offer::plain(*format)).collect())
+        }
+        "\\lineage"
+            if argument
+                .rsplit_once('.')
+                .is_some_and(|(table, _)| find(&table.to_lowercase(), known).is_some()) =>
+        {
+            let (table, _) = argument.rsplit_once('.').expect("it has a dot");
+            let columns = columns_of(&Source::Table(table.to_lowercase()), known, wanted).into_iter();
+            let columns =
+                columns.map(|column| Offer { shown: column.shown, text: format!("{table}.{}", column.text) });
+            (start, matching(columns.collect(), argument))
+        }
+        "\\diff" if argument.contains(char::is_whitespace) => {
+            let (table, versions) = argument.split_once(char::is_whitespace).expect("it has a space");
+            let begun = versions.rsplit(char::is_whitespace).next().unwrap_or_default();
+            let newest = find(&table.to_lowercase(), known).and_then(|table| table.version);
+            let versions = newest.into_iter().flat_map(|newest| (newest.saturating_sub(9)..=newest).rev());
+            let versions = versions.map(|version| Offer::plain(version.to_string()));
+            (head.len() - begun.len(), matching(versions.collect(), begun))
         }
         "\\d" | "\\d+" | ".schema" | "\\history" | "\\diff" | "\\lineage" | "\\maintain" => {
             (start, matching(table_names(&[], known), argument))
@@ -423,6 +571,8 @@ mod tests {
             schema: schema.into(),
             name: name.into(),
             columns: columns.iter().map(|name| ((*name).to_owned(), "int".to_owned())).collect(),
+            is_learned: true,
+            version: Some(12),
         };
         Known {
             release: None,
@@ -431,7 +581,9 @@ mod tests {
                 table("main", "customers", &["id", "name", "City"]),
                 table("main", "orders", &["id", "amount", "ordered_at"]),
                 table("raw", "orders", &["id", "_row_number"]),
+                table("elt", "runs", &["run_id", "started_at"]),
             ],
+            values: vec![("null_order".into(), vec!["last", "first", "largest"])],
             functions: ["avg", "abs", "count", "sum"].map(str::to_owned).to_vec(),
             settings: vec!["datafusion.execution.batch_size".into()],
             queries: [
@@ -462,7 +614,7 @@ mod tests {
     #[test]
     fn tables_follow_from_and_columns_follow_an_alias() {
         assert_eq!(offered("select * from c|"), ["customers"]);
-        assert_eq!(offered("select * from |"), ["customers", "orders", "raw.orders"]);
+        assert_eq!(offered("select * from |"), ["customers", "elt.runs", "orders", "raw.orders"]);
         assert_eq!(offered("select * from raw.|"), ["orders"]);
         assert_eq!(offered("select o.| from orders o"), ["id", "amount", "ordered_at"]);
         assert_eq!(offered("select o.or| from main.orders as o"), ["ordered_at"]);
@@ -507,6 +659,64 @@ mod tests {
         let sql = "with d as (select 1 as a) select d. from d";
         complete(sql, 35, &shop(), &[], &[], &mut wanted);
         assert_eq!(wanted, [Wanted::Query("with d as (select 1 as a) select * from d".into())]);
+    }
+
+    #[test]
+    fn where_something_is_changed_or_turned_its_columns_are_offered() {
+        assert_eq!(offered("from elt.ru|"), ["runs"]);
+        assert_eq!(offered("select sta| from elt.runs"), ["started_at"]);
+        assert_eq!(offered("alter table orders dr|"), ["drop column", "drop constraint"]);
+        assert_eq!(offered("alter table orders drop column am|"), ["amount"]);
+        assert_eq!(offered("alter table raw.orders rename column _|"), ["_row_number"]);
+        assert_eq!(offered("alter table orders rename column id |"), ["to"]);
+        assert_eq!(offered("pivot orders on am|"), ["amount"]);
+        assert_eq!(offered("pivot orders on id using sum(am|"), ["amount"]);
+        assert_eq!(offered("pivot or|"), ["orders"]);
+        assert_eq!(offered("unpivot orders on am|"), ["amount"]);
+        assert_eq!(offered("use ra|"), ["raw"]);
+    }
+
+    #[test]
+    fn names_in_quotes_settings_and_versions_are_offered_whole() {
+        assert_eq!(offered("select * from \"ord|"), ["\"orders\""]);
+        assert_eq!(offered("select \"C| from customers"), ["\"City\""]);
+        assert_eq!(offered("select c.\"na| from customers c"), ["\"name\""]);
+        assert_eq!(offered("set null_order = l|"), ["last", "largest"]);
+        assert_eq!(offered("set null_order to f|"), ["first"]);
+        assert_eq!(offered("reset datafusion.execution.b|"), ["datafusion.execution.batch_size"]);
+        assert_eq!(offered("\\lineage orders.am|"), ["orders.amount"]);
+        assert_eq!(offered("\\lineage raw.ord|"), ["raw.orders"]);
+        assert_eq!(offered("\\diff or|"), ["orders"]);
+        assert_eq!(offered("\\diff orders 1|"), ["12", "11", "10"]);
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_not_taken_for_a_function() {
+        let mut known = shop();
+        known.tables[1].columns.clear();
+        known.tables[1].is_learned = false;
+        let mut wanted = Vec::new();
+        let (_, offers) = complete("select su from orders", 9, &known, &[], &[], &mut wanted);
+        assert!(offers.is_empty() && !wanted.is_empty(), "{offers:?}");
+    }
+
+    #[test]
+    fn five_thousand_tables_are_looked_through_while_a_key_is_down() {
+        let mut known = shop();
+        known.tables.extend((0..5000).map(|number| KnownTable {
+            schema: "main".into(),
+            name: format!("fact_{number:04}"),
+            columns: (0..30).map(|column| (format!("c_{number}_{column}"), "int".to_owned())).collect(),
+            is_learned: true,
+            version: None,
+        }));
+        let begun = std::time::Instant::now();
+        let sql = "select f.c_4999_2 from fact_4999 f join fact_00";
+        let (_, offers) = complete(sql, sql.len(), &known, &[], &[], &mut Vec::new());
+        assert_eq!(offers.len(), 100, "{:?}", offers.first());
+        let (_, offers) = complete(sql, 17, &known, &[], &[], &mut Vec::new());
+        assert_eq!(offers.len(), 11);
+        assert!(begun.elapsed().as_secs() < 2, "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use crate::base::{Diagnostic, Error, SourceText};
+use crate::base::{Diagnostic, Error, Narrowed, SourceText};
 use crate::lakehouse::{Piece, QueryError};
 
 /// An error as people read it: what, where with the text, why, and what to do next. Ends in a new line.
@@ -15,7 +15,8 @@ pub fn explain(error: &Error, color: bool, width: Option<usize>) -> String {
         GraphicalReportHandler::new_themed(theme).with_links(false).with_width(width.unwrap_or(100));
     let mut text = String::new();
     for diagnostic in error.diagnostics() {
-        if handler.render_report(&mut text, diagnostic).is_err() {
+        let narrowed = Narrowed::to(diagnostic, width.unwrap_or(usize::MAX));
+        if handler.render_report(&mut text, &narrowed).is_err() {
             text += &format!("error: {diagnostic}\n");
         }
     }
@@ -26,9 +27,14 @@ pub fn explain(error: &Error, color: bool, width: Option<usize>) -> String {
 pub(super) fn placed(error: QueryError, source: &SourceText, piece: &Piece) -> Error {
     let kind = error.kind();
     let mistake = match error {
-        QueryError::Sql(mistake) => mistake,
+        QueryError::Sql(mistake) => mistake.located(&piece.sql),
         other if is_all(source, piece) => return other.into(),
-        error => return Error::new(kind, Met { place: source.span(piece.bytes.clone()).place(), error }),
+        error => {
+            return Error::new(
+                kind,
+                Met { place: source.span(piece.bytes.clone()).place(), error: Of::Statement(error) },
+            );
+        }
     };
     let diagnostic = Diagnostic::error(mistake.code(), mistake.message().to_owned());
     let diagnostic = diagnostic.maybe_help(mistake.help_text().map(str::to_owned));
@@ -53,36 +59,66 @@ pub(super) fn at_piece(diagnostic: Diagnostic, source: &SourceText, piece: &Piec
     diagnostic.at(&source.span(start..start + line.len()), "in this statement")
 }
 
-/// Whether a text is nothing but this statement; then there is no need to say which it was.
-fn is_all(source: &SourceText, piece: &Piece) -> bool {
-    source.text.trim().trim_end_matches(';').trim_end() == piece.sql.trim_end_matches(';')
+/// The error of a command, with its place in the text, if it says none.
+pub(super) fn of_command(error: Error, source: &SourceText, piece: &Piece) -> Error {
+    let has_place = error.diagnostics().iter().any(|told| told.labels().is_some());
+    if has_place || is_all(source, piece) {
+        return error;
+    }
+    Error::new(
+        error.kind(),
+        Met { place: source.span(piece.bytes.clone()).place(), error: Of::Command(error) },
+    )
 }
 
-/// An error that is not in the statement, met by one statement of several.
+/// Whether a text was typed, and is nothing but this statement; then there is no need to say which it was.
+fn is_all(source: &SourceText, piece: &Piece) -> bool {
+    let is_typed = ["sql", "statement", "stdin"].contains(&&*source.path);
+    is_typed && source.text.trim().trim_end_matches(';').trim_end() == piece.sql.trim_end_matches(';')
+}
+
+/// An error that is not in the words of a statement or a command, met by one of several.
 #[derive(Debug)]
 struct Met {
     place: String,
-    error: QueryError,
+    error: Of,
+}
+
+#[derive(Debug)]
+enum Of {
+    Statement(QueryError),
+    Command(Error),
+}
+
+impl Of {
+    fn told(&self) -> &dyn miette::Diagnostic {
+        match self {
+            Self::Statement(error) => error,
+            Self::Command(error) => {
+                error.diagnostics().into_iter().next().expect("an error says at least one thing")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Met {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.error)
+        write!(f, "{}: {}", self.place, self.error.told())
     }
 }
 
 impl StdError for Met {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.error.source()
+        self.error.told().source()
     }
 }
 
 impl miette::Diagnostic for Met {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.error.code()
+        self.error.told().code()
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.error.help()
+        self.error.told().help()
     }
 }

@@ -21,6 +21,10 @@ pub(super) struct KnownTable {
     pub(super) name: String,
     /// Names and types, once they are learned.
     pub(super) columns: Vec<(String, String)>,
+    /// Whether they are; a table that cannot be read has none.
+    pub(super) is_learned: bool,
+    /// The version that is read, if it has any.
+    pub(super) version: Option<u64>,
 }
 
 /// The names of one release.
@@ -32,6 +36,8 @@ pub(super) struct Known {
     pub(super) tables: Vec<KnownTable>,
     pub(super) functions: Vec<String>,
     pub(super) settings: Vec<String>,
+    /// Values of settings that have few.
+    pub(super) values: Vec<(String, Vec<&'static str>)>,
     /// The columns of queries that stand in statements, by their text.
     pub(super) queries: HashMap<String, Columns>,
     /// Who learns what is wanted.
@@ -62,11 +68,15 @@ pub(super) type Shared = Arc<RwLock<Known>>;
 
 impl Known {
     fn of(session: &Session) -> Self {
+        let pins = session.scope().pins();
         let table = |name: &crate::base::TableName| KnownTable {
             schema: name.schema().to_owned(),
             name: name.table().to_owned(),
-            columns: Vec::new(),
+            version: pins.tables.get(name).map(|version| version.0),
+            ..KnownTable::default()
         };
+        let own = session.tables_of_its_own().into_iter();
+        let own = own.map(|(schema, name)| KnownTable { schema, name, ..KnownTable::default() });
         let mut functions = session.function_names();
         functions.retain(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
         functions.sort();
@@ -74,9 +84,10 @@ impl Known {
         Self {
             release: session.scope().pins().release,
             default_schema: session.default_schema().to_owned(),
-            tables: session.scope().names().iter().map(|(name, _)| table(name)).collect(),
+            tables: session.scope().names().iter().map(|(name, _)| table(name)).chain(own).collect(),
             functions,
             settings: session.setting_names(),
+            values: session.setting_values(),
             ..Self::default()
         }
     }
@@ -100,7 +111,7 @@ pub(super) fn learn(shared: &Shared, session: &Session) {
     known.tables.extend(temporary.map(|name| KnownTable {
         schema: schema.clone(),
         name,
-        columns: Vec::new(),
+        ..KnownTable::default()
     }));
     let (asked, mut asks) = mpsc::unbounded_channel();
     known.asked = Some(asked);
@@ -143,7 +154,7 @@ pub(super) fn learn(shared: &Shared, session: &Session) {
                     Wanted::Table { schema, name } => {
                         let same = |known: &&mut KnownTable| known.schema == schema && known.name == name;
                         if let Some(known) = now.tables.iter_mut().find(same) {
-                            known.columns = columns;
+                            (known.columns, known.is_learned) = (columns, true);
                         }
                     }
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 
 use super::command::{self, Action, Wanted};
-use super::explain::at_piece;
+use super::explain::{at_piece, of_command};
 use super::output::{Place, Target, cannot};
 use super::render::{Format, Picture};
 use super::sitting::{Flow, OnError, Sees, Sitting, in_place, system};
@@ -24,6 +24,24 @@ impl Sitting<'_, '_> {
     /// Does what a command asks for.
     pub(super) async fn obey(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
         let action = command::parse(&piece.sql).map_err(|mistake| at_piece(mistake, source, piece))?;
+        // Mistakes in what a command runs have a place of their own.
+        let runs = matches!(
+            action,
+            Action::Answer(_)
+                | Action::Again { .. }
+                | Action::Keep(_)
+                | Action::DescribeLast
+                | Action::Last
+                | Action::Chart(..)
+                | Action::Watch(_)
+                | Action::Edit(_)
+                | Action::Include(_)
+        );
+        let done = self.act(action, source, piece).await;
+        if runs { done } else { done.map_err(|error| of_command(error, source, piece)) }
+    }
+
+    async fn act(&mut self, action: Action, source: &SourceText, piece: &Piece) -> Result<Flow> {
         let settings = &mut self.settings;
         match action {
             Action::Leave => return Ok(Flow::Leave),
@@ -50,7 +68,8 @@ impl Sitting<'_, '_> {
             }
             Action::Again { expanded, to } => {
                 self.once = expanded;
-                self.next = to.map(Target::open).transpose()?;
+                let next = to.map(Target::open).transpose();
+                self.next = next.map_err(|error| of_command(error, source, piece))?;
                 return self.again().await;
             }
             Action::Last => return self.all_of_last().await,
@@ -71,6 +90,19 @@ impl Sitting<'_, '_> {
             Action::Variables => eprint!("{}", self.variables),
             Action::Set(name, value) => self.variables.set(name, value),
             Action::Unset(name) => self.variables.unset(&name),
+            Action::KeepNext(prefix) => self.kept = Some(prefix),
+            Action::Keep(prefix) => {
+                self.kept = Some(prefix);
+                return self.again().await;
+            }
+            Action::DescribeLast => {
+                let last = self.last()?;
+                let sql = format!("describe {last}");
+                let text = SourceText::new("statement", &sql);
+                let told = Box::pin(self.answer(&text, &Piece { bytes: 0..sql.len(), sql })).await;
+                self.last = Some(last);
+                return told;
+            }
             Action::System(line) => system(line).await?,
             Action::Expand(switch) => {
                 let on = switch.turn(settings.format == Format::Line);
@@ -86,7 +118,10 @@ impl Sitting<'_, '_> {
                 settings.show.max_rows = rows.map(|(most, _)| most);
                 settings.show.last_rows = rows.map_or(0, |(_, last)| last);
             }
-            Action::Include(path) => return self.include(path).await,
+            Action::Include(path) => {
+                let text = self.included(&path).map_err(|error| of_command(error, source, piece))?;
+                return self.include(text).await;
+            }
             Action::Output(place) => self.redirect(place)?,
             Action::Once(place) => self.next = Some(Target::open(place)?),
             Action::Width(width) => self.width = width,
@@ -123,7 +158,7 @@ impl Sitting<'_, '_> {
 
     /// Answers once more what was answered last.
     async fn again(&mut self) -> Result<Flow> {
-        let sql = self.last()?;
+        let sql = self.last().inspect_err(|_| self.kept = None)?;
         let source = SourceText::new("statement", &sql);
         Box::pin(self.answer(&source, &Piece { bytes: 0..sql.len(), sql })).await
     }
@@ -270,21 +305,22 @@ impl Sitting<'_, '_> {
         Box::pin(self.run(&source)).await
     }
 
-    /// Runs a file. Boxed, because a file may include another.
-    fn include(&mut self, path: PathBuf) -> LocalBoxFuture<'_, Result<Flow>> {
+    /// The text of a file that is to be run.
+    fn included(&self, path: &Path) -> Result<SourceText> {
+        let name = path.to_string_lossy();
+        let text = sql_text(&name, std::fs::read(path).map_err(|error| cannot("read", path, &error))?)?;
+        if self.depth == DEEPEST {
+            let what = format!("{} is included by itself", path.display());
+            return Err(Error::user("elt::shell::include", what, "take the `\\i` out of one of the files"));
+        }
+        Ok(SourceText::new(&name, &text))
+    }
+
+    /// Runs the text of a file. Boxed, because a file may include another.
+    fn include(&mut self, text: SourceText) -> LocalBoxFuture<'_, Result<Flow>> {
         Box::pin(async move {
-            let bytes = std::fs::read(&path).map_err(|error| cannot("read", &path, &error))?;
-            let text = sql_text(&path.to_string_lossy(), bytes)?;
-            if self.depth == DEEPEST {
-                let what = format!("{} is included by itself", path.display());
-                return Err(Error::user(
-                    "elt::shell::include",
-                    what,
-                    "take the `\\i` out of one of the files",
-                ));
-            }
             self.depth += 1;
-            let flow = self.run(&SourceText::new(&path.to_string_lossy(), &text)).await;
+            let flow = self.run(&text).await;
             self.depth -= 1;
             flow
         })

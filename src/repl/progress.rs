@@ -42,6 +42,11 @@ impl Meter {
         }
     }
 
+    /// Tells of this from now on.
+    pub(super) fn see(&mut self, progress: Option<Progress>) {
+        self.progress = progress;
+    }
+
     /// Until it is worth looking again; for ever, if nobody wants to know.
     pub(super) async fn pause(&self) {
         if !self.is_wanted {

@@ -92,15 +92,19 @@ mod tests {
 
     /// What a script writes in an empty lake, and below it what went wrong.
     async fn told(folder: &std::path::Path, text: &str, format: Format) -> String {
-        let (clock, ids, env) = (Arc::new(Still), Arc::new(Still), Arc::new(BTreeMap::new()));
-        let world = World { clock, ids, env, user: "tester".into(), host: "testhost".into(), pid: 1 };
-        let options = OpenOptions { folder: folder.to_owned(), ..OpenOptions::default() };
-        let lakehouse = Lakehouse::open(&options, world).unwrap();
+        let lakehouse = opened(folder);
         let settings = ShellSettings { format, ..ShellSettings::default() };
         let mut out = Vec::new();
         let result = script(&lakehouse, text, "q.sql", settings, None, &mut out).await;
         let mistake = result.map_or_else(|error| explain(&error, false, Some(80)), |()| String::new());
         String::from_utf8(out).unwrap() + &mistake
+    }
+
+    fn opened(folder: &std::path::Path) -> Lakehouse {
+        let (clock, ids, env) = (Arc::new(Still), Arc::new(Still), Arc::new(BTreeMap::new()));
+        let world = World { clock, ids, env, user: "tester".into(), host: "testhost".into(), pid: 1 };
+        let options = OpenOptions { folder: folder.to_owned(), ..OpenOptions::default() };
+        Lakehouse::open(&options, world).unwrap()
     }
 
     #[tokio::test]
@@ -130,15 +134,29 @@ mod tests {
     async fn a_mistake_without_a_place_is_shown_by_its_statement_if_there_are_others() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("lake")).unwrap();
-        let both = told(folder.path(), "select 1;\ndrop table t\n;", Format::Csv).await;
-        assert!(both.contains("q.sql:2:1") && both.contains("in this statement"), "{both}");
-        let alone = told(folder.path(), "drop table t;\n", Format::Csv).await;
-        assert!(!alone.contains("q.sql"), "{alone}");
+        let both = told(folder.path(), "select 1;\nshow nothing of it\n;", Format::Csv).await;
+        assert!(both.contains("q.sql:2:"), "{both}");
+        let named = told(folder.path(), "select 1;\n\ndrop table t;\n", Format::Csv).await;
+        assert!(named.contains("q.sql:3:12"), "{named}");
         let command = told(folder.path(), "select 1;\n\\nope\nselect 2;", Format::Csv).await;
         assert!(
             command.contains("there is no command `\\nope`") && command.contains("q.sql:2:1"),
             "{command}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_mistake_in_a_file_that_is_run_has_its_place_there_and_a_command_s_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other.sql");
+        std::fs::write(&other, "select 1;\nselect 2 as a\norder by nope;\n").unwrap();
+        let run = format!("select 1;\n\\i {}\n", other.display());
+        let told_there = told(folder.path(), &run, Format::Csv).await;
+        assert!(told_there.contains("other.sql:3:10") && !told_there.contains("q.sql"), "{told_there}");
+        let gone = told(folder.path(), "select 1;\n\n\\i nowhere.sql\n", Format::Csv).await;
+        assert!(gone.contains("q.sql:3:1: cannot read nowhere.sql"), "{gone}");
+        let out = told(folder.path(), "select 1;\n\\o nowhere/x.csv\nselect 2", Format::Csv).await;
+        assert!(out.contains("q.sql:2:1: cannot write nowhere/x.csv"), "{out}");
     }
 
     #[tokio::test]
@@ -156,7 +174,44 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "a\n1\n");
         std::fs::write(&other, format!("\\i {}\n", other.display())).unwrap();
         let round = told(folder.path(), &format!("\\i {}", other.display()), Format::Csv).await;
-        assert!(round.contains("is included by itself"), "{round}");
+        assert!(round.contains("is included by"), "{round}");
+    }
+
+    #[tokio::test]
+    async fn what_copies_and_writes_tells_how_far_it_is_while_somebody_watches() {
+        let folder = tempfile::tempdir().unwrap();
+        let lakehouse = opened(folder.path());
+        let session = lakehouse.session().await.unwrap();
+        let copy = format!("copy (from range(1000)) to '{}'", folder.path().join("a.csv").display());
+        for sql in [&*copy, "create temp table t as from range(1000)"] {
+            Box::pin(session.execute(sql)).await.unwrap();
+            assert!(session.running().is_none(), "nobody watches: {sql}");
+        }
+        session.watch(true);
+        for sql in
+            [&*copy, "create or replace temp table t as from range(1000)", "insert into t from range(5)"]
+        {
+            session.watch(true);
+            Box::pin(session.execute(sql)).await.unwrap();
+            assert!(session.running().is_some(), "{sql}");
+        }
+        session.watch(false);
+        assert!(session.running().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_s_only_row_becomes_variables() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = async |text: &str| told(folder.path(), text, Format::Csv).await;
+        let text = "select 7 as n, 'it''s' as who \\gset my_\nselect :my_n + 1 as a, :'my_who' as b;";
+        assert_eq!(run(text).await, "a,b\n8,it's\n");
+        assert_eq!(run("select 3 as n;\n\\gset\nselect :n as m;").await, "n\n3\nm\n3\n");
+        let many = run("select * from range(2) \\gset\n").await;
+        assert!(many.contains("keeps the values of one row, and the answer has 2"), "{many}");
+        let told = run("select 1 as a, 'x' as b \\gdesc\n").await;
+        assert!(told.contains("a,bigint") && told.contains("b,varchar"), "{told}");
+        let refused = run("select 1 \\gexec\n").await;
+        assert!(refused.contains("\\i do.sql"), "{refused}");
     }
 
     #[tokio::test]

@@ -107,7 +107,7 @@ pub(super) fn sent_off(text: &str, statement: Range<usize>) -> Option<[String; 2
     Some([first, if whole[end..].trim().is_empty() { String::new() } else { rest }])
 }
 
-/// A statement that a command at its end sends off: `\g`, `\gx`, `\G`, `\watch`, `\chart`.
+/// A statement that a command at its end sends off: `\g`, `\gx`, `\G`, `\gset`, `\gdesc`, `\watch`, `\chart`.
 fn sent(whole: &str) -> Option<String> {
     let bits = scan(whole);
     let solid: Vec<_> = bits.iter().filter(|bit| bit.kind != Kind::Space).collect();
@@ -122,8 +122,13 @@ fn sent(whole: &str) -> Option<String> {
         ("g", "") => Some(format!("{sql}\n;")),
         ("g", place) => Some(format!(".once {place}\n{sql}\n;")),
         ("gx" | "G", "") => Some(format!("\\x once\n{sql}\n;")),
+        ("gx" | "G", place) => Some(format!(".once {place}\n\\x once\n{sql}\n;")),
+        ("gset", prefix) => Some(format!("\\gset !{prefix}\n{sql}\n;")),
+        ("gdesc", "") => Some(format!("describe {sql}\n;")),
         ("watch", "") => Some(format!("{sql}\n;\n\\watch")),
         ("watch", seconds) => Some(format!("{sql}\n;\n\\watch {seconds}")),
+        // Psql's, each with what does the same here.
+        ("gexec" | "crosstabview" | "bind" | "parse", _) => Some(format!("\\{}", word.text)),
         ("chart", picture) if !picture.is_empty() => Some(format!("\\chart next {picture}\n{sql}\n;")),
         _ => None,
     }
@@ -196,6 +201,9 @@ mod tests {
         assert_eq!(told("select 1 \\g out.csv").as_deref(), Some(".once out.csv\nselect 1\n;"));
         assert_eq!(told("select 1\n\\gx").as_deref(), Some("\\x once\nselect 1\n;"));
         assert_eq!(told("select 1 \\watch 0.5").as_deref(), Some("select 1\n;\n\\watch 0.5"));
+        assert_eq!(told("select 1 as a \\gset x_").as_deref(), Some("\\gset !x_\nselect 1 as a\n;"));
+        assert_eq!(told("select 1 as a\n\\gdesc").as_deref(), Some("describe select 1 as a\n;"));
+        assert_eq!(told("select 1 \\gexec").as_deref(), Some("\\gexec"));
         assert_eq!(told("select 1;\\chart hist").as_deref(), Some("\\chart next hist\nselect 1\n;"));
         assert_eq!(told("\\g").as_deref(), Some("\\g"), "what was run last");
         assert_eq!(told("select '\\g"), None);

@@ -14,7 +14,8 @@ use super::explain::{explain, placed};
 use super::input::{Entry, read};
 use super::output::{Target, cannot};
 use super::pager::{Pager, Paging};
-use super::render::{Format, Picture, ShowError, ShowOptions, Shown, chart, show_from};
+use super::progress::Meter;
+use super::render::{Format, Picture, ShowError, ShowOptions, Shown, chart, show_from, texts};
 use super::shell::sent_off;
 use super::threads::Threads;
 use super::variables::Variables;
@@ -95,6 +96,8 @@ pub(super) struct Sitting<'a, 'v> {
     /// How the next answer is drawn, and by which columns.
     pub(super) picture: Option<(Picture, Vec<String>)>,
     pub(super) variables: Variables,
+    /// What the variables begin with that the next answer's only row becomes.
+    pub(super) kept: Option<String>,
     /// The commands of the command line.
     pub(super) verbs: Option<Verbs<'v>>,
     /// Whether one of them is at work, which hears Ctrl-C itself.
@@ -140,6 +143,7 @@ impl<'a> Sitting<'a, '_> {
             once: false,
             picture: None,
             variables: Variables::default(),
+            kept: None,
             verbs: None,
             in_verb: Arc::default(),
             mistakes: 0,
@@ -202,6 +206,8 @@ impl<'a> Sitting<'a, '_> {
         self.threads.renew();
         self.depth = 0;
         self.next = None;
+        self.kept = None;
+        self.session.watch(false);
         self.in_verb.store(false, Ordering::SeqCst);
     }
 
@@ -227,6 +233,7 @@ impl<'a> Sitting<'a, '_> {
             Ok(outcome) => asked.answered(outcome),
             Err(error) => {
                 asked.failed(&error);
+                self.kept = None;
                 return Err(placed(error, source, piece));
             }
         };
@@ -255,7 +262,7 @@ impl<'a> Sitting<'a, '_> {
             let used = matches!(statement, Statement::Use { .. }).then(|| statement.clone());
             // On a task of its own, so that long planning can be cancelled too.
             let planned = async move { session.answer(statement).await };
-            let outcome = on_its_own(&self.threads, planned).await?;
+            let outcome = self.watched(planned).await?;
             if let Some(used) = used {
                 self.session = self.session.after(&used)?;
             }
@@ -272,13 +279,72 @@ impl<'a> Sitting<'a, '_> {
         let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
         let sql = sql.to_owned();
         let done = async move { lakehouse.execute_statement(&session, statement, &sql).await };
-        let (outcome, session) = on_its_own(&self.threads, done).await?;
+        let (outcome, session) = self.watched(done).await?;
         self.session = session;
         Ok(outcome)
     }
 
+    /// Works on a task of its own, and tells how far that is if it takes long.
+    async fn watched<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        self.session.watch(true);
+        let mut meter = Meter::of(None, &self.settings.show);
+        let mut done = Box::pin(on_its_own(&self.threads, work));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut done => {
+                    self.session.watch(false);
+                    return done;
+                }
+                () = meter.pause() => {
+                    meter.see(self.session.running());
+                    meter.tick();
+                }
+            }
+        }
+    }
+
+    /// Keeps the values of an answer's only row as variables, each by the name of its column.
+    async fn keep(&mut self, outcome: Outcome, prefix: &str) -> Result<(), NotShown> {
+        let (schema, batches) = gathered(&self.threads, outcome).await.map_err(ShowError::from)?;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if rows != 1 {
+            let what = format!("`\\gset` keeps the values of one row, and the answer has {rows}");
+            return Err(Error::user(
+                "elt::shell::gset",
+                what,
+                "select one row: `… limit 1`, or an aggregate",
+            )
+            .into());
+        }
+        for batch in batches.iter().filter(|batch| batch.num_rows() == 1) {
+            let values = texts(batch)?;
+            for (field, value) in schema.fields().iter().zip(values) {
+                let name = format!("{prefix}{}", field.name());
+                if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                    let what = format!("`{name}` cannot name a variable: letters, digits and `_`");
+                    return Err(
+                        Error::user("elt::shell::gset", what, "give the column a name: `… as n`").into()
+                    );
+                }
+                match value {
+                    Some(value) => self.variables.set(name, value),
+                    None => self.variables.unset(&name),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Says whether anybody still reads.
     async fn show(&mut self, outcome: Outcome) -> Result<bool, NotShown> {
+        if let Some(prefix) = self.kept.take() {
+            self.keep(outcome, &prefix).await?;
+            return Ok(true);
+        }
         if let Some((picture, columns)) = self.picture.take() {
             let (schema, batches) = gathered(&self.threads, outcome).await.map_err(ShowError::from)?;
             let width = self.width.or(self.settings.show.width);

@@ -73,13 +73,16 @@ fn closing(bits: &[Bit<'_>], open: usize) -> Option<usize> {
     })
 }
 
+/// Words after which stands what is read, or changed.
+const BEFORE: [&str; 8] = ["from", "join", "into", "update", "pivot", "unpivot", "table", "summarize"];
+
 fn tables(text: &str, bits: &[Bit<'_>], ctes: &[(String, String)]) -> Vec<Read> {
     let mut read = Vec::new();
     let mut at = 0;
     let mut expects = false;
     while at < bits.len() {
         let bit = &bits[at];
-        if ["from", "join", "into", "update"].iter().any(|word| bit.is(word)) {
+        if BEFORE.iter().any(|word| bit.is(word)) {
             expects = true;
             at += 1;
             continue;

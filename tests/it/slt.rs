@@ -247,7 +247,7 @@ impl AsyncDB for Asker {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<Kind>, Refused> {
         let outcome = Box::pin(self.0.execute(sql)).await?;
         let types = outcome.schema().fields().iter().map(|field| Kind::of(field.data_type())).collect();
-        let batches = outcome.collect().await?;
+        let batches = outcome.collect().await.map_err(|error| error.located(sql))?;
         Ok(DBOutput::Rows { types, rows: batches.iter().flat_map(rows).collect() })
     }
 

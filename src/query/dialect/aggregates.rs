@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Array, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, VisitMut, VisitorMut,
+    FunctionArgumentClause, FunctionArguments, Ident, Select, SelectItem, Statement, VisitMut, VisitorMut,
 };
 
 use super::functions::{call, expression_of, name_of, plain_args};
@@ -114,6 +114,106 @@ pub(super) fn with_comma(function: &Function) -> Option<Expr> {
         list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(expression_of("','"))));
     }
     Some(Expr::Function(joined))
+}
+
+/// Several `string_agg(a, ',' order by …)` of one list in different orders, for which the engine has only one order: each becomes a
+/// list in its own order, put together.
+pub(super) fn keep_orders(statement: &mut Statement) {
+    let _: ControlFlow<()> = statement.visit(&mut Orders);
+}
+
+struct Orders;
+
+impl VisitorMut for Orders {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let mut orders: Vec<String> = Vec::new();
+        let mut each = |show: &mut dyn FnMut(&mut Expr)| {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                    super::outside_queries(expr, &mut *show);
+                }
+            }
+            if let Some(having) = &mut select.having {
+                super::outside_queries(having, &mut *show);
+            }
+        };
+        each(&mut |expr| {
+            if let Some((_, order)) = joined_in_order(expr)
+                && !orders.contains(&order)
+            {
+                orders.push(order);
+            }
+        });
+        if orders.len() > 1 {
+            each(&mut |expr| {
+                if let Some((list, _)) = joined_in_order(expr) {
+                    *expr = list;
+                }
+            });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The list that `string_agg(a, ',' order by b)` puts together, and its order.
+fn joined_in_order(expr: &Expr) -> Option<(Expr, String)> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_joined = matches!(name_of(function)?.as_str(), "string_agg" | "group_concat" | "listagg");
+    let [FunctionArgumentClause::OrderBy(order)] = &list.clauses[..] else { return None };
+    if !is_joined || function.over.is_some() || list.duplicate_treatment.is_some() {
+        return None;
+    }
+    let plain = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let args: Vec<Expr> = list.args.iter().map(plain).collect::<Option<_>>()?;
+    let (value, between) = match &args[..] {
+        [value] => (value, expression_of("','")),
+        [value, between] => (value, between.clone()),
+        _ => return None,
+    };
+    let mut gathered = function.clone();
+    gathered.name = Ident::new("array_agg").into();
+    add_filter(&mut gathered, Some(&Expr::IsNotNull(Box::new(Expr::Nested(Box::new(value.clone()))))));
+    if let FunctionArguments::List(list) = &mut gathered.args {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()))];
+    }
+    let order = order.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Some((super::spelling::called("array_to_string", &[Expr::Function(gathered), between]), order))
+}
+
+/// `count(distinct a, b)` counts the pairs of which neither is null.
+pub(super) fn of_several(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if name_of(function)? != "count" || !is_distinct || list.args.len() < 2 {
+        return None;
+    }
+    let value = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let values: Vec<Expr> = list.args.iter().map(value).collect::<Option<_>>()?;
+    let known = values.iter().map(|value| Expr::IsNotNull(Box::new(Expr::Nested(Box::new(value.clone())))));
+    let known = known.reduce(|left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    })?;
+    let mut together = expression_of("case when x then y end");
+    if let Expr::Case { conditions, .. } = &mut together {
+        conditions[0].condition = known;
+        conditions[0].result = Expr::Tuple(values);
+    }
+    let mut counted = function.clone();
+    if let FunctionArguments::List(list) = &mut counted.args {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(together))];
+    }
+    Some(Expr::Function(counted))
 }
 
 /// `quantile_cont(a, [0.25, 0.75])`, as a list of calls with one share each.

@@ -106,6 +106,39 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
             let least = super::spelling::called("least", &[length(a), length(b)]);
             Some(super::spelling::called("array_slice", &[zipped, expression_of("1"), least]))
         }
+        ("encode" | "decode", [value, name])
+            if literal(name)
+                .is_some_and(|name| ["utf-8", "utf8", "us-ascii"].contains(&&*name.to_lowercase())) =>
+        {
+            let is_text = name_of(function)? == "decode";
+            let data_type = if is_text { DataType::Varchar(None) } else { DataType::Bytea };
+            Some(Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(value.clone()),
+                data_type,
+                array: false,
+                format: None,
+            })
+        }
+        ("elt", [place, first, rest @ ..]) => {
+            let all = super::spelling::called("make_array", std::iter::once(first).chain(rest));
+            Some(super::spelling::called("array_element", [&all, place]))
+        }
+        ("str_to_map", [value, signs @ ..]) if signs.len() <= 2 => {
+            let sign = |at: usize, usual: &str| signs.get(at).cloned().unwrap_or_else(|| text(usual));
+            let args = vec![value.clone(), sign(0, ","), sign(1, ":")];
+            let Expr::Function(whole) = call(function, "_elt_str_to_map", args) else { return None };
+            super::functions::other_call(&whole)
+        }
+        // What is null adds nothing.
+        ("list_concat" | "list_cat" | "array_cat" | "array_concat", lists) if lists.iter().any(is_null) => {
+            let kept: Vec<Expr> = lists.iter().filter(|list| !is_null(list)).cloned().collect();
+            Some(match &kept[..] {
+                [] => Expr::value(Value::Null),
+                [one] => one.clone(),
+                _ => call(function, "array_concat", kept),
+            })
+        }
         ("try_add" | "try_subtract" | "try_multiply", [left, right]) => {
             let op = match name_of(function)?.as_str() {
                 "try_add" => BinaryOperator::Plus,
@@ -144,11 +177,13 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
 /// is looked into, which has no answer where a null is not what is looked for.
 fn without_nulls(list: &Expr) -> Option<Expr> {
     let Expr::Array(Array { elem, named }) = list else { return None };
-    let is_null =
-        |item: &Expr| matches!(item, Expr::Value(value) if value.value == sqlparser::ast::Value::Null);
     let kept: Vec<Expr> = elem.iter().filter(|item| !is_null(item)).cloned().collect();
     let has_both = !kept.is_empty() && kept.len() < elem.len();
     has_both.then_some(Expr::Array(Array { elem: kept, named: *named }))
+}
+
+fn is_null(item: &Expr) -> bool {
+    matches!(item, Expr::Value(value) if value.value == Value::Null)
 }
 
 /// An expression that gives nothing where a cast or a division has no answer; nothing if it may fail otherwise.

@@ -74,7 +74,8 @@ fn is_inserted_into(tokens: &[TokenWithSpan], before: &[usize]) -> bool {
     before.len() - begin > 2 && words().next() == Some(Keyword::INSERT) && !words().any(gives)
 }
 
-/// Whether the bracket that ends here is a CTE's: it began after `as`, or after `as materialized`.
+/// Whether the bracket that ends here is a CTE's: it began after `as`, or after `as materialized`, and has more in it than names,
+/// as in `explode(m) as (k, v)`.
 fn closes_a_cte(tokens: &[TokenWithSpan], before: &[usize]) -> bool {
     let mut depth = 0_usize;
     for (at, index) in before.iter().enumerate().rev() {
@@ -84,7 +85,14 @@ fn closes_a_cte(tokens: &[TokenWithSpan], before: &[usize]) -> bool {
                 depth -= 1;
                 if depth == 0 {
                     let before_it = at.checked_sub(1).map(|at| keyword(&tokens[before[at]]));
-                    return matches!(before_it, Some(Keyword::AS | Keyword::MATERIALIZED));
+                    let inside = &before[at + 1..before.len() - 1];
+                    let is_name = |(place, index): (usize, &usize)| match tokens[*index].token {
+                        Token::Word(_) => place % 2 == 0,
+                        Token::Comma => place % 2 == 1,
+                        _ => false,
+                    };
+                    let are_names = inside.iter().enumerate().all(is_name);
+                    return matches!(before_it, Some(Keyword::AS | Keyword::MATERIALIZED)) && !are_names;
                 }
             }
             _ => {}

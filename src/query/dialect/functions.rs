@@ -13,6 +13,7 @@ use sqlparser::ast::{
 };
 
 use super::meanings::{FUNCTIONS, OF_PARTS, PARTS, RENAMED};
+use super::more_meanings::MORE;
 use super::statement::parse_query;
 use super::{aggregates, calls, lambdas};
 
@@ -22,7 +23,7 @@ type Meaning = (Vec<&'static str>, Expr);
 /// What stands for a call, by name and number of arguments.
 static KNOWN: LazyLock<BTreeMap<(&str, usize), Meaning>> = LazyLock::new(|| {
     let mut known = BTreeMap::new();
-    for (names, parameters, expression) in FUNCTIONS {
+    for (names, parameters, expression) in FUNCTIONS.iter().chain(MORE) {
         let parameters: Vec<&str> = parameters.split_whitespace().collect();
         let expression = expression_of(expression);
         for name in names.split_whitespace() {
@@ -36,6 +37,18 @@ static KNOWN: LazyLock<BTreeMap<(&str, usize), Meaning>> = LazyLock::new(|| {
 pub(in crate::query) fn known_calls(name: &str) -> Vec<String> {
     let own = KNOWN.iter().filter(|((known, _), _)| *known == name);
     own.map(|((known, _), (parameters, _))| format!("{known}({})", parameters.join(", "))).collect()
+}
+
+/// Whether a function that is called `known` is the engine's `name`, or is made with it.
+pub(in crate::query) fn stands_for(known: &str, name: &str) -> bool {
+    let is_of_lists = known.strip_prefix("list_").is_some_and(|end| name.strip_prefix("array_") == Some(end));
+    let is_renamed = RENAMED.iter().any(|(other, own)| *other == known && *own == name);
+    let is_piece = [known, name].iter().all(|name| ["substr", "substring"].contains(name));
+    let call = format!("{name}(");
+    let is_made = |(names, _, meaning): &(&str, &str, &str)| {
+        names.split_whitespace().any(|other| other == known) && meaning.contains(&call)
+    };
+    is_of_lists || is_renamed || is_piece || FUNCTIONS.iter().chain(MORE).any(is_made)
 }
 
 /// Spells calls of functions that the engine has under other names.
@@ -71,6 +84,7 @@ pub(super) fn other_call(function: &Function) -> Option<Expr> {
         .or_else(|| calls::unnested(function))
         .or_else(|| aggregates::in_order(function))
         .or_else(|| aggregates::with_comma(function))
+        .or_else(|| aggregates::of_several(function))
         .or_else(|| spelled(function))
         .or_else(|| calls::of_texts(function))
         .or_else(|| calls::mode(function))

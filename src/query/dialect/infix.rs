@@ -16,14 +16,20 @@ const SIGN: u8 = 46;
 /// operators of bits, less tight than a sum, as in Postgres and DuckDB: `j -> i + 1` is `j -> (i + 1)`.
 pub(super) const OTHER: u8 = 26;
 
-/// Reads a value with a sign in front of it.
+/// Reads a value with a sign in front of it: `-a`, `@a` for what it is without its sign, `!a` for NOT.
 pub(super) fn signed(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-    if parser.peek_token_ref().token != Token::Minus {
+    let sign = parser.peek_token_ref().token.clone();
+    if !matches!(sign, Token::Minus | Token::AtSign | Token::ExclamationMark) {
         return None;
     }
     parser.advance_token();
     let value = parser.parse_subexpr(SIGN);
-    Some(value.map(|value| Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(value) }))
+    let signed = |op, value| Expr::UnaryOp { op, expr: Box::new(value) };
+    Some(value.map(|value| match sign {
+        Token::AtSign => called("abs", [&value]),
+        Token::ExclamationMark => signed(UnaryOperator::Not, value),
+        _ => signed(UnaryOperator::Minus, value),
+    }))
 }
 
 /// One of those operators, before it is read.
@@ -193,6 +199,10 @@ mod tests {
             ("select 2 ** 3 ** 2", "SELECT power(power(2, 3), 2)"),
             ("select -2::int * 3", "SELECT -2::INT * 3"),
             ("select a + 7 div 2", "SELECT a + div(7, 2)"),
+            ("select @a + 1, @ -5", "SELECT abs(a) + 1, abs(-5)"),
+            ("select !a and b", "SELECT NOT a AND b"),
+            ("select top.a, top from x top", "SELECT top.a, top FROM x top"),
+            ("select * like 'a%' from t", "SELECT columns(_elt_c -> _elt_c LIKE 'a%') FROM t"),
             ("select a div, b glob from t", "SELECT a AS div, b AS glob FROM t"),
             ("select a not glob 'x*' and b", "SELECT a !~ _elt_glob('x*') AND b"),
             (

@@ -8,9 +8,11 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LambdaFunction,
-    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, VisitMut, VisitorMut,
+    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Statement, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::query::SqlMistake;
 
 /// What the functions that take one are called, and what the engine calls them.
 pub(super) const FUNCTIONS: &[(&str, &str)] = &[
@@ -261,6 +263,31 @@ pub(super) fn guarded(expr: &Expr) -> Expr {
     let params = OneOrManyWithParens::One(LambdaFunctionParameter { name: Ident::new(ROW), data_type: None });
     let lambda = LambdaFunction { params, body: Box::new(body), syntax: LambdaSyntax::Arrow };
     super::spelling::called("_elt_try", &[super::functions::expression_of("true"), Expr::Lambda(lambda)])
+}
+
+/// Refuses `try((select …))`: what fails in a subquery fails before there is a row to try.
+///
+/// # Errors
+/// There is one.
+pub(super) fn refuse_tried_queries(statement: &Statement) -> Result<(), SqlMistake> {
+    let is_query = |expr: &Expr| {
+        let Expr::Function(function) = expr else { return false };
+        let is_try = super::functions::name_of(function).is_some_and(|name| name == "try");
+        let mut args = super::functions::plain_args(function).unwrap_or_default();
+        while let [Expr::Nested(inner)] = &args[..] {
+            args = vec![(**inner).clone()];
+        }
+        is_try && matches!(args[..], [Expr::Subquery(_)])
+    };
+    let found = sqlparser::ast::visit_expressions(statement, |expr| match is_query(expr) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    match found.is_break() {
+        true => Err(SqlMistake::new("elt::sql::not_supported", "`try` around a subquery is not supported")
+            .help("write it inside: `(select try(a / b) from t)`")),
+        false => Ok(()),
+    }
 }
 
 /// What a row that is tried is called.

@@ -137,7 +137,12 @@ fn unnested(view: &LateralView) -> Option<Join> {
     };
     let list = plain_args(call)?.into_iter().next()?.clone();
     let mut columns = view.lateral_col_alias.clone();
-    let mut array_exprs = vec![list.clone()];
+    // Two names are for the keys and the values of a map.
+    let is_map = !with_place && columns.len() == 2;
+    let mut array_exprs = match is_map {
+        true => vec![called("map_keys", [&list]), called("map_values", [&list])],
+        false => vec![list.clone()],
+    };
     if with_place {
         array_exprs.insert(0, places(&list, 0));
     }
@@ -166,36 +171,57 @@ fn unnested(view: &LateralView) -> Option<Join> {
     Some(Join { relation, global: false, join_operator })
 }
 
-/// `select posexplode(list)` gives two columns: the place, counted from 0, and the item.
+/// Functions that give several columns in a list: `posexplode(list)` the place, counted from 0, and the item, `stack(2, a, b, c, d)`
+/// two rows of two columns, `explode(map) as (k, v)` keys and values.
 pub(super) fn places_beside(projection: &mut Vec<SelectItem>) {
-    let is_both = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(Expr::Function(call)) => {
-            call.name.to_string().eq_ignore_ascii_case("posexplode")
-        }
-        _ => false,
-    };
-    if !projection.iter().any(is_both) {
+    if !projection.iter().any(|item| several(item).is_some()) {
         return;
     }
-    let mut items = Vec::new();
-    for item in projection.drain(..) {
-        let list = match &item {
-            SelectItem::UnnamedExpr(Expr::Function(call)) if is_both(&item) => {
-                plain_args(call).and_then(|args| args.first().map(|list| (*list).clone()))
+    let spelled = projection.drain(..).flat_map(|item| match several(&item) {
+        Some(items) => items,
+        None => vec![item],
+    });
+    *projection = spelled.collect();
+}
+
+/// The columns that an item of a list stands for, if it stands for several.
+fn several(item: &SelectItem) -> Option<Vec<SelectItem>> {
+    let (call, names) = match item {
+        SelectItem::UnnamedExpr(Expr::Function(call)) => (call, &[][..]),
+        SelectItem::ExprWithAliases { expr: Expr::Function(call), aliases } => (call, &aliases[..]),
+        _ => return None,
+    };
+    let args = plain_args(call)?;
+    let (lists, usual): (Vec<Expr>, Vec<String>) =
+        match (call.name.to_string().to_lowercase().as_str(), &args[..]) {
+            ("posexplode", [list]) => {
+                (vec![places(list, 0), (*list).clone()], vec!["pos".to_owned(), "col".to_owned()])
             }
-            _ => None,
+            ("explode", [map]) if names.len() == 2 => {
+                (vec![called("map_keys", [*map]), called("map_values", [*map])], Vec::new())
+            }
+            ("stack", [Expr::Value(rows), values @ ..]) if !values.is_empty() => {
+                let rows: usize = rows.value.to_string().parse::<usize>().ok().filter(|rows| *rows > 0)?;
+                let width = values.len().div_ceil(rows);
+                let null = Expr::value(Value::Null);
+                let column = |column: usize| {
+                    let cells =
+                        (0..rows).map(|row| values.get(row * width + column).map_or(&null, |cell| *cell));
+                    called("make_array", cells)
+                };
+                ((0..width).map(column).collect(), (0..width).map(|at| format!("col{at}")).collect())
+            }
+            _ => return None,
         };
-        let Some(list) = list else {
-            items.push(item);
-            continue;
-        };
-        let named = |expr: &Expr, name: &str| SelectItem::ExprWithAlias {
-            expr: called("unnest", [expr]),
-            alias: Ident::new(name),
-        };
-        items.extend([named(&places(&list, 0), "pos"), named(&list, "col")]);
-    }
-    *projection = items;
+    let name = |at: usize| match names.get(at) {
+        Some(name) => name.clone(),
+        None => Ident::new(usual.get(at).map_or("col", String::as_str)),
+    };
+    let column = |(at, list): (usize, &Expr)| SelectItem::ExprWithAlias {
+        expr: called("unnest", [list]),
+        alias: name(at),
+    };
+    Some(lists.iter().enumerate().map(column).collect())
 }
 
 /// `unnest`, `explode`, `flatten` and series of a number of each row, written as functions.

@@ -37,7 +37,7 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("even", "a", "case when (a) >= 0 then ceil((a) / 2e0) * 2 else floor((a) / 2e0) * 2 end"),
     ("signbit", "a", "(a) < 0"),
     (
-        "round_even roundbankers",
+        "round_even roundbankers bround",
         "a n",
         "case when abs((a) * power(10, n) - trunc((a) * power(10, n))) = 0.5 \
          then 2 * round((a) * power(10, n) / 2) / power(10, n) else round(a, n) end",
@@ -330,7 +330,7 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("collect_set", "a", "coalesce(array_agg(distinct a) filter (where (a) is not null), make_array())"),
     ("json_group_array json_arrayagg", "a", "to_json(array_agg(a))"),
     (
-        "json_group_object json_object_agg json_objectagg",
+        "json_group_object json_object_agg jsonb_object_agg json_objectagg",
         "k v",
         "'{' || string_agg(_elt_json_member(k, v), ',') || '}'",
     ),
@@ -398,6 +398,9 @@ pub(super) const RENAMED: &[(&str, &str)] = &[
     ("editdistance", "levenshtein"),
     ("editdist3", "levenshtein"),
     ("std", "stddev"),
+    ("try_avg", "avg"),
+    ("list_pack", "make_array"),
+    ("uuidv4", "uuid"),
     ("any", "bool_or"),
     ("some", "bool_or"),
     ("pg_typeof", "typeof"),
@@ -455,6 +458,7 @@ pub(super) const OF_PARTS: &[(&str, &str)] = &[
     ("datediff", "_elt_date_diff"),
     ("date_diff", "_elt_date_diff"),
     ("timestampdiff", "_elt_date_diff"),
+    ("timediff", "_elt_date_diff"),
     ("timestamp_diff", "_elt_date_diff"),
     ("datetime_diff", "_elt_date_diff"),
 ];

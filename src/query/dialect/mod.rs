@@ -28,6 +28,7 @@ mod lambdas;
 mod laterals;
 mod literals;
 mod meanings;
+mod more_meanings;
 mod own;
 mod pivot_on;
 mod precedence;
@@ -59,8 +60,9 @@ pub use copy::CopyTo;
 pub use copy_into::{CopiedAs, CopyInto, CopySelect, Places, Validate};
 pub(super) use division::EXACT;
 pub(super) use files::{ReadBy, Reader};
-pub(super) use functions::{expression_of, known_calls};
+pub(super) use functions::{expression_of, known_calls, stands_for};
 pub(super) use literals::as_written;
+pub(super) use more_meanings::instead;
 pub(super) use own::view_parts;
 pub use own::{IfKept, OwnStatement};
 pub(super) use pivot_on::PIVOT_KEYS;
@@ -118,6 +120,8 @@ pub(super) fn prepare(
     windows::spell(statement)?;
     spelling::respell(statement);
     shifts::spell(statement)?;
+    lambdas::refuse_tried_queries(statement)?;
+    aggregates::keep_orders(statement);
     functions::spell(statement);
     literals::keep_digits(statement);
     time_travel::resolve_versions(statement, release)

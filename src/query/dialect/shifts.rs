@@ -141,7 +141,20 @@ fn shift(function: &mut Function) {
     let Some(args) = args_of(function) else { return };
     let count = args.len();
     let is_own = match own {
-        "_elt_arg_max" | "_elt_arg_min" => count == 2,
+        "_elt_arg_max" | "_elt_arg_min" => {
+            // A row without a value does not count for DuckDB's, and does for Databricks' `max_by`.
+            if let ("arg_max" | "argmax" | "arg_min" | "argmin", [of, by]) = (name.as_str(), &mut args[..])
+                && let (Some(of), Some(known)) = (value_of(of).cloned(), value_of(by).cloned())
+            {
+                let mut meant = expression_of("case when (x) is not null then y end");
+                if let Expr::Case { conditions, .. } = &mut meant {
+                    conditions[0].condition = Expr::IsNotNull(Box::new(Expr::Nested(Box::new(of))));
+                    conditions[0].result = known;
+                }
+                *by = FunctionArg::Unnamed(FunctionArgExpr::Expr(meant));
+            }
+            count == 2
+        }
         "_elt_ntile" if count != 1 => return,
         _ => {
             let first = usize::from(own != "_elt_ntile");

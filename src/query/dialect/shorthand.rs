@@ -14,6 +14,9 @@ type Tokens = Vec<TokenWithSpan>;
 /// # Errors
 /// A comprehension that is half written.
 pub(super) fn spell(mut tokens: Tokens) -> Result<Tokens, SqlMistake> {
+    signs(&mut tokens);
+    tops(&mut tokens);
+    alike(&mut tokens);
     functions(&mut tokens);
     frames(&mut tokens)?;
     percents(&mut tokens);
@@ -81,6 +84,81 @@ fn functions(tokens: &mut Tokens) {
         tokens[at[place]].token = Token::make_keyword("MACRO");
     }
 }
+
+/// `@a` is the sign and the name, which are one word to the tokenizer.
+fn signs(tokens: &mut Tokens) {
+    for at in (0..tokens.len()).rev() {
+        let near = tokens[at].clone();
+        if let Token::Word(word) = &near.token
+            && word.quote_style.is_none()
+            && let Some(name) = word.value.strip_prefix('@')
+        {
+            tokens[at].token = Token::AtSign;
+            if !name.is_empty() {
+                let mut name = plain(name, &near);
+                name.span.start.column += 1;
+                tokens.insert(at + 1, name);
+            }
+        }
+    }
+}
+
+/// `top` is a name, unless a number of rows follows.
+fn tops(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    for (place, index) in at.iter().enumerate() {
+        let next = at.get(place + 1).map(|next| &tokens[*next].token);
+        if keyword(&tokens[*index]) == Keyword::TOP
+            && !matches!(next, Some(Token::Number(..) | Token::LParen))
+        {
+            tokens[*index] = plain_name(&tokens[*index]);
+        }
+    }
+}
+
+/// The same word as a name, which no clause begins with.
+fn plain_name(token: &TokenWithSpan) -> TokenWithSpan {
+    let mut named = token.clone();
+    if let Token::Word(word) = &mut named.token {
+        word.keyword = Keyword::NoKeyword;
+    }
+    named
+}
+
+/// `select * like 'a%'` selects the columns whose names are so, as in DuckDB.
+fn alike(tokens: &mut Tokens) {
+    let at = solid(tokens);
+    for place in (1..at.len()).rev() {
+        let token = |offset: usize| at.get(place + offset).map(|index| &tokens[*index]);
+        let before = &tokens[at[place - 1]];
+        let begins = is_word(before, &["select", "distinct"]) || before.token == Token::Comma;
+        let negated = usize::from(token(1).is_some_and(|next| is_word(next, &["not"])));
+        let is_like = token(1 + negated).is_some_and(|next| is_word(next, &["like", "glob"]));
+        let is_text =
+            token(2 + negated).is_some_and(|text| matches!(text.token, Token::SingleQuotedString(_)));
+        if !(begins && is_like && is_text && tokens[at[place]].token == Token::Mul) {
+            continue;
+        }
+        let near = tokens[at[place]].clone();
+        let sign = |token: Token| TokenWithSpan { token, span: near.span };
+        let blank = || sign(Token::Whitespace(Whitespace::Space));
+        let close = at[place + 2 + negated] + 1;
+        tokens.insert(close, sign(Token::RParen));
+        let begun = [
+            plain("columns", &near),
+            sign(Token::LParen),
+            plain(ALIKE, &near),
+            blank(),
+            sign(Token::Arrow),
+            blank(),
+            plain(ALIKE, &near),
+        ];
+        tokens.splice(at[place]..=at[place], begun);
+    }
+}
+
+/// What the name of a column is called that is looked at.
+const ALIKE: &str = "_elt_c";
 
 /// A frame that leaves no row out is a frame. One that does is refused: the engine has none.
 fn frames(tokens: &mut Tokens) -> Result<(), SqlMistake> {

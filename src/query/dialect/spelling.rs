@@ -101,6 +101,19 @@ impl VisitorMut for Speller {
                 }
                 None
             }
+            // `1 is true`: what is no boolean is read as one.
+            Expr::IsTrue(of) | Expr::IsNotTrue(of) | Expr::IsFalse(of) | Expr::IsNotFalse(of)
+                if matches!(**of, Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)) =>
+            {
+                **of = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: of.clone(),
+                    data_type: DataType::Boolean,
+                    array: false,
+                    format: None,
+                };
+                None
+            }
             Expr::SimilarTo { negated, expr: text, pattern, escape_char: None } => {
                 similar(*negated, text, pattern)
             }

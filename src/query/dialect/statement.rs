@@ -318,9 +318,9 @@ fn is_slip(word: &str, of: &str) -> bool {
     }
 }
 
-/// Makes calls of `current_user`, `session_user` and `current_role`, with brackets or without: sqlparser has them as words.
+/// Makes calls of `current_user`, `session_user`, `current_role` and `current_catalog`, with brackets or without: sqlparser has them as words.
 fn who_asks(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    const WORDS: [&str; 3] = ["current_user", "session_user", "current_role"];
+    const WORDS: [&str; 4] = ["current_user", "session_user", "current_role", "current_catalog"];
     let is_one = |token: &Token| {
         matches!(token, Token::Word(Word { value, quote_style: None, .. })
             if WORDS.iter().any(|word| word.eq_ignore_ascii_case(value)))
@@ -387,6 +387,15 @@ fn syntax(error: ParserError) -> SqlMistake {
         Some(token) => in_one_word(token),
         None => message,
     };
+    if let Some(wanted) =
+        message.strip_prefix("Expected: ").and_then(|rest| rest.strip_suffix(", found: EOF"))
+    {
+        let what = match wanted.chars().count() {
+            1 => format!("the statement ends, and `{wanted}` is missing"),
+            _ => format!("the statement ends where {wanted} is expected"),
+        };
+        return SqlMistake::new("elt::sql::syntax", what);
+    }
     let Some((what, place)) = message.rsplit_once(" at Line: ") else {
         return SqlMistake::new("elt::sql::syntax", message);
     };
@@ -496,6 +505,12 @@ fn own_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Option<Statement
         }
         ["RESET", "VARIABLE", _] if solid.len() == 3 => {
             Statement::Own(OwnStatement::ResetVariable { name: solid[2].to_string().replace('"', "") })
+        }
+        ["RESET", first, ..] if *first != "ALL" => {
+            let name: String = solid[1..].iter().map(ToString::to_string).collect();
+            let name = if name.eq_ignore_ascii_case("timezone") { "timezone".to_owned() } else { name };
+            let set = parse_tokens(tokenize(&format!("set {name} = default"))?)?;
+            Statement::Query(Box::new(set))
         }
         ["DESCRIBE" | "DESC", "HISTORY", ..] => {
             let (table, rest) = name(&solid[2..], "DESCRIBE HISTORY")?;
@@ -744,7 +759,7 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one")
         }
         S::Analyze { .. } => ("ANALYZE", "leave it out: each write keeps the statistics of its rows"),
-        S::Reset(_) => ("RESET", "write `set name = value` with the value that it had"),
+        S::Reset(_) => ("RESET ALL", "name what is to be as it was: `reset null_order`"),
         S::Call(_) => ("CALL", "write `select f(…)`; macros run by `elt run-operation`"),
         S::CreateSequence { .. } => ("CREATE SEQUENCE", "number rows: `row_number() over (order by …)`"),
         S::CreateType { .. } | S::CreateDomain(_) => {

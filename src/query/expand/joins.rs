@@ -217,7 +217,13 @@ fn joined(
             J::Right(_) | J::RightOuter(_) | J::RightSemi(_) | J::RightAnti(_) => other.clone(),
             J::FullOuter(_) => {
                 let either = dialect::called("coalesce", &[one.expr(), other.expr()]);
-                Column { table: None, name: one.name.clone(), means: Some(either), fields: Vec::new() }
+                Column {
+                    table: None,
+                    name: one.name.clone(),
+                    means: Some(either),
+                    fields: Vec::new(),
+                    is_map: false,
+                }
             }
             _ => one.clone(),
         };

@@ -43,6 +43,7 @@ struct Column {
     means: Option<Expr>,
     /// The names in it, if it is a struct.
     fields: Vec<String>,
+    is_map: bool,
 }
 
 /// What a name without a table means.
@@ -174,6 +175,7 @@ async fn columns(
             DataType::Struct(fields) => fields.iter().map(|field| field.name().clone()).collect(),
             _ => Vec::new(),
         },
+        is_map: matches!(field.data_type(), DataType::Map(..)),
     });
     Ok(columns.collect())
 }
@@ -352,6 +354,22 @@ impl VisitorMut for Walk {
             return ControlFlow::Continue(());
         }
         self.selects += 1;
+        if self.selects > self.settled
+            && let Some(probe) = structs::parts_asked(select)
+        {
+            return match self.answer.take() {
+                None => ControlFlow::Break(Ok(Found::columns(self.asked(probe), false))),
+                Some(Answer::Columns(columns)) => {
+                    structs::take_apart(select, &columns);
+                    self.selects -= 1;
+                    ControlFlow::Break(Ok(Found::more()))
+                }
+                Some(_) => {
+                    self.answered = true;
+                    ControlFlow::Continue(())
+                }
+            };
+        }
         let shares = joins::are_shared(select);
         let of_columns = |expr: &Expr| which(expr).is_some() || unpacks(expr) || chooser(expr).is_some();
         let is_needed = select.projection.iter().any(needs_columns)

@@ -38,10 +38,14 @@ pub(super) fn pivot(factor: &TableFactor, columns: &[Column]) -> Result<TableFac
     aggregate_functions.iter().for_each(|aggregate| names_in(&aggregate.expr, &mut used));
     let mut kept: Vec<&Column> = columns.iter().filter(|column| !used.contains(&column.name)).collect();
     if let Some(keys) = &keys {
+        // What is added up may be what it is grouped by; what is turned may not.
+        let mut turned: HashSet<String> = HashSet::new();
+        names_in(by, &mut turned);
+        kept = columns.iter().filter(|column| !turned.contains(&column.name)).collect();
         if let Some(unknown) = keys.iter().find(|key| !kept.iter().any(|column| column.name == **key)) {
             return wrong(
                 format!("PIVOT cannot be grouped by `{unknown}`"),
-                "name a column that is neither turned nor aggregated: `pivot (sum(n) for c in ('a') group by k)`",
+                "name a column that is not turned: `pivot (sum(n) for c in ('a') group by k)`",
             );
         }
         kept.retain(|column| keys.contains(&column.name));

@@ -209,6 +209,8 @@ pub(super) enum Which {
     /// Those whose names match a regular expression.
     Matching(String),
     AllBut(HashSet<String>),
+    /// Those of a table.
+    Of(String),
     /// These, in this order.
     These(Vec<String>),
 }
@@ -218,6 +220,7 @@ impl fmt::Display for Which {
         match self {
             Self::All => f.write_str("*"),
             Self::Matching(regex) => f.write_str(regex),
+            Self::Of(table) => write!(f, "{table}.*"),
             Self::AllBut(_) => f.write_str("* exclude (…)"),
             Self::These(names) => f.write_str(&names.join(", ")),
         }
@@ -278,6 +281,9 @@ fn of_call(expr: &Expr) -> Option<Which> {
     }
     match list.args.as_slice() {
         [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] => Some(Which::All),
+        [FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table))] => {
+            Some(Which::Of(folded_object(table)))
+        }
         [FunctionArg::Unnamed(FunctionArgExpr::WildcardWithOptions(options))] => {
             let mut excluded = HashSet::new();
             match &options.opt_exclude {
@@ -417,6 +423,7 @@ pub(super) fn for_each_column(expr: &Expr, columns: &[Column]) -> Result<Vec<Exp
     let matches: Vec<bool> = match &which {
         Which::All => vec![true; columns.len()],
         Which::These(names) => columns.iter().map(|column| names.contains(&column.name)).collect(),
+        Which::Of(table) => columns.iter().map(|column| column.table.as_deref() == Some(table)).collect(),
         Which::AllBut(excluded) => columns.iter().map(|column| !excluded.contains(&column.name)).collect(),
         Which::Matching(regex) => match regexp_is_match_scalar(&names, regex, None) {
             Ok(matches) => matches.iter().map(|is_match| is_match == Some(true)).collect(),

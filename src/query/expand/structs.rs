@@ -1,14 +1,15 @@
-//! What are `st.*` of a struct, and `t` of a table's whole row?
+//! What are `st.*` and `unnest(st)` of a struct, and `t` of a table's whole row?
 //!
 //! The fields of the struct, each as a column; and a struct of the row's columns. A name is a table first, and a column where
-//! there is no such table.
+//! there is no such table. `inline(list)` gives the fields of a list's structs, `explode(map)` keys and values.
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectNamePart, Select, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, Value,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableFactor, Value,
 };
 
 use super::{Column, folded};
-use crate::query::dialect::{called, outside_queries};
+use crate::query::dialect::{called, empty_query, outside_queries};
 
 /// What the tables of a select are called.
 fn tables(select: &Select) -> Vec<String> {
@@ -82,6 +83,66 @@ fn names_row(expr: &Expr, tables: &[String], columns: &[Column]) -> bool {
         }
     });
     found
+}
+
+/// What is taken apart in a list, without a name of its own: the function, and of what.
+fn part(item: &SelectItem) -> Option<(String, Expr)> {
+    let SelectItem::UnnamedExpr(Expr::Function(call)) = item else { return None };
+    let FunctionArguments::List(list) = &call.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(of))] = &list.args[..] else { return None };
+    let name = call.name.to_string().to_lowercase();
+    let is_list = matches!(of, Expr::Array(_));
+    let is_one = match name.as_str() {
+        "inline" => true,
+        "unnest" | "explode" => !is_list,
+        _ => false,
+    };
+    is_one.then(|| (name, of.clone()))
+}
+
+/// The query that tells of which type everything is that a select takes apart; nothing if it takes nothing apart.
+pub(super) fn parts_asked(select: &Select) -> Option<Query> {
+    let parts: Vec<(String, Expr)> = select.projection.iter().filter_map(part).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let mut query = empty_query();
+    if let SetExpr::Select(asked) = &mut *query.body {
+        asked.from.clone_from(&select.from);
+        let item = |(at, (name, of)): (usize, &(String, Expr))| SelectItem::ExprWithAlias {
+            expr: if name == "inline" { called("unnest", [of]) } else { of.clone() },
+            alias: Ident::new(format!("_elt_part_{at}")),
+        };
+        asked.projection = parts.iter().enumerate().map(item).collect();
+    }
+    Some(query)
+}
+
+/// Takes apart what is a struct, or a map. All else keeps the name that was written.
+pub(super) fn take_apart(select: &mut Select, columns: &[Column]) {
+    let mut columns = columns.iter();
+    let mut spelled = Vec::with_capacity(select.projection.len());
+    for item in std::mem::take(&mut select.projection) {
+        let (Some((name, of)), SelectItem::UnnamedExpr(whole)) = (part(&item), &item) else {
+            spelled.push(item);
+            continue;
+        };
+        let named =
+            |expr: Expr, name: &str| SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
+        match columns.next() {
+            Some(column) if !column.fields.is_empty() => {
+                let of = if name == "inline" { called("unnest", [&of]) } else { of };
+                let field = |field: &String| named(called("get_field", &[of.clone(), text(field)]), field);
+                spelled.extend(column.fields.iter().map(field));
+            }
+            Some(column) if column.is_map && name == "explode" => {
+                spelled.push(named(called("unnest", &[called("map_keys", [&of])]), "key"));
+                spelled.push(named(called("unnest", &[called("map_values", [&of])]), "value"));
+            }
+            _ => spelled.push(named(whole.clone(), &whole.to_string())),
+        }
+    }
+    select.projection = spelled;
 }
 
 /// Spells both out.

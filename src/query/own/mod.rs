@@ -6,6 +6,7 @@
 //! [`Own::spell`] puts before the name.
 
 mod macros;
+mod merged;
 mod names;
 mod rewrite;
 mod temporary;
@@ -20,8 +21,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 
-use super::dialect::{IfKept, OwnStatement, Statement};
+use super::dialect::{IfKept, OwnStatement, OwnWrite, Statement};
 use super::parameters::{asked_for, filled, places};
+use super::progress::Progress;
 use super::{Outcome, QueryError, Session, SqlMistake};
 use crate::base::{Division, NullOrder, Unsaid, did_you_mean};
 
@@ -45,6 +47,8 @@ struct Kept {
     zone: Option<String>,
     nulls: Option<NullOrder>,
     macros: BTreeMap<String, Macro>,
+    /// How far what is worked out last is; nothing if nobody watches, for a plan holds memory.
+    running: Option<Option<Progress>>,
     has_news: bool,
 }
 
@@ -126,6 +130,23 @@ impl Own {
         self.kept().nulls = nulls;
     }
 
+    /// How far what is worked out last is.
+    pub(super) fn running(&self) -> Option<Progress> {
+        self.kept().running.clone().flatten()
+    }
+
+    /// Somebody watches, or no longer.
+    pub(super) fn watch(&self, is_watched: bool) {
+        self.kept().running = is_watched.then_some(None);
+    }
+
+    /// Keeps whose progress can be asked for, if somebody watches.
+    pub(super) fn runs(&self, progress: &Progress) {
+        if let Some(running) = &mut self.kept().running {
+            *running = Some(progress.clone());
+        }
+    }
+
     /// The value of a variable.
     pub(super) fn variable(&self, name: &str) -> Option<ScalarValue> {
         self.kept().variables.get(&name.to_lowercase()).cloned()
@@ -178,6 +199,15 @@ impl Session {
                 Ok(temporary) => Statement::Temporary(Box::new(temporary)),
                 Err(write) => Statement::Write(Box::new(write)),
             }),
+            Statement::OwnWrite(OwnWrite::Merge { merge, evolve: false }) => {
+                Ok(match self.own.written(ast::Statement::Merge(*merge))? {
+                    Ok(temporary) => Statement::Temporary(Box::new(temporary)),
+                    Err(ast::Statement::Merge(merge)) => {
+                        Statement::OwnWrite(OwnWrite::Merge { merge: Box::new(merge), evolve: false })
+                    }
+                    Err(other) => Statement::Write(Box::new(other)),
+                })
+            }
             other => Ok(other),
         }
     }
@@ -195,7 +225,7 @@ impl Session {
                 places(&sql)?;
                 let read = self.read(&filled(&sql, &places(&sql)?, |_| "NULL".to_owned()))?;
                 if matches!(read, Statement::Query(_)) {
-                    Box::pin(self.prepare(&sql)).await?;
+                    Box::pin(self.prepare(&sql)).await.map_err(QueryError::unplaced)?;
                 }
                 self.own.kept().prepared.insert(name, PreparedText { sql, types });
                 Ok(nothing())

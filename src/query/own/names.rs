@@ -74,6 +74,7 @@ impl Own {
             Statement::Insert(insert) => Ok(Ok(Write::Insert(target, Box::new(insert)))),
             Statement::Update(update) => Ok(Ok(Write::Rewrite(target, Rewrite::Update(Box::new(update))))),
             Statement::Delete(delete) => Ok(Ok(Write::Rewrite(target, Rewrite::Delete(Box::new(delete))))),
+            Statement::Merge(merge) => Ok(Ok(Write::Rewrite(target, Rewrite::Merge(Box::new(merge))))),
             Statement::Truncate(truncate) if truncate.table_names.len() == 1 => {
                 Ok(Ok(Write::Rewrite(target, Rewrite::Truncate)))
             }
@@ -83,7 +84,7 @@ impl Own {
                     format!("{what} of the temporary table `{target}` is not supported"),
                 );
                 Err(mistake.help(format!(
-                    "INSERT, UPDATE, DELETE and TRUNCATE change one; or make it anew: `create or replace temp table {target} as select …`"
+                    "INSERT, UPDATE, DELETE, MERGE and TRUNCATE change one; or make it anew: `create or replace temp table {target} as select …`"
                 )))
             }
         }

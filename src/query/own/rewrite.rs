@@ -1,4 +1,4 @@
-//! How do UPDATE, DELETE and TRUNCATE change a temporary table?
+//! How do UPDATE, DELETE, MERGE and TRUNCATE change a temporary table?
 //!
 //! The table is made anew, from a query that gives the rows as they are to be. Whoever reads it meanwhile reads it as it was.
 
@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use sqlparser::ast::{self, AssignmentTarget, FromTable, TableWithJoins};
 
 use super::done;
+use super::merged::merged;
 use super::temporary::{Rows, Temporary, fitted};
 use crate::base::sql_type_name;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, dialect};
@@ -18,15 +19,17 @@ pub enum Rewrite {
     Delete(Box<ast::Delete>),
     /// `UPDATE t SET a = e WHERE p`
     Update(Box<ast::Update>),
+    /// `MERGE INTO t USING s ON p WHEN …`
+    Merge(Box<ast::Merge>),
     /// `TRUNCATE t`
     Truncate,
 }
 
 /// The rows as they are to be, and which of them are counted.
-struct Change {
-    statement: &'static str,
-    rows: String,
-    counted: String,
+pub(super) struct Change {
+    pub(super) statement: &'static str,
+    pub(super) rows: String,
+    pub(super) counted: String,
 }
 
 /// Carries it out, and tells how many rows it was about.
@@ -44,6 +47,19 @@ pub(super) async fn rewrite(session: &Session, name: &str, how: Rewrite) -> Resu
             return Ok(done("TRUNCATE TABLE", count));
         }
         Rewrite::Delete(delete) => deleted(*delete)?,
+        Rewrite::Merge(merge) => {
+            let merged = merged(*merge, &schema)?;
+            let ambiguous = counted(session, &merged.ambiguous).await?;
+            if ambiguous > 0 {
+                let what = format!(
+                    "{ambiguous} rows of `{name}` match several rows of the source each, which could change them"
+                );
+                return Err(SqlMistake::new("elt::sql::ambiguous_merge", what)
+                    .help("leave one row of the source for each: `select … qualify row_number() over (partition by key order by …) = 1`")
+                    .into());
+            }
+            merged.change
+        }
         Rewrite::Update(update) => {
             let columns: Vec<(&str, &DataType)> =
                 schema.fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect();
@@ -69,8 +85,8 @@ async fn counted(session: &Session, sql: &str) -> Result<u64, QueryError> {
 
 fn deleted(delete: ast::Delete) -> Result<Change, SqlMistake> {
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    refuse_returning("DELETE", delete.returning.is_some())?;
     let is_plain = delete.using.is_none()
-        && delete.returning.is_none()
         && delete.order_by.is_empty()
         && delete.limit.is_none()
         && delete.tables.is_empty();
@@ -90,11 +106,9 @@ fn deleted(delete: ast::Delete) -> Result<Change, SqlMistake> {
 
 fn updated(update: ast::Update, columns: &[(&str, &DataType)]) -> Result<Change, SqlMistake> {
     const HELP: &str = "write `update t set a = …, b = … where …`; other tables are asked by `(select …)`";
-    let is_plain = update.from.is_none()
-        && update.returning.is_none()
-        && update.or.is_none()
-        && update.limit.is_none()
-        && update.order_by.is_empty();
+    refuse_returning("UPDATE", update.returning.is_some())?;
+    let is_plain =
+        update.from.is_none() && update.or.is_none() && update.limit.is_none() && update.order_by.is_empty();
     let table = only(std::slice::from_ref(&update.table)).filter(|_| is_plain);
     let table = table.ok_or_else(|| refused("UPDATE", HELP))?;
     let mut values: Vec<Option<String>> = vec![None; columns.len()];
@@ -146,6 +160,18 @@ fn only(tables: &[TableWithJoins]) -> Option<String> {
     match tables {
         [table] if table.joins.is_empty() => Some(table.relation.to_string()),
         _ => None,
+    }
+}
+
+/// Rows are not given back by what changes them.
+pub(super) fn refuse_returning(statement: &str, is_there: bool) -> Result<(), SqlMistake> {
+    match is_there {
+        true => {
+            let what =
+                format!("RETURNING of {statement} is not supported, because a write answers with its counts");
+            Err(SqlMistake::new("elt::sql::not_supported", what).help("select the rows before or after it"))
+        }
+        false => Ok(()),
     }
 }
 

@@ -22,7 +22,7 @@ use sqlparser::ast::{self, CreateTableLikeKind, Ident, ObjectName, Query, Statem
 use tempfile::TempDir;
 
 use super::names::TEMPORARY;
-use super::rewrite::{Rewrite, rewrite};
+use super::rewrite::{Rewrite, refuse_returning, rewrite};
 use super::{done, nothing};
 use crate::base::TableName;
 use crate::query::dialect::{self, IfKept, parse_query};
@@ -336,10 +336,10 @@ impl Session {
                     let mistake = SqlMistake::new("elt::sql::temporary", format!("`{name}` is a view"));
                     return Err(mistake.help("rows are added to tables").into());
                 };
+                refuse_returning("INSERT", insert.returning.is_some())?;
                 let source =
                     insert.source.clone().filter(|_| !insert.overwrite && insert.partitioned.is_none());
-                let Some(source) = source.filter(|_| insert.on.is_none() && insert.returning.is_none())
-                else {
+                let Some(mut source) = source.filter(|_| insert.on.is_none()) else {
                     let mistake = SqlMistake::new(
                         "elt::sql::not_supported",
                         "this form of INSERT into a temporary table is not supported",
@@ -348,6 +348,7 @@ impl Session {
                         .help("write `insert into t select …` or `insert into t values (…)`")
                         .into());
                 };
+                staging::default_is_null(&mut source.body);
                 let names: Vec<String> = insert
                     .columns
                     .iter()

@@ -247,7 +247,7 @@ fn values_at(body: &mut SetExpr, at: usize) -> Vec<&mut Expr> {
 }
 
 /// `default` in VALUES is what a column has that is not named: nothing.
-fn default_is_null(body: &mut SetExpr) {
+pub(in crate::query) fn default_is_null(body: &mut SetExpr) {
     let SetExpr::Values(values) = body else { return };
     for value in values.rows.iter_mut().flat_map(|row| row.iter_mut()) {
         let is_default =

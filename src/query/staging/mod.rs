@@ -19,6 +19,7 @@ mod view;
 
 pub(super) use create::columns as declared_columns;
 pub use ingest::{IfAbsent, IfThere};
+pub(super) use insert::default_is_null;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

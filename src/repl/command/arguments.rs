@@ -45,6 +45,19 @@ pub(super) fn set(text: &str) -> Meaning {
     Ok(Action::Set(name.to_owned(), quoted.unwrap_or(value).to_owned()))
 }
 
+/// `\\gset prefix`; with `!` before the prefix for the statement that follows.
+pub(super) fn gset(prefix: &str) -> Meaning {
+    let (next, prefix) = match prefix.strip_prefix('!') {
+        Some(prefix) => (true, prefix),
+        None => (false, prefix),
+    };
+    if !prefix.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err(mistake(format!("`{prefix}` cannot begin a variable's name: letters, digits and `_`")));
+    }
+    let prefix = prefix.to_owned();
+    Ok(if next { Action::KeepNext(prefix) } else { Action::Keep(prefix) })
+}
+
 pub(super) fn unset(name: &str) -> Meaning {
     match name {
         "" => Err(mistake("which variable?".to_owned())),

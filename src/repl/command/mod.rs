@@ -70,6 +70,12 @@ pub(super) enum Action {
     Set(String, String),
     /// Forget a variable.
     Unset(String),
+    /// Answer the last statement again, and keep its only row as variables that begin so.
+    Keep(String),
+    /// Keep the next answer so.
+    KeepNext(String),
+    /// Tell the columns of the last statement.
+    DescribeLast,
     /// Run a line of the system's shell.
     System(String),
     /// Tell how long each answer took, or no longer.

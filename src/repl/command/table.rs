@@ -105,6 +105,10 @@ pub(super) const COMMANDS: &[Command] = &[
     command(Group::Query, &["\\gx", "\\G"], "", "the same, with a line for each column", |_| {
         Ok(Action::Again { expanded: true, to: None })
     }),
+    command(Group::Query, &["\\gset"], "[PREFIX]", "keep its only row as variables: `:name`", gset),
+    command(Group::Query, &["\\gdesc"], "", "its columns and their types, without running it", |_| {
+        Ok(Action::DescribeLast)
+    }),
     command(Group::Query, &["\\last", ".last"], "", "the last answer again, with all its rows", |_| {
         Ok(Action::Last)
     }),
@@ -271,21 +275,40 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
     ),
     (&["\\dm", "\\dl"], "`\\ls` lists models, `\\lineage TABLE` what a table is made of"),
     (
-        &[
-            "\\gset",
-            "\\gexec",
-            "\\if",
-            "\\elif",
-            "\\else",
-            "\\endif",
-            "\\prompt",
-            "\\gdesc",
-            "\\crosstabview",
-            "\\bind",
-            "\\parse",
-        ],
-        "`set variable name = (select …)` keeps a value, `describe select …` tells columns, `pivot t on c` turns rows; conditions belong into a model's Jinja",
+        &["\\if", "\\elif", "\\else", "\\endif"],
+        "conditions belong into a model's Jinja, or into the script that calls `elt sql -c`",
     ),
+    (
+        &["\\gexec"],
+        "write the statements to a file and run it: `\\format tsv`, `\\header off`, `… \\g do.sql`, then `\\i do.sql`",
+    ),
+    (&["\\prompt"], "`\\set name value` gives `:name` a value"),
+    (&["\\crosstabview"], "`pivot t on c using sum(n)` turns rows into columns"),
+    (
+        &["\\bind", "\\bind_named", "\\parse", "\\close_prepared"],
+        "`prepare p as select … where a = ?`, then `execute p(5)`",
+    ),
+    (
+        &["\\errverbose", "\\warn"],
+        "an error says all that is known; `ELT_LOG=debug` tells what was done meanwhile",
+    ),
+    (
+        &[
+            "\\startpipeline",
+            "\\endpipeline",
+            "\\syncpipeline",
+            "\\sendpipeline",
+            "\\flush",
+            "\\flushrequest",
+        ],
+        "statements are answered one after another: write them one below the other",
+    ),
+    (&["\\lo_import", "\\lo_export", "\\lo_list", "\\lo_unlink"], "`copy into t from 'file'` loads files"),
+    (
+        &["\\da", "\\do", "\\dx", "\\dy", "\\des", "\\dew", "\\det", "\\ddp", "\\db", "\\dc"],
+        "`\\dt` lists tables, `\\df` functions, `\\ds` settings, `\\dn` schemas",
+    ),
+    (&["\\setenv", "\\getenv"], "set it before elt is started; `\\set name value` is for `:name`"),
     (
         &["\\sf", "\\ef", "\\sv", "\\ev"],
         "`show views` has the queries of views; models are files under models/",

@@ -271,6 +271,13 @@ pub async fn show(
     show_from(&Threads::shared(), outcome, format, options, out).await
 }
 
+/// The values of the first row of a batch, as CSV has them; nothing for NULL.
+pub(super) fn texts(batch: &RecordBatch) -> Result<Vec<Option<String>>, ShowError> {
+    let cells = cell::Cells::of(batch);
+    let mut cells = cells.map_err(|because| ShowError::Value { format: Format::Csv, because })?;
+    Ok(cells.row(0).collect())
+}
+
 /// The same, with rows that certain threads find.
 pub(super) async fn show_from(
     threads: &Threads,

@@ -746,7 +746,7 @@ async fn what_replaces_rows_is_what_would_be_replaced_the_next_time() {
     sql: a row does not meet REPLACE WHERE day >= 2, so it would not be replaced the next time; correct the row or the condition
     sql: the table and what is merged into it are both called `t`
     sql: rows of `main.t` break it already: CHECK (day > 2)
-    sql: Expected: an expression, found: EOF
+    sql: the statement ends where an expression is expected
     sql: 1 5 | 2 7 | 3 8
     ");
 }
