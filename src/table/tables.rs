@@ -244,6 +244,8 @@ impl Tables {
         // Every request goes to the store given here. The scheme tells the kernel that listings are
         // in order, which every lake's store keeps.
         let folder = if table.is_outside() { String::new() } else { format!("{root}/") };
+        // What the path has escaped, as letters beyond ASCII, is taken as it is: an address is read once.
+        let folder = folder.replace('%', "%25");
         let url = Url::parse(&format!("memory:///{folder}")).expect("table names are safe in URLs");
         default_logstore(self.lake.store_at(&root), self.lake.store(), &url, &StorageConfig::default())
     }
