@@ -23,6 +23,9 @@ use crate::release;
 /// The time between two notes, at least.
 const PACE: Duration = Duration::from_secs(1);
 
+/// Notes take no more than one part in so many of the time.
+const SHARE: u32 = 20;
+
 /// Writes down what a run comes to while it goes on.
 pub(super) struct Recorder<'a> {
     lakehouse: &'a Lakehouse,
@@ -111,18 +114,24 @@ impl<'a> Recorder<'a> {
 
     /// Writes down what happens, until it is [`close`](Self::close)d.
     pub(super) async fn keep(&self) {
+        let mut pace = PACE;
         loop {
             self.news.notified().await;
             if self.known().is_closed {
                 return;
             }
+            let begun = Instant::now();
             self.keep_beside_project();
+            let took = begun.elapsed();
             tokio::select! {
-                () = tokio::time::sleep(PACE) => {}
+                () = tokio::time::sleep(pace) => {}
                 () = self.closed.notified() => return,
             }
+            let begun = Instant::now();
             self.keep_in_lake(layout::running(self.run), "running", None).await;
             self.keep_beside_project();
+            // Of thousands of nodes all that has ended is written each time.
+            pace = PACE.max((took + begun.elapsed()) * SHARE);
         }
     }
 
@@ -169,8 +178,11 @@ impl<'a> Recorder<'a> {
         let Some(Begun { stamp, .. }) = self.begun.get() else { return };
         let (results, open, release) = {
             let known = self.known();
-            let results: Vec<Value> =
-                known.ended.iter().enumerate().map(|(at, one)| self.told(&known, at, one)).collect();
+            let nodes: BTreeMap<&str, &NodeFacts> =
+                known.nodes.iter().map(|node| (node.unique_id.as_str(), node)).collect();
+            let told =
+                |(at, one): (usize, &Ended)| told(one, at < known.out, nodes.get(one.id.as_str()).copied());
+            let results: Vec<Value> = known.ended.iter().enumerate().map(told).collect();
             (results, known.open.clone(), known.has_published)
         };
         let mut document = json!({
@@ -199,22 +211,6 @@ impl<'a> Recorder<'a> {
         if let Err(error) = self.lakehouse.tables.lake().put(&path, bytes).await {
             tracing::warn!("what run {} did so far was not kept: {error}", self.run);
         }
-    }
-
-    /// One step, as reports of runs have them.
-    fn told(&self, known: &Known, at: usize, one: &Ended) -> Value {
-        let node = known.nodes.iter().find(|node| node.unique_id == one.id);
-        json!({
-            "unique_id": one.id,
-            "name": one.name,
-            "status": one.told.status,
-            "visibility": if at < known.out { "published" } else { "nothing" },
-            "failures": one.told.failures,
-            "message": one.told.message,
-            "place": node.map(|node| &node.file),
-            "relation": node.map(|node| &node.relation_name),
-            "execution_time": one.took.as_secs_f64(),
-        })
     }
 
     /// Writes `run_results.json`. What has not come to its end, or is made and not published, is skipped in it.
@@ -260,6 +256,21 @@ impl<'a> Recorder<'a> {
             tracing::debug!("run_results.json was not written: {error}");
         }
     }
+}
+
+/// One step, as reports of runs have them.
+fn told(one: &Ended, is_out: bool, node: Option<&NodeFacts>) -> Value {
+    json!({
+        "unique_id": one.id,
+        "name": one.name,
+        "status": one.told.status,
+        "visibility": if is_out { "published" } else { "nothing" },
+        "failures": one.told.failures,
+        "message": one.told.message,
+        "place": node.map(|node| &node.file),
+        "relation": node.map(|node| &node.relation_name),
+        "execution_time": one.took.as_secs_f64(),
+    })
 }
 
 /// The command that a run is told to be of: what was asked, or `retry`.

@@ -269,6 +269,21 @@ fn what_was_published_before_a_run_was_stopped_is_not_made_again() {
     assert!(told(&retried).contains("published release 2  1 model built"), "{}", told(&retried));
 }
 
+#[test]
+fn whoever_keeps_the_schedules_already_is_named() {
+    let lake = TestLake::on_disk();
+    lake.write("models/m.sql", "select 1 as id");
+    lake.write("elt.yml", "schedules: {nightly: {cron: '0 3 * * *'}}\n");
+    assert_eq!(code(&elt(lake.path(), &["build"])), 0);
+    let first = lake.open();
+    let _held = first.tables().lake().lock_schedules(first.world()).unwrap();
+    let second = elt(lake.path(), &["schedule"]);
+    assert_eq!(code(&second), 75, "{}", told(&second));
+    let said = told(&second);
+    assert!(said.contains("another process keeps the schedules of this lake already"), "{said}");
+    assert!(said.contains("builds and loads go on beside it"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_schedule_that_was_stopped_is_not_well() {
