@@ -306,7 +306,7 @@ impl Lakehouse {
             .filter(|(id, _)| !id.starts_with("operation."))
             .collect();
         if !all.iter().any(|(_, status)| bad(status)) {
-            if results["args"]["published"] == false && !all.is_empty() {
+            if !published && results["args"]["published"] == false && !all.is_empty() {
                 let command = results["args"]["which"].as_str().unwrap_or("build");
                 let what = "the last run made all that it was asked for, and nothing of it was published, because nobody wanted it";
                 let help = format!(

@@ -56,7 +56,8 @@ impl Lakehouse {
         not_as_made(name, &looked).map_or(Ok(looked), Err)
     }
 
-    /// What the environment has made itself, as it would be made now, although a build would take it over from production.
+    /// What the environment has made itself, as it would be made now, although a build would take it over from production; and
+    /// of which something was made that is not production's.
     fn kept(&self, looked: &Looked, facts: &Facts, pins: &Pins) -> Result<BTreeSet<NodeId>> {
         let (manifest, environment) = (&looked.compiled.manifest, &looked.environment);
         let own_name = |id: &NodeId| {
@@ -85,7 +86,22 @@ impl Lakehouse {
                 kept.insert(id);
             }
         }
-        Ok(kept)
+        // Only what something that has changed was made of goes with it.
+        let mut needed = BTreeSet::new();
+        let mut open: Vec<NodeId> =
+            looked.selected.iter().filter(|id| own_name(id).is_some()).cloned().collect();
+        while let Some(id) = open.pop() {
+            let name = remembered_as(manifest.node(&id), &self.default_schema);
+            let Some(basis) = looked.memory.get(&name) else { continue };
+            for below in &kept {
+                let is_read = own_name(below)
+                    .is_some_and(|name| basis.tables.contains_key(name) || basis.views.contains_key(name));
+                if is_read && *below != id && needed.insert(below.clone()) {
+                    open.push(below.clone());
+                }
+            }
+        }
+        Ok(needed)
     }
 
     /// Puts what is kept among what the environment made; each thing by the query that it was made by, from production's or

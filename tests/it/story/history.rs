@@ -236,7 +236,27 @@ async fn a_stretch_of_time_is_made_of_what_is_made_in_batches_and_of_nothing_els
         .await;
     lake.build_with(&BuildRequest { select: vec!["daily".parse().unwrap()], ..stretch }).await;
     lake.plan().await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r"
+    build: events loaded (3 added)
+    build: daily created (3 added)
+    build: days created (1 added)
+    build: ids created (1 added)
+    build: release 1
+    plan: 4 up to date
+    build: daily rows replaced (1 added, 1 removed)
+    build: days replaced (1 added)
+    build: up to date: events, ids
+    build: release 2
+    plan: 4 up to date
+    build: events loaded (3 added)
+    build: release 3
+    build: daily rows replaced (1 added, 1 removed)
+    build: release 4
+    plan: daily input advanced: main.events from version 0 to 1
+    plan: days input rebuilt: main.daily
+    plan: ids input advanced: main.events from version 0 to 1
+    plan: 1 up to date
+    ");
 }
 
 #[tokio::test]

@@ -306,7 +306,10 @@ async fn what_is_read_as_it_was_and_as_it_is_comes_from_both() {
          where table_name <> 'seed' and column_name is not null or how = 'read' order by all",
     )
     .await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r"
+    sql: 3 1 3
+    sql: before a 1 copied | growing is_now 1 copied | growing was 0 copied | grown is_now 1 copied | grown was 0 copied | then n - constant | then - 0 read
+    ");
     for (of, edges) in [
         ("grown", ["main.seed@0.a -> main.grown@0.was", "main.seed@1.a -> main.grown@0.is_now"]),
         ("growing", ["main.seed@0.a -> main.growing#7.was", "main.seed@2.a -> main.growing#7.is_now"]),

@@ -233,7 +233,13 @@ async fn what_is_dropped_rolled_back_and_promoted_is_told() {
         let became = &event["outputs"][0]["facets"]["lifecycleStateChange"]["lifecycleStateChange"];
         format!("{} {}", line(event).replace(&own, "").trim_end(), became.as_str().unwrap_or_default())
     });
-    assert_snapshot!(ends.collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(ends.collect::<Vec<_>>().join("\n"), @r"
+    COMPLETE promote.dev: dev.total@0 -> main.total@1 1 columns OVERWRITE
+    COMPLETE rollback:  -> main.total@2 0 columns OVERWRITE
+    COMPLETE sql.create_table.dev.gone:  -> dev.gone@0 0 columns CREATE
+    COMPLETE sql.truncate.dev.gone:  -> dev.gone@1 0 columns TRUNCATE
+    COMPLETE sql.drop_table.dev.gone:  -> dev.gone@1 DROP
+    ");
 }
 
 #[tokio::test]
@@ -252,7 +258,7 @@ async fn a_run_whose_process_died_is_told_once_somebody_finds_out() {
     lake.build_due().await;
     let told: Vec<String> = events(&lake).iter().map(line).collect();
     assert_eq!(
-        told[..3],
+        told[1..4],
         [
             "ABORT model.test.total:  ->  its process died",
             "ABORT test.test.odd:  ->  its process died",
