@@ -256,9 +256,10 @@ async fn a_run_whose_process_died_is_told_once_somebody_finds_out() {
     });
     std::fs::write(folder.join("id-dead.json"), died.to_string()).unwrap();
     lake.build_due().await;
-    let told: Vec<String> = events(&lake).iter().map(line).collect();
+    let told = events(&lake);
+    let told: Vec<String> = told.iter().map(line).filter(|line| line.starts_with("ABORT")).collect();
     assert_eq!(
-        told[1..4],
+        told,
         [
             "ABORT model.test.total:  ->  its process died",
             "ABORT test.test.odd:  ->  its process died",
