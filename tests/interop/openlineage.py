@@ -108,16 +108,17 @@ STATEMENTS = [
 def writes(elt, folder):
     """Events of what is written outside a build."""
     place = {"OPENLINEAGE_URL": "written.jsonl"}
+    report = "{{ config(materialized='table') }} select %s as city, cents from {{ ref('cities') }}"
+    (folder / "models/report.sql").write_text(report % "lower(city)")
     elt("land", "raw.more", "inbox/orders.csv", **place)
     elt("land", "raw.more", "inbox/none.csv", code=2, **place)
     for sql, code in STATEMENTS:
         elt("sql", "-c", sql, code=code, **place)
     (folder / "profiles.yml").write_text(PROFILES)
-    (folder / "models/report.sql").write_text("{{ config(materialized='table') }} select lower(city) as city, cents from {{ ref('cities') }}")
     elt("build", "--target", "prod")
-    (folder / "models/report.sql").write_text("{{ config(materialized='table') }} select city, cents from {{ ref('cities') }}")
+    (folder / "models/report.sql").write_text(report % "trim(city)")
     elt("build", "--target", "dev")
-    elt("promote", "dev", "--yes", **place)
+    elt("promote", "dev", **place)
     elt("rollback", "--target", "prod", **place)
     return [json.loads(line) for line in (folder / "written.jsonl").read_text().splitlines()]
 
@@ -191,7 +192,7 @@ def main():
         project(folder)
 
         def elt(*words, code=0, **env):
-            done = subprocess.run([arguments.elt.resolve(), "--project-dir", folder, *words], env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **env}, capture_output=True, text=True, check=False)
+            done = subprocess.run([arguments.elt.resolve(), "--project-dir", folder, *words], env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **env}, cwd=folder, capture_output=True, text=True, check=False)
             assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
             return done.stdout
 
