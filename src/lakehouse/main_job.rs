@@ -378,6 +378,7 @@ impl Lakehouse {
         };
         self.sweep(&done.scratch).await;
         let mut stamp = Stamp { at: self.world.now(), ..stamp };
+        stamp.arguments.insert("withdrawn".into(), is_withdrawn.into());
         stamp.arguments.insert("published".into(), (!is_withdrawn && (!all_or_nothing || is_well)).into());
         let executed = done.executed.iter().filter(|(_, statements)| !statements.is_empty());
         stamp.executed = executed.map(|(id, _)| id.clone()).collect();

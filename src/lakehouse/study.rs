@@ -306,7 +306,7 @@ impl Lakehouse {
             .filter(|(id, _)| !id.starts_with("operation."))
             .collect();
         if !all.iter().any(|(_, status)| bad(status)) {
-            if !published && results["args"]["published"] == false && !all.is_empty() {
+            if results["args"]["withdrawn"] == true && !all.is_empty() {
                 let command = results["args"]["which"].as_str().unwrap_or("build");
                 let what = "the last run made all that it was asked for, and nothing of it was published, because nobody wanted it";
                 let help = format!(
@@ -314,7 +314,9 @@ impl Lakehouse {
                 );
                 return Err(Error::user("elt::retry", what, help));
             }
-            return Ok(None);
+            if published || all.is_empty() {
+                return Ok(None);
+            }
         }
         let again = all.iter().filter(|(_, status)| bad(status) || !published);
         let nodes: BTreeSet<String> = again.map(|(id, _)| (*id).to_owned()).collect();
