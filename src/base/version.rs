@@ -28,7 +28,7 @@ impl ReleaseNumber {
 }
 
 /// A point in a table's past, as a user names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AsOf {
     /// `VERSION AS OF 3`
     Version(TableVersion),

@@ -23,7 +23,7 @@ pub struct Code {
 
 impl Code {
     /// That of a compiled node.
-    pub(super) fn of(node: &Node) -> Self {
+    pub fn of(node: &Node) -> Self {
         Self { text: node.fingerprint.to_string(), meaning: node.meaning.clone() }
     }
 

@@ -27,7 +27,7 @@ use crate::compile::{
     ConstraintKind, Lookup, Manifest, Materialization, Node, NodeId, NodeKind, OnSchemaChange, SeedNode,
     SnapshotNode, Strategy,
 };
-use crate::query::{ColumnOf, Limits, Lineage, QueryError, Scope, Session, Way};
+use crate::query::{ColumnOf, Limits, Lineage, QueryError, Scope, Session, Then, Way};
 use crate::table::storable;
 
 /// What planning a project has found out.
@@ -167,7 +167,12 @@ impl Checked {
             manifest.nodes.values().filter_map(|node| Some((node.relation.as_ref()?, &node.id))).collect();
         let source = |column: &ColumnOf| {
             let node = by_name.get(&column.table).map(|id| id.as_str());
-            json!({"node": node, "table": shown(&column.table), "column": column.column})
+            let source = json!({"node": node, "table": shown(&column.table), "column": column.column});
+            match column.then {
+                None => source,
+                Some(Then::Version(version)) => with(source, "version", json!(version)),
+                Some(Then::Release(release)) => with(source, "release", json!(release)),
+            }
         };
         let nodes = self.nodes.iter().map(|(id, columns)| {
             let from = |at: usize| -> Vec<Value> {

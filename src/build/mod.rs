@@ -55,6 +55,7 @@ pub use plan::{Action, Asked, BuildPlan, Known, PlannedStep, Reason, plan};
 pub use report::{Batches, Origin, Sample, StepReport, Verdict, Visibility};
 pub use run::{BuildRun, Inputs, Portion, PublishMode, Publisher, run};
 pub use semantic_manifest::semantic_manifest;
+pub use sql_text::table as quoted;
 pub use step::compile_late;
 pub use told::{found, node_facts, run_facts};
 pub use unchanged::{Unchanged, remembered_as, unchanged};

@@ -150,6 +150,8 @@ pub struct Asked {
     pub all: bool,
     /// Make incremental models from the beginning, and all that is selected.
     pub full_refresh: bool,
+    /// Make models that are made in batches, whether they are up to date or not.
+    pub batches: bool,
 }
 
 /// The version of elt that makes things now.
@@ -180,7 +182,7 @@ pub fn plan(
         let because = match needs_none || is_there {
             false => Reason::Missing,
             true if asked.full_refresh => Reason::FullRefresh,
-            true if asked.all => Reason::Requested,
+            true if asked.all || asked.batches && node.window().is_some() => Reason::Requested,
             true => Weighing { manifest, pins, known, schema, made: &made }.of(node),
         };
         let step = PlannedStep { node: id, action, because };

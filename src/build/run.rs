@@ -46,6 +46,17 @@ pub enum PublishMode {
     Each,
 }
 
+impl PublishMode {
+    /// The word for it: `all`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Passing => "passing",
+            Self::Each => "each",
+        }
+    }
+}
+
 /// What a build works on.
 #[derive(Clone)]
 pub struct Inputs<'a> {

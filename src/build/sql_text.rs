@@ -11,7 +11,7 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// A table's name, quoted.
-pub(super) fn table(name: &TableName) -> String {
+pub fn table(name: &TableName) -> String {
     format!("{}.{}", quoted(name.schema()), quoted(name.table()))
 }
 

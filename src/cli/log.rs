@@ -45,6 +45,8 @@ pub(super) struct Log {
     /// How much goes to standard output, if it is to have events.
     console: Option<Level>,
     file: Option<(Mutex<File>, LogFormat, Level)>,
+    /// Why there is no file, although one is asked for.
+    no_file: Option<String>,
     run: Mutex<Run>,
 }
 
@@ -61,25 +63,38 @@ struct Run {
 }
 
 impl Log {
-    /// A log as the flags have it. A file that cannot be written is told to nobody: the work does not depend on it.
+    /// A log as the flags have it. A file that cannot be written stops nothing: the work does not depend on it.
     pub(super) fn new(world: &World, settled: &Settled, root: &Path, invocation: &str) -> Self {
         let open = |folder: &std::path::PathBuf| {
             let folder = root.join(folder);
-            std::fs::create_dir_all(&folder).ok()?;
+            std::fs::create_dir_all(&folder)?;
             let path = folder.join("dbt.log");
             if path.metadata().is_ok_and(|file| file.len() > LARGEST) {
                 let _ = std::fs::rename(&path, folder.join("dbt.log.1"));
             }
-            let file = File::options().create(true).append(true).open(path).ok()?;
-            Some((Mutex::new(file), settled.file_format, settled.file_level))
+            let file = File::options().create(true).append(true).open(path)?;
+            Ok::<_, std::io::Error>((Mutex::new(file), settled.file_format, settled.file_level))
+        };
+        let (file, no_file) = match settled.log_path.as_ref().map(|folder| (folder, open(folder))) {
+            Some((_, Ok(file))) => (Some(file), None),
+            Some((folder, Err(error))) => {
+                (None, Some(format!("no log is written to {}: {error}", folder.display())))
+            }
+            None => (None, None),
         };
         Self {
             world: world.clone(),
             invocation: invocation.to_owned(),
             console: (settled.log_format == LogFormat::Json).then_some(settled.level),
-            file: settled.log_path.as_ref().and_then(open),
+            file,
+            no_file,
             run: Mutex::default(),
         }
+    }
+
+    /// Why there is no file, although one is asked for.
+    pub(super) fn no_file(&self) -> Option<&str> {
+        self.no_file.as_deref()
     }
 
     /// Whether standard output has events, and standard error nothing.

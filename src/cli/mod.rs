@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::base::{Error, Result, STACK, World};
+use crate::base::{Diagnostic, Error, Result, STACK, World};
 use crate::lakehouse::{Purpose, written_flags};
 use args::{Args, Command, DocsCommand, Place, Settled, SourceCommand, UserCommand};
 use log::Log;
@@ -55,6 +55,10 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
     (place.settled, place.invocation) = (settled, Some(invocation));
     ui.log().begin();
     odd.iter().for_each(|warning| ui.diagnostic(warning));
+    if let Some(why) = ui.log().no_file() {
+        let help = "`--log-path` or `log-path:` names a folder that can be written";
+        ui.diagnostic(&Diagnostic::warning("elt::log_path", why).help(help));
+    }
     let begun = std::time::Instant::now();
     let word = command.as_ref().map(Command::word).unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();

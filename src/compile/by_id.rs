@@ -73,6 +73,13 @@ impl<T: Known> ById<T> {
         self.0.iter().map(|one| (one.id(), one))
     }
 
+    /// Puts a thing in the place of the one that has its id, if there is one.
+    pub fn replace(&mut self, thing: T) {
+        if let Some(at) = self.find(thing.id()) {
+            self.0[at] = thing;
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -302,7 +302,13 @@ impl Manifest {
                 return unique_key.clone();
             }
             NodeKind::Snapshot(snapshot) => return vec![snapshot.names.scd_id.clone()],
-            _ => {}
+            // A table is made anew each time, and may say all the same by what its rows are told apart.
+            _ => {
+                let said = node.config.get("unique_key").map(super::texts_of).unwrap_or_default();
+                if !said.is_empty() {
+                    return said;
+                }
+            }
         }
         let tested = self.nodes.values().find_map(|test| match &test.kind {
             NodeKind::Test(TestNode {

@@ -308,9 +308,20 @@ impl Templates {
         is_incremental: bool,
         lake: Option<&Arc<dyn Lookup>>,
     ) -> Phase {
+        let window = batch.map(|batch| &batch.window).or_else(|| window_of(draft));
+        self.phase_of(draft, window, is_incremental, lake)
+    }
+
+    /// The same, in a window of time or in none.
+    fn phase_of(
+        &self,
+        draft: &Draft,
+        window: Option<&Window>,
+        is_incremental: bool,
+        lake: Option<&Arc<dyn Lookup>>,
+    ) -> Phase {
         let none = Answers::default();
         let answers = self.answers.get(&draft.id).unwrap_or(&none);
-        let window = batch.map(|batch| &batch.window).or_else(|| window_of(draft));
         let view = match draft.kind {
             NodeKind::UnitTest(_) => Seen::All,
             _ => Seen::by(window, self.limits),
@@ -390,6 +401,10 @@ impl Templates {
             return parts([sql, ""], &kind);
         };
         let other = self.quietly(draft, !is_incremental_run, lake, pass).unwrap_or_default();
+        // Which stretch of time it is that a run looks at says nothing of the code.
+        let timeless =
+            details.window.as_ref().and_then(|_| self.quietly(draft, *is_incremental_run, lake, pass));
+        let sql = timeless.as_deref().unwrap_or(sql);
         let queries = if *is_incremental_run { [&*other, sql] } else { [sql, &*other] };
         let details = (
             &details.update_columns,
@@ -401,7 +416,7 @@ impl Templates {
         parts(queries, &format!("incremental {strategy:?} {unique_key:?} {on_schema_change:?} {details:?}"))
     }
 
-    /// Renders a model as it is not rendered in this run, keeping to itself what is wrong there.
+    /// Renders a model as it is not rendered in this run, and of all time, keeping to itself what is wrong there.
     fn quietly(
         &self,
         draft: &Draft,
@@ -410,7 +425,7 @@ impl Templates {
         pass: &Pass,
     ) -> Option<String> {
         let Maker::Template(template) = &draft.maker else { return None };
-        let scope = self.jinja.scope(draft.subject(), self.phase(draft, None, is_incremental, lake));
+        let scope = self.jinja.scope(draft.subject(), self.phase_of(draft, None, is_incremental, lake));
         let marked = self.jinja.render(template, &scope, &draft.at).ok()?;
         let (sql, map) = SourceMap::read(&marked, &draft.source_text);
         Some(self.with_ctes(draft, Body { sql, map }, pass).sql)

@@ -83,6 +83,18 @@ pub enum LakeError {
         /// Who.
         holder: Holder,
     },
+    /// Another process does for this lake what one process does at a time.
+    #[error("another process {does} already: {holder}")]
+    #[diagnostic(
+        code(elt::lake::taken),
+        help("builds and loads go on beside it; end that process, or wait for it, to have another one")
+    )]
+    Taken {
+        /// What.
+        does: &'static str,
+        /// Who.
+        holder: Holder,
+    },
 }
 
 impl LakeError {
@@ -93,7 +105,15 @@ impl LakeError {
             Self::Store { .. } => ErrorKind::Unavailable,
             Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::Damaged { .. } => ErrorKind::Data,
-            Self::Locked { .. } => ErrorKind::Conflict,
+            Self::Locked { .. } | Self::Taken { .. } => ErrorKind::Conflict,
+        }
+    }
+
+    /// The same of a place that is not the writer's.
+    pub(super) fn of_place(self, does: &'static str) -> Self {
+        match self {
+            Self::Locked { holder } => Self::Taken { does, holder },
+            other => other,
         }
     }
 

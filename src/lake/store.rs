@@ -192,10 +192,11 @@ impl Lake {
     /// Takes the place of the one who keeps the schedules, or says who has it. Nothing stops two of them in a bucket.
     ///
     /// # Errors
-    /// [`LakeError::Locked`] if another process has it.
+    /// [`LakeError::Taken`] if another process has it.
     pub fn lock_schedules(&self, world: &World) -> Result<LakeLock, LakeError> {
         match &self.folder {
-            Some(folder) => lock::take(&folder.join(layout::SCHEDULES_LOCK), world, "schedule"),
+            Some(folder) => lock::take(&folder.join(layout::SCHEDULES_LOCK), world, "schedule")
+                .map_err(|error| error.of_place("keeps the schedules of this lake")),
             None => Ok(LakeLock::none()),
         }
     }
@@ -203,10 +204,11 @@ impl Lake {
     /// Takes the place of the one who replays a run, or says who has it. Nothing stops two of them in a bucket.
     ///
     /// # Errors
-    /// [`LakeError::Locked`] if another process has it.
+    /// [`LakeError::Taken`] if another process has it.
     pub fn lock_replay(&self, world: &World) -> Result<LakeLock, LakeError> {
         match &self.folder {
-            Some(folder) => lock::take(&folder.join(layout::REPLAY_LOCK), world, "replay"),
+            Some(folder) => lock::take(&folder.join(layout::REPLAY_LOCK), world, "replay")
+                .map_err(|error| error.of_place("replays a run of this lake")),
             None => Ok(LakeLock::none()),
         }
     }

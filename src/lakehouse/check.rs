@@ -50,8 +50,11 @@ impl Lakehouse {
         };
         let checked = Box::pin(build::check(ground)).await;
         let lineage = checked.column_lineage(manifest, &self.stamp(&self.world.id(), "compile"));
-        build::write_artifact(&studied.compiled.project.target_path, "column_lineage.json", &lineage)
-            .map_err(|error| self.not_written(&error))?;
+        // Where the other artifacts could not be written, that was told.
+        if studied.not_written.is_none() {
+            build::write_artifact(&studied.compiled.project.target_path, "column_lineage.json", &lineage)
+                .map_err(|error| self.not_written(&error))?;
+        }
         let is_picked = |id: &NodeId| studied.picked.contains(id);
         Ok(Checked {
             well: checked.well,

@@ -97,6 +97,11 @@ fn is_there(pins: &Pins, name: &TableName) -> bool {
     pins.tables.contains_key(name) || pins.views.contains_key(name)
 }
 
+/// Whether a name is something that was made, and no pointer.
+pub(super) fn is_own(pins: &Pins, name: &TableName) -> bool {
+    pins.tables.contains_key(name) || pins.views.get(name).is_some_and(|view| pointed_to(view).is_none())
+}
+
 impl Environment {
     /// Decides what is taken over instead of being made, and takes it out of what is selected.
     ///
@@ -108,7 +113,7 @@ impl Environment {
         selected: &mut BTreeSet<NodeId>,
     ) {
         let makes_all = request.purpose != Purpose::Build || request.full || request.full_refresh;
-        if makes_all || request.is_partial() || request.only.is_some() {
+        if makes_all || request.is_partial() || request.is_of_a_stretch() || request.only.is_some() {
             return;
         }
         let is_taken = |id: &NodeId| {
@@ -126,8 +131,12 @@ impl Environment {
     }
 
     /// Where the nodes are read that are not made here, by their ids.
+    ///
+    /// A build reads from production what has not changed. dbt's other verbs take nothing over, so they read what the
+    /// environment has made itself, and production's only where it has nothing of its own.
     pub(super) fn deferred(
         &self,
+        purpose: Purpose,
         own: &Manifest,
         selected: &BTreeSet<NodeId>,
         pins: &Pins,
@@ -135,8 +144,8 @@ impl Environment {
         let nodes = own.nodes.iter().filter(|(id, node)| node.is_made() && !selected.contains(*id));
         let elsewhere = nodes.filter_map(|(id, node)| {
             let (here, there) = (node.relation.as_ref()?, self.manifest.nodes.get(id)?.relation.as_ref()?);
-            let is_pointer = pins.views.get(here).and_then(pointed_to).is_some();
-            let reads_it = self.unchanged.nodes.contains(id) || is_pointer || !is_there(pins, here);
+            let is_taken = purpose == Purpose::Build && self.unchanged.nodes.contains(id);
+            let reads_it = is_taken || !is_own(pins, here);
             (here != there && reads_it && is_there(pins, there)).then(|| (id.to_string(), there.clone()))
         });
         elsewhere.collect()

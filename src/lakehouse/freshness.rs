@@ -79,7 +79,10 @@ impl Lakehouse {
             Some((folder, file)) => build::write_artifact(folder, file, &sources),
             None => self.write_artifact(&studied.compiled.project.target_path, "sources.json", &sources),
         };
-        written.map_err(|error| self.not_written(&error))?;
+        // Beside the other artifacts it is missed as they are, of which it was told.
+        if output.is_some() || studied.not_written.is_none() {
+            written.map_err(|error| self.not_written(&error))?;
+        }
         Ok(ages)
     }
 }

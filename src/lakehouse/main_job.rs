@@ -18,7 +18,7 @@ use super::{
 };
 use crate::base::{Error, Event, Result, SourceText, TableName, Watch, after};
 use crate::build::{self, Inputs, Stamp, Wanted};
-use crate::compile::YamlRenderer;
+use crate::compile::{self, YamlRenderer};
 use crate::lake::layout;
 use crate::project::{LineagePlace, RenderScope, USERS_FILE, read_lineage_place};
 use crate::release::{self, Goal, Learnt, Memory, Proposal, Published, Release, ReleaseKind};
@@ -72,9 +72,12 @@ impl Lakehouse {
                 watch.on(Event::Note(format!("events of lineage were not sent: {because}")));
             }
         };
-        warn(destination.send(&[telling.begin()]).await);
-        let (live, starts) = (Live::new(&self.world, watch), telling.starts());
-        let mut sending = Box::pin(live.keep(&starts, &destination));
+        let (live, starts, first) = (Live::new(&self.world, watch), telling.starts(), [telling.begin()]);
+        let mut sending = Box::pin(async {
+            let sent = destination.send(&first).await;
+            live.heard(&sent);
+            sent.and(live.keep(&starts, &destination).await)
+        });
         let built = {
             let recorder = Recorder::new(self, request, run, &live);
             let told = Some(&mut telling);
@@ -148,6 +151,15 @@ impl Lakehouse {
             return Ok(None);
         };
         Ok(Some((destination, Telling::new(self, run, request.purpose.word(), jobs))))
+    }
+
+    /// Tells whoever gathers lineage of a run whose process died, as `elt.yml` or the environment names them.
+    pub(super) async fn tell_died(&self, run: &str, report: &serde_json::Value) {
+        let Ok(Some((destination, jobs))) = self.lineage_listener(None) else { return };
+        let telling = Telling::new(self, run, report["purpose"].as_str().unwrap_or("build"), jobs);
+        if let Err(because) = destination.send(&telling.died(report, self.world.now())).await {
+            tracing::warn!("events of lineage were not sent: {because}");
+        }
     }
 
     /// Where events of lineage go, and the namespace of jobs if `elt.yml` says it; nothing if nobody is to be told.
@@ -240,6 +252,10 @@ impl Lakehouse {
         memory.extend(later.clone());
         let forgotten = forgotten(&memory, &manifest, &self.default_schema);
         let versions = landed.values().flatten();
+        let of_batches = match request.is_of_a_stretch() {
+            true => batches_remembered(&memory, &manifest, &self.default_schema),
+            false => Memory::new(),
+        };
         let plan = build::due(Wanted {
             manifest: &manifest,
             selected: &selected,
@@ -297,6 +313,15 @@ impl Lakehouse {
         let pins = out.pins;
         if request.is_partial() {
             done.learnt.clear();
+        } else if request.is_of_a_stretch() {
+            // What was due of a model that is made in batches is due still.
+            let is_in_batches = |node: &&compile::Node| node.window().is_some();
+            for node in manifest.nodes.values().filter(is_in_batches) {
+                let name = build::remembered_as(node, &self.default_schema);
+                if done.learnt.remove(&name).is_some() {
+                    done.learnt.extend(of_batches.get(&name).map(|basis| (name, basis.clone())));
+                }
+            }
         }
         let mut found_out = release::completed(done.learnt.clone(), &pins);
         let (mut difference, mut is_withdrawn) = (None, false);
@@ -353,6 +378,7 @@ impl Lakehouse {
         };
         self.sweep(&done.scratch).await;
         let mut stamp = Stamp { at: self.world.now(), ..stamp };
+        stamp.arguments.insert("withdrawn".into(), is_withdrawn.into());
         stamp.arguments.insert("published".into(), (!is_withdrawn && (!all_or_nothing || is_well)).into());
         let executed = done.executed.iter().filter(|(_, statements)| !statements.is_empty());
         stamp.executed = executed.map(|(id, _)| id.clone()).collect();
@@ -441,6 +467,18 @@ impl Lakehouse {
             tracing::warn!("the report of run {} was not kept: {error}", built.run);
         }
     }
+}
+
+/// What models that are made in batches were made from, without their own versions: they come to have others.
+fn batches_remembered(memory: &Memory, manifest: &compile::Manifest, schema: &str) -> Memory {
+    let nodes = manifest.nodes.values().filter(|node| node.window().is_some());
+    let known = nodes.filter_map(|node| {
+        let name = build::remembered_as(node, schema);
+        let mut basis = memory.get(&name)?.clone();
+        basis.tables.retain(|table, _| Some(table) != node.relation.as_ref());
+        Some((name, basis))
+    });
+    known.collect()
 }
 
 fn cores() -> usize {

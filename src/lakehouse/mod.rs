@@ -311,8 +311,21 @@ impl Lakehouse {
         let _lock = self.begin_writing("rollback", watch).await?;
         let pins = self.pins().await?;
         watch.on(Event::Publishing);
-        let published = release::roll_back(&self.tables, &self.world, pins, to, self.world.id()).await?;
-        Ok(released(published))
+        let (teller, before) = (self.teller(), pins.clone());
+        let published = match release::roll_back(&self.tables, &self.world, pins, to, self.world.id()).await {
+            Ok(published) => published,
+            Err(error) => {
+                let error = Error::from(error);
+                self.tell_not_moved(teller.as_ref(), "rollback", &error).await;
+                return Err(error);
+            }
+        };
+        let release = released(published);
+        if let Some(release) = &release {
+            let moved = release.pins.moved_since(&before).into_iter().map(|name| (None, name));
+            self.tell_moved(teller.as_ref(), "rollback", &moved.collect::<Vec<_>>(), &before, release).await;
+        }
+        Ok(release)
     }
 
     /// Deletes the artifacts that elt made for the project, and says which. The lake is not touched.

@@ -123,7 +123,7 @@ impl Lakehouse {
         let mut environment = Box::pin(self.environment(&compiled, facts, pins, &memory)).await?;
         if let Some(environment) = &mut environment {
             environment.take_over(request, &compiled.manifest, &mut selected);
-            let deferred = environment.deferred(&compiled.manifest, &selected, pins);
+            let deferred = environment.deferred(request.purpose, &compiled.manifest, &selected, pins);
             if !deferred.is_empty() {
                 let warnings = std::mem::take(&mut compiled.warnings);
                 compiled = self.compile_with(&Facts { deferred, ..facts.clone() })?;

@@ -4,7 +4,7 @@
 //! work: in the lake, and in `run_results.json` beside the project, from where `elt retry` goes on. A run that is called off,
 //! or fails as a whole, leaves a report that says so; one whose process dies is told by the next that takes its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,12 +15,16 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{BuildRequest, Built, Lakehouse, PublishMode};
-use crate::base::{Error, Event, NodeFacts, Result, Stop, Told, Watch};
+use crate::base::{Error, Event, NodeFacts, Result, Stop, Told, Watch, parse_instant};
 use crate::build::{self, SoFar, Stamp};
 use crate::lake::layout;
+use crate::release;
 
 /// The time between two notes, at least.
 const PACE: Duration = Duration::from_secs(1);
+
+/// Notes take no more than one part in so many of the time.
+const SHARE: u32 = 20;
 
 /// Writes down what a run comes to while it goes on.
 pub(super) struct Recorder<'a> {
@@ -49,6 +53,8 @@ struct Begun {
 struct Known {
     /// The nodes that something is done to.
     nodes: Vec<NodeFacts>,
+    /// Those at work.
+    open: BTreeSet<String>,
     ended: Vec<Ended>,
     /// So many of those that ended are published, or were made before what is being published now.
     out: usize,
@@ -108,18 +114,24 @@ impl<'a> Recorder<'a> {
 
     /// Writes down what happens, until it is [`close`](Self::close)d.
     pub(super) async fn keep(&self) {
+        let mut pace = PACE;
         loop {
             self.news.notified().await;
             if self.known().is_closed {
                 return;
             }
+            let begun = Instant::now();
             self.keep_beside_project();
+            let took = begun.elapsed();
             tokio::select! {
-                () = tokio::time::sleep(PACE) => {}
+                () = tokio::time::sleep(pace) => {}
                 () = self.closed.notified() => return,
             }
+            let begun = Instant::now();
             self.keep_in_lake(layout::running(self.run), "running", None).await;
             self.keep_beside_project();
+            // Of thousands of nodes all that has ended is written each time.
+            pace = PACE.max((took + begun.elapsed()) * SHARE);
         }
     }
 
@@ -164,11 +176,14 @@ impl<'a> Recorder<'a> {
 
     async fn keep_in_lake(&self, path: object_store::path::Path, status: &str, error: Option<&Error>) {
         let Some(Begun { stamp, .. }) = self.begun.get() else { return };
-        let (results, release) = {
+        let (results, open, release) = {
             let known = self.known();
-            let results: Vec<Value> =
-                known.ended.iter().enumerate().map(|(at, one)| self.told(&known, at, one)).collect();
-            (results, known.has_published)
+            let nodes: BTreeMap<&str, &NodeFacts> =
+                known.nodes.iter().map(|node| (node.unique_id.as_str(), node)).collect();
+            let told =
+                |(at, one): (usize, &Ended)| told(one, at < known.out, nodes.get(one.id.as_str()).copied());
+            let results: Vec<Value> = known.ended.iter().enumerate().map(told).collect();
+            (results, known.open.clone(), known.has_published)
         };
         let mut document = json!({
             "run": self.run,
@@ -178,9 +193,12 @@ impl<'a> Recorder<'a> {
             "user": self.lakehouse.world.user,
             "host": self.lakehouse.world.host,
             "pid": self.lakehouse.world.pid,
+            "publish": self.request.publish.word(),
+            "purpose": self.request.purpose.word(),
             "release": null,
             "is_published_in_part": release,
             "results": results,
+            "at_work": open,
             "elapsed_seconds": self.clock.elapsed().as_secs_f64(),
         });
         if let Some(scheduled) = &self.request.scheduled {
@@ -193,21 +211,6 @@ impl<'a> Recorder<'a> {
         if let Err(error) = self.lakehouse.tables.lake().put(&path, bytes).await {
             tracing::warn!("what run {} did so far was not kept: {error}", self.run);
         }
-    }
-
-    /// One step, as reports of runs have them.
-    fn told(&self, known: &Known, at: usize, one: &Ended) -> Value {
-        let place = known.nodes.iter().find(|node| node.unique_id == one.id).map(|node| node.file.clone());
-        json!({
-            "unique_id": one.id,
-            "name": one.name,
-            "status": one.told.status,
-            "visibility": if at < known.out { "published" } else { "nothing" },
-            "failures": one.told.failures,
-            "message": one.told.message,
-            "place": place,
-            "execution_time": one.took.as_secs_f64(),
-        })
     }
 
     /// Writes `run_results.json`. What has not come to its end, or is made and not published, is skipped in it.
@@ -255,6 +258,21 @@ impl<'a> Recorder<'a> {
     }
 }
 
+/// One step, as reports of runs have them.
+fn told(one: &Ended, is_out: bool, node: Option<&NodeFacts>) -> Value {
+    json!({
+        "unique_id": one.id,
+        "name": one.name,
+        "status": one.told.status,
+        "visibility": if is_out { "published" } else { "nothing" },
+        "failures": one.told.failures,
+        "message": one.told.message,
+        "place": node.map(|node| &node.file),
+        "relation": node.map(|node| &node.relation_name),
+        "execution_time": one.took.as_secs_f64(),
+    })
+}
+
 /// The command that a run is told to be of: what was asked, or `retry`.
 pub(super) fn command_word(request: &BuildRequest, command: &str) -> String {
     if request.only.is_some() { "retry".to_owned() } else { command.to_owned() }
@@ -266,8 +284,10 @@ impl Watch for Recorder<'_> {
             let mut known = self.known();
             match &event {
                 Event::Begun(facts) => known.nodes.clone_from(&facts.nodes),
+                Event::Started(step) => known.open.extend(step.node.clone()),
                 Event::Finished { step, told: Some(told), took, .. } => {
                     let (id, name) = (step.node.clone().unwrap_or_default(), step.name.clone());
+                    known.open.remove(&id);
                     known.ended.push(Ended { id, name, told: told.clone(), took: *took });
                 }
                 Event::Publishing => {
@@ -313,13 +333,38 @@ impl Lakehouse {
             if lake.read(&path).await?.is_none() {
                 let (pid, user) =
                     (report["pid"].as_u64().unwrap_or_default(), report["user"].as_str().unwrap_or_default());
-                watch.on(Event::Note(format!(
-                    "run {run} of {user}, pid {pid}, died before it was done; `elt retry` goes on from there"
-                )));
-                report["status"] = "died".into();
-                report["error"] = "its process died before it was done".into();
+                let since = report["started_at"].as_str().and_then(parse_instant).unwrap_or_default();
+                let out = release::of_run(lake, &run, since).await?;
+                let last = out.first().map(|release| release.number);
+                // All that such a run makes is in its one release.
+                let is_done = report["publish"] == PublishMode::All.word() && last.is_some();
+                let how = match last {
+                    Some(number) if is_done => {
+                        format!("died when its release {number} was out: all of it is published")
+                    }
+                    _ => "died before it was done; `elt retry` goes on from there".to_owned(),
+                };
+                watch.on(Event::Note(format!("run {run} of {user}, pid {pid}, {how}")));
+                report["status"] = if is_done { "success" } else { "died" }.into();
+                report["release"] = json!(last);
+                report["error"] = match is_done {
+                    true => Value::Null,
+                    false => "its process died before it was done".into(),
+                };
+                if last.is_some() {
+                    report["is_published_in_part"] = (!is_done).into();
+                }
+                let moved: BTreeSet<String> =
+                    out.iter().flat_map(|one| &one.tables).map(|one| build::quoted(&one.table)).collect();
+                for step in report["results"].as_array_mut().into_iter().flatten() {
+                    let is_out = step["relation"].as_str().is_some_and(|name| moved.contains(name));
+                    if is_done && step["status"] == "success" || is_out {
+                        step["visibility"] = "published".into();
+                    }
+                }
                 let bytes = serde_json::to_vec_pretty(&report).expect("reports are plain data");
                 lake.put(&path, bytes).await?;
+                self.tell_died(&run, &report).await;
             }
             if let Err(error) = lake.store().delete(&object.location).await {
                 tracing::debug!("{} stays: {error}", object.location);

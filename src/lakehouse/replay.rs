@@ -14,11 +14,11 @@ use serde::Serialize;
 use super::diff::compare_staged;
 use super::{Compiled, Difference, Lakehouse, NodeId, PublishMode};
 use crate::base::{Error, Ids, Result, TableName, TableVersion, Watch, World, parse_instant};
-use crate::build::{self, Asked, Inputs, Known};
+use crate::build::{self, Asked, Code, Inputs, Known};
 use crate::compile::Facts;
 use crate::lake::layout;
 use crate::query::{MadeOf, made_of};
-use crate::release::{self, Pins, Release};
+use crate::release::{self, Basis, Pins, Release};
 use crate::table::{Change, Tables, Unneeded, delete, history, vectors_brought};
 
 /// What came of replaying a run.
@@ -60,6 +60,8 @@ struct Made {
     version: TableVersion,
     node: String,
     fingerprint: Option<String>,
+    /// What the run remembered of it.
+    basis: Option<Basis>,
     of: MadeOf,
 }
 
@@ -190,7 +192,12 @@ impl Lakehouse {
         let facts =
             Facts { run_started_at: started, command: "build".to_owned(), ..self.facts(&before, &first.run) };
         let Compiled { manifest, .. } = self.compile_with(&facts)?;
-        let made = self.made_by(&releases).await?;
+        let mut made = self.made_by(&releases).await?;
+        let memory = release::memory(self.tables.lake(), last).await?;
+        for made in &mut made {
+            let basis = memory.get(&made.table.to_string());
+            made.basis = basis.filter(|basis| Some(&basis.code) == made.fingerprint.as_ref()).cloned();
+        }
         if made.is_empty() {
             let what = format!(
                 "the run `{run}` ({}) made no table by a query of the project, so there is nothing to make again",
@@ -245,7 +252,7 @@ impl Lakehouse {
                 |key: &str| commit.provenance.get(key).and_then(|value| value.as_str()).map(str::to_owned);
             let (Some(node), Some(of)) = (text("model"), made_of(commit)) else { continue };
             let (table, version) = (summary.table.clone(), summary.version);
-            made.push(Made { table, version, node, fingerprint: text("fingerprint"), of });
+            made.push(Made { table, version, node, fingerprint: text("fingerprint"), basis: None, of });
         }
         Ok(made)
     }
@@ -260,8 +267,11 @@ impl Lakehouse {
     ) -> std::result::Result<(Difference, Option<String>), String> {
         let Replay { manifest, before, after, started, staged } = *of;
         let node = manifest.node(id);
-        if !node.is_late && made.fingerprint.as_deref() != Some(node.fingerprint.as_str()) {
-            return Err("its code has changed since; check out the project as it was then".to_owned());
+        let is_same = made.fingerprint.as_deref() == Some(node.fingerprint.as_str());
+        // Another spelling of the same is no change.
+        let is_said = || made.basis.as_ref().is_some_and(|basis| Code::of(node).has_made(basis));
+        if !node.is_late && !is_same && !is_said() {
+            return Err("its code has changed since, and not only in how it is spelled; check out the project as it was then".to_owned());
         }
         let mut pins = Pins { views: after.views.clone(), tables: made.of.tables.clone(), ..Pins::default() };
         pins.tables.remove(&made.table);
@@ -272,7 +282,7 @@ impl Lakehouse {
             }
         }
         let selected = BTreeSet::from([id.clone()]);
-        let asked = Asked { all: true, full_refresh: false };
+        let asked = Asked { all: true, ..Asked::default() };
         let plan = build::plan(manifest, &pins, &selected, asked, &Known::default(), &self.default_schema);
         let inputs = Inputs {
             manifest,

@@ -88,13 +88,17 @@ impl BuildRequest {
     /// Which nodes are made even if they are up to date. Verbs for a part make all that they are asked for, as in dbt.
     pub(super) fn asked(&self) -> Asked {
         let all = self.full || self.purpose != Purpose::Build || self.only.is_some() || self.is_partial();
-        Asked { all, full_refresh: self.full_refresh }
+        Asked { all, full_refresh: self.full_refresh, batches: self.is_of_a_stretch() }
     }
 
-    /// Whether what it makes may not be all that there is to make: no rows, some rows, some stretch of time.
+    /// Whether what it makes may not be all that there is to make: no rows, or some rows.
     pub(super) fn is_partial(&self) -> bool {
-        let has_stretch = self.event_time.0.is_some() || self.event_time.1.is_some();
-        self.empty || self.sample.is_some() || has_stretch || !self.batches.is_empty()
+        self.empty || self.sample.is_some()
+    }
+
+    /// Whether it makes some stretch of time of the models that are made in batches, and not the stretch that is due.
+    pub(super) fn is_of_a_stretch(&self) -> bool {
+        self.event_time.0.is_some() || self.event_time.1.is_some() || !self.batches.is_empty()
     }
 
     /// Whether nodes of this kind are asked for.

@@ -60,9 +60,10 @@ impl Lakehouse {
         }
         let teller = self.teller();
         let spoken = Spoken { sql, teller: teller.as_ref() };
+        let aim = session.aim(&statement);
         let written = Box::pin(self.write(session, statement, spoken)).await;
         if let Err(error) = &written {
-            self.tell_refused(spoken, error).await;
+            self.tell_refused(spoken, aim, error).await;
         }
         written
     }

@@ -1,14 +1,15 @@
 //! The verbs that make nothing: compile, show, and what else there is to know of a project before anything is made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Compiled, Defer, Earlier, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
-use crate::base::{Diagnostic, Error, Message, Result, SourceText};
+use crate::base::{Diagnostic, Error, Message, ReleaseNumber, Result, SourceText, Watch};
 use crate::build::{self, Stamp};
 use crate::compile::{self, Stretch};
 use crate::project::Analysis;
 use crate::query::Limits;
+use crate::release::{self, Pins, Release};
 
 /// The name of a query that is given on the command line.
 pub const INLINE: &str = "inline_query";
@@ -56,6 +57,8 @@ pub struct Studied {
     pub messages: Vec<Message>,
     /// Nodes whose templates read the lake and could not be compiled, with why.
     pub not_compiled: Vec<(String, Diagnostic)>,
+    /// That the artifacts could not be written; it is one of the warnings too.
+    pub not_written: Option<Diagnostic>,
     /// Whether names mean what they are in another state.
     pub(super) is_deferred: bool,
 }
@@ -70,6 +73,7 @@ impl Studied {
             late: BTreeMap::new(),
             messages,
             not_compiled: Vec::new(),
+            not_written: None,
             is_deferred: false,
         }
     }
@@ -81,7 +85,7 @@ impl Studied {
 }
 
 impl Lakehouse {
-    /// Compiles the project, picks nodes, and writes `manifest.json` and the SQL of every node.
+    /// Compiles the project, picks nodes, and writes `manifest.json` and the SQL of every node, if they can be written.
     ///
     /// Templates that read the lake see the newest release.
     ///
@@ -143,14 +147,19 @@ impl Lakehouse {
         }
         let stamp = self.stamp_in(&project, &run, "compile");
         let target = &project.target_path;
-        build::write_compiled(target, &manifest)
+        let written = build::write_compiled(target, &manifest)
             .and_then(|()| build::write_late(target, &manifest, &late))
             .and_then(|()| self.write_project(target, &manifest, &late, &stamp))
             .and_then(|()| {
                 let perf = build::perf_info(&manifest, read, parsed, !self.reads_all);
                 self.write_artifact(target, "perf_info.json", &perf)
-            })
-            .map_err(|error| self.not_written(&error))?;
+            });
+        // Whoever only looks does not need them.
+        let not_written = written.err().map(|error| {
+            let what = format!("the artifacts cannot be written: {error}");
+            Diagnostic::warning("elt::artifacts", what).help("make the target path writable")
+        });
+        found.extend(not_written.clone());
         let is_picked = |id: &NodeId| selected.contains(id) && kinds.take(manifest.node(id).resource_type());
         let picked = manifest.order().into_iter().filter(is_picked).collect();
         let compiled = Compiled { project, manifest, warnings: found };
@@ -161,10 +170,12 @@ impl Lakehouse {
             && defer.is_none()
             && late.is_empty()
             && not_compiled.is_empty()
+            && not_written.is_none()
         {
             self.remember(&compiled, began, true).await?;
         }
-        Ok(Studied { compiled, picked, late, messages, not_compiled, is_deferred: defer.is_some() })
+        let is_deferred = defer.is_some();
+        Ok(Studied { compiled, picked, late, messages, not_compiled, not_written, is_deferred })
     }
 
     /// The entries that `manifest.json` of a compiled project has of some nodes and documents, by their ids.
@@ -252,11 +263,15 @@ impl Lakehouse {
     }
 
     /// The nodes to run again: what the last run left failed or skipped, all of it if it published nothing. Of a run that
-    /// did not come to its end that is also what it did not come to. Nothing if it left nothing.
+    /// did not come to its end that is also what it did not come to, and not what its releases have published, whatever it
+    /// could still write down of it. Nothing if it left nothing.
+    ///
+    /// Takes the writer's place for a moment, to finish what the run may have left half published.
     ///
     /// # Errors
-    /// If there is no last run, or nobody wanted what it made.
-    pub fn unfinished(&self) -> Result<Option<Unfinished>> {
+    /// If there is no last run, or nobody wanted what it made; if another process is writing to the lake for longer than
+    /// `patience`.
+    pub async fn unfinished(&self, patience: Duration, watch: &dyn Watch) -> Result<Option<Unfinished>> {
         let target = self.load()?.0.target_path;
         let path = target.join("run_results.json");
         let read = std::fs::read(&path)
@@ -269,18 +284,29 @@ impl Lakehouse {
                 "run `elt build` first",
             ));
         };
-        let published = results["args"]["published"].as_bool().unwrap_or(false);
+        drop(self.begin_writing_within(patience, "retry", watch).await?);
+        let (run, since) =
+            (&results["metadata"]["invocation_id"], &results["metadata"]["invocation_started_at"]);
+        let since = since.as_str().and_then(crate::base::parse_instant).unwrap_or_default();
+        let out = release::of_run(self.tables.lake(), run.as_str().unwrap_or_default(), since).await?;
+        let moved = self.moved_by(&out).await?;
+        let published = results["args"]["published"].as_bool().unwrap_or(false) || !out.is_empty();
         let bad = |status: &str| matches!(status, "error" | "fail" | "skipped" | "partial success");
         let all: Vec<(&str, &str)> = results["results"]
             .as_array()
             .into_iter()
             .flatten()
+            // What was made when the run died, and is out by now, is done.
+            .filter(|one| {
+                one["status"] != "skipped"
+                    || one["relation_name"].as_str().is_none_or(|name| !moved.contains(name))
+            })
             .filter_map(|one| Some((one["unique_id"].as_str()?, one["status"].as_str()?)))
             // Hooks go with the run that asks them.
             .filter(|(id, _)| !id.starts_with("operation."))
             .collect();
         if !all.iter().any(|(_, status)| bad(status)) {
-            if results["args"]["published"] == false && !all.is_empty() {
+            if results["args"]["withdrawn"] == true && !all.is_empty() {
                 let command = results["args"]["which"].as_str().unwrap_or("build");
                 let what = "the last run made all that it was asked for, and nothing of it was published, because nobody wanted it";
                 let help = format!(
@@ -288,7 +314,9 @@ impl Lakehouse {
                 );
                 return Err(Error::user("elt::retry", what, help));
             }
-            return Ok(None);
+            if published || all.is_empty() {
+                return Ok(None);
+            }
         }
         let again = all.iter().filter(|(_, status)| bad(status) || !published);
         let nodes: BTreeSet<String> = again.map(|(id, _)| (*id).to_owned()).collect();
@@ -306,6 +334,20 @@ impl Lakehouse {
             batches: batches.collect(),
             arguments: results["args"].clone(),
         }))
+    }
+
+    /// The tables and views that the releases of a run have moved, as reports name them.
+    async fn moved_by(&self, out: &[Release]) -> Result<BTreeSet<String>> {
+        let mut moved = BTreeSet::new();
+        let (Some(last), Some(first)) = (out.first(), out.last()) else { return Ok(moved) };
+        moved.extend(out.iter().flat_map(|release| &release.tables).map(|one| build::quoted(&one.table)));
+        let before = match first.number.0.checked_sub(1).filter(|number| *number > 0) {
+            Some(number) => release::release(self.tables.lake(), ReleaseNumber(number)).await?.pins,
+            None => Pins::default(),
+        };
+        let views = last.pins.views.iter().filter(|(name, view)| before.views.get(*name) != Some(*view));
+        moved.extend(views.map(|(name, _)| build::quoted(name)));
+        Ok(moved)
     }
 }
 

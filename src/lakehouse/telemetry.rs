@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Built, Lakehouse, post_json_once};
-use crate::base::{Ending, Error, Event, Result, Step, Stop, Watch, World, after};
+use crate::base::{Ending, Event, Result, Step, Stop, Watch, World, after};
 
 /// The collector that is meant if only `OTEL_TRACES_EXPORTER=otlp` is said.
 const USUAL: &str = "http://localhost:4318";
@@ -119,8 +119,22 @@ struct Span {
     name: String,
     began: DateTime<Utc>,
     ended: DateTime<Utc>,
-    error: Option<String>,
+    ended_as: EndedAs,
     attributes: Vec<(&'static str, Value)>,
+}
+
+/// How something ended, of which a span is told.
+enum EndedAs {
+    Well,
+    /// It was not done, and nothing is wrong with it.
+    Undone,
+    Badly(String),
+}
+
+impl EndedAs {
+    fn of(error: Option<String>) -> Self {
+        error.map_or(Self::Well, Self::Badly)
+    }
 }
 
 #[derive(Default)]
@@ -205,16 +219,20 @@ impl<'a> Tracer<'a> {
             name: format!("elt {}", self.command),
             began: self.began,
             ended: now,
-            error: error.clone(),
+            ended_as: EndedAs::of(error.clone()),
             attributes,
         };
         let open = known.open.into_iter().map(|(step, began)| {
             let why = error.clone().unwrap_or_else(|| "it did not come to its end".to_owned());
-            of_step(&step, (began, now), Some(why))
+            of_step(&step, (began, now), EndedAs::Badly(why))
         });
         let publishing = known.publishing.map(|began| {
-            let error = built.as_ref().err().map(Error::to_string);
-            Span { name: "publish".to_owned(), began, ended: now, error, attributes: Vec::new() }
+            let ended_as = match built {
+                Err(error) => EndedAs::Badly(error.to_string()),
+                Ok(built) if built.release.is_none() => EndedAs::Undone,
+                Ok(_) => EndedAs::Well,
+            };
+            Span { name: "publish".to_owned(), began, ended: now, ended_as, attributes: Vec::new() }
         });
         let parts: Vec<Span> = known.spans.into_iter().chain(open).chain(publishing).collect();
         let trace = match &self.parent {
@@ -232,9 +250,10 @@ impl<'a> Tracer<'a> {
                 "startTimeUnixNano": nanos(span.began),
                 "endTimeUnixNano": nanos(span.ended.max(span.began)),
                 "attributes": span.attributes.iter().map(|(key, value)| attribute(key, value)).collect::<Vec<_>>(),
-                "status": match &span.error {
-                    Some(why) => json!({"code": 2, "message": why}),
-                    None => json!({"code": 1}),
+                "status": match &span.ended_as {
+                    EndedAs::Badly(why) => json!({"code": 2, "message": why}),
+                    EndedAs::Well => json!({"code": 1}),
+                    EndedAs::Undone => json!({}),
                 },
             });
             if let Some(above) = above {
@@ -264,10 +283,10 @@ impl<'a> Tracer<'a> {
 }
 
 /// A step, as it is told.
-fn of_step(step: &Step, (began, ended): (DateTime<Utc>, DateTime<Utc>), error: Option<String>) -> Span {
+fn of_step(step: &Step, (began, ended): (DateTime<Utc>, DateTime<Utc>), ended_as: EndedAs) -> Span {
     let mut attributes = vec![("elt.kind", json!(step.kind)), ("elt.name", json!(step.name))];
     attributes.extend(step.node.as_ref().map(|node| ("elt.node", json!(node))));
-    Span { name: format!("{} {}", step.kind, step.name), began, ended, error, attributes }
+    Span { name: format!("{} {}", step.kind, step.name), began, ended, ended_as, attributes }
 }
 
 /// An id that follows from what it is of: the first bytes of a hash, in hexadecimal.
@@ -302,7 +321,7 @@ impl Watch for Tracer<'_> {
                         name: "plan".to_owned(),
                         began: self.began,
                         ended: now,
-                        error: None,
+                        ended_as: EndedAs::Well,
                         attributes: Vec::new(),
                     })
                 }
@@ -311,11 +330,12 @@ impl Watch for Tracer<'_> {
                     let took = chrono::Duration::from_std(*took).unwrap_or_default();
                     let began = known.open.remove(step).unwrap_or(now - took);
                     let said = told.as_ref().and_then(|told| told.message.clone());
-                    let error = match ending {
-                        Ending::Failed => Some(said.unwrap_or_else(|| detail.clone())),
-                        Ending::Done | Ending::Warned | Ending::Skipped => None,
+                    let ended_as = match ending {
+                        Ending::Failed => EndedAs::Badly(said.unwrap_or_else(|| detail.clone())),
+                        Ending::Done | Ending::Warned => EndedAs::Well,
+                        Ending::Skipped => EndedAs::Undone,
                     };
-                    let mut span = of_step(step, (began, now), error);
+                    let mut span = of_step(step, (began, now), ended_as);
                     if let Some(told) = told {
                         span.attributes.push(("elt.status", json!(told.status)));
                         span.attributes.extend(told.rows.map(|rows| ("elt.rows", json!(rows))));
@@ -326,11 +346,12 @@ impl Watch for Tracer<'_> {
                 Event::Published | Event::NotPublished => {
                     if let Some(began) = known.publishing.take() {
                         let name = "publish".to_owned();
+                        let is_out = matches!(event, Event::Published);
                         known.spans.push(Span {
                             name,
                             began,
                             ended: now,
-                            error: None,
+                            ended_as: if is_out { EndedAs::Well } else { EndedAs::Undone },
                             attributes: Vec::new(),
                         });
                     }

@@ -207,6 +207,9 @@ impl<'a> Loading<'a> {
 
     /// Reads everything the settings lead to: the project's own files, then those of its packages.
     fn finish(mut self) -> Project {
+        if let Some(own) = self.files.read(super::USERS_FILE, &mut Vec::new()) {
+            self.found.extend(super::own_file::not_known(&own));
+        }
         let packages = self.find_packages();
         let mut docs: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         let own = (&self.settings, &self.files);

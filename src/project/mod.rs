@@ -37,6 +37,8 @@ mod snapshot;
 mod source;
 mod target;
 mod users;
+
+mod own_file;
 pub mod words;
 mod yaml;
 

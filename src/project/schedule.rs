@@ -140,14 +140,16 @@ pub fn read_schedules(
     for Entry { key, key_at, value } in yaml.get("notifications").map(Yaml::entries).unwrap_or_default() {
         match key.as_str() {
             "webhook" => webhook = Some(address(value)?).filter(|text| !text.is_empty()),
-            _ => return Err(unknown(key, key_at, &["webhook"])),
+            _ => return Err(unknown(key, key_at, &NOTIFICATION_KEYS)),
         }
     }
     let schedules = yaml.get("schedules").map(Yaml::entries).unwrap_or_default();
     schedules.iter().map(|entry| schedule(entry, webhook.as_deref())).collect()
 }
 
-const KEYS: [&str; 12] = [
+pub(super) const NOTIFICATION_KEYS: [&str; 1] = ["webhook"];
+
+pub(super) const KEYS: [&str; 12] = [
     "cron",
     "timezone",
     "command",

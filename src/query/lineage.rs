@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asof::is_as_of_join;
 use super::dialect::{Reader, Reference};
-use crate::base::TableName;
+use crate::base::{AsOf, ReleaseNumber, TableName, TableVersion};
 
 /// A column of something that a query reads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -24,6 +24,19 @@ pub struct ColumnOf {
     pub table: TableName,
     /// The column.
     pub column: String,
+    /// How the query names what it was, if it does not read it as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub then: Option<Then>,
+}
+
+/// What something was, to which a query looks back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// A table, at this version.
+    Version(TableVersion),
+    /// A view, as this release had it.
+    Release(ReleaseNumber),
 }
 
 /// What became of a value on its way.
@@ -59,26 +72,39 @@ pub struct Lineage {
     pub columns: Vec<(String, BTreeMap<ColumnOf, Way>)>,
     /// The columns that decide about rows, each with how.
     pub rows: BTreeMap<ColumnOf, BTreeSet<Influence>>,
-    /// The tables, views and files that are read, also those of which no column matters.
+    /// The tables, views and files that are read as they are, also those of which no column matters.
     pub tables: BTreeSet<TableName>,
-    /// Whether something is read as it was at a version or a time that the query names.
-    pub looks_back: bool,
+    /// Those that are read as they were at a version, a time or a release that the query names.
+    pub past: BTreeSet<(TableName, Then)>,
 }
 
-/// Tells where the columns of a plan's answer come from. Names without a schema are in `default_schema`.
+impl Lineage {
+    /// Everything that is read, with what it was if that is not what it is.
+    pub fn inputs(&self) -> impl Iterator<Item = (&TableName, Option<Then>)> {
+        let past = self.past.iter().map(|(table, then)| (table, Some(*then)));
+        self.tables.iter().map(|table| (table, None)).chain(past)
+    }
+}
+
+/// Tells where the columns of a plan's answer come from. Names without a schema are in `default_schema`; `past` has the
+/// versions that were found for what the query looks back to.
 ///
 /// The plan is one that the optimizer has not seen. A view in it that is inlined is looked through; one that is a leaf is
 /// where columns come from.
-pub(super) fn lineage(plan: &LogicalPlan, default_schema: &str) -> Lineage {
-    let (rows, tables, loops) = Default::default();
-    let mut walk = Walk { default_schema, rows, tables, looks_back: false, loops };
+pub(super) fn lineage(
+    plan: &LogicalPlan,
+    default_schema: &str,
+    past: &BTreeMap<(TableName, AsOf), TableVersion>,
+) -> Lineage {
+    let (rows, tables, looked_back_to, loops) = Default::default();
+    let mut walk = Walk { default_schema, past, rows, tables, looked_back_to, loops };
     let origins = walk.origins(plan);
     let names = plan.schema().fields().iter().map(|field| field.name().clone());
     Lineage {
         columns: names.zip(origins).collect(),
         rows: walk.rows,
         tables: walk.tables,
-        looks_back: walk.looks_back,
+        past: walk.looked_back_to,
     }
 }
 
@@ -89,7 +115,8 @@ struct Walk<'a> {
     default_schema: &'a str,
     rows: BTreeMap<ColumnOf, BTreeSet<Influence>>,
     tables: BTreeSet<TableName>,
-    looks_back: bool,
+    past: &'a BTreeMap<(TableName, AsOf), TableVersion>,
+    looked_back_to: BTreeSet<(TableName, Then)>,
     /// What the recursive queries around gave so far.
     loops: BTreeMap<String, Vec<Origin>>,
 }
@@ -103,10 +130,13 @@ impl Walk<'_> {
                     return known.clone();
                 }
                 let table = self.table(scan.table_name.schema(), scan.table_name.table());
-                self.looks_back |= Reference::read(scan.table_name.table()).as_of.is_some();
-                self.tables.insert(table.clone());
+                let then = self.then(&table, scan.table_name.table());
+                match then {
+                    Some(then) => drop(self.looked_back_to.insert((table.clone(), then))),
+                    None => drop(self.tables.insert(table.clone())),
+                }
                 let field = |field: &arrow::datatypes::FieldRef| {
-                    let column = ColumnOf { table: table.clone(), column: field.name().clone() };
+                    let column = ColumnOf { table: table.clone(), column: field.name().clone(), then };
                     BTreeMap::from([(column, Way::Copied)])
                 };
                 scan.projected_schema.fields().iter().map(field).collect()
@@ -246,6 +276,20 @@ impl Walk<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// What a table was that is read by this name; nothing if it is read as it is.
+    fn then(&self, table: &TableName, name: &str) -> Option<Then> {
+        if table.is_outside() {
+            return None;
+        }
+        let as_of = Reference::read(name).as_of?;
+        let version = self.past.get(&(table.clone(), as_of.clone())).copied();
+        match (version, as_of) {
+            (Some(version), _) | (None, AsOf::Version(version)) => Some(Then::Version(version)),
+            (None, AsOf::Release(release)) => Some(Then::Release(release)),
+            (None, AsOf::Timestamp(_)) => None,
         }
     }
 

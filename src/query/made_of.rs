@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{ColumnOf, Influence, Limits, Lineage, QueryError, Reads, Session, Way};
-use crate::base::{TableName, TableVersion};
+use super::{ColumnOf, Influence, Lineage, QueryError, Reads, Session, Then, Way};
+use crate::base::{ReleaseNumber, TableName, TableVersion};
+use crate::release::Pins;
 use crate::table::{Commit, Tables, history};
 
 /// What a commit calls it.
@@ -44,19 +45,22 @@ impl MadeOf {
     /// The query does not fit what it reads.
     pub async fn of_view(session: &Session, sql: &str) -> Result<Self, QueryError> {
         let (_, lineage) = Box::pin(session.trace(sql)).await?;
-        let pinned = &session.scope().pins().tables;
-        let mut past = BTreeMap::new();
-        if lineage.looks_back {
-            let scope = session.scope().clone().apart();
-            let apart = Session::new(scope, session.default_schema(), Limits::default());
-            Box::pin(apart.trace(sql)).await?;
-            past = apart.scope().reads().only_past();
+        Ok(Self::of_lineage(lineage, session.scope().pins()))
+    }
+
+    /// What comes from there, of the tables as these pins have them. Names that are read as they were have the versions that
+    /// they had.
+    pub fn of_lineage(lineage: Lineage, pins: &Pins) -> Self {
+        let pinned = &pins.tables;
+        let mut tables = BTreeMap::new();
+        for (name, then) in &lineage.past {
+            if let Then::Version(version) = then {
+                tables.insert(name.clone(), *version);
+            }
         }
-        let of_columns = lineage.columns.iter().flat_map(|(_, from)| from.keys());
-        let named = of_columns.chain(lineage.rows.keys()).map(|of| &of.table).chain(&lineage.tables);
-        let at = |name: &TableName| past.get(name).or_else(|| pinned.get(name)).copied();
-        let tables = named.filter_map(|name| Some((name.clone(), at(name)?))).collect();
-        Ok(Self { tables, lineage })
+        let now = lineage.tables.iter().filter_map(|name| Some((name.clone(), *pinned.get(name)?)));
+        tables.extend(now);
+        Self { tables, lineage }
     }
 
     /// Puts what earlier rows were made of to it. Of a table that both read it is the later version.
@@ -74,6 +78,7 @@ impl MadeOf {
             self.lineage.rows.entry(column).or_default().extend(how);
         }
         self.lineage.tables.extend(earlier.lineage.tables);
+        self.lineage.past.extend(earlier.lineage.past);
     }
 
     /// Without what it says of one table.
@@ -83,6 +88,7 @@ impl MadeOf {
         }
         self.lineage.rows.retain(|of, _| of.table != *table);
         self.lineage.tables.remove(table);
+        self.lineage.past.retain(|(of, _)| of != table);
         self.tables.remove(table);
         self
     }
@@ -94,7 +100,7 @@ impl MadeOf {
             json!({"name": name, "from": from.collect::<Vec<_>>()})
         });
         let rows = self.lineage.rows.iter().map(|(column, how)| with(place(column), "by", json!(how)));
-        let read = self.lineage.tables.iter().map(named);
+        let read = self.lineage.inputs().map(|(table, then)| at(named(table), then));
         json!({
             "tables": self.tables,
             "read": read.collect::<Vec<_>>(),
@@ -118,11 +124,13 @@ impl MadeOf {
             let by = one.get("by")?.as_array()?.iter();
             Some((column_of(one)?, by.filter_map(word).collect()))
         });
+        let read = list("read").filter_map(|one| Some((table_of(one)?, then_of(one))));
+        let (past, now): (Vec<_>, Vec<_>) = read.partition(|(_, then)| then.is_some());
         let lineage = Lineage {
             columns: columns.collect(),
             rows: rows.collect(),
-            tables: list("read").filter_map(table_of).collect(),
-            looks_back: false,
+            tables: now.into_iter().map(|(table, _)| table).collect(),
+            past: past.into_iter().filter_map(|(table, then)| Some((table, then?))).collect(),
         };
         Some(Self { tables: tables.collect(), lineage })
     }
@@ -147,11 +155,27 @@ fn table_of(value: &Value) -> Option<TableName> {
 }
 
 fn place(column: &ColumnOf) -> Value {
-    with(named(&column.table), "column", json!(column.column))
+    at(with(named(&column.table), "column", json!(column.column)), column.then)
+}
+
+/// The same, and what it was, if that is not what it is.
+fn at(object: Value, then: Option<Then>) -> Value {
+    match then {
+        None => object,
+        Some(Then::Version(version)) => with(object, "version", json!(version)),
+        Some(Then::Release(release)) => with(object, "release", json!(release)),
+    }
+}
+
+fn then_of(value: &Value) -> Option<Then> {
+    let number = |key: &str| value.get(key).and_then(Value::as_u64);
+    let version = number("version").map(|version| Then::Version(TableVersion(version)));
+    version.or_else(|| number("release").map(|release| Then::Release(ReleaseNumber(release))))
 }
 
 fn column_of(value: &Value) -> Option<ColumnOf> {
-    Some(ColumnOf { table: table_of(value)?, column: value.get("column")?.as_str()?.to_owned() })
+    let column = value.get("column")?.as_str()?.to_owned();
+    Some(ColumnOf { table: table_of(value)?, column, then: then_of(value) })
 }
 
 fn with(mut object: Value, key: &str, value: Value) -> Value {
@@ -281,7 +305,10 @@ mod tests {
 
     #[test]
     fn what_a_commit_keeps_is_read_as_it_was() {
-        let column = |table: TableName, column: &str| ColumnOf { table, column: column.to_owned() };
+        let column =
+            |table: TableName, column: &str| ColumnOf { table, column: column.to_owned(), then: None };
+        let then =
+            |table: &TableName, then: Then| ColumnOf { then: Some(then), ..column(table.clone(), "was") };
         let orders = TableName::new("main", "orders").unwrap();
         let file = TableName::outside("in.box/a.csv");
         let lineage = Lineage {
@@ -289,10 +316,12 @@ mod tests {
                 ("total".into(), [(column(orders.clone(), "amount"), Way::Aggregated)].into()),
                 ("rate".into(), [(column(file.clone(), "rate"), Way::Copied)].into()),
                 ("one".into(), BTreeMap::new()),
+                ("before".into(), [(then(&orders, Then::Version(TableVersion(1))), Way::Derived)].into()),
+                ("seen".into(), [(then(&orders, Then::Release(ReleaseNumber(2))), Way::Copied)].into()),
             ],
             rows: [(column(orders.clone(), "day"), [Influence::Filter, Influence::Group].into())].into(),
             tables: [orders.clone(), file].into(),
-            looks_back: false,
+            past: [(orders.clone(), Then::Version(TableVersion(1)))].into(),
         };
         let made = MadeOf { tables: [(orders, TableVersion(3))].into(), lineage };
         assert_eq!(MadeOf::from_json(&made.to_json()), Some(made));

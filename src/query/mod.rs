@@ -65,7 +65,7 @@ pub use dialect::Statement;
 pub(crate) use error::NO_ROWS;
 pub use error::{QueryError, SqlMistake, VALUE};
 pub use interval_text::interval_texts;
-pub use lineage::{ColumnOf, Influence, Lineage, Way};
+pub use lineage::{ColumnOf, Influence, Lineage, Then, Way};
 pub use made_of::{MADE_OF, MadeOf, Maker, influence_words, made_of, maker, way_word};
 pub use outcome::Outcome;
 pub use parameters::{bound, bound_rows};

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 
 use super::dialect::Reader;
 use super::system;
-use crate::base::{TableName, TableVersion};
+use crate::base::{AsOf, TableName, TableVersion};
 use crate::release::View;
 
 /// What was read through a scope.
@@ -20,7 +20,7 @@ pub struct Reads {
     /// Tables at the versions that were read; what is only staged, at the version that it is to have.
     pub tables: BTreeMap<TableName, TableVersion>,
     /// Tables as they were, at the versions that were read of them by version or time; they stay what they are.
-    pub past: BTreeMap<TableName, TableVersion>,
+    pub past: BTreeMap<(TableName, AsOf), TableVersion>,
     /// Views.
     pub views: BTreeMap<TableName, View>,
     /// What may be different at any time, in words: "the function `now`", "the file `a.csv`".
@@ -28,16 +28,21 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// The tables that were read as they were, and not as they are too.
+    /// The tables that were read as they were, and not as they are too, each at the newest of the versions.
     pub(super) fn only_past(&self) -> BTreeMap<TableName, TableVersion> {
-        let past = self.past.iter().filter(|(name, _)| !self.tables.contains_key(*name));
-        past.map(|(name, version)| (name.clone(), *version)).collect()
+        let past = self.past.iter().filter(|((name, _), _)| !self.tables.contains_key(name));
+        let mut newest = BTreeMap::new();
+        for ((name, _), version) in past {
+            let known = newest.entry(name.clone()).or_insert(*version);
+            *known = (*known).max(*version);
+        }
+        newest
     }
 
     /// Adds what something else read.
     pub(super) fn add(&mut self, other: &Self) {
         self.tables.extend(other.tables.iter().map(|(name, version)| (name.clone(), *version)));
-        self.past.extend(other.past.iter().map(|(name, version)| (name.clone(), *version)));
+        self.past.extend(other.past.iter().map(|(read, version)| (read.clone(), *version)));
         self.views.extend(other.views.iter().map(|(name, view)| (name.clone(), view.clone())));
         self.beyond.extend(other.beyond.iter().cloned());
     }

@@ -345,7 +345,7 @@ impl Scope {
             }
             return match pins.tables.get(name) {
                 Some(version) => {
-                    self.was_read_as_it_was(name, *version);
+                    self.was_read_as_it_was(name, AsOf::Release(*number), *version);
                     self.table_at(name, *version).await.map(Some)
                 }
                 None => Err(not_in_release(name, *number)),
@@ -384,15 +384,15 @@ impl Scope {
             Some(AsOf::Version(version)) => *version,
             Some(AsOf::Timestamp(instant)) => version_at(&self.tables, name, pinned, *instant).await?,
         };
-        if as_of.is_some() {
-            self.was_read_as_it_was(name, version);
+        if let Some(as_of) = as_of {
+            self.was_read_as_it_was(name, as_of.clone(), version);
         }
         self.table_at(name, version).await.map(Some)
     }
 
     /// Counts a version that a query names among what was read.
-    fn was_read_as_it_was(&self, name: &TableName, version: TableVersion) {
-        self.reads.lock().expect("no holder panics").past.insert(name.clone(), version);
+    fn was_read_as_it_was(&self, name: &TableName, as_of: AsOf, version: TableVersion) {
+        self.reads.lock().expect("no holder panics").past.insert((name.clone(), as_of), version);
     }
 
     /// The rows of a table as it is pinned, each with its place; nothing if there is no such table.

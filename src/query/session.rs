@@ -379,7 +379,7 @@ impl Session {
     /// Every mistake that [`check`](Self::check) finds.
     pub async fn trace(&self, sql: &str) -> Result<(arrow::datatypes::SchemaRef, Lineage), QueryError> {
         let plan = Box::pin(self.plan_of_columns(sql)).await?;
-        Ok((Arc::new(plan.schema().as_arrow().clone()), lineage(&plan, &self.default_schema)))
+        Ok((Arc::new(plan.schema().as_arrow().clone()), self.lineage_of(&plan)))
     }
 
     /// The plan of a query over tables and views that have columns and no rows, with its types settled.
@@ -390,7 +390,11 @@ impl Session {
     /// Where the columns of a query come from that was read already.
     pub(super) async fn trace_statement(&self, statement: ast::Statement) -> Result<Lineage, QueryError> {
         let plan = Box::pin(self.plan_of_columns_of(statement)).await?;
-        Ok(lineage(&plan, &self.default_schema))
+        Ok(self.lineage_of(&plan))
+    }
+
+    fn lineage_of(&self, plan: &LogicalPlan) -> Lineage {
+        lineage(plan, &self.default_schema, &self.scope().reads().past)
     }
 
     async fn plan_of_columns_of(&self, statement: ast::Statement) -> Result<LogicalPlan, QueryError> {

@@ -83,6 +83,20 @@ async fn backwards(
     Ok(futures::stream::iter(read).buffered(AT_ONCE))
 }
 
+/// Returns the published releases of a run that began at `since`, newest first. Those before it are not read.
+pub async fn of_run(lake: &Lake, run: &str, since: DateTime<Utc>) -> Result<Vec<Release>, ReleaseError> {
+    let (mut found, releases) = (Vec::new(), backwards(lake).await?);
+    let mut releases = std::pin::pin!(releases);
+    while let Some(release) = releases.try_next().await? {
+        if release.run == run {
+            found.extend(Some(release).filter(Release::is_published));
+        } else if release.at < since {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// Returns the release that was current at `instant`; the first one if that was later, nothing if there is none.
 ///
 /// Whoever looks back no further than `instant` reads its tables at the versions that it pins, or at later ones.

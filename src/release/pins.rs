@@ -1,6 +1,6 @@
 //! Which version of every table, and the text of every view?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,16 @@ impl Pins {
     /// Whether readers see the same through both.
     pub fn same_as(&self, other: &Self) -> bool {
         self.tables == other.tables && self.views == other.views
+    }
+
+    /// The names under which readers see something else than they saw through `before`, in order.
+    pub fn moved_since(&self, before: &Self) -> Vec<TableName> {
+        let names: BTreeSet<&TableName> = self.names().into_iter().chain(before.names()).collect();
+        let is_moved = |name: &&TableName| {
+            self.tables.get(*name) != before.tables.get(*name)
+                || self.views.get(*name) != before.views.get(*name)
+        };
+        names.into_iter().filter(is_moved).cloned().collect()
     }
 
     /// The names that readers can use, tables and views, in order.

@@ -33,6 +33,9 @@ pub struct Commit {
     /// Where its rows came from, as landing and builds have noted it.
     #[serde(skip)]
     pub provenance: BTreeMap<String, Value>,
+    /// Whether it says anew what the table is: its columns, its properties.
+    #[serde(skip)]
+    pub defines: bool,
 }
 
 /// Returns the commits of a table, newest first, from `upto` down, at most `limit`.
@@ -73,6 +76,7 @@ pub async fn commit_of(
 fn commit(version: TableVersion, modified: DateTime<Utc>, entry: &str) -> Commit {
     let lines = entry.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let info = lines.filter_map(|line| line.get("commitInfo").cloned()).next().unwrap_or_default();
+    let defines = entry.lines().any(|line| line.trim_start().starts_with("{\"metaData\""));
     let text = |key: &str| info.get(key).and_then(Value::as_str).map(str::to_owned);
     let map = |key: &str| {
         let object = info.get(key).and_then(Value::as_object).into_iter().flatten();
@@ -91,5 +95,6 @@ fn commit(version: TableVersion, modified: DateTime<Utc>, entry: &str) -> Commit
         engine: text("engineInfo"),
         release: info.get("elt.release").and_then(Value::as_u64),
         provenance: noted.collect(),
+        defines,
     }
 }

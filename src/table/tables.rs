@@ -243,9 +243,14 @@ impl Tables {
         let root = layout::table(table);
         // Every request goes to the store given here. The scheme tells the kernel that listings are
         // in order, which every lake's store keeps.
-        let folder = if table.is_outside() { String::new() } else { format!("{root}/") };
+        // What a path has escaped, as letters beyond ASCII, does not come through an address as it is: such a table is
+        // opened as if it were all of a lake.
+        let is_alone = table.is_outside() || root.as_ref().contains('%');
+        let folder = if is_alone { String::new() } else { format!("{root}/") };
         let url = Url::parse(&format!("memory:///{folder}")).expect("table names are safe in URLs");
-        default_logstore(self.lake.store_at(&root), self.lake.store(), &url, &StorageConfig::default())
+        let (own, around) = (self.lake.store_at(&root), self.lake.store());
+        let around = if is_alone { Arc::clone(&own) } else { around };
+        default_logstore(own, around, &url, &StorageConfig::default())
     }
 }
 

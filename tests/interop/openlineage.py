@@ -3,7 +3,8 @@
 
     python3 tests/interop/openlineage.py --elt target/release/elt [--spec OpenLineage/spec]
 
-Builds a small project with events to a file and to a web server, well and badly, and validates every event and every
+Builds a small project with events to a file and to a web server, well and badly, lands files, writes by statements, promotes and
+rolls back, and validates every event and every
 facet against the schemas that they name: from a folder with the specification (`OpenLineage.json` and `facets/`), or,
 without one, from where the schemas are published. Needs the package `jsonschema`.
 """
@@ -87,6 +88,78 @@ models:
         path.write_text(text)
 
 
+STATEMENTS = [
+    ("create table kept as select id, person from raw.orders", 0),
+    ("insert into kept select id + 10, person from raw.orders", 0),
+    ("merge into kept using raw.orders as o on kept.id = o.id when matched then update set person = o.amount when not matched then insert (id, person) values (o.id, o.person)", 0),
+    ("update kept set person = 9 where id = 1", 0),
+    ("delete from kept where id = 2", 0),
+    ("create view seen as select person, count(*) as n from kept group by person", 0),
+    ("create table then as select count(*) as n from kept version as of 0", 0),
+    ("copy into copied from 'inbox/orders.csv' fileformat = csv", 0),
+    ("insert into kept select 1 / 0, 1 from raw.orders", 1),
+    ("insert into kept select nothing from raw.orders", 2),
+    ("truncate table then", 0),
+    ("drop view seen", 0),
+    ("drop table then", 0),
+]
+
+
+def writes(elt, folder):
+    """Events of what is written outside a build."""
+    place = {"OPENLINEAGE_URL": "written.jsonl"}
+    report = "{{ config(materialized='table') }} select %s as city, cents from {{ ref('cities') }}"
+    (folder / "models/report.sql").write_text(report % "lower(city)")
+    elt("land", "raw.more", "inbox/orders.csv", **place)
+    elt("land", "raw.more", "inbox/none.csv", code=2, **place)
+    for sql, code in STATEMENTS:
+        elt("sql", "-c", sql, code=code, **place)
+    (folder / "profiles.yml").write_text(PROFILES)
+    elt("build", "--target", "prod")
+    (folder / "models/report.sql").write_text(report % "trim(city)")
+    elt("build", "--target", "dev")
+    elt("promote", "dev", **place)
+    elt("rollback", "--target", "prod", **place)
+    return [json.loads(line) for line in (folder / "written.jsonl").read_text().splitlines()]
+
+
+PROFILES = "shop:\n  target: prod\n  outputs:\n    prod: {type: elt, schema: main}\n    dev: {type: elt, schema: dev}\n"
+
+
+def told_of_writes(events):
+    """What the events of writes must say."""
+    ends = [event for event in events if event["eventType"] != "START"]
+    assert len(ends) * 2 == len(events), "each has a beginning and an end"
+
+    def end(job, state="COMPLETE"):
+        found = [one for one in ends if one["job"]["name"].split(".", 1)[1] == job and one["eventType"] == state]
+        assert found, f"{state} of {job} is not among {[(one['job']['name'], one['eventType']) for one in ends]}"
+        return found[0]
+
+    def short(items):
+        return sorted(item["name"].rsplit("/", 1)[1] for item in items)
+
+    def became(job):
+        return [item["facets"].get("lifecycleStateChange", {}).get("lifecycleStateChange") for item in end(job)["outputs"]]
+
+    for job in ("land.raw.more", "land.main.copied"):
+        assert short(end(job)["inputs"]) == ["orders.csv"] and short(end(job)["outputs"]) == [job.rsplit(".", 1)[1]], job
+    assert "errorMessage" in end("land.raw.more", "FAIL")["run"]["facets"]
+    for job in ("create_table", "insert", "merge"):
+        assert short(end(f"sql.{job}.main.kept")["inputs"]) == ["orders"], job
+    merged = end("sql.merge.main.kept")["outputs"][0]["facets"]["columnLineage"]["fields"]["person"]["inputFields"]
+    assert sorted(field["field"] for field in merged) == ["amount", "person"], merged
+    assert end("sql.insert.main.kept", "FAIL")["run"]["facets"]["errorMessage"]["message"]
+    assert end("sql.create_table.main.then")["inputs"][0]["facets"]["version"]["datasetVersion"] == "0"
+    assert became("sql.create_table.main.kept") == ["CREATE"] and became("sql.insert.main.kept") == [None]
+    assert became("sql.truncate.main.then") == ["TRUNCATE"]
+    assert became("sql.drop_table.main.then") == ["DROP"] and became("sql.drop_view.main.seen") == ["DROP"]
+    promoted = end("promote.dev")
+    assert [item["name"].rsplit("/", 2)[1:] for item in promoted["inputs"]] == [["dev", "report"]], promoted["inputs"]
+    assert [item["name"].rsplit("/", 2)[1:] for item in promoted["outputs"]] == [["main", "report"]]
+    assert short(end("rollback")["outputs"]) == ["report"]
+
+
 class Server(http.server.BaseHTTPRequestHandler):
     """Keeps what it is sent."""
 
@@ -119,7 +192,7 @@ def main():
         project(folder)
 
         def elt(*words, code=0, **env):
-            done = subprocess.run([arguments.elt.resolve(), "--project-dir", folder, *words], env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **env}, capture_output=True, text=True, check=False)
+            done = subprocess.run([arguments.elt.resolve(), "--project-dir", folder, *words], env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **env}, cwd=folder, capture_output=True, text=True, check=False)
             assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
             return done.stdout
 
@@ -129,9 +202,10 @@ def main():
         elt("build", code=2, OPENLINEAGE_URL=url, OPENLINEAGE_API_KEY="key", OPENLINEAGE_NAMESPACE="warehouse")
         (folder / "models/report.sql").write_text("select {{ nothing } from {{ ref('cities') }}")
         elt("build", code=2, OPENLINEAGE_URL=url, OPENLINEAGE_API_KEY="key")
+        written = writes(elt, folder)
         drawn = [json.loads(line) for line in elt("lineage", "report", "--upstream", "--format", "openlineage").splitlines()]
 
-    for event in events + Server.events + drawn:
+    for event in events + Server.events + written + drawn:
         schemas.check(event, event["schemaURL"])
         for facet in facets(event):
             schemas.check(facet, facet["_schemaURL"])
@@ -161,7 +235,8 @@ def main():
     assert Server.keys == {"Bearer key"}
     assert {event["job"]["namespace"] for event in Server.events} == {"warehouse", "elt"}
     assert drawn, "the graph has events"
-    print(f"{len(events) + len(Server.events) + len(drawn)} events are valid, and tell what happened")
+    told_of_writes(written)
+    print(f"{len(events) + len(Server.events) + len(written) + len(drawn)} events are valid, and tell what happened")
 
 
 if __name__ == "__main__":

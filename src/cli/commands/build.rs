@@ -60,7 +60,7 @@ pub(crate) async fn run(
     selection.warn_of_state(&lakehouse, ui);
     let mut request = match is_retry {
         false => request,
-        true => match lakehouse.unfinished()? {
+        true => match lakehouse.unfinished(args.wait, ui).await? {
             Some(left) if left.command == "run-operation" => {
                 let name = left.arguments["macro"].as_str().unwrap_or_default().to_owned();
                 let operation = OperationArgs { name, args: Some(left.arguments["args"].to_string()) };

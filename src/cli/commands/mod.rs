@@ -50,10 +50,29 @@ fn columns<const N: usize>(names: [&str; N], rows: &[[String; N]]) -> String {
     };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
+            let missing = width.saturating_sub(cell.chars().count());
+            // A column can be wider than what a format can say.
+            format!("{cell}{}", " ".repeat(missing))
+        });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let mut lines = vec![line(names.to_vec())];
     lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let long = "x".repeat(70_000);
+        let rows = [[long.clone(), "a".to_owned()], ["ü".to_owned(), String::new()]];
+        let told = columns(["one", "two"], &rows);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines[0], format!("one{}  two", " ".repeat(69_997)));
+        assert_eq!((lines[1], lines[2]), (&*format!("{long}  a"), "ü"));
+    }
 }

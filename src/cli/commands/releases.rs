@@ -26,9 +26,16 @@ pub(crate) async fn run(args: ReleasesArgs, place: &Place, world: World, ui: &Ui
     Ok(ExitCode::SUCCESS)
 }
 
+/// So many tables of a release are named; the rest is counted.
+const NAMED: usize = 20;
+
 fn row(release: &Release) -> [String; 6] {
-    let changed: Vec<String> =
-        release.tables.iter().map(|summary| format!("{} ({})", summary.table, summary.effect)).collect();
+    let named = release.tables.iter().take(NAMED);
+    let mut changed: Vec<String> =
+        named.map(|summary| format!("{} ({})", summary.table, summary.effect)).collect();
+    if let Some(more @ 1..) = release.tables.len().checked_sub(NAMED) {
+        changed.push(format!("and {more} more"));
+    }
     let what = match release.abandoned_because() {
         Some(because) => format!("abandoned: {because}"),
         None if changed.is_empty() => "names and views only".to_owned(),

@@ -27,6 +27,9 @@ pub(crate) async fn compile(args: CompileArgs, place: &Place, world: World, ui: 
         return Ok(ExitCode::SUCCESS);
     }
     let studied = Box::pin(lakehouse.study(&request)).await?;
+    if let Some(why) = &studied.not_written {
+        return Err(why.clone().as_error().into());
+    }
     studied.compiled.warnings.iter().for_each(|warning| ui.diagnostic(warning));
     ui.said(&studied.messages);
     ui.log().found(&studied.compiled.found());

@@ -37,6 +37,16 @@ impl Lakehouse {
         let mut manifest = None;
         if self.has_project() {
             let studied = self.study(&StudyRequest::default()).await?;
+            for warning in &studied.compiled.warnings {
+                let of = warning.place().unwrap_or_else(|| "the project".to_owned());
+                let mend = warning.help_text().unwrap_or("mend what it says").to_owned();
+                found.push(Finding {
+                    check: "warning",
+                    says: warning.message().to_owned(),
+                    of: vec![of],
+                    mend,
+                });
+            }
             project::look(&studied.compiled.manifest, &mut found);
             let checked = Box::pin(self.check(&studied)).await?;
             unused::look(&studied.compiled.manifest, &checked.lineage, &mut found);

@@ -13,7 +13,7 @@ use super::found::Found;
 use super::past::Past;
 use crate::base::{ReleaseNumber, TableName, sql_type_name};
 use crate::build::{self, Stamp};
-use crate::query::{influence_words, way_word};
+use crate::query::{Then, influence_words, way_word};
 
 /// The version of the document; the page says so if it is not the one it was made for.
 const FORMAT: u32 = 1;
@@ -327,13 +327,19 @@ fn place(table: &TableName, tables: &BTreeMap<&TableName, usize>) -> Value {
     tables.get(table).map_or_else(|| table.to_string().into(), |at| (*at).into())
 }
 
-/// Where columns come from, each as `[column, thing, its column, how]`; the column by its place.
+/// Where columns come from, each as `[column, thing, its column, how]`; the column by its place. What is read as it was has a
+/// fifth, what it was: `version 3`.
 fn origins(found: &Found, tables: &BTreeMap<&TableName, usize>) -> Value {
     let fields = found.schema.fields();
     let columns = found.lineage.columns.iter().filter_map(|(name, from)| {
         let at = fields.iter().position(|field| field.name().eq_ignore_ascii_case(name))?;
         let one = move |(of, way): (&crate::query::ColumnOf, &crate::query::Way)| {
-            json!([at, place(&of.table, tables), of.column, way_word(*way)])
+            let mut one = vec![json!(at), place(&of.table, tables), json!(of.column), json!(way_word(*way))];
+            one.extend(of.then.map(|then| match then {
+                Then::Version(version) => json!(format!("version {version}")),
+                Then::Release(release) => json!(format!("release {release}")),
+            }));
+            Value::Array(one)
         };
         Some(from.iter().map(one).collect::<Vec<_>>())
     });

@@ -4,8 +4,10 @@
 //! the views; so the lake tells of it without its project, of today and of any version that is still in a log. A
 //! [`LineageGraph`] is what is found: things at their versions, and what came of what.
 //!
-//! Here: what is asked, and what is answered. [`walk`] goes from one thing to the next.
+//! Here: what is asked, and what is answered. [`walk`] goes from one thing to the next; [`views`] knows again what a view is made
+//! of that reads the same tables in many releases.
 
+mod views;
 mod walk;
 
 use serde::Serialize;
@@ -144,10 +146,16 @@ impl Lakehouse {
         if let Some(name) = named(text) {
             return Ok((name, None));
         }
-        if let Some((table, column)) = text.rsplit_once('.')
-            && let Some(name) = named(table)
-        {
-            return Ok((name, Some(column.trim_matches('"').to_owned())));
+        let mut is_quoted = false;
+        let dots = text.char_indices().filter(|(_, c)| {
+            is_quoted ^= *c == '"';
+            *c == '.' && !is_quoted
+        });
+        // What is left of a name of a table is a column, dots and all.
+        for (at, _) in dots.collect::<Vec<_>>().into_iter().rev() {
+            if let Some(name) = named(&text[..at]) {
+                return Ok((name, Some(text[at + 1..].trim().trim_matches('"').to_owned())));
+            }
         }
         let known: Vec<String> = session
             .scope()

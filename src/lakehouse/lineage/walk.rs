@@ -1,18 +1,21 @@
 //! From one thing to what it was made of, and to what was made of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::{StreamExt, TryStreamExt};
 
 use super::super::Lakehouse;
+use super::views::Views;
 use super::{LineageEdge, LineageGraph, LineageNode, wrong};
 use crate::base::{ReleaseNumber, Result, TableName, TableVersion};
-use crate::query::{Limits, MadeOf, Maker, Scope, Session, influence_words, made_of, maker, way_word};
+use crate::query::{Limits, MadeOf, Maker, Scope, Session, Then, influence_words, made_of, maker, way_word};
 use crate::release::{self, Pins};
 use crate::table::{Commit, history};
 
 /// Things whose commits are read at once.
 const AT_ONCE: usize = 16;
+/// Sessions that are kept.
+const SESSIONS: usize = 8;
 
 /// A thing, by which it is found again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +48,9 @@ pub(super) struct Walk<'a> {
     lakehouse: &'a Lakehouse,
     session: Session,
     pins: BTreeMap<ReleaseNumber, Pins>,
-    /// A session of each release whose views are looked at, so that each view is planned once.
-    sessions: BTreeMap<Option<ReleaseNumber>, Session>,
+    /// Sessions of the releases whose views were looked at last, so that each view is planned once.
+    sessions: VecDeque<(Option<ReleaseNumber>, Session)>,
+    views: Views,
     found: BTreeMap<Place, Found>,
     /// The things of the graph, in the order in which they were come to.
     order: Vec<Place>,
@@ -82,9 +86,9 @@ impl Wanted {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(lakehouse: &'a Lakehouse, session: Session) -> Self {
-        let (pins, sessions, found) = Default::default();
+        let (pins, sessions, views, found) = Default::default();
         let (order, taken, edges) = Default::default();
-        Self { lakehouse, session, pins, sessions, found, order, taken, edges }
+        Self { lakehouse, session, pins, sessions, views, found, order, taken, edges }
     }
 
     /// Where the walk begins.
@@ -153,7 +157,7 @@ impl<'a> Walk<'a> {
         let mut inputs = Vec::new();
         for (column, origins) in found.of.lineage.columns.iter().filter(|(column, _)| wanted.takes(column)) {
             for (of, way) in origins {
-                let input = self.input(found, &of.table);
+                let input = self.input(found, &of.table, of.then);
                 let next = match wanted {
                     Wanted::All => Wanted::All,
                     Wanted::One(_) => Wanted::One(of.column.clone()),
@@ -163,14 +167,14 @@ impl<'a> Walk<'a> {
             }
         }
         for (of, how) in &found.of.lineage.rows {
-            let input = self.input(found, &of.table);
+            let input = self.input(found, &of.table, of.then);
             let edge = edge(&input, Some(&of.column), None, &influence_words(how));
             // Of one column it is told what decides about its rows, and not what decides about that.
             inputs.push((edge, input, (*wanted == Wanted::All).then_some(Wanted::All)));
         }
         if *wanted == Wanted::All {
-            for table in &found.of.lineage.tables {
-                let input = self.input(found, table);
+            for (table, then) in found.of.lineage.inputs() {
+                let input = self.input(found, table, then);
                 if !inputs.iter().any(|(_, known, _)| *known == input) {
                     inputs.push((edge(&input, None, None, "read"), input, Some(Wanted::All)));
                 }
@@ -180,16 +184,18 @@ impl<'a> Walk<'a> {
     }
 
     /// A table or view that something was made of, as it was then.
-    fn input(&self, found: &Found, table: &TableName) -> Place {
+    fn input(&self, found: &Found, table: &TableName, then: Option<Then>) -> Place {
         let is_view = || {
             let pins = self.pins.get(&found.release?)?;
             pins.views.contains_key(table).then_some(())
         };
-        let at = match found.of.tables.get(table) {
+        let at = match (then, found.of.tables.get(table)) {
             _ if table.is_outside() => At::Nowhere,
+            (Some(Then::Version(version)), _) => At::Version(version),
+            (Some(Then::Release(release)), _) => At::Release(Some(release)),
             _ if is_view().is_some() => At::Release(found.release),
-            Some(version) => At::Version(*version),
-            None => At::Nowhere,
+            (None, Some(version)) => At::Version(*version),
+            (None, None) => At::Nowhere,
         };
         Place { name: table.clone(), at }
     }
@@ -247,6 +253,7 @@ impl<'a> Walk<'a> {
         if all_versions {
             for (name, version) in &pins.tables {
                 let commits = history(scope.tables(), name, *version, usize::MAX).await?;
+                self.views.defined(name, &commits);
                 for commit in commits {
                     let Some(of) = made_of(&commit) else { continue };
                     let place = Place { name: name.clone(), at: At::Version(commit.version) };
@@ -322,12 +329,21 @@ impl<'a> Walk<'a> {
         found.release = release;
         found.node.release = release.map(|release| release.0);
         let Some(view) = pins.views.get(&place.name) else { return Ok(found) };
-        let session = self.sessions.entry(release).or_insert_with(|| {
+        if let Some(lineage) = self.views.known(view, pins) {
+            found.of = MadeOf::of_lineage(lineage.clone(), pins);
+            return Ok(found);
+        }
+        if !self.sessions.iter().any(|(of, _)| *of == release) {
             let scope = Scope::of(self.session.scope().tables().clone(), pins.clone());
-            Session::new(scope, self.session.default_schema(), Limits::default())
-        });
+            let session = Session::new(scope, self.session.default_schema(), Limits::default());
+            self.sessions.push_front((release, session));
+            self.sessions.truncate(SESSIONS);
+        }
+        let session = self.sessions.iter().find(|(of, _)| *of == release);
+        let (_, session) = session.expect("it is one of the last");
         // A view that fits nothing any more comes from nowhere; who reads it is told why.
         if let Ok(of) = MadeOf::of_view(session, &view.sql).await {
+            self.views.learn(view, &of.lineage, pins);
             found.of = of;
         }
         Ok(found)

@@ -27,7 +27,7 @@ fn of(names: &Names, graph: &LineageGraph, node: &LineageNode, now: chrono::Date
         let table = table_name(input);
         read.insert(table.clone(), input.version);
         let Some(column) = edge.from_column.clone() else { continue };
-        let of = ColumnOf { table, column };
+        let of = ColumnOf { table, column, then: None };
         match &edge.to_column {
             Some(own) => drop(columns.entry(own.clone()).or_default().insert(of, way(&edge.how))),
             None => drop(lineage.rows.insert(of, edge.how.split(", ").filter_map(influence).collect())),

@@ -20,6 +20,9 @@ use crate::query::{Limits, MADE_OF, MadeOf, Scope, Session, made_of};
 use crate::release::Pins;
 use crate::table::{Change, history};
 
+/// How long a server may take to answer. Work does not wait for whoever only listens.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A run that is told of.
 pub(in crate::lakehouse) struct Telling {
     names: Names,
@@ -146,6 +149,33 @@ impl Telling {
         events
     }
 
+    /// That it is over since its process died, by what it wrote down; so are its steps.
+    pub(in crate::lakehouse) fn died(&self, report: &Value, now: DateTime<Utc>) -> Vec<Value> {
+        let header = self.header();
+        let is_done = report["status"] == "success";
+        let why = "its process died";
+        let list = |key: &str| report[key].as_array().into_iter().flatten();
+        let ended = list("results").filter_map(|step| {
+            Some((step["unique_id"].as_str()?, is_done || step["visibility"] == "published"))
+        });
+        let open = list("at_work").filter_map(|step| Some((step.as_str()?, is_done)));
+        let mut events: Vec<Value> = Vec::new();
+        for (step, is_out) in ended.chain(open) {
+            let kind = match step.split('.').next() {
+                Some("seed") => "SEED",
+                Some("snapshot") => "SNAPSHOT",
+                Some("test" | "unit_test") => "TEST",
+                _ => "MODEL",
+            };
+            let (state, why) = if is_out { ("COMPLETE", None) } else { ("ABORT", Some(why)) };
+            let (job, run) = (header.job(step, kind, ""), header.run(step, why));
+            events.push(event(state, now, Some(run), job, Vec::new(), Vec::new()));
+        }
+        let (state, why) = if is_done { ("COMPLETE", None) } else { ("ABORT", Some(why.to_owned())) };
+        events.push(self.of_run(state, now, why));
+        events
+    }
+
     /// What all steps of it are told with.
     pub(super) fn header(&self) -> Header {
         Header { names: self.names.clone(), run: self.run.clone(), job: self.job.clone() }
@@ -260,6 +290,7 @@ impl Telling {
             version: made_at.map(|version| version.0),
             of: &of,
             effect: change.map(Change::effect),
+            became: None,
         });
         (inputs, vec![output])
     }
@@ -420,7 +451,9 @@ impl Destination {
                 let headers: Vec<(&str, String)> =
                     key.iter().map(|key| ("authorization", format!("Bearer {key}"))).collect();
                 for event in events {
-                    crate::packages::post_json(url, event, &headers).await?;
+                    let sent = crate::packages::post_json(url, event, &headers);
+                    let silent = || format!("{url}: no answer within {ANSWER:?}");
+                    tokio::time::timeout(ANSWER, sent).await.map_err(|_| silent())??;
                 }
                 Ok(())
             }

@@ -53,6 +53,11 @@ impl<'a> Live<'a> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether whoever listens has answered; if not, steps are told when the run is over.
+    pub(in crate::lakehouse) fn heard(&self, sent: &Result<(), String>) {
+        self.known().is_mute = sent.is_err();
+    }
+
     /// Tells of steps as they begin, until it is [`close`](Self::close)d. Returns why that did not arrive, if it did not.
     pub(in crate::lakehouse) async fn keep(
         &self,

@@ -3,6 +3,8 @@
 //! Each is a job of its own, without a run around it. It is told when it is over, with when it began: what it wrote, and of what,
 //! is only known then.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -10,8 +12,8 @@ use super::events::{Destination, error_facet, job_type, uuid_of};
 use super::{Names, event, facet, version};
 use crate::base::{TableName, TableVersion, sql_type_name};
 use crate::lakehouse::{Lakehouse, LandReport, Landed};
-use crate::query::{MADE_OF, MadeOf, QueryError, Session, Staged};
-use crate::release::{Release, View};
+use crate::query::{ColumnOf, Limits, MADE_OF, MadeOf, QueryError, Session, Staged, Then, Way};
+use crate::release::{Pins, Release, View};
 use crate::table::{Change, Effect};
 
 /// A statement that writes, as it is told of.
@@ -39,6 +41,19 @@ pub(super) struct Output<'a> {
     pub(super) version: Option<u64>,
     pub(super) of: &'a MadeOf,
     pub(super) effect: Option<Effect>,
+    /// The word of the specification for what happened to the thing as a whole.
+    pub(super) became: Option<&'static str>,
+}
+
+/// What a statement does to a table as a whole; nothing if it only changes rows.
+fn became(statement: &str, version: TableVersion) -> Option<&'static str> {
+    match statement {
+        "CREATE TABLE" if version == TableVersion(0) => Some("CREATE"),
+        "CREATE TABLE" | "RESTORE" => Some("OVERWRITE"),
+        "TRUNCATE" => Some("TRUNCATE"),
+        "ALTER TABLE" => Some("ALTER"),
+        _ => None,
+    }
 }
 
 /// The facet of a version, if there is one.
@@ -57,10 +72,17 @@ impl Names {
             let body = json!({"fields": fields.collect::<Vec<_>>()});
             facets.insert("schema".into(), facet("1-2-0/SchemaDatasetFacet", body));
         }
-        facets.insert("columnLineage".into(), self.column_lineage(&output.of.lineage));
+        if output.became != Some("DROP") {
+            facets.insert("columnLineage".into(), self.column_lineage(&output.of.lineage));
+        }
         let kind = if output.version.is_some() { "TABLE" } else { "VIEW" };
         let kind = facet("1-0-1/DatasetTypeDatasetFacet", json!({"datasetType": kind}));
         facets.insert("datasetType".into(), kind);
+        if let Some(word) = output.became {
+            let body = json!({"lifecycleStateChange": word});
+            facets
+                .insert("lifecycleStateChange".into(), facet("1-0-1/LifecycleStateChangeDatasetFacet", body));
+        }
         let mut named = self.named(output.name, facets);
         if let Some(effect) = &output.effect {
             let body = json!({"rowCount": effect.added + effect.updated, "size": effect.bytes});
@@ -76,11 +98,15 @@ impl Names {
         of: &MadeOf,
         version_of: impl Fn(&TableName) -> Option<TableVersion>,
     ) -> Vec<Value> {
-        let one = |table: &TableName| {
-            let version = version_of(table).or_else(|| of.tables.get(table).copied());
+        let one = |(table, then): (&TableName, Option<Then>)| {
+            let version = match then {
+                Some(Then::Version(version)) => Some(version),
+                Some(Then::Release(_)) => None,
+                None => version_of(table).or_else(|| of.tables.get(table).copied()),
+            };
             Value::from(self.named(table, at(version.map(|version| version.0))))
         };
-        of.lineage.tables.iter().map(one).collect()
+        of.lineage.inputs().map(one).collect()
     }
 
     /// The files that were landed, and the table that they went into.
@@ -98,6 +124,7 @@ impl Names {
             version: Some(version),
             of: &MadeOf::default(),
             effect: Some(change.effect()),
+            became: (version == 0).then_some("CREATE"),
         };
         (inputs, vec![self.output(&output)])
     }
@@ -179,6 +206,7 @@ impl Lakehouse {
                 version: Some(number.0),
                 of: &of,
                 effect: Some(change.effect()),
+                became: became(staged.statement, number),
             }));
         }
         for (name, view) in &staged.views {
@@ -190,14 +218,25 @@ impl Lakehouse {
                 version: None,
                 of: &of,
                 effect: None,
+                became: Some("CREATE"),
+            }));
+        }
+        for name in &staged.hide {
+            let version = session.scope().pins().tables.get(name);
+            outputs.push(teller.names.output(&Output {
+                name,
+                columns: None,
+                version: version.map(|version| version.0),
+                of: &MadeOf::default(),
+                effect: None,
+                became: Some("DROP"),
             }));
         }
         inputs.dedup();
-        let of_one = match (&staged.changes[..], staged.views.len()) {
-            ([one], 0) => format!(".{}", one.table()),
-            ([], 1) => staged.views.keys().map(|name| format!(".{name}")).collect(),
-            _ => String::new(),
-        };
+        let views = staged.views.keys();
+        let names: Vec<&TableName> =
+            staged.changes.iter().map(Change::table).chain(views).chain(&staged.hide).collect();
+        let of_one = if let [one] = names[..] { format!(".{one}") } else { String::new() };
         let over = Over {
             name: format!("sql.{}{of_one}", staged.statement.to_lowercase().replace(' ', "_")),
             kind: "QUERY",
@@ -211,10 +250,18 @@ impl Lakehouse {
     }
 
     /// Tells of a statement that came to nothing, if somebody is to be told.
-    pub(in crate::lakehouse) async fn tell_refused(&self, statement: Spoken<'_>, error: &QueryError) {
+    ///
+    /// `aim` is what the statement is, and what it would have written.
+    pub(in crate::lakehouse) async fn tell_refused(
+        &self,
+        statement: Spoken<'_>,
+        aim: Option<(&str, TableName)>,
+        error: &QueryError,
+    ) {
         let Some(teller) = statement.teller else { return };
+        let job = aim.map(|(word, table)| format!("sql.{}.{table}", word.to_lowercase().replace(' ', "_")));
         let over = Over {
-            name: "sql".to_owned(),
+            name: job.unwrap_or_else(|| "sql".to_owned()),
             kind: "QUERY",
             sql: statement.sql,
             run: uuid_of(&self.world().id()),
@@ -222,6 +269,76 @@ impl Lakehouse {
             outputs: Vec::new(),
             error: Some(error.to_string()),
         };
+        self.tell_over(teller, over).await;
+    }
+
+    /// Tells of a release that puts versions of tables, and queries of views, in the place of those that readers saw, if
+    /// somebody is to be told: of what was moved, where from, and where to.
+    pub(in crate::lakehouse) async fn tell_moved(
+        &self,
+        teller: Option<&Teller>,
+        job: &str,
+        moved: &[(Option<TableName>, TableName)],
+        before: &Pins,
+        release: &Release,
+    ) {
+        let Some(teller) = teller else { return };
+        let scope = self.scope_of(release.pinned());
+        let session = Session::new(scope, self.default_schema(), Limits::default());
+        let (mut inputs, mut outputs): (Vec<Value>, Vec<Value>) = Default::default();
+        for (from, to) in moved {
+            let mut of = MadeOf::default();
+            let table = format!("select * from \"{}\".\"{}\"", to.schema(), to.table());
+            let columns = session.check(&table).await.ok();
+            if let Some(from) = from {
+                let version = before.tables.get(from).copied();
+                inputs.push(teller.names.named(from, at(version.map(|version| version.0))).into());
+                let fields = columns.iter().flat_map(|columns| columns.fields());
+                let copied = fields.map(|field| {
+                    let of = ColumnOf { table: from.clone(), column: field.name().clone(), then: None };
+                    (field.name().clone(), BTreeMap::from([(of, Way::Copied)]))
+                });
+                of.lineage.columns = copied.collect();
+            }
+            let version = release.pins.tables.get(to).copied();
+            let is_gone = version.is_none() && !release.pins.views.contains_key(to);
+            let was = before.tables.get(to);
+            outputs.push(teller.names.output(&Output {
+                name: to,
+                columns,
+                version: version.or(was.filter(|_| is_gone).copied()).map(|version| version.0),
+                of: &of,
+                effect: None,
+                became: Some(match (is_gone, was) {
+                    (true, _) => "DROP",
+                    (false, None) if !before.views.contains_key(to) => "CREATE",
+                    _ => "OVERWRITE",
+                }),
+            }));
+        }
+        let over = Over {
+            name: job.to_owned(),
+            kind: "RELEASE",
+            sql: "",
+            run: uuid_of(&release.run),
+            inputs,
+            outputs,
+            error: None,
+        };
+        self.tell_over(teller, over).await;
+    }
+
+    /// Tells of a move of a release that came to nothing, if somebody is to be told.
+    pub(in crate::lakehouse) async fn tell_not_moved(
+        &self,
+        teller: Option<&Teller>,
+        job: &str,
+        error: &crate::base::Error,
+    ) {
+        let Some(teller) = teller else { return };
+        let (inputs, outputs, error) = (Vec::new(), Vec::new(), Some(error.to_string()));
+        let run = uuid_of(&self.world().id());
+        let over = Over { name: job.to_owned(), kind: "RELEASE", sql: "", run, inputs, outputs, error };
         self.tell_over(teller, over).await;
     }
 

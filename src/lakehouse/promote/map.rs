@@ -50,8 +50,8 @@ impl Map<'_> {
 
     /// Which columns of which versions a table was made of, as production would have it.
     pub(super) fn made_of(&self, of: MadeOf) -> MadeOf {
-        let column = |of: ColumnOf| ColumnOf { table: self.name(&of.table), column: of.column };
-        let Lineage { columns, rows, tables, looks_back } = of.lineage;
+        let column = |of: ColumnOf| ColumnOf { table: self.name(&of.table), ..of };
+        let Lineage { columns, rows, tables, past } = of.lineage;
         let columns = columns.into_iter().map(|(name, from)| {
             let from = from.into_iter().map(|(of, way)| (column(of), way)).collect();
             (name, from)
@@ -60,7 +60,7 @@ impl Map<'_> {
             columns: columns.collect(),
             rows: rows.into_iter().map(|(of, how)| (column(of), how)).collect(),
             tables: tables.iter().map(|name| self.name(name)).collect(),
-            looks_back,
+            past: past.into_iter().map(|(name, then)| (self.name(&name), then)).collect(),
         };
         MadeOf { tables: self.tables(&of.tables), lineage }
     }

@@ -5,23 +5,26 @@
 //! asked first, and nothing is published that fails one, or if anything has moved: not the project, not what was read, not
 //! what is replaced.
 //!
-//! Here: the verb. [`checks`] refuses what would not be production's own; [`map`] tells of it in production's names.
+//! Here: the verb. [`looked`] finds what the environment has; [`checks`] refuses what would not be production's own; [`map`]
+//! tells of it in production's names.
 
 mod checks;
+mod looked;
 mod map;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::environment::{Environment, pointed_to};
+use super::environment::pointed_to;
 use super::{
     BuildRequest, Compiled, Kinds, Lakehouse, Manifest, Materialization, Node, NodeId, NodeKind, Purpose,
     Reason, ReleaseDifference, Reviewer, Verdict, released,
 };
 use crate::base::{Diagnostic, Error, ErrorKind, Event, Result, TableName, TableVersion, Watch};
-use crate::build::{self, BuildPlan, PublishMode, Wanted, remembered_as};
+use crate::build::{self, PublishMode, remembered_as};
 use crate::query::{MADE_OF, maker};
 use crate::release::{self, Goal, Learnt, Memory, Pins, Proposal, Release, ReleaseKind, View};
 use crate::table::write::share;
+use looked::Looked;
 use map::Map;
 
 /// What is to be promoted.
@@ -56,15 +59,6 @@ struct Taken<'a> {
     here: &'a Node,
     from: TableName,
     to: TableName,
-}
-
-/// The project as the environment has it, beside production.
-struct Looked {
-    compiled: Compiled,
-    selected: BTreeSet<NodeId>,
-    environment: Environment,
-    memory: Memory,
-    plan: BuildPlan,
 }
 
 impl Lakehouse {
@@ -165,6 +159,7 @@ impl Lakehouse {
             difference = Some(found);
         }
         watch.on(Event::Publishing);
+        let (teller, before) = (self.teller(), pins.clone());
         let proposal = Proposal {
             base: pins,
             read,
@@ -181,7 +176,12 @@ impl Lakehouse {
             false => release::publish(&self.tables, &self.world, proposal).await?,
         };
         let release = released(published);
-        let Looked { environment: Environment { production, .. }, .. } = looked;
+        if let Some(release) = &release {
+            let moved: Vec<_> = names.iter().map(|(from, to)| (Some(from.clone()), to.clone())).collect();
+            let job = format!("promote.{name}");
+            self.tell_moved(teller.as_ref(), &job, &moved, &before, release).await;
+        }
+        let production = looked.environment.production;
         Ok(Promoted { environment: name.to_owned(), production, names, difference, is_withdrawn, release })
     }
 
@@ -218,36 +218,6 @@ impl Lakehouse {
         Ok(warned.map(|step| step.node.clone()).collect())
     }
 
-    /// The project as an environment has it, all of it as it would be made now.
-    async fn looked(&self, name: &str, pins: &Pins) -> Result<Looked> {
-        // What a snapshot remembers is production's own.
-        let kinds = Kinds { never: vec!["snapshot".to_owned()], ..Kinds::default() };
-        let request = BuildRequest { kinds, ..BuildRequest::default() };
-        let facts = self.facts_of(&request, pins, &self.run_id());
-        let super::plan::Chosen { compiled, selected, environment } =
-            self.chosen(&request, &facts, pins).await?;
-        let Some(environment) = environment else {
-            let what = format!("the target `{name}` is no environment beside a production");
-            let help = "its output in profiles.yml has to name one: `production: prod`, of the same lake, that was built before";
-            return Err(wrong(what, help.to_owned()));
-        };
-        let manifest = &compiled.manifest;
-        let (mut memory, later) = self.memory().await?;
-        memory.extend(later);
-        let plan = build::due(Wanted {
-            manifest,
-            selected: &selected,
-            asked: request.asked(),
-            scope: &self.scope_of(pins.clone()),
-            landed: BTreeMap::new(),
-            memory: memory.clone(),
-            default_schema: &self.default_schema,
-        })
-        .await;
-        let looked = Looked { compiled, selected, environment, memory, plan };
-        not_as_made(name, &looked).map_or(Ok(looked), Err)
-    }
-
     /// The query of a view with production's names.
     async fn view_of_production(&self, node: &Node, manifest: &Manifest, pins: &Pins) -> Result<String> {
         if !node.is_late {
@@ -261,17 +231,6 @@ impl Lakehouse {
             .map_err(|error| Error::new(error.kind(), error))?;
         Ok(node.sql)
     }
-}
-
-/// What an environment has not made as it would be made now.
-fn not_as_made(name: &str, looked: &Looked) -> Option<Error> {
-    let is_due =
-        |step: &&build::PlannedStep| !step.action.is_test() && !matches!(step.because, Reason::Beyond { .. });
-    let step = looked.plan.steps.iter().find(is_due)?;
-    let node = looked.compiled.manifest.node(&step.node);
-    let what = format!("`{}` is not what it would be now: {}", node.shown(), step.because);
-    let help = format!("`elt build --target {name}` makes and tests it, then promote it");
-    Some(wrong(format!("nothing was promoted: {what}"), help))
 }
 
 /// The nodes that the environment has made itself.

@@ -76,7 +76,7 @@ pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};
 pub use statement::{Statement, parse, parse_query};
 pub(super) use statement::{data_type, empty_query, is_one_expression, tokenize};
-pub(super) use time_travel::{AsOfText, FILES, Reference};
+pub(super) use time_travel::{AsOfText, FILES, Reference, spell_out};
 pub(super) use unsaid::as_meant;
 pub(super) use write::{ALL_COLUMNS, PLACES, UNSET, UNSET_IF_THERE};
 pub use write::{OwnWrite, Vacuum};

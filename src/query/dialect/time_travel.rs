@@ -293,6 +293,21 @@ fn changes_of(args: &[FunctionArg]) -> Result<(ObjectName, Ident), SqlMistake> {
     Ok((ObjectName::from(parts), bare))
 }
 
+/// Writes a release in a version clause as it can be read again: the words that stand for it between the tokens and the
+/// tree are nobody's.
+pub(in crate::query) fn spell_out(clause: &mut VersionClause) {
+    if let Ok(AsOf::Release(number)) = meaning(clause) {
+        let sql = format!("select * from t at (release => {number})");
+        let Ok(Statement::Query(query)) = super::parse_query(&sql) else { return };
+        if let SetExpr::Select(select) = *query.body
+            && let Some(TableFactor::Table { version: Some(version), .. }) =
+                select.from.into_iter().next().map(|from| from.relation)
+        {
+            *clause = version;
+        }
+    }
+}
+
 /// What a version clause means.
 fn meaning(clause: &VersionClause) -> Result<AsOf, SqlMistake> {
     match clause {

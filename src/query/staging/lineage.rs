@@ -63,7 +63,7 @@ pub(super) async fn told(
     }
     // Where the rows of before come from is said by the commits before.
     let of = MadeOf::new(lineage, &apart.scope().reads()).without(change.table());
-    match of.lineage.tables.is_empty() {
+    match of.lineage.inputs().next().is_none() {
         true => change,
         false => change.with_provenance(MADE_OF, of.to_json()),
     }
@@ -83,7 +83,7 @@ fn is_written_out(query: &Query) -> bool {
 pub(super) fn cloned(change: Change, source: &Snapshot) -> Change {
     let (table, version) = (source.table().clone(), source.version());
     let column = |name: &String| {
-        let of = ColumnOf { table: table.clone(), column: name.clone() };
+        let of = ColumnOf { table: table.clone(), column: name.clone(), then: None };
         (name.clone(), [(of, Way::Copied)].into())
     };
     let names = source.schema().fields().iter().map(|field| field.name().clone());
@@ -91,7 +91,7 @@ pub(super) fn cloned(change: Change, source: &Snapshot) -> Change {
         columns: names.collect::<Vec<_>>().iter().map(column).collect(),
         rows: Default::default(),
         tables: [table.clone()].into(),
-        looks_back: false,
+        past: Default::default(),
     };
     let of = MadeOf { tables: [(table.clone(), version)].into(), lineage };
     change

@@ -22,6 +22,7 @@ pub use ingest::{IfAbsent, IfThere};
 pub(super) use insert::default_is_null;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -106,6 +107,46 @@ impl Session {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What a statement is, by its word, and the table or view that it would write; nothing where it may be several.
+    pub(crate) fn aim(&self, statement: &Statement) -> Option<(&'static str, TableName)> {
+        use ast::Statement as S;
+        // The first name in it is the one that it writes.
+        let mut first = None;
+        let mut take = |name: &ast::ObjectName| {
+            first = Some(name.clone());
+            ControlFlow::Break(())
+        };
+        let word = match statement {
+            Statement::Write(statement) => {
+                let word = match &**statement {
+                    S::Insert(_) => "INSERT",
+                    S::Delete(_) => "DELETE",
+                    S::Update(_) => "UPDATE",
+                    S::Merge(_) => "MERGE",
+                    S::Truncate(_) => "TRUNCATE",
+                    S::CreateTable(_) => "CREATE TABLE",
+                    S::AlterTable(_) => "ALTER TABLE",
+                    S::CreateView(_) => "CREATE VIEW",
+                    _ => return None,
+                };
+                let _ = ast::visit_relations(&**statement, &mut take);
+                word
+            }
+            Statement::OwnWrite(OwnWrite::Merge { merge, .. }) => {
+                let _ = ast::visit_relations(&**merge, &mut take);
+                "MERGE"
+            }
+            Statement::OwnWrite(
+                OwnWrite::InsertByName { insert } | OwnWrite::ReplaceWhere { insert, .. },
+            ) => {
+                let _ = ast::visit_relations(&**insert, &mut take);
+                "INSERT"
+            }
+            _ => return None,
+        };
+        Some((word, target::table_name(self, &first?).ok()?))
     }
 
     /// Refuses what whoever asks may not change, whichever statement it was.

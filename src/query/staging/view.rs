@@ -11,7 +11,7 @@ use sqlparser::ast::{
     visit_relations,
 };
 
-use super::target::table_name;
+use super::target::{table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged};
 use crate::base::TableName;
 use crate::query::dialect::{self, IfKept};
@@ -178,7 +178,7 @@ impl VisitorMut for Qualifier<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, alias, args: None, .. } = factor else {
+        let TableFactor::Table { name, alias, args: None, version, .. } = factor else {
             return ControlFlow::Continue(());
         };
         let is_cte = name.0.len() == 1 && self.ctes.contains(&name.to_string().to_lowercase());
@@ -201,6 +201,19 @@ impl VisitorMut for Qualifier<'_> {
             });
             let schema = Ident::with_quote('"', self.session.default_schema());
             *name = ObjectName::from(vec![schema, only]);
+        }
+        if let Some(version) = version {
+            dialect::spell_out(version);
+            // Written out, a version would stand behind the alias, where nobody reads it.
+            if let Some(alias) = alias.take() {
+                let below = template(&format!("select * from {name} {version}"));
+                *factor = TableFactor::Derived {
+                    lateral: false,
+                    subquery: Box::new(below),
+                    alias: Some(alias),
+                    sample: None,
+                };
+            }
         }
         ControlFlow::Continue(())
     }

@@ -1,12 +1,12 @@
 //! Which columns of which versions did each run make which columns of?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::super::made_of::{influence_words, made_of, way_word};
-use super::super::{Limits, MadeOf, Session};
+use super::super::{Limits, MadeOf, Session, Then};
 use super::releases::known;
 use super::rows::{Kind, Row, instant};
 use super::{LakeCatalog, QueryError, Rows, Scope, SystemTable};
@@ -87,10 +87,14 @@ struct Made<'a> {
 }
 
 fn rows(made: &Made<'_>, told: &mut Vec<Row>) {
-    let row = |column: Value, source: Option<(&TableName, Value)>, how: String| {
-        let version =
-            source.as_ref().and_then(|(table, _)| made.of.tables.get(table)).map(|version| version.0);
-        let (source, source_column) = source.unzip();
+    let row = |column: Value, source: Option<(&TableName, Option<Then>, Value)>, how: String| {
+        let version = source.as_ref().and_then(|(table, then, _)| match then {
+            Some(Then::Version(version)) => Some(*version),
+            Some(Then::Release(_)) => None,
+            None => made.of.tables.get(table).copied(),
+        });
+        let version = version.map(|version| version.0);
+        let (source, source_column) = source.map(|(table, _, column)| (table, column)).unzip();
         vec![
             made.release.run.clone().into(),
             made.release.number.0.into(),
@@ -110,7 +114,7 @@ fn rows(made: &Made<'_>, told: &mut Vec<Row>) {
     let lineage = &made.of.lineage;
     for (column, origins) in &lineage.columns {
         for (of, way) in origins {
-            let source = Some((&of.table, of.column.clone().into()));
+            let source = Some((&of.table, of.then, of.column.clone().into()));
             told.push(row(column.clone().into(), source, way_word(*way).to_owned()));
         }
         if origins.is_empty() {
@@ -118,13 +122,12 @@ fn rows(made: &Made<'_>, told: &mut Vec<Row>) {
         }
     }
     for (of, how) in &lineage.rows {
-        told.push(row(Value::Null, Some((&of.table, of.column.clone().into())), influence_words(how)));
+        let source = Some((&of.table, of.then, of.column.clone().into()));
+        told.push(row(Value::Null, source, influence_words(how)));
     }
-    let named = |table: &TableName| {
-        let of_columns = lineage.columns.iter().any(|(_, from)| from.keys().any(|of| of.table == *table));
-        of_columns || lineage.rows.keys().any(|of| of.table == *table)
-    };
-    for table in lineage.tables.iter().filter(|table| !named(table)) {
-        told.push(row(Value::Null, Some((table, Value::Null)), "read".to_owned()));
+    let of_columns = lineage.columns.iter().flat_map(|(_, from)| from.keys()).chain(lineage.rows.keys());
+    let named: BTreeSet<(&TableName, Option<Then>)> = of_columns.map(|of| (&of.table, of.then)).collect();
+    for (table, then) in lineage.inputs().filter(|input| !named.contains(input)) {
+        told.push(row(Value::Null, Some((table, then, Value::Null)), "read".to_owned()));
     }
 }

@@ -156,3 +156,67 @@ async fn a_scheduled_run_is_all_or_nothing_wherever_it_dies() {
 async fn a_scheduled_run_is_all_or_nothing_wherever_its_store_times_out() {
     a_scheduled_run_is_all_or_nothing(true).await;
 }
+
+/// A lake in which rows are added by each run, whatever is there.
+async fn with_log() -> (TestLake, Arc<InMemory>) {
+    let project = TestLake::new();
+    project.write("seeds/people.csv", "id\n1\n2\n");
+    project.write(
+        "models/log.sql",
+        "{{ config(materialized='incremental') }} select id from {{ ref('people') }}",
+    );
+    project
+        .write("models/checks.yml", "models: [{name: log, columns: [{name: id, data_tests: [not_null]}]}]\n");
+    let store = Arc::new(InMemory::new());
+    build(&project.on(lake_on(store.clone()), 0)).await.unwrap();
+    project.write("seeds/people.csv", "id\n1\n2\n3\n");
+    (project, store)
+}
+
+/// What `elt retry` does, with however many rows there are then.
+async fn retry(lakehouse: &Lakehouse) -> String {
+    let left = Box::pin(lakehouse.unfinished(Duration::ZERO, &Unwatched)).await.unwrap();
+    if let Some(left) = left {
+        let again = BuildRequest { only: Some(left.nodes), threads: Some(1), ..BuildRequest::default() };
+        let built = Box::pin(lakehouse.build(&again, &Unwatched)).await.unwrap();
+        assert!(built.is_well(), "{}", told(&built));
+    }
+    rows_of(lakehouse, "select count(*) from log").await
+}
+
+async fn a_retry_adds_nothing_twice(after_effect: bool) {
+    let (project, before_store) = with_log().await;
+    let rehearsal = copy_of(&before_store).await;
+    let counting = DyingStore::new(&rehearsal, i64::MAX, after_effect);
+    build(&project.on(lake_on(counting.clone()), 1)).await.unwrap();
+    let calls = i64::MAX - counting.calls_left.load(Ordering::SeqCst);
+    let results = project.path().join("target/run_results.json");
+    let (mut ends, first) = (BTreeMap::new(), std::fs::read(&results).unwrap());
+    for call in 0..calls {
+        std::fs::write(&results, &first).unwrap();
+        let store = copy_of(&before_store).await;
+        let dying = DyingStore::new(&store, call, after_effect);
+        let died = build(&project.on(lake_on(dying), 1)).await;
+        let rows = retry(&project.on(lake_on(store.clone()), 2)).await;
+        // A run that had not begun left nothing to go on from.
+        assert!(rows == "5" || rows == "2" && died.is_err(), "killed at call {call} of {calls}: {rows} rows");
+        build(&project.on(lake_on(store.clone()), 3)).await.unwrap();
+        assert_eq!(
+            rows_of(&project.on(lake_on(store), 4), "select count(*) from log").await,
+            "5",
+            "call {call}"
+        );
+        *ends.entry(rows).or_insert(0) += 1;
+    }
+    assert!(ends["5"] > 10, "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_retry_adds_nothing_twice_wherever_the_run_died() {
+    a_retry_adds_nothing_twice(false).await;
+}
+
+#[tokio::test]
+async fn a_retry_adds_nothing_twice_wherever_the_store_timed_out() {
+    a_retry_adds_nothing_twice(true).await;
+}

@@ -46,6 +46,21 @@ async fn a_column_of_another_type_is_told() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_made_anew_says_what_tells_its_rows_apart_too() {
+    let lake = TestLake::new();
+    let model = |rows: &str| {
+        format!(
+            "{{{{ config(materialized='table', unique_key='id') }}}} select * from (values {rows}) as t(id, v)"
+        )
+    };
+    lake.write("models/m.sql", &model("(1, 'a'), (2, 'b')"));
+    lake.build_due().await;
+    lake.write("models/m.sql", &model("(1, 'a'), (2, 'c')"));
+    lake.build_due().await;
+    assert_eq!(versions(&lake, "m", &[]).await, "+0 -0 ~1 =1 v Changed 1");
+}
+
+#[tokio::test]
 async fn nulls_of_a_key_are_one_value_and_no_column_is_enough() {
     let lake = TestLake::new();
     lake.sql("create table n as select * from (values (null, 1), (2, 2)) as v(k, a)").await;

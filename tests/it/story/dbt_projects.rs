@@ -1,7 +1,10 @@
 //! What dbt's users have in their projects beyond models and tests.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 
+use elt::base::Unwatched;
 use elt::lakehouse::{BuildRequest, Indirect, Selector};
 
 use crate::test_lake::TestLake;
@@ -227,7 +230,7 @@ async fn a_batch_that_fails_leaves_the_others_and_is_built_again() {
     lake.build_with(&passing).await;
     lake.sql("select id, n, batch, later from m order by id").await;
     lake.write("models/m.sql", &model("n * 2"));
-    let left = lake.open().unfinished().unwrap().unwrap();
+    let left = lake.open().unfinished(Duration::ZERO, &Unwatched).await.unwrap().unwrap();
     let again = BuildRequest { only: Some(left.nodes), batches: left.batches, ..passing.clone() };
     lake.build_with(&again).await;
     lake.sql("select id, n, batch, later from m order by id").await;

@@ -1,5 +1,6 @@
 //! What was, and how rows are put in.
 
+use elt::lakehouse::BuildRequest;
 use insta::assert_snapshot;
 
 use crate::test_lake::TestLake;
@@ -195,6 +196,66 @@ async fn rows_are_put_in_as_the_strategy_says() {
     build: m appended (3 added)
     build: release 2
     sql: 1 1 a | 1 7 b | 2 1 a | 3 2 a | 3 2 b | 4 2 b
+    ");
+}
+
+#[tokio::test]
+async fn a_stretch_of_time_is_made_of_what_is_made_in_batches_and_of_nothing_else() {
+    let lake = TestLake::new();
+    lake.write(
+        "seeds/events.csv",
+        "id,at\n1,2025-12-30 10:00:00\n2,2025-12-31 10:00:00\n3,2026-01-01 00:00:00\n",
+    );
+    lake.write("seeds/s.yml", "seeds: [{name: events, config: {event_time: at}}]");
+    lake.write(
+        "models/daily.sql",
+        "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='at', begin='2025-12-30', batch_size='day') }} select * from {{ ref('events') }}",
+    );
+    lake.write(
+        "models/ids.sql",
+        "{{ config(materialized='table') }} select max(id) as id from {{ ref('events') }}",
+    );
+    lake.write(
+        "models/days.sql",
+        "{{ config(materialized='table') }} select count(*) as n from {{ ref('daily') }}",
+    );
+    lake.build_due().await;
+    lake.plan().await;
+    let day = |day: u32| {
+        chrono::NaiveDate::from_ymd_opt(2025, 12, day).unwrap().and_hms_opt(0, 0, 0).unwrap().and_utc()
+    };
+    let stretch = BuildRequest { event_time: (Some(day(30)), Some(day(31))), ..BuildRequest::default() };
+    lake.build_with(&stretch).await;
+    lake.plan().await;
+    // What was due before is due still.
+    lake.write(
+        "seeds/events.csv",
+        "id,at\n1,2025-12-30 10:00:00\n2,2025-12-31 10:00:00\n4,2026-01-01 00:00:00\n",
+    );
+    lake.build_with(&BuildRequest { select: vec!["events".parse().unwrap()], ..BuildRequest::default() })
+        .await;
+    lake.build_with(&BuildRequest { select: vec!["daily".parse().unwrap()], ..stretch }).await;
+    lake.plan().await;
+    assert_snapshot!(lake.story(), @r"
+    build: events loaded (3 added)
+    build: daily created (3 added)
+    build: days created (1 added)
+    build: ids created (1 added)
+    build: release 1
+    plan: 4 up to date
+    build: daily rows replaced (1 added, 1 removed)
+    build: days replaced (1 added)
+    build: up to date: events, ids
+    build: release 2
+    plan: 4 up to date
+    build: events loaded (3 added)
+    build: release 3
+    build: daily rows replaced (1 added, 1 removed)
+    build: release 4
+    plan: daily input advanced: main.events from version 0 to 1
+    plan: days input rebuilt: main.daily
+    plan: ids input advanced: main.events from version 0 to 1
+    plan: 1 up to date
     ");
 }
 

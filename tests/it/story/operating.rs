@@ -141,6 +141,85 @@ fn what_was_stopped_is_remembered_and_gone_on_from() {
     }
 }
 
+#[test]
+fn a_run_that_dies_once_its_release_is_out_is_done() {
+    let lake = TestLake::on_disk();
+    lake.write("models/m.sql", "{{ config(materialized='incremental') }} select 1 as id");
+    lake.write("models/v.sql", "select id from {{ ref('m') }}");
+    assert_eq!(code(&elt(lake.path(), &["build"])), 0);
+    // What is there if the process is killed between the release and the reports.
+    let read = |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap();
+    let runs = lake.path().join("lake/_elt/runs");
+    let report = runs.read_dir().unwrap().next().unwrap().unwrap().path();
+    let mut running = read(&report);
+    (running["status"], running["release"]) = ("running".into(), Value::Null);
+    (running["publish"], running["pid"]) = ("all".into(), 7.into());
+    let folder = lake.path().join("lake/_elt/running");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(report.file_name().unwrap()), running.to_string()).unwrap();
+    std::fs::remove_file(&report).unwrap();
+    let path = lake.path().join("target/run_results.json");
+    let mut so_far = read(&path);
+    so_far["args"]["published"] = false.into();
+    for one in so_far["results"].as_array_mut().unwrap() {
+        one["status"] = "skipped".into();
+    }
+    std::fs::write(&path, so_far.to_string()).unwrap();
+    let retried = elt(lake.path(), &["retry"]);
+    assert_eq!(code(&retried), 0, "{}", told(&retried));
+    assert!(
+        told(&retried).contains("died when its release 1 was out: all of it is published"),
+        "{}",
+        told(&retried)
+    );
+    assert!(told(&retried).contains("left nothing to do"), "{}", told(&retried));
+    let asked = "select command, status, release from elt.runs; select count(*) as n from m";
+    let rows = elt(lake.path(), &["sql", "--format", "csv", "-c", asked]);
+    assert_eq!(
+        out(&rows).replace("\n\n", "\n"),
+        "command,status,release\nbuild,success,1\nn\n1\n",
+        "{}",
+        told(&rows)
+    );
+}
+
+/// A release can change more than fits into a line, and what is mistyped in elt.yml is told before the night it is for.
+#[test]
+fn many_tables_are_listed_and_what_nobody_reads_is_told() {
+    let lake = TestLake::on_disk();
+    for at in 0..30 {
+        lake.write(&format!("seeds/a_rather_long_name_of_a_table_{at}.csv"), "id\n1\n");
+    }
+    lake.write("elt.yml", "notifcations: {webhook: 'http://127.0.0.1:9/'}\nruns: {kep: 9 days}\n");
+    let built = elt(lake.path(), &["build"]);
+    assert_eq!(code(&built), 0, "{}", told(&built));
+    for word in ["`notifcations` is not known in elt.yml", "`kep` is not known in elt.yml"] {
+        assert!(told(&built).contains(word), "{}", told(&built));
+    }
+    let releases = elt(lake.path(), &["releases"]);
+    assert!(out(&releases).contains("and 10 more"), "{}", out(&releases));
+}
+
+/// Whoever only looks can do so where nothing can be written.
+#[test]
+fn what_cannot_be_written_is_told_and_stops_only_what_is_there_to_write() {
+    let lake = TestLake::on_disk();
+    lake.write("models/m.sql", "select 1 as id");
+    assert_eq!(code(&elt(lake.path(), &["build"])), 0);
+    std::fs::remove_dir_all(lake.path().join("target")).unwrap();
+    lake.write("target", "no folder");
+    for words in [&["doctor"][..], &["debug"], &["show", "--select", "m"]] {
+        let done = elt(lake.path(), words);
+        assert_ne!(code(&done), 2, "{words:?}: {}", told(&done));
+        let all = out(&done) + &told(&done);
+        assert!(all.contains("the artifacts cannot be written"), "{words:?}: {all}");
+    }
+    assert_eq!(code(&elt(lake.path(), &["compile"])), 2);
+    let logged = elt(lake.path(), &["ls", "--log-path", "target/logs"]);
+    assert_eq!(code(&logged), 0);
+    assert!(told(&logged).contains("no log is written to target/logs"), "{}", told(&logged));
+}
+
 /// What is not said again is as it was said: vars, target, flags.
 #[test]
 fn a_retry_asks_what_the_run_asked() {
@@ -188,6 +267,21 @@ fn what_was_published_before_a_run_was_stopped_is_not_made_again() {
     );
     let retried = elt(lake.path(), &["retry"]);
     assert!(told(&retried).contains("published release 2  1 model built"), "{}", told(&retried));
+}
+
+#[test]
+fn whoever_keeps_the_schedules_already_is_named() {
+    let lake = TestLake::on_disk();
+    lake.write("models/m.sql", "select 1 as id");
+    lake.write("elt.yml", "schedules: {nightly: {cron: '0 3 * * *'}}\n");
+    assert_eq!(code(&elt(lake.path(), &["build"])), 0);
+    let first = lake.open();
+    let _held = first.tables().lake().lock_schedules(first.world()).unwrap();
+    let second = elt(lake.path(), &["schedule"]);
+    assert_eq!(code(&second), 75, "{}", told(&second));
+    let said = told(&second);
+    assert!(said.contains("another process keeps the schedules of this lake already"), "{said}");
+    assert!(said.contains("builds and loads go on beside it"), "{said}");
 }
 
 #[cfg(unix)]

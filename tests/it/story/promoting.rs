@@ -296,3 +296,89 @@ async fn what_would_change_is_shown_before_it_is_promoted() {
     assert_eq!((table.table.as_str(), table.added, table.removed), ("main.total", 1, 1));
     assert_eq!(lake.rows("select v from main.total").await, "30");
 }
+
+#[tokio::test]
+async fn what_run_has_made_of_everything_is_promoted_too() {
+    let mut lake = events().await;
+    lake.write("models/base.sql", "{{ config(materialized='table') }} select id, v from {{ ref('events') }}");
+    lake.write(
+        "models/total.sql",
+        "{{ config(materialized='table') }} select sum(v) as v from {{ ref('base') }}",
+    );
+    lake.build_due().await;
+    lake.target("dev");
+    lake.write(
+        "models/total.sql",
+        "{{ config(materialized='table') }} select sum(v) + 1 as v from {{ ref('base') }}",
+    );
+    let all = BuildRequest { purpose: Purpose::Seed, ..BuildRequest::default() };
+    lake.build_with(&all).await;
+    lake.build_with(&BuildRequest { purpose: Purpose::Run, ..BuildRequest::default() }).await;
+    lake.story();
+    lake.promote("dev").await;
+    let story = lake.story();
+    assert!(story.contains("dev.total > main.total"), "{story}");
+    assert_eq!(lake.rows("select v from main.total").await, "31");
+    lake.target("prod");
+    lake.plan().await;
+    let story = lake.story();
+    assert!(story.ends_with("plan: 4 up to date\n") && !story.contains("code changed"), "{story}");
+    // What would be made otherwise by now is refused, whoever made it.
+    lake.target("dev");
+    lake.build_with(&BuildRequest { purpose: Purpose::Run, ..BuildRequest::default() }).await;
+    lake.write(
+        "models/total.sql",
+        "{{ config(materialized='table') }} select sum(v) + 2 as v from {{ ref('base') }}",
+    );
+    lake.story();
+    lake.promote("dev").await;
+    let story = lake.story();
+    assert!(
+        story.starts_with("promote: nothing was promoted: `total` is not what it would be now"),
+        "{story}"
+    );
+}
+
+#[tokio::test]
+async fn each_thing_is_promoted_from_whatever_it_was_made_of() {
+    let mut lake = events().await;
+    let table = |sql: &str| format!("{{{{ config(materialized='table') }}}} {sql}");
+    let only = |name: &str, purpose: Purpose| BuildRequest {
+        purpose,
+        select: vec![name.parse().unwrap()],
+        ..BuildRequest::default()
+    };
+    lake.write("models/base.sql", &table("select id, v from {{ ref('events') }}"));
+    for name in ["one", "two"] {
+        lake.write(&format!("models/{name}.sql"), &table("select sum(v) as v from {{ ref('base') }}"));
+    }
+    lake.write("models/checks.yml", "models: [{name: base, columns: [{name: id, data_tests: [unique]}]}]\n");
+    lake.build_due().await;
+    lake.target("dev");
+    lake.write("models/one.sql", &table("select sum(v) + 1 as v from {{ ref('base') }}"));
+    lake.write("models/two.sql", &table("select sum(v) + 2 as v from {{ ref('base') }}"));
+    // A build reads production's base; a run makes one of its own, and whatever it makes with it reads that.
+    lake.build_due().await;
+    lake.build_with(&only("base", Purpose::Run)).await;
+    lake.build_with(&only("two", Purpose::Run)).await;
+    lake.story();
+    lake.promote("dev").await;
+    let story = lake.story();
+    assert!(story.contains("dev.one > main.one") && story.contains("dev.two > main.two"), "{story}");
+    assert_eq!(lake.rows("select (select v from main.one), (select v from main.two)").await, "31 32");
+    lake.target("prod");
+    lake.plan().await;
+    let story = lake.story();
+    assert!(!story.contains("code changed"), "{story}");
+    // What was made of rows of other code stays where it is, whatever production's code is by now.
+    lake.target("dev");
+    lake.write("models/base.sql", &table("select id, v * 10 as v from {{ ref('events') }}"));
+    lake.build_with(&only("base", Purpose::Run)).await;
+    lake.build_with(&only("two", Purpose::Run)).await;
+    lake.write("models/base.sql", &table("select id, v from {{ ref('events') }}"));
+    lake.story();
+    lake.promote("dev").await;
+    let story = lake.story();
+    assert!(!story.contains("dev.two > main.two"), "{story}");
+    assert_eq!(lake.rows("select v from main.two").await, "32");
+}

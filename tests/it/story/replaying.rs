@@ -4,6 +4,8 @@ use std::pin::Pin;
 
 use elt::base::{Event, Stop, Unwatched, Watch};
 
+use insta::assert_snapshot;
+
 use crate::test_lake::TestLake;
 
 async fn replay(lake: &TestLake, run: &str) -> String {
@@ -70,11 +72,49 @@ async fn a_run_gives_the_same_again_from_the_versions_that_it_read() {
     std::fs::remove_file(lake.path().join("models/odd.sql")).unwrap();
     assert_eq!(
         replay(&lake, &second).await,
-        "main.kept@1 same 3, main.total@1 not made (its code has changed since; check out the project as it was then), \
+        "main.kept@1 same 3, main.total@1 not made (its code has changed since, and not only in how it is spelled; check out the project as it was then), \
          main.odd@1 not made (the project has no `model.test.odd` any more)"
     );
     assert_eq!(replay(&lake, "nothing").await, "no run `nothing` has published anything");
     assert_eq!(replay(&lake, "id-").await, "`id-` is the beginning of 3 runs");
+}
+
+#[tokio::test]
+async fn another_spelling_of_the_same_is_replayed() {
+    let lake = TestLake::new();
+    lake.write("seeds/numbers.csv", "id\n1\n2\n");
+    lake.write(
+        "models/kept.sql",
+        "{{ config(materialized='table') }} select id, id + 1 as next from {{ ref('numbers') }}",
+    );
+    lake.write(
+        "models/days.sql",
+        "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='at', begin='2025-12-30', batch_size='day') }}
+         select * from {{ ref('dated') }}",
+    );
+    lake.write(
+        "models/dated.sql",
+        "{{ config(materialized='table', event_time='at') }} select timestamp '2025-12-31 10:00:00' as at",
+    );
+    lake.build_due().await;
+    // A model in batches is made by the same code whichever batches there are by now.
+    lake.story();
+    lake.plan().await;
+    assert_snapshot!(lake.story(), @"plan: 4 up to date");
+    lake.write(
+        "models/kept.sql",
+        "{{ config(materialized='table') }}\n-- all of them\nSELECT Id, (id + 1) AS next\nFROM {{ ref('numbers') }}",
+    );
+    assert_eq!(replay(&lake, "1").await, "main.dated@0 same 1, main.days@0 same 1, main.kept@0 same 2");
+    lake.write(
+        "models/kept.sql",
+        "{{ config(materialized='table') }} select id, id + 2 as next from {{ ref('numbers') }}",
+    );
+    assert_eq!(
+        replay(&lake, "1").await,
+        "main.dated@0 same 1, main.days@0 same 1, main.kept@0 not made (its code has changed since, and not only in how it is \
+         spelled; check out the project as it was then)"
+    );
 }
 
 #[tokio::test]

@@ -204,8 +204,78 @@ async fn what_is_landed_and_what_statements_write_is_told_too() {
         "COMPLETE sql.insert.main.kept: shop.orders@1 -> main.kept@1",
         "COMPLETE sql.merge.main.kept: shop.orders@1 -> main.kept@2",
         "COMPLETE sql.create_view.main.seen: main.kept@2 -> main.seen 1 columns",
-        "FAIL sql: ",
+        "FAIL sql.insert.main.kept: ",
     ] {
         assert!(story.lines().any(|line| line.starts_with(wanted)), "no {wanted} in {story}");
     }
+}
+
+#[tokio::test]
+async fn what_is_dropped_rolled_back_and_promoted_is_told() {
+    let mut lake = TestLake::new();
+    lake.write("profiles.yml", "test:\n  target: prod\n  outputs:\n    prod: {type: elt, schema: main}\n    dev: {type: elt, schema: dev}\n");
+    let model = |sql: &str| format!("{{{{ config(materialized='table') }}}} {sql}");
+    lake.write("models/total.sql", &model("select 1 as n"));
+    lake.target("prod");
+    lake.build_due().await;
+    lake.write("models/total.sql", &model("select 2 as n"));
+    lake.target("dev");
+    lake.build_due().await;
+    lake.write("elt.yml", "openlineage: {url: events.jsonl}\n");
+    lake.promote("dev").await;
+    lake.roll_back(None).await;
+    for sql in ["create table gone as select 1 as id", "truncate table gone", "drop table gone"] {
+        lake.sql(sql).await;
+    }
+    let told = events(&lake);
+    let own = format!("{}.", lake.path().file_name().unwrap().display());
+    let ends = told.iter().filter(|event| event["eventType"] != "START").map(|event| {
+        let became = &event["outputs"][0]["facets"]["lifecycleStateChange"]["lifecycleStateChange"];
+        format!("{} {}", line(event).replace(&own, "").trim_end(), became.as_str().unwrap_or_default())
+    });
+    assert_snapshot!(ends.collect::<Vec<_>>().join("\n"), @r"
+    COMPLETE promote.dev: dev.total@0 -> main.total@1 1 columns OVERWRITE
+    COMPLETE rollback:  -> main.total@2 0 columns OVERWRITE
+    COMPLETE sql.create_table.dev.gone:  -> dev.gone@0 0 columns CREATE
+    COMPLETE sql.truncate.dev.gone:  -> dev.gone@1 0 columns TRUNCATE
+    COMPLETE sql.drop_table.dev.gone:  -> dev.gone@1 DROP
+    ");
+}
+
+#[tokio::test]
+async fn a_run_whose_process_died_is_told_once_somebody_finds_out() {
+    let lake = TestLake::on_disk();
+    lake.write("elt.yml", "openlineage: {url: events.jsonl}\n");
+    lake.write("models/total.sql", "select 1 as n");
+    let folder = lake.path().join("lake/_elt/running");
+    std::fs::create_dir_all(&folder).unwrap();
+    let died = serde_json::json!({
+        "run": "id-dead", "command": "build", "purpose": "build", "publish": "all", "status": "running",
+        "started_at": "2026-01-01T00:00:00Z", "user": "ann", "pid": 7,
+        "results": [{"unique_id": "model.test.total", "status": "success"}], "at_work": ["test.test.odd"],
+    });
+    std::fs::write(folder.join("id-dead.json"), died.to_string()).unwrap();
+    lake.build_due().await;
+    let told = events(&lake);
+    let told: Vec<String> = told.iter().map(line).filter(|line| line.starts_with("ABORT")).collect();
+    assert_eq!(
+        told,
+        [
+            "ABORT model.test.total:  ->  its process died",
+            "ABORT test.test.odd:  ->  its process died",
+            "ABORT the build:  ->  its process died"
+        ]
+    );
+}
+
+/// A server that takes events and never answers keeps no build waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_long_for_whoever_only_listens() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let lake = TestLake::new();
+    lake.write("elt.yml", &format!("openlineage: {{url: 'http://{}'}}\n", silent.local_addr().unwrap()));
+    lake.write("models/total.sql", "select 1 as n");
+    let begun = std::time::Instant::now();
+    assert!(lake.build_due().await.release.is_some());
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
 }

@@ -91,6 +91,18 @@ async fn a_run_is_a_trace_with_a_span_for_each_step() {
         .map(|span| span["name"].as_str().unwrap())
         .collect();
     assert_eq!(failed, ["elt build", "test unique_names_name"]);
+    // What was not done is not said to have gone well: nothing was published.
+    let publish = spans.iter().find(|span| span["name"] == "publish").unwrap();
+    assert_eq!(publish["status"], serde_json::json!({}));
+    lake.write(
+        "models/names.sql",
+        "{{ config(materialized='table') }} select nothing from {{ ref('people') }}",
+    );
+    lake.build_due().await;
+    let (_, document) = told.recv_timeout(Duration::from_secs(10)).unwrap();
+    let spans = document["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    let skipped = spans.iter().find(|span| span["name"] == "test unique_names_name").unwrap();
+    assert_eq!(skipped["status"], serde_json::json!({}), "{skipped}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,7 +109,7 @@
     const wanted = column.toLowerCase();
     return (node.from || [])
       .filter(([own]) => node.columns[own] && node.columns[own][0].toLowerCase() === wanted)
-      .map(([, thing, of, how]) => ({ thing, column: of, how }));
+      .map(([, thing, of, how, was]) => ({ thing, column: of, how, was }));
   };
   elt.feeds = (node, column) => {
     if (!feeds) {

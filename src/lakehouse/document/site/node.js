@@ -143,7 +143,7 @@
             <${elt.State} status=${test.past[0] ? test.past[0].status : "idle"} word=${test.test || test.name} /></a></div>`) },
           { sort: from.length, show: html`<div class="quiet">${from.slice(0, 3).map((one) => html`<div style="white-space: nowrap">
             ${typeof one.thing === "number" ? html`<a href=${elt.linkTo(nodes[one.thing], "columns", { column: one.column })}>${nodes[one.thing].title}.${one.column}</a>` : `${one.thing}.${one.column}`}
-            ${one.how !== "copied" && html` <span class="faint">${one.how}</span>`}</div>`)}
+            ${one.how !== "copied" && html` <span class="faint">${one.how}</span>`}${one.was && html` <span class="faint">of ${one.was}</span>`}</div>`)}
             ${from.length > 3 && html`<span class="faint">and ${from.length - 3} more</span>`}</div>` },
           { sort: to, show: to ? elt.number(to) : "" },
         ],
