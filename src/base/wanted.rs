@@ -27,6 +27,28 @@ pub fn while_wanted<F: Future>(work: F) -> (Waiting, impl Future<Output = F::Out
     (Waiting(Arc::clone(&wanted)), WANTED.scope(wanted, work))
 }
 
+/// The other side of a [`Waiting`], for work that is not done where it was begun.
+#[derive(Clone, Debug)]
+pub struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    /// Whether somebody waits.
+    pub fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether both are told of by the same.
+    pub fn is_the_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Somebody who waits, and by what that is known elsewhere.
+pub fn waiting() -> (Waiting, Wanted) {
+    let wanted = Arc::new(AtomicBool::new(true));
+    (Waiting(Arc::clone(&wanted)), Wanted(wanted))
+}
+
 /// Whether somebody waits for the work that asks; so it is if nobody said who.
 pub fn is_wanted() -> bool {
     WANTED.try_with(|wanted| wanted.load(Ordering::Relaxed)).unwrap_or(true)

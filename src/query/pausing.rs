@@ -4,34 +4,124 @@
 //! between it has to let go of its thread, or nobody can stop it. The engine's own pauses draw on what a task may do in one go,
 //! which a hundred joins one upon another use up before the lowest has done anything, every time anew; so ours are counted by
 //! what each has given.
+//!
+//! A join by a condition that nothing fulfils gives nothing for as long as it computes. Its condition asks whether the rows are
+//! wanted still, and is a mistake once they are not.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::exec_err;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::SchedulingType;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{Stream, StreamExt};
+
+use crate::base::{Waiting, Wanted, waiting};
 
 /// Batches between two pauses.
 const BATCHES: usize = 16;
 
-/// The same plan, which pauses now and then where few rows become many.
-pub(super) fn pausing(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+/// The same plan, which pauses now and then where few rows become many, and gives up once what is returned beside it is dropped.
+pub(super) fn pausing(plan: Arc<dyn ExecutionPlan>) -> Result<(Arc<dyn ExecutionPlan>, Waiting)> {
+    let (waiting, wanted) = waiting();
     let paused = plan.transform_up(|node| {
-        Ok(match node.name().ends_with("JoinExec") || node.name() == "UnnestExec" {
-            true => Transformed::yes(Arc::new(PausingExec::new(node)) as Arc<dyn ExecutionPlan>),
-            false => Transformed::no(node),
-        })
+        if !(node.name().ends_with("JoinExec") || node.name() == "UnnestExec") {
+            return Ok(Transformed::no(node));
+        }
+        let node = match asking(&node, &wanted)? {
+            Some(asking) => asking,
+            None => node,
+        };
+        Ok(Transformed::yes(Arc::new(PausingExec::new(node)) as Arc<dyn ExecutionPlan>))
     });
-    Ok(paused?.data)
+    Ok((paused?.data, waiting))
+}
+
+/// The same join, whose condition asks whether it is wanted still; nothing for other plans.
+fn asking(node: &Arc<dyn ExecutionPlan>, wanted: &Wanted) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() else { return Ok(None) };
+    let Some(filter) = join.filter() else { return Ok(None) };
+    let condition = Asking { condition: Arc::clone(filter.expression()), wanted: wanted.clone() };
+    let filter =
+        JoinFilter::new(Arc::new(condition), filter.column_indices().to_vec(), Arc::clone(filter.schema()));
+    let same =
+        NestedLoopJoinExecBuilder::new(Arc::clone(join.left()), Arc::clone(join.right()), *join.join_type())
+            .with_projection_ref(join.projection().clone())
+            .with_filter(Some(filter))
+            .build()?;
+    Ok(Some(Arc::new(same)))
+}
+
+/// A condition that is worked out only for whoever waits for it.
+#[derive(Debug)]
+struct Asking {
+    condition: Arc<dyn PhysicalExpr>,
+    wanted: Wanted,
+}
+
+impl PartialEq for Asking {
+    fn eq(&self, other: &Self) -> bool {
+        self.condition.eq(&other.condition) && self.wanted.is_the_same(&other.wanted)
+    }
+}
+
+impl Eq for Asking {}
+
+impl Hash for Asking {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.condition.hash(state);
+    }
+}
+
+impl fmt::Display for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt(f)
+    }
+}
+
+impl PhysicalExpr for Asking {
+    fn data_type(&self, input: &Schema) -> Result<DataType> {
+        self.condition.data_type(input)
+    }
+
+    fn nullable(&self, input: &Schema) -> Result<bool> {
+        self.condition.nullable(input)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        match self.wanted.is() {
+            true => self.condition.evaluate(batch),
+            false => exec_err!("nobody waits for these rows any more"),
+        }
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.condition]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let condition = children.pop().unwrap_or_else(|| Arc::clone(&self.condition));
+        Ok(Arc::new(Self { condition, wanted: self.wanted.clone() }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt_sql(f)
+    }
 }
 
 /// The rows of a plan, with pauses.

@@ -19,6 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Progress;
 use super::pausing::pausing;
+use crate::base::Waiting;
 use crate::table::{Kept, in_order, keep_order, metered};
 
 /// What each sort sets aside for merging what it spilled, in bytes. The engine's own 10 MB leave nothing of a small limit.
@@ -47,18 +48,18 @@ pub(super) async fn rows(
     if let Some(kept) = kept {
         keep_order(state.config_mut().options_mut(), kept);
     }
-    let plan = pausing(state.query_planner().create_physical_plan(&logical, &state).await?)?;
+    let (plan, waiting) = pausing(state.query_planner().create_physical_plan(&logical, &state).await?)?;
     // What this query takes is counted apart from what others take of the same pool.
     let context = TaskContext::from(&state);
     let (runtime, peak) = metered(&context.runtime_env(), None);
     let progress = Progress::of(&plan, peak);
     let context = Arc::new(context.with_runtime(Arc::clone(&runtime)));
     if kept.is_some() {
-        return Ok((in_order(&plan, &context)?, progress));
+        return Ok((held(in_order(&plan, &context)?, waiting), progress));
     }
     let mut fast = execute_stream(Arc::clone(&plan), context)?;
     if !joins_by_hash(&plan)? {
-        return Ok((fast, progress));
+        return Ok((held(fast, waiting), progress));
     }
     let schema = fast.schema();
     let begun = async move {
@@ -77,7 +78,16 @@ pub(super) async fn rows(
         }
     };
     let rows = RecordBatchStreamAdapter::new(schema, stream::once(Box::pin(begun)).try_flatten());
-    Ok((Box::pin(rows), progress))
+    Ok((held(Box::pin(rows), waiting), progress))
+}
+
+/// The same rows, which are wanted for as long as they are held.
+fn held(rows: SendableRecordBatchStream, waiting: Waiting) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let rows = rows.inspect(move |_| {
+        let _ = &waiting;
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
 /// A stream of which the first batch was taken, whole again.
