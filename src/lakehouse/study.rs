@@ -314,7 +314,8 @@ impl Lakehouse {
                 );
                 return Err(Error::user("elt::retry", what, help));
             }
-            if published || all.is_empty() {
+            // One that died while it published has made all of it, and readers see nothing of it.
+            if published || results["args"]["published"] != false || all.is_empty() {
                 return Ok(None);
             }
         }
