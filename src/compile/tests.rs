@@ -155,7 +155,7 @@ fn templates_mean_what_dbt_makes_of_them() {
         ),
         (
             "{{ adapter.get_hard_deletes_behavior({'invalidate_hard_deletes': true}) }} {{ should_full_refresh() }} {{ get_quoted_csv(['a', 'b']) }}",
-            "invalidate False a, b",
+            "invalidate False \"a\", \"b\"",
         ),
         ("{{ dbt.get_powers_of_two(5) }} {{ make_backup_relation(this).identifier }}", "3 m__dbt_backup"),
         ("{% call wrap('b') %}hi {{ cents(1) }}{% endcall %}", "<b>hi (1 / 100)</b>"),

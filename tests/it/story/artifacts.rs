@@ -100,26 +100,26 @@ fn commands_that_make_nothing_speak_in_events_of_dbt() {
     assert_snapshot!(events(&lake, &["show", "-s", "cities"]), @"
     PrintEvent Z052 info: hello
     JinjaLogInfo I062 info: logged
-    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 104 macros, 1 semantic model
+    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 108 macros, 1 semantic model
     ShowNode Q041 info: Previewing node 'cities': / | city | n | / | --- | ---: | / | Oslo | 1 | / | Rome | 1 |
     ");
     assert_snapshot!(events(&lake, &["show", "--inline", "select 1 as a", "--output", "json"]), @r#"
     PrintEvent Z052 info: hello
     JinjaLogInfo I062 info: logged
-    FoundStats W006 info: Found 4 models, 1 analysis, 1 data test, 1 source, 2 metrics, 104 macros, 1 semantic model
+    FoundStats W006 info: Found 4 models, 1 analysis, 1 data test, 1 source, 2 metrics, 108 macros, 1 semantic model
     ShowNode Q041 info: { /   "show": [ /     { /       "a": 1 /     } /   ] / }
     "#);
     assert_snapshot!(events(&lake, &["compile", "-s", "cities"]), @"
     PrintEvent Z052 info: hello
     JinjaLogInfo I062 info: logged
-    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 104 macros, 1 semantic model
+    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 108 macros, 1 semantic model
     CompiledNode Q042 info: Compiled node 'cities' is: / select city, count(*) as n from main.people group by city
     ParsePerfInfoPath I010 info: Performance info: …/target/perf_info.json
     ");
     assert_snapshot!(events(&lake, &["source", "freshness"]), @"
     PrintEvent Z052 info: hello
     JinjaLogInfo I062 info: logged
-    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 104 macros, 1 semantic model
+    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 108 macros, 1 semantic model
     ConcurrencyLine Q027 info: Concurrency: 1 threads (target='dev')
     LogStartLine Q011 info: 1 of 1 START freshness of crm.people ........................................... [RUN]
     LogFreshnessResult Q018 warn: 1 of 1 WARN freshness of crm.people ............................................ [WARN
@@ -129,7 +129,7 @@ fn commands_that_make_nothing_speak_in_events_of_dbt() {
     assert_snapshot!(events(&lake, &["docs", "generate"]), @"
     PrintEvent Z052 info: hello
     JinjaLogInfo I062 info: logged
-    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 104 macros, 1 semantic model
+    FoundStats W006 info: Found 4 models, 1 data test, 1 source, 2 metrics, 108 macros, 1 semantic model
     ConcurrencyLine Q027 info: Concurrency: 1 threads (target='dev')
     BuildingCatalog E044 info: Building catalog
     CatalogWritten E042 info: Catalog written to …/target/catalog.json

@@ -302,7 +302,7 @@ async fn a_column_is_found_in_whatever_letters_it_is_written() {
     sql: UPDATE 0 1 0 3
     sql: CREATE TABLE 2 0 0 4
     sql: 2 1 | 3 2
-    sql: there is no column `ID`
+    sql: 1 | 2
     sql: the rows for `main.u` do not fit: two columns are named `Id`
     sql: CREATE TABLE 1 0 0 5
     sql: 1

@@ -35,7 +35,7 @@ async fn the_answer_of_a_query_is_a_table_as_agate_has_it() {
     build: days view (no rows)
     build: m view (no rows)
     build: release 1
-    sql: ["z", "b"] | ["p", "q"] | ["b"] | ["y"] | 2 | 1 | 2 | 2 | 2 | [0, 1, 2] | 2 | [1, 1, 2]
+    sql: ["z", "b"] | ["p", "q"] | ["b"] | ("y",) | 2 | 1 | 2 | 2 | 2 | [0, 1, 2] | 2 | (1, 1, 2)
     sql: 10
     build: days view (no rows)  NOT PUBLISHED: `m` failed
     build: m ERROR the table has no column `b`  NOT PUBLISHED: it could not be built
