@@ -74,8 +74,8 @@ pub(super) struct Workers {
 
 impl Workers {
     pub(super) fn new(limits: ServeLimits) -> std::io::Result<Self> {
-        // A join of everything with everything computes for minutes without a pause, and keeps its thread although it
-        // was cancelled. So that others need not wait for it, each statement has a thread, however few the cores.
+        // What computes for long without a pause keeps its thread although it was cancelled. So that others need not wait
+        // for it, each statement has a thread, however few the cores.
         let threads = limits.running.clamp(2, 128);
         let runtime = Builder::new_multi_thread()
             .enable_all()

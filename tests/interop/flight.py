@@ -67,6 +67,11 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
 
+    def worked(self) -> float:
+        """Seconds that the server has computed."""
+        ticks = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> int:
         """Tells it to stop, as a service manager does. Returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
