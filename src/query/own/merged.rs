@@ -123,7 +123,7 @@ fn read(
                 None => known.eq_ignore_ascii_case(&last.value),
             })
         };
-        names.iter().position(|known| is_it(&known)).ok_or_else(|| {
+        names.iter().position(is_it).ok_or_else(|| {
             SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"))
                 .help(format!("there are: {}", names.join(", ")))
         })
