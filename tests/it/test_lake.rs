@@ -237,9 +237,10 @@ impl TestLake {
         self.say(&format!("{line}\n"));
     }
 
-    /// Every file of the lake, with its size.
+    /// Every file of the lake, with its size; none if it is in a store elsewhere.
     pub(crate) fn all_files(&self) -> Vec<(PathBuf, u64)> {
-        let (mut files, mut folders) = (Vec::new(), vec![self.path().join("lake")]);
+        let lake = self.path().join("lake");
+        let (mut files, mut folders) = (Vec::new(), if lake.is_dir() { vec![lake] } else { vec![] });
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
                 match entry.metadata().unwrap() {
