@@ -15,6 +15,24 @@ from pathlib import Path
 MEMORY: str | None = None
 
 
+class Clock:
+    """Wall and CPU seconds of this process and of its children that have ended."""
+
+    def start(self) -> None:
+        self.begun, self.used = time.perf_counter(), self.cpu()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self.begun, self.cpu() - self.used
+
+    @staticmethod
+    def cpu() -> float:
+        of = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(usage.ru_utime + usage.ru_stime for usage in of)
+
+
+CLOCK = Clock()
+
+
 def duckdb_session(path: str = ":memory:", extensions: tuple[str, ...] = ()):
     import duckdb
 
@@ -165,6 +183,72 @@ def commits(engine: str, folder: Path, count: int) -> list[tuple]:
     return []
 
 
+def publish(engine: str, folder: Path, count: int) -> list[tuple]:
+    """So many tables of a row, at once where the engine can."""
+    if engine == "deltalake":
+        import pyarrow as pa
+        from deltalake import write_deltalake
+
+        for number in range(count):
+            write_deltalake(folder / f"m{number}", pa.table({"n": [number]}))
+        return []
+    session = ducklake(folder) if engine == "ducklake" else duckdb_session(str(folder / "own.db"))
+    schema = "lake" if engine == "ducklake" else "main"
+    session.execute("begin")
+    for number in range(count):
+        session.execute(f"create table {schema}.m{number} as select {number} as n")
+    session.execute("commit")
+    session.close()
+    return []
+
+
+def wire(engine: str, *places: str) -> list[tuple]:
+    """Reads all rows of a table as record batches, and counts them; no clock runs while a server starts."""
+    if engine == "pyarrow":
+        import pyarrow.parquet as parquet
+
+        files = [parquet.ParquetFile(file) for file in Path(places[0]).glob("t/*.parquet")]
+        return restarted(lambda: [(sum(batch.num_rows for file in files for batch in file.iter_batches(65536)),)])
+    if engine == "sail":
+        from pysail.spark import SparkConnectServer
+        from pyspark.sql import SparkSession
+
+        server = SparkConnectServer()
+        server.start()
+        spark = SparkSession.builder.remote(f"sc://localhost:{server.listening_address[1]}").getOrCreate()
+        table = spark.read.format("delta").load(f"{places[0]}/t")
+        return restarted(lambda: [(table.toArrow().num_rows,)])
+    import subprocess
+
+    import adbc_driver_flightsql.dbapi as flight
+
+    program, lake = places
+    serving = subprocess.Popen([program, "serve", "--lake", lake, "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+    try:
+        said = ""
+        for line in serving.stderr:
+            said += line
+            if "Ctrl-C" in line:
+                break
+        url, token = re.search(r" at (grpc\S*)", said)[1], re.search(r"^token.*: (\w+)$", said, re.MULTILINE)[1]
+        with flight.connect(url, {"username": "x", "password": token}, autocommit=True) as connection, connection.cursor() as cursor:
+
+            def ask() -> list[tuple]:
+                cursor.execute("select * from t")
+                return [(sum(batch.num_rows for batch in cursor.fetch_record_batch()),)]
+
+            return restarted(ask)
+    finally:
+        serving.terminate()
+        serving.wait()
+
+
+def restarted(work):
+    """Does the work, with the clock beginning now."""
+    CLOCK.start()
+    return work()
+
+
 def count(engine: str, folder: Path) -> list[tuple]:
     """Opens a Delta table and counts its rows."""
     return query(engine, folder, "select count(*) from t")
@@ -187,9 +271,9 @@ def main() -> None:
     engine, action, *rest = sys.argv[1:]
     if rest and rest[-1].startswith("memory="):
         MEMORY = rest.pop().removeprefix("memory=")
-    for module in {"duckdb": ["duckdb"], "duckdb-own": ["duckdb"], "duckdb-1.5": ["duckdb"], "ducklake": ["duckdb"], "polars": ["polars"], "datafusion": ["datafusion"], "deltalake": ["deltalake", "pyarrow"], "chdb": ["chdb"], "sail": ["pysail", "pyspark"]}[engine]:
+    for module in {"duckdb": ["duckdb"], "duckdb-own": ["duckdb"], "duckdb-1.5": ["duckdb"], "ducklake": ["duckdb"], "polars": ["polars"], "datafusion": ["datafusion"], "deltalake": ["deltalake", "pyarrow"], "chdb": ["chdb"], "flight": ["adbc_driver_flightsql.dbapi"], "pyarrow": ["pyarrow.parquet"], "sail": ["pysail", "pyspark"]}[engine]:
         __import__(module)
-    begun, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    CLOCK.start()
     match action:
         case "query":
             rows = query(engine, Path(rest[0]), Path(rest[1]).read_text().strip().rstrip(";"))
@@ -201,10 +285,13 @@ def main() -> None:
             rows = commits(engine, Path(rest[0]), int(rest[1]))
         case "count":
             rows = count(engine, Path(rest[0]))
+        case "publish":
+            rows = publish(engine, Path(rest[0]), int(rest[1]))
+        case "wire":
+            rows = wire(engine, *rest)
         case _:
             raise SystemExit(f"no action {action}")
-    wall, now = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF)
-    cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    wall, cpu = CLOCK.read()
     answer = "\n".join("|".join(normal(value) for value in row) for row in rows[:1000])
     print(json.dumps({"inside": {"wall": wall, "cpu": cpu, "answer": answer}}))
 

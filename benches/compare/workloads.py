@@ -59,7 +59,7 @@ class World:
     def engine(self, peer: str, *arguments, engine: str | None = None, before=lambda work: None) -> Task:
         """A task of a peer that is a library. `WORK` in the arguments is the run's own folder."""
         engine = engine or peer
-        venv = {"duckdb-own": "duckdb", "ducklake": "duckdb-1.5"}.get(engine, engine)
+        venv = {"duckdb-own": "duckdb", "ducklake": "duckdb-1.5", "pyarrow": "duckdb"}.get(engine, engine)
         placed = lambda work: [str(argument).replace("WORK", str(work)) for argument in arguments]
         return Task(peer, lambda work: [peers.python(venv), "-B", HERE / "engine.py", engine, *placed(work)], self.scratch(), before)
 
@@ -381,6 +381,46 @@ def pipelines(world: World) -> Iterator[tuple[str, list[Task]]]:
         ]
 
 
+def publish(world: World) -> Iterator[tuple[str, list[Task]]]:
+    """1, 10 and 100 small tables that are published together."""
+    dbt = peers.python("dbt").parent / "dbt"
+    for count in (1, 10, 100):
+
+        def models(folder: Path, count: int = count) -> None:
+            project(folder, 0, tests=False)
+            (folder / "seeds" / "seed.csv").unlink()
+            for number in range(count):
+                (folder / "models" / f"m{number}.sql").write_text(f"select {number} as n\n")
+
+        folder = world.folder(f"publish-{count}", models)
+        clone = lambda work, folder=folder: shutil.copytree(folder, work, dirs_exist_ok=True)
+        env = {"DBT_PROFILES_DIR": ".", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        yield f"{count} tables", [
+            Task("elt, a build", lambda work: [world.elt, "--target", "elt", "build"], world.scratch(), clone),
+            Task("dbt with DuckDB", lambda work: [dbt, "build", "--quiet", "--no-use-colors"], world.scratch(), clone, env),
+            *(world.engine(peer, "publish", "WORK", count, engine=engine) for peer, engine in (("duckdb, a transaction", "duckdb-own"), ("ducklake, a transaction", "ducklake"), ("deltalake, one by one", "deltalake"))),
+        ]
+
+
+def wire(world: World) -> Iterator[tuple[str, list[Task]]]:
+    """All rows of a table of five columns over Flight SQL, beside reading the same Parquet in process."""
+    rows = int(10_000_000 * world.scale)
+
+    def make(folder: Path) -> None:
+        made = f"""select value as id, value % 1000 as grp, value * 0.5 as amount, 'name ' || (value % 100000) as name,
+            to_timestamp(value) as at from range({rows})"""
+        world.into(folder / "lake", "-c", f"create table t as {made}")
+        (folder / "delta").mkdir()
+        (folder / "delta" / "t").symlink_to("../lake/tables/main/t")
+
+    folder = world.folder(f"wire-{world.scale:g}", make)
+    yield f"{rows:,} rows", [
+        world.engine("elt", "wire", world.elt, folder / "lake", engine="flight"),
+        world.engine("sail", "wire", folder / "delta", engine="sail"),
+        world.engine("pyarrow, no wire", "wire", folder / "delta", engine="pyarrow"),
+    ]
+
+
 def flights(world: World) -> Iterator[tuple[str, list[Task]]]:
     """The bundled project: raw files landed, ten models, their tests, one release."""
 
@@ -420,5 +460,7 @@ WORKLOADS: dict[str, Callable[[World], Iterator[tuple[str, list[Task]]]]] = {
     "memory": memory,
     "landing": landing,
     "pipelines": pipelines,
+    "publish": publish,
+    "wire": wire,
     "tpch": tpch,
 }

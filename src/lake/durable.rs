@@ -3,16 +3,23 @@
 //! `object_store`'s local store never calls `fsync`: after a power cut a commit can be there with no
 //! bytes in it, and Delta readers take an empty commit for one without rows. [`DurableLocal`] is
 //! that store with the missing half: content before name, name before return.
+//!
+//! A disk does several syncs at once in about the time of one, and each of them is most of what a small commit takes. So data
+//! files, which nobody knows of until a document names them, wait for that document: whatever is written so that
+//! it is there or not (`PutMode::Create`) comes after all of them. And the contents of documents that come one after
+//! another are brought to the disk together ([`DurableLocal::stage`]), before the first of them has its name.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
@@ -22,10 +29,46 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
-/// A local folder as an object store, each write synced before it is told to be done.
+/// How many syncs are under way at once.
+const AT_ONCE: usize = 16;
+
+/// A local folder as an object store. Each write is synced before it is told to be done, but of data files: they are
+/// synced before the next document that is created.
 #[derive(Debug)]
 pub(super) struct DurableLocal {
     inner: LocalFileSystem,
+    unsynced: Arc<Unsynced>,
+}
+
+/// The data files of a folder that may not be on the disk yet.
+#[derive(Debug, Default)]
+struct Unsynced {
+    files: Mutex<Vec<PathBuf>>,
+    /// Held while some are synced: who comes second waits for those that the first has taken too.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Unsynced {
+    fn add(&self, files: impl IntoIterator<Item = PathBuf>) {
+        self.files.lock().expect("no holder panics").extend(files);
+    }
+}
+
+/// One for each folder in this process, however often it is opened.
+static UNSYNCED: Mutex<BTreeMap<PathBuf, Arc<Unsynced>>> = Mutex::new(BTreeMap::new());
+
+/// The content of a document, on the disk under a name that nobody looks for. Dropped, it is gone.
+#[derive(Debug)]
+pub(super) struct StagedFile {
+    staging: PathBuf,
+    path: PathBuf,
+    location: String,
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.staging);
+    }
 }
 
 /// Counts the staging files of this process, from a number that no other process begins with, on this
@@ -35,8 +78,68 @@ static STAGED: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState
 impl DurableLocal {
     /// The store in `root`, which must exist.
     pub(super) fn new(root: &FsPath) -> Result<Self> {
-        Ok(Self { inner: LocalFileSystem::new_with_prefix(root)? })
+        let mut all = UNSYNCED.lock().expect("no holder panics");
+        let unsynced = Arc::clone(all.entry(root.to_owned()).or_default());
+        Ok(Self { inner: LocalFileSystem::new_with_prefix(root)?, unsynced })
     }
+
+    /// Brings the contents of documents to the disk, and every data file that is not there yet, all at once.
+    pub(super) async fn stage(&self, documents: Vec<(Path, Bytes)>) -> Result<Vec<StagedFile>> {
+        let contents = documents.into_iter().map(|(location, content)| {
+            let path = self.inner.path_to_filesystem(&location);
+            async move {
+                let (path, location) = (path?, location.to_string());
+                let staged = StagedFile { staging: Self::staging_path(&path), path, location };
+                blocking(move || {
+                    let written = make_parents(&staged.path)
+                        .and_then(|()| write(&staged.staging, &content.into()))
+                        .and_then(|file| file.sync_all());
+                    written.map_err(|e| store_error(&staged.location, e)).map(|()| staged)
+                })
+                .await
+            }
+        });
+        let contents = futures::stream::iter(contents).buffered(AT_ONCE).try_collect();
+        Ok(futures::try_join!(contents, self.sync_data())?.0)
+    }
+
+    /// Gives a document its name, if nothing has it yet.
+    pub(super) async fn place(&self, staged: &StagedFile) -> Result<()> {
+        self.sync_data().await?;
+        let (staging, path, location) =
+            (staged.staging.clone(), staged.path.clone(), staged.location.clone());
+        blocking(move || {
+            fs::hard_link(&staging, &path).map_err(|e| of_name(&location, e))?;
+            let _ = fs::remove_file(&staging);
+            sync_parent(&path).map_err(|e| store_error(&location, e))
+        })
+        .await
+    }
+
+    /// Waits until every data file that was written so far is on the disk.
+    async fn sync_data(&self) -> Result<()> {
+        let _turn = self.unsynced.turn.lock().await;
+        let files = std::mem::take(&mut *self.unsynced.files.lock().expect("no holder panics"));
+        if files.is_empty() {
+            return Ok(());
+        }
+        let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+        let all = files.iter().cloned().chain(folders).map(|path| {
+            blocking(move || match File::open(&path).and_then(|file| file.sync_all()) {
+                // What was deleted since is in no document.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(store_error(&path.display().to_string(), error))
+                }
+                _ => Ok(()),
+            })
+        });
+        let synced = futures::stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<()>().await;
+        if synced.is_err() {
+            self.unsynced.add(files);
+        }
+        synced
+    }
+
 
     /// A name beside `path` that `LocalFileSystem` does not list: `<name>#<digits>`.
     fn staging_path(path: &FsPath) -> PathBuf {
@@ -52,27 +155,31 @@ impl ObjectStore for DurableLocal {
         let path = self.inner.path_to_filesystem(location)?;
         let staging = Self::staging_path(&path);
         let mode = options.mode;
-        let location = location.to_string();
-        blocking(move || {
+        let later = is_data(location) && mode == PutMode::Overwrite;
+        if mode == PutMode::Create {
+            self.sync_data().await?;
+        }
+        let (file, location) = (path.clone(), location.to_string());
+        let put = blocking(move || {
             make_parents(&path).map_err(|e| store_error(&location, e))?;
-            let placed = write_synced(&staging, &payload).and_then(|()| match mode {
+            let written = write(&staging, &payload).and_then(|file| if later { Ok(()) } else { file.sync_all() });
+            let placed = written.and_then(|()| match mode {
                 PutMode::Create => fs::hard_link(&staging, &path),
                 PutMode::Overwrite => fs::rename(&staging, &path),
                 PutMode::Update(_) => Err(io::ErrorKind::Unsupported.into()),
             });
             let _ = fs::remove_file(&staging);
-            match placed {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    Err(Error::AlreadyExists { path: location, source: error.into() })
-                }
-                Err(error) => Err(store_error(&location, error)),
-                Ok(()) => {
-                    sync_parent(&path).map_err(|e| store_error(&location, e))?;
-                    Ok(PutResult { e_tag: None, version: None })
-                }
+            placed.map_err(|e| of_name(&location, e))?;
+            if !later {
+                sync_parent(&path).map_err(|e| store_error(&location, e))?;
             }
-        })
-        .await
+            Ok(PutResult { e_tag: None, version: None })
+        });
+        let put = put.await?;
+        if later {
+            self.unsynced.add([file]);
+        }
+        Ok(put)
     }
 
     async fn put_multipart_opts(
@@ -83,7 +190,8 @@ impl ObjectStore for DurableLocal {
         let path = self.inner.path_to_filesystem(location)?;
         make_parents(&path).map_err(|e| store_error(location.as_ref(), e))?;
         let inner = self.inner.put_multipart_opts(location, options).await?;
-        Ok(Box::new(SyncedUpload { inner, path, location: location.to_string() }))
+        let later = is_data(location).then(|| Arc::clone(&self.unsynced));
+        Ok(Box::new(SyncedUpload { inner, path, location: location.to_string(), later }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -195,12 +303,13 @@ impl fmt::Display for DurableLocal {
     }
 }
 
-/// A data file on its way: synced when it is complete.
+/// A file on its way: synced when it is complete, or later if it is a data file.
 #[derive(Debug)]
 struct SyncedUpload {
     inner: Box<dyn MultipartUpload>,
     path: PathBuf,
     location: String,
+    later: Option<Arc<Unsynced>>,
 }
 
 #[async_trait]
@@ -212,7 +321,10 @@ impl MultipartUpload for SyncedUpload {
     async fn complete(&mut self) -> Result<PutResult> {
         let result = self.inner.complete().await?;
         let (path, location) = (self.path.clone(), self.location.clone());
-        blocking(move || sync_file(&path).map_err(|e| store_error(&location, e))).await?;
+        match &self.later {
+            Some(unsynced) => unsynced.add([path]),
+            None => blocking(move || sync_file(&path).map_err(|e| store_error(&location, e))).await?,
+        }
         Ok(result)
     }
 
@@ -228,10 +340,16 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     }
 }
 
-fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
+/// Whether it is a data file or a deletion vector of a table: nobody looks for it until a document names it.
+fn is_data(location: &Path) -> bool {
+    matches!(location.extension(), Some("parquet" | "bin"))
+        && !location.parts().any(|part| part.as_ref() == "_delta_log")
+}
+
+fn write(path: &FsPath, payload: &PutPayload) -> io::Result<File> {
     let mut file = File::create(path)?;
     payload.iter().try_for_each(|chunk| file.write_all(chunk))?;
-    file.sync_all()
+    Ok(file)
 }
 
 fn sync_file(path: &FsPath) -> io::Result<()> {
@@ -257,6 +375,14 @@ fn make_parents(path: &FsPath) -> io::Result<()> {
     let missing: Vec<&FsPath> = folder.ancestors().take_while(|above| !above.is_dir()).collect();
     fs::create_dir_all(folder)?;
     missing.into_iter().filter_map(FsPath::parent).try_for_each(sync_folder)
+}
+
+/// What is wrong if a file does not get its name.
+fn of_name(path: &str, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => Error::AlreadyExists { path: path.to_owned(), source: source.into() },
+        _ => store_error(path, source),
+    }
 }
 
 fn store_error(path: &str, source: io::Error) -> Error {
@@ -304,5 +430,54 @@ mod tests {
         let names: Vec<_> =
             fs::read_dir(folder.path().join("a/b")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["c.json"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_staged_is_nowhere_until_it_has_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DurableLocal::new(folder.path()).unwrap();
+        let names = || -> BTreeSet<_> {
+            fs::read_dir(folder.path().join("log")).unwrap().map(|e| e.unwrap().file_name()).collect()
+        };
+        let paths = ["log/1.json", "log/2.json", "log/3.json"].map(Path::from);
+        let staged = store.stage(paths.iter().map(|path| (path.clone(), "ours".into())).collect());
+        let staged = staged.await.unwrap();
+
+        assert_eq!(store.list(None).count().await, 0);
+        store.place(&staged[0]).await.unwrap();
+        store.put(&paths[1], "theirs".into()).await.unwrap();
+        assert!(matches!(store.place(&staged[1]).await, Err(Error::AlreadyExists { .. })));
+        assert_eq!(store.get(&paths[0]).await.unwrap().bytes().await.unwrap(), "ours");
+        assert_eq!(store.get(&paths[1]).await.unwrap().bytes().await.unwrap(), "theirs");
+        assert_eq!(names().len(), 4);
+        drop(staged);
+        assert_eq!(names(), ["1.json", "2.json"].map(Into::into).into());
+    }
+
+    #[tokio::test]
+    async fn data_files_are_synced_before_the_next_document_is_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DurableLocal::new(folder.path()).unwrap();
+        let again = DurableLocal::new(folder.path()).unwrap();
+        let waiting = || store.unsynced.files.lock().unwrap().len();
+        for name in ["t/part-1.parquet", "t/deletion.bin", "t/part-2.parquet"] {
+            store.put(&Path::from(name), "rows".into()).await.unwrap();
+        }
+        let mut upload = again.put_multipart(&Path::from("t/part-3.parquet")).await.unwrap();
+        upload.put_part("rows".into()).await.unwrap();
+        upload.complete().await.unwrap();
+        store.put(&Path::from("t/_delta_log/0.checkpoint.parquet"), "rows".into()).await.unwrap();
+        store.put(&Path::from("runs/1.json"), "{}".into()).await.unwrap();
+        assert_eq!(waiting(), 4);
+
+        store.delete(&Path::from("t/part-1.parquet")).await.unwrap();
+        let staged = store.stage(vec![(Path::from("t/_delta_log/0.json"), "{}".into())]).await.unwrap();
+        assert_eq!(waiting(), 0);
+        store.put(&Path::from("t/part-4.parquet"), "rows".into()).await.unwrap();
+        store.place(&staged[0]).await.unwrap();
+        assert_eq!(waiting(), 0);
+        store.put(&Path::from("t/part-5.parquet"), "rows".into()).await.unwrap();
+        store.put_opts(&Path::from("2.json"), "{}".into(), PutMode::Create.into()).await.unwrap();
+        assert_eq!(waiting(), 0);
     }
 }

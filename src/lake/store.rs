@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::durable::DurableLocal;
+use super::durable::{DurableLocal, StagedFile};
 use super::{LakeError, LakeLock, layout, lock};
 use crate::base::World;
 
@@ -29,12 +29,23 @@ const BESIDE_ANOTHER: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
+    /// The same store, if it is a folder on this machine.
+    durable: Option<Arc<DurableLocal>>,
     absent: bool,
     folder: Option<PathBuf>,
     shown: Arc<str>,
     keeps_first: Arc<OnceCell<()>>,
     /// In folders of numbered documents, the newest that was seen.
     newest_seen: Arc<Mutex<BTreeMap<Path, u64>>>,
+}
+
+/// A document that is going to be created: [`Lake::place`] gives it its name. Dropped before, it was never there.
+#[derive(Debug)]
+pub struct StagedDocument {
+    path: Path,
+    bytes: Bytes,
+    /// Its content, if that is on the disk of this machine already.
+    here: Option<StagedFile>,
 }
 
 /// What came of an attempt to write a document that may be written once.
@@ -62,8 +73,10 @@ impl Lake {
             url: folder.display().to_string(),
             because: error.to_string(),
         })?;
+        let durable = Arc::new(store);
         Ok(Self {
-            store: Arc::new(store),
+            store: Arc::clone(&durable) as Arc<dyn ObjectStore>,
+            durable: Some(durable),
             shown: folder.display().to_string().into(),
             folder: Some(root),
             absent: false,
@@ -130,6 +143,7 @@ impl Lake {
         }
         Ok(Self {
             store: Arc::new(InMemory::new()),
+            durable: None,
             folder: None,
             shown: folder.display().to_string().into(),
             absent: true,
@@ -153,6 +167,7 @@ impl Lake {
     pub fn on(store: Arc<dyn ObjectStore>, shown: &str) -> Self {
         Self {
             store,
+            durable: None,
             folder: None,
             shown: shown.into(),
             absent: false,
@@ -218,12 +233,36 @@ impl Lake {
     /// A store that timed out may have written; asking again with the same bytes is safe and
     /// answers [`Created::Yes`].
     pub async fn create_once(&self, path: &Path, bytes: impl Into<Bytes>) -> Result<Created, LakeError> {
-        let bytes = bytes.into();
+        self.place(&StagedDocument { path: path.clone(), bytes: bytes.into(), here: None }).await
+    }
+
+    /// Makes documents ready that are going to be created one after another. On a local disk their contents, and all data
+    /// files that were written before, are synced at once, so that what is left of each is a name.
+    pub async fn stage(&self, documents: Vec<(Path, Bytes)>) -> Result<Vec<StagedDocument>, LakeError> {
+        let mut here = match &self.durable {
+            Some(durable) => {
+                let staged = durable.stage(documents.clone()).await;
+                staged.map_err(|failure| unavailable(&Path::default(), failure))?
+            }
+            None => Vec::new(),
+        }
+        .into_iter();
+        let staged = documents.into_iter().map(|(path, bytes)| StagedDocument { path, bytes, here: here.next() });
+        Ok(staged.collect())
+    }
+
+    /// Creates a document as [`create_once`](Self::create_once) does.
+    pub async fn place(&self, staged: &StagedDocument) -> Result<Created, LakeError> {
+        let StagedDocument { path, bytes, here } = staged;
         loop {
-            match self.store.put_opts(path, bytes.clone().into(), PutMode::Create.into()).await {
-                Ok(_) => return Ok(Created::Yes),
+            let placed = match (&self.durable, here) {
+                (Some(durable), Some(file)) => durable.place(file).await,
+                _ => self.store.put_opts(path, bytes.clone().into(), PutMode::Create.into()).await.map(|_| ()),
+            };
+            match placed {
+                Ok(()) => return Ok(Created::Yes),
                 Err(object_store::Error::AlreadyExists { .. }) => match self.read(path).await? {
-                    Some(there) if there == bytes => return Ok(Created::Yes),
+                    Some(there) if there == *bytes => return Ok(Created::Yes),
                     Some(there) => return Ok(Created::TakenBy(there)),
                     // S3 says 409 while another writer is at it, who may yet fail.
                     None => tokio::time::sleep(BESIDE_ANOTHER).await,

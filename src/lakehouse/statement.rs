@@ -114,7 +114,11 @@ impl Lakehouse {
             changes: staged.changes.clone(),
             views: staged.views.clone(),
             learnt: Learnt::default(),
-            goal: Goal::Names { hide: staged.hide.clone(), show: staged.show.clone() },
+            goal: Goal::Names {
+                hide: staged.hide.clone(),
+                show: staged.show.clone(),
+                schemas: staged.schemas.clone(),
+            },
         };
         let release = released(release::publish(self.tables(), self.world(), proposal).await?);
         for summary in release.iter().flat_map(|release| &release.tables) {

@@ -3,7 +3,7 @@
 //! They are staged one on top of the other in a session, which sees what they did; nobody else does. Publishing is one release
 //! of all of it, or nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::openlineage::Spoken;
 use super::statement::told;
 use super::{IfAbsent, IfThere, Lakehouse, Manner, Rows};
-use crate::base::TableName;
+use crate::base::{TableName, TableVersion};
 use crate::query::{Outcome, QueryError, Session, SqlMistake, Staged, Statement};
 use crate::release::{self, Release, ReleaseError, View};
 use crate::table::{Change, TableError};
@@ -25,13 +25,18 @@ pub struct Transaction {
     session: Session,
     changes: BTreeMap<TableName, Arc<Change>>,
     views: BTreeMap<TableName, View>,
+    hide: BTreeSet<TableName>,
+    show: BTreeMap<TableName, TableVersion>,
+    schemas: BTreeMap<String, bool>,
     statements: usize,
 }
 
 impl Transaction {
     /// One that begins with what a session sees.
     pub fn begin(session: Session) -> Self {
-        Self { session, changes: BTreeMap::new(), views: BTreeMap::new(), statements: 0 }
+        let (changes, views) = (BTreeMap::new(), BTreeMap::new());
+        let (hide, show, schemas) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Self { session, changes, views, hide, show, schemas, statements: 0 }
     }
 
     /// What is seen within it: what the session saw when it began, and what its own statements did.
@@ -50,20 +55,36 @@ impl Transaction {
         Ok(())
     }
 
+    /// Goes on in a session that sees what this one's does, and in which other things were agreed on meanwhile.
+    pub fn go_on_in(&mut self, session: Session) {
+        self.session = session;
+    }
+
     /// How many statements wrote something.
     pub fn statements(&self) -> usize {
         self.statements
     }
 
     /// Takes what a statement staged into it.
-    fn take(&mut self, staged: Staged) -> Result<Outcome, QueryError> {
-        if !staged.hide.is_empty() || !staged.show.is_empty() {
-            let what = format!("{} within a transaction is not supported", staged.statement);
-            let help = "run it by itself, before or after: it is a release of its own";
-            return Err(SqlMistake::refused(what, help).into());
-        }
+    fn take(&mut self, staged: Staged) -> Outcome {
         let outcome = told(&staged, None);
         let mut scope = self.session.scope().clone();
+        for name in staged.hide {
+            scope = scope.without(&name);
+            self.changes.remove(&name);
+            self.views.remove(&name);
+            self.show.remove(&name);
+            self.hide.insert(name);
+        }
+        for (name, version) in staged.show {
+            scope = scope.with_table(&name, version);
+            self.hide.remove(&name);
+            self.show.insert(name, version);
+        }
+        for (schema, is_there) in staged.schemas {
+            scope = scope.with_schema(&schema, is_there);
+            self.schemas.insert(schema, is_there);
+        }
         for change in staged.changes {
             let name = change.table().clone();
             let whole = Arc::new(match scope.change(&name).cloned() {
@@ -79,7 +100,7 @@ impl Transaction {
         }
         self.session = self.session.seeing(scope);
         self.statements += 1;
-        Ok(outcome)
+        outcome
     }
 }
 
@@ -106,7 +127,7 @@ impl Lakehouse {
             return session.answer(statement).await;
         }
         match session.stage_statement(statement).await? {
-            Some(staged) => transaction.take(staged),
+            Some(staged) => Ok(transaction.take(staged)),
             None => Err(SqlMistake::empty().into()), // whatever else writes was refused above
         }
     }
@@ -130,7 +151,7 @@ impl Lakehouse {
         let session = transaction.session.clone();
         let staged = Box::pin(session.stage_rows(table, if_absent, if_there, rows)).await?;
         let added = staged.effect().added;
-        transaction.take(staged)?;
+        transaction.take(staged);
         Ok(added)
     }
 
@@ -142,16 +163,18 @@ impl Lakehouse {
         &self,
         transaction: Transaction,
     ) -> Result<Option<Release>, ReleaseError> {
-        if transaction.changes.is_empty() && transaction.views.is_empty() {
-            return Ok(None);
-        }
-        release::recover(self.tables().lake()).await?;
         let staged = Staged {
             statement: "TRANSACTION",
             changes: transaction.changes.into_values().map(Arc::unwrap_or_clone).collect(),
             views: transaction.views,
-            ..Staged::default()
+            hide: transaction.hide.into_iter().collect(),
+            show: transaction.show,
+            schemas: transaction.schemas,
         };
+        if staged.is_empty() {
+            return Ok(None);
+        }
+        release::recover(self.tables().lake()).await?;
         let teller = self.teller();
         let statement = Spoken { sql: "", teller: teller.as_ref() };
         self.publish_staged(&transaction.session, &staged, statement).await

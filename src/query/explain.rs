@@ -355,6 +355,7 @@ fn words(name: &str, detail: &str) -> (String, String) {
         "WorkTableExec" => ("Rows of the step before", told_plain(&detail, "name=").unwrap_or_default()),
         "LazyMemoryExec" => ("Generate", told_plain(&detail, "batch_generators=").unwrap_or_default()),
         "AsOfJoinExec" => ("As-of join", detail.clone()),
+        "SharedExec" => ("Shared", detail.clone()),
         other => {
             let mut what = String::new();
             for (at, c) in other.trim_end_matches("Exec").chars().enumerate() {

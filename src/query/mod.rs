@@ -37,6 +37,7 @@ mod pausing;
 #[cfg(feature = "postgres")]
 mod pg_catalog;
 mod phrases;
+mod planner;
 mod prepared;
 mod progress;
 mod provider;
@@ -45,6 +46,7 @@ mod rights;
 mod scope;
 mod session;
 mod settings;
+mod shared;
 mod show_create;
 mod staging;
 mod summarize;

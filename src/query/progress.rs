@@ -10,6 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
+use super::shared;
 use crate::table::Peak;
 
 /// What a query has done up to now can be asked of it.
@@ -105,7 +106,7 @@ pub(super) fn statistics(plan: &dyn ExecutionPlan) -> Option<Arc<Statistics>> {
 
 fn collect(plan: &Arc<dyn ExecutionPlan>, leaves: &mut Vec<Arc<dyn ExecutionPlan>>) {
     let children = plan.children();
-    if children.is_empty() {
+    if children.is_empty() && !shared::is_again(plan.as_ref()) {
         leaves.push(Arc::clone(plan));
     }
     children.into_iter().for_each(|child| collect(child, leaves));

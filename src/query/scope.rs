@@ -70,6 +70,11 @@ fn schemas_of<T>(names: &BTreeMap<TableName, T>, schemas: &mut BTreeSet<String>)
     }
 }
 
+/// A name that stands for any table of a schema.
+fn any_in(schema: &str) -> Option<TableName> {
+    TableName::new(schema, "any").ok()
+}
+
 /// What a name stands for.
 pub(super) enum Meaning {
     /// Rows that are kept.
@@ -132,6 +137,20 @@ impl Scope {
         self.rights.as_ref().is_none_or(|rights| rights.sees(name))
     }
 
+    /// Whether whoever reads would see a new table in a schema.
+    fn sees_all_of(&self, schema: &str) -> bool {
+        any_in(schema).is_some_and(|name| self.sees(&name))
+    }
+
+    /// Refuses to have a schema made or dropped by whoever may not change all that is in it.
+    pub(super) fn check_schema(&self, schema: &str) -> Result<(), QueryError> {
+        let Some((rights, name)) = self.rights.as_ref().zip(any_in(schema)) else { return Ok(()) };
+        rights.check_changes(&name).map_err(|_| {
+            let help = format!("`grant modify on schema {schema} to role {}` would allow it", rights.role);
+            rights.refused(format!("you may not make or drop the schema `{schema}`"), help)
+        })
+    }
+
     /// Whether there is something in a table that whoever reads it does not see.
     pub(super) fn is_guarded(&self, name: &TableName) -> bool {
         self.rights.as_ref().is_some_and(|rights| rights.policy(name).is_some())
@@ -192,6 +211,31 @@ impl Scope {
         if self.changes.contains_key(name) {
             Arc::make_mut(&mut self.changes).remove(name);
         }
+        self
+    }
+
+    /// The same, and a name that nobody sees any more.
+    #[must_use]
+    pub fn without(mut self, name: &TableName) -> Self {
+        let pins = Arc::make_mut(&mut self.pins);
+        pins.retire(name);
+        pins.views.remove(name);
+        Arc::make_mut(&mut self.changes).remove(name);
+        self
+    }
+
+    /// The same, and a table that is seen at this version.
+    #[must_use]
+    pub fn with_table(mut self, name: &TableName, version: TableVersion) -> Self {
+        Arc::make_mut(&mut self.pins).pin_table(name, version);
+        self
+    }
+
+    /// The same, and a schema that is there, or is not any more.
+    #[must_use]
+    pub fn with_schema(mut self, schema: &str, is_there: bool) -> Self {
+        let schemas = &mut Arc::make_mut(&mut self.pins).schemas;
+        if is_there { schemas.insert(schema.to_owned()) } else { schemas.remove(schema) };
         self
     }
 
@@ -311,7 +355,9 @@ impl Scope {
         let mut schemas = BTreeSet::new();
         if self.rights.is_some() {
             schemas.extend(self.names().iter().map(|(name, _)| name.schema().to_owned()));
+            schemas.extend(self.pins.schemas.iter().filter(|schema| self.sees_all_of(schema)).cloned());
         } else {
+            schemas.clone_from(&self.pins.schemas);
             schemas_of(&self.pins.tables, &mut schemas);
             schemas_of(&self.pins.views, &mut schemas);
             schemas_of(&self.changes, &mut schemas);

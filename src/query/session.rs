@@ -104,8 +104,9 @@ impl Session {
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
             .with_physical_optimizer_rule(mend::physical_rule())
+            .with_physical_optimizer_rule(Arc::new(super::shared::Once))
             .with_type_planner(Arc::new(LakeTypes { own: own.clone() }))
-            .with_query_planner(Arc::new(asof::Planner))
+            .with_query_planner(Arc::new(super::planner::Planner))
             .with_relation_planners(vec![Arc::new(asof::AsOfRelations)])
             .build();
         let context = SessionContext::new_with_state(state);

@@ -20,6 +20,9 @@ pub struct Pins {
     /// elt's, so that a table may come back under its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retired: BTreeMap<TableName, TableVersion>,
+    /// Schemas that somebody made, and that are there without a table too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub schemas: BTreeSet<String>,
 }
 
 /// A named query. Its tables are read at the versions of the pins it stands in.
@@ -65,7 +68,7 @@ impl Pins {
 
     /// Whether readers see the same through both.
     pub fn same_as(&self, other: &Self) -> bool {
-        self.tables == other.tables && self.views == other.views
+        self.tables == other.tables && self.views == other.views && self.schemas == other.schemas
     }
 
     /// The names under which readers see something else than they saw through `before`, in order.

@@ -1,6 +1,6 @@
 //! How does a set of changes become visible, all of it or none?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{ReleaseNumber, TableName, TableVersion, World};
 use crate::lake::{Created, json, layout};
@@ -8,7 +8,7 @@ use crate::table::commit::{self, CommitFacts};
 use crate::table::{Change, Tables};
 
 use super::document::{Prepared, PreparedCommit};
-use super::recover::{Ending, finish};
+use super::recover::{Ending, documents, finish_staged};
 use super::{
     Learnt, Memory, Outcome, Pins, Release, ReleaseError, ReleaseKind, TableSummary, View, latest, memory,
 };
@@ -47,6 +47,8 @@ pub enum Goal {
         hide: Vec<TableName>,
         /// Tables that readers see again, at these versions.
         show: BTreeMap<TableName, TableVersion>,
+        /// Schemas that are there from now on, or that are not any more.
+        schemas: BTreeMap<String, bool>,
     },
     /// Readers see these names and no others.
     Exactly {
@@ -54,6 +56,8 @@ pub enum Goal {
         tables: Vec<TableName>,
         /// Views, in place of all there are.
         views: BTreeMap<TableName, View>,
+        /// Schemas that somebody made, in place of all there are.
+        schemas: BTreeSet<String>,
     },
 }
 
@@ -120,14 +124,17 @@ pub async fn publish(
             let learnt = proposal.learnt.clone();
             prepared.release.memory = Some(learnt.added_to(before, &prepared.release.pins));
         }
-        match lake.create_once(&layout::prepared(number), json(&prepared)).await? {
+        let intent = (layout::prepared(number), json(&prepared));
+        let staged = lake.stage([intent].into_iter().chain(documents(&prepared)).collect()).await?;
+        let (intent, staged) = staged.split_first().expect("the intent is staged");
+        match lake.place(intent).await? {
             Created::Yes => {}
             Created::TakenBy(_) => {
                 super::recover(lake).await?;
                 continue;
             }
         }
-        return match finish(lake, &prepared).await? {
+        return match finish_staged(lake, &prepared, staged).await? {
             Ending::Published(release) => Ok(Published::Release(release)),
             Ending::Abandoned(_, foreign) => Err(foreign),
         };
@@ -152,7 +159,7 @@ async fn on_top_of(
         |name: &TableName| base.head(name) == now.head(name) && base.views.get(name) == now.views.get(name);
     let names_stay = match &proposal.goal {
         Goal::Keep => true,
-        Goal::Names { hide, show } => hide.iter().chain(show.keys()).all(stays),
+        Goal::Names { hide, show, .. } => hide.iter().chain(show.keys()).all(stays),
         Goal::Exactly { .. } => false,
     };
     let reads_stay = proposal.read.iter().all(|(table, version)| now.tables.get(table) == Some(version));
@@ -221,18 +228,22 @@ fn prepare(
         let seen = if pins.tables.contains_key(&table) { &mut pins.tables } else { &mut pins.retired };
         seen.insert(table, version);
     }
-    if let Goal::Exactly { tables, views } = &goal {
+    if let Goal::Exactly { tables, views, schemas } = &goal {
         let unseen: Vec<TableName> =
             base.tables.keys().filter(|table| !tables.contains(table)).cloned().collect();
         unseen.iter().for_each(|table| pins.retire(table));
         pins.views.clone_from(views);
+        pins.schemas.clone_from(schemas);
     }
-    if let Goal::Names { hide, show } = &goal {
+    if let Goal::Names { hide, show, schemas } = &goal {
         for name in hide {
             pins.retire(name);
             pins.views.remove(name);
         }
         show.iter().for_each(|(table, version)| pins.pin_table(table, *version));
+        for (schema, is_there) in schemas {
+            if *is_there { pins.schemas.insert(schema.clone()) } else { pins.schemas.remove(schema) };
+        }
     }
     let mut commits = Vec::new();
     let mut summaries = Vec::new();

@@ -1,7 +1,11 @@
 //! What became of a release whose process died?
 
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+
 use crate::base::ReleaseNumber;
-use crate::lake::{Created, Lake, json, layout};
+use crate::lake::{Created, Lake, StagedDocument, json, layout};
 use crate::table::commit;
 
 use super::document::{Prepared, PreparedCommit};
@@ -35,19 +39,48 @@ pub async fn recover(lake: &Lake) -> Result<Option<Recovered>, ReleaseError> {
     Ok(Some(Recovered { release }))
 }
 
+/// How many entries are put in their places at once.
+const AT_ONCE: usize = 16;
+
+/// What has to be there for a release to be out, in this order: the entries of its tables' logs, and itself.
+pub(super) fn documents(prepared: &Prepared) -> impl Iterator<Item = (Path, Bytes)> + '_ {
+    let entries = prepared.commits.iter().map(|commit| {
+        (layout::log_entry(&commit.table, commit.version), Bytes::from(commit.entry.clone()))
+    });
+    let release = &prepared.release;
+    entries.chain([(layout::release(release.number), json(release))])
+}
+
 /// Puts every entry in its place and seals the release; or takes back what it put.
-pub(super) async fn finish(lake: &Lake, prepared: &Prepared) -> Result<Ending, ReleaseError> {
-    for (at, commit) in prepared.commits.iter().enumerate() {
-        let path = layout::log_entry(&commit.table, commit.version);
-        match lake.create_once(&path, commit.entry.clone()).await? {
-            Created::Yes => {}
-            Created::TakenBy(theirs) => {
-                let who = commit::author_of(&commit.table, &String::from_utf8_lossy(&theirs));
-                return abandon(lake, prepared, &prepared.commits[..at], commit, who).await;
-            }
+async fn finish(lake: &Lake, prepared: &Prepared) -> Result<Ending, ReleaseError> {
+    let staged = lake.stage(documents(prepared).collect()).await?;
+    finish_staged(lake, prepared, &staged).await
+}
+
+/// The same with its [`documents`], which are staged.
+pub(super) async fn finish_staged(
+    lake: &Lake,
+    prepared: &Prepared,
+    staged: &[StagedDocument],
+) -> Result<Ending, ReleaseError> {
+    let (sealed, entries) = staged.split_last().expect("a release is a document of its own");
+    let placed = futures::stream::iter(entries).map(|entry| lake.place(entry)).buffered(AT_ONCE);
+    let placed: Vec<Created> = placed.try_collect().await?;
+    let (mut done, mut stopped) = (Vec::new(), None);
+    for (commit, placed) in prepared.commits.iter().zip(placed) {
+        match placed {
+            Created::Yes => done.push(commit),
+            Created::TakenBy(theirs) => stopped = stopped.or(Some((commit, theirs))),
         }
     }
-    let release = seal(lake, prepared.release.clone()).await?;
+    if let Some((commit, theirs)) = stopped {
+        let who = commit::author_of(&commit.table, &String::from_utf8_lossy(&theirs));
+        return abandon(lake, prepared, &done, commit, who).await;
+    }
+    let release = match lake.place(sealed).await? {
+        Created::Yes => prepared.release.clone(),
+        Created::TakenBy(_) => super::release(lake, prepared.release.number).await?,
+    };
     Ok(Ending::Published(Box::new(release)))
 }
 
@@ -55,7 +88,7 @@ pub(super) async fn finish(lake: &Lake, prepared: &Prepared) -> Result<Ending, R
 async fn abandon(
     lake: &Lake,
     prepared: &Prepared,
-    done: &[PreparedCommit],
+    done: &[&PreparedCommit],
     stopped_at: &PreparedCommit,
     who: String,
 ) -> Result<Ending, ReleaseError> {
@@ -80,7 +113,11 @@ async fn abandon(
         memory_in: before,
         ..prepared.release.clone()
     };
-    let release = seal(lake, release).await?;
+    // If someone else finished it first, theirs is the truth.
+    let release = match lake.create_once(&layout::release(release.number), json(&release)).await? {
+        Created::Yes => release,
+        Created::TakenBy(_) => super::release(lake, release.number).await?,
+    };
     let expected = prepared.before.head(&stopped_at.table);
     let foreign = ReleaseError::ForeignCommit {
         table: stopped_at.table.clone(),
@@ -90,12 +127,4 @@ async fn abandon(
         who,
     };
     Ok(Ending::Abandoned(Box::new(release), foreign))
-}
-
-/// Creates the release's document. If someone else finished it first, theirs is the truth.
-async fn seal(lake: &Lake, release: Release) -> Result<Release, ReleaseError> {
-    match lake.create_once(&layout::release(release.number), json(&release)).await? {
-        Created::Yes => Ok(release),
-        Created::TakenBy(_) => super::release(lake, release.number).await,
-    }
 }

@@ -45,7 +45,7 @@ pub async fn roll_back(
         changes.extend(go_back(tables, table, head, wanted).await?);
     }
     let learnt = remembered_then(tables, &current, &target, &changes).await?;
-    let goal = Goal::Exactly { tables: names, views: target.pins.views };
+    let goal = Goal::Exactly { tables: names, views: target.pins.views, schemas: target.pins.schemas };
     let kind = ReleaseKind::Rollback { to: target.number };
     publish(
         tables,

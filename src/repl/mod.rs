@@ -8,6 +8,7 @@
 //! Not here: what a statement means (`query`), and flags, which are the command line's.
 #![allow(clippy::print_stderr)] // with `cli`, the only room that talks to people
 
+mod bound;
 mod command;
 mod complete;
 mod editor;

@@ -46,6 +46,7 @@ pub async fn scripts(
             break;
         }
     }
+    sitting.end()?;
     let of = match texts {
         [one] => &*one.path,
         _ => "all",
@@ -221,5 +222,24 @@ mod tests {
         assert!(plan.starts_with("plan\nSelect 1 as a"), "{plan}");
         assert!(!plan.ends_with("\n\n"), "{plan}");
         assert!(told(folder.path(), "quit\nselect 1", Format::Csv).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_between_begin_and_commit_is_one_release_or_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = "create table t as select 1 as a; create table u as select 1 as b; begin; insert into t values (2); \
+                    drop table u; create table v as select count(*) as n from t; select n from v; commit; \
+                    select count(*) as releases from elt.releases; select table_name from elt.tables order by 1";
+        insta::assert_snapshot!(told(folder.path(), made, Format::Csv).await, @"");
+        let undone = "begin; delete from t; drop table v; select count(*) as left from t; rollback; \
+                      select count(*) as again from t; select n from v; commit";
+        insta::assert_snapshot!(told(folder.path(), undone, Format::Csv).await, @"");
+        let failed = "begin; delete from t; insert into nowhere values (1); commit";
+        insta::assert_snapshot!(told(folder.path(), failed, Format::Csv).await, @"");
+        let open = "begin; delete from t; begin";
+        insta::assert_snapshot!(told(folder.path(), open, Format::Csv).await, @"");
+        let left = "start transaction; delete from t; create temp table x as select 1 as a; select a from x";
+        insta::assert_snapshot!(told(folder.path(), left, Format::Csv).await, @"");
+        insta::assert_snapshot!(told(folder.path(), "begin; select count(*) as n from t", Format::Csv).await, @"");
     }
 }

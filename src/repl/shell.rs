@@ -38,7 +38,7 @@ pub async fn shell(lakehouse: &Lakehouse, settings: ShellSettings, verbs: Option
     loop {
         let (prompt, styled) = prompt(lakehouse, &sitting, color);
         let line = match editor.line(prompt, styled, &std::mem::take(&mut waiting)).await? {
-            Typed::Left => return Ok(()),
+            Typed::Left => return sitting.end(),
             Typed::Cleared => continue,
             Typed::Line(line) => line,
         };
@@ -61,7 +61,7 @@ pub async fn shell(lakehouse: &Lakehouse, settings: ShellSettings, verbs: Option
         sitting.height = height.filter(|_| is_seen);
         let release = sitting.release();
         if run(&mut sitting, &SourceText::new("statement", &text)).await == Flow::Leave {
-            return Ok(());
+            return sitting.end();
         }
         if sitting.release() != release || sitting.session().has_news() {
             learn(&known, sitting.session());
@@ -162,10 +162,13 @@ async fn run(sitting: &mut Sitting<'_, '_>, source: &SourceText) -> Flow {
 
 /// `shop@release 3> `, plain and with colours.
 fn prompt(lakehouse: &Lakehouse, sitting: &Sitting<'_, '_>, color: bool) -> (String, String) {
-    let Some(release) = sitting.release() else { return bold("elt", "> ", color) };
+    let Some(release) = sitting.release() else {
+        return bold("elt", if sitting.open.is_some() { "*> " } else { "> " }, color);
+    };
     let folder = lakehouse.root().file_name().map(|name| name.to_string_lossy().into_owned());
     let pinned = if sitting.sees() == Sees::Pinned { " pinned" } else { "" };
-    bold(folder.as_deref().unwrap_or("elt"), &format!("@release {release}{pinned}> "), color)
+    let open = if sitting.open.is_some() { "*" } else { "" };
+    bold(folder.as_deref().unwrap_or("elt"), &format!("@release {release}{pinned}{open}> "), color)
 }
 
 fn bold(name: &str, rest: &str, color: bool) -> (String, String) {

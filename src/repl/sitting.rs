@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::future::LocalBoxFuture;
 
+use super::bound::{Bound, Open};
 use super::explain::{explain, placed};
 use super::input::{Entry, read};
 use super::output::{Target, cannot};
@@ -108,6 +109,8 @@ pub(super) struct Sitting<'a, 'v> {
     is_full: bool,
     /// What was typed before, newest last.
     pub(super) typed: Vec<String>,
+    /// The transaction that statements are part of.
+    pub(super) open: Option<Open>,
 }
 
 impl<'a> Sitting<'a, '_> {
@@ -149,6 +152,7 @@ impl<'a> Sitting<'a, '_> {
             mistakes: 0,
             is_full: false,
             typed: Vec::new(),
+            open: None,
         })
     }
 
@@ -250,6 +254,9 @@ impl<'a> Sitting<'a, '_> {
 
     /// Answers a statement; after one that wrote, what it published is what is read.
     async fn outcome(&mut self, sql: &str) -> Result<Outcome, QueryError> {
+        if let Some(bound) = Bound::read(sql) {
+            return self.bound(bound).await;
+        }
         let statement = self.session.read(sql)?;
         let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
         // Rights stand beside the lake, not in it.
@@ -276,6 +283,17 @@ impl<'a> Sitting<'a, '_> {
             self.session = self.session.on(made.tables().clone(), self.session.scope().pins().clone());
             self.lakehouse = made;
         }
+        if let Some(open) = &self.open {
+            let (lakehouse, mut within, sql) = (self.lakehouse.clone(), open.transaction.clone(), sql.to_owned());
+            within.go_on_in(self.session.clone());
+            let done = async move { Ok((lakehouse.execute_within(&mut within, &sql).await?, within)) };
+            let (outcome, within) = self.watched(done).await?;
+            self.session = within.session().clone();
+            if let Some(open) = &mut self.open {
+                open.transaction = within;
+            }
+            return Ok(outcome);
+        }
         let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
         let sql = sql.to_owned();
         let done = async move { lakehouse.execute_statement(&session, statement, &sql).await };
@@ -285,7 +303,7 @@ impl<'a> Sitting<'a, '_> {
     }
 
     /// Works on a task of its own, and tells how far that is if it takes long.
-    async fn watched<T: Send + 'static>(
+    pub(super) async fn watched<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
@@ -337,6 +355,21 @@ impl<'a> Sitting<'a, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses to leave what was never published without a word.
+    ///
+    /// # Errors
+    /// A transaction is open that wrote something.
+    pub(super) fn end(&mut self) -> Result<()> {
+        match self.open.take().map(|open| open.transaction.statements()) {
+            None | Some(0) => Ok(()),
+            Some(statements) => Err(Error::user(
+                "elt::sql::in_transaction",
+                format!("a transaction was never ended: nothing of its {} is published", counted(statements)),
+                "end it by `commit`, or by `rollback` if that is what is meant",
+            )),
+        }
     }
 
     /// Says whether anybody still reads.
@@ -403,7 +436,7 @@ impl<'a> Sitting<'a, '_> {
 
     /// Goes on with the newest release, and tells if it is another.
     pub(super) async fn follow(&mut self) -> Result<()> {
-        if self.sees == Sees::Pinned {
+        if self.sees == Sees::Pinned || self.open.is_some() {
             return Ok(());
         }
         let was = self.release();
@@ -420,6 +453,10 @@ impl<'a> Sitting<'a, '_> {
         }
         Ok(())
     }
+}
+
+fn counted(statements: usize) -> String {
+    if statements == 1 { "statement".to_owned() } else { format!("{statements} statements") }
 }
 
 pub(super) async fn on_its_own<T: Send + 'static>(

@@ -309,11 +309,20 @@ async fn by_rows(
         let each = shared.iter().map(|column| format!("{} as {}", value(column), quote(&column.name)));
         each.collect::<Vec<_>>().join(", ")
     };
-    let before = format!("select {} from {}", columns(&|column| column.was("")), sides.before);
-    let after = format!("select {} from {}", columns(&|column| column.is("")), sides.after);
-    let (came, went) = (format!("{after} except all {before}"), format!("{before} except all {after}"));
+    let names: Vec<String> = shared.iter().map(|column| column.name.clone()).collect();
+    // Each row counts for one where it came and against it where it was, so that both sides are read once.
+    let counted = format!(
+        "select {names}, sum(\"__n\") as \"__n\" from (select {is}, 1 as \"__n\" from {after} \
+         union all select {was}, -1 from {before}) group by {names} having sum(\"__n\") <> 0",
+        names = list(&names),
+        is = columns(&|column| column.is("")),
+        was = columns(&|column| column.was("")),
+        after = sides.after,
+        before = sides.before,
+    );
     let sql = format!(
-        "select (select count(*) from ({came})), (select count(*) from ({went})), (select count(*) from {})",
+        "select coalesce(sum(\"__n\") filter (where \"__n\" > 0), 0), \
+         coalesce(-sum(\"__n\") filter (where \"__n\" < 0), 0), (select count(*) from {}) from ({counted})",
         sides.after
     );
     let found = numbers(session, &sql).await?;
@@ -321,14 +330,18 @@ async fn by_rows(
         (difference.added, difference.removed) = (*added, *removed);
         difference.unchanged = all.saturating_sub(*added);
     }
-    for (change, sql, count) in
-        [(RowChange::Removed, went, difference.removed), (RowChange::Added, came, difference.added)]
+    for (change, sign, count) in
+        [(RowChange::Removed, "<", difference.removed), (RowChange::Added, ">", difference.added)]
     {
         if limit == 0 || count == 0 {
             continue;
         }
-        for key in texts(session, &format!("select * from ({sql}) limit {limit}")).await? {
-            difference.rows.push(ChangedRow { change, key, values: Vec::new() });
+        let sql = format!("select * from ({counted}) where \"__n\" {sign} 0 limit {limit}");
+        for mut key in texts(session, &sql).await? {
+            let times = key.pop().flatten().and_then(|n| n.parse::<i64>().ok()).map_or(1, i64::unsigned_abs);
+            for _ in 0..times.min(limit as u64) {
+                difference.rows.push(ChangedRow { change, key: key.clone(), values: Vec::new() });
+            }
         }
     }
     difference.rows.truncate(limit);

@@ -14,11 +14,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::error::Result;
-use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use exec::AsOfJoinExec;
 use node::AsOfJoin;
@@ -29,23 +28,8 @@ pub(super) fn is_as_of_join(node: &dyn UserDefinedLogicalNode) -> bool {
     node.as_any().is::<AsOfJoin>()
 }
 
-/// The engine's planner, which knows of as-of joins besides.
-#[derive(Debug)]
-pub(super) struct Planner;
-
-#[async_trait]
-impl QueryPlanner for Planner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(AsOfPlanner)]);
-        planner.create_physical_plan(plan, session).await
-    }
-}
-
-struct AsOfPlanner;
+/// Knows how an as-of join is done.
+pub(super) struct AsOfPlanner;
 
 #[async_trait]
 impl ExtensionPlanner for AsOfPlanner {

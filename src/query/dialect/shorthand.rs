@@ -3,7 +3,7 @@
 //! DuckDB's `[x * 2 for x in list if x > 1]`, `select total: a + b`, `filter (a > 1)` without WHERE, and `table t`.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Whitespace};
 
 use crate::query::SqlMistake;
 
@@ -85,21 +85,21 @@ fn functions(tokens: &mut Tokens) {
     }
 }
 
-/// `@a` is the sign and the name, which are one word to the tokenizer.
+/// `@a` and `@(a` are words to the tokenizer: they are the sign, and what follows it.
 fn signs(tokens: &mut Tokens) {
     for at in (0..tokens.len()).rev() {
-        let near = tokens[at].clone();
-        if let Token::Word(word) = &near.token
-            && word.quote_style.is_none()
-            && let Some(name) = word.value.strip_prefix('@')
-        {
-            tokens[at].token = Token::AtSign;
-            if !name.is_empty() {
-                let mut name = plain(name, &near);
-                name.span.start.column += 1;
-                tokens.insert(at + 1, name);
-            }
-        }
+        let Token::Word(word) = &tokens[at].token else { continue };
+        let Some(rest) = word.value.strip_prefix('@').filter(|_| word.quote_style.is_none()) else { continue };
+        let Ok(rest) = super::tokenize(rest) else { continue };
+        let sign = tokens[at].span.start;
+        let moved = |place: Location| Location { line: sign.line, column: sign.column + place.column };
+        let rest = rest.into_iter().map(|token| {
+            let span = Span::new(moved(token.span.start), moved(token.span.end));
+            TokenWithSpan::new(token.token, span)
+        });
+        let rest: Vec<TokenWithSpan> = rest.collect();
+        tokens[at].token = Token::AtSign;
+        tokens.splice(at + 1..at + 1, rest);
     }
 }
 

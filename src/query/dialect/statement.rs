@@ -742,7 +742,7 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         }
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
-            "a driver begins and ends transactions by itself (in Python connect with `autocommit=False`, then `commit()`); elsewhere each statement is published as a release of its own, and `elt rollback` goes back to an earlier one",
+            "in the shell and in scripts they stand alone: `begin;`, `commit;`, `rollback;`; a driver begins and ends transactions by itself (in Python connect with `autocommit=False`, then `commit()`); without one each statement is published as a release of its own, and `elt rollback` goes back to an earlier one",
         ),
         S::CreateMacro { .. } | S::CreateFunction(_) | S::DropFunction(_) => (
             "a function of one's own",

@@ -48,6 +48,8 @@ pub struct Staged {
     pub hide: Vec<TableName>,
     /// Tables that readers are to see again.
     pub show: BTreeMap<TableName, TableVersion>,
+    /// Schemas that are there from now on, or that are not any more.
+    pub schemas: BTreeMap<String, bool>,
 }
 
 impl Staged {
@@ -65,6 +67,7 @@ impl Staged {
             && self.views.is_empty()
             && self.hide.is_empty()
             && self.show.is_empty()
+            && self.schemas.is_empty()
     }
 
     /// Rows added, updated and removed, over all tables.

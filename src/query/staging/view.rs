@@ -3,7 +3,7 @@
 //! Its query, with every name as it is meant when the view is made: a table without a schema gets the one it is found in, and
 //! macros of the session are unfolded, because whoever reads the view later may have others.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
@@ -91,7 +91,7 @@ fn reaches(
     })
 }
 
-/// `CREATE SCHEMA [IF NOT EXISTS] s`: a schema is there with its first table, so there is nothing to write.
+/// `CREATE SCHEMA [IF NOT EXISTS] s`. A schema is also there with its first table; this one without any too.
 pub(super) fn create_schema(
     session: &Session,
     name: &ast::SchemaName,
@@ -106,12 +106,16 @@ pub(super) fn create_schema(
             ));
         }
     };
-    if !if_not_exists && session.scope().schemas().contains(&name) {
+    if session.scope().schemas().contains(&name) {
+        if if_not_exists {
+            return Ok(Staged::nothing("CREATE SCHEMA"));
+        }
         let mistake =
             SqlMistake::new("elt::sql::schema_exists", format!("there is a schema `{name}` already"));
         return Err(mistake.help("write `create schema if not exists …`").into());
     }
-    Ok(Staged { statement: "CREATE SCHEMA", ..Staged::default() })
+    session.scope().check_schema(&name)?;
+    Ok(Staged { schemas: BTreeMap::from([(name, true)]), ..Staged::nothing("CREATE SCHEMA") })
 }
 
 /// `DROP SCHEMA [IF EXISTS] s [CASCADE]`: readers no longer see what is in it.
@@ -131,7 +135,8 @@ pub(super) fn drop_schemas(
             .filter(|name| name.schema() == schema && session.scope().has(name))
             .cloned()
             .collect();
-        if inside.is_empty() && !if_exists {
+        let is_made = session.scope().schemas().contains(&schema);
+        if inside.is_empty() && !is_made && !if_exists {
             let mistake =
                 SqlMistake::new("elt::sql::no_such_schema", format!("there is no schema `{schema}`"));
             let schemas = session.scope().schemas();
@@ -143,6 +148,10 @@ pub(super) fn drop_schemas(
                 format!("the schema `{schema}` has {} tables and views, `{first}` among them", inside.len());
             let mistake = SqlMistake::new("elt::sql::schema_not_empty", what);
             return Err(mistake.help("drop them first, or all with it: `drop schema … cascade`").into());
+        }
+        if is_made {
+            session.scope().check_schema(&schema)?;
+            staged.schemas.insert(schema, false);
         }
         staged.hide.extend(inside);
     }

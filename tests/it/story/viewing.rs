@@ -48,9 +48,16 @@ async fn a_view_means_what_it_meant_when_it_was_made() {
 }
 
 #[tokio::test]
-async fn a_schema_is_there_with_its_first_table_and_goes_with_all() {
+async fn a_schema_is_there_by_itself_or_with_its_first_table_and_goes_with_all() {
     let lake = TestLake::new();
     lake.sql("create schema if not exists s").await;
+    lake.sql("create schema if not exists s").await;
+    lake.sql("show schemas").await;
+    lake.sql("create schema e").await;
+    lake.sql("drop schema e").await;
+    lake.sql("drop schema e").await;
+    lake.roll_back(Some(2)).await;
+    lake.sql("show schemas").await;
     lake.sql("create table s.t as select 1 as id").await;
     lake.sql("create view s.v as select * from s.t").await;
     lake.sql("create schema s").await;

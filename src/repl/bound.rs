@@ -1,0 +1,100 @@
+//! What do BEGIN, COMMIT and ROLLBACK do among statements?
+//!
+//! What is written between BEGIN and COMMIT is seen in the session at once, and published as one release. A statement that
+//! fails leaves the transaction as it was before it.
+
+use super::scan::{Kind, scan};
+use super::sitting::Sitting;
+use crate::lakehouse::{Outcome, QueryError, Session, SqlMistake, Transaction};
+
+/// A statement that begins or ends a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    Begin,
+    Commit,
+    Rollback,
+}
+
+impl Bound {
+    /// Reads one; nothing if it is another statement.
+    pub(super) fn read(sql: &str) -> Option<Self> {
+        let bits = scan(sql);
+        let solid = bits.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment) && bit.text != ";");
+        let words: Vec<String> = solid.map(|bit| bit.text.to_ascii_lowercase()).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["begin"] | ["begin" | "start", "transaction"] | ["begin", "work"] => Some(Self::Begin),
+            ["commit" | "end"] | ["commit" | "end", "transaction" | "work"] => Some(Self::Commit),
+            ["rollback" | "abort"] | ["rollback" | "abort", "transaction" | "work"] => Some(Self::Rollback),
+            _ => None,
+        }
+    }
+}
+
+/// A transaction that is open.
+pub(super) struct Open {
+    pub(super) transaction: Transaction,
+    /// What was seen when it began.
+    before: Session,
+}
+
+impl Sitting<'_, '_> {
+    /// Begins or ends a transaction.
+    ///
+    /// # Errors
+    /// One is open already, or none is; or others published what it read or wrote, and nothing of it is published.
+    pub(super) async fn bound(&mut self, bound: Bound) -> Result<Outcome, QueryError> {
+        let none = || SqlMistake::new("elt::sql::no_transaction", "no transaction is open").help("`begin` opens one");
+        if bound == Bound::Begin {
+            if self.open.is_some() {
+                let mistake = SqlMistake::new("elt::sql::in_transaction", "a transaction is open already");
+                return Err(mistake.help("end it first: `commit` publishes what it did, `rollback` nothing").into());
+            }
+            if let (true, Some(release)) = (self.chosen, self.release()) {
+                return Err(SqlMistake::reads_only(release).into());
+            }
+            let before = self.session.clone();
+            self.open = Some(Open { transaction: Transaction::begin(self.session.clone()), before });
+            return Ok(told("BEGIN", None, None));
+        }
+        let Open { mut transaction, before } = self.open.take().ok_or_else(none)?;
+        transaction.go_on_in(self.session.clone());
+        self.session = self.session.seeing(before.scope().clone());
+        if bound == Bound::Rollback {
+            return Ok(told("ROLLBACK", Some(transaction.statements()), None));
+        }
+        let (lakehouse, statements) = (self.lakehouse.clone(), transaction.statements());
+        let done = async move { Ok(lakehouse.publish_transaction(transaction).await?) };
+        let release = self.watched(done).await?;
+        if let Some(newer) = self.lakehouse.newer(&self.session).await.map_err(Box::new)? {
+            self.session = newer;
+        }
+        Ok(told("COMMIT", Some(statements), release.map(|release| release.number.0)))
+    }
+}
+
+/// What came of it, as one row.
+fn told(statement: &str, statements: Option<usize>, release: Option<u64>) -> Outcome {
+    let row = [Some(statement.to_owned()), statements.map(|n| n.to_string()), release.map(|n| n.to_string())];
+    Outcome::table(["statement", "statements", "release"], &["statements", "release"], vec![row])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bound;
+
+    #[test]
+    fn transactions_begin_and_end_by_a_few_words() {
+        for (sql, bound) in [
+            ("begin", Some(Bound::Begin)),
+            ("START TRANSACTION;", Some(Bound::Begin)),
+            ("-- now\nCommit /* all */ work ;", Some(Bound::Commit)),
+            ("end", Some(Bound::Commit)),
+            ("abort", Some(Bound::Rollback)),
+            ("rollback to savepoint a", None),
+            ("select 1", None),
+        ] {
+            assert_eq!(Bound::read(sql), bound, "{sql}");
+        }
+    }
+}
