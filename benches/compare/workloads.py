@@ -101,7 +101,7 @@ def tpch(world: World) -> Iterator[tuple[str, list[Task]]]:
 
     def make(folder: Path) -> None:
         (folder / "parquet").mkdir()
-        world.run(peers.python("tools").parent / "tpchgen-cli", "-s", world.scale, "--format", "parquet", "--output-dir", folder / "parquet", cwd=folder)
+        world.run(peers.python("tools").parent / "tpchgen-cli", "parquet", "-s", world.scale, "--output-dir", folder / "parquet", cwd=folder)
         script = (
             "import duckdb, sys; sys.path.insert(0, sys.argv[1]); from engine import duckdb_session; session = duckdb_session(extensions=('tpch',))\n"
             "for number, text in session.execute('select query_nr, query from tpch_queries()').fetchall(): open(f'q{number:02}.sql', 'w').write(text)"
