@@ -54,6 +54,14 @@ pub(super) fn solid_parents(manifest: &Manifest, id: &NodeId) -> BTreeSet<NodeId
     solid
 }
 
+/// What a test asks about: the model of a unit test, and what any other test reads that is made or landed.
+pub fn tested(manifest: &Manifest, test: &NodeId) -> BTreeSet<NodeId> {
+    match &manifest.node(test).kind {
+        NodeKind::UnitTest(test) => BTreeSet::from([test.model.clone()]),
+        _ => solid_parents(manifest, test),
+    }
+}
+
 fn is_source(manifest: &Manifest, id: &NodeId) -> bool {
     matches!(manifest.node(id).kind, NodeKind::Source(_))
 }

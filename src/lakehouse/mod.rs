@@ -85,7 +85,9 @@ pub use open::{WrittenFlags, written_flags};
 pub use operation::Operated;
 pub use promote::{PromoteRequest, Promoted};
 pub use replay::{Replayed, ReplayedTable};
-pub use report::{BuildRequest, Built, Compiled, Kinds, Landed, Planned, PlannedNode, Purpose, step_json};
+pub use report::{
+    BuildRequest, Built, Compiled, GoesOn, Kinds, Landed, Planned, PlannedNode, Purpose, step_json,
+};
 pub use roles::rights_of;
 pub use runs::{LastRun, RunsSeen};
 pub use schedule::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun};

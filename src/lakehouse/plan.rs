@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::environment::Environment;
 use super::sources::Look;
 use super::{
-    BuildRequest, Compiled, Earlier, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose, Selector,
+    BuildRequest, Compiled, Earlier, GoesOn, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose, Selector,
 };
-use crate::base::{Result, TableVersion, Unwatched};
+use crate::base::{Diagnostic, Result, TableVersion, Unwatched};
 use crate::build::{self, PlannedStep, Reason, Wanted};
 use crate::compile::{self, Facts};
 use crate::lake::layout;
@@ -113,7 +113,14 @@ impl Lakehouse {
         compiled.warnings.extend(unmatched);
         selected.retain(|id| request.takes(compiled.manifest.node(id).resource_type()));
         if let Some(only) = &request.only {
-            selected.retain(|id| only.contains(id.as_str()));
+            let besides = match &request.goes_on {
+                Some(then) => Box::pin(self.tests_besides(then, request, only, &compiled, facts, pins)).await?,
+                None => BTreeSet::new(),
+            };
+            selected.retain(|id| only.contains(id.as_str()) || besides.contains(id));
+            let failed = request.goes_on.iter().flat_map(|then| &then.failed);
+            let gone = failed.filter(|id| !compiled.manifest.nodes.contains_key(id.as_str()));
+            compiled.warnings.extend(gone.map(|id| no_longer_there(id)));
         }
         if request.defer.is_some() || request.apart {
             return Ok(Chosen { compiled, selected, environment: None });
@@ -131,6 +138,37 @@ impl Lakehouse {
             }
         }
         Ok(Chosen { compiled, selected, environment })
+    }
+
+    /// The tests that are asked of what is made now although the run that it goes on from did not ask them: what it was asked
+    /// for has them now, new or under another name, as a test has whose values were corrected. Nothing is published that they
+    /// were not asked about.
+    async fn tests_besides(
+        &self,
+        then: &GoesOn,
+        request: &BuildRequest,
+        only: &BTreeSet<String>,
+        compiled: &Compiled,
+        facts: &Facts,
+        pins: &Pins,
+    ) -> Result<BTreeSet<NodeId>> {
+        let manifest = &compiled.manifest;
+        if request.purpose != Purpose::Build {
+            return Ok(BTreeSet::new());
+        }
+        let earlier = self.compared(&request.earlier, &compiled.project);
+        let selectors = then.select.iter().chain(&then.exclude);
+        let production = compiled.project.target.production.as_deref();
+        let earlier = Box::pin(self.against_release(earlier, production, facts, pins, selectors)).await?;
+        // If nobody can tell any more what was meant then, all of them are.
+        let meant = compile::select(manifest, &then.select, &then.exclude, &earlier).ok();
+        let is_meant = |node: &compile::Node| {
+            then.kinds.take(node.resource_type()) && meant.as_ref().is_none_or(|meant| meant.contains(&node.id))
+        };
+        let is_made = |id: &NodeId| only.contains(id.as_str()) && manifest.node(id).is_made();
+        let tests = manifest.nodes.values().filter(|node| node.is_test() && !only.contains(node.id.as_str()));
+        let besides = tests.filter(|node| is_meant(node) && build::tested(manifest, &node.id).iter().any(is_made));
+        Ok(besides.map(|node| node.id.clone()).collect())
     }
 
     /// What a selection compares with: without an earlier manifest what is published, if a selector asks for a state.
@@ -218,6 +256,14 @@ impl Lakehouse {
     }
 }
 
+/// What there is to say of something that failed and is not in the project any more.
+fn no_longer_there(id: &str) -> Diagnostic {
+    let name = id.split('.').nth(2).unwrap_or(id);
+    let what = format!("`{name}` failed in the last run, and is no longer in the project");
+    Diagnostic::warning("elt::retry", what)
+        .help("what the project has instead of it is asked if it is about something that is made now; `elt build` makes all that is due")
+}
+
 /// What a request takes of a project.
 pub(super) struct Chosen {
     pub(super) compiled: Compiled,
@@ -233,7 +279,7 @@ pub(super) fn forgotten(memory: &Memory, manifest: &Manifest, schema: &str) -> B
             return false;
         };
         let is_ours = id.split('.').nth(1) == Some(&manifest.project);
-        is_ours && !manifest.nodes.keys().any(|node| node.as_str() == id)
+        is_ours && !manifest.nodes.contains_key(id)
     };
     memory.keys().filter(gone).cloned().collect()
 }

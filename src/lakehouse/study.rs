@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Compiled, Defer, Earlier, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
+use super::{Compiled, Defer, Earlier, GoesOn, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
 use crate::base::{Diagnostic, Error, Message, ReleaseNumber, Result, SourceText, Watch};
 use crate::build::{self, Stamp};
 use crate::compile::{self, Stretch};
@@ -25,6 +25,8 @@ pub struct Unfinished {
     pub batches: BTreeMap<String, Vec<Stretch>>,
     /// What it was asked, as `run_results.json` has it in `args`.
     pub arguments: serde_json::Value,
+    /// The same as far as it says which nodes were meant, and what failed.
+    pub goes_on: GoesOn,
 }
 
 /// What of a project is compiled and looked at.
@@ -319,6 +321,7 @@ impl Lakehouse {
                 return Ok(None);
             }
         }
+        let failed = all.iter().filter(|(_, status)| bad(status)).map(|(id, _)| (*id).to_owned()).collect();
         let again = all.iter().filter(|(_, status)| bad(status) || !published);
         let nodes: BTreeSet<String> = again.map(|(id, _)| (*id).to_owned()).collect();
         let entries = results["results"].as_array().into_iter().flatten();
@@ -334,6 +337,7 @@ impl Lakehouse {
             nodes,
             batches: batches.collect(),
             arguments: results["args"].clone(),
+            goes_on: GoesOn::read(&results["args"], failed),
         }))
     }
 
