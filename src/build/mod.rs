@@ -9,6 +9,7 @@
 mod artifacts;
 mod basis;
 mod batches;
+mod blame;
 mod check;
 mod compiled;
 mod contract;

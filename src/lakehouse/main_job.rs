@@ -9,7 +9,7 @@ use super::hooks::RunEnd;
 use super::openlineage::{Destination, Live, Telling};
 use super::plan::{Chosen, forgotten};
 use super::portions::Portions;
-use super::recorder::{Recorder, command_word};
+use super::recorder::{Recorder, command_word, told_arguments};
 use super::sources::Look;
 use super::telemetry::Tracer;
 use super::{
@@ -112,7 +112,10 @@ impl Lakehouse {
     ) -> Result<Built> {
         let mut limit = Box::pin(async {
             match request.time {
-                Some(most) => after(most).await,
+                Some(most) => {
+                    recorder.until_alone().await;
+                    after(most).await;
+                }
                 None => std::future::pending().await,
             }
         });
@@ -215,6 +218,7 @@ impl Lakehouse {
         let begun = Instant::now();
         let watch: &dyn Watch = recorder;
         let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
+        recorder.is_alone();
         let pins = self.pins().await?;
         let run = recorder.run().to_owned();
         let facts = self.facts_of(request, &pins, &run);
@@ -236,7 +240,9 @@ impl Lakehouse {
         let nodes = nodes
             .filter(|node| node.is_made() && !node.is_ephemeral() || node.is_test())
             .map(build::node_facts);
-        recorder.begin(project.target_path.clone(), &stamp, nodes.collect()).await;
+        recorder
+            .begin(project.target_path.clone(), project.target.name.clone(), &stamp, nodes.collect())
+            .await;
         manifest.messages.iter().cloned().for_each(|message| watch.on(Event::Said(message)));
         if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
             watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
@@ -261,7 +267,7 @@ impl Lakehouse {
             selected: &selected,
             asked: request.asked(),
             scope: &scope,
-            landed: versions.map(|change| (change.table().clone(), change.version())).collect(),
+            landed: versions.map(|change| (change.table().clone(), change.seen_at())).collect(),
             memory,
             default_schema: &self.default_schema,
         })
@@ -418,7 +424,7 @@ impl Lakehouse {
             took: begun.elapsed(),
         };
         let found_out = if is_remembered { Memory::new() } else { found_out };
-        self.record(&built, &stamp, request, found_out).await;
+        self.record(&built, &stamp, &project.target.name, request, found_out).await;
         Ok(built)
     }
 
@@ -437,7 +443,14 @@ impl Lakehouse {
 
     /// Keeps the run's report in the lake, and what was found out if no release has it. What readers see does not
     /// depend on it.
-    async fn record(&self, built: &Built, stamp: &Stamp, request: &BuildRequest, found_out: Memory) {
+    async fn record(
+        &self,
+        built: &Built,
+        stamp: &Stamp,
+        target: &str,
+        request: &BuildRequest,
+        found_out: Memory,
+    ) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
         let status = match built.is_well() {
             true if built.is_withdrawn => "withdrawn",
@@ -450,6 +463,11 @@ impl Lakehouse {
             "status": status,
             "started_at": stamp.started,
             "user": self.world.user,
+            "host": self.world.host,
+            "pid": self.world.pid,
+            "purpose": request.purpose.word(),
+            "target": target,
+            "arguments": told_arguments(stamp),
             "release": built.release.as_ref().map(|release| release.number),
             "landed": built.landed,
             "results": steps,

@@ -186,8 +186,19 @@ impl Lakehouse {
             let text = selector.to_string();
             text.contains("state:") || text.contains("selector:")
         };
-        let mut selectors = selectors;
-        if earlier.manifest.is_some() || !selectors.any(asks) {
+        let mut earlier = earlier;
+        let selectors: Vec<&Selector> = selectors.collect();
+        let of_results = |selector: &&Selector| {
+            let text = selector.to_string();
+            text.contains("result:") || text.contains("selector:")
+        };
+        let has_none = earlier.results.is_none() && earlier.manifest.is_none();
+        if let Some(target) = self.target_path.as_ref().filter(|_| has_none && selectors.iter().any(of_results)) {
+            // Without a folder to compare with, the last run is meant.
+            let read = std::fs::read(target.join("run_results.json")).ok();
+            earlier.results = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        }
+        if earlier.manifest.is_some() || !selectors.into_iter().any(asks) {
             return Ok(earlier);
         }
         let (mut memory, later) = self.memory().await?;

@@ -58,7 +58,7 @@ pub struct BuildRequest {
     pub batches: BTreeMap<String, Vec<Stretch>>,
     /// How long to wait for another process that is writing to the lake.
     pub wait: Duration,
-    /// How long it may take until it publishes, waiting included; for ever if nothing.
+    /// How long it may take until it publishes, from when nobody else writes to the lake; for ever if nothing.
     pub time: Option<Duration>,
     /// What to publish if not everything is well.
     pub publish: PublishMode,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::Lakehouse;
 use super::{Scheduled, ScheduledRun};
-use crate::base::{Result, parse_instant};
+use crate::base::{Result, Watch, parse_instant};
 use crate::lake::{LakeError, layout};
 
 /// So many reports are read at once.
@@ -29,12 +29,21 @@ pub struct Remembered {
     pub error: Option<String>,
     /// The release that it became.
     pub release: Option<u64>,
+    /// When it began.
+    pub began: Option<DateTime<Utc>>,
+    /// Whether whoever is to be told of failures was told that its process died.
+    pub is_told: bool,
 }
 
 impl Remembered {
     /// Whether it went well.
     pub fn is_well(&self) -> bool {
         self.ended == "well"
+    }
+
+    /// Whether it ended, and not well.
+    pub(super) fn is_bad(&self) -> bool {
+        !matches!(self.ended, "well" | "running")
     }
 }
 
@@ -94,6 +103,46 @@ impl Lakehouse {
         Ok(found)
     }
 
+    /// Tells of runs whose processes died, unless somebody is writing to the lake: then the next who writes does.
+    pub async fn find_dead_runs(&self, watch: &dyn Watch) -> Result<()> {
+        let lake = self.tables.lake();
+        if lake.folder().is_none() || lake.list(&layout::RUNNING.into()).await?.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.begin_writing("schedule", watch).await {
+            tracing::debug!("nobody looked for runs that died: {error}");
+        }
+        Ok(())
+    }
+
+    /// How often a schedule was tried for one of its times, as reports tell that were written since.
+    pub(super) async fn tries_of(&self, schedule: &str, at: DateTime<Utc>) -> Result<u32> {
+        let lake = self.tables.lake();
+        let mut reports = lake.list(&layout::RUNS.into()).await?;
+        reports.retain(|report| report.last_modified >= at);
+        let read = reports.into_iter().map(|report| async move {
+            lake.read_json::<Head>(&report.location).await.map(|head| head.and_then(|head| head.scheduled))
+        });
+        let mut read = std::pin::pin!(futures::stream::iter(read).buffered(AT_ONCE));
+        let mut tries = 0;
+        while let Some(scheduled) = read.next().await.transpose()? {
+            let is_one = |one: &Scheduling| one.schedule == schedule && parse_instant(&one.at) == Some(at);
+            tries += u32::from(scheduled.as_ref().is_some_and(is_one));
+        }
+        Ok(tries)
+    }
+
+    /// Writes down that whoever is to be told of failures was told that a run's process died.
+    pub(super) async fn was_told(&self, run: &str) -> Result<()> {
+        let (lake, path) = (self.tables.lake(), layout::run(run));
+        if let Some(mut report) = lake.read_json::<Value>(&path).await? {
+            report["is_told"] = true.into();
+            let bytes = serde_json::to_vec_pretty(&report).expect("reports are plain data");
+            lake.put(&path, bytes).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps the report of a run that ended before it was one, and has none.
     pub(super) async fn record_failure(&self, id: &str, command: &str, run: &ScheduledRun) {
         if self.tables.lake().read(&layout::run(id)).await.is_ok_and(|known| known.is_some()) {
@@ -136,6 +185,13 @@ fn remembered(at: DateTime<Utc>, run: &Value) -> Remembered {
         (_, Some(_)) => "failed",
         (_, None) => "well",
     };
-    let id = run["run"].as_str().unwrap_or_default().to_owned();
-    Remembered { at, run: id, ended, error, release: run["release"].as_u64() }
+    Remembered {
+        at,
+        run: run["run"].as_str().unwrap_or_default().to_owned(),
+        ended,
+        error,
+        release: run["release"].as_u64(),
+        began: run["started_at"].as_str().and_then(parse_instant),
+        is_told: run["is_told"] == true,
+    }
 }

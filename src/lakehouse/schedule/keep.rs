@@ -1,14 +1,14 @@
 //! Wait, run, tell, and wait again.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::super::{Built, Lakehouse, Verdict};
 use super::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun, request_of};
-use crate::base::{Error, Result};
+use crate::base::{Error, ReleaseNumber, Result};
 use crate::project::{Catchup, Schedule};
 
 /// A schedule, and how far it is.
@@ -18,6 +18,8 @@ struct Kept {
     seen: DateTime<Utc>,
     /// Whether its last run failed.
     is_failing: bool,
+    /// A time whose run was broken off and is made up for, and which try that is.
+    again: Option<(DateTime<Utc>, u32)>,
 }
 
 impl Kept {
@@ -49,25 +51,52 @@ impl Lakehouse {
             return Err(Error::user("elt::schedule", "elt.yml has no schedules", help));
         }
         let _lock = self.tables.lake().lock_schedules(&self.world)?;
+        self.find_dead_runs(attendant.watch()).await?;
         let names: Vec<String> = schedules.iter().map(|schedule| schedule.name.clone()).collect();
         let last = self.last_runs(&names).await?;
         let now = self.world.now();
         let begin = |schedule: Schedule| kept(schedule, &last, now);
         let mut all: Vec<Kept> = schedules.into_iter().map(begin).collect();
+        for kept in &mut all {
+            if let Some(known) = last.get(&kept.schedule.name) {
+                kept.again = self.broken_off(kept, known, now, attendant).await?;
+            }
+        }
+        // The lake may go away and leave its place to another one that is made there.
+        let mut newest = self.pins().await?.release;
         while !attendant.is_over() {
+            let broken_off = all.iter_mut().enumerate().find_map(|(at, kept)| Some((at, kept.again.take()?)));
             let now = self.world.now();
-            let next = all.iter().enumerate().filter_map(|(at, kept)| {
-                let (due, left_out) = kept.due(now);
-                Some((*due.first()?, at, left_out))
-            });
-            if let Some((time, at, left_out)) = next.min() {
+            let next = || {
+                let next = all.iter().enumerate().filter_map(|(at, kept)| {
+                    let (due, left_out) = kept.due(now);
+                    Some((*due.first()?, at, left_out))
+                });
+                next.min()
+            };
+            let due = match broken_off {
+                Some((at, (time, attempt))) => Some((time, at, attempt)),
+                None => match next() {
+                    Some((time, at, left_out)) => {
+                        let kept = &mut all[at];
+                        if left_out > 0 && kept.schedule.catchup == Catchup::None {
+                            let schedule = kept.schedule.name.clone();
+                            attendant.news(&ScheduleNews::Missed { schedule, times: left_out });
+                        }
+                        kept.seen = time;
+                        Some((time, at, 1))
+                    }
+                    None => None,
+                },
+            };
+            if let Some((time, at, attempt)) = due {
                 let kept = &mut all[at];
-                if left_out > 0 && kept.schedule.catchup == Catchup::None {
-                    let schedule = kept.schedule.name.clone();
-                    attendant.news(&ScheduleNews::Missed { schedule, times: left_out });
-                }
-                kept.seen = time;
-                let Some(run) = self.run_due(&kept.schedule, time, attendant).await? else { return Ok(()) };
+                let run = match self.is_lake_gone(newest).await {
+                    Some(error) => Some(self.cannot_run(&kept.schedule, (time, attempt), error, attendant)),
+                    None => self.run_due(&kept.schedule, time, attempt, attendant).await?,
+                };
+                let Some(run) = run else { return Ok(()) };
+                newest = newest.max(run.release);
                 let was_failing = std::mem::replace(&mut kept.is_failing, run.error.is_some());
                 self.notify(&kept.schedule, &run, was_failing, attendant).await;
                 continue;
@@ -90,33 +119,129 @@ impl Lakehouse {
         Ok(())
     }
 
+    /// Why nothing can be run any more: the lake that schedules were kept of is not in its place, or an older one is. What
+    /// cannot be asked is told by the run itself.
+    async fn is_lake_gone(&self, newest: Option<ReleaseNumber>) -> Option<String> {
+        let (newest, pins) = (newest?, self.pins().await.ok()?);
+        let there = match pins.release {
+            Some(release) if release >= newest => return None,
+            Some(release) => format!("one is there that ends with release {release}"),
+            None => "there is none".to_owned(),
+        };
+        let lake = self.tables.lake();
+        Some(format!("the lake, of which release {newest} was seen, is gone from {lake}: {there}"))
+    }
+
+    /// A run that is not begun, which is told as any failure.
+    fn cannot_run(
+        &self,
+        schedule: &Schedule,
+        (at, tries): (DateTime<Utc>, u32),
+        error: String,
+        attendant: &dyn Attendant,
+    ) -> ScheduledRun {
+        let run = ScheduledRun {
+            schedule: schedule.name.clone(),
+            at,
+            began: self.world.now(),
+            took: Duration::ZERO,
+            tries,
+            run: None,
+            release: None,
+            error: Some(error),
+        };
+        attendant.news(&ScheduleNews::Ended(run.clone()));
+        run
+    }
+
     /// Runs one schedule now, as if its time had come.
     pub async fn run_schedule(
         &self,
         schedule: &Schedule,
         attendant: &dyn Attendant,
     ) -> Result<Option<ScheduledRun>> {
+        self.find_dead_runs(attendant.watch()).await?;
         let last = self.last_runs(std::slice::from_ref(&schedule.name)).await?;
-        let was_failing = last.get(&schedule.name).is_some_and(|last| !last.is_well());
-        let run = self.run_due(schedule, self.world.now(), attendant).await?;
+        if let Some(known) = last.get(&schedule.name) {
+            self.tell_of_death(schedule, known, attendant).await?;
+        }
+        let was_failing = last.get(&schedule.name).is_some_and(Remembered::is_bad);
+        let run = self.run_due(schedule, self.world.now(), 1, attendant).await?;
         if let Some(run) = &run {
             self.notify(schedule, run, was_failing, attendant).await;
         }
         Ok(run)
     }
 
-    /// Runs a schedule, as often as it says; nothing if it is called off, or is to stop in between.
+    /// What becomes of a last run that was broken off: of one whose process died is told as of any failure, once; it is made up
+    /// for as long as there are tries left, or as missed runs are, at least once. One that was called off was stopped by
+    /// somebody, and is made up for as missed runs are.
+    async fn broken_off(
+        &self,
+        kept: &Kept,
+        known: &Remembered,
+        now: DateTime<Utc>,
+        attendant: &dyn Attendant,
+    ) -> Result<Option<(DateTime<Utc>, u32)>> {
+        let schedule = &kept.schedule;
+        let has_died = known.ended == "died";
+        if !has_died && known.ended != "interrupted" {
+            return Ok(None);
+        }
+        self.tell_of_death(schedule, known, attendant).await?;
+        let tries = self.tries_of(&schedule.name, known.at).await?.max(1);
+        let as_missed = u32::from(schedule.catchup != Catchup::None);
+        let most = if has_died { schedule.retries.max(as_missed) } else { as_missed };
+        // The run for a later time stands for this one too.
+        let comes_anyway = schedule.catchup == Catchup::Last && !kept.due(now).0.is_empty();
+        if tries <= most && !comes_anyway {
+            return Ok(Some((known.at, tries + 1)));
+        }
+        if !comes_anyway {
+            let (schedule, at) = (schedule.name.clone(), known.at);
+            attendant.news(&ScheduleNews::LeftOff { schedule, at });
+        }
+        Ok(None)
+    }
+
+    /// Tells of a run whose process died as of any failure, once.
+    async fn tell_of_death(
+        &self,
+        schedule: &Schedule,
+        known: &Remembered,
+        attendant: &dyn Attendant,
+    ) -> Result<()> {
+        if known.ended != "died" || known.is_told {
+            return Ok(());
+        }
+        let run = ScheduledRun {
+            schedule: schedule.name.clone(),
+            at: known.at,
+            began: known.began.unwrap_or(known.at),
+            took: Duration::ZERO,
+            tries: self.tries_of(&schedule.name, known.at).await?.max(1),
+            run: Some(known.run.clone()),
+            release: known.release.map(ReleaseNumber),
+            error: known.error.clone(),
+        };
+        attendant.news(&ScheduleNews::Ended(run.clone()));
+        self.notify(schedule, &run, false, attendant).await;
+        self.was_told(&known.run).await
+    }
+
+    /// Runs a schedule, from the given try on as often as it says; nothing if it is called off, or is to stop in between.
     async fn run_due(
         &self,
         schedule: &Schedule,
         at: DateTime<Utc>,
+        first: u32,
         attendant: &dyn Attendant,
     ) -> Result<Option<ScheduledRun>> {
         let mut request = request_of(schedule)?;
         let scheduled = Scheduled { schedule: schedule.name.clone(), at };
         request.scheduled = Some(scheduled.clone());
         request.time = schedule.timeout;
-        let mut attempt = 1;
+        let mut attempt = first;
         loop {
             attendant.news(&ScheduleNews::Begun { scheduled: scheduled.clone(), attempt });
             let (began, clock) = (self.world.now(), Instant::now());
@@ -211,8 +336,8 @@ fn kept(schedule: Schedule, last: &BTreeMap<String, Remembered>, now: DateTime<U
         (Catchup::None, _) | (_, None) => now,
         (Catchup::Last | Catchup::All, Some(known)) => known.at.min(now),
     };
-    let is_failing = known.is_some_and(|known| !known.is_well());
-    Kept { schedule, seen, is_failing }
+    let is_failing = known.is_some_and(Remembered::is_bad);
+    Kept { schedule, seen, is_failing, again: None }
 }
 
 /// What went wrong in a build, in a line; nothing if it is well.

@@ -60,6 +60,13 @@ fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> std::result::Result<
 pub enum ScheduleNews {
     /// The next times, the nearest first.
     Waiting(Vec<(String, DateTime<Utc>)>),
+    /// A run was called off before it was done, and nobody makes up for it.
+    LeftOff {
+        /// The schedule.
+        schedule: String,
+        /// The time that it was to run at.
+        at: DateTime<Utc>,
+    },
     /// Times that were missed, and are left out.
     Missed {
         /// The schedule.

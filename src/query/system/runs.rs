@@ -36,6 +36,13 @@ pub(super) const RUNS: SystemTable = SystemTable {
         ("files_written", Kind::Whole),
         ("peak_memory_bytes", Kind::Whole),
         ("spilled_bytes", Kind::Whole),
+        ("finished_at", Kind::Instant),
+        ("target", Kind::Text),
+        ("schedule", Kind::Text),
+        ("scheduled_for", Kind::Instant),
+        ("arguments", Kind::Text),
+        ("host", Kind::Text),
+        ("pid", Kind::Whole),
     ],
     rows: Rows::Read(|catalog| runs(catalog).boxed()),
 };
@@ -104,6 +111,16 @@ struct Report<S> {
     status: Option<String>,
     #[serde(default)]
     error: Value,
+    #[serde(default)]
+    target: Value,
+    #[serde(default)]
+    scheduled: Value,
+    #[serde(default)]
+    arguments: Value,
+    #[serde(default)]
+    host: Value,
+    #[serde(default)]
+    pid: Value,
     #[serde(default = "Vec::new")]
     results: Vec<S>,
 }
@@ -112,6 +129,8 @@ struct Report<S> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Ended {
+    name: Value,
+    message: Value,
     status: Option<String>,
     rows: Option<Moved>,
     files: Value,
@@ -220,11 +239,32 @@ fn run_row(run: Report<Ended>) -> Row {
         numbers(&|step| step.peak_memory_bytes.as_u64()).into_iter().max().into(),
         sum(&|step| step.spilled_bytes.as_u64()),
     ];
+    let began = run.started_at.as_deref().and_then(parse_instant);
+    let took = run.elapsed_seconds.as_f64().filter(|_| status != "running");
+    let took = took.map(|seconds| chrono::Duration::microseconds((seconds * 1e6) as i64));
+    let ended = began.zip(took).and_then(|(began, took)| began.checked_add_signed(took));
+    let planned = run.scheduled["at"].as_str().and_then(parse_instant);
+    let bad = |step: &&Ended| matches!(step.status.as_deref(), Some("error" | "fail" | "partial success"));
+    // Why it failed: as a whole, or by the first step that did.
+    let first = run.results.iter().find(bad).map(|step| {
+        let (name, why) = (step.name.as_str().unwrap_or_default(), step.message.as_str().unwrap_or("failed"));
+        format!("`{name}`: {why}")
+    });
+    let message = if run.error.is_null() { first.into() } else { run.error };
+    let more = [
+        ended.map_or(Value::Null, instant),
+        run.target,
+        run.scheduled["schedule"].clone(),
+        planned.map_or(Value::Null, instant),
+        run.arguments,
+        run.host,
+        run.pid,
+    ];
     let mut row = vec![
         run.run,
         run.command,
         status,
-        run.started_at.as_deref().and_then(parse_instant).map_or(Value::Null, instant),
+        began.map_or(Value::Null, instant),
         run.elapsed_seconds,
         run.user,
         run.release,
@@ -232,9 +272,10 @@ fn run_row(run: Report<Ended>) -> Row {
         failed.into(),
         warned.into(),
         skipped.into(),
-        run.error,
+        message,
     ];
     row.extend(totals);
+    row.extend(more);
     row
 }
 

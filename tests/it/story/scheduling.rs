@@ -67,6 +67,9 @@ impl Attendant for Keeper {
                     next.iter().map(|(name, at)| format!("{name} {}", clock(at))).collect();
                 self.say(format!("next: {}", next.join(", ")));
             }
+            ScheduleNews::LeftOff { schedule, at } => {
+                self.say(format!("{schedule}: broken off at {}", clock(at)));
+            }
             ScheduleNews::Missed { schedule, times } => self.say(format!("{schedule}: {times} missed")),
             ScheduleNews::Begun { scheduled, attempt } => {
                 self.say(format!(

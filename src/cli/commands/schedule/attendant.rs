@@ -16,7 +16,7 @@ use crate::base::{Ending, Watch, World};
 use crate::cli::args::Level;
 use crate::cli::log::Said;
 use crate::cli::ui::{Ui, time_words};
-use crate::lakehouse::{Attendant, Remembered, ScheduleNews, post_json};
+use crate::lakehouse::{Attendant, Remembered, ScheduleNews, post_json_again};
 
 /// The health file is written at least so often.
 const HEARTBEAT: i64 = 15;
@@ -126,6 +126,13 @@ impl Attendant for Keeper<'_> {
                 let line = format!("{schedule}: {times} missed, and left out");
                 ("ScheduleMissed", Level::Warn, line, json!({"schedule": schedule, "times": times}))
             }
+            ScheduleNews::LeftOff { schedule, at } => {
+                let at_words = instant(at);
+                let line = format!(
+                    "{schedule}: its run for {at_words} was broken off, and nobody makes up for it; `elt schedule --run {schedule}` does"
+                );
+                ("ScheduleLeftOff", Level::Warn, line, json!({"schedule": schedule, "at": at}))
+            }
             ScheduleNews::Begun { scheduled, attempt } => {
                 set(&|health| {
                     health.running =
@@ -198,6 +205,6 @@ impl Attendant for Keeper<'_> {
     }
 
     fn send<'a>(&'a self, url: &'a str, message: &'a Value) -> BoxFuture<'a, Result<(), String>> {
-        post_json(url, message, &[]).boxed()
+        post_json_again(url, message).boxed()
     }
 }

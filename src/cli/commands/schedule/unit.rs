@@ -87,6 +87,10 @@ impl Unit<'_> {
             let (times, name) = (&schedule.times, &schedule.name);
             let (cron, zone) = (&times.cron, times.zone.name());
             lines.push(format!("# {name}: {cron} in {zone}"));
+            if schedule.catchup != Catchup::None {
+                let told = "`catchup` is not kept by cron: what this machine misses is left out; `elt schedule` makes up for it";
+                lines.push(format!("# {name}: {told}"));
+            }
             lines.push(match times.is_each_hour() && zone == "UTC" {
                 true => format!("{cron} cd {root} && {command} schedule --run {name}"),
                 false => format!("* * * * * cd {root} && {command} schedule --run {name} --if-due"),
@@ -120,8 +124,14 @@ impl Unit<'_> {
             Catchup::None => "  startingDeadlineSeconds: 300\n",
             Catchup::Last | Catchup::All => "",
         };
+        let told = match catchup {
+            Catchup::All => format!(
+                "# {name}: Kubernetes makes up for missed runs by one, as with `catchup: last`; `elt schedule` runs each of them\n"
+            ),
+            Catchup::None | Catchup::Last => String::new(),
+        };
         Ok(format!(
-            "apiVersion: batch/v1\n\
+            "{told}apiVersion: batch/v1\n\
              kind: CronJob\n\
              metadata:\n  name: elt-{label}\n\
              spec:\n  schedule: \"{}\"\n  timeZone: {}\n  concurrencyPolicy: Forbid\n{deadline}  \
