@@ -105,7 +105,9 @@ fn casts_to(wanted: &str, sql: &str) -> Vec<(usize, String)> {
             false => word,
         };
         if is_wanted(&after[..end]) {
-            let begin = lower[..at].rfind(|c: char| !is_word(c) && !matches!(c, '.' | '"')).map_or(0, |c| c + 1);
+            let before = lower[..at].char_indices().rev();
+            let of_name = before.take_while(|(_, c)| is_word(*c) || matches!(c, '.' | '"'));
+            let begin = of_name.last().map_or(at, |(begin, _)| begin);
             found.push((begin, one_line(&sql[begin..at + 2 + end])));
         }
     }

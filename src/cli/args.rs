@@ -794,8 +794,8 @@ pub(super) struct DiffArgs {
     pub(super) from: Option<String>,
     /// Version to compare to [default: the one that readers see]
     pub(super) to: Option<u64>,
-    /// Compare two releases, table by table, instead [default of the second: the newest]
-    #[arg(long, value_name = "RELEASE", num_args = 1..=2, conflicts_with_all = ["table", "key"])]
+    /// Compare two releases instead, table by table, or the one table as both had it [default of the second: the newest]
+    #[arg(long, value_name = "RELEASE", num_args = 1..=2, conflicts_with_all = ["from", "to"])]
     pub(super) release: Vec<u64>,
     /// Columns that tell rows apart [default: the model's `unique_key`; without one, whole rows are compared]
     #[arg(long, short, value_name = "COLUMNS", value_delimiter = ',')]

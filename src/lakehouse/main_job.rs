@@ -338,10 +338,14 @@ impl Lakehouse {
                 operations.1 = Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
                 if is_well || !all_or_nothing {
                     // What was read of production is what the pointers point to, once they are moved.
-                    let stood_on = done.learnt.values_mut().flat_map(|basis| basis.views.iter_mut());
-                    for (name, marked) in stood_on {
-                        if let Some(view) = pointers.get(name) {
-                            *marked = release::mark(view);
+                    for basis in done.learnt.values_mut() {
+                        let names = basis.tables.keys().chain(basis.views.keys());
+                        let moved: Vec<TableName> =
+                            names.filter(|name| pointers.contains_key(*name)).cloned().collect();
+                        for name in moved {
+                            // It may have been a table of the environment's own until now.
+                            basis.tables.remove(&name);
+                            basis.views.insert(name.clone(), release::mark(&pointers[&name]));
                         }
                     }
                     done.views.extend(pointers);

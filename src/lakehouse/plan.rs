@@ -10,7 +10,7 @@ use super::sources::Look;
 use super::{
     BuildRequest, Compiled, Earlier, GoesOn, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose, Selector,
 };
-use crate::base::{Diagnostic, Result, TableVersion, Unwatched};
+use crate::base::{Diagnostic, Result, TableName, TableVersion, Unwatched};
 use crate::build::{self, PlannedStep, Reason, Wanted};
 use crate::compile::{self, Facts};
 use crate::lake::layout;
@@ -53,6 +53,8 @@ impl Lakehouse {
         }
         let (mut memory, later) = self.memory().await?;
         memory.extend(later);
+        let is_all = request.select.is_empty() && request.exclude.is_empty();
+        let gone = if is_all { self.gone(&memory, manifest, &pins) } else { Vec::new() };
         let mut plan = build::due(Wanted {
             manifest,
             selected: &selected,
@@ -92,9 +94,25 @@ impl Lakehouse {
         Ok(Planned {
             steps: steps.collect(),
             landed: reports,
+            gone,
             release: pins.release,
             warnings: compiled.warnings,
         })
+    }
+
+    /// What builds have made in the schemas of the project and readers see, although no node makes it any more.
+    fn gone(&self, memory: &Memory, manifest: &Manifest, pins: &Pins) -> Vec<TableName> {
+        let disabled = manifest.disabled.iter();
+        let made: BTreeSet<&TableName> =
+            manifest.nodes.values().chain(disabled).filter_map(|node| node.relation.as_ref()).collect();
+        let schemas: BTreeSet<&str> =
+            made.iter().map(|name| name.schema()).chain([self.default_schema.as_str()]).collect();
+        let names = memory.keys().filter(|name| !name.contains(':')).filter_map(|name| name.parse().ok());
+        let is_gone = |name: &TableName| {
+            let is_seen = pins.tables.contains_key(name) || pins.views.contains_key(name);
+            is_seen && schemas.contains(name.schema()) && !made.contains(name)
+        };
+        names.filter(is_gone).collect()
     }
 
     /// The project as a request takes it, the nodes that it selects, and what is taken over from production.

@@ -270,6 +270,8 @@ pub struct Planned {
     pub landed: Vec<LandReport>,
     /// Every selected node, in the order of the build.
     pub steps: Vec<PlannedNode>,
+    /// What a build has made in the project's schemas and no node makes any more, if all of it is planned.
+    pub gone: Vec<TableName>,
     /// The release that readers see now.
     pub release: Option<ReleaseNumber>,
     /// What is wrong with the project without stopping it.
