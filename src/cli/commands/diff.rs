@@ -19,14 +19,15 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
             return Err(Error::user("elt::flag", what, "name the table: `elt diff orders --release 1 2 --key id`"));
         }
         (Some(table), [from, rest @ ..]) => {
-            let versions = in_releases(&lakehouse, &table, *from, rest.first().copied()).await?;
-            let Some((from, to)) = versions else {
-                ui.print(&format!("{table}  the same version in both"))?;
-                return Ok(ExitCode::SUCCESS);
-            };
-            let request = DiffRequest { table, from: Some(from), to: Some(to), with: None, key, limit };
-            let found = or_interrupted(lakehouse.diff(&request), ui).await?;
-            (json!(found), told(&found))
+            let (from, to) = in_releases(&lakehouse, &table, *from, rest.first().copied()).await?;
+            if from == to {
+                let text = format!("{table}  version {from} in both");
+                (json!(Difference { table, from: Some(from), to: Some(to), ..Difference::default() }), text)
+            } else {
+                let request = DiffRequest { table, from: Some(from), to: Some(to), with: None, key, limit };
+                let found = or_interrupted(lakehouse.diff(&request), ui).await?;
+                (json!(found), told(&found))
+            }
         }
         (Some(table), []) => {
             let (from, with) = match from.as_deref().map(str::parse) {
@@ -64,13 +65,13 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
     Ok(ExitCode::SUCCESS)
 }
 
-/// The versions of a table that two releases have, the newest in place of one that is not named; nothing if it is the same one.
+/// The versions of a table that two releases have, the newest in place of one that is not named.
 async fn in_releases(
     lakehouse: &Lakehouse,
     table: &str,
     from: u64,
     to: Option<u64>,
-) -> Result<Option<(u64, u64)>> {
+) -> Result<(u64, u64)> {
     let releases = lakehouse.releases(usize::MAX).await?;
     let wrong = |what: String| {
         Error::user("elt::diff", what, "`elt releases` lists the releases, and what each changed")
@@ -84,8 +85,7 @@ async fn in_releases(
         version.map(|version| version.0).ok_or_else(|| wrong(format!("release {number} has no table `{name}`")))
     };
     let newest = releases.iter().find(|release| release.is_published()).map_or(0, |release| release.number.0);
-    let (from, to) = (version(from)?, version(to.unwrap_or(newest))?);
-    Ok((from != to).then_some((from, to)))
+    Ok((version(from)?, version(to.unwrap_or(newest))?))
 }
 
 /// What is different between what readers saw and what they see, or would see.
