@@ -19,7 +19,8 @@ impl Bound {
     /// Reads one; nothing if it is another statement.
     pub(super) fn read(sql: &str) -> Option<Self> {
         let bits = scan(sql);
-        let solid = bits.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment) && bit.text != ";");
+        let solid =
+            bits.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment) && bit.text != ";");
         let words: Vec<String> = solid.map(|bit| bit.text.to_ascii_lowercase()).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
@@ -44,11 +45,15 @@ impl Sitting<'_, '_> {
     /// # Errors
     /// One is open already, or none is; or others published what it read or wrote, and nothing of it is published.
     pub(super) async fn bound(&mut self, bound: Bound) -> Result<Outcome, QueryError> {
-        let none = || SqlMistake::new("elt::sql::no_transaction", "no transaction is open").help("`begin` opens one");
+        let none = || {
+            SqlMistake::new("elt::sql::no_transaction", "no transaction is open").help("`begin` opens one")
+        };
         if bound == Bound::Begin {
             if self.open.is_some() {
                 let mistake = SqlMistake::new("elt::sql::in_transaction", "a transaction is open already");
-                return Err(mistake.help("end it first: `commit` publishes what it did, `rollback` nothing").into());
+                return Err(mistake
+                    .help("end it first: `commit` publishes what it did, `rollback` nothing")
+                    .into());
             }
             if let (true, Some(release)) = (self.chosen, self.release()) {
                 return Err(SqlMistake::reads_only(release).into());

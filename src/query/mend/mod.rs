@@ -27,6 +27,7 @@ mod cast_as;
 mod clock;
 mod coalesce;
 mod codes;
+mod condition_first;
 mod correlated;
 mod dated;
 mod decimal;
@@ -145,9 +146,9 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules.flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
-/// The rule that comes after the engine's own, when a plan is about to run.
-pub(super) fn physical_rule() -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-    Arc::new(small_side::OneRowLeft)
+/// The rules that come after the engine's own, when a plan is about to run.
+pub(super) fn physical_rules() -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] {
+    [Arc::new(small_side::OneRowLeft), Arc::new(condition_first::ConditionFirst)]
 }
 
 /// Puts our functions in the place of the engine's.
