@@ -47,6 +47,7 @@ mod json_shape;
 mod lifted;
 mod list_text;
 mod lists;
+mod many_sorted;
 mod mean;
 mod membership;
 mod mode;
@@ -147,8 +148,12 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// The rules that come after the engine's own, when a plan is about to run.
-pub(super) fn physical_rules() -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] {
-    [Arc::new(small_side::OneRowLeft), Arc::new(condition_first::ConditionFirst)]
+pub(super) fn physical_rules() -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] {
+    [
+        Arc::new(small_side::OneRowLeft),
+        Arc::new(condition_first::ConditionFirst),
+        Arc::new(many_sorted::ManySorted),
+    ]
 }
 
 /// Puts our functions in the place of the engine's.
