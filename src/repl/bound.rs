@@ -60,13 +60,13 @@ impl Sitting<'_, '_> {
             }
             let before = self.session.clone();
             self.open = Some(Open { transaction: Transaction::begin(self.session.clone()), before });
-            return Ok(told("BEGIN", None, None));
+            return Ok(Outcome::nothing());
         }
         let Open { mut transaction, before } = self.open.take().ok_or_else(none)?;
         transaction.go_on_in(self.session.clone());
         self.session = self.session.seeing(before.scope().clone());
         if bound == Bound::Rollback {
-            return Ok(told("ROLLBACK", Some(transaction.statements()), None));
+            return Ok(Outcome::nothing());
         }
         let (lakehouse, statements) = (self.lakehouse.clone(), transaction.statements());
         let done = async move { Ok(lakehouse.publish_transaction(transaction).await?) };
@@ -74,14 +74,10 @@ impl Sitting<'_, '_> {
         if let Some(newer) = self.lakehouse.newer(&self.session).await.map_err(Box::new)? {
             self.session = newer;
         }
-        Ok(told("COMMIT", Some(statements), release.map(|release| release.number.0)))
+        let release = release.map(|release| release.number.to_string());
+        let row = [Some("COMMIT".to_owned()), Some(statements.to_string()), release];
+        Ok(Outcome::table(["statement", "statements", "release"], &["statements", "release"], vec![row]))
     }
-}
-
-/// What came of it, as one row.
-fn told(statement: &str, statements: Option<usize>, release: Option<u64>) -> Outcome {
-    let row = [Some(statement.to_owned()), statements.map(|n| n.to_string()), release.map(|n| n.to_string())];
-    Outcome::table(["statement", "statements", "release"], &["statements", "release"], vec![row])
 }
 
 #[cfg(test)]
