@@ -41,8 +41,8 @@ pub(super) struct Recorder<'a> {
     closed: Notify,
     /// It may be called off again.
     moved: Notify,
-    /// It has the lake for itself.
-    alone: Notify,
+    /// It need not wait for others any more.
+    at_work: Notify,
 }
 
 /// What is known of it from its beginning.
@@ -95,8 +95,18 @@ impl<'a> Recorder<'a> {
             news: Notify::new(),
             closed: Notify::new(),
             moved: Notify::new(),
-            alone: Notify::new(),
+            at_work: Notify::new(),
         }
+    }
+
+    /// Takes note that the run has the writer's place.
+    pub(super) fn begins_work(&self) {
+        self.at_work.notify_one();
+    }
+
+    /// Waits until the run has the writer's place.
+    pub(super) async fn at_work(&self) {
+        self.at_work.notified().await;
     }
 
     /// The run's id.
@@ -106,16 +116,6 @@ impl<'a> Recorder<'a> {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes note that it has the lake for itself.
-    pub(super) fn is_alone(&self) {
-        self.alone.notify_one();
-    }
-
-    /// Waits until it has the lake for itself.
-    pub(super) async fn until_alone(&self) {
-        self.alone.notified().await;
     }
 
     /// Writes down that the run has begun, where its artifacts go, for which target it is, and with which nodes.

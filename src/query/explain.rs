@@ -17,6 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::StreamExt;
 use sqlparser::ast;
 
+use super::mend::ITSELF;
 use super::progress::statistics;
 use super::{Outcome, QueryError, Session, SqlMistake};
 use crate::base::grouped;
@@ -210,6 +211,9 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
     if is_mover && children.len() == 1 {
         let mut child = children.remove(0);
         child.time += time;
+        if let (Some(_), Some((rows, _))) = (plan.fetch(), rows_of(plan, metrics.as_ref(), is_run)) {
+            at_most(&mut child, rows);
+        }
         return child;
     }
     let (what, detail) = words(name, &detail);
@@ -233,6 +237,16 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
         _ => time,
     };
     Node { what, detail, rows, time, notes, children }
+}
+
+/// Each thread found as many as are wanted of all: more than these are not taken.
+fn at_most(node: &mut Node, most: usize) {
+    node.rows = node.rows.map(|(rows, is_exact)| (rows.min(most), is_exact));
+    if node.what == "Select"
+        && let [child] = node.children.as_mut_slice()
+    {
+        at_most(child, most);
+    }
 }
 
 fn rows_of(
@@ -287,12 +301,15 @@ fn notes(metrics: &MetricsSet, is_run: bool) -> Vec<String> {
         {
             let all = pruned + matched;
             reads.push(match skipped {
-                0 => format!("{} row groups", number(all)),
+                0 => format!("{} {}", number(all), if all == 1 { "row group" } else { "row groups" }),
                 skipped => format!("{} of {} row groups skipped", number(skipped), number(all)),
             });
         }
         if let Some((rows, _)) = pruned("page_index_rows_pruned").filter(|(rows, _)| *rows > 0) {
             reads.push(format!("{} rows skipped by page", number(rows)));
+        }
+        if let Some(rows) = count("pushdown_rows_pruned").filter(|rows| *rows > 0) {
+            reads.push(format!("{} rows skipped by the condition", number(rows)));
         }
         if let Some(bytes) = count("bytes_scanned").filter(|bytes| *bytes > 0) {
             reads.push(format!("{} read", bytes_words(bytes)));
@@ -310,7 +327,7 @@ fn notes(metrics: &MetricsSet, is_run: bool) -> Vec<String> {
 
 /// A step in SQL's words.
 fn words(name: &str, detail: &str) -> (String, String) {
-    let detail = without_types(&without_places(detail));
+    let detail = without_itself(&without_types(&without_places(detail)));
     let inside = |key: &str| inside(&detail, key);
     let told = |key: &str| inside(key).unwrap_or_default();
     let (what, detail) = match name {
@@ -437,6 +454,24 @@ fn window(text: &str) -> String {
 }
 
 /// `a@0 as a, b@1 + 1 as c` without the places, and names that stay said once.
+/// Without the function that gives what it is given.
+fn without_itself(text: &str) -> String {
+    let mut text = text.to_owned();
+    let call = format!("{ITSELF}(");
+    while let Some(start) = text.find(&call) {
+        let inside = start + call.len();
+        let mut depth = 1_i32;
+        let end = text[inside..].find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        let Some(end) = end else { break };
+        text.replace_range(inside + end..=inside + end, "");
+        text.replace_range(start..inside, "");
+    }
+    text
+}
+
 fn plain_names(list: &str) -> String {
     let items = split_list(list).into_iter().map(|item| match item.split_once(" as ") {
         Some((from, to)) if from == to || from.rsplit('.').next() == Some(to) => to.to_owned(),
@@ -640,5 +675,9 @@ mod tests {
             "Filter: a = 'x y' AND b < 3"
         );
         assert_eq!(said("FancyNewExec", "x"), "Fancy new: x");
+        assert_eq!(
+            said("FilterExec", "_elt_itself(CAST(a@0 AS Float64)) > (1)"),
+            "Filter: CAST(a AS Float64) > (1)"
+        );
     }
 }

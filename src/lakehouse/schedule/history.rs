@@ -29,8 +29,6 @@ pub struct Remembered {
     pub error: Option<String>,
     /// The release that it became.
     pub release: Option<u64>,
-    /// When it began.
-    pub began: Option<DateTime<Utc>>,
     /// Whether whoever is to be told of failures was told that its process died.
     pub is_told: bool,
 }
@@ -39,11 +37,6 @@ impl Remembered {
     /// Whether it went well.
     pub fn is_well(&self) -> bool {
         self.ended == "well"
-    }
-
-    /// Whether it ended, and not well.
-    pub(super) fn is_bad(&self) -> bool {
-        !matches!(self.ended, "well" | "running")
     }
 }
 
@@ -115,23 +108,6 @@ impl Lakehouse {
         Ok(())
     }
 
-    /// How often a schedule was tried for one of its times, as reports tell that were written since.
-    pub(super) async fn tries_of(&self, schedule: &str, at: DateTime<Utc>) -> Result<u32> {
-        let lake = self.tables.lake();
-        let mut reports = lake.list(&layout::RUNS.into()).await?;
-        reports.retain(|report| report.last_modified >= at);
-        let read = reports.into_iter().map(|report| async move {
-            lake.read_json::<Head>(&report.location).await.map(|head| head.and_then(|head| head.scheduled))
-        });
-        let mut read = std::pin::pin!(futures::stream::iter(read).buffered(AT_ONCE));
-        let mut tries = 0;
-        while let Some(scheduled) = read.next().await.transpose()? {
-            let is_one = |one: &Scheduling| one.schedule == schedule && parse_instant(&one.at) == Some(at);
-            tries += u32::from(scheduled.as_ref().is_some_and(is_one));
-        }
-        Ok(tries)
-    }
-
     /// Writes down that whoever is to be told of failures was told that a run's process died.
     pub(super) async fn was_told(&self, run: &str) -> Result<()> {
         let (lake, path) = (self.tables.lake(), layout::run(run));
@@ -141,6 +117,23 @@ impl Lakehouse {
             lake.put(&path, bytes).await?;
         }
         Ok(())
+    }
+
+    /// How many runs of a schedule there were for one of its times.
+    pub(super) async fn runs_for(&self, scheduled: &Scheduled) -> Result<usize> {
+        let lake = self.tables.lake();
+        let reports = lake.list(&layout::RUNS.into()).await?.into_iter();
+        let later = reports.filter(|report| report.last_modified >= scheduled.at);
+        let read = later.map(|report| async move { lake.read_json::<Head>(&report.location).await });
+        let mut read = std::pin::pin!(futures::stream::iter(read).buffered(AT_ONCE));
+        let mut count = 0;
+        while let Some(head) = read.next().await.transpose()? {
+            let of = head.and_then(|head| head.scheduled);
+            count += usize::from(of.is_some_and(|of| {
+                of.schedule == scheduled.schedule && parse_instant(&of.at) == Some(scheduled.at)
+            }));
+        }
+        Ok(count)
     }
 
     /// Keeps the report of a run that ended before it was one, and has none.
@@ -185,13 +178,7 @@ fn remembered(at: DateTime<Utc>, run: &Value) -> Remembered {
         (_, Some(_)) => "failed",
         (_, None) => "well",
     };
-    Remembered {
-        at,
-        run: run["run"].as_str().unwrap_or_default().to_owned(),
-        ended,
-        error,
-        release: run["release"].as_u64(),
-        began: run["started_at"].as_str().and_then(parse_instant),
-        is_told: run["is_told"] == true,
-    }
+    let id = run["run"].as_str().unwrap_or_default().to_owned();
+    let is_told = run["is_told"] == true;
+    Remembered { at, run: id, ended, error, release: run["release"].as_u64(), is_told }
 }

@@ -10,6 +10,7 @@ use super::super::{Built, Lakehouse, Verdict};
 use super::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun, request_of};
 use crate::base::{Error, ReleaseNumber, Result};
 use crate::project::{Catchup, Schedule};
+use crate::release;
 
 /// A schedule, and how far it is.
 struct Kept {
@@ -18,8 +19,8 @@ struct Kept {
     seen: DateTime<Utc>,
     /// Whether its last run failed.
     is_failing: bool,
-    /// A time whose run was broken off and is made up for, and which try that is.
-    again: Option<(DateTime<Utc>, u32)>,
+    /// A time whose run was cut off, and is to be run again.
+    again: Option<DateTime<Utc>>,
 }
 
 impl Kept {
@@ -51,6 +52,7 @@ impl Lakehouse {
             return Err(Error::user("elt::schedule", "elt.yml has no schedules", help));
         }
         let _lock = self.tables.lake().lock_schedules(&self.world)?;
+        // Runs whose processes died are known for it from now on, unless somebody is writing.
         self.find_dead_runs(attendant.watch()).await?;
         let names: Vec<String> = schedules.iter().map(|schedule| schedule.name.clone()).collect();
         let last = self.last_runs(&names).await?;
@@ -59,44 +61,37 @@ impl Lakehouse {
         let mut all: Vec<Kept> = schedules.into_iter().map(begin).collect();
         for kept in &mut all {
             if let Some(known) = last.get(&kept.schedule.name) {
-                kept.again = self.broken_off(kept, known, now, attendant).await?;
+                self.go_on_from(kept, known, attendant).await?;
             }
         }
-        // The lake may go away and leave its place to another one that is made there.
-        let mut newest = self.pins().await?.release;
+        let mut newest = self.newest_release().await?;
         while !attendant.is_over() {
-            let broken_off = all.iter_mut().enumerate().find_map(|(at, kept)| Some((at, kept.again.take()?)));
             let now = self.world.now();
-            let next = || {
-                let next = all.iter().enumerate().filter_map(|(at, kept)| {
-                    let (due, left_out) = kept.due(now);
-                    Some((*due.first()?, at, left_out))
-                });
-                next.min()
-            };
-            let due = match broken_off {
-                Some((at, (time, attempt))) => Some((time, at, attempt)),
-                None => match next() {
-                    Some((time, at, left_out)) => {
-                        let kept = &mut all[at];
-                        if left_out > 0 && kept.schedule.catchup == Catchup::None {
-                            let schedule = kept.schedule.name.clone();
-                            attendant.news(&ScheduleNews::Missed { schedule, times: left_out });
-                        }
-                        kept.seen = time;
-                        Some((time, at, 1))
-                    }
-                    None => None,
-                },
-            };
-            if let Some((time, at, attempt)) = due {
+            let next = all.iter().enumerate().filter_map(|(at, kept)| {
+                if let Some(again) = kept.again {
+                    return Some((again, at, 0));
+                }
+                let (due, left_out) = kept.due(now);
+                Some((*due.first()?, at, left_out))
+            });
+            if let Some((time, at, left_out)) = next.min() {
                 let kept = &mut all[at];
-                let run = match self.is_lake_gone(newest).await {
-                    Some(error) => Some(self.cannot_run(&kept.schedule, (time, attempt), error, attendant)),
-                    None => self.run_due(&kept.schedule, time, attempt, attendant).await?,
+                if left_out > 0 && kept.schedule.catchup == Catchup::None {
+                    let schedule = kept.schedule.name.clone();
+                    attendant.news(&ScheduleNews::Missed { schedule, times: left_out });
+                }
+                kept.seen = kept.seen.max(time);
+                kept.again = None;
+                let run = match self.still_the_lake(newest).await {
+                    Ok(()) => self.run_due(&kept.schedule, time, attendant).await?,
+                    Err(gone) => {
+                        let run = not_begun(&kept.schedule, time, now, gone.to_string());
+                        attendant.news(&ScheduleNews::Ended(run.clone()));
+                        Some(run)
+                    }
                 };
                 let Some(run) = run else { return Ok(()) };
-                newest = newest.max(run.release);
+                newest = newest.max(self.newest_release().await.unwrap_or(newest));
                 let was_failing = std::mem::replace(&mut kept.is_failing, run.error.is_some());
                 self.notify(&kept.schedule, &run, was_failing, attendant).await;
                 continue;
@@ -119,39 +114,56 @@ impl Lakehouse {
         Ok(())
     }
 
-    /// Why nothing can be run any more: the lake that schedules were kept of is not in its place, or an older one is. What
-    /// cannot be asked is told by the run itself.
-    async fn is_lake_gone(&self, newest: Option<ReleaseNumber>) -> Option<String> {
-        let (newest, pins) = (newest?, self.pins().await.ok()?);
-        let there = match pins.release {
-            Some(release) if release >= newest => return None,
-            Some(release) => format!("one is there that ends with release {release}"),
-            None => "there is none".to_owned(),
-        };
-        let lake = self.tables.lake();
-        Some(format!("the lake, of which release {newest} was seen, is gone from {lake}: {there}"))
+    /// Sees to what a process before this one was at: what was cut off is run again if missed times are caught up with, or if
+    /// it may be retried once more; else it is told, and a death is a failure.
+    async fn go_on_from(&self, kept: &mut Kept, known: &Remembered, attendant: &dyn Attendant) -> Result<()> {
+        if !matches!(known.ended, "died" | "interrupted") {
+            return Ok(());
+        }
+        let scheduled = Scheduled { schedule: kept.schedule.name.clone(), at: known.at };
+        let retries = if known.ended == "died" { kept.schedule.retries as usize } else { 0 };
+        let most = retries.max(usize::from(kept.schedule.catchup != Catchup::None));
+        let again = self.runs_for(&scheduled).await? <= most;
+        attendant.news(&ScheduleNews::CutOff { scheduled, how: known.ended, again });
+        // Nobody was told of a failure yet, so there is none to recover from.
+        kept.is_failing = false;
+        if again {
+            kept.again = Some(known.at);
+        } else if known.ended == "died" {
+            kept.is_failing = true;
+            let why = known.error.clone().unwrap_or_else(|| "its process died".to_owned());
+            let mut run = not_begun(&kept.schedule, known.at, known.at, why);
+            run.run = Some(known.run.clone());
+            attendant.news(&ScheduleNews::Ended(run.clone()));
+            // Whoever keeps schedules may begin again and again before they run next.
+            if !known.is_told {
+                self.notify(&kept.schedule, &run, false, attendant).await;
+                self.was_told(&known.run).await?;
+            }
+        }
+        Ok(())
     }
 
-    /// A run that is not begun, which is told as any failure.
-    fn cannot_run(
-        &self,
-        schedule: &Schedule,
-        (at, tries): (DateTime<Utc>, u32),
-        error: String,
-        attendant: &dyn Attendant,
-    ) -> ScheduledRun {
-        let run = ScheduledRun {
-            schedule: schedule.name.clone(),
-            at,
-            began: self.world.now(),
-            took: Duration::ZERO,
-            tries,
-            run: None,
-            release: None,
-            error: Some(error),
+    async fn newest_release(&self) -> Result<Option<ReleaseNumber>> {
+        Ok(release::latest(self.tables.lake()).await?.map(|release| release.number))
+    }
+
+    /// Releases are numbered on, so a lake whose newest has a lower number than before is another one, or none: its disk is not
+    /// mounted any more. Nothing is to be written there.
+    async fn still_the_lake(&self, before: Option<ReleaseNumber>) -> Result<()> {
+        let now = self.newest_release().await?;
+        if now >= before {
+            return Ok(());
+        }
+        let number = |release: Option<ReleaseNumber>| {
+            release.map_or_else(|| "no release".to_owned(), |number| format!("release {number}"))
         };
-        attendant.news(&ScheduleNews::Ended(run.clone()));
-        run
+        let what = format!(
+            "the lake had {}, and has {} now: it is gone, or another is in its place",
+            number(before),
+            number(now)
+        );
+        Err(Error::user("elt::schedule::lake", what, "bring it back, or begin again with `elt schedule`"))
     }
 
     /// Runs one schedule now, as if its time had come.
@@ -160,88 +172,27 @@ impl Lakehouse {
         schedule: &Schedule,
         attendant: &dyn Attendant,
     ) -> Result<Option<ScheduledRun>> {
-        self.find_dead_runs(attendant.watch()).await?;
         let last = self.last_runs(std::slice::from_ref(&schedule.name)).await?;
-        if let Some(known) = last.get(&schedule.name) {
-            self.tell_of_death(schedule, known, attendant).await?;
-        }
-        let was_failing = last.get(&schedule.name).is_some_and(Remembered::is_bad);
-        let run = self.run_due(schedule, self.world.now(), 1, attendant).await?;
+        let was_failing = last.get(&schedule.name).is_some_and(|last| !last.is_well());
+        let run = self.run_due(schedule, self.world.now(), attendant).await?;
         if let Some(run) = &run {
             self.notify(schedule, run, was_failing, attendant).await;
         }
         Ok(run)
     }
 
-    /// What becomes of a last run that was broken off: of one whose process died is told as of any failure, once; it is made up
-    /// for as long as there are tries left, or as missed runs are, at least once. One that was called off was stopped by
-    /// somebody, and is made up for as missed runs are.
-    async fn broken_off(
-        &self,
-        kept: &Kept,
-        known: &Remembered,
-        now: DateTime<Utc>,
-        attendant: &dyn Attendant,
-    ) -> Result<Option<(DateTime<Utc>, u32)>> {
-        let schedule = &kept.schedule;
-        let has_died = known.ended == "died";
-        if !has_died && known.ended != "interrupted" {
-            return Ok(None);
-        }
-        self.tell_of_death(schedule, known, attendant).await?;
-        let tries = self.tries_of(&schedule.name, known.at).await?.max(1);
-        let as_missed = u32::from(schedule.catchup != Catchup::None);
-        let most = if has_died { schedule.retries.max(as_missed) } else { as_missed };
-        // The run for a later time stands for this one too.
-        let comes_anyway = schedule.catchup == Catchup::Last && !kept.due(now).0.is_empty();
-        if tries <= most && !comes_anyway {
-            return Ok(Some((known.at, tries + 1)));
-        }
-        if !comes_anyway {
-            let (schedule, at) = (schedule.name.clone(), known.at);
-            attendant.news(&ScheduleNews::LeftOff { schedule, at });
-        }
-        Ok(None)
-    }
-
-    /// Tells of a run whose process died as of any failure, once.
-    async fn tell_of_death(
-        &self,
-        schedule: &Schedule,
-        known: &Remembered,
-        attendant: &dyn Attendant,
-    ) -> Result<()> {
-        if known.ended != "died" || known.is_told {
-            return Ok(());
-        }
-        let run = ScheduledRun {
-            schedule: schedule.name.clone(),
-            at: known.at,
-            began: known.began.unwrap_or(known.at),
-            took: Duration::ZERO,
-            tries: self.tries_of(&schedule.name, known.at).await?.max(1),
-            run: Some(known.run.clone()),
-            release: known.release.map(ReleaseNumber),
-            error: known.error.clone(),
-        };
-        attendant.news(&ScheduleNews::Ended(run.clone()));
-        self.notify(schedule, &run, false, attendant).await;
-        self.was_told(&known.run).await
-    }
-
-    /// Runs a schedule, from the given try on as often as it says; nothing if it is called off, or is to stop in between.
+    /// Runs a schedule, as often as it says; nothing if it is called off, or is to stop in between.
     async fn run_due(
         &self,
         schedule: &Schedule,
         at: DateTime<Utc>,
-        first: u32,
         attendant: &dyn Attendant,
     ) -> Result<Option<ScheduledRun>> {
         let mut request = request_of(schedule)?;
         let scheduled = Scheduled { schedule: schedule.name.clone(), at };
         request.scheduled = Some(scheduled.clone());
         request.time = schedule.timeout;
-        let mut attempt = first;
+        let mut attempt = 1;
         loop {
             attendant.news(&ScheduleNews::Begun { scheduled: scheduled.clone(), attempt });
             let (began, clock) = (self.world.now(), Instant::now());
@@ -336,8 +287,22 @@ fn kept(schedule: Schedule, last: &BTreeMap<String, Remembered>, now: DateTime<U
         (Catchup::None, _) | (_, None) => now,
         (Catchup::Last | Catchup::All, Some(known)) => known.at.min(now),
     };
-    let is_failing = known.is_some_and(Remembered::is_bad);
+    let is_failing = known.is_some_and(|known| !known.is_well());
     Kept { schedule, seen, is_failing, again: None }
+}
+
+/// A run that never began.
+fn not_begun(schedule: &Schedule, at: DateTime<Utc>, now: DateTime<Utc>, why: String) -> ScheduledRun {
+    ScheduledRun {
+        schedule: schedule.name.clone(),
+        at,
+        began: now,
+        took: Duration::ZERO,
+        tries: 1,
+        run: None,
+        release: None,
+        error: Some(why),
+    }
 }
 
 /// What went wrong in a build, in a line; nothing if it is well.

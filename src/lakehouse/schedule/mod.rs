@@ -60,19 +60,21 @@ fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> std::result::Result<
 pub enum ScheduleNews {
     /// The next times, the nearest first.
     Waiting(Vec<(String, DateTime<Utc>)>),
-    /// A run was called off before it was done, and nobody makes up for it.
-    LeftOff {
-        /// The schedule.
-        schedule: String,
-        /// The time that it was to run at.
-        at: DateTime<Utc>,
-    },
     /// Times that were missed, and are left out.
     Missed {
         /// The schedule.
         schedule: String,
         /// How many.
         times: usize,
+    },
+    /// A run from before was cut off: its process died, or was stopped.
+    CutOff {
+        /// Which.
+        scheduled: Scheduled,
+        /// `died` or `interrupted`.
+        how: &'static str,
+        /// Whether it is run again now.
+        again: bool,
     },
     /// A run begins, for the so-manieth time.
     Begun {

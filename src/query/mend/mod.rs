@@ -27,12 +27,14 @@ mod cast_as;
 mod clock;
 mod coalesce;
 mod codes;
+mod condition_first;
 mod correlated;
 mod dated;
 mod decimal;
 mod dependent;
 mod digits;
 mod distinct;
+mod doubles;
 mod elements;
 mod finite;
 mod folded;
@@ -46,12 +48,15 @@ mod json_shape;
 mod lifted;
 mod list_text;
 mod lists;
+mod many_sorted;
 mod mean;
+mod meeting;
 mod membership;
 mod mode;
 mod moments;
 mod moving;
 mod multisets;
+mod nan_kept;
 mod nested_text;
 mod part;
 mod pattern;
@@ -85,6 +90,7 @@ mod zeros;
 mod zones;
 
 pub(super) use here::who;
+pub(super) use nan_kept::ITSELF;
 pub(super) use place::{PLACE, wanted};
 
 use std::sync::Arc;
@@ -115,6 +121,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(rounding::Casts),
         Arc::new(list_text::Lists),
         Arc::new(time::Microseconds),
+        Arc::new(doubles::Doubles),
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(zones::WallClocks));
@@ -124,6 +131,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(spans::Spans::new()));
     rules.push(Arc::new(text::Instants::new()));
     rules.push(Arc::new(text_read::Texts));
+    rules.push(Arc::new(nan_kept::NanKept));
     let unwanted: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(unwanted::Unwanted);
     rules.into_iter().flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
@@ -145,9 +153,13 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules.flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
-/// The rule that comes after the engine's own, when a plan is about to run.
-pub(super) fn physical_rule() -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-    Arc::new(small_side::OneRowLeft)
+/// The rules that come after the engine's own, when a plan is about to run.
+pub(super) fn physical_rules() -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] {
+    [
+        Arc::new(small_side::OneRowLeft),
+        Arc::new(condition_first::ConditionFirst),
+        Arc::new(many_sorted::ManySorted),
+    ]
 }
 
 /// Puts our functions in the place of the engine's.
@@ -166,7 +178,7 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(unsigned::functions());
     let own = own.chain(json_paths::functions()).chain([in_order::function()]);
     let own = own.chain(dated::functions()).chain(clock::functions()).chain([apart::function()]);
-    let own = own.chain(codes::functions());
+    let own = own.chain(codes::functions()).chain([nan_kept::function()]);
     let config = context.copied_config();
     let catalog = &config.options().catalog;
     let own = own.chain(here::functions(&catalog.default_catalog, &catalog.default_schema));

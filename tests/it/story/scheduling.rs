@@ -67,8 +67,8 @@ impl Attendant for Keeper {
                     next.iter().map(|(name, at)| format!("{name} {}", clock(at))).collect();
                 self.say(format!("next: {}", next.join(", ")));
             }
-            ScheduleNews::LeftOff { schedule, at } => {
-                self.say(format!("{schedule}: broken off at {}", clock(at)));
+            ScheduleNews::CutOff { scheduled, how, again } => {
+                self.say(format!("{} for {}: {how}, again {again}", scheduled.schedule, clock(&scheduled.at)));
             }
             ScheduleNews::Missed { schedule, times } => self.say(format!("{schedule}: {times} missed")),
             ScheduleNews::Begun { scheduled, attempt } => {
@@ -294,16 +294,10 @@ async fn a_run_whose_process_died_is_told_and_made_up_for() {
             "started_at": "2026-01-10T03:00:01Z", "results": [], "scheduled": {"schedule": "night", "at": "2026-01-10T03:00:00Z"}}"#;
         lake.write("lake/_elt/running/r.json", report);
         let told = keep(&lake, "2026-01-10T03:30:00Z", "2026-01-10T12:00:00Z", Vec::new()).await;
-        assert!(
-            told.starts_with(
-                "night ended after 1: release None Some(\"its process died before it was done\")\n\
-                 to https://hooks.example/x: \"failure\" \"elt: the schedule `night` failed: its process died before it was done\"\n"
-            ),
-            "{settings}: {told}"
-        );
-        assert_eq!(told.contains("night begins for 10 03:00, try 2"), is_made_up_for, "{settings}: {told}");
-        assert_eq!(told.contains("\"elt: the schedule `night` is well again\""), is_made_up_for, "{settings}: {told}");
-        assert_eq!(told.contains("night: broken off at 10 03:00"), !is_made_up_for, "{settings}: {told}");
+        assert!(told.starts_with(&format!("night for 10 03:00: died, again {is_made_up_for}\n")), "{settings}: {told}");
+        assert_eq!(told.contains("night begins for 10 03:00, try 1"), is_made_up_for, "{settings}: {told}");
+        let failure = "to https://hooks.example/x: \"failure\" \"elt: the schedule `night` failed: its process died before it was done\"\n";
+        assert_eq!(told.contains(failure), !is_made_up_for, "{settings}: {told}");
         // It is told once, and made up for once.
         let later = keep(&lake, "2026-01-10T13:00:00Z", "2026-01-10T20:00:00Z", Vec::new()).await;
         assert!(!later.contains("failure") && !later.contains("begins"), "{settings}: {later}");
@@ -318,7 +312,7 @@ async fn a_lake_that_is_gone_is_not_made_anew() {
     let nothing: Box<dyn FnOnce() + Send> = Box::new(|| ());
     let told = keep(&lake, "2026-01-10T02:00:00Z", "2026-01-12T00:00:00Z", vec![gone, nothing]).await;
     assert!(told.contains("night ended after 1: release Some(1) None"), "{told}");
-    assert!(told.contains("the lake, of which release 1 was seen, is gone from"), "{told}");
+    assert!(told.contains("the lake had release 1, and has no release now"), "{told}");
     assert!(told.contains("\"failure\""), "{told}");
     assert!(!lake.path().join("lake").exists());
 }

@@ -88,8 +88,9 @@ impl Unit<'_> {
             let (cron, zone) = (&times.cron, times.zone.name());
             lines.push(format!("# {name}: {cron} in {zone}"));
             if schedule.catchup != Catchup::None {
-                let told = "`catchup` is not kept by cron: what this machine misses is left out; `elt schedule` makes up for it";
-                lines.push(format!("# {name}: {told}"));
+                lines.push(format!(
+                    "# its `catchup` is not kept by cron, which forgets the times it was not there: `elt schedule` does"
+                ));
             }
             lines.push(match times.is_each_hour() && zone == "UTC" {
                 true => format!("{cron} cd {root} && {command} schedule --run {name}"),
@@ -120,18 +121,19 @@ impl Unit<'_> {
             .chain(["--log-format", "json", "schedule", "--run", name.as_str()].map(str::to_owned));
         let words = ["--project-dir", "/project"].map(str::to_owned).into_iter().chain(words);
         let args = serde_json::json!(words.collect::<Vec<_>>());
+        // A CronJob makes up for one time that was missed, whatever is said.
+        let catchup_note = match catchup {
+            Catchup::All => {
+                "# `catchup: all` is not kept by Kubernetes, which makes up for the last time alone: `elt schedule` does\n"
+            }
+            Catchup::None | Catchup::Last => "",
+        };
         let deadline = match catchup {
             Catchup::None => "  startingDeadlineSeconds: 300\n",
             Catchup::Last | Catchup::All => "",
         };
-        let told = match catchup {
-            Catchup::All => format!(
-                "# {name}: Kubernetes makes up for missed runs by one, as with `catchup: last`; `elt schedule` runs each of them\n"
-            ),
-            Catchup::None | Catchup::Last => String::new(),
-        };
         Ok(format!(
-            "{told}apiVersion: batch/v1\n\
+            "{catchup_note}apiVersion: batch/v1\n\
              kind: CronJob\n\
              metadata:\n  name: elt-{label}\n\
              spec:\n  schedule: \"{}\"\n  timeZone: {}\n  concurrencyPolicy: Forbid\n{deadline}  \
