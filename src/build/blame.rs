@@ -47,12 +47,16 @@ pub(super) fn placed(manifest: &Manifest, node: &Node, error: BuildError) -> Bui
             Diagnostic::error(VALUE, message).at(&cast.node.locate(line, column), "cast here")
         }
         casts => {
-            let mut named: Vec<String> =
-                casts.iter().take(NAMED).map(|cast| format!("`{}`{}", cast.text, elsewhere(cast.node))).collect();
+            let mut named: Vec<String> = casts
+                .iter()
+                .take(NAMED)
+                .map(|cast| format!("`{}`{}", cast.text, elsewhere(cast.node)))
+                .collect();
             if casts.len() > NAMED {
                 named.push(format!("{} more", casts.len() - NAMED));
             }
-            Diagnostic::error(VALUE, format!("{message}, by one of: {}", named.join("; "))).at(&node.at, "here")
+            Diagnostic::error(VALUE, format!("{message}, by one of: {}", named.join("; ")))
+                .at(&node.at, "here")
         }
     };
     BuildError::Sql(placed.maybe_help(help))
@@ -151,10 +155,20 @@ mod tests {
     #[test]
     fn casts_are_found_by_their_types() {
         let found = |wanted: &str, sql: &str| {
-            casts_to(wanted, sql).into_iter().map(|(at, text)| format!("{at}: {text}")).collect::<Vec<_>>().join(" | ")
+            casts_to(wanted, sql)
+                .into_iter()
+                .map(|(at, text)| format!("{at}: {text}"))
+                .collect::<Vec<_>>()
+                .join(" | ")
         };
-        assert_eq!(found("int", "select cast(dep_delay as int) d, try_cast(a as int) from t"), "7: cast(dep_delay as int)");
-        assert_eq!(found("int", "select CAST(coalesce(a, 'x')\n as INTEGER) from t"), "7: CAST(coalesce(a, 'x') as INTEGER)");
+        assert_eq!(
+            found("int", "select cast(dep_delay as int) d, try_cast(a as int) from t"),
+            "7: cast(dep_delay as int)"
+        );
+        assert_eq!(
+            found("int", "select CAST(coalesce(a, 'x')\n as INTEGER) from t"),
+            "7: CAST(coalesce(a, 'x') as INTEGER)"
+        );
         assert_eq!(found("int", "select t.a::int, b::bigint"), "7: t.a::int");
         assert_eq!(found("decimal(10,2)", "select a::decimal(10, 2)"), "7: a::decimal(10, 2)");
         assert_eq!(found("date", "select a, cast(b as int"), "");

@@ -90,7 +90,8 @@ async fn carry_out(
     executed: &Executed,
 ) -> Result<Done, BuildError> {
     let made = Box::pin(make(inputs, scope.clone(), step, executed)).await;
-    let made = made.map_err(|error| blame::placed(inputs.manifest, inputs.manifest.node(&step.node), error))?;
+    let made =
+        made.map_err(|error| blame::placed(inputs.manifest, inputs.manifest.node(&step.node), error))?;
     Ok(with_lineage(inputs, scope, step, made).await)
 }
 

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Datelike, Duration, Months, NaiveDate, Timelike, Utc};
 
 use super::manifest::Manifest;
+use super::node::NodeId;
 use crate::base::Diagnostic;
 
 /// From the first instant up to, and without, the second.
@@ -80,7 +81,7 @@ impl Window {
 /// happened, and they do not pick the rows of a batch themselves. The words are dbt's.
 pub(super) fn check_inputs(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
     for node in manifest.nodes.values().filter(|node| node.window().is_some()) {
-        let says_when = |id| {
+        let says_when = |id: &NodeId| {
             let parent = manifest.nodes.get(id).filter(|parent| !parent.is_ephemeral());
             let said = parent.and_then(|parent| parent.config.get("event_time")?.as_str());
             said.is_some_and(|column| !column.is_empty())

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::environment::Environment;
 use super::sources::Look;
 use super::{
-    BuildRequest, Compiled, Earlier, GoesOn, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose, Selector,
+    BuildRequest, Compiled, Earlier, GoesOn, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose,
+    Selector,
 };
 use crate::base::{Diagnostic, Result, TableName, TableVersion, Unwatched};
 use crate::build::{self, PlannedStep, Reason, Wanted};
@@ -132,7 +133,9 @@ impl Lakehouse {
         selected.retain(|id| request.takes(compiled.manifest.node(id).resource_type()));
         if let Some(only) = &request.only {
             let besides = match &request.goes_on {
-                Some(then) => Box::pin(self.tests_besides(then, request, only, &compiled, facts, pins)).await?,
+                Some(then) => {
+                    Box::pin(self.tests_besides(then, request, only, &compiled, facts, pins)).await?
+                }
                 None => BTreeSet::new(),
             };
             selected.retain(|id| only.contains(id.as_str()) || besides.contains(id));
@@ -181,11 +184,13 @@ impl Lakehouse {
         // If nobody can tell any more what was meant then, all of them are.
         let meant = compile::select(manifest, &then.select, &then.exclude, &earlier).ok();
         let is_meant = |node: &compile::Node| {
-            then.kinds.take(node.resource_type()) && meant.as_ref().is_none_or(|meant| meant.contains(&node.id))
+            then.kinds.take(node.resource_type())
+                && meant.as_ref().is_none_or(|meant| meant.contains(&node.id))
         };
         let is_made = |id: &NodeId| only.contains(id.as_str()) && manifest.node(id).is_made();
         let tests = manifest.nodes.values().filter(|node| node.is_test() && !only.contains(node.id.as_str()));
-        let besides = tests.filter(|node| is_meant(node) && build::tested(manifest, &node.id).iter().any(is_made));
+        let besides =
+            tests.filter(|node| is_meant(node) && build::tested(manifest, &node.id).iter().any(is_made));
         Ok(besides.map(|node| node.id.clone()).collect())
     }
 
@@ -211,7 +216,9 @@ impl Lakehouse {
             text.contains("result:") || text.contains("selector:")
         };
         let has_none = earlier.results.is_none() && earlier.manifest.is_none();
-        if let Some(target) = self.target_path.as_ref().filter(|_| has_none && selectors.iter().any(of_results)) {
+        if let Some(target) =
+            self.target_path.as_ref().filter(|_| has_none && selectors.iter().any(of_results))
+        {
             // Without a folder to compare with, the last run is meant.
             let read = std::fs::read(target.join("run_results.json")).ok();
             earlier.results = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());

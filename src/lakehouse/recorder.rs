@@ -205,7 +205,8 @@ impl<'a> Recorder<'a> {
                 |(at, one): (usize, &Ended)| told(one, at < known.out, nodes.get(one.id.as_str()).copied());
             let results: Vec<Value> = known.ended.iter().enumerate().map(told).collect();
             let ended: BTreeSet<&str> = known.ended.iter().map(|one| one.id.as_str()).collect();
-            let left = known.nodes.iter().map(|node| &node.unique_id).filter(|id| !ended.contains(id.as_str()));
+            let left =
+                known.nodes.iter().map(|node| &node.unique_id).filter(|id| !ended.contains(id.as_str()));
             let left: Vec<String> = left.cloned().collect();
             (results, known.open.clone(), left, known.has_published)
         };

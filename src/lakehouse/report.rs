@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::compile::{Sample, Stretch};
 
 use super::{
-    Defer, Earlier, Indirect, LandReport, Manifest, PublishMode, Release, ReleaseDifference, Scheduled, Selector,
-    StepReport, Verdict,
+    Defer, Earlier, Indirect, LandReport, Manifest, PublishMode, Release, ReleaseDifference, Scheduled,
+    Selector, StepReport, Verdict,
 };
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
 use crate::build::{self, Action, Asked, Reason};

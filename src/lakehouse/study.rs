@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{
-    Compiled, Defer, Earlier, GoesOn, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, PublishMode, Selector,
-    Session,
+    Compiled, Defer, Earlier, GoesOn, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, PublishMode,
+    Selector, Session,
 };
 use crate::base::{Diagnostic, Error, Message, ReleaseNumber, Result, SourceText, Watch};
 use crate::build::{self, Stamp};
@@ -367,10 +367,17 @@ impl Lakehouse {
             let report: Option<serde_json::Value> = lake.read_json(&report.location).await?;
             let Some(report) = report.filter(|report| report["target"] == target) else { continue };
             let Some(purpose) = report["purpose"].as_str() else { continue };
-            let names: Vec<&str> =
-                report["arguments"]["var_names"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
+            let names: Vec<&str> = report["arguments"]["var_names"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|name| name.as_str())
+                .collect();
             if !names.is_empty() && self.project.as_ref().is_some_and(|project| project.vars.is_empty()) {
-                let what = format!("the last run was given vars of which the lake has only the names: {}", names.join(", "));
+                let what = format!(
+                    "the last run was given vars of which the lake has only the names: {}",
+                    names.join(", ")
+                );
                 let help = format!("give them again: `elt retry --vars '{{{}: …}}'`", names[0]);
                 return Err(Error::user("elt::retry", what, help));
             }

@@ -16,7 +16,11 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
     let (as_json, as_text) = match (table, &release[..]) {
         (None, [_, ..]) if !key.is_empty() => {
             let what = "`--key` tells the rows of one table apart, and two releases have many";
-            return Err(Error::user("elt::flag", what, "name the table: `elt diff orders --release 1 2 --key id`"));
+            return Err(Error::user(
+                "elt::flag",
+                what,
+                "name the table: `elt diff orders --release 1 2 --key id`",
+            ));
         }
         (Some(table), [from, rest @ ..]) => {
             let (from, to) = in_releases(&lakehouse, &table, *from, rest.first().copied()).await?;
@@ -66,23 +70,21 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
 }
 
 /// The versions of a table that two releases have, the newest in place of one that is not named.
-async fn in_releases(
-    lakehouse: &Lakehouse,
-    table: &str,
-    from: u64,
-    to: Option<u64>,
-) -> Result<(u64, u64)> {
+async fn in_releases(lakehouse: &Lakehouse, table: &str, from: u64, to: Option<u64>) -> Result<(u64, u64)> {
     let releases = lakehouse.releases(usize::MAX).await?;
     let wrong = |what: String| {
         Error::user("elt::diff", what, "`elt releases` lists the releases, and what each changed")
     };
     let name = TableName::parse(table, lakehouse.default_schema());
-    let name = name.map_err(|error| Error::user("elt::flag", error.to_string(), "write `table` or `schema.table`"))?;
+    let name =
+        name.map_err(|error| Error::user("elt::flag", error.to_string(), "write `table` or `schema.table`"))?;
     let version = |number: u64| {
         let release = releases.iter().find(|release| release.number.0 == number);
         let release = release.ok_or_else(|| wrong(format!("there is no release {number}")))?;
         let version = release.pins.tables.get(&name);
-        version.map(|version| version.0).ok_or_else(|| wrong(format!("release {number} has no table `{name}`")))
+        version
+            .map(|version| version.0)
+            .ok_or_else(|| wrong(format!("release {number} has no table `{name}`")))
     };
     let newest = releases.iter().find(|release| release.is_published()).map_or(0, |release| release.number.0);
     Ok((version(from)?, version(to.unwrap_or(newest))?))

@@ -74,9 +74,11 @@ const NAMED: usize = 10;
 /// What there is to land: `2 new files; changed since loaded, left as it is: inbox/a.csv`.
 fn land_words(report: &LandReport, new: usize, again: usize) -> String {
     let mut words = Vec::new();
-    let files = |count: usize| if count == 1 { "1 new file".to_owned() } else { format!("{count} new files") };
+    let files =
+        |count: usize| if count == 1 { "1 new file".to_owned() } else { format!("{count} new files") };
     words.extend((new > 0).then(|| files(new)));
-    let changed = |count: usize| files(count).replace("new", "changed") + ", in place of what was loaded of it";
+    let changed =
+        |count: usize| files(count).replace("new", "changed") + ", in place of what was loaded of it";
     words.extend((again > 0).then(|| changed(again)));
     let changed: Vec<&str> = report.changed().collect();
     if !changed.is_empty() {

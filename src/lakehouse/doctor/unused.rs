@@ -46,8 +46,11 @@ pub(super) fn look(manifest: &Manifest, lineage: &Value, found: &mut Vec<Finding
         // Where a row is from is for people who look for it.
         let names =
             columns.iter().filter_map(|column| column["name"].as_str()).filter(|name| !name.starts_with('_'));
-        let idle: Vec<&str> =
-            names.filter(|name| !used.contains(&(id.clone(), name.to_lowercase())) && !needed.contains(&name.to_lowercase())).collect();
+        let idle: Vec<&str> = names
+            .filter(|name| {
+                !used.contains(&(id.clone(), name.to_lowercase())) && !needed.contains(&name.to_lowercase())
+            })
+            .collect();
         if !idle.is_empty() && idle.len() < columns.len() {
             unused.push(format!("{}: {}", known.shown(), idle.join(", ")));
         }

@@ -34,14 +34,16 @@ impl Lakehouse {
         let Some(environment) = environment else {
             return Err(no_environment(name, compiled.project.target.production.as_deref()));
         };
-        let is_its_own = |node: &Node| {
+        let mut own = compiled.manifest.nodes.values().filter(|node| node.is_made()).filter_map(|node| {
             let there = environment.manifest.nodes.get(&node.id).and_then(|node| node.relation.as_ref());
             node.relation.as_ref().filter(|own| Some(*own) != there)
-        };
-        let mut made = compiled.manifest.nodes.values().filter(|node| node.is_made()).filter_map(is_its_own);
-        if !made.any(|own| pins.tables.contains_key(own) || pins.views.contains_key(own)) {
+        });
+        if !own.any(|own| pins.tables.contains_key(own) || pins.views.contains_key(own)) {
             let what = format!("nothing was promoted: `{name}` was not built yet");
-            return Err(wrong(what, format!("`elt build --target {name}` makes and tests it, then promote it")));
+            return Err(wrong(
+                what,
+                format!("`elt build --target {name}` makes and tests it, then promote it"),
+            ));
         }
         let (mut memory, later) = self.memory().await?;
         memory.extend(later);

@@ -80,7 +80,10 @@ fn a_retry_asks_no_test_that_was_left_out() {
     bad(&lake, &["build", "--exclude", "test_type:data"], 1, "NOT PUBLISHED");
     lake.write("models/broken.sql", "select 1 as z from {{ ref('tiers') }}");
     let told = well(&lake, &["retry"]);
-    assert!(told.contains("published release 1  2 models built") && !told.contains("accepted_values"), "{told}");
+    assert!(
+        told.contains("published release 1  2 models built") && !told.contains("accepted_values"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -122,7 +125,10 @@ fn what_read_a_table_that_got_no_row_read_the_version_that_there_was() {
     let lake = gathered();
     well(&lake, &["build"]);
     well(&lake, &["build", "--full"]);
-    assert_eq!(csv(&lake, "select max(version) as v from elt.table_versions where table_name = 'f'"), "v\n0\n");
+    assert_eq!(
+        csv(&lake, "select max(version) as v from elt.table_versions where table_name = 'f'"),
+        "v\n0\n"
+    );
     assert!(well(&lake, &["plan"]).contains("up to date as of release"));
     let asked = "select distinct source_version as v from elt.lineage where table_name = 'agg'";
     assert_eq!(csv(&lake, asked), "v\n0\n");
@@ -153,7 +159,10 @@ fn batches_that_each_get_all_rows_are_told_of() {
     let batched = "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='at', begin='2025-12-30', batch_size='day') }}";
     lake.write("models/b.sql", &format!("{batched} select * from {{{{ ref('a') }}}}"));
     let told = well(&lake, &["compile"]);
-    assert!(told.contains("The microbatch model 'b' has no 'ref' or 'source' input with an 'event_time'"), "{told}");
+    assert!(
+        told.contains("The microbatch model 'b' has no 'ref' or 'source' input with an 'event_time'"),
+        "{told}"
+    );
     lake.write("models/a.sql", "{{ config(event_time='at') }} select timestamp '2025-12-31 10:00:00' as at");
     assert!(!well(&lake, &["compile"]).contains("The microbatch model"));
 }
@@ -162,10 +171,21 @@ fn batches_that_each_get_all_rows_are_told_of() {
 fn a_cast_that_fails_is_shown_where_it_is_written() {
     let lake = shop();
     lake.write("seeds/raw.csv", "dep_delay\n1\nNA\n");
-    lake.write("dbt_project.yml", "{name: shop, version: '1.0', seeds: {+column_types: {dep_delay: varchar}}}");
+    lake.write(
+        "dbt_project.yml",
+        "{name: shop, version: '1.0', seeds: {+column_types: {dep_delay: varchar}}}",
+    );
     lake.write("models/stg.sql", "select\n  cast(dep_delay as int) as late\nfrom {{ ref('raw') }}");
-    lake.write("models/f.sql", "{{ config(materialized='table') }} select late + 1 as late from {{ ref('stg') }}");
-    let told = bad(&lake, &["build"], 1, "'NA' cannot be read as int, by `cast(dep_delay as int)` in `stg`, which it reads");
+    lake.write(
+        "models/f.sql",
+        "{{ config(materialized='table') }} select late + 1 as late from {{ ref('stg') }}",
+    );
+    let told = bad(
+        &lake,
+        &["build"],
+        1,
+        "'NA' cannot be read as int, by `cast(dep_delay as int)` in `stg`, which it reads",
+    );
     assert!(told.contains("models/stg.sql:2:3"), "{told}");
 }
 
@@ -173,13 +193,19 @@ fn a_cast_that_fails_is_shown_where_it_is_written() {
 fn a_test_that_warned_is_no_change_of_the_project() {
     let lake = shop();
     lake.write("models/tiers.sql", TIERS);
-    lake.write("models/s.yml", &tiers("gold").replace("values: [gold]", "values: [gold], config: {severity: warn}"));
+    lake.write(
+        "models/s.yml",
+        &tiers("gold").replace("values: [gold]", "values: [gold], config: {severity: warn}"),
+    );
     well(&lake, &["build"]);
     let listed = well(&lake, &["ls", "-s", "state:modified"]);
     assert!(!listed.contains("accepted_values"), "{listed}");
     let planned = well(&lake, &["plan"]);
     assert!(planned.contains("depends on rows that it warned of"), "{planned}");
-    lake.write("models/s.yml", &tiers("silver").replace("values: [silver]", "values: [silver], config: {severity: warn}"));
+    lake.write(
+        "models/s.yml",
+        &tiers("silver").replace("values: [silver]", "values: [silver], config: {severity: warn}"),
+    );
     let listed = well(&lake, &["ls", "-s", "state:modified"]);
     assert!(listed.contains("accepted_values_tiers_tier__silver"), "{listed}");
 }
@@ -198,7 +224,10 @@ fn only_an_environment_that_was_built_is_promoted() {
     bad(&lake, &["promote", "prod"], 2, "it is production itself, or stands alone");
     well(&lake, &["build", "--target", "dev"]);
     assert!(well(&lake, &["promote", "dev"]).contains("nothing to promote"));
-    let runs = csv(&lake, "select target, status, host is not null, pid > 0, finished_at >= started_at from elt.runs order by started_at");
+    let runs = csv(
+        &lake,
+        "select target, status, host is not null, pid > 0, finished_at >= started_at from elt.runs order by started_at",
+    );
     assert!(runs.ends_with("prod,success,true,true,true\ndev,success,true,true,true\n"), "{runs}");
 }
 
@@ -237,7 +266,12 @@ fn a_secret_is_not_written_into_sql() {
     let output = elt_with(lake.path(), &[("DBT_ENV_SECRET_X", "hunter2")], &["build"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("Secret env vars are allowed only in profiles.yml or packages.yml. Found 'DBT_ENV_SECRET_X'"), "{told}");
+    assert!(
+        told.contains(
+            "Secret env vars are allowed only in profiles.yml or packages.yml. Found 'DBT_ENV_SECRET_X'"
+        ),
+        "{told}"
+    );
     assert!(!told.contains("hunter2"), "{told}");
 }
 

@@ -68,7 +68,11 @@ impl Attendant for Keeper {
                 self.say(format!("next: {}", next.join(", ")));
             }
             ScheduleNews::CutOff { scheduled, how, again } => {
-                self.say(format!("{} for {}: {how}, again {again}", scheduled.schedule, clock(&scheduled.at)));
+                self.say(format!(
+                    "{} for {}: {how}, again {again}",
+                    scheduled.schedule,
+                    clock(&scheduled.at)
+                ));
             }
             ScheduleNews::Missed { schedule, times } => self.say(format!("{schedule}: {times} missed")),
             ScheduleNews::Begun { scheduled, attempt } => {
@@ -294,7 +298,10 @@ async fn a_run_whose_process_died_is_told_and_made_up_for() {
             "started_at": "2026-01-10T03:00:01Z", "results": [], "scheduled": {"schedule": "night", "at": "2026-01-10T03:00:00Z"}}"#;
         lake.write("lake/_elt/running/r.json", report);
         let told = keep(&lake, "2026-01-10T03:30:00Z", "2026-01-10T12:00:00Z", Vec::new()).await;
-        assert!(told.starts_with(&format!("night for 10 03:00: died, again {is_made_up_for}\n")), "{settings}: {told}");
+        assert!(
+            told.starts_with(&format!("night for 10 03:00: died, again {is_made_up_for}\n")),
+            "{settings}: {told}"
+        );
         assert_eq!(told.contains("night begins for 10 03:00, try 1"), is_made_up_for, "{settings}: {told}");
         let failure = "to https://hooks.example/x: \"failure\" \"elt: the schedule `night` failed: its process died before it was done\"\n";
         assert_eq!(told.contains(failure), !is_made_up_for, "{settings}: {told}");
