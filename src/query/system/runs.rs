@@ -68,6 +68,8 @@ pub(super) const MODEL_RUNS: SystemTable = SystemTable {
         ("execution_time", Kind::Double),
         ("message", Kind::Text),
         ("path", Kind::Text),
+        ("started_at", Kind::Instant),
+        ("target", Kind::Text),
     ],
     rows: Rows::Read(|catalog| model_runs(catalog).boxed()),
 };
@@ -153,6 +155,7 @@ struct Step {
     files: Value,
     peak_memory_bytes: Value,
     spilled_bytes: Value,
+    began: Value,
     execution_time: Value,
     message: Value,
     place: Value,
@@ -293,15 +296,21 @@ async fn model_runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     let of_run = |report: Report<Step>| {
         let steps = report.results.into_iter().map(|step| (kind_of(&step), step));
         let models = steps.filter(|(kind, _)| !is_test(kind));
-        models.map(|(kind, step)| model_row(report.run.clone(), step, kind)).collect::<Vec<_>>()
+        let of = (report.run.clone(), report.started_at.as_deref().and_then(parse_instant), &report.target);
+        models.map(|(kind, step)| model_row(&of, step, kind)).collect::<Vec<_>>()
     };
     Ok(reports(catalog, of_run).await?.flatten().collect())
 }
 
-fn model_row(run: Value, step: Step, kind: String) -> Row {
+/// A run: its id, when it began, and its target.
+type OfRun<'a> = (Value, Option<chrono::DateTime<chrono::Utc>>, &'a Value);
+
+fn model_row((run, began, target): &OfRun<'_>, step: Step, kind: String) -> Row {
     let rows = step.rows.unwrap_or_default();
+    let after = step.began.as_f64().map(|seconds| chrono::Duration::microseconds((seconds * 1e6) as i64));
+    let began = began.zip(after).and_then(|(began, after)| began.checked_add_signed(after));
     vec![
-        run,
+        run.clone(),
         step.unique_id.into(),
         step.name,
         kind.into(),
@@ -318,6 +327,8 @@ fn model_row(run: Value, step: Step, kind: String) -> Row {
         step.execution_time,
         step.message,
         step.place,
+        began.map_or(Value::Null, instant),
+        (*target).clone(),
     ]
 }
 
