@@ -243,7 +243,7 @@ impl<'a> Recorder<'a> {
 
     /// Writes `run_results.json`. What has not come to its end, or is made and not published, is skipped in it.
     fn keep_beside_project(&self) {
-        let Some(Begun { target, stamp }) = self.begun.get() else { return };
+        let Some(Begun { target, stamp, .. }) = self.begun.get() else { return };
         let each = self.request.publish == PublishMode::Each;
         let results = {
             let known = self.known();

@@ -315,7 +315,8 @@ async fn a_run_whose_process_died_is_told_and_made_up_for() {
 async fn a_lake_that_is_gone_is_not_made_anew() {
     let lake = on_disk("retries: 0");
     let folder = lake.path().to_owned();
-    let gone = Box::new(move || std::fs::rename(folder.join("lake"), folder.join("away")).unwrap());
+    let gone: Box<dyn FnOnce() + Send> =
+        Box::new(move || std::fs::rename(folder.join("lake"), folder.join("away")).unwrap());
     let nothing: Box<dyn FnOnce() + Send> = Box::new(|| ());
     let told = keep(&lake, "2026-01-10T02:00:00Z", "2026-01-12T00:00:00Z", vec![gone, nothing]).await;
     assert!(told.contains("night ended after 1: release Some(1) None"), "{told}");
