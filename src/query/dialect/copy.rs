@@ -91,7 +91,7 @@ fn to(mut words: Words<'_>) -> Result<CopyTo, SqlMistake> {
     words.take("WITH");
     let options = match words.is_symbol(&Token::LParen) {
         true => words.options()?,
-        false => Vec::new(),
+        false => words.bare_options()?,
     };
     words.end()?;
     Ok(CopyTo { query: Box::new(query), file, options })
@@ -291,6 +291,33 @@ impl Words<'_> {
                 self.expect_symbol(&Token::RParen)?;
                 break;
             }
+        }
+        Ok(options)
+    }
+
+    /// `csv header delimiter as ';'`, as psql has them without brackets.
+    pub(super) fn bare_options(&mut self) -> Result<Vec<(String, Vec<String>)>, SqlMistake> {
+        let mut options: Vec<(String, Vec<String>)> = Vec::new();
+        while let Some(Token::Word(_)) = self.peek() {
+            let option = match self.word().as_deref() {
+                Some("CSV") => ("FORMAT".to_owned(), vec!["csv".to_owned()]),
+                Some("HEADER") => ("HEADER".to_owned(), Vec::new()),
+                Some(name @ ("DELIMITER" | "NULL" | "QUOTE" | "ESCAPE" | "ENCODING")) => {
+                    let name = name.to_owned();
+                    self.take("AS");
+                    (name, vec![self.text("a value")?])
+                }
+                _ => {
+                    return Err(self.before(format!(
+                        "`{}` is not expected here",
+                        self.tokens[self.at.saturating_sub(1)].token
+                    )));
+                }
+            };
+            if options.iter().any(|(known, _)| *known == option.0) {
+                return Err(self.before(format!("`{}` is there twice", option.0)));
+            }
+            options.push(option);
         }
         Ok(options)
     }

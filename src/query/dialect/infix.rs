@@ -85,8 +85,11 @@ fn begins_operand(token: &Token) -> bool {
 
 /// How tightly the next operator binds, if it is one of ours.
 pub(super) fn precedence(dialect: &dyn Dialect, parser: &Parser<'_>) -> Option<u8> {
-    if *parser.peek_token_ref() == Token::StringConcat {
-        return Some(OTHER);
+    match parser.peek_token_ref().token {
+        Token::StringConcat => return Some(OTHER),
+        // A power, as `**` is; to some it is XOR, which `unsaid` knows.
+        Token::Caret => return Some(SIGN - 1),
+        _ => {}
     }
     let Some(next) = next(parser) else {
         // The parser holds the word for an operator wherever it stands.
@@ -196,6 +199,7 @@ mod tests {
         for (sql, means) in [
             ("select 2 * a ** 2", "SELECT 2 * power(a, 2)"),
             ("select -2 ** 2", "SELECT power(-2, 2)"),
+            ("select 2 * 3 ^ 2 + 1 = 19", "SELECT 2 * 3 ^ 2 + 1 = 19"),
             ("select 2 ** 3 ** 2", "SELECT power(power(2, 3), 2)"),
             ("select -2::int * 3", "SELECT -2::INT * 3"),
             ("select a + 7 div 2", "SELECT a + div(7, 2)"),

@@ -2,7 +2,7 @@
 //!
 //! DataFusion is right about most of SQL. Here is what a lake wants differently: time has microseconds
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
-//! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
+//! decimal ([`decimal`]), and a decimal beside a double a double ([`doubles`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
 //! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
@@ -33,6 +33,7 @@ mod decimal;
 mod dependent;
 mod digits;
 mod distinct;
+mod doubles;
 mod elements;
 mod finite;
 mod folded;
@@ -68,6 +69,7 @@ mod shifted;
 mod shifts;
 mod small_side;
 mod spans;
+mod spread;
 mod strptime;
 mod structs;
 mod subscripts;
@@ -112,6 +114,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(membership::Membership),
         Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
+        Arc::new(doubles::Doubles),
         Arc::new(rounding::Casts),
         Arc::new(list_text::Lists),
         Arc::new(time::Microseconds),
@@ -141,7 +144,8 @@ pub(super) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let unwanted: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(unwanted::Unwanted);
     let unordered: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(alike_rows::Unordered);
-    let rules = distinct::optimizer_rules().into_iter().chain([unordered]);
+    let asking: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(spread::AsksFirst);
+    let rules = distinct::optimizer_rules().into_iter().chain([unordered, asking]);
     rules.flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
@@ -205,10 +209,11 @@ pub(super) fn register(context: &SessionContext) {
 /// Has functions that make much of little ask for memory first.
 fn bind_memory(context: &SessionContext) {
     let pool = Arc::clone(&context.runtime_env().memory_pool);
-    for (name, made) in bounded::FUNCTIONS {
+    for (name, cost) in bounded::FUNCTIONS {
         let inner = context.udf(name).expect("the engine has it");
-        context.register_udf(bounded::bounded(inner, made, Arc::clone(&pool)));
+        context.register_udf(bounded::bounded(inner, cost, Arc::clone(&pool)));
     }
+    context.register_udf(spread::function(pool));
 }
 
 /// Whether a plan, or a subquery of it, has an expression of a kind. Most plans have none, and are left as they are.

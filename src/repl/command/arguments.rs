@@ -42,7 +42,8 @@ pub(super) fn set(text: &str) -> Meaning {
     }
     let value = value.trim();
     let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
-    Ok(Action::Set(name.to_owned(), quoted.unwrap_or(value).to_owned()))
+    let value = quoted.map_or_else(|| value.to_owned(), |text| text.replace("''", "'"));
+    Ok(Action::Set(name.to_owned(), value))
 }
 
 /// `\\gset prefix`; with `!` before the prefix for the statement that follows.
@@ -175,8 +176,8 @@ pub(super) fn views(pattern: &str) -> Meaning {
 pub(super) fn functions(pattern: &str) -> Meaning {
     let pattern = like(pattern);
     answer(&format!(
-        "select distinct routine_name as name, lower(function_type) as type, syntax_example as example, description \
-         from information_schema.routines where routine_name like '{pattern}' order by 1"
+        "select function_name as name, return_type as result, arguments, function_type as type, description \
+         from (show functions like '{pattern}') f order by 1, 3"
     ))
 }
 
