@@ -123,7 +123,8 @@ impl DurableLocal {
         if files.is_empty() {
             return Ok(());
         }
-        let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+        let folders: BTreeSet<PathBuf> =
+            files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
         let all = files.iter().cloned().chain(folders).map(|path| {
             blocking(move || match File::open(&path).and_then(|file| file.sync_all()) {
                 // What was deleted since is in no document.
@@ -139,7 +140,6 @@ impl DurableLocal {
         }
         synced
     }
-
 
     /// A name beside `path` that `LocalFileSystem` does not list: `<name>#<digits>`.
     fn staging_path(path: &FsPath) -> PathBuf {
@@ -162,7 +162,8 @@ impl ObjectStore for DurableLocal {
         let (file, location) = (path.clone(), location.to_string());
         let put = blocking(move || {
             make_parents(&path).map_err(|e| store_error(&location, e))?;
-            let written = write(&staging, &payload).and_then(|file| if later { Ok(()) } else { file.sync_all() });
+            let written =
+                write(&staging, &payload).and_then(|file| if later { Ok(()) } else { file.sync_all() });
             let placed = written.and_then(|()| match mode {
                 PutMode::Create => fs::hard_link(&staging, &path),
                 PutMode::Overwrite => fs::rename(&staging, &path),

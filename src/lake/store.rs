@@ -247,7 +247,8 @@ impl Lake {
             None => Vec::new(),
         }
         .into_iter();
-        let staged = documents.into_iter().map(|(path, bytes)| StagedDocument { path, bytes, here: here.next() });
+        let staged =
+            documents.into_iter().map(|(path, bytes)| StagedDocument { path, bytes, here: here.next() });
         Ok(staged.collect())
     }
 
@@ -257,7 +258,9 @@ impl Lake {
         loop {
             let placed = match (&self.durable, here) {
                 (Some(durable), Some(file)) => durable.place(file).await,
-                _ => self.store.put_opts(path, bytes.clone().into(), PutMode::Create.into()).await.map(|_| ()),
+                _ => {
+                    self.store.put_opts(path, bytes.clone().into(), PutMode::Create.into()).await.map(|_| ())
+                }
             };
             match placed {
                 Ok(()) => return Ok(Created::Yes),

@@ -210,6 +210,9 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
     if is_mover && children.len() == 1 {
         let mut child = children.remove(0);
         child.time += time;
+        if let (Some(_), Some((rows, _))) = (plan.fetch(), rows_of(plan, metrics.as_ref(), is_run)) {
+            at_most(&mut child, rows);
+        }
         return child;
     }
     let (what, detail) = words(name, &detail);
@@ -233,6 +236,16 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
         _ => time,
     };
     Node { what, detail, rows, time, notes, children }
+}
+
+/// Each thread found as many as are wanted of all: more than these are not taken.
+fn at_most(node: &mut Node, most: usize) {
+    node.rows = node.rows.map(|(rows, is_exact)| (rows.min(most), is_exact));
+    if node.what == "Select"
+        && let [child] = node.children.as_mut_slice()
+    {
+        at_most(child, most);
+    }
 }
 
 fn rows_of(
@@ -287,12 +300,15 @@ fn notes(metrics: &MetricsSet, is_run: bool) -> Vec<String> {
         {
             let all = pruned + matched;
             reads.push(match skipped {
-                0 => format!("{} row groups", number(all)),
+                0 => format!("{} {}", number(all), if all == 1 { "row group" } else { "row groups" }),
                 skipped => format!("{} of {} row groups skipped", number(skipped), number(all)),
             });
         }
         if let Some((rows, _)) = pruned("page_index_rows_pruned").filter(|(rows, _)| *rows > 0) {
             reads.push(format!("{} rows skipped by page", number(rows)));
+        }
+        if let Some(rows) = count("pushdown_rows_pruned").filter(|rows| *rows > 0) {
+            reads.push(format!("{} rows skipped by the condition", number(rows)));
         }
         if let Some(bytes) = count("bytes_scanned").filter(|bytes| *bytes > 0) {
             reads.push(format!("{} read", bytes_words(bytes)));

@@ -66,6 +66,11 @@ impl Outcome {
         Self::rows(batch.expect("the columns were made for this schema"))
     }
 
+    /// An answer without columns.
+    pub fn nothing() -> Self {
+        Self::rows(RecordBatch::new_empty(Arc::new(Schema::empty())))
+    }
+
     /// Rows that are already there.
     pub fn rows(batch: RecordBatch) -> Self {
         let schema = batch.schema();

@@ -235,7 +235,11 @@ impl Scope {
     #[must_use]
     pub fn with_schema(mut self, schema: &str, is_there: bool) -> Self {
         let schemas = &mut Arc::make_mut(&mut self.pins).schemas;
-        if is_there { schemas.insert(schema.to_owned()) } else { schemas.remove(schema) };
+        if is_there {
+            schemas.insert(schema.to_owned())
+        } else {
+            schemas.remove(schema)
+        };
         self
     }
 

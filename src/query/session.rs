@@ -96,6 +96,7 @@ impl Session {
     /// A session with settings, and with what another kept for itself.
     fn with(scope: Scope, default_schema: &str, limits: Limits, config: SessionConfig, own: Own) -> Self {
         let scope = Arc::new(scope);
+        let rules = mend::physical_rules().into_iter().chain([Arc::new(super::shared::Once) as _]);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(scope.tables().runtime_within(limits.memory))
@@ -103,12 +104,10 @@ impl Session {
             .with_default_features()
             .with_analyzer_rules(mend::analyzer_rules())
             .with_optimizer_rules(mend::optimizer_rules())
-            .with_physical_optimizer_rule(mend::physical_rule())
-            .with_physical_optimizer_rule(Arc::new(super::shared::Once))
             .with_type_planner(Arc::new(LakeTypes { own: own.clone() }))
             .with_query_planner(Arc::new(super::planner::Planner))
-            .with_relation_planners(vec![Arc::new(asof::AsOfRelations)])
-            .build();
+            .with_relation_planners(vec![Arc::new(asof::AsOfRelations)]);
+        let state = rules.fold(state, SessionStateBuilder::with_physical_optimizer_rule).build();
         let context = SessionContext::new_with_state(state);
         mend::register(&context);
         context.register_udf(GetVariable::of(own.clone()).into());

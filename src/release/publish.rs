@@ -242,7 +242,11 @@ fn prepare(
         }
         show.iter().for_each(|(table, version)| pins.pin_table(table, *version));
         for (schema, is_there) in schemas {
-            if *is_there { pins.schemas.insert(schema.clone()) } else { pins.schemas.remove(schema) };
+            if *is_there {
+                pins.schemas.insert(schema.clone())
+            } else {
+                pins.schemas.remove(schema)
+            };
         }
     }
     let mut commits = Vec::new();

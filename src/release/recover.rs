@@ -44,9 +44,10 @@ const AT_ONCE: usize = 16;
 
 /// What has to be there for a release to be out, in this order: the entries of its tables' logs, and itself.
 pub(super) fn documents(prepared: &Prepared) -> impl Iterator<Item = (Path, Bytes)> + '_ {
-    let entries = prepared.commits.iter().map(|commit| {
-        (layout::log_entry(&commit.table, commit.version), Bytes::from(commit.entry.clone()))
-    });
+    let entries = prepared
+        .commits
+        .iter()
+        .map(|commit| (layout::log_entry(&commit.table, commit.version), Bytes::from(commit.entry.clone())));
     let release = &prepared.release;
     entries.chain([(layout::release(release.number), json(release))])
 }

@@ -19,7 +19,8 @@ impl Bound {
     /// Reads one; nothing if it is another statement.
     pub(super) fn read(sql: &str) -> Option<Self> {
         let bits = scan(sql);
-        let solid = bits.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment) && bit.text != ";");
+        let solid =
+            bits.iter().filter(|bit| !matches!(bit.kind, Kind::Space | Kind::Comment) && bit.text != ";");
         let words: Vec<String> = solid.map(|bit| bit.text.to_ascii_lowercase()).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
@@ -44,24 +45,28 @@ impl Sitting<'_, '_> {
     /// # Errors
     /// One is open already, or none is; or others published what it read or wrote, and nothing of it is published.
     pub(super) async fn bound(&mut self, bound: Bound) -> Result<Outcome, QueryError> {
-        let none = || SqlMistake::new("elt::sql::no_transaction", "no transaction is open").help("`begin` opens one");
+        let none = || {
+            SqlMistake::new("elt::sql::no_transaction", "no transaction is open").help("`begin` opens one")
+        };
         if bound == Bound::Begin {
             if self.open.is_some() {
                 let mistake = SqlMistake::new("elt::sql::in_transaction", "a transaction is open already");
-                return Err(mistake.help("end it first: `commit` publishes what it did, `rollback` nothing").into());
+                return Err(mistake
+                    .help("end it first: `commit` publishes what it did, `rollback` nothing")
+                    .into());
             }
             if let (true, Some(release)) = (self.chosen, self.release()) {
                 return Err(SqlMistake::reads_only(release).into());
             }
             let before = self.session.clone();
             self.open = Some(Open { transaction: Transaction::begin(self.session.clone()), before });
-            return Ok(told("BEGIN", None, None));
+            return Ok(Outcome::nothing());
         }
         let Open { mut transaction, before } = self.open.take().ok_or_else(none)?;
         transaction.go_on_in(self.session.clone());
         self.session = self.session.seeing(before.scope().clone());
         if bound == Bound::Rollback {
-            return Ok(told("ROLLBACK", Some(transaction.statements()), None));
+            return Ok(Outcome::nothing());
         }
         let (lakehouse, statements) = (self.lakehouse.clone(), transaction.statements());
         let done = async move { Ok(lakehouse.publish_transaction(transaction).await?) };
@@ -69,14 +74,10 @@ impl Sitting<'_, '_> {
         if let Some(newer) = self.lakehouse.newer(&self.session).await.map_err(Box::new)? {
             self.session = newer;
         }
-        Ok(told("COMMIT", Some(statements), release.map(|release| release.number.0)))
+        let release = release.map(|release| release.number.to_string());
+        let row = [Some("COMMIT".to_owned()), Some(statements.to_string()), release];
+        Ok(Outcome::table(["statement", "statements", "release"], &["statements", "release"], vec![row]))
     }
-}
-
-/// What came of it, as one row.
-fn told(statement: &str, statements: Option<usize>, release: Option<u64>) -> Outcome {
-    let row = [Some(statement.to_owned()), statements.map(|n| n.to_string()), release.map(|n| n.to_string())];
-    Outcome::table(["statement", "statements", "release"], &["statements", "release"], vec![row])
 }
 
 #[cfg(test)]

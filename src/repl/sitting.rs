@@ -294,7 +294,8 @@ impl<'a> Sitting<'a, '_> {
             self.lakehouse = made;
         }
         if let Some(open) = &self.open {
-            let (lakehouse, mut within, sql) = (self.lakehouse.clone(), open.transaction.clone(), sql.to_owned());
+            let (lakehouse, mut within, sql) =
+                (self.lakehouse.clone(), open.transaction.clone(), sql.to_owned());
             within.go_on_in(self.session.clone());
             let done = async move { Ok((lakehouse.execute_within(&mut within, &sql).await?, within)) };
             let (outcome, within) = self.watched(done).await?;

@@ -89,7 +89,9 @@ fn functions(tokens: &mut Tokens) {
 fn signs(tokens: &mut Tokens) {
     for at in (0..tokens.len()).rev() {
         let Token::Word(word) = &tokens[at].token else { continue };
-        let Some(rest) = word.value.strip_prefix('@').filter(|_| word.quote_style.is_none()) else { continue };
+        let Some(rest) = word.value.strip_prefix('@').filter(|_| word.quote_style.is_none()) else {
+            continue;
+        };
         let Ok(rest) = super::tokenize(rest) else { continue };
         let sign = tokens[at].span.start;
         let moved = |place: Location| Location { line: sign.line, column: sign.column + place.column };

@@ -27,6 +27,7 @@ mod cast_as;
 mod clock;
 mod coalesce;
 mod codes;
+mod condition_first;
 mod correlated;
 mod dated;
 mod decimal;
@@ -47,6 +48,7 @@ mod json_shape;
 mod lifted;
 mod list_text;
 mod lists;
+mod many_sorted;
 mod mean;
 mod membership;
 mod mode;
@@ -149,9 +151,13 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules.flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
-/// The rule that comes after the engine's own, when a plan is about to run.
-pub(super) fn physical_rule() -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-    Arc::new(small_side::OneRowLeft)
+/// The rules that come after the engine's own, when a plan is about to run.
+pub(super) fn physical_rules() -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] {
+    [
+        Arc::new(small_side::OneRowLeft),
+        Arc::new(condition_first::ConditionFirst),
+        Arc::new(many_sorted::ManySorted),
+    ]
 }
 
 /// Puts our functions in the place of the engine's.

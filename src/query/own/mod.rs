@@ -291,7 +291,7 @@ impl Session {
 
 /// An answer without columns.
 pub(super) fn nothing() -> Outcome {
-    Outcome::rows(RecordBatch::new_empty(Arc::new(Schema::empty())))
+    Outcome::nothing()
 }
 
 /// What was done, and with how many rows.

@@ -24,8 +24,8 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
-use exec::{SharedExec, SharedRows};
 pub(super) use exec::{Once, is_again};
+use exec::{SharedExec, SharedRows};
 use node::Shared;
 
 /// Marks the groups that a plan has several times and that may be worked out once.

@@ -17,9 +17,9 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use parquet::arrow::AsyncArrowWriter;
 use parquet::errors::ParquetError;
 
+use super::columns::ColumnsWriter;
 use super::encoding::properties;
 use super::generated::Generated;
 use super::rules::Rules;
@@ -148,7 +148,7 @@ impl<'a> RowsWriter<'a> {
         let batch = self.names.store(&batch, &self.stored).map_err(DataFusionError::from)?;
         if !self.open.contains_key(&partition) {
             if self.open.len() >= OPEN_FILES {
-                let largest = self.open.iter().max_by_key(|(_, file)| file.bytes());
+                let largest = self.open.iter().max_by_key(|(_, file)| file.writer.bytes());
                 if let Some(largest) = largest.map(|(partition, _)| partition.clone()) {
                     self.close(&largest).await?;
                 }
@@ -161,7 +161,7 @@ impl<'a> RowsWriter<'a> {
         }
         let file = self.open.get_mut(&partition).expect("it was just opened");
         file.writer.write(&batch).await.map_err(failed)?;
-        if file.bytes() >= FILE_BYTES {
+        if file.writer.bytes() >= FILE_BYTES {
             self.close(&partition).await?;
         }
         Ok(())
@@ -235,7 +235,7 @@ impl<'a> RowsWriter<'a> {
 /// A file that is being written.
 struct OpenFile {
     name: String,
-    writer: AsyncArrowWriter<BufWriter>,
+    writer: ColumnsWriter,
 }
 
 impl OpenFile {
@@ -248,25 +248,20 @@ impl OpenFile {
     ) -> Result<Self, TableError> {
         let path = Path::parse(&name).expect("what stands in a folder's name is escaped");
         let upload = BufWriter::new(Arc::clone(store), path);
-        let writer =
-            AsyncArrowWriter::try_new(upload, Arc::clone(schema), Some(properties(first))).map_err(failed)?;
+        let writer = ColumnsWriter::new(upload, schema, properties(first)).map_err(failed)?;
         Ok(Self { name, writer })
     }
 
-    fn bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
-    }
-
     async fn finish(
-        mut self,
+        self,
         tables: &Tables,
         schema: &SchemaRef,
         partition_values: HashMap<String, Option<String>>,
     ) -> Result<DataFile, TableError> {
-        let metadata = self.writer.finish().await.map_err(failed)?;
+        let (metadata, size) = self.writer.finish().await.map_err(failed)?;
         Ok(DataFile::new(Add {
             path: self.name,
-            size: i64::try_from(self.writer.bytes_written()).unwrap_or(i64::MAX),
+            size: i64::try_from(size).unwrap_or(i64::MAX),
             modification_time: tables.now_millis(),
             data_change: true,
             partition_values,

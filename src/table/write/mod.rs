@@ -6,6 +6,7 @@
 //! version. The table itself has not moved when they return; nor has it when they are dropped half-way.
 
 mod append;
+mod columns;
 mod compact;
 mod design;
 mod edit;

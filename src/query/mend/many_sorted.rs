@@ -1,0 +1,47 @@
+//! How are very many of the first rows found?
+//!
+//! The engine keeps the first rows of an order in a heap, which is quick for a few and takes many times as long as sorting for a
+//! million; and a heap cannot go to disk. So many are sorted, and cut off then.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+
+/// Rows that a heap is still the quicker way for: with two million rows, a million of them took 8.5 s by a heap and half a
+/// second by sorting.
+const HEAP: usize = 50_000;
+
+/// Sorts where many rows are wanted.
+#[derive(Debug)]
+pub(super) struct ManySorted;
+
+impl PhysicalOptimizerRule for ManySorted {
+    fn name(&self) -> &str {
+        "many_sorted"
+    }
+
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let many = plan.downcast_ref::<SortExec>().zip(plan.fetch()).filter(|(_, rows)| *rows > HEAP);
+            let Some((sort, rows)) = many else { return Ok(Transformed::no(plan)) };
+            let whole = SortExec::new(sort.expr().clone(), Arc::clone(sort.input()))
+                .with_preserve_partitioning(sort.preserve_partitioning());
+            Ok(Transformed::yes(Arc::new(LocalLimitExec::new(Arc::new(whole), rows))))
+        })
+        .data()
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
