@@ -145,6 +145,14 @@ impl Ui {
         self.write(text, Level::Info);
     }
 
+    /// One line that is for whoever sits in front of it, and for no log.
+    pub(super) fn secret_line(&self, text: &str) {
+        match self.log.is_json() {
+            true => drop(writeln!(std::io::stderr(), "{text}")),
+            false => self.write(text, Level::Info),
+        }
+    }
+
     /// One line that is in the log already.
     pub(super) fn show_line(&self, text: &str, level: Level) {
         self.write(text, level);

@@ -58,6 +58,11 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let doing = if writes { "reading and writing" } else { "reading only" };
     let what = release.map_or_else(|| "an empty lake".to_owned(), |release| format!("release {release}"));
     ui.line(&format!("serving {what}, {doing}, at {}", url(&server)));
+    if release.is_none()
+        && let Some(folder) = scheduled.tables().lake().folder().filter(|folder| !folder.exists())
+    {
+        ui.line(&format!("warning: there is no lake yet at: {}", folder.display()));
+    }
     if let Some(address) = server.http_address() {
         ui.line(&format!(
             "whether it is ready, and how it is doing: http://{}/readyz, /metrics",
@@ -68,7 +73,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         ui.line("warning: tokens and rows travel unencrypted; `--tls-cert` and `--tls-key` encrypt them");
     }
     if let Some(token) = server.token().filter(|_| is_new) {
-        ui.line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
+        ui.secret_line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
     }
     let env = &scheduled.world().env;
     if state_folder(env).is_none() && !env.contains_key("ELT_QUERY_HISTORY") {
@@ -84,7 +89,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let password = password.unwrap_or_else(|| Secret::Word(server.token().unwrap_or_default().to_owned()));
     help(&server, tls.as_ref(), names.first().unwrap_or(&"elt"), &password)
         .iter()
-        .for_each(|line| ui.line(line));
+        .for_each(|line| if is_new { ui.secret_line(line) } else { ui.line(line) });
     let (reload, at_work) = (server.reloading(), server.at_work());
     let enough = async {
         tokio::select! {

@@ -37,7 +37,7 @@ pub(super) fn honour(statement: &mut Statement) -> Result<(), SqlMistake> {
 type Flow = ControlFlow<Box<SqlMistake>>;
 
 fn refuse(what: &str, instead: impl Into<String>) -> Flow {
-    let mistake = SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported"));
+    let mistake = SqlMistake::new("elt::sql::not_supported", super::statement::not_supported(what));
     ControlFlow::Break(Box::new(mistake.help(instead)))
 }
 

@@ -76,6 +76,10 @@ impl VisitorMut for Speller {
                     _ => json::inside(root, access_chain).or_else(|| sliced(root, access_chain)),
                 }
             }
+            Expr::Lambda(lambda) => {
+                lambdas::fields(lambda);
+                None
+            }
             Expr::JsonAccess { value, path } => json::along(value, path),
             Expr::Cast {
                 kind: CastKind::Cast | CastKind::DoubleColon,

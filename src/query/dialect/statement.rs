@@ -238,7 +238,7 @@ fn parsed(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let tokens = select_all(tokens);
     let read = tokens.clone();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTED).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| with_meant(syntax(error), &read))?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
@@ -249,6 +249,9 @@ fn parsed(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let mistake = SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token));
     Err(with_meant(mistake.at(line, column), &read))
 }
+
+/// How often a query, or an expression, may stand in another: there is stack for it, and for whoever walks it.
+const NESTED: usize = 200;
 
 /// Words that are often mistyped, and then taken for names.
 const WORDS: &[&str] = &[
@@ -411,7 +414,10 @@ fn without_hints(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 fn syntax(error: ParserError) -> SqlMistake {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+        ParserError::RecursionLimitExceeded => {
+            let mistake = SqlMistake::new("elt::sql::too_deep", "the statement is nested too deeply");
+            return mistake.help("give the inner parts names: `with a as (select …), b as (select … from a) select …`");
+        }
     };
     let message = match message.strip_prefix("No infix parser for token ") {
         Some(token) => in_one_word(token),

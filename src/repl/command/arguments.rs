@@ -289,7 +289,24 @@ pub(super) fn pset(text: &str) -> Meaning {
 pub(super) fn copy(rest: &str) -> Meaning {
     match rest {
         "" => Err(mistake("which rows, and where to?".to_owned())),
-        rest => answer(&format!("copy {rest}")),
+        rest => answer(&format!("copy {}", with_quotes(rest))),
+    }
+}
+
+/// The same with quotes around the file behind TO, which psql does without.
+fn with_quotes(rest: &str) -> String {
+    let lower = rest.to_ascii_lowercase();
+    let Some(at) = lower.rfind(" to ") else { return rest.to_owned() };
+    let (head, tail) = rest.split_at(at + 4);
+    let tail = tail.trim_start();
+    let end = tail.find(char::is_whitespace).unwrap_or(tail.len());
+    let (file, options) = tail.split_at(end);
+    let is_file = !file.is_empty()
+        && !file.starts_with(['\'', '"', '('])
+        && !["stdout", "pstdout", "program"].iter().any(|word| file.eq_ignore_ascii_case(word));
+    match is_file && !head.ends_with('\'') && file.contains(['.', '/']) {
+        true => format!("{head}'{}'{options}", file.replace('\'', "''")),
+        false => rest.to_owned(),
     }
 }
 

@@ -308,3 +308,41 @@ async fn a_column_is_found_in_whatever_letters_it_is_written() {
     sql: 1
     ");
 }
+
+#[tokio::test]
+async fn what_is_read_by_a_view_is_dropped_as_it_is_said() {
+    let lake = TestLake::new();
+    for sql in [
+        "create table base as select 1 as a",
+        "create view over as select * from base",
+        "create view above as select a + 1 as b from over",
+        "drop table base restrict",
+        "select b from above",
+        "drop table base",
+        "select b from above",
+        "create table base as select 2 as x",
+        "select b from above",
+        "drop table base cascade",
+        "select count(*) from elt.tables",
+        "create transient table t (id int)",
+    ] {
+        lake.sql(sql).await;
+    }
+    insta::assert_snapshot!(lake.story(), @"");
+}
+
+#[tokio::test]
+async fn a_double_that_is_no_number_is_found_wherever_it_lies() {
+    let lake = TestLake::new();
+    lake.sql("create table nn (d double)").await;
+    lake.sql("insert into nn values ('nan'::double)").await;
+    lake.sql("insert into nn values (1.5), ('nan'::double)").await;
+    for condition in ["d > 1.5", "d >= 1.5", "d = 'nan'::double", "d <> 1.5", "not (d = 1.5)", "d < 5"] {
+        lake.sql(&format!("select count(*) from nn where {condition}")).await;
+    }
+    lake.sql("delete from nn where d > 1.5").await;
+    lake.sql("select * from nn").await;
+    lake.sql("with c as (select 2.5::double as d) insert into nn select d from c").await;
+    lake.sql("select max(d) from nn").await;
+    insta::assert_snapshot!(lake.story(), @"");
+}
