@@ -24,7 +24,8 @@ type Row = [Option<String>; 6];
 
 /// `SHOW FUNCTIONS [LIKE 'pattern']`, in order.
 pub(super) fn functions(session: &Session, pattern: Option<&str>) -> Outcome {
-    let is_meant = |name: &str| !name.starts_with('_') && pattern.is_none_or(|pattern| is_like(name, pattern));
+    let is_meant =
+        |name: &str| !name.starts_with('_') && pattern.is_none_or(|pattern| is_like(name, pattern));
     let state = session.context.state();
     let mut rows: BTreeSet<Row> = BTreeSet::new();
     for (name, function) in state.scalar_functions() {
@@ -56,9 +57,11 @@ pub(super) fn functions(session: &Session, pattern: Option<&str>) -> Outcome {
         .keys()
         .filter(|name| is_meant(name) && !known.contains_key(name.as_str()))
         .map(|name| plain(name, None, "scalar", Some("takes a function: `x -> x + 1`".to_owned())))
-        .chain(dialect::other_names().filter(|(name, ..)| is_meant(name)).map(|(name, parameters, means)| {
-            plain(name, parameters, "scalar", Some(means))
-        }))
+        .chain(
+            dialect::other_names()
+                .filter(|(name, ..)| is_meant(name))
+                .map(|(name, parameters, means)| plain(name, parameters, "scalar", Some(means))),
+        )
         .chain(
             state
                 .table_functions()
@@ -125,7 +128,8 @@ fn ways(
 
 fn given(function: &ScalarUDF, fields: &[FieldRef]) -> Option<DataType> {
     let scalars = vec![None; fields.len()];
-    let field = function.return_field_from_args(ReturnFieldArgs { arg_fields: fields, scalar_arguments: &scalars });
+    let field =
+        function.return_field_from_args(ReturnFieldArgs { arg_fields: fields, scalar_arguments: &scalars });
     field.ok().map(|field| field.data_type().clone())
 }
 

@@ -315,7 +315,9 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
         "user_tables",
     ];
     let bare = wanted.rsplit('.').next().unwrap_or(wanted);
-    if wanted.starts_with("information_schema.") || wanted.starts_with("pg_catalog.") || OF_OTHERS.contains(&bare)
+    if wanted.starts_with("information_schema.")
+        || wanted.starts_with("pg_catalog.")
+        || OF_OTHERS.contains(&bare)
     {
         return mistake.help(
             "`from elt.tables` and `from elt.columns` tell what there is, as do `information_schema.tables`, `.columns` and `.views`",

@@ -23,7 +23,8 @@ pub(super) fn located(message: &str, sql: &str) -> Option<Place> {
         return words.only_value().map(|at| words.place(at));
     }
     if is_misplaced(message) {
-        let at = if message.starts_with("two queries") { words.second_of_with(message) } else { words.wider() };
+        let at =
+            if message.starts_with("two queries") { words.second_of_with(message) } else { words.wider() };
         return at.map(|at| words.place(at));
     }
     words.subjects(message).into_iter().find_map(|subject| words.find(&subject)).map(|at| words.place(at))
@@ -107,7 +108,9 @@ impl Words {
         const BEFORE: [&str; 9] = ["from", "join", "in", "exists", "as", "any", "all", "some", "lateral"];
         let begins = |at: &usize| {
             let is_query = matches!(self.get(*at), Some(Token::LParen))
-                && self.get(at + 1).is_some_and(|next| is_keyword(next, "select") || is_keyword(next, "with"));
+                && self
+                    .get(at + 1)
+                    .is_some_and(|next| is_keyword(next, "select") || is_keyword(next, "with"));
             is_query
                 && !self.before(*at).is_some_and(|before| {
                     *before == Token::RParen || BEFORE.iter().any(|word| is_keyword(before, word))
@@ -134,7 +137,8 @@ impl Words {
     /// cannot be counted, and there is only one such word, the list behind it.
     fn wider(&self) -> Option<usize> {
         const SETS: [&str; 4] = ["union", "intersect", "except", "minus"];
-        let is_set = |at: &usize| self.get(*at).is_some_and(|token| SETS.iter().any(|word| is_keyword(token, word)));
+        let is_set =
+            |at: &usize| self.get(*at).is_some_and(|token| SETS.iter().any(|word| is_keyword(token, word)));
         let sets: Vec<usize> = (0..self.0.len()).filter(is_set).collect();
         let mut behind = Vec::new();
         for set in &sets {
@@ -171,8 +175,19 @@ impl Words {
     /// How many columns a list has that begins here; nothing if there is a star in it.
     fn width(&self, start: usize) -> Option<usize> {
         const ENDS: [&str; 13] = [
-            "from", "union", "intersect", "except", "minus", "where", "group", "order", "limit", "having", "qualify",
-            "window", "offset",
+            "from",
+            "union",
+            "intersect",
+            "except",
+            "minus",
+            "where",
+            "group",
+            "order",
+            "limit",
+            "having",
+            "qualify",
+            "window",
+            "offset",
         ];
         let (mut depth, mut commas) = (0_usize, 0_usize);
         for at in start..self.0.len() {

@@ -57,7 +57,9 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             return Some(mistake);
         }
         if is_beyond_years(&text) && ["date", "timestamp", "timestamptz"].contains(&&*wanted) {
-            let help = format!("a {wanted} is in the years 1 to 9999: write the last there is, `{wanted} '9999-12-31'`, or null");
+            let help = format!(
+                "a {wanted} is in the years 1 to 9999: write the last there is, `{wanted} '9999-12-31'`, or null"
+            );
             return Some(SqlMistake::new(VALUE, words).help(help));
         }
         let help = format!("`try_cast(x as {wanted})` gives NULL where a text is none");
@@ -75,7 +77,9 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             _ => "",
         };
         let help = format!("`try_cast(x as {wanted})` gives NULL where a value does not fit");
-        return Some(SqlMistake::new(VALUE, format!("`{value}` does not fit into {wanted}{range}")).help(help));
+        return Some(
+            SqlMistake::new(VALUE, format!("`{value}` does not fit into {wanted}{range}")).help(help),
+        );
     }
     if message.starts_with("Scalar subquery returned more than one row") {
         return Some(
@@ -84,10 +88,9 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         );
     }
     if message.starts_with("UNION queries have different number of columns") {
-        return Some(
-            plan("the two sides of the UNION have not the same number of columns".to_owned())
-                .help("give both as many; what one side does not have is `null`; `union by name` goes by the names"),
-        );
+        return Some(plan("the two sides of the UNION have not the same number of columns".to_owned()).help(
+            "give both as many; what one side does not have is `null`; `union by name` goes by the names",
+        ));
     }
     if let Some(name) = between("WITH query name \"", "\" specified more than once") {
         return Some(
@@ -104,14 +107,20 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
     }
     if message.starts_with("Conflicting ordering requirements in aggregate functions") {
         return Some(
-            SqlMistake::new("elt::sql::not_supported", "two aggregates of one list want their rows in different orders")
-                .help("work one of them out in a subquery: `(select string_agg(a, ',' order by b) from t)`"),
+            SqlMistake::new(
+                "elt::sql::not_supported",
+                "two aggregates of one list want their rows in different orders",
+            )
+            .help("work one of them out in a subquery: `(select string_agg(a, ',' order by b) from t)`"),
         );
     }
     if message.starts_with("WITHIN GROUP is only supported for ordered-set aggregate functions") {
         return Some(
-            plan("WITHIN GROUP is for percentile_cont, percentile_disc, mode, listagg and array_agg".to_owned())
-                .help("leave it out, or write the order into the brackets: `array_agg(a order by b)`"),
+            plan(
+                "WITHIN GROUP is for percentile_cont, percentile_disc, mode, listagg and array_agg"
+                    .to_owned(),
+            )
+            .help("leave it out, or write the order into the brackets: `array_agg(a order by b)`"),
         );
     }
     if message.starts_with("Unsupported Interval Expression") {
@@ -124,8 +133,11 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         && let Some((clause, _)) = clause.split_once(" not supported in function arguments")
     {
         return Some(
-            SqlMistake::new("elt::sql::not_supported", format!("{clause} in the brackets of `{function}` is not supported"))
-                .help("leave it out; `show functions like 'name'` tells what a function takes"),
+            SqlMistake::new(
+                "elt::sql::not_supported",
+                format!("{clause} in the brackets of `{function}` is not supported"),
+            )
+            .help("leave it out; `show functions like 'name'` tells what a function takes"),
         );
     }
     if let Some(node) = message.strip_prefix("Unsupported ast node in sqltorel: ") {

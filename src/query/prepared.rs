@@ -214,13 +214,17 @@ impl Session {
             };
             match columns {
                 Ok(columns) => return Ok((columns, vec![data_type; count])),
-                Err(error) => drop(first.get_or_insert(error)),
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
             }
         }
         Err(match first {
             Some(QueryError::Sql(mistake)) if mistake.message().contains("null") => {
                 let what = "nothing tells of which type the value of a `?` is here";
-                SqlMistake::new("elt::sql::parameters", what).help("say it: `?::interval`, `?::int`, `?::date`").into()
+                SqlMistake::new("elt::sql::parameters", what)
+                    .help("say it: `?::interval`, `?::int`, `?::date`")
+                    .into()
             }
             Some(error) => error,
             None => SqlMistake::empty().into(),

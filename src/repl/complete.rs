@@ -721,7 +721,10 @@ mod tests {
         let line = format!("{sql}a");
         let (_, offers) = complete(&line, line.len(), &shop(), &[], &[], &mut wanted);
         assert!(offers.iter().all(|offer| offer.text != "amount"), "{offers:?}");
-        assert_eq!(wanted, [Wanted::Query("with c as (select id as key, amount from orders) select * from c".into())]);
+        assert_eq!(
+            wanted,
+            [Wanted::Query("with c as (select id as key, amount from orders) select * from c".into())]
+        );
         assert_eq!(offered("with c as (select id as key from orders) select k|"), ["key"]);
         assert_eq!(offered("with c as (select id as key from orders), d as (select k| from c)"), ["key"]);
         assert_eq!(offered("with c as (select id as key from orders) select na| from customers"), ["name"]);

@@ -226,12 +226,7 @@ impl<'a> Sitting<'a, '_> {
 
     /// Answers the statement that stands for a piece: the piece itself, or what a command asks. After a command `\g` runs again
     /// what was run before it.
-    pub(super) async fn answer_for(
-        &mut self,
-        sql: &str,
-        source: &SourceText,
-        piece: &Piece,
-    ) -> Result<Flow> {
+    pub(super) async fn answer_for(&mut self, sql: &str, source: &SourceText, piece: &Piece) -> Result<Flow> {
         self.follow().await?;
         self.shown = Some(sql.to_owned());
         if self.settings.echo {
@@ -240,7 +235,8 @@ impl<'a> Sitting<'a, '_> {
         let begun = Instant::now();
         let filled = self.variables.filled(sql);
         let run = filled.as_ref().map_or(sql, |filled| filled.sql.as_str());
-        let as_typed = |error: QueryError| placed(at_typed(error, run, filled.as_ref(), sql, piece), source, piece);
+        let as_typed =
+            |error: QueryError| placed(at_typed(error, run, filled.as_ref(), sql, piece), source, piece);
         let application = if self.height.is_some() { "shell" } else { "sql" };
         let asked = self.session.asked(run, &self.lakehouse.world().user, application);
         let outcome = match self.outcome(run).await {
@@ -595,7 +591,13 @@ mod tests {
         let filled = variables.filled(sql).unwrap();
         let told = at_typed(mistake(2, 2), &filled.sql, Some(&filled), sql, &piece(sql));
         assert_eq!(place(told), Some((2, 2)));
-        let told = at_typed(mistake(1, 13), "select 12345, nope", None, "select 12345, nope", &piece("select 12345, nope"));
+        let told = at_typed(
+            mistake(1, 13),
+            "select 12345, nope",
+            None,
+            "select 12345, nope",
+            &piece("select 12345, nope"),
+        );
         assert_eq!(place(told), Some((1, 13)));
         let told = at_typed(mistake(1, 10), "describe nope", None, "describe nope", &piece("\\d nope"));
         assert_eq!(place(told), Some((1, 4)));

@@ -401,7 +401,10 @@ impl Endpoint {
         if let Some(others) = refused.noted {
             let because = match others {
                 0 => refused.status.message().to_owned(),
-                others => format!("{}; so were {others} others since the last one told here", refused.status.message()),
+                others => format!(
+                    "{}; so were {others} others since the last one told here",
+                    refused.status.message()
+                ),
             };
             self.session(agreed).await?.asked(sql, &client.user, client.application).refused(&because);
         }

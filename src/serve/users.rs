@@ -146,7 +146,9 @@ impl Users {
         runtime.spawn(async move {
             match lakehouse.doubts_about_roles().await {
                 Ok(doubts) => doubts.iter().for_each(|doubt| tracing::warn!("{doubt}")),
-                Err(error) => tracing::warn!("whether {USERS_FILE} names what there is cannot be told: {error}"),
+                Err(error) => {
+                    tracing::warn!("whether {USERS_FILE} names what there is cannot be told: {error}")
+                }
             }
         });
     }

@@ -160,7 +160,7 @@ fn help(server: &Server, tls: Option<&Tls>, user: &str, secret: &Secret) -> Vec<
             ("import os,", format!("os.environ[\"{TOKEN}\"]"), format!("\"${TOKEN}\""), "TOKEN")
         }
     };
-    let import = format!("  {} adbc_driver_flightsql.dbapi as flight", import);
+    let import = format!("  {import} adbc_driver_flightsql.dbapi as flight");
     let where_from = match secret {
         Secret::Word(_) => String::new(),
         Secret::OfEnvironment => format!(", with what {TOKEN} holds in place of TOKEN"),

@@ -314,16 +314,18 @@ impl VisitorMut for Clauses {
             Expr::IsNormalized { .. } => {
                 refuse("IS NORMALIZED", "compare texts that were made alike: `lower(a) = lower(b)`")
             }
-            Expr::Convert { charset: Some(_), .. } => {
-                refuse("CONVERT … USING", "leave it out: every text is UTF-8; bytes become a text by `decode(b, 'utf-8')`")
-            }
+            Expr::Convert { charset: Some(_), .. } => refuse(
+                "CONVERT … USING",
+                "leave it out: every text is UTF-8; bytes become a text by `decode(b, 'utf-8')`",
+            ),
             Expr::Cast { format: Some(_), .. } => refuse(
                 "CAST with a FORMAT",
                 "write `to_date(a, 'MM/DD/YYYY')` or `to_timestamp(a, 'YYYY-MM-DD HH24:MI:SS')`; `to_char(a, 'DD.MM.YYYY')` writes one",
             ),
-            Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => {
-                refuse("`:=` in an expression", "write `set variable x = 1`, and `getvariable('x')` where it is wanted")
-            }
+            Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => refuse(
+                "`:=` in an expression",
+                "write `set variable x = 1`, and `getvariable('x')` where it is wanted",
+            ),
             Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => refuse(
                 &format!("the variable `{}`", name.value),
                 "write `set variable x = 1` and `getvariable('x')`; `version()` and `current_setting('timezone')` tell of elt",

@@ -50,10 +50,16 @@ pub(in crate::query) fn other_names() -> impl Iterator<Item = (&'static str, Opt
         names.split_whitespace().map(move |name| (name, Some(parameters.clone()), means(meaning)))
     });
     let renamed = RENAMED.iter().map(|(name, own)| {
-        let own = if own.starts_with('_') { "as in other engines".to_owned() } else { format!("the same as `{own}`") };
+        let own = if own.starts_with('_') {
+            "as in other engines".to_owned()
+        } else {
+            format!("the same as `{own}`")
+        };
         (*name, None, own)
     });
-    let of_parts = OF_PARTS.iter().map(|(name, _)| (*name, Some("part, a, b".to_owned()), "as in other engines".to_owned()));
+    let of_parts = OF_PARTS
+        .iter()
+        .map(|(name, _)| (*name, Some("part, a, b".to_owned()), "as in other engines".to_owned()));
     spelled.chain(renamed).chain(of_parts)
 }
 

@@ -91,7 +91,8 @@ fn place(field: &DateTimeField) -> Option<usize> {
 
 /// `interval '1-2' year to month` as `1 years 2 months`, `'1 02:03' day to minute` as `1 days 02 hours 03 minutes`.
 fn of_fields(interval: &Interval) -> Option<String> {
-    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(written), .. }) = &*interval.value else {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(written), .. }) = &*interval.value
+    else {
         return None;
     };
     const FIELDS: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
@@ -107,7 +108,8 @@ fn of_fields(interval: &Interval) -> Option<String> {
         None => ("", written.trim().trim_start_matches('+')),
     };
     let parts: Vec<&str> = digits.split(['-', ' ', ':']).collect();
-    let is_number = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit()) && part.parse::<f64>().is_ok();
+    let is_number =
+        |part: &&str| part.starts_with(|c: char| c.is_ascii_digit()) && part.parse::<f64>().is_ok();
     if !is_of_one_kind || parts.len() != to - from + 1 || !parts.iter().all(is_number) {
         return None;
     }

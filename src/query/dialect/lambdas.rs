@@ -56,7 +56,9 @@ pub(super) fn fields(lambda: &mut LambdaFunction) {
         if !names.contains(&first.value.to_lowercase()) {
             return;
         }
-        let field = |of: Expr, field: &Ident| super::spelling::called("get_field", &[of, super::spelling::text(&field.value)]);
+        let field = |of: Expr, field: &Ident| {
+            super::spelling::called("get_field", &[of, super::spelling::text(&field.value)])
+        };
         *expr = rest.iter().fold(Expr::Identifier(first.clone()), field);
     });
 }

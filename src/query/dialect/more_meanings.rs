@@ -206,7 +206,10 @@ const INSTEAD: &[(&str, &str)] = &[
         "struct_pack struct_insert struct_update",
         "each field has a name: `struct_pack(a := 1, b := x)`; a whole row is the table's own name: `select t from orders t`",
     ),
-    ("openjson json_table", "`from json_each(j)` gives the rows of a JSON text; a file of them is read by its name: `from 'a.json'`"),
+    (
+        "openjson json_table",
+        "`from json_each(j)` gives the rows of a JSON text; a file of them is read by its name: `from 'a.json'`",
+    ),
     ("read_text read_blob glob", "files are read as rows, after FROM: `from 'folder/*.csv'`"),
 ];
 

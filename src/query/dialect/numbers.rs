@@ -106,7 +106,9 @@ mod tests {
         ] {
             assert_eq!(parse_query(sql).map(|query| query.to_string()), Ok(means.to_owned()), "{sql}");
         }
-        for sql in ["select 0b12", "select 1, 0x", "select 0x1G", "select 0o8", "select 0b1__0", "select 0x1_"] {
+        for sql in
+            ["select 0b12", "select 1, 0x", "select 0x1G", "select 0o8", "select 0b1__0", "select 0x1_"]
+        {
             let mistake = parse_query(sql).unwrap_err();
             assert!(mistake.message().ends_with("is no number"), "{sql}: {}", mistake.message());
             assert!(mistake.place().is_some(), "{sql}");

@@ -39,8 +39,10 @@ impl VisitorMut for Quantified {
 
 /// `any (values (1), (2))` as `any (select * from (values (1), (2)))`: sqlparser takes the first for a call.
 pub(super) fn of_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let is_word = |token: &Token, wanted: &[&str]| matches!(token, Token::Word(word)
-        if word.quote_style.is_none() && wanted.iter().any(|wanted| word.value.eq_ignore_ascii_case(wanted)));
+    let is_word = |token: &Token, wanted: &[&str]| {
+        matches!(token, Token::Word(word)
+        if word.quote_style.is_none() && wanted.iter().any(|wanted| word.value.eq_ignore_ascii_case(wanted)))
+    };
     let at: Vec<usize> =
         (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
     let begins = |place: usize| {
@@ -72,7 +74,8 @@ pub(super) fn of_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         spelt.push(token);
         if starts.contains(&at) {
             open.push(depth);
-            let words = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM"), Token::LParen];
+            let words =
+                [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM"), Token::LParen];
             spelt.extend(words.map(|token| TokenWithSpan { token, span }));
         }
     }

@@ -179,7 +179,8 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
                 None => None,
                 Some(F::Like(pattern) | F::ILike(pattern) | F::NoKeyword(pattern)) => Some(pattern),
                 Some(F::Where(_)) => {
-                    let mistake = SqlMistake::new("elt::sql::not_supported", "SHOW FUNCTIONS WHERE is not supported");
+                    let mistake =
+                        SqlMistake::new("elt::sql::not_supported", "SHOW FUNCTIONS WHERE is not supported");
                     return Err(mistake.help("write `select * from (show functions) f where …`"));
                 }
             };
@@ -192,7 +193,8 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
 /// `with c as (…) insert into t select …` as `insert into t with c as (…) select …`.
 fn with_inside(statement: ast::Statement) -> ast::Statement {
     let ast::Statement::Query(query) = &statement else { return statement };
-    let (Some(with), ast::SetExpr::Insert(ast::Statement::Insert(insert))) = (&query.with, &*query.body) else {
+    let (Some(with), ast::SetExpr::Insert(ast::Statement::Insert(insert))) = (&query.with, &*query.body)
+    else {
         return statement;
     };
     let (with, mut insert) = (with.clone(), insert.clone());
@@ -233,7 +235,8 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement,
 }
 
 fn parsed(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
-    let mut tokens = shorthand::spell(type_words::spell(who_asks(numbers::read(quantified::of_values(tokens))?)))?;
+    let mut tokens =
+        shorthand::spell(type_words::spell(who_asks(numbers::read(quantified::of_values(tokens))?)))?;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let tokens = select_all(tokens);
@@ -416,7 +419,8 @@ fn syntax(error: ParserError) -> SqlMistake {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => {
             let mistake = SqlMistake::new("elt::sql::too_deep", "the statement is nested too deeply");
-            return mistake.help("give the inner parts names: `with a as (select …), b as (select … from a) select …`");
+            return mistake
+                .help("give the inner parts names: `with a as (select …), b as (select … from a) select …`");
         }
     };
     let message = match message.strip_prefix("No infix parser for token ") {

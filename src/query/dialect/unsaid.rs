@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArgumentClause, FunctionArguments, NamedWindowExpr, OrderByExpr, OrderByKind,
-    OrderByOptions, Query, Select, Statement, VisitMut, VisitorMut, WindowSpec, WindowType,
+    BinaryOperator, Expr, FunctionArgumentClause, FunctionArguments, NamedWindowExpr, OrderByExpr,
+    OrderByKind, OrderByOptions, Query, Select, Statement, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
 use super::division::divide;

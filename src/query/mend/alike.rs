@@ -86,7 +86,11 @@ impl ScalarUDFImpl for Alike {
             }
             Measure::Damerau => {
                 let count = |(left, right): (&str, &str)| {
-                    super::bounded::check_compared("damerau_levenshtein", left.len() as u64, right.len() as u64)?;
+                    super::bounded::check_compared(
+                        "damerau_levenshtein",
+                        left.len() as u64,
+                        right.len() as u64,
+                    )?;
                     Ok(strsim::damerau_levenshtein(left, right) as i64)
                 };
                 let counts: Result<Vec<_>> = pairs().map(|pair| pair.map(count).transpose()).collect();

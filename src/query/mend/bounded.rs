@@ -274,7 +274,10 @@ impl ScalarUDFImpl for Bounded {
         if let (Cost::Text(_), Ok(())) = (self.cost, &whole)
             && let Some(long) = most.iter().find(|bytes| **bytes > LONGEST)
         {
-            return exec_err!("`{}` would make a text of {long} bytes, and {LONGEST} are the most", self.name());
+            return exec_err!(
+                "`{}` would make a text of {long} bytes, and {LONGEST} are the most",
+                self.name()
+            );
         }
         match whole {
             Ok(()) => self.inner.invoke_with_args(args),

@@ -140,7 +140,9 @@ impl ScalarUDFImpl for CurrentSetting {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(ColumnarValue::Scalar(name)) = args.args.first() else {
-            return Err(DataFusionError::Plan("`current_setting` needs the name of a setting, as a text".to_owned()));
+            return Err(DataFusionError::Plan(
+                "`current_setting` needs the name of a setting, as a text".to_owned(),
+            ));
         };
         let name = name.try_as_str().flatten().unwrap_or_default().to_lowercase();
         let may_be_missing =

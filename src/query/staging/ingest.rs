@@ -102,7 +102,8 @@ fn of_rows_sent(error: TableError) -> QueryError {
     }
     match QueryError::from(error) {
         QueryError::Sql(mistake)
-            if mistake.message().contains("does not fit") || mistake.message().contains("cannot be read as") =>
+            if mistake.message().contains("does not fit")
+                || mistake.message().contains("cannot be read as") =>
         {
             let message = mistake.message();
             let what = ["; round or cast it in the query", "; say in the query"]

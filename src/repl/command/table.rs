@@ -38,7 +38,9 @@ pub(super) const COMMANDS: &[Command] = &[
         "write a line where answers go",
         |text| Ok(Action::Echo(text.to_owned())),
     ),
-    command(Group::General, &["\\warn"], "TEXT", "write a line beside the answers", |text| say(text.to_owned())),
+    command(Group::General, &["\\warn"], "TEXT", "write a line beside the answers", |text| {
+        say(text.to_owned())
+    }),
     command(
         Group::General,
         &["\\conninfo", ".show", ".version"],
@@ -298,10 +300,7 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
         &["\\bind", "\\bind_named", "\\parse", "\\close_prepared"],
         "`prepare p as select … where a = ?`, then `execute p(5)`",
     ),
-    (
-        &["\\errverbose"],
-        "an error says all that is known; `ELT_LOG=debug` tells what was done meanwhile",
-    ),
+    (&["\\errverbose"], "an error says all that is known; `ELT_LOG=debug` tells what was done meanwhile"),
     (
         &[
             "\\startpipeline",

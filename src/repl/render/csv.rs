@@ -4,8 +4,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use super::{Renderer, ShowOptions};
 use super::cell::Cells;
+use super::{Renderer, ShowOptions};
 
 /// RFC 4180 with a header and lines that end in `\n`. NULL is nothing at all, or what was chosen for it; an empty text is `""`, and
 /// one that is as NULL is in quotes too.
@@ -64,8 +64,8 @@ mod tests {
 
     use arrow::array::{ArrayRef, Int64Array, StringArray};
 
-    use super::super::tests::shown;
     use super::super::Format;
+    use super::super::tests::shown;
     use super::*;
 
     #[test]

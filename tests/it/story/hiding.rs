@@ -203,7 +203,9 @@ async fn what_is_hidden_does_not_leak() {
         let refused = rows(&mut ann, view).await;
         assert!(refused.contains("the role `analyst` cannot make the view `box.v`"), "{view}: {refused}");
     }
-    assert!(rows(&mut ann, "create view box.fine as select * from low_salaries").await.contains("CREATE VIEW"));
+    assert!(
+        rows(&mut ann, "create view box.fine as select * from low_salaries").await.contains("CREATE VIEW")
+    );
     // What she makes of what she sees is what she sees.
     assert!(
         rows(&mut ann, "create table box.mine as select * from orders").await.starts_with("CREATE TABLE")
