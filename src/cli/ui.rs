@@ -211,7 +211,7 @@ impl Ui {
         let width = self.bars.as_ref().and_then(|_| crate::repl::terminal_width());
         let wrapped = width.unwrap_or(100).min(100);
         let handler = GraphicalReportHandler::new_themed(theme).with_width(wrapped).with_links(false);
-        let narrowed = crate::base::Narrowed::to(diagnostic, width.unwrap_or(usize::MAX));
+        let narrowed = crate::base::Narrowed::to(diagnostic, width.unwrap_or(crate::base::Narrowed::LINE));
         let mut text = String::new();
         if handler.render_report(&mut text, &narrowed).is_err() {
             text = diagnostic.to_string();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -74,7 +74,15 @@ impl ScalarUDFImpl for Spread {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if let ColumnarValue::Scalar(value) = &args.args[0] {
-            let bytes = length(value).unwrap_or(0).saturating_mul(args.number_rows);
+            let long = length(value).unwrap_or(0);
+            let bytes = long.saturating_mul(args.number_rows);
+            // Texts of one batch lie one behind the other, and their places are counted so far.
+            if bytes > i32::MAX as usize {
+                return exec_err!(
+                    "a text of {long} bytes beside {} rows would be more than 2 GiB: take fewer rows, or a shorter text",
+                    args.number_rows
+                );
+            }
             MemoryConsumer::new("a long value beside many rows").register(&self.pool).try_grow(bytes)?;
         }
         args.args.into_iter().next().map_or_else(|| Ok(ColumnarValue::Scalar(ScalarValue::Null)), Ok)
@@ -150,6 +158,10 @@ fn beside(expr: Expr, function: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
             put(&mut binary.left);
             put(&mut binary.right);
             Expr::BinaryExpr(binary)
+        }
+        Expr::AggregateFunction(mut call) => {
+            call.params.args.iter_mut().for_each(&mut put);
+            Expr::AggregateFunction(call)
         }
         Expr::ScalarFunction(mut call) if matches!(call.func.name(), "concat" | "concat_ws") => {
             call.args.iter_mut().for_each(&mut put);
