@@ -41,7 +41,7 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::hidden::Positions;
 use super::names::Layout;
-use super::skip::{may_want_nan, needed};
+use super::skip::needed;
 use super::{DataFile, Snapshot, TableError, tables::store_url};
 use crate::base::TableName;
 use crate::lake::layout;
@@ -326,10 +326,6 @@ impl TableProvider for Scan {
         let inner = Arc::clone(schema.table_schema());
         let mut options = session.config_options().execution.parquet.clone();
         options.pushdown_filters &= !self.layout.names.reach_inside();
-        // The bounds in the files' footers are those of the other values.
-        let wants_nan = may_want_nan(filters, &self.columns);
-        options.pruning &= !wants_nan;
-        options.enable_page_index &= !wants_nan;
         let source = ParquetSource::new(schema.clone()).with_table_parquet_options(
             datafusion::config::TableParquetOptions { global: options, ..Default::default() },
         );

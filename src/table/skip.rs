@@ -7,12 +7,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
@@ -35,65 +33,6 @@ pub(super) fn needed(
     }
     let keep = predicate.prune(&Known { files, columns, layout })?;
     Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
-}
-
-/// Whether rows are asked for in which a double may be NaN, which the bounds in data files do not count: `d > 1.5`, `d <> 1.5`. Not
-/// if something else keeps it below a value.
-pub(super) fn may_want_nan(filters: &[Expr], columns: &Schema) -> bool {
-    let is_double = |column: &Column| {
-        columns.field_with_name(column.name()).is_ok_and(|field| field.data_type().is_floating())
-    };
-    let conditions: Vec<&Expr> = filters.iter().flat_map(split_conjunction).collect();
-    let below: HashSet<&str> = conditions.iter().filter_map(|condition| kept_below(condition)).collect();
-    conditions.iter().any(|condition| {
-        let is_of_null = matches!(condition, Expr::IsNull(_) | Expr::IsNotNull(_));
-        !is_of_null
-            && condition
-                .column_refs()
-                .into_iter()
-                .any(|column| is_double(column) && !below.contains(column.name()))
-    })
-}
-
-/// The column of which a condition is false where it is NaN.
-fn kept_below(condition: &Expr) -> Option<&str> {
-    let value = |expr: &Expr| match expr {
-        Expr::Literal(ScalarValue::Float64(value), _) => value.is_some_and(|value| !value.is_nan()),
-        Expr::Literal(ScalarValue::Float32(value), _) => value.is_some_and(|value| !value.is_nan()),
-        Expr::Literal(value, _) => !value.is_null(),
-        _ => false,
-    };
-    let column = |expr: &'_ Expr| match expr {
-        Expr::Column(_) => true,
-        Expr::Cast(cast) => matches!(&*cast.expr, Expr::Column(_)),
-        _ => false,
-    };
-    fn name(expr: &Expr) -> Option<&str> {
-        match expr {
-            Expr::Column(column) => Some(column.name()),
-            Expr::Cast(cast) => name(&cast.expr),
-            _ => None,
-        }
-    }
-    match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Lt | Operator::LtEq | Operator::Eq, right })
-            if column(left) && value(right) =>
-        {
-            name(left)
-        }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Gt | Operator::GtEq | Operator::Eq, right })
-            if value(left) && column(right) =>
-        {
-            name(right)
-        }
-        Expr::Between(between) if !between.negated && column(&between.expr) && value(&between.high) => {
-            name(&between.expr)
-        }
-        Expr::InList(list) if !list.negated && column(&list.expr) && list.list.iter().all(value) => {
-            name(&list.expr)
-        }
-        _ => None,
-    }
 }
 
 /// What the log knows of some files.
@@ -169,34 +108,5 @@ impl PruningStatistics for Known<'_> {
         }
         let contained = |file: &DataFile| Some(values.contains(&self.partition_value(file, field)?));
         Some(self.files.iter().map(contained).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use datafusion::logical_expr::{col, lit};
-
-    use super::*;
-
-    #[test]
-    fn nan_is_wanted_where_nothing_keeps_it_below() {
-        let columns = Schema::new(vec![
-            Field::new("d", DataType::Float64, true),
-            Field::new("n", DataType::Int64, true),
-        ]);
-        for (filters, wants) in [
-            (vec![col("d").gt(lit(1.5))], true),
-            (vec![col("d").not_eq(lit(1.5))], true),
-            (vec![col("d").eq(lit(f64::NAN))], true),
-            (vec![col("d").gt(lit(1.5)).and(col("d").lt_eq(lit(2.0)))], false),
-            (vec![col("d").gt(lit(1.5)), col("d").lt(lit(2.0))], false),
-            (vec![col("d").between(lit(1.0), lit(2.0))], false),
-            (vec![col("d").lt(lit(1.5))], false),
-            (vec![col("d").eq(lit(1.5))], false),
-            (vec![col("n").gt(lit(1_i64)), col("d").is_not_null()], false),
-            (Vec::new(), false),
-        ] {
-            assert_eq!(may_want_nan(&filters, &columns), wants, "{filters:?}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! DataFusion is right about most of SQL. Here is what a lake wants differently: time has microseconds
 //! ([`time`]), whole numbers do not wrap around ([`arithmetic`], [`sum`]), a literal beside a decimal is a
-//! decimal ([`decimal`]), and a decimal beside a double a double ([`doubles`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
+//! decimal ([`decimal`]), `IN` has its answer, nulls included, wherever it stands ([`membership`], [`lists`]), a subquery may ask
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
 //! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
@@ -34,7 +34,6 @@ mod decimal;
 mod dependent;
 mod digits;
 mod distinct;
-mod doubles;
 mod elements;
 mod finite;
 mod folded;
@@ -116,7 +115,6 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(membership::Membership),
         Arc::new(correlated::Correlated),
         Arc::new(decimal::ExactLiterals),
-        Arc::new(doubles::Doubles),
         Arc::new(rounding::Casts),
         Arc::new(list_text::Lists),
         Arc::new(time::Microseconds),
