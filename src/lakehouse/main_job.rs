@@ -112,7 +112,11 @@ impl Lakehouse {
     ) -> Result<Built> {
         let mut limit = Box::pin(async {
             match request.time {
-                Some(most) => after(most).await,
+                // Waiting for another writer is no part of it.
+                Some(most) => {
+                    recorder.at_work().await;
+                    after(most).await;
+                }
                 None => std::future::pending().await,
             }
         });
@@ -215,6 +219,7 @@ impl Lakehouse {
         let begun = Instant::now();
         let watch: &dyn Watch = recorder;
         let _lock = self.begin_writing_within(request.wait, "build", watch).await?;
+        recorder.begins_work();
         let pins = self.pins().await?;
         let run = recorder.run().to_owned();
         let facts = self.facts_of(request, &pins, &run);

@@ -41,6 +41,8 @@ pub(super) struct Recorder<'a> {
     closed: Notify,
     /// It may be called off again.
     moved: Notify,
+    /// It need not wait for others any more.
+    at_work: Notify,
 }
 
 /// What is known of it from its beginning.
@@ -91,7 +93,18 @@ impl<'a> Recorder<'a> {
             news: Notify::new(),
             closed: Notify::new(),
             moved: Notify::new(),
+            at_work: Notify::new(),
         }
+    }
+
+    /// Takes note that the run has the writer's place.
+    pub(super) fn begins_work(&self) {
+        self.at_work.notify_one();
+    }
+
+    /// Waits until the run has the writer's place.
+    pub(super) async fn at_work(&self) {
+        self.at_work.notified().await;
     }
 
     /// The run's id.

@@ -17,6 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::StreamExt;
 use sqlparser::ast;
 
+use super::mend::ITSELF;
 use super::progress::statistics;
 use super::{Outcome, QueryError, Session, SqlMistake};
 use crate::base::grouped;
@@ -326,7 +327,7 @@ fn notes(metrics: &MetricsSet, is_run: bool) -> Vec<String> {
 
 /// A step in SQL's words.
 fn words(name: &str, detail: &str) -> (String, String) {
-    let detail = without_types(&without_places(detail));
+    let detail = without_itself(&without_types(&without_places(detail)));
     let inside = |key: &str| inside(&detail, key);
     let told = |key: &str| inside(key).unwrap_or_default();
     let (what, detail) = match name {
@@ -453,6 +454,24 @@ fn window(text: &str) -> String {
 }
 
 /// `a@0 as a, b@1 + 1 as c` without the places, and names that stay said once.
+/// Without the function that gives what it is given.
+fn without_itself(text: &str) -> String {
+    let mut text = text.to_owned();
+    let call = format!("{ITSELF}(");
+    while let Some(start) = text.find(&call) {
+        let inside = start + call.len();
+        let mut depth = 1_i32;
+        let end = text[inside..].find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        let Some(end) = end else { break };
+        text.replace_range(inside + end..=inside + end, "");
+        text.replace_range(start..inside, "");
+    }
+    text
+}
+
 fn plain_names(list: &str) -> String {
     let items = split_list(list).into_iter().map(|item| match item.split_once(" as ") {
         Some((from, to)) if from == to || from.rsplit('.').next() == Some(to) => to.to_owned(),
@@ -656,5 +675,9 @@ mod tests {
             "Filter: a = 'x y' AND b < 3"
         );
         assert_eq!(said("FancyNewExec", "x"), "Fancy new: x");
+        assert_eq!(
+            said("FilterExec", "_elt_itself(CAST(a@0 AS Float64)) > (1)"),
+            "Filter: CAST(a AS Float64) > (1)"
+        );
     }
 }

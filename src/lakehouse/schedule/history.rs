@@ -94,6 +94,23 @@ impl Lakehouse {
         Ok(found)
     }
 
+    /// How many runs of a schedule there were for one of its times.
+    pub(super) async fn runs_for(&self, scheduled: &Scheduled) -> Result<usize> {
+        let lake = self.tables.lake();
+        let reports = lake.list(&layout::RUNS.into()).await?.into_iter();
+        let later = reports.filter(|report| report.last_modified >= scheduled.at);
+        let read = later.map(|report| async move { lake.read_json::<Head>(&report.location).await });
+        let mut read = std::pin::pin!(futures::stream::iter(read).buffered(AT_ONCE));
+        let mut count = 0;
+        while let Some(head) = read.next().await.transpose()? {
+            let of = head.and_then(|head| head.scheduled);
+            count += usize::from(of.is_some_and(|of| {
+                of.schedule == scheduled.schedule && parse_instant(&of.at) == Some(scheduled.at)
+            }));
+        }
+        Ok(count)
+    }
+
     /// Keeps the report of a run that ended before it was one, and has none.
     pub(super) async fn record_failure(&self, id: &str, command: &str, run: &ScheduledRun) {
         if self.tables.lake().read(&layout::run(id)).await.is_ok_and(|known| known.is_some()) {

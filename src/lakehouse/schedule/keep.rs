@@ -1,15 +1,16 @@
 //! Wait, run, tell, and wait again.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::super::{Built, Lakehouse, Verdict};
 use super::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun, request_of};
-use crate::base::{Error, Result};
+use crate::base::{Error, ReleaseNumber, Result};
 use crate::project::{Catchup, Schedule};
+use crate::release;
 
 /// A schedule, and how far it is.
 struct Kept {
@@ -18,6 +19,8 @@ struct Kept {
     seen: DateTime<Utc>,
     /// Whether its last run failed.
     is_failing: bool,
+    /// A time whose run was cut off, and is to be run again.
+    again: Option<DateTime<Utc>>,
 }
 
 impl Kept {
@@ -49,14 +52,25 @@ impl Lakehouse {
             return Err(Error::user("elt::schedule", "elt.yml has no schedules", help));
         }
         let _lock = self.tables.lake().lock_schedules(&self.world)?;
+        // Runs whose processes died are known for it from now on, unless somebody is writing.
+        let _ = self.begin_writing_within(Duration::ZERO, "schedule", attendant.watch()).await;
         let names: Vec<String> = schedules.iter().map(|schedule| schedule.name.clone()).collect();
         let last = self.last_runs(&names).await?;
         let now = self.world.now();
         let begin = |schedule: Schedule| kept(schedule, &last, now);
         let mut all: Vec<Kept> = schedules.into_iter().map(begin).collect();
+        for kept in &mut all {
+            if let Some(known) = last.get(&kept.schedule.name) {
+                self.go_on_from(kept, known, attendant).await?;
+            }
+        }
+        let mut newest = self.newest_release().await?;
         while !attendant.is_over() {
             let now = self.world.now();
             let next = all.iter().enumerate().filter_map(|(at, kept)| {
+                if let Some(again) = kept.again {
+                    return Some((again, at, 0));
+                }
                 let (due, left_out) = kept.due(now);
                 Some((*due.first()?, at, left_out))
             });
@@ -66,8 +80,18 @@ impl Lakehouse {
                     let schedule = kept.schedule.name.clone();
                     attendant.news(&ScheduleNews::Missed { schedule, times: left_out });
                 }
-                kept.seen = time;
-                let Some(run) = self.run_due(&kept.schedule, time, attendant).await? else { return Ok(()) };
+                kept.seen = kept.seen.max(time);
+                kept.again = None;
+                let run = match self.still_the_lake(newest).await {
+                    Ok(()) => self.run_due(&kept.schedule, time, attendant).await?,
+                    Err(gone) => {
+                        let run = not_begun(&kept.schedule, time, now, gone.to_string());
+                        attendant.news(&ScheduleNews::Ended(run.clone()));
+                        Some(run)
+                    }
+                };
+                let Some(run) = run else { return Ok(()) };
+                newest = newest.max(self.newest_release().await.unwrap_or(newest));
                 let was_failing = std::mem::replace(&mut kept.is_failing, run.error.is_some());
                 self.notify(&kept.schedule, &run, was_failing, attendant).await;
                 continue;
@@ -88,6 +112,54 @@ impl Lakehouse {
             }
         }
         Ok(())
+    }
+
+    /// Sees to what a process before this one was at: what was cut off is run again if missed times are caught up with, or if
+    /// it may be retried once more; else it is told, and a death is a failure.
+    async fn go_on_from(&self, kept: &mut Kept, known: &Remembered, attendant: &dyn Attendant) -> Result<()> {
+        if !matches!(known.ended, "died" | "interrupted") {
+            return Ok(());
+        }
+        let scheduled = Scheduled { schedule: kept.schedule.name.clone(), at: known.at };
+        let retries = if known.ended == "died" { kept.schedule.retries as usize } else { 0 };
+        let most = retries.max(usize::from(kept.schedule.catchup != Catchup::None));
+        let again = self.runs_for(&scheduled).await? <= most;
+        attendant.news(&ScheduleNews::CutOff { scheduled, how: known.ended, again });
+        // Nobody was told of a failure yet, so there is none to recover from.
+        kept.is_failing = false;
+        if again {
+            kept.again = Some(known.at);
+        } else if known.ended == "died" {
+            kept.is_failing = true;
+            let why = known.error.clone().unwrap_or_else(|| "its process died".to_owned());
+            let mut run = not_begun(&kept.schedule, known.at, known.at, why);
+            run.run = Some(known.run.clone());
+            attendant.news(&ScheduleNews::Ended(run.clone()));
+            self.notify(&kept.schedule, &run, false, attendant).await;
+        }
+        Ok(())
+    }
+
+    async fn newest_release(&self) -> Result<Option<ReleaseNumber>> {
+        Ok(release::latest(self.tables.lake()).await?.map(|release| release.number))
+    }
+
+    /// Releases are numbered on, so a lake whose newest has a lower number than before is another one, or none: its disk is not
+    /// mounted any more. Nothing is to be written there.
+    async fn still_the_lake(&self, before: Option<ReleaseNumber>) -> Result<()> {
+        let now = self.newest_release().await?;
+        if now >= before {
+            return Ok(());
+        }
+        let number = |release: Option<ReleaseNumber>| {
+            release.map_or_else(|| "no release".to_owned(), |number| format!("release {number}"))
+        };
+        let what = format!(
+            "the lake had {}, and has {} now: it is gone, or another is in its place",
+            number(before),
+            number(now)
+        );
+        Err(Error::user("elt::schedule::lake", what, "bring it back, or begin again with `elt schedule`"))
     }
 
     /// Runs one schedule now, as if its time had come.
@@ -212,7 +284,21 @@ fn kept(schedule: Schedule, last: &BTreeMap<String, Remembered>, now: DateTime<U
         (Catchup::Last | Catchup::All, Some(known)) => known.at.min(now),
     };
     let is_failing = known.is_some_and(|known| !known.is_well());
-    Kept { schedule, seen, is_failing }
+    Kept { schedule, seen, is_failing, again: None }
+}
+
+/// A run that never began.
+fn not_begun(schedule: &Schedule, at: DateTime<Utc>, now: DateTime<Utc>, why: String) -> ScheduledRun {
+    ScheduledRun {
+        schedule: schedule.name.clone(),
+        at,
+        began: now,
+        took: Duration::ZERO,
+        tries: 1,
+        run: None,
+        release: None,
+        error: Some(why),
+    }
 }
 
 /// What went wrong in a build, in a line; nothing if it is well.

@@ -67,6 +67,15 @@ pub enum ScheduleNews {
         /// How many.
         times: usize,
     },
+    /// A run from before was cut off: its process died, or was stopped.
+    CutOff {
+        /// Which.
+        scheduled: Scheduled,
+        /// `died` or `interrupted`.
+        how: &'static str,
+        /// Whether it is run again now.
+        again: bool,
+    },
     /// A run begins, for the so-manieth time.
     Begun {
         /// Which.

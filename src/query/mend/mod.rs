@@ -34,6 +34,7 @@ mod decimal;
 mod dependent;
 mod digits;
 mod distinct;
+mod doubles;
 mod elements;
 mod finite;
 mod folded;
@@ -49,11 +50,13 @@ mod list_text;
 mod lists;
 mod many_sorted;
 mod mean;
+mod meeting;
 mod membership;
 mod mode;
 mod moments;
 mod moving;
 mod multisets;
+mod nan_kept;
 mod nested_text;
 mod part;
 mod pattern;
@@ -88,6 +91,7 @@ mod zeros;
 mod zones;
 
 pub(super) use here::who;
+pub(super) use nan_kept::ITSELF;
 pub(super) use place::{PLACE, wanted};
 
 use std::sync::Arc;
@@ -118,6 +122,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(rounding::Casts),
         Arc::new(list_text::Lists),
         Arc::new(time::Microseconds),
+        Arc::new(doubles::Doubles),
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(zones::WallClocks));
@@ -127,6 +132,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(spans::Spans::new()));
     rules.push(Arc::new(text::Instants::new()));
     rules.push(Arc::new(text_read::Texts));
+    rules.push(Arc::new(nan_kept::NanKept));
     let unwanted: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(unwanted::Unwanted);
     rules.into_iter().flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
@@ -174,7 +180,7 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(unsigned::functions());
     let own = own.chain(json_paths::functions()).chain([in_order::function()]);
     let own = own.chain(dated::functions()).chain(clock::functions()).chain([apart::function()]);
-    let own = own.chain(codes::functions());
+    let own = own.chain(codes::functions()).chain([nan_kept::function()]);
     let config = context.copied_config();
     let catalog = &config.options().catalog;
     let own = own.chain(here::functions(&catalog.default_catalog, &catalog.default_schema));

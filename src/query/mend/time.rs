@@ -20,7 +20,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::{peers, rewrite_expressions};
+use super::meeting::{Meeting, bring_together, meet};
+use super::rewrite_expressions;
 
 /// Texts and dates that meet a timestamp become timestamps of microseconds.
 #[derive(Debug)]
@@ -34,58 +35,19 @@ impl AnalyzerRule for Microseconds {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = rewrite_expressions(plan, |mut expr, schema| {
             let mut changed = false;
-            for group in peers(&mut expr) {
-                changed |= align(group, schema, true);
-            }
             if let Expr::BinaryExpr(binary) = &mut expr
                 && binary.op == Operator::Minus
             {
-                changed |= align(vec![&mut binary.left, &mut binary.right], schema, false);
-            }
-            if let Expr::InSubquery(question) = &mut expr {
-                changed |= align_subquery(question, schema)?;
+                let moment = |types: &[DataType]| common_moment(types, false);
+                changed |= meet(vec![&mut binary.left, &mut binary.right], schema, &moment);
             }
             if let Expr::ScalarFunction(call) = &mut expr {
                 changed |= time_arguments(call.func.name(), &mut call.args, schema);
             }
             Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
         })?;
-        Ok(plan.transform_up_with_subqueries(align_inputs)?.data)
+        bring_together(plan, &|types, meeting| common_moment(types, meeting == Meeting::Compared))
     }
-}
-
-/// Brings operands to one timestamp type, if one is a timestamp and another a date, or a text where
-/// `texts` are read. A timestamp of nanoseconds, as a Parquet file may hold, leaves it to the engine.
-fn align(operands: Vec<&mut Expr>, schema: &DFSchema, texts: bool) -> bool {
-    let types: Option<Vec<DataType>> = operands.iter().map(|expr| expr.get_type(schema).ok()).collect();
-    let Some(types) = types else { return false };
-    let Some(moment) = common_moment(&types, texts) else { return false };
-    for (expr, data_type) in operands.into_iter().zip(types) {
-        if data_type.is_temporal() && data_type != moment || data_type.is_string() {
-            *expr = cast(std::mem::take(expr), moment.clone());
-        }
-    }
-    true
-}
-
-/// The same for what is looked for, and the rows that it is looked for in.
-fn align_subquery(question: &mut InSubquery, schema: &DFSchema) -> Result<bool> {
-    let rows = &question.subquery.subquery;
-    let [(_, field)] = rows.schema().iter().collect::<Vec<_>>()[..] else { return Ok(false) };
-    let Ok(wanted) = question.expr.get_type(schema) else { return Ok(false) };
-    let found = field.data_type().clone();
-    let Some(moment) = common_moment(&[wanted.clone(), found.clone()], true) else { return Ok(false) };
-    if wanted != moment {
-        *question.expr = cast(std::mem::take(&mut *question.expr), moment.clone());
-    }
-    if found != moment {
-        let column = rows.schema().columns().remove(0);
-        let name = column.name.clone();
-        let cast_column = vec![cast(Expr::Column(column), moment).alias(name)];
-        let projection = Projection::try_new(cast_column, Arc::clone(rows))?;
-        question.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
-    }
-    Ok(true)
 }
 
 /// The timestamp that these types meet at, if a date or text is among them.
@@ -132,64 +94,6 @@ fn time_arguments(name: &str, args: &mut [Expr], schema: &DFSchema) -> bool {
         }
     }
     changed
-}
-
-/// The keys of a `using` and the inputs of a `union`, which are not expressions.
-fn align_inputs(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    match plan {
-        LogicalPlan::Join(mut join) => {
-            let mut changed = false;
-            let (left_schema, right_schema) =
-                (Arc::clone(join.left.schema()), Arc::clone(join.right.schema()));
-            for (left, right) in &mut join.on {
-                let types = (left.get_type(&left_schema), right.get_type(&right_schema));
-                let (Ok(left_type), Ok(right_type)) = types else { continue };
-                let Some(moment) = common_moment(&[left_type.clone(), right_type.clone()], true) else {
-                    continue;
-                };
-                changed = true;
-                for (key, data_type) in [(left, left_type), (right, right_type)] {
-                    if data_type != moment {
-                        *key = cast(std::mem::take(key), moment.clone());
-                    }
-                }
-            }
-            let plan = LogicalPlan::Join(join);
-            Ok(if changed { Transformed::yes(plan.recompute_schema()?) } else { Transformed::no(plan) })
-        }
-        LogicalPlan::Union(mut union) => {
-            let columns = union.schema.fields().len();
-            let same_width = union.inputs.iter().all(|input| input.schema().fields().len() == columns);
-            if !same_width {
-                return Ok(Transformed::no(LogicalPlan::Union(union)));
-            }
-            let of = |input: &LogicalPlan, at: usize| input.schema().field(at).data_type().clone();
-            let moments: Vec<Option<DataType>> = (0..columns)
-                .map(|at| {
-                    let types: Vec<DataType> = union.inputs.iter().map(|input| of(input, at)).collect();
-                    common_moment(&types, false)
-                })
-                .collect();
-            if moments.iter().all(Option::is_none) {
-                return Ok(Transformed::no(LogicalPlan::Union(union)));
-            }
-            for input in &mut union.inputs {
-                let columns = input.schema().columns().into_iter().zip(&moments).map(|(column, moment)| {
-                    let name = (column.relation.clone(), column.name.clone());
-                    match moment {
-                        Some(moment) => {
-                            cast(Expr::Column(column), moment.clone()).alias_qualified(name.0, name.1)
-                        }
-                        None => Expr::Column(column),
-                    }
-                });
-                let columns = columns.collect();
-                *input = Arc::new(LogicalPlan::Projection(Projection::try_new(columns, Arc::clone(input))?));
-            }
-            Ok(Transformed::yes(LogicalPlan::Union(union).recompute_schema()?))
-        }
-        other => Ok(Transformed::no(other)),
-    }
 }
 
 /// The clock and the readers of time, with microseconds.

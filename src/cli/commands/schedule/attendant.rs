@@ -16,7 +16,7 @@ use crate::base::{Ending, Watch, World};
 use crate::cli::args::Level;
 use crate::cli::log::Said;
 use crate::cli::ui::{Ui, time_words};
-use crate::lakehouse::{Attendant, Remembered, ScheduleNews, post_json};
+use crate::lakehouse::{Attendant, Remembered, ScheduleNews, Scheduled, post_json};
 
 /// The health file is written at least so often.
 const HEARTBEAT: i64 = 15;
@@ -125,6 +125,17 @@ impl Attendant for Keeper<'_> {
             ScheduleNews::Missed { schedule, times } => {
                 let line = format!("{schedule}: {times} missed, and left out");
                 ("ScheduleMissed", Level::Warn, line, json!({"schedule": schedule, "times": times}))
+            }
+            ScheduleNews::CutOff { scheduled, how, again } => {
+                let Scheduled { schedule, at } = scheduled;
+                let what = if *how == "died" { "its process died" } else { "it was stopped" };
+                let then = match again {
+                    true => "it is run again now".to_owned(),
+                    false => format!("`elt schedule --run {schedule}` makes up for it"),
+                };
+                let line = format!("{schedule}: of the run for {}: {what}; {then}", instant(at));
+                let data = json!({"scheduled": scheduled, "how": how, "again": again});
+                ("ScheduleCutOff", Level::Warn, line, data)
             }
             ScheduleNews::Begun { scheduled, attempt } => {
                 set(&|health| {

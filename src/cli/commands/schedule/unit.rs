@@ -87,6 +87,11 @@ impl Unit<'_> {
             let (times, name) = (&schedule.times, &schedule.name);
             let (cron, zone) = (&times.cron, times.zone.name());
             lines.push(format!("# {name}: {cron} in {zone}"));
+            if schedule.catchup != Catchup::None {
+                lines.push(format!(
+                    "# its `catchup` is not kept by cron, which forgets the times it was not there: `elt schedule` does"
+                ));
+            }
             lines.push(match times.is_each_hour() && zone == "UTC" {
                 true => format!("{cron} cd {root} && {command} schedule --run {name}"),
                 false => format!("* * * * * cd {root} && {command} schedule --run {name} --if-due"),
@@ -116,12 +121,19 @@ impl Unit<'_> {
             .chain(["--log-format", "json", "schedule", "--run", name.as_str()].map(str::to_owned));
         let words = ["--project-dir", "/project"].map(str::to_owned).into_iter().chain(words);
         let args = serde_json::json!(words.collect::<Vec<_>>());
+        // A CronJob makes up for one time that was missed, whatever is said.
+        let catchup_note = match catchup {
+            Catchup::All => {
+                "# `catchup: all` is not kept by Kubernetes, which makes up for the last time alone: `elt schedule` does\n"
+            }
+            Catchup::None | Catchup::Last => "",
+        };
         let deadline = match catchup {
             Catchup::None => "  startingDeadlineSeconds: 300\n",
             Catchup::Last | Catchup::All => "",
         };
         Ok(format!(
-            "apiVersion: batch/v1\n\
+            "{catchup_note}apiVersion: batch/v1\n\
              kind: CronJob\n\
              metadata:\n  name: elt-{label}\n\
              spec:\n  schedule: \"{}\"\n  timeZone: {}\n  concurrencyPolicy: Forbid\n{deadline}  \

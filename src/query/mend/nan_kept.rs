@@ -1,0 +1,152 @@
+//! Which conditions may not pass over files, though their bounds say so?
+//!
+//! NaN is larger than every number to SQL, as in Postgres, DuckDB and Spark, and the bounds that files keep of floating numbers leave it
+//! out: `d > 1.5` would pass over a file whose largest number is 1, and lose its NaN. So where NaN may be what is asked for,
+//! a column stands in the condition as [`function`] of itself, which nobody who looks at bounds understands. What only asks for
+//! less than a number, or for one number, goes on passing over files.
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Filter, LogicalPlan, Operator, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+/// What the function is called that gives what it is given.
+pub(in crate::query) const ITSELF: &str = "_elt_itself";
+
+/// It.
+pub(super) fn function() -> ScalarUDF {
+    ScalarUDF::from(Itself { signature: Signature::any(1, Volatility::Immutable) })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Itself {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Itself {
+    fn name(&self) -> &str {
+        ITSELF
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types[0].clone())
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        args.args.pop().map_or_else(|| exec_err!("`{ITSELF}` gives what it is given"), Ok)
+    }
+}
+
+/// Keeps files with NaN where it may be asked for.
+#[derive(Debug)]
+pub(super) struct NanKept;
+
+impl AnalyzerRule for NanKept {
+    fn name(&self) -> &str {
+        "nan_kept"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| match plan {
+            LogicalPlan::Filter(filter) => {
+                let Filter { predicate, input, .. } = filter;
+                let kept = kept(predicate, &input, false)?;
+                Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(kept, input)?)))
+            }
+            LogicalPlan::Join(mut join) => {
+                let whole = LogicalPlan::Join(join.clone());
+                join.filter = join.filter.map(|condition| kept(condition, &whole, false)).transpose()?;
+                Ok(Transformed::yes(LogicalPlan::Join(join)))
+            }
+            other => Ok(Transformed::no(other)),
+        })
+        .data()
+    }
+}
+
+/// A condition in which NaN is kept; `is_denied` is what is true where the condition is false.
+fn kept(condition: Expr, plan: &LogicalPlan, is_denied: bool) -> Result<Expr> {
+    use Operator as O;
+    Ok(match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (O::And | O::Or), right }) => {
+            Expr::BinaryExpr(BinaryExpr::new(
+                Box::new(kept(*left, plan, is_denied)?),
+                op,
+                Box::new(kept(*right, plan, is_denied)?),
+            ))
+        }
+        Expr::Not(inner) => Expr::Not(Box::new(kept(*inner, plan, !is_denied)?)),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let op_of_left = |op: Operator| if is_denied { op.negate() } else { Some(op) };
+            let needs = |column: &Expr, op: Option<Operator>, other: &Expr| match op {
+                Some(O::Lt | O::LtEq) => false,
+                Some(O::Eq | O::IsNotDistinctFrom) => is_floating(column, plan) && !is_number(other),
+                _ => is_floating(column, plan),
+            };
+            let (one, two) = (
+                needs(&left, op_of_left(op), &right),
+                needs(&right, op_of_left(op).and_then(|op| op.swap()), &left),
+            );
+            let itself = |expr: Box<Expr>, needed| if needed { Box::new(itself(*expr)) } else { expr };
+            Expr::BinaryExpr(BinaryExpr::new(itself(left, one), op, itself(right, two)))
+        }
+        Expr::InList(mut list) if is_floating(&list.expr, plan) => {
+            if list.negated != is_denied || !list.list.iter().all(is_number) {
+                list.expr = Box::new(itself(*list.expr));
+            }
+            Expr::InList(list)
+        }
+        Expr::Between(mut between) if is_floating(&between.expr, plan) => {
+            if between.negated != is_denied || !is_number(&between.high) {
+                between.expr = Box::new(itself(*between.expr));
+            }
+            Expr::Between(between)
+        }
+        Expr::IsNull(_) | Expr::IsNotNull(_) => condition,
+        // Within anything else it is not known what is asked for.
+        other => other
+            .transform_down(|expr| match &expr {
+                Expr::Column(_) if is_floating(&expr, plan) => Ok(Transformed::yes(itself(expr))),
+                _ => Ok(Transformed::no(expr)),
+            })
+            .data()?,
+    })
+}
+
+fn itself(expr: Expr) -> Expr {
+    function().call(vec![expr])
+}
+
+/// Whether it is a column of floating numbers, as it is or cast.
+fn is_floating(expr: &Expr, plan: &LogicalPlan) -> bool {
+    match expr {
+        Expr::Column(_) => {
+            let of = |schema| expr.get_type(schema).is_ok_and(|data_type| data_type.is_floating());
+            plan.inputs().iter().any(|input| of(input.schema())) || of(plan.schema())
+        }
+        Expr::Cast(cast) => is_floating(&cast.expr, plan),
+        Expr::TryCast(cast) => is_floating(&cast.expr, plan),
+        _ => false,
+    }
+}
+
+/// Whether it is a number, and not NaN.
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(number)), _) => !number.is_nan(),
+        Expr::Literal(ScalarValue::Float32(Some(number)), _) => !number.is_nan(),
+        Expr::Literal(value, _) => value.data_type().is_numeric(),
+        Expr::Negative(inner) => is_number(inner),
+        Expr::Cast(cast) => is_number(&cast.expr),
+        _ => false,
+    }
+}
