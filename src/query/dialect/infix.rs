@@ -1,6 +1,6 @@
 //! Which operators does the parser not know?
 //!
-//! `2 ** 10`, `a GLOB 'x*'`, `a ISNULL`, `a NOTNULL`, `5 DIV 2`, `a IN [1, 2]`. Each is read as the call, or the condition, that it means.
+//! `2 ** 10`, `a GLOB 'x*'`, `a ISNULL`, `a NOTNULL`, `5 DIV 2`, `a IN [1, 2]`, `a IN xs`. Each is read as the call, or the condition, that it means.
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use sqlparser::dialect::{Dialect, Precedence};
@@ -55,7 +55,14 @@ fn is_word(parser: &Parser<'_>, at: usize, wanted: &str) -> bool {
 /// The operator that comes next, if it is one of ours.
 fn next(parser: &Parser<'_>) -> Option<Operator> {
     let is_word = |at, wanted| is_word(parser, at, wanted);
-    let is_list = |at| parser.peek_nth_token_ref(at).token == Token::LBracket;
+    // Behind IN stands a bracket, or a list: `[1, 2]`, `xs`, `getvariable('xs')`.
+    let is_list = |at| match &parser.peek_nth_token_ref(at).token {
+        Token::LBracket => true,
+        Token::Word(word) => {
+            word.quote_style.is_some() || word.keyword == sqlparser::keywords::Keyword::NoKeyword
+        }
+        _ => false,
+    };
     let has_operand = || begins_operand(&parser.peek_nth_token_ref(1).token);
     match &parser.peek_nth_token_ref(0).token {
         Token::Mul if parser.peek_nth_token_ref(1).token == Token::Mul => Some(Operator::Power),
@@ -208,6 +215,10 @@ mod tests {
             ("select top.a, top from x top", "SELECT top.a, top FROM x top"),
             ("select * like 'a%' from t", "SELECT columns(_elt_c -> _elt_c LIKE 'a%') FROM t"),
             ("select a div, b glob from t", "SELECT a AS div, b AS glob FROM t"),
+            (
+                "select 2 in getvariable('l'), a not in xs and b, position('b' in a)",
+                "SELECT array_has(getvariable('l'), 2), NOT array_has(xs, a) AND b, POSITION('b' IN a)",
+            ),
             ("select a not glob 'x*' and b", "SELECT a !~ _elt_glob('x*') AND b"),
             (
                 "select 1 from t where a isnull or b + 1 notnull",
