@@ -21,7 +21,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryFutureExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -87,7 +87,7 @@ impl DurableLocal {
     pub(super) async fn stage(&self, documents: Vec<(Path, Bytes)>) -> Result<Vec<StagedFile>> {
         let contents = documents.into_iter().map(|(location, content)| {
             let path = self.inner.path_to_filesystem(&location);
-            async move {
+            let written = async move {
                 let (path, location) = (path?, location.to_string());
                 let staged = StagedFile { staging: Self::staging_path(&path), path, location };
                 blocking(move || {
@@ -97,8 +97,10 @@ impl DurableLocal {
                     written.map_err(|e| store_error(&staged.location, e)).map(|()| staged)
                 })
                 .await
-            }
+            };
+            written.boxed()
         });
+        let contents: Vec<_> = contents.collect();
         let contents = futures::stream::iter(contents).buffered(AT_ONCE).try_collect();
         Ok(futures::try_join!(contents, self.sync_data())?.0)
     }
@@ -126,14 +128,16 @@ impl DurableLocal {
         let folders: BTreeSet<PathBuf> =
             files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
         let all = files.iter().cloned().chain(folders).map(|path| {
-            blocking(move || match File::open(&path).and_then(|file| file.sync_all()) {
+            let synced = blocking(move || match File::open(&path).and_then(|file| file.sync_all()) {
                 // What was deleted since is in no document.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     Err(store_error(&path.display().to_string(), error))
                 }
                 _ => Ok(()),
-            })
+            });
+            synced.boxed()
         });
+        let all: Vec<_> = all.collect();
         let synced = futures::stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<()>().await;
         if synced.is_err() {
             self.unsynced.add(files);

@@ -28,7 +28,7 @@ pub struct SqlMistake {
 
 impl SqlMistake {
     /// A mistake with a stable code.
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), place: None, help: None, meant: None }
     }
 
@@ -58,7 +58,7 @@ impl SqlMistake {
         self
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

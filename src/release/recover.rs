@@ -1,7 +1,7 @@
 //! What became of a release whose process died?
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
 
 use crate::base::ReleaseNumber;
@@ -65,8 +65,8 @@ pub(super) async fn finish_staged(
     staged: &[StagedDocument],
 ) -> Result<Ending, ReleaseError> {
     let (sealed, entries) = staged.split_last().expect("a release is a document of its own");
-    let placed = futures::stream::iter(entries).map(|entry| lake.place(entry)).buffered(AT_ONCE);
-    let placed: Vec<Created> = placed.try_collect().await?;
+    let placing: Vec<_> = entries.iter().map(|entry| lake.place(entry).boxed()).collect();
+    let placed: Vec<Created> = futures::stream::iter(placing).buffered(AT_ONCE).try_collect().await?;
     let (mut done, mut stopped) = (Vec::new(), None);
     for (commit, placed) in prepared.commits.iter().zip(placed) {
         match placed {

@@ -15,8 +15,6 @@ mod variable;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;

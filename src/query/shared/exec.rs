@@ -159,7 +159,7 @@ impl Reader {
                         return Some(Ok(batch));
                     }
                     rows.rest = match std::mem::replace(&mut rows.rest, Rest::Nothing) {
-                        Rest::Coming(coming) => self.put_away(batch, coming).await,
+                        Rest::Coming(coming) => put_away(self.spills.clone(), batch, coming).await,
                         other => other,
                     };
                 }
@@ -180,22 +180,22 @@ impl Reader {
             Rest::NotBegun | Rest::Coming(_) | Rest::Nothing => None,
         }
     }
+}
 
-    /// Brings the rest of the rows into a file.
-    async fn put_away(&self, first: RecordBatch, mut coming: SendableRecordBatchStream) -> Rest {
-        let written = async {
-            let mut file = self.spills.create_in_progress_file("shared rows")?;
-            file.append_batch(&first)?;
-            while let Some(batch) = coming.next().await {
-                file.append_batch(&batch?)?;
-            }
-            file.finish()
-        };
-        match written.await {
-            Ok(Some(file)) => Rest::InFile(file),
-            Ok(None) => Rest::Nothing,
-            Err(error) => Rest::Failed(Arc::new(error)),
+/// Brings the rest of the rows into a file.
+async fn put_away(spills: SpillManager, first: RecordBatch, mut coming: SendableRecordBatchStream) -> Rest {
+    let written = async {
+        let mut file = spills.create_in_progress_file("shared rows")?;
+        file.append_batch(&first)?;
+        while let Some(batch) = coming.next().await {
+            file.append_batch(&batch?)?;
         }
+        file.finish()
+    };
+    match written.await {
+        Ok(Some(file)) => Rest::InFile(file),
+        Ok(None) => Rest::Nothing,
+        Err(error) => Rest::Failed(Arc::new(error)),
     }
 }
 
