@@ -314,8 +314,8 @@ async fn what_is_read_by_a_view_is_dropped_as_it_is_said() {
     let lake = TestLake::new();
     for sql in [
         "create table base as select 1 as a",
-        "create view over as select * from base",
-        "create view above as select a + 1 as b from over",
+        "create view upon as select * from base",
+        "create view above as select a + 1 as b from upon",
         "drop table base restrict",
         "select b from above",
         "drop table base",
@@ -328,7 +328,20 @@ async fn what_is_read_by_a_view_is_dropped_as_it_is_said() {
     ] {
         lake.sql(sql).await;
     }
-    insta::assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 1 0 0 1
+    sql: CREATE VIEW 0 0 0 2
+    sql: CREATE VIEW 0 0 0 3
+    sql: the view `main.upon` reads what would be dropped
+    sql: 2
+    sql: DROP TABLE 0 0 0 4
+    sql: in the view `main.upon`: there is no table `main.base`
+    sql: CREATE TABLE 1 0 0 5
+    sql: in the view `main.above`: there is no column `a`
+    sql: DROP TABLE 0 0 0 6
+    sql: 0
+    sql: CREATE TRANSIENT TABLE is not supported
+    ");
 }
 
 #[tokio::test]
@@ -344,5 +357,19 @@ async fn a_double_that_is_no_number_is_found_wherever_it_lies() {
     lake.sql("select * from nn").await;
     lake.sql("with c as (select 2.5::double as d) insert into nn select d from c").await;
     lake.sql("select max(d) from nn").await;
-    insta::assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 1 0 0 2
+    sql: INSERT 2 0 0 3
+    sql: 2
+    sql: 3
+    sql: 2
+    sql: 2
+    sql: 2
+    sql: 1
+    sql: DELETE 0 0 2 4
+    sql: 1.5
+    sql: INSERT 1 0 0 5
+    sql: 2.5
+    ");
 }
