@@ -732,7 +732,7 @@ mod tests {
 
     #[test]
     fn columns_are_offered_before_it_is_said_of_which_table() {
-        assert_eq!(offered("select ord|"), ["ordered_at"]);
+        assert_eq!(offered("select ord|")[0], "ordered_at");
         assert_eq!(offered("select i|")[0], "id");
         assert!(!offered("insert into orders (|").contains(&"orders".to_owned()));
         assert_eq!(offered("update orders set am|"), ["amount"]);

@@ -46,7 +46,7 @@ impl Sitting<'_, '_> {
         match action {
             Action::Leave => return Ok(Flow::Leave),
             Action::Say(text) => eprintln!("{text}"),
-            Action::Answer(sql) => return self.answer_for(&sql, source, piece).await,
+            Action::Answer(sql) => return Box::pin(self.answer_for(&sql, source, piece)).await,
             Action::Format(Some(format)) => {
                 settings.format = format;
                 settings.show.expand_wide = false;

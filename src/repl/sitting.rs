@@ -221,7 +221,7 @@ impl<'a> Sitting<'a, '_> {
     /// Answers a statement and shows the answer.
     pub(super) async fn answer(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
         self.last = Some(piece.sql.clone());
-        self.answer_for(&piece.sql, source, piece).await
+        Box::pin(self.answer_for(&piece.sql, source, piece)).await
     }
 
     /// Answers the statement that stands for a piece: the piece itself, or what a command asks. After a command `\g` runs again

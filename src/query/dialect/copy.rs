@@ -435,6 +435,17 @@ mod tests {
     }
 
     #[test]
+    fn options_stand_without_brackets_as_psql_has_them() {
+        let told = |sql: &str| match parse(sql).unwrap() {
+            Statement::CopyTo(copy) => copy.options,
+            other => panic!("{other:?}"),
+        };
+        let bare = told("copy t to 'x' with csv header delimiter as ';'");
+        let bracketed = told("copy t to 'x' (format csv, header, delimiter ';')");
+        assert_eq!(bare, bracketed);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_copy_is_said_with_what_to_do() {
         for (sql, what, place) in [
             ("copy", "COPY does not say where the rows go", Some((1, 1))),
@@ -445,7 +456,9 @@ mod tests {
             ("copy (select 1 to 'x'", "a bracket is not closed", Some((1, 19))),
             ("copy (delete from t) to 'x'", "only the rows of a query can be copied to a file", None),
             ("copy t to 'x' (header, HEADER)", "`HEADER` is there twice", Some((1, 24))),
-            ("copy t to 'x' csv", "`csv` is not expected here", Some((1, 15))),
+            ("copy t to 'x' csw", "`csw` is not expected here", Some((1, 15))),
+            ("copy t to 'x' csv header csv", "`FORMAT` is there twice", Some((1, 26))),
+            ("copy t to 'x' delimiter 5", "a value stands in single quotes here", Some((1, 25))),
             ("copy into 'x'", "the name of a table is expected here", Some((1, 11))),
             ("copy into t () from 'x'", "the name of a column is expected here", Some((1, 14))),
             ("copy into t by name from 'x'", "`POSITION` is expected here", Some((1, 16))),
