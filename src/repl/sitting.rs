@@ -261,7 +261,7 @@ impl<'a> Sitting<'a, '_> {
     /// Answers a statement; after one that wrote, what it published is what is read.
     async fn outcome(&mut self, sql: &str) -> Result<Outcome, QueryError> {
         if let Some(bound) = Bound::read(sql) {
-            return self.bound(bound).await;
+            return Box::pin(self.bound(bound)).await;
         }
         let statement = self.session.read(sql)?;
         let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
@@ -290,16 +290,8 @@ impl<'a> Sitting<'a, '_> {
             self.lakehouse = made;
         }
         if let Some(open) = &self.open {
-            let (lakehouse, mut within, sql) =
-                (self.lakehouse.clone(), open.transaction.clone(), sql.to_owned());
-            within.go_on_in(self.session.clone());
-            let done = async move { Ok((lakehouse.execute_within(&mut within, &sql).await?, within)) };
-            let (outcome, within) = self.watched(done).await?;
-            self.session = within.session().clone();
-            if let Some(open) = &mut self.open {
-                open.transaction = within;
-            }
-            return Ok(outcome);
+            let within = open.transaction.clone();
+            return Box::pin(self.write_within(within, sql.to_owned())).await;
         }
         let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
         let sql = sql.to_owned();
