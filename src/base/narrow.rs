@@ -29,6 +29,9 @@ struct Cut {
 }
 
 impl<'a> Narrowed<'a> {
+    /// So many cells have lines where no terminal says how many.
+    pub const LINE: usize = 1_000;
+
     /// The diagnostic with its lines cut to `width` cells, if one that is shown is longer. A diagnostic with several places stays
     /// as it is.
     pub fn to(inner: &'a dyn Diagnostic, width: usize) -> Self {

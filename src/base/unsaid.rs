@@ -84,6 +84,12 @@ impl Unsaid {
     pub fn of_engine(engine: &str) -> Self {
         Self { division: Division::of_engine(engine), nulls: NullOrder::of_engine(engine) }
     }
+
+    /// Whether `^` is XOR, as in Spark, Databricks, BigQuery, MySQL and SQL Server: those that sort nulls as if they were the
+    /// smallest. To all others it is a power.
+    pub fn has_xor(&self) -> bool {
+        self.nulls == NullOrder::Smallest
+    }
 }
 
 #[cfg(test)]

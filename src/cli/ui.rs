@@ -145,6 +145,14 @@ impl Ui {
         self.write(text, Level::Info);
     }
 
+    /// One line that is for whoever sits in front of it, and for no log.
+    pub(super) fn secret_line(&self, text: &str) {
+        match self.log.is_json() {
+            true => drop(writeln!(std::io::stderr(), "{text}")),
+            false => self.write(text, Level::Info),
+        }
+    }
+
     /// One line that is in the log already.
     pub(super) fn show_line(&self, text: &str, level: Level) {
         self.write(text, level);
@@ -203,7 +211,7 @@ impl Ui {
         let width = self.bars.as_ref().and_then(|_| crate::repl::terminal_width());
         let wrapped = width.unwrap_or(100).min(100);
         let handler = GraphicalReportHandler::new_themed(theme).with_width(wrapped).with_links(false);
-        let narrowed = crate::base::Narrowed::to(diagnostic, width.unwrap_or(usize::MAX));
+        let narrowed = crate::base::Narrowed::to(diagnostic, width.unwrap_or(crate::base::Narrowed::LINE));
         let mut text = String::new();
         if handler.render_report(&mut text, &narrowed).is_err() {
             text = diagnostic.to_string();

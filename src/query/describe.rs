@@ -300,6 +300,29 @@ pub(super) fn no_such_table(session: &Session, wanted: &str, mistake: SqlMistake
     if looks_like_a_file(wanted) {
         return mistake.help("a file's name stands in single quotes: `from 'folder/file.csv'`");
     }
+    const OF_OTHERS: [&str; 12] = [
+        "sqlite_master",
+        "sqlite_schema",
+        "pg_class",
+        "pg_tables",
+        "pg_views",
+        "pg_namespace",
+        "pg_attribute",
+        "pg_database",
+        "duckdb_tables",
+        "duckdb_columns",
+        "all_tables",
+        "user_tables",
+    ];
+    let bare = wanted.rsplit('.').next().unwrap_or(wanted);
+    if wanted.starts_with("information_schema.")
+        || wanted.starts_with("pg_catalog.")
+        || OF_OTHERS.contains(&bare)
+    {
+        return mistake.help(
+            "`from elt.tables` and `from elt.columns` tell what there is, as do `information_schema.tables`, `.columns` and `.views`",
+        );
+    }
     if let Some(name) = wanted.strip_prefix("elt.") {
         let rights = session.scope().rights();
         let is_there = |name: &&str| rights.is_none_or(|rights| rights.see_system(name));

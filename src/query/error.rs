@@ -2,7 +2,7 @@
 
 use datafusion::error::DataFusionError;
 
-use super::located::located;
+use super::located::{is_misplaced, located};
 use super::words::mistake;
 use crate::base::{Diagnostic, ErrorKind, SourceText};
 use crate::lake::is_forbidden;
@@ -121,9 +121,28 @@ impl SqlMistake {
         }
     }
 
+    /// The same, met in a view's query, whose text is not the one that was typed.
+    pub(super) fn in_view(mut self, name: &crate::base::TableName) -> Self {
+        let is_missing = self.message.starts_with("there is no table `")
+            || self.message.starts_with("there is no column `");
+        if is_missing {
+            self.message = format!("in the view `{name}`: {}", self.message);
+            self.help = Some(format!("`show create table {name}` shows its query"));
+            self.meant = None;
+        }
+        self.unplaced()
+    }
+
     /// The same without its place, which was one in another text.
     pub(super) fn unplaced(mut self) -> Self {
         self.place = None;
+        self
+    }
+
+    /// The same at another place: line and column in the text that it is shown in, if they are known.
+    #[must_use]
+    pub fn moved(mut self, place: Option<(usize, usize)>) -> Self {
+        self.place = place;
         self
     }
 
@@ -133,7 +152,7 @@ impl SqlMistake {
         let is_in_it = |(line, column): (usize, usize)| {
             sql.lines().nth(line - 1).is_some_and(|line| column <= line.chars().count() + 1)
         };
-        if self.place.is_some_and(is_in_it) {
+        if self.place.is_some_and(is_in_it) && !is_misplaced(&self.message) {
             return self;
         }
         match located(&self.message, sql) {

@@ -19,7 +19,20 @@ pub(super) fn located(message: &str, sql: &str) -> Option<Place> {
     if message.starts_with("the statement ends") {
         return words.open_bracket().or_else(|| words.0.len().checked_sub(1)).map(|at| words.place(at));
     }
+    if message.starts_with("a subquery that stands for one value") {
+        return words.only_value().map(|at| words.place(at));
+    }
+    if is_misplaced(message) {
+        let at =
+            if message.starts_with("two queries") { words.second_of_with(message) } else { words.wider() };
+        return at.map(|at| words.place(at));
+    }
     words.subjects(message).into_iter().find_map(|subject| words.find(&subject)).map(|at| words.place(at))
+}
+
+/// Whether the engine tells a place of such a mistake that is not where it is.
+pub(super) fn is_misplaced(message: &str) -> bool {
+    message.starts_with("two queries of the WITH") || message.starts_with("the two sides of the UNION")
 }
 
 /// Which of several is wrong.
@@ -88,6 +101,114 @@ impl Words {
             }
         }
         open.pop()
+    }
+
+    /// The only subquery that may stand for one value: neither read, nor looked into, nor a query with a name.
+    fn only_value(&self) -> Option<usize> {
+        const BEFORE: [&str; 9] = ["from", "join", "in", "exists", "as", "any", "all", "some", "lateral"];
+        let begins = |at: &usize| {
+            let is_query = matches!(self.get(*at), Some(Token::LParen))
+                && self
+                    .get(at + 1)
+                    .is_some_and(|next| is_keyword(next, "select") || is_keyword(next, "with"));
+            is_query
+                && !self.before(*at).is_some_and(|before| {
+                    *before == Token::RParen || BEFORE.iter().any(|word| is_keyword(before, word))
+                })
+        };
+        let mut found = (0..self.0.len()).filter(begins);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// The second query that a WITH calls by a name.
+    fn second_of_with(&self, message: &str) -> Option<usize> {
+        let name = message.split('`').nth(1)?;
+        let is_named = |at: &usize| {
+            self.is_named(*at, name)
+                && self.get(at + 1).is_some_and(|next| is_keyword(next, "as") || *next == Token::LParen)
+                && self.before(*at).is_some_and(|before| {
+                    *before == Token::Comma || is_keyword(before, "with") || is_keyword(before, "recursive")
+                })
+        };
+        (0..self.0.len()).filter(is_named).nth(1)
+    }
+
+    /// The list of the first side of a UNION, INTERSECT or EXCEPT that has more or fewer columns than the one before it; if that
+    /// cannot be counted, and there is only one such word, the list behind it.
+    fn wider(&self) -> Option<usize> {
+        const SETS: [&str; 4] = ["union", "intersect", "except", "minus"];
+        let is_set =
+            |at: &usize| self.get(*at).is_some_and(|token| SETS.iter().any(|word| is_keyword(token, word)));
+        let sets: Vec<usize> = (0..self.0.len()).filter(is_set).collect();
+        let mut behind = Vec::new();
+        for set in &sets {
+            let mut at = set + 1;
+            while self.get(at).is_some_and(|token| {
+                *token == Token::LParen || is_keyword(token, "all") || is_keyword(token, "distinct")
+            }) {
+                at += 1;
+            }
+            if !self.get(at).is_some_and(|token| is_keyword(token, "select")) {
+                continue;
+            }
+            let mut depth = 0_usize;
+            let before = (0..*set).rev().find(|at| {
+                match self.get(*at) {
+                    Some(Token::RParen) => depth += 1,
+                    Some(Token::LParen) => depth = depth.saturating_sub(1),
+                    Some(token) => return depth == 0 && is_keyword(token, "select"),
+                    None => {}
+                }
+                false
+            });
+            let widths = (before.and_then(|before| self.width(before + 1)), self.width(at + 1));
+            if let (Some(left), Some(right)) = widths
+                && left != right
+            {
+                return Some(at + 1);
+            }
+            behind.push(at + 1);
+        }
+        if let ([only], [_]) = (&behind[..], &sets[..]) { Some(*only) } else { None }
+    }
+
+    /// How many columns a list has that begins here; nothing if there is a star in it.
+    fn width(&self, start: usize) -> Option<usize> {
+        const ENDS: [&str; 13] = [
+            "from",
+            "union",
+            "intersect",
+            "except",
+            "minus",
+            "where",
+            "group",
+            "order",
+            "limit",
+            "having",
+            "qualify",
+            "window",
+            "offset",
+        ];
+        let (mut depth, mut commas) = (0_usize, 0_usize);
+        for at in start..self.0.len() {
+            match self.get(at)? {
+                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+                Token::RParen | Token::RBracket | Token::RBrace if depth == 0 => break,
+                Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+                Token::Comma if depth == 0 => commas += 1,
+                Token::Mul
+                    if depth == 0
+                        && self.before(at).is_some_and(|before| {
+                            matches!(before, Token::Comma | Token::Period) || is_keyword(before, "select")
+                        }) =>
+                {
+                    return None;
+                }
+                token if depth == 0 && ENDS.iter().any(|word| is_keyword(token, word)) => break,
+                _ => {}
+            }
+        }
+        Some(commas + 1)
     }
 
     /// What a message is about, the likeliest first.
@@ -288,9 +409,20 @@ impl Words {
         if let [only] = fitting[..] { Some(only) } else { None }
     }
 
-    /// Where these words follow each other, with or without the tables before columns and brackets.
+    /// Where these words follow each other, with or without the tables before columns, brackets and casts.
     fn expression(&self, words: &[String]) -> Option<usize> {
-        let plain: Vec<(usize, String)> = bare(&self.0);
+        let plain = bare(&self.0);
+        self.these_words(words, &plain).or_else(|| {
+            let is_cast = |at: usize| matches!(self.get(at), Some(Token::DoubleColon));
+            let without: Vec<(usize, String)> = plain
+                .into_iter()
+                .filter(|(at, _)| !is_cast(*at) && !at.checked_sub(1).is_some_and(is_cast))
+                .collect();
+            self.these_words(words, &without)
+        })
+    }
+
+    fn these_words(&self, words: &[String], plain: &[(usize, String)]) -> Option<usize> {
         let starts =
             |at: &usize| plain[*at..].iter().map(|(_, word)| word).take(words.len()).eq(words.iter());
         let mut found = (0..(plain.len() + 1).saturating_sub(words.len())).filter(starts);
@@ -338,6 +470,9 @@ fn subject_of(piece: &str, message: &str, is_missing: bool) -> Vec<Subject> {
     }
     if !piece.chars().any(char::is_alphanumeric) {
         return vec![Subject::Sign { sign: piece.to_owned(), types: operand_types(message) }];
+    }
+    if piece.starts_with('$') && message.contains("is not a place") {
+        return vec![Subject::Sign { sign: piece.to_owned(), types: None }];
     }
     if let Some(text) = piece.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         return vec![Subject::Text(text.replace("''", "'"))];
@@ -454,6 +589,39 @@ mod tests {
             ("two tables are known as `o`", "select o.a from b o, c o", Some((1, 24))),
             ("`try` around a subquery is not supported", "select try((select 1))", Some((1, 8))),
             ("`substring` needs a start", "select substr('a')", Some((1, 8))),
+            ("`300` does not fit into tinyint", "select 1, cast(300 as tinyint)", Some((1, 16))),
+            ("`2 + 1` is too large for its type", "select 1, 2::int + 1::int", Some((1, 11))),
+            ("`$a` is not a place for a value", "prepare p as select $a", Some((1, 21))),
+            (
+                "a subquery that stands for one value gave more than one row",
+                "select a from (select 1 as a) where a > (select 2)",
+                Some((1, 41)),
+            ),
+            (
+                "a subquery that stands for one value gave more than one row",
+                "select (select 1), (select 2)",
+                None,
+            ),
+            (
+                "two queries of the WITH are called `a`",
+                "with a as (select 1), a as (select 2) select * from a",
+                Some((1, 23)),
+            ),
+            (
+                "the two sides of the UNION have not the same number of columns",
+                "select 1, f(2, 3) union all select 1, 2 union select 3",
+                Some((1, 54)),
+            ),
+            (
+                "the two sides of the UNION have not the same number of columns",
+                "select * from t union select 1, 2",
+                Some((1, 30)),
+            ),
+            (
+                "the two sides of the UNION have not the same number of columns",
+                "select * from t union select 1 union select 2",
+                None,
+            ),
             ("something else", "select 1", None),
         ] {
             assert_eq!(located(message, sql), place, "{message}: {sql}");

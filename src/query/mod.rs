@@ -15,6 +15,7 @@
 
 mod asked;
 mod asof;
+mod callable;
 mod cases;
 mod convert;
 mod describe;

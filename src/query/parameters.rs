@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
@@ -24,7 +24,7 @@ pub(super) struct Place {
     end: usize,
     /// Which value, counted from 0.
     value: usize,
-    /// Whether it is behind LIMIT or OFFSET.
+    /// Whether it is behind LIMIT or OFFSET, or in the brackets of `range`.
     pub(super) is_count: bool,
 }
 
@@ -45,7 +45,16 @@ fn places_of(sql: &str, tokens: &[TokenWithSpan]) -> Result<Vec<Place>, SqlMista
     let mut found = Vec::new();
     let mut next = 0;
     let mut is_count = false;
+    // The words in front of the brackets that are open, and the last word.
+    let (mut calls, mut word): (Vec<String>, String) = (Vec::new(), String::new());
     for token in tokens {
+        match &token.token {
+            Token::LParen => calls.push(std::mem::take(&mut word)),
+            Token::RParen => drop(calls.pop()),
+            Token::Word(name) => word = name.value.to_lowercase(),
+            Token::Whitespace(_) => {}
+            _ => word.clear(),
+        }
         let Token::Placeholder(text) = &token.token else {
             if !matches!(token.token, Token::Whitespace(_)) {
                 is_count = matches!(&token.token, Token::Word(word)
@@ -71,6 +80,7 @@ fn places_of(sql: &str, tokens: &[TokenWithSpan]) -> Result<Vec<Place>, SqlMista
             },
         };
         let start = lines.byte(sql, token.span.start);
+        let is_count = is_count || calls.last().is_some_and(|call| call == "range");
         found.push(Place { start, end: start + text.len(), value, is_count });
     }
     Ok(found)
@@ -208,6 +218,14 @@ fn literal(column: &ArrayRef, row: usize) -> Result<String, SqlMistake> {
         }
         DataType::Date32 | DataType::Date64 => cast(shown()?.chars().take(10).collect(), "DATE"),
         DataType::Time32(_) | DataType::Time64(_) => cast(shown()?, "TIME"),
+        DataType::Timestamp(TimeUnit::Nanosecond, _)
+            if column.as_primitive::<TimestampNanosecondType>().value(row) % 1_000 != 0 =>
+        {
+            let what = format!("{} cannot be given to a statement: instants have microseconds", shown()?);
+            return Err(SqlMistake::new("elt::sql::parameters", what).help(
+                "cut it before it is sent: in pandas `.dt.floor('us')`, in polars `.dt.cast_time_unit('us')`",
+            ));
+        }
         DataType::Timestamp(_, None) => cast(shown()?, "TIMESTAMP"),
         DataType::Timestamp(_, Some(_)) => cast(shown()?, "TIMESTAMP WITH TIME ZONE"),
         DataType::Interval(_) => format!("INTERVAL '{}'", shown()?),
@@ -225,9 +243,11 @@ fn literal(column: &ArrayRef, row: usize) -> Result<String, SqlMistake> {
             let values = arrow::compute::cast(column, values).map_err(|_| no_literal(data_type))?;
             literal(&values, row)?
         }
-        DataType::List(_) => list(&column.as_list::<i32>().value(row))?,
-        DataType::LargeList(_) => list(&column.as_list::<i64>().value(row))?,
-        DataType::FixedSizeList(..) => list(&column.as_fixed_size_list().value(row))?,
+        DataType::List(item) => list_of(item.data_type(), &column.as_list::<i32>().value(row))?,
+        DataType::LargeList(item) => list_of(item.data_type(), &column.as_list::<i64>().value(row))?,
+        DataType::FixedSizeList(item, _) => {
+            list_of(item.data_type(), &column.as_fixed_size_list().value(row))?
+        }
         DataType::Map(..) => {
             let entries = column.as_map().value(row);
             format!("map({}, {})", list(entries.column(0))?, list(entries.column(1))?)
@@ -244,6 +264,13 @@ fn literal(column: &ArrayRef, row: usize) -> Result<String, SqlMistake> {
         }
         other => return Err(no_literal(other)),
     })
+}
+
+/// A list whose items keep their type, where their digits alone are another.
+fn list_of(item: &DataType, items: &ArrayRef) -> Result<String, SqlMistake> {
+    let written = list(items)?;
+    let is_narrow = matches!(item, DataType::Int8 | DataType::Int16 | DataType::Int32);
+    Ok(if is_narrow { format!("CAST({written} AS {}[])", sql_type_name(item)) } else { written })
 }
 
 fn list(items: &ArrayRef) -> Result<String, SqlMistake> {
@@ -295,6 +322,8 @@ mod tests {
         let many = bound("select ?", &values, 0).unwrap_err();
         assert_eq!(many.message(), "the statement has 1 place and was given 2 values");
         assert!(places("select ? limit ?").unwrap()[1].is_count);
+        let counts = |sql: &str| places(sql).unwrap().iter().map(|place| place.is_count).collect::<Vec<_>>();
+        assert_eq!(counts("select * from range(1, ?), f(?)"), [true, false]);
         let nothing = batch(vec![Arc::new(Int64Array::from(vec![None::<i64>]))]);
         assert_eq!(bound("select ?", &nothing, 0).unwrap(), "select CAST(NULL AS bigint)");
         assert!(bound("select $name", &values, 0).is_err());
@@ -312,11 +341,27 @@ mod tests {
                 "CAST('-1.05' AS decimal(10,2))",
             ),
             (Arc::new(arrow::array::BooleanArray::from(vec![true])), "TRUE"),
+            (
+                Arc::new(arrow::array::ListArray::from_iter_primitive::<arrow::datatypes::Int8Type, _, _>([
+                    Some([Some(1), None]),
+                ])),
+                "CAST(make_array(1, CAST(NULL AS tinyint)) AS tinyint[])",
+            ),
             (Arc::new(arrow::array::BinaryArray::from(vec![&b"\x00\xff"[..]])), "X'00ff'"),
         ];
         for (column, written) in columns {
             assert_eq!(literal(&column, 0).unwrap(), written);
         }
+    }
+
+    #[test]
+    fn an_instant_between_two_microseconds_is_no_value() {
+        let instants = |nanoseconds: i64| -> ArrayRef {
+            Arc::new(arrow::array::TimestampNanosecondArray::from(vec![nanoseconds]))
+        };
+        assert!(literal(&instants(5_000), 0).is_ok());
+        let refused = literal(&instants(5), 0).unwrap_err();
+        assert!(refused.message().contains("instants have microseconds"), "{}", refused.message());
     }
 
     #[test]

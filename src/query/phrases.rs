@@ -23,6 +23,14 @@ fn infinite(text: &str, wanted: &str) -> Option<SqlMistake> {
     )
 }
 
+/// Whether a text begins with a year that no date of ours has: one of five digits, or before the first.
+fn is_beyond_years(text: &str) -> bool {
+    let text = text.trim();
+    let year: String = text.trim_start_matches(['-', '+']).chars().take_while(char::is_ascii_digit).collect();
+    let is_date = text.matches('-').count() >= 2;
+    is_date && (year.len() > 4 || text.starts_with('-') || year.chars().all(|c| c == '0'))
+}
+
 /// The mistake behind a sentence of the engine, if it is one of those that are known.
 pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
     let message = &*with_literals(message);
@@ -48,8 +56,103 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         if let Some(mistake) = infinite(&text, &wanted) {
             return Some(mistake);
         }
+        if is_beyond_years(&text) && ["date", "timestamp", "timestamptz"].contains(&&*wanted) {
+            let help = format!(
+                "a {wanted} is in the years 1 to 9999: write the last there is, `{wanted} '9999-12-31'`, or null"
+            );
+            return Some(SqlMistake::new(VALUE, words).help(help));
+        }
         let help = format!("`try_cast(x as {wanted})` gives NULL where a text is none");
         return Some(SqlMistake::new(VALUE, words).help(help));
+    }
+    if let Some((value, wanted)) =
+        message.strip_prefix("Can't cast value ").and_then(|rest| rest.split_once(" to type "))
+    {
+        let wanted = type_word(wanted);
+        let range = match wanted.as_str() {
+            "tinyint" => ", which is from -128 to 127",
+            "smallint" => ", which is from -32768 to 32767",
+            "int" => ", which is from -2147483648 to 2147483647",
+            "bigint" => ", which is from -9223372036854775808 to 9223372036854775807",
+            _ => "",
+        };
+        let help = format!("`try_cast(x as {wanted})` gives NULL where a value does not fit");
+        return Some(
+            SqlMistake::new(VALUE, format!("`{value}` does not fit into {wanted}{range}")).help(help),
+        );
+    }
+    if message.starts_with("Scalar subquery returned more than one row") {
+        return Some(
+            SqlMistake::new(VALUE, "a subquery that stands for one value gave more than one row")
+                .help("take one of them: `limit 1`, `max(a)`; or compare with all: `a in (select …)`"),
+        );
+    }
+    if message.starts_with("UNION queries have different number of columns") {
+        return Some(plan("the two sides of the UNION have not the same number of columns".to_owned()).help(
+            "give both as many; what one side does not have is `null`; `union by name` goes by the names",
+        ));
+    }
+    if let Some(name) = between("WITH query name \"", "\" specified more than once") {
+        return Some(
+            plan(format!("two queries of the WITH are called `{name}`"))
+                .help("give one of them another name"),
+        );
+    }
+    if message.starts_with("ANY in LIKE expression") {
+        return Some(
+            SqlMistake::new("elt::sql::not_supported", "LIKE ANY of a query is not supported, because the patterns have to be known").help(
+                "write them, `a like any ('x%', 'y%')`, or ask for one that fits: `exists (select 1 from patterns p where a like p.x)`",
+            ),
+        );
+    }
+    if message.starts_with("Conflicting ordering requirements in aggregate functions") {
+        return Some(
+            SqlMistake::new(
+                "elt::sql::not_supported",
+                "two aggregates of one list want their rows in different orders",
+            )
+            .help("work one of them out in a subquery: `(select string_agg(a, ',' order by b) from t)`"),
+        );
+    }
+    if message.starts_with("WITHIN GROUP is only supported for ordered-set aggregate functions") {
+        return Some(
+            plan(
+                "WITHIN GROUP is for percentile_cont, percentile_disc, mode, listagg and array_agg"
+                    .to_owned(),
+            )
+            .help("leave it out, or write the order into the brackets: `array_agg(a order by b)`"),
+        );
+    }
+    if message.starts_with("Unsupported Interval Expression") {
+        return Some(
+            plan("this interval is not written as its fields say".to_owned())
+                .help("write `interval '1 year 2 months'`, or `interval '1-2' year to month`"),
+        );
+    }
+    if let Some((function, clause)) = message.strip_prefix("Calling ").and_then(|rest| rest.split_once(": "))
+        && let Some((clause, _)) = clause.split_once(" not supported in function arguments")
+    {
+        return Some(
+            SqlMistake::new(
+                "elt::sql::not_supported",
+                format!("{clause} in the brackets of `{function}` is not supported"),
+            )
+            .help("leave it out; `show functions like 'name'` tells what a function takes"),
+        );
+    }
+    if let Some(node) = message.strip_prefix("Unsupported ast node in sqltorel: ") {
+        let node: String = node.chars().take_while(|c| c.is_alphanumeric()).collect();
+        let mut words = String::new();
+        for c in node.chars() {
+            if c.is_uppercase() && !words.is_empty() {
+                words.push(' ');
+            }
+            words.extend(c.to_uppercase());
+        }
+        return Some(
+            SqlMistake::new("elt::sql::not_supported", format!("{words} is not supported"))
+                .help("`\\h` lists the statements that there are, `show functions` what can be called"),
+        );
     }
     if let Some(text) = between("Cannot cast value '", "' to value of ") {
         let wanted = message.rsplit_once("to value of ")?.1.trim_end_matches(" type").to_lowercase();

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
@@ -123,13 +123,7 @@ impl Session {
                     let (schema, types) = match self.with_places(*statement, count).await {
                         Ok(known) => known,
                         // A place whose type nothing tells: the columns are those of an answer without values.
-                        Err(_) => {
-                            let sql = filled(sql, &places, |_| "NULL".to_owned());
-                            let Statement::Query(statement) = dialect::parse(&sql)? else {
-                                return Err(SqlMistake::empty().into());
-                            };
-                            (self.columns_given(Box::pin(self.plan(*statement)).await?)?, vec![None; count])
-                        }
+                        Err(_) => Box::pin(self.with_any_values(sql, &places, count)).await?,
                     };
                     let types = Box::pin(self.guessed(sql, &places, &counts, types)).await;
                     prepared(StatementKind::Query, schema, types, None)
@@ -190,6 +184,50 @@ impl Session {
                 };
                 prepared(StatementKind::Report, schema, vec![None; count], None)
             }
+        })
+    }
+
+    /// The columns of a query whose places have no type that is told, with values of the first kind that goes there.
+    async fn with_any_values(
+        &self,
+        sql: &str,
+        places: &[super::parameters::Place],
+        count: usize,
+    ) -> Result<(SchemaRef, Vec<Option<DataType>>), QueryError> {
+        let kinds = [
+            ("NULL", None),
+            ("CAST(NULL AS bigint)", Some(DataType::Int64)),
+            ("CAST(NULL AS double)", Some(DataType::Float64)),
+            ("CAST(NULL AS varchar)", Some(DataType::Utf8)),
+            ("CAST(NULL AS interval)", Some(DataType::Interval(IntervalUnit::MonthDayNano))),
+            ("CAST(NULL AS timestamp)", Some(DataType::Timestamp(TimeUnit::Microsecond, None))),
+        ];
+        let mut first = None;
+        for (value, data_type) in kinds {
+            let sql = filled(sql, places, |_| value.to_owned());
+            let Statement::Query(statement) = dialect::parse(&sql)? else {
+                return Err(SqlMistake::empty().into());
+            };
+            let columns = match Box::pin(self.plan(*statement)).await {
+                Ok(plan) => self.columns_given(plan),
+                Err(error) => Err(error),
+            };
+            match columns {
+                Ok(columns) => return Ok((columns, vec![data_type; count])),
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        Err(match first {
+            Some(QueryError::Sql(mistake)) if mistake.message().contains("null") => {
+                let what = "nothing tells of which type the value of a `?` is here";
+                SqlMistake::new("elt::sql::parameters", what)
+                    .help("say it: `?::interval`, `?::int`, `?::date`")
+                    .into()
+            }
+            Some(error) => error,
+            None => SqlMistake::empty().into(),
         })
     }
 

@@ -565,7 +565,7 @@ impl LakeCatalog {
     ) -> Result<LogicalPlan> {
         let in_view = |error: QueryError| in_view(name, error);
         let mut statement = dialect::parse_query(&view.sql).map_err(|mistake| in_view(mistake.into()))?;
-        dialect::as_meant(&mut statement, view.unsaid());
+        dialect::as_meant(&mut statement, view.unsaid(), view.unsaid().has_xor());
         dialect::honour(&mut statement).map_err(|mistake| in_view(mistake.into()))?;
         let state = self.state()?;
         loop {
@@ -588,5 +588,9 @@ impl LakeCatalog {
 }
 
 fn in_view(name: &TableName, error: QueryError) -> DataFusionError {
+    let error = match error {
+        QueryError::Sql(mistake) => QueryError::Sql(mistake.in_view(name)),
+        other => other,
+    };
     DataFusionError::from(error).context(format!("in the view `{name}`"))
 }

@@ -11,7 +11,7 @@ use sqlparser::ast;
 use super::dialect::{self, Statement};
 use super::expand::expand;
 use super::lineage::lineage;
-use super::own::{GetVariable, Own};
+use super::own::{CurrentSetting, GetVariable, Own};
 use super::progress::Progress;
 use super::provider::{Depth, LakeCatalog};
 use super::thrift::Purpose;
@@ -111,6 +111,7 @@ impl Session {
         let context = SessionContext::new_with_state(state);
         mend::register(&context);
         context.register_udf(GetVariable::of(own.clone()).into());
+        context.register_udf(CurrentSetting::of(own.clone(), scope.unsaid(), default_schema).into());
         let (user, role) = match scope.rights() {
             Some(rights) => (rights.user.as_str(), rights.role.as_str()),
             None => (scope.tables().world().user.as_str(), "owner"),
@@ -310,6 +311,7 @@ impl Session {
             Statement::ShowReleases => describe::releases(self).await,
             Statement::ShowSchemas { like } => Ok(describe::schemas(self, like.as_deref())),
             Statement::ShowViews => Ok(describe::views(self)),
+            Statement::ShowFunctions { like } => Ok(super::callable::functions(self, like.as_deref())),
             Statement::DescribeQuery { sql } => Box::pin(describe::query(self, &sql)).await,
             Statement::Summarize { what, is_query } => {
                 Box::pin(describe::summary(self, &what, is_query)).await
@@ -482,7 +484,7 @@ impl Session {
         mut statement: ast::Statement,
     ) -> Result<LogicalPlan, QueryError> {
         self.own.unfold(&mut statement)?;
-        dialect::as_meant(&mut statement, self.unsaid());
+        dialect::as_meant(&mut statement, self.unsaid(), self.scope.unsaid().has_xor());
         dialect::honour(&mut statement)?;
         self.own.spell(&mut statement);
         Box::pin(expand(&state, &mut statement, None)).await.map_err(|error| self.with_suggestion(error))?;

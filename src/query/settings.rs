@@ -12,7 +12,7 @@ use super::dialect;
 use super::own;
 use super::prepared::{StatementKind, setting};
 use super::{Outcome, QueryError, Session, SqlMistake, zone};
-use crate::base::{Division, NullOrder};
+use crate::base::{Division, NullOrder, Unsaid};
 
 const INTEGER_DIVISION: &str = "integer_division";
 const NULL_ORDER: &str = "null_order";
@@ -246,7 +246,20 @@ fn usual(engine: &str) -> Option<String> {
     entries.into_iter().find(|entry| entry.key == engine).and_then(|entry| entry.value)
 }
 
+/// What one of our own settings is, by its name in lower case.
+pub(super) fn told(name: &str, unsaid: &Unsaid, zone: Option<String>, schema: &str) -> Option<String> {
+    if TIME_ZONE.contains(&name) {
+        return Some(zone.unwrap_or_else(|| "UTC".to_owned()));
+    }
+    match meant(name) {
+        INTEGER_DIVISION => Some(unsaid.division.told().to_owned()),
+        NULL_ORDER => Some(unsaid.nulls.told().to_owned()),
+        "schema" | "search_path" => Some(schema.to_owned()),
+        _ => None,
+    }
+}
+
 /// The name of a setting that has several.
-fn meant(name: &str) -> &str {
+pub(super) fn meant(name: &str) -> &str {
     ALSO.iter().find(|(also, _)| *also == name).map_or(name, |(_, name)| *name)
 }

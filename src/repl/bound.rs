@@ -40,6 +40,26 @@ pub(super) struct Open {
 }
 
 impl Sitting<'_, '_> {
+    /// Runs a statement that writes, within the transaction that is open.
+    pub(super) async fn write_within(
+        &mut self,
+        mut within: Transaction,
+        sql: String,
+    ) -> Result<Outcome, QueryError> {
+        let lakehouse = self.lakehouse.clone();
+        within.go_on_in(self.session.clone());
+        let done = async move {
+            let outcome = Box::pin(lakehouse.execute_within(&mut within, &sql)).await?;
+            Ok((outcome, within))
+        };
+        let (outcome, within) = self.watched(done).await?;
+        self.session = within.session().clone();
+        if let Some(open) = &mut self.open {
+            open.transaction = within;
+        }
+        Ok(outcome)
+    }
+
     /// Begins or ends a transaction.
     ///
     /// # Errors
@@ -69,7 +89,7 @@ impl Sitting<'_, '_> {
             return Ok(Outcome::nothing());
         }
         let (lakehouse, statements) = (self.lakehouse.clone(), transaction.statements());
-        let done = async move { Ok(lakehouse.publish_transaction(transaction).await?) };
+        let done = async move { Ok(Box::pin(lakehouse.publish_transaction(transaction)).await?) };
         let release = self.watched(done).await?;
         if let Some(newer) = self.lakehouse.newer(&self.session).await.map_err(Box::new)? {
             self.session = newer;

@@ -194,8 +194,19 @@ pub(super) fn complete(
         [first, .., word] if word.is("using") && (first.is("pivot") || first.is("unpivot")) => {
             anything(&read, prefix, known, wanted)
         }
+        [word] if word.is("execute") || word.is("deallocate") => {
+            known.prepared.iter().map(|name| Offer::plain(quoted(name))).collect()
+        }
         [.., word] if BEFORE_TABLES.iter().any(|before| word.is(before)) => table_names(&read, known),
         [.., comma] if comma.text == "," && in_from(&solid) => table_names(&read, known),
+        // The table that is written to is no value.
+        [first, ..] if first.is("insert") || first.is("update") => {
+            let target = read.first().map(|read| quoted(&read.alias));
+            let is_target = |offer: &Offer| Some(&offer.text) == target.as_ref() && offer.shown == offer.text;
+            let mut offers = anything(&read, prefix, known, wanted);
+            offers.retain(|offer| !is_target(offer));
+            offers
+        }
         [] => STATEMENTS.iter().map(|word| Offer::plain(cased(word, prefix))).collect(),
         _ => anything(&read, prefix, known, wanted),
     };
@@ -445,7 +456,9 @@ fn table_names(read: &[Read], known: &Known) -> Vec<Offer> {
 
 fn anything(read: &[Read], prefix: &str, known: &Known, wanted: &mut Vec<Wanted>) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
-    for read in read {
+    // Queries that a WITH names count as long as nothing else is read.
+    let reads_any = read.iter().any(|read| !read.is_cte);
+    for read in read.iter().filter(|read| !(read.is_cte && reads_any)) {
         let columns = columns_of(&read.source, known, wanted);
         let new = |offer: &Offer| !offers.iter().any(|known| known.text == offer.text);
         let columns: Vec<Offer> = columns.into_iter().filter(new).collect();
@@ -456,6 +469,9 @@ fn anything(read: &[Read], prefix: &str, known: &Known, wanted: &mut Vec<Wanted>
     if !prefix.is_empty() && !wanted.is_empty() {
         return offers;
     }
+    if !prefix.is_empty() && read.is_empty() {
+        offers.extend(columns_anywhere(prefix, known));
+    }
     if !prefix.is_empty() {
         let function = |name: &String| Offer { shown: format!("{name}()"), text: format!("{name}(") };
         offers.extend(known.functions.iter().map(function));
@@ -464,6 +480,25 @@ fn anything(read: &[Read], prefix: &str, known: &Known, wanted: &mut Vec<Wanted>
         offers.extend(KEYWORDS.iter().map(|word| Offer::plain(cased(word, prefix))));
     }
     offers
+}
+
+/// Columns that are offered before it is said what is read.
+const ANYWHERE: usize = 40;
+
+/// Columns of any table that begin as a word does, those of the session's own schema first.
+fn columns_anywhere(prefix: &str, known: &Known) -> Vec<Offer> {
+    let wanted = prefix.to_lowercase();
+    let is_own = |table: &&KnownTable| table.schema == known.default_schema;
+    let tables = known.tables.iter().filter(is_own).chain(known.tables.iter().filter(|table| !is_own(table)));
+    let mut seen = std::collections::HashSet::new();
+    let columns = tables.flat_map(|table| &table.columns);
+    let fitting = columns.filter(|(name, _)| name.to_lowercase().starts_with(&wanted));
+    let new = fitting.filter(|(name, _)| seen.insert(name.as_str()));
+    let offer = |(name, data_type): &(String, String)| Offer {
+        shown: format!("{name}  {data_type}"),
+        text: quoted(name),
+    };
+    new.take(ANYWHERE).map(offer).collect()
 }
 
 /// Those that begin as the word does; each once.
@@ -586,6 +621,7 @@ mod tests {
             values: vec![("null_order".into(), vec!["last", "first", "largest"])],
             functions: ["avg", "abs", "count", "sum"].map(str::to_owned).to_vec(),
             settings: vec!["datafusion.execution.batch_size".into()],
+            prepared: vec!["by_day".into(), "totals".into()],
             queries: [
                 ("with c as (select id as key from orders) select * from c", "key"),
                 ("select * from (select 1 as one)", "one"),
@@ -674,6 +710,33 @@ mod tests {
         assert_eq!(offered("pivot or|"), ["orders"]);
         assert_eq!(offered("unpivot orders on am|"), ["amount"]);
         assert_eq!(offered("use ra|"), ["raw"]);
+    }
+
+    #[test]
+    fn what_a_with_names_and_what_is_prepared_is_offered() {
+        assert_eq!(offered("execute |"), ["by_day", "totals"]);
+        assert_eq!(offered("execute t|"), ["totals"]);
+        let sql = "with c as (select id as key, amount from orders) select ";
+        let mut wanted = Vec::new();
+        let line = format!("{sql}a");
+        let (_, offers) = complete(&line, line.len(), &shop(), &[], &[], &mut wanted);
+        assert!(offers.iter().all(|offer| offer.text != "amount"), "{offers:?}");
+        assert_eq!(
+            wanted,
+            [Wanted::Query("with c as (select id as key, amount from orders) select * from c".into())]
+        );
+        assert_eq!(offered("with c as (select id as key from orders) select k|"), ["key"]);
+        assert_eq!(offered("with c as (select id as key from orders), d as (select k| from c)"), ["key"]);
+        assert_eq!(offered("with c as (select id as key from orders) select na| from customers"), ["name"]);
+    }
+
+    #[test]
+    fn columns_are_offered_before_it_is_said_of_which_table() {
+        assert_eq!(offered("select ord|")[0], "ordered_at");
+        assert_eq!(offered("select i|")[0], "id");
+        assert!(!offered("insert into orders (|").contains(&"orders".to_owned()));
+        assert_eq!(offered("update orders set am|"), ["amount"]);
+        assert!(!offered("update orders set |").contains(&"orders".to_owned()));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub fn explain(error: &Error, color: bool, width: Option<usize>) -> String {
         GraphicalReportHandler::new_themed(theme).with_links(false).with_width(width.unwrap_or(100));
     let mut text = String::new();
     for diagnostic in error.diagnostics() {
-        let narrowed = Narrowed::to(diagnostic, width.unwrap_or(usize::MAX));
+        let narrowed = Narrowed::to(diagnostic, width.unwrap_or(Narrowed::LINE));
         if handler.render_report(&mut text, &narrowed).is_err() {
             text += &format!("error: {diagnostic}\n");
         }

@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) tables: Vec<KnownTable>,
     pub(super) functions: Vec<String>,
     pub(super) settings: Vec<String>,
+    /// Statements that `execute` runs.
+    pub(super) prepared: Vec<String>,
     /// Values of settings that have few.
     pub(super) values: Vec<(String, Vec<&'static str>)>,
     /// The columns of queries that stand in statements, by their text.
@@ -87,6 +89,7 @@ impl Known {
             tables: session.scope().names().iter().map(|(name, _)| table(name)).chain(own).collect(),
             functions,
             settings: session.setting_names(),
+            prepared: session.prepared_names(),
             values: session.setting_values(),
             ..Self::default()
         }

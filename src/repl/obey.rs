@@ -12,7 +12,7 @@ use super::command::{self, Action, Wanted};
 use super::explain::{at_piece, of_command};
 use super::output::{Place, Target, cannot};
 use super::render::{Format, Picture};
-use super::sitting::{Flow, OnError, Sees, Sitting, in_place, system};
+use super::sitting::{Flow, OnError, Sees, Sitting, system};
 use super::sql_text::sql_text;
 use crate::base::{Error, Result, SourceText};
 use crate::lakehouse::Piece;
@@ -46,10 +46,7 @@ impl Sitting<'_, '_> {
         match action {
             Action::Leave => return Ok(Flow::Leave),
             Action::Say(text) => eprintln!("{text}"),
-            Action::Answer(sql) => {
-                let (statement, whole) = in_place(source, piece, sql);
-                return self.answer(&statement, &whole).await;
-            }
+            Action::Answer(sql) => return Box::pin(self.answer_for(&sql, source, piece)).await,
             Action::Format(Some(format)) => {
                 settings.format = format;
                 settings.show.expand_wide = false;
@@ -97,11 +94,9 @@ impl Sitting<'_, '_> {
             }
             Action::DescribeLast => {
                 let last = self.last()?;
-                let sql = format!("describe {last}");
-                let text = SourceText::new("statement", &sql);
-                let told = Box::pin(self.answer(&text, &Piece { bytes: 0..sql.len(), sql })).await;
-                self.last = Some(last);
-                return told;
+                let text = SourceText::new("statement", &last);
+                let (sql, piece) = (format!("describe {last}"), Piece { bytes: 0..last.len(), sql: last });
+                return Box::pin(self.answer_for(&sql, &text, &piece)).await;
             }
             Action::System(line) => system(line).await?,
             Action::Expand(switch) => {
@@ -125,7 +120,10 @@ impl Sitting<'_, '_> {
             Action::Output(place) => self.redirect(place)?,
             Action::Once(place) => self.next = Some(Target::open(place)?),
             Action::Width(width) => self.width = width,
-            Action::Null(text) => settings.show.null = text,
+            Action::Null(text) => {
+                settings.show.csv_null.clone_from(&text);
+                settings.show.null = text;
+            }
             Action::Header(switch) => {
                 settings.show.header = switch.turn(settings.show.header);
                 eprintln!("names above CSV and TSV: {}", on_off(settings.show.header));
@@ -163,24 +161,32 @@ impl Sitting<'_, '_> {
         Box::pin(self.answer(&source, &Piece { bytes: 0..sql.len(), sql })).await
     }
 
+    /// Asks once more what was shown last, be it of a command.
+    async fn shown_again(&mut self) -> Result<Flow> {
+        let Some(sql) = self.shown.clone() else { return self.again().await };
+        let source = SourceText::new("statement", &sql);
+        let piece = Piece { bytes: 0..sql.len(), sql: sql.clone() };
+        Box::pin(self.answer_for(&sql, &source, &piece)).await
+    }
+
     /// The last answer with all its rows.
     async fn all_of_last(&mut self) -> Result<Flow> {
         let show = self.settings.show.clone();
         (self.settings.show.max_rows, self.settings.show.last_rows) = (None, 0);
-        let flow = self.again().await;
+        let flow = self.shown_again().await;
         (self.settings.show.max_rows, self.settings.show.last_rows) = (show.max_rows, show.last_rows);
         flow
     }
 
     /// Draws the answer to the last statement, which is asked for once more.
     async fn draw(&mut self, picture: Picture, columns: Vec<String>) -> Result<Flow> {
-        let sql = self.last()?;
+        let sql = self.shown.clone().map_or_else(|| self.last(), Ok)?;
         if self.session.writes(&self.variables.fill(&sql).unwrap_or(sql))? {
             let what = "the last statement writes, and is not run again to be drawn".to_owned();
             return Err(Error::user("elt::shell::chart", what, "write the query first, then `\\chart`"));
         }
         self.picture = Some((picture, columns));
-        self.again().await
+        self.shown_again().await
     }
 
     /// Writes a text where answers go.

@@ -165,7 +165,10 @@ fn prompt(lakehouse: &Lakehouse, sitting: &Sitting<'_, '_>, color: bool) -> (Str
     let Some(release) = sitting.release() else {
         return bold("elt", if sitting.open.is_some() { "*> " } else { "> " }, color);
     };
-    let folder = lakehouse.root().file_name().map(|name| name.to_string_lossy().into_owned());
+    // A lake of its own is known by its own name; the one in the project's folder by that of the project.
+    let lake = lakehouse.tables().lake().folder().filter(|lake| !lake.starts_with(lakehouse.root()));
+    let place = lake.unwrap_or_else(|| lakehouse.root());
+    let folder = place.file_name().map(|name| name.to_string_lossy().into_owned());
     let pinned = if sitting.sees() == Sees::Pinned { " pinned" } else { "" };
     let open = if sitting.open.is_some() { "*" } else { "" };
     bold(folder.as_deref().unwrap_or("elt"), &format!("@release {release}{pinned}{open}> "), color)

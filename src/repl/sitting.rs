@@ -19,7 +19,7 @@ use super::progress::Meter;
 use super::render::{Format, Picture, ShowError, ShowOptions, Shown, chart, show_from, texts};
 use super::shell::sent_off;
 use super::threads::Threads;
-use super::variables::Variables;
+use super::variables::{Filled, Variables};
 use crate::base::{Error, ErrorKind, ReleaseNumber, Result, SourceText};
 use crate::lakehouse::{Lakehouse, Outcome, Piece, QueryError, Session, SqlMistake, Statement};
 
@@ -92,6 +92,8 @@ pub(super) struct Sitting<'a, 'v> {
     pub(super) depth: usize,
     /// What was answered last, for `\\g` and `\\watch`.
     pub(super) last: Option<String>,
+    /// What was shown last, which may be what a command asked, for `\\last` and `\\chart`.
+    pub(super) shown: Option<String>,
     /// Whether the next answer has one line for each column.
     pub(super) once: bool,
     /// How the next answer is drawn, and by which columns.
@@ -143,6 +145,7 @@ impl<'a> Sitting<'a, '_> {
             width: None,
             depth: 0,
             last: None,
+            shown: None,
             once: false,
             picture: None,
             variables: Variables::default(),
@@ -217,32 +220,35 @@ impl<'a> Sitting<'a, '_> {
 
     /// Answers a statement and shows the answer.
     pub(super) async fn answer(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
-        self.follow().await?;
         self.last = Some(piece.sql.clone());
-        if self.settings.echo {
-            eprintln!("{};", piece.sql.trim_end());
-        }
-        if let Some(sql) = self.variables.fill(&piece.sql) {
-            let (source, piece) = in_place(source, piece, sql);
-            return self.answered(&source, &piece).await;
-        }
-        self.answered(source, piece).await
+        Box::pin(self.answer_for(&piece.sql, source, piece)).await
     }
 
-    async fn answered(&mut self, source: &SourceText, piece: &Piece) -> Result<Flow> {
+    /// Answers the statement that stands for a piece: the piece itself, or what a command asks. After a command `\g` runs again
+    /// what was run before it.
+    pub(super) async fn answer_for(&mut self, sql: &str, source: &SourceText, piece: &Piece) -> Result<Flow> {
+        self.follow().await?;
+        self.shown = Some(sql.to_owned());
+        if self.settings.echo {
+            eprintln!("{};", sql.trim_end());
+        }
         let begun = Instant::now();
+        let filled = self.variables.filled(sql);
+        let run = filled.as_ref().map_or(sql, |filled| filled.sql.as_str());
+        let as_typed =
+            |error: QueryError| placed(at_typed(error, run, filled.as_ref(), sql, piece), source, piece);
         let application = if self.height.is_some() { "shell" } else { "sql" };
-        let asked = self.session.asked(&piece.sql, &self.lakehouse.world().user, application);
-        let outcome = match self.outcome(&piece.sql).await {
+        let asked = self.session.asked(run, &self.lakehouse.world().user, application);
+        let outcome = match self.outcome(run).await {
             Ok(outcome) => asked.answered(outcome),
             Err(error) => {
                 asked.failed(&error);
                 self.kept = None;
-                return Err(placed(error, source, piece));
+                return Err(as_typed(error));
             }
         };
         let shown = self.show(outcome).await.map_err(|error| match error {
-            NotShown::Show(ShowError::Query(error)) => placed(error, source, piece),
+            NotShown::Show(ShowError::Query(error)) => as_typed(error),
             NotShown::Show(other) => other.into(),
             NotShown::Else(error) => error,
         })?;
@@ -255,7 +261,7 @@ impl<'a> Sitting<'a, '_> {
     /// Answers a statement; after one that wrote, what it published is what is read.
     async fn outcome(&mut self, sql: &str) -> Result<Outcome, QueryError> {
         if let Some(bound) = Bound::read(sql) {
-            return self.bound(bound).await;
+            return Box::pin(self.bound(bound)).await;
         }
         let statement = self.session.read(sql)?;
         let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
@@ -284,16 +290,8 @@ impl<'a> Sitting<'a, '_> {
             self.lakehouse = made;
         }
         if let Some(open) = &self.open {
-            let (lakehouse, mut within, sql) =
-                (self.lakehouse.clone(), open.transaction.clone(), sql.to_owned());
-            within.go_on_in(self.session.clone());
-            let done = async move { Ok((lakehouse.execute_within(&mut within, &sql).await?, within)) };
-            let (outcome, within) = self.watched(done).await?;
-            self.session = within.session().clone();
-            if let Some(open) = &mut self.open {
-                open.transaction = within;
-            }
-            return Ok(outcome);
+            let within = open.transaction.clone();
+            return Box::pin(self.write_within(within, sql.to_owned())).await;
         }
         let (lakehouse, session) = (self.lakehouse.clone(), self.session.clone());
         let sql = sql.to_owned();
@@ -395,6 +393,7 @@ impl<'a> Sitting<'a, '_> {
             let format = target.format.unwrap_or(format);
             let options = ShowOptions {
                 null: settings.show.null.clone(),
+                csv_null: settings.show.csv_null.clone(),
                 header: settings.show.header,
                 progress: settings.show.progress,
                 ..ShowOptions::default()
@@ -454,6 +453,36 @@ impl<'a> Sitting<'a, '_> {
         }
         Ok(())
     }
+}
+
+/// The error of a statement where the word was typed that it is about: in a variable's place, or in what a command was given.
+fn at_typed(error: QueryError, run: &str, filled: Option<&Filled>, sql: &str, piece: &Piece) -> QueryError {
+    let QueryError::Sql(mistake) = error else { return error };
+    let mistake = mistake.located(run);
+    let Some((line, column)) = mistake.place() else { return mistake.into() };
+    let byte = SourceText::new("", run).word_at(line, column).bytes.start;
+    let byte = filled.map_or(byte, |filled| filled.typed(byte));
+    if piece.sql == sql {
+        let place = match filled {
+            Some(_) => Some(line_and_column(sql, byte)),
+            None => Some((line, column)),
+        };
+        return mistake.moved(place).into();
+    }
+    // A command's statement ends as the command does.
+    let (typed, sql) = (piece.sql.trim_end().trim_end_matches(';').trim_end(), sql.trim_end());
+    let same = typed.bytes().rev().zip(sql.bytes().rev()).take_while(|(one, other)| one == other).count();
+    let from_end = sql.len().saturating_sub(byte);
+    let place = (from_end > 0 && from_end <= same).then(|| line_and_column(typed, typed.len() - from_end));
+    mistake.moved(place).into()
+}
+
+/// Line and column of a byte, counted from 1.
+fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+    let head = text.get(..byte).unwrap_or(text);
+    let line = head.matches('\n').count() + 1;
+    let column = head.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
 }
 
 fn counted(statements: usize) -> String {
@@ -534,17 +563,39 @@ fn duration_words(took: Duration) -> String {
     }
 }
 
-/// Another statement in the place of a piece of a text, on the same lines.
-pub(super) fn in_place(source: &SourceText, piece: &Piece, sql: String) -> (SourceText, Piece) {
-    let start = piece.bytes.start;
-    let mut text = source.text.to_string();
-    text.replace_range(piece.bytes.clone(), &sql);
-    (SourceText::new(&source.path, &text), Piece { bytes: start..start + sql.len(), sql })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistake_is_told_where_it_was_typed() {
+        let mistake = |line, column| {
+            QueryError::from(SqlMistake::refused("something", "nothing").moved(Some((line, column))))
+        };
+        let place = |error: QueryError| match error {
+            QueryError::Sql(mistake) => mistake.place(),
+            _ => None,
+        };
+        let piece = |sql: &str| Piece { bytes: 0..sql.len(), sql: sql.to_owned() };
+        let mut variables = Variables::default();
+        variables.set("n".to_owned(), "12345".to_owned());
+        let sql = "select :n,\n nope";
+        let filled = variables.filled(sql).unwrap();
+        let told = at_typed(mistake(2, 2), &filled.sql, Some(&filled), sql, &piece(sql));
+        assert_eq!(place(told), Some((2, 2)));
+        let told = at_typed(
+            mistake(1, 13),
+            "select 12345, nope",
+            None,
+            "select 12345, nope",
+            &piece("select 12345, nope"),
+        );
+        assert_eq!(place(told), Some((1, 13)));
+        let told = at_typed(mistake(1, 10), "describe nope", None, "describe nope", &piece("\\d nope"));
+        assert_eq!(place(told), Some((1, 4)));
+        let told = at_typed(mistake(1, 1), "describe nope", None, "describe nope", &piece("\\d nope"));
+        assert_eq!(place(told), None);
+    }
 
     #[test]
     fn times_have_as_many_digits_as_they_deserve() {

@@ -28,8 +28,9 @@ pub(super) struct Read {
 pub(super) fn sources<'a>(text: &str, begun: &[Bit<'a>], bits: impl Iterator<Item = Bit<'a>>) -> Vec<Read> {
     let solid = |bit: &Bit<'_>| !matches!(bit.kind, Kind::Space | Kind::Comment);
     let typed: Vec<Bit<'a>> = begun.iter().copied().filter(|bit| solid(bit)).collect();
-    let ctes = ctes(text, &typed);
-    let bits: Vec<Bit<'a>> = bits.filter(|bit| solid(bit)).collect();
+    let (ctes, end) = ctes(text, &typed);
+    // What a query of the WITH reads is seen only in its own brackets.
+    let bits: Vec<Bit<'a>> = bits.filter(|bit| solid(bit) && bit.start >= end).collect();
     let mut read = tables(text, &bits, &ctes);
     read.extend(ctes.into_iter().filter(|(alias, _)| !alias.is_empty()).map(|(alias, sql)| Read {
         source: Source::Query(sql),
@@ -39,10 +40,10 @@ pub(super) fn sources<'a>(text: &str, begun: &[Bit<'a>], bits: impl Iterator<Ite
     read
 }
 
-/// The names that `with` gives, each with a query for its rows.
-fn ctes(text: &str, typed: &[Bit<'_>]) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let Some(start) = typed.first().filter(|bit| bit.is("with")) else { return found };
+/// The names that `with` gives, each with a query for its rows; and where the last of those queries ends.
+fn ctes(text: &str, typed: &[Bit<'_>]) -> (Vec<(String, String)>, usize) {
+    let (mut found, mut end) = (Vec::new(), 0);
+    let Some(start) = typed.first().filter(|bit| bit.is("with")) else { return (found, end) };
     let mut at = 1 + usize::from(typed.get(1).is_some_and(|bit| bit.is("recursive")));
     while let Some(name) = typed.get(at).filter(|bit| is_name(bit)) {
         let Some(open) = (at + 1..typed.len()).find(|at| typed[*at].text == "(" && typed[at - 1].is("as"))
@@ -50,14 +51,15 @@ fn ctes(text: &str, typed: &[Bit<'_>]) -> Vec<(String, String)> {
             break;
         };
         let Some(close) = closing(typed, open) else { break };
-        let head = &text[start.start..typed[close].end()];
+        end = typed[close].end();
+        let head = &text[start.start..end];
         found.push((plain(name), format!("{head} select * from {}", name.text)));
         if typed.get(close + 1).is_none_or(|bit| bit.text != ",") {
             break;
         }
         at = close + 2;
     }
-    found
+    (found, end)
 }
 
 /// Where the bracket at `open` is closed.

@@ -9,6 +9,25 @@ use super::scan::{Kind, scan};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables(BTreeMap<String, String>);
 
+/// A statement with values in the places of variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Filled {
+    pub(super) sql: String,
+    /// Where pieces begin here, where they began as typed, and whether they are values.
+    pieces: Vec<(usize, usize, bool)>,
+}
+
+impl Filled {
+    /// Where a byte of it was typed: what is in a value, at the name of its variable.
+    pub(super) fn typed(&self, at: usize) -> usize {
+        match self.pieces.iter().rev().find(|(begin, ..)| *begin <= at) {
+            Some((begin, typed, false)) => typed + at - begin,
+            Some((_, typed, true)) => *typed,
+            None => at,
+        }
+    }
+}
+
 impl Variables {
     pub(super) fn set(&mut self, name: String, value: String) {
         self.0.insert(name, value);
@@ -21,12 +40,17 @@ impl Variables {
     /// The statement with values in the places of variables; nothing if it has none. What is not a variable stays,
     /// `::` is a cast, and nothing is replaced inside a text, a quoted name or a comment.
     pub(super) fn fill(&self, sql: &str) -> Option<String> {
+        self.filled(sql).map(|filled| filled.sql)
+    }
+
+    /// The same, with where each piece was typed.
+    pub(super) fn filled(&self, sql: &str) -> Option<Filled> {
         if self.0.is_empty() || !sql.contains(':') {
             return None;
         }
         let bits = scan(sql);
         let mut out = String::with_capacity(sql.len());
-        let mut is_changed = false;
+        let mut pieces = Vec::new();
         let mut at = 0;
         while let Some(bit) = bits.get(at) {
             let is_colon = |at: usize| bits.get(at).is_some_and(|bit| bit.text == ":");
@@ -37,8 +61,9 @@ impl Variables {
             let begins = bit.text == ":" && is_free && !is_colon(at + 1);
             match bits.get(at + 1).filter(|_| begins).and_then(|name| self.value(name.kind, name.text)) {
                 Some(value) => {
+                    let after = bits[at + 1].end();
+                    pieces.extend([(out.len(), bit.start, true), (out.len() + value.len(), after, false)]);
                     out.push_str(&value);
-                    is_changed = true;
                     at += 2;
                 }
                 None => {
@@ -47,7 +72,8 @@ impl Variables {
                 }
             }
         }
-        is_changed.then_some(out)
+        let is_changed = !pieces.is_empty();
+        is_changed.then_some(Filled { sql: out, pieces })
     }
 
     fn value(&self, kind: Kind, text: &str) -> Option<String> {
@@ -83,6 +109,11 @@ mod tests {
         variables.set("who".to_owned(), "it's".to_owned());
         let filled = |sql: &str| variables.fill(sql);
         assert_eq!(filled("select :n, :'who', :\"n\"").as_deref(), Some("select 3, 'it''s', \"3\""));
+        let typed = "select :n, :'who' + x";
+        let told = variables.filled(typed).unwrap();
+        for (word, place) in [("select", 0), ("3", 7), ("'it''s'", 11), ("x", 20)] {
+            assert_eq!(told.typed(told.sql.find(word).unwrap()), place, "{word}");
+        }
         for sql in [
             "select a[1:n]",
             "select {'a':n}",

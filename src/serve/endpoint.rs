@@ -397,8 +397,18 @@ impl Endpoint {
     /// Counts a statement that a client begins to ask. One that is refused was asked all the same, and is noted.
     pub(super) async fn may_ask(&self, client: &Client, agreed: &Agreed, sql: &str) -> Result<(), Status> {
         let Err(refused) = self.workers.gate.asks(&client.user, &client.limits()) else { return Ok(()) };
-        self.session(agreed).await?.asked(sql, &client.user, client.application).refused(refused.message());
-        Err(refused)
+        // Whoever asks in a loop does not fill the history.
+        if let Some(others) = refused.noted {
+            let because = match others {
+                0 => refused.status.message().to_owned(),
+                others => format!(
+                    "{}; so were {others} others since the last one told here",
+                    refused.status.message()
+                ),
+            };
+            self.session(agreed).await?.asked(sql, &client.user, client.application).refused(&because);
+        }
+        Err(refused.status)
     }
 
     /// The same, counted among the statements that have ended.

@@ -27,6 +27,19 @@ struct Asker {
     /// Statements that may be begun now; a part of one comes back with time.
     left: f64,
     at: Instant,
+    /// When it was noted last that one was refused, and how many were since.
+    refused: Option<(Instant, u64)>,
+}
+
+/// How often it is noted of a user that statements are refused.
+const NOTED: Duration = Duration::from_secs(60);
+
+/// A statement is one too many.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) status: Status,
+    /// Whether this one is to be noted; and how many were refused since one was, which were not.
+    pub(super) noted: Option<u64>,
 }
 
 /// A statement of a user that runs; it is over when this is dropped.
@@ -49,7 +62,7 @@ impl Gate {
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: there were too many within a minute.
-    pub(super) fn asks(&self, user: &str, limits: &RoleLimits) -> Result<(), Status> {
+    pub(super) fn asks(&self, user: &str, limits: &RoleLimits) -> Result<(), Refused> {
         let Some(per_minute) = limits.per_minute else { return Ok(()) };
         let most = f64::from(per_minute);
         let mut users = locked(&self.users);
@@ -58,10 +71,18 @@ impl Gate {
         (asker.left, asker.at) = ((asker.left + back).min(most), Instant::now());
         if asker.left < 1.0 {
             let wait = Duration::from_secs_f64((1.0 - asker.left) * 60.0 / most);
-            return Err(Status::resource_exhausted(format!(
+            let noted = match &mut asker.refused {
+                Some((since, count)) if since.elapsed() < NOTED => {
+                    *count += 1;
+                    None
+                }
+                refused => Some(refused.replace((Instant::now(), 0)).map_or(0, |(_, count)| count)),
+            };
+            let status = Status::resource_exhausted(format!(
                 "`{user}` asked more than {per_minute} statements within a minute\nhelp: try again in {} s",
                 wait.as_secs() + 1
-            )));
+            ));
+            return Err(Refused { status, noted });
         }
         asker.left -= 1.0;
         Ok(())
@@ -88,7 +109,12 @@ fn known<'a>(users: &'a mut HashMap<String, Asker>, user: &str, most: f64) -> &'
     if users.len() >= MOST {
         users.retain(|_, asker| asker.running > 0);
     }
-    users.entry(user.to_owned()).or_insert_with(|| Asker { running: 0, left: most, at: Instant::now() })
+    users.entry(user.to_owned()).or_insert_with(|| Asker {
+        running: 0,
+        left: most,
+        at: Instant::now(),
+        refused: None,
+    })
 }
 
 #[cfg(test)]
@@ -108,7 +134,10 @@ mod tests {
         assert!(gate.runs("ann", &limits).is_ok());
         assert!(gate.asks("ann", &limits).is_ok() && gate.asks("ann", &limits).is_ok());
         let told = gate.asks("ann", &limits).unwrap_err();
-        assert!(told.message().contains("more than 2 statements within a minute"), "{told}");
+        let words = told.status.message();
+        assert!(words.contains("more than 2 statements within a minute"), "{words}");
+        assert_eq!(told.noted, Some(0), "the first is noted");
+        assert_eq!(gate.asks("ann", &limits).unwrap_err().noted, None, "and for a minute no other");
         assert!(gate.asks("ann", &RoleLimits::default()).is_ok(), "without a limit there is none");
     }
 }

@@ -84,10 +84,11 @@ impl From<NotSet> for Status {
     }
 }
 
-/// A time as PostgreSQL reads it: milliseconds, or a number with its unit.
-fn time_of(value: &str) -> Option<Duration> {
+/// A number with its unit; without one it is of seconds, as everywhere here, and of milliseconds under PostgreSQL's name for it.
+fn time_of(name: &str, value: &str) -> Option<Duration> {
     match value.trim().parse::<u64>() {
-        Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
+        Ok(number) if name.eq_ignore_ascii_case("statement_timeout") => Some(Duration::from_millis(number)),
+        Ok(number) => Some(Duration::from_secs(number)),
         Err(_) => parse_duration(&value.trim().replace("min", "m")),
     }
 }
@@ -175,7 +176,7 @@ impl Endpoint {
                 }
             },
             (Setting::Time, None) => agreed.time = None,
-            (Setting::Time, Some(value)) => match time_of(value) {
+            (Setting::Time, Some(value)) => match time_of(name, value) {
                 // More than the server allows is as much as it allows.
                 Some(time) => {
                     let most = self.workers.limits.time;
@@ -184,7 +185,7 @@ impl Endpoint {
                 None => {
                     return wrong(
                         format!("`{value}` is no time that a statement may take"),
-                        "write milliseconds, or a number with its unit: `500ms`, `30s`, `10m`; 0 is as long as the server allows",
+                        "write seconds (of `statement_timeout` milliseconds), or a number with its unit: `500ms`, `30s`, `10m`; 0 is as long as the server allows",
                     );
                 }
             },
@@ -269,14 +270,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_milliseconds_or_have_a_unit() {
+    fn times_are_seconds_or_have_a_unit() {
         for (text, milliseconds) in
             [("1500", 1_500), ("30s", 30_000), ("5min", 300_000), (" 250ms ", 250), ("0", 0)]
         {
-            assert_eq!(time_of(text), Some(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(time_of("statement_timeout", text), Some(Duration::from_millis(milliseconds)), "{text}");
         }
+        assert_eq!(time_of("elt.query_timeout", "30"), Some(Duration::from_secs(30)));
+        assert_eq!(time_of("elt.query_timeout", "30ms"), Some(Duration::from_millis(30)));
         for wrong in ["soon", "-1", "", "3 fortnights"] {
-            assert_eq!(time_of(wrong), None, "{wrong}");
+            assert_eq!(time_of("elt.query_timeout", wrong), None, "{wrong}");
         }
     }
 }

@@ -202,7 +202,7 @@ fn of_a_transaction(status: Status) -> Status {
     }
     let what = status.message().lines().next().unwrap_or_default();
     Status::aborted(format!(
-        "{what}\nhelp: nothing of the transaction was published; begin it again, on what others have published"
+        "{what}\nhelp: nothing of the transaction was published; begin it again, on what others have published; in Python on a new connection, for the driver keeps none after a commit that failed"
     ))
 }
 

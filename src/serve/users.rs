@@ -139,6 +139,20 @@ impl Users {
         drop(self.roster());
     }
 
+    /// Has the log tell what is granted, or hidden, where there is nothing of that name.
+    fn doubt(&self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let lakehouse = self.lakehouse.clone();
+        runtime.spawn(async move {
+            match lakehouse.doubts_about_roles().await {
+                Ok(doubts) => doubts.iter().for_each(|doubt| tracing::warn!("{doubt}")),
+                Err(error) => {
+                    tracing::warn!("whether {USERS_FILE} names what there is cannot be told: {error}")
+                }
+            }
+        });
+    }
+
     /// The file as it is now. One that cannot be read any more is as it was, and the log says so.
     fn roster(&self) -> Result<Arc<Roster>, Status> {
         let place = self.lakehouse.root().join(USERS_FILE);
@@ -159,6 +173,7 @@ impl Users {
                         roster.users.len(),
                         roster.roles.len()
                     );
+                    self.doubt();
                 }
                 let roster = Arc::new(roster);
                 *read = Some((mark, Arc::clone(&roster)));

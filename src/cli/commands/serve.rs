@@ -39,9 +39,9 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Tls { certificate, key, client_ca });
     let role = if args.writable { Role::Writes } else { Role::Reads };
     let (token, password) = match given {
-        Some(token) => (Token::Given(token), Some(format!("${TOKEN}"))),
+        Some(token) => (Token::Given(token), Some(Secret::OfEnvironment)),
         None if users.is_empty() => (Token::New, None),
-        None => (Token::None, Some("PASSWORD".to_owned())),
+        None => (Token::None, Some(Secret::Word("PASSWORD".to_owned()))),
     };
     let is_new = matches!(token, Token::New);
     let options = ServeOptions {
@@ -58,6 +58,11 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     let doing = if writes { "reading and writing" } else { "reading only" };
     let what = release.map_or_else(|| "an empty lake".to_owned(), |release| format!("release {release}"));
     ui.line(&format!("serving {what}, {doing}, at {}", url(&server)));
+    if release.is_none()
+        && let Some(folder) = scheduled.tables().lake().folder().filter(|folder| !folder.exists())
+    {
+        ui.line(&format!("warning: there is no lake yet at: {}", folder.display()));
+    }
     if let Some(address) = server.http_address() {
         ui.line(&format!(
             "whether it is ready, and how it is doing: http://{}/readyz, /metrics",
@@ -68,7 +73,7 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
         ui.line("warning: tokens and rows travel unencrypted; `--tls-cert` and `--tls-key` encrypt them");
     }
     if let Some(token) = server.token().filter(|_| is_new) {
-        ui.line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
+        ui.secret_line(&format!("token, until it stops ({TOKEN} sets one that stays): {token}"));
     }
     let env = &scheduled.world().env;
     if state_folder(env).is_none() && !env.contains_key("ELT_QUERY_HISTORY") {
@@ -81,10 +86,10 @@ pub(crate) async fn run(args: ServeArgs, place: &Place, world: World, ui: &Ui) -
     if !names.is_empty() {
         ui.line(&format!("users of {USERS_FILE}: {}", names.join(", ")));
     }
-    let password = password.or_else(|| server.token().map(str::to_owned)).unwrap_or_default();
+    let password = password.unwrap_or_else(|| Secret::Word(server.token().unwrap_or_default().to_owned()));
     help(&server, tls.as_ref(), names.first().unwrap_or(&"elt"), &password)
         .iter()
-        .for_each(|line| ui.line(line));
+        .for_each(|line| if is_new { ui.secret_line(line) } else { ui.line(line) });
     let (reload, at_work) = (server.reloading(), server.at_work());
     let enough = async {
         tokio::select! {
@@ -138,8 +143,28 @@ async fn hung_up(_: impl Fn()) {
     std::future::pending().await
 }
 
+/// What a client shows to be let in, as far as it can be written into a line.
+enum Secret {
+    /// A word that stands there.
+    Word(String),
+    /// What the environment of the server holds, which is not shown.
+    OfEnvironment,
+}
+
 /// How each kind of client connects, to be copied.
-fn help(server: &Server, tls: Option<&Tls>, user: &str, password: &str) -> Vec<String> {
+fn help(server: &Server, tls: Option<&Tls>, user: &str, secret: &Secret) -> Vec<String> {
+    // Only Python and a shell look into the environment by themselves.
+    let (import, in_python, in_a_shell, password) = match secret {
+        Secret::Word(word) => ("import", format!("\"{word}\""), format!("'{word}'"), word.as_str()),
+        Secret::OfEnvironment => {
+            ("import os,", format!("os.environ[\"{TOKEN}\"]"), format!("\"${TOKEN}\""), "TOKEN")
+        }
+    };
+    let import = format!("  {import} adbc_driver_flightsql.dbapi as flight");
+    let where_from = match secret {
+        Secret::Word(_) => String::new(),
+        Secret::OfEnvironment => format!(", with what {TOKEN} holds in place of TOKEN"),
+    };
     let address = reachable(server.address());
     let encryption = if server.is_encrypted() { "true" } else { "false" };
     // Drivers know the certificates that the system trusts, and no other.
@@ -157,12 +182,12 @@ fn help(server: &Server, tls: Option<&Tls>, user: &str, password: &str) -> Vec<S
     let own = own.unwrap_or_default();
     let mut lines = vec![
         "Python (pip install adbc-driver-flightsql adbc-driver-manager pyarrow):".to_owned(),
-        "  import adbc_driver_flightsql.dbapi as flight".to_owned(),
+        import,
         format!(
-            "  connection = flight.connect(\"{}\", {{\"username\": \"{user}\", \"password\": \"{password}\"{own}}}, autocommit=True)",
+            "  connection = flight.connect(\"{}\", {{\"username\": \"{user}\", \"password\": {in_python}{own}}}, autocommit=True)",
             url(server)
         ),
-        "JDBC (DBeaver, Tableau, Metabase):".to_owned(),
+        format!("JDBC (DBeaver, Tableau, Metabase){where_from}:"),
         format!(
             "  jdbc:arrow-flight-sql://{address}/?useEncryption={encryption}&user={user}&password={password}"
         ),
@@ -170,9 +195,9 @@ fn help(server: &Server, tls: Option<&Tls>, user: &str, password: &str) -> Vec<S
     if let Some(postgres) = server.postgres_address().map(reachable) {
         let tls = if server.is_encrypted() { "require" } else { "disable" };
         let (host, port) = (postgres.ip(), postgres.port());
-        lines.push("psql, and tools that know PostgreSQL:".to_owned());
+        lines.push(format!("psql, and tools that know PostgreSQL{where_from}:"));
         lines.push(format!(
-            "  PGPASSWORD='{password}' psql \"host={host} port={port} user={user} dbname=elt sslmode={tls}\""
+            "  PGPASSWORD={in_a_shell} psql \"host={host} port={port} user={user} dbname=elt sslmode={tls}\""
         ));
         lines.push(format!("  postgresql://{user}:{password}@{postgres}/elt?sslmode={tls}"));
     }

@@ -53,13 +53,13 @@ pub(crate) fn password(args: &UserPasswordArgs, place: &Place, world: World, ui:
 /// The password on standard input, without the end of its line.
 fn given() -> Result<String> {
     let mut text = String::new();
-    let wrong = |what: String| Error::user("elt::users::password", what, "write it to standard input");
+    let wrong = |what: String, help: &str| Error::user("elt::users::password", what, help);
     std::io::stdin()
         .read_to_string(&mut text)
-        .map_err(|error| wrong(format!("cannot read the password: {error}")))?;
+        .map_err(|error| wrong(format!("cannot read the password: {error}"), "write it to standard input"))?;
     let password = text.trim_end_matches(['\n', '\r']).to_owned();
     if password.len() < 8 {
-        return Err(wrong("the password has less than eight characters".to_owned()));
+        return Err(wrong("the password has less than eight characters".to_owned(), "take a longer one"));
     }
     Ok(password)
 }

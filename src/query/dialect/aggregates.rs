@@ -12,6 +12,8 @@ use sqlparser::ast::{
 };
 
 use super::functions::{call, expression_of, name_of, plain_args};
+use super::headings::text_of;
+use super::spelling::called;
 
 /// The aggregates that our own expressions are made of.
 const OF_EXPRESSIONS: &[&str] = &[
@@ -116,8 +118,9 @@ pub(super) fn with_comma(function: &Function) -> Option<Expr> {
     Some(Expr::Function(joined))
 }
 
-/// Several `string_agg(a, ',' order by …)` of one list in different orders, for which the engine has only one order: each becomes a
-/// list in its own order, put together.
+/// `array_agg(distinct a order by a desc)`, which the engine gives in the order of another aggregate beside it: the list is sorted
+/// when it is whole. And several `string_agg(a, ',' order by …)` of one list in different orders, for which the engine has only one
+/// order: each becomes a list in its own order, put together.
 pub(super) fn keep_orders(statement: &mut Statement) {
     let _: ControlFlow<()> = statement.visit(&mut Orders);
 }
@@ -140,6 +143,11 @@ impl VisitorMut for Orders {
             }
         };
         each(&mut |expr| {
+            if let Some(sorted) = distinct_in_order(expr) {
+                *expr = sorted;
+            }
+        });
+        each(&mut |expr| {
             if let Some((_, order)) = joined_in_order(expr)
                 && !orders.contains(&order)
             {
@@ -155,6 +163,54 @@ impl VisitorMut for Orders {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `array_agg(distinct a order by a desc)` is `array_sort(array_agg(distinct a), 'DESC', …)`, and of `string_agg` what that list is
+/// put together.
+fn distinct_in_order(expr: &Expr) -> Option<Expr> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArgumentClause::OrderBy(order)] = &list.clauses[..] else { return None };
+    let [by] = &order[..] else { return None };
+    let is_text = match name_of(function)?.as_str() {
+        "array_agg" | "list" => false,
+        "string_agg" | "group_concat" | "listagg" => true,
+        _ => return None,
+    };
+    if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) || function.over.is_some() {
+        return None;
+    }
+    let plain = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let args: Vec<Expr> = list.args.iter().map(plain).collect::<Option<_>>()?;
+    let (value, between) = match &args[..] {
+        [value] => (value, is_text.then(|| expression_of("','"))),
+        [value, between] if is_text => (value, Some(between.clone())),
+        _ => return None,
+    };
+    if text_of(&by.expr) != text_of(value) || by.with_fill.is_some() {
+        return None;
+    }
+    let mut gathered = function.clone();
+    gathered.name = Ident::new("array_agg").into();
+    if is_text {
+        add_filter(&mut gathered, Some(&Expr::IsNotNull(Box::new(Expr::Nested(Box::new(value.clone()))))));
+    }
+    if let FunctionArguments::List(list) = &mut gathered.args {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()))];
+        list.clauses.clear();
+    }
+    let is_down = by.options.asc == Some(false);
+    let nulls_first = by.options.nulls_first.unwrap_or(is_down);
+    let way = expression_of(if is_down { "'DESC'" } else { "'ASC'" });
+    let nulls = expression_of(if nulls_first { "'NULLS FIRST'" } else { "'NULLS LAST'" });
+    let sorted = called("array_sort", &[Expr::Function(gathered), way, nulls]);
+    Some(match between {
+        Some(between) => called("array_to_string", &[sorted, between]),
+        None => sorted,
+    })
 }
 
 /// The list that `string_agg(a, ',' order by b)` puts together, and its order.
@@ -183,7 +239,7 @@ fn joined_in_order(expr: &Expr) -> Option<(Expr, String)> {
         list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()))];
     }
     let order = order.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    Some((super::spelling::called("array_to_string", &[Expr::Function(gathered), between]), order))
+    Some((called("array_to_string", &[Expr::Function(gathered), between]), order))
 }
 
 /// `count(distinct a, b)` counts the pairs of which neither is null.

@@ -120,6 +120,10 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
                 format: None,
             })
         }
+        // Fields of a row have places, counted from 1.
+        ("struct_extract", [of, place @ Expr::Value(ValueWithSpan { value: Value::Number(..), .. })]) => {
+            Some(call(function, "_elt_struct_at", vec![of.clone(), place.clone()]))
+        }
         ("elt", [place, first, rest @ ..]) => {
             let all = super::spelling::called("make_array", std::iter::once(first).chain(rest));
             Some(super::spelling::called("array_element", [&all, place]))

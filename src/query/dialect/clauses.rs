@@ -37,7 +37,7 @@ pub(super) fn honour(statement: &mut Statement) -> Result<(), SqlMistake> {
 type Flow = ControlFlow<Box<SqlMistake>>;
 
 fn refuse(what: &str, instead: impl Into<String>) -> Flow {
-    let mistake = SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported"));
+    let mistake = SqlMistake::new("elt::sql::not_supported", super::statement::not_supported(what));
     ControlFlow::Break(Box::new(mistake.help(instead)))
 }
 
@@ -126,9 +126,17 @@ impl VisitorMut for Clauses {
         } = select;
         refuse_if(select_modifiers.is_some(), "a modifier after SELECT", LEAVE_OUT)?;
         refuse_if(top.is_some(), "TOP here", "write `limit 10` at the end")?;
+        // `* replace (…) exclude (…)`
+        if let Some(SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options)) =
+            projection.last_mut()
+            && options.opt_exclude.is_none()
+            && options.opt_except.is_none()
+        {
+            options.opt_exclude = exclude.take();
+        }
         refuse_if(
             exclude.is_some(),
-            "EXCLUDE at the end of the list",
+            "EXCLUDE that follows no star",
             "write it after the star: `* exclude (a)`",
         )?;
         refuse_if(into.is_some(), "SELECT … INTO", "make a model of it under models/ and run `elt build`")?;
@@ -284,7 +292,7 @@ impl VisitorMut for Clauses {
                     name: _,
                     uses_odbc_syntax: _,
                     parameters,
-                    args: _, // their clauses are refused by the planner
+                    args: _, // `argument_clauses`; what is left of them the planner refuses
                     filter: _,
                     null_treatment: _,
                     over: _,
@@ -294,9 +302,34 @@ impl VisitorMut for Clauses {
                 refuse_if(has_parameters, "a second list of arguments", "put them in one list: `f(a, 0.5)`")?;
                 if let Some(case) = if_to_case(call) {
                     *expr = case;
+                    return ControlFlow::Continue(());
+                }
+                match super::argument_clauses::spell(call) {
+                    Ok(Some(other)) => *expr = other,
+                    Ok(None) => {}
+                    Err((what, instead)) => return refuse(what, instead),
                 }
                 ControlFlow::Continue(())
             }
+            Expr::IsNormalized { .. } => {
+                refuse("IS NORMALIZED", "compare texts that were made alike: `lower(a) = lower(b)`")
+            }
+            Expr::Convert { charset: Some(_), .. } => refuse(
+                "CONVERT … USING",
+                "leave it out: every text is UTF-8; bytes become a text by `decode(b, 'utf-8')`",
+            ),
+            Expr::Cast { format: Some(_), .. } => refuse(
+                "CAST with a FORMAT",
+                "write `to_date(a, 'MM/DD/YYYY')` or `to_timestamp(a, 'YYYY-MM-DD HH24:MI:SS')`; `to_char(a, 'DD.MM.YYYY')` writes one",
+            ),
+            Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => refuse(
+                "`:=` in an expression",
+                "write `set variable x = 1`, and `getvariable('x')` where it is wanted",
+            ),
+            Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => refuse(
+                &format!("the variable `{}`", name.value),
+                "write `set variable x = 1` and `getvariable('x')`; `version()` and `current_setting('timezone')` tell of elt",
+            ),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -460,7 +493,8 @@ fn check_join(join: &Join) -> Flow {
 /// `FETCH FIRST 3 ROWS ONLY` is `LIMIT 3`.
 fn fetch_to_limit(fetch: &mut Option<Fetch>, limit_clause: &mut Option<LimitClause>) -> Flow {
     let Some(Fetch { with_ties, percent, quantity }) = fetch.take() else { return ControlFlow::Continue(()) };
-    refuse_if(with_ties || percent, "WITH TIES or PERCENT", "write `qualify rank() over (order by …) <= 3`")?;
+    refuse_if(with_ties, "WITH TIES", "write `qualify rank() over (order by …) <= 3`")?;
+    refuse_if(percent, "FETCH … PERCENT", "write `limit 10%`")?;
     let quantity = quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
     limit(quantity, limit_clause, "FETCH")
 }
@@ -469,7 +503,8 @@ fn top_to_limit(select: &mut Select, limit_clause: &mut Option<LimitClause>) -> 
     let Some(Top { with_ties, percent, quantity }) = select.top.take() else {
         return ControlFlow::Continue(());
     };
-    refuse_if(with_ties || percent, "WITH TIES or PERCENT", "write `qualify rank() over (order by …) <= 3`")?;
+    refuse_if(with_ties, "WITH TIES", "write `qualify rank() over (order by …) <= 3`")?;
+    refuse_if(percent, "TOP … PERCENT", "write `limit 10%` at the end")?;
     let quantity = match quantity {
         Some(TopQuantity::Constant(rows)) => Expr::value(Value::Number(rows.to_string(), false)),
         Some(TopQuantity::Expr(rows)) => rows,

@@ -91,7 +91,7 @@ fn to(mut words: Words<'_>) -> Result<CopyTo, SqlMistake> {
     words.take("WITH");
     let options = match words.is_symbol(&Token::LParen) {
         true => words.options()?,
-        false => Vec::new(),
+        false => words.bare_options()?,
     };
     words.end()?;
     Ok(CopyTo { query: Box::new(query), file, options })
@@ -295,6 +295,33 @@ impl Words<'_> {
         Ok(options)
     }
 
+    /// `csv header delimiter as ';'`, as psql has them without brackets.
+    pub(super) fn bare_options(&mut self) -> Result<Vec<(String, Vec<String>)>, SqlMistake> {
+        let mut options: Vec<(String, Vec<String>)> = Vec::new();
+        while let Some(Token::Word(_)) = self.peek() {
+            let option = match self.word().as_deref() {
+                Some("CSV") => ("FORMAT".to_owned(), vec!["csv".to_owned()]),
+                Some("HEADER") => ("HEADER".to_owned(), Vec::new()),
+                Some(name @ ("DELIMITER" | "NULL" | "QUOTE" | "ESCAPE" | "ENCODING")) => {
+                    let name = name.to_owned();
+                    self.take("AS");
+                    (name, vec![self.text("a value")?])
+                }
+                _ => {
+                    return Err(self.before(format!(
+                        "`{}` is not expected here",
+                        self.tokens[self.at.saturating_sub(1)].token
+                    )));
+                }
+            };
+            if options.iter().any(|(known, _)| *known == option.0) {
+                return Err(self.before(format!("`{}` is there twice", option.0)));
+            }
+            options.push(option);
+        }
+        Ok(options)
+    }
+
     /// What stands between this bracket and the one that closes it.
     pub(super) fn bracketed(&mut self) -> Result<Vec<TokenWithSpan>, SqlMistake> {
         let begin = self.at + 1;
@@ -408,6 +435,17 @@ mod tests {
     }
 
     #[test]
+    fn options_stand_without_brackets_as_psql_has_them() {
+        let told = |sql: &str| match parse(sql).unwrap() {
+            Statement::CopyTo(copy) => copy.options,
+            other => panic!("{other:?}"),
+        };
+        let bare = told("copy t to 'x' with csv header delimiter as ';'");
+        let bracketed = told("copy t to 'x' (format csv, header, delimiter ';')");
+        assert_eq!(bare, bracketed);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_copy_is_said_with_what_to_do() {
         for (sql, what, place) in [
             ("copy", "COPY does not say where the rows go", Some((1, 1))),
@@ -418,7 +456,9 @@ mod tests {
             ("copy (select 1 to 'x'", "a bracket is not closed", Some((1, 19))),
             ("copy (delete from t) to 'x'", "only the rows of a query can be copied to a file", None),
             ("copy t to 'x' (header, HEADER)", "`HEADER` is there twice", Some((1, 24))),
-            ("copy t to 'x' csv", "`csv` is not expected here", Some((1, 15))),
+            ("copy t to 'x' csw", "`csw` is not expected here", Some((1, 15))),
+            ("copy t to 'x' csv header csv", "`FORMAT` is there twice", Some((1, 26))),
+            ("copy t to 'x' delimiter 5", "a value stands in single quotes here", Some((1, 25))),
             ("copy into 'x'", "the name of a table is expected here", Some((1, 11))),
             ("copy into t () from 'x'", "the name of a column is expected here", Some((1, 14))),
             ("copy into t by name from 'x'", "`POSITION` is expected here", Some((1, 16))),

@@ -78,7 +78,8 @@ pub(super) fn refuse(tokens: &[TokenWithSpan]) -> Result<(), SqlMistake> {
     };
     match INSTEAD.iter().find(|(pattern, ..)| begins(pattern)) {
         Some((_, what, instead)) => {
-            Err(SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported")).help(*instead))
+            Err(SqlMistake::new("elt::sql::not_supported", super::statement::not_supported(what))
+                .help(*instead))
         }
         None => Ok(()),
     }

@@ -39,6 +39,30 @@ pub(in crate::query) fn known_calls(name: &str) -> Vec<String> {
     own.map(|((known, _), (parameters, _))| format!("{known}({})", parameters.join(", "))).collect()
 }
 
+/// The functions that other engines have under these names: each with its parameters, where they are counted, and what it is.
+pub(in crate::query) fn other_names() -> impl Iterator<Item = (&'static str, Option<String>, String)> {
+    let means = |meaning: &str| match meaning.contains("_elt_") || meaning.len() > 60 {
+        true => "as in other engines".to_owned(),
+        false => format!("`{meaning}`"),
+    };
+    let spelled = FUNCTIONS.iter().chain(MORE).flat_map(move |(names, parameters, meaning)| {
+        let parameters = parameters.split_whitespace().collect::<Vec<_>>().join(", ");
+        names.split_whitespace().map(move |name| (name, Some(parameters.clone()), means(meaning)))
+    });
+    let renamed = RENAMED.iter().map(|(name, own)| {
+        let own = if own.starts_with('_') {
+            "as in other engines".to_owned()
+        } else {
+            format!("the same as `{own}`")
+        };
+        (*name, None, own)
+    });
+    let of_parts = OF_PARTS
+        .iter()
+        .map(|(name, _)| (*name, Some("part, a, b".to_owned()), "as in other engines".to_owned()));
+    spelled.chain(renamed).chain(of_parts)
+}
+
 /// Whether a function that is called `known` is the engine's `name`, or is made with it.
 pub(in crate::query) fn stands_for(known: &str, name: &str) -> bool {
     let is_of_lists = known.strip_prefix("list_").is_some_and(|end| name.strip_prefix("array_") == Some(end));

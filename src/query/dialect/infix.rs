@@ -1,6 +1,6 @@
 //! Which operators does the parser not know?
 //!
-//! `2 ** 10`, `a GLOB 'x*'`, `a ISNULL`, `a NOTNULL`, `5 DIV 2`, `a IN [1, 2]`. Each is read as the call, or the condition, that it means.
+//! `2 ** 10`, `a GLOB 'x*'`, `a ISNULL`, `a NOTNULL`, `5 DIV 2`, `a IN [1, 2]`, `a IN xs`. Each is read as the call, or the condition, that it means.
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use sqlparser::dialect::{Dialect, Precedence};
@@ -55,7 +55,14 @@ fn is_word(parser: &Parser<'_>, at: usize, wanted: &str) -> bool {
 /// The operator that comes next, if it is one of ours.
 fn next(parser: &Parser<'_>) -> Option<Operator> {
     let is_word = |at, wanted| is_word(parser, at, wanted);
-    let is_list = |at| parser.peek_nth_token_ref(at).token == Token::LBracket;
+    // Behind IN stands a bracket, or a list: `[1, 2]`, `xs`, `getvariable('xs')`.
+    let is_list = |at| match &parser.peek_nth_token_ref(at).token {
+        Token::LBracket => true,
+        Token::Word(word) => {
+            word.quote_style.is_some() || word.keyword == sqlparser::keywords::Keyword::NoKeyword
+        }
+        _ => false,
+    };
     let has_operand = || begins_operand(&parser.peek_nth_token_ref(1).token);
     match &parser.peek_nth_token_ref(0).token {
         Token::Mul if parser.peek_nth_token_ref(1).token == Token::Mul => Some(Operator::Power),
@@ -85,8 +92,11 @@ fn begins_operand(token: &Token) -> bool {
 
 /// How tightly the next operator binds, if it is one of ours.
 pub(super) fn precedence(dialect: &dyn Dialect, parser: &Parser<'_>) -> Option<u8> {
-    if *parser.peek_token_ref() == Token::StringConcat {
-        return Some(OTHER);
+    match parser.peek_token_ref().token {
+        Token::StringConcat => return Some(OTHER),
+        // A power, as `**` is; to some it is XOR, which `unsaid` knows.
+        Token::Caret => return Some(SIGN - 1),
+        _ => {}
     }
     let Some(next) = next(parser) else {
         // The parser holds the word for an operator wherever it stands.
@@ -196,6 +206,7 @@ mod tests {
         for (sql, means) in [
             ("select 2 * a ** 2", "SELECT 2 * power(a, 2)"),
             ("select -2 ** 2", "SELECT power(-2, 2)"),
+            ("select 2 * 3 ^ 2 + 1 = 19", "SELECT 2 * 3 ^ 2 + 1 = 19"),
             ("select 2 ** 3 ** 2", "SELECT power(power(2, 3), 2)"),
             ("select -2::int * 3", "SELECT -2::INT * 3"),
             ("select a + 7 div 2", "SELECT a + div(7, 2)"),
@@ -204,6 +215,10 @@ mod tests {
             ("select top.a, top from x top", "SELECT top.a, top FROM x top"),
             ("select * like 'a%' from t", "SELECT columns(_elt_c -> _elt_c LIKE 'a%') FROM t"),
             ("select a div, b glob from t", "SELECT a AS div, b AS glob FROM t"),
+            (
+                "select 2 in getvariable('l'), a not in xs and b, position('b' in a)",
+                "SELECT array_has(getvariable('l'), 2), NOT array_has(xs, a) AND b, POSITION('b' IN a)",
+            ),
             ("select a not glob 'x*' and b", "SELECT a !~ _elt_glob('x*') AND b"),
             (
                 "select 1 from t where a isnull or b + 1 notnull",

@@ -47,6 +47,11 @@ pub(super) fn without_quarters(interval: &mut Interval) {
 
 /// An interval whose number is no literal as a call; one whose number is, as a text. Nothing else is changed.
 pub(super) fn plain(interval: &mut Interval) -> Option<Expr> {
+    if let Some(spelled) = of_fields(interval) {
+        *interval.value = text(&spelled);
+        (interval.leading_field, interval.last_field) = (None, None);
+        return None;
+    }
     if let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(written), .. }) = &mut *interval.value
     {
         if interval.leading_field.is_none()
@@ -82,6 +87,34 @@ fn place(field: &DateTimeField) -> Option<usize> {
     let word = field.to_string().to_lowercase();
     let names = ["year", "month", "week", "day", "hour", "minute", "second"];
     names.iter().position(|name| *name == word.strip_suffix('s').unwrap_or(&word))
+}
+
+/// `interval '1-2' year to month` as `1 years 2 months`, `'1 02:03' day to minute` as `1 days 02 hours 03 minutes`.
+fn of_fields(interval: &Interval) -> Option<String> {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(written), .. }) = &*interval.value
+    else {
+        return None;
+    };
+    const FIELDS: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
+    let place = |field: &Option<DateTimeField>| {
+        let word = field.as_ref()?.to_string().to_lowercase();
+        FIELDS.iter().position(|name| *name == word.strip_suffix('s').unwrap_or(&word))
+    };
+    let (from, to) = (place(&interval.leading_field)?, place(&interval.last_field)?);
+    // Months have no fixed number of days.
+    let is_of_one_kind = from < to && (to == 1 || from >= 2);
+    let (sign, digits) = match written.trim().strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", written.trim().trim_start_matches('+')),
+    };
+    let parts: Vec<&str> = digits.split(['-', ' ', ':']).collect();
+    let is_number =
+        |part: &&str| part.starts_with(|c: char| c.is_ascii_digit()) && part.parse::<f64>().is_ok();
+    if !is_of_one_kind || parts.len() != to - from + 1 || !parts.iter().all(is_number) {
+        return None;
+    }
+    let named = parts.iter().zip(&FIELDS[from..=to]).map(|(part, field)| format!("{sign}{part} {field}s"));
+    Some(named.collect::<Vec<_>>().join(" "))
 }
 
 /// `1 day -04:05:06` as `1 day -4 hours -5 minutes -6 seconds`; nothing if no time of day is in it.
@@ -123,6 +156,12 @@ mod tests {
             ),
             ("select interval '1:30'", "SELECT INTERVAL '1 hours 30 minutes'"),
             ("select interval 'a:b'", "SELECT INTERVAL 'a:b'"),
+            ("select interval '-1-2' year to month", "SELECT INTERVAL '-1 years -2 months'"),
+            (
+                "select interval '1 02:03:04.5' day to second",
+                "SELECT INTERVAL '1 days 02 hours 03 minutes 04.5 seconds'",
+            ),
+            ("select interval '1' year to month", "SELECT INTERVAL '1' YEAR TO MONTH"),
         ] {
             let mut statement = parse_query(sql).unwrap();
             respell(&mut statement);

@@ -47,6 +47,22 @@ pub(super) const FUNCTIONS: &[(&str, &str)] = &[
 /// The operator that stands for an arrow in front of a key where arrows are functions.
 pub(super) const KEY: BinaryOperator = BinaryOperator::HashArrow;
 
+/// `x.a` in a function of `x` is a field of it, and not a column of a table `x`.
+pub(super) fn fields(lambda: &mut LambdaFunction) {
+    let names: Vec<String> = names(lambda).iter().map(|name| name.value.to_lowercase()).collect();
+    super::outside_queries(&mut lambda.body, |expr| {
+        let Expr::CompoundIdentifier(path) = &*expr else { return };
+        let [first, rest @ ..] = &path[..] else { return };
+        if !names.contains(&first.value.to_lowercase()) {
+            return;
+        }
+        let field = |of: Expr, field: &Ident| {
+            super::spelling::called("get_field", &[of, super::spelling::text(&field.value)])
+        };
+        *expr = rest.iter().fold(Expr::Identifier(first.clone()), field);
+    });
+}
+
 /// Whether a function is called that takes another. Arrows in front of keys are then told apart.
 pub(super) fn tell_apart(tokens: &mut [TokenWithSpan]) -> bool {
     let solid: Vec<usize> =

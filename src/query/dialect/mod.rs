@@ -3,6 +3,7 @@
 //! DataFusion's generic dialect, with the time travel of Delta and the conveniences of DuckDB.
 
 mod aggregates;
+mod argument_clauses;
 mod asof;
 mod calls;
 mod casts;
@@ -29,6 +30,7 @@ mod laterals;
 mod literals;
 mod meanings;
 mod more_meanings;
+mod numbers;
 mod own;
 mod pivot_on;
 mod precedence;
@@ -60,7 +62,7 @@ pub use copy::CopyTo;
 pub use copy_into::{CopiedAs, CopyInto, CopySelect, Places, Validate};
 pub(super) use division::EXACT;
 pub(super) use files::{ReadBy, Reader};
-pub(super) use functions::{expression_of, known_calls, stands_for};
+pub(super) use functions::{expression_of, known_calls, other_names, stands_for};
 pub(super) use literals::as_written;
 pub(super) use more_meanings::instead;
 pub(super) use own::view_parts;
@@ -123,6 +125,8 @@ pub(super) fn prepare(
     lambdas::refuse_tried_queries(statement)?;
     aggregates::keep_orders(statement);
     functions::spell(statement);
+    // What functions stand for may differ from something else by a cast.
+    casts::tell_apart(statement);
     literals::keep_digits(statement);
     time_travel::resolve_versions(statement, release)
 }

@@ -38,8 +38,12 @@ pub(super) const MORE: &[(&str, &str, &str)] = &[
         "a n",
         "_elt_printf('{:,.' || cast(n as varchar) || 'f}', cast(cast(a as double) as varchar))",
     ),
+    ("try_to_number try_to_double", "a", "try_cast(a as double)"),
     // Text
     ("char", "n", "chr(n)"),
+    ("encode", "a", "cast(a as bytea)"),
+    ("decode", "a", "cast(a as varchar)"),
+    ("regexp_split_to_table", "a b", "unnest(regexp_split_to_array(a, b))"),
     ("sha", "a", "_elt_sha1(cast(a as varchar))"),
     ("binary", "a", "cast(a as bytea)"),
     ("current_version", "", concat!("'elt ", env!("CARGO_PKG_VERSION"), "'")),
@@ -89,6 +93,8 @@ pub(super) const MORE: &[(&str, &str, &str)] = &[
          then substr(_elt_p, strpos(_elt_p, k) + length(k)) end))",
     ),
     ("map_extract_value", "m k", "(m)[k]"),
+    ("array_lower", "a n", "case when (n) = 1 and length(a) > 0 then 1 end"),
+    ("array_upper", "a n", "case when (n) = 1 and length(a) > 0 then length(a) end"),
     ("current_schemas", "a", "make_array(current_schema())"),
     // Time
     ("curdate", "", "current_date"),
@@ -155,6 +161,10 @@ const INSTEAD: &[(&str, &str)] = &[
     ),
     ("histogram_numeric equi_width_bins", "`histogram(a)`, or `width_bucket(a, 0, 100, 10)` with GROUP BY"),
     (
+        "length_grapheme left_grapheme right_grapheme substring_grapheme",
+        "the same without `_grapheme` counts characters: a letter with a mark of its own may be two",
+    ),
+    (
         "setseed",
         "random numbers are not repeatable; `where hash(id) % 10 = 0` picks the same tenth each time",
     ),
@@ -192,6 +202,14 @@ const INSTEAD: &[(&str, &str)] = &[
         "`elt releases` tells what was published when; a statement reads one release",
     ),
     ("fill", "`last_value(a ignore nulls) over (order by t)` fills with what came before"),
+    (
+        "struct_pack struct_insert struct_update",
+        "each field has a name: `struct_pack(a := 1, b := x)`; a whole row is the table's own name: `select t from orders t`",
+    ),
+    (
+        "openjson json_table",
+        "`from json_each(j)` gives the rows of a JSON text; a file of them is read by its name: `from 'a.json'`",
+    ),
     ("read_text read_blob glob", "files are read as rows, after FROM: `from 'folder/*.csv'`"),
 ];
 

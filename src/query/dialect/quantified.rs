@@ -10,6 +10,8 @@ use sqlparser::ast::{
     SetExpr, Statement, UnaryOperator, VisitMut, VisitorMut,
 };
 
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
 use super::statement::parse_query;
 
 /// Rewrites what the engine would answer otherwise.
@@ -33,6 +35,51 @@ impl VisitorMut for Quantified {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `any (values (1), (2))` as `any (select * from (values (1), (2)))`: sqlparser takes the first for a call.
+pub(super) fn of_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_word = |token: &Token, wanted: &[&str]| {
+        matches!(token, Token::Word(word)
+        if word.quote_style.is_none() && wanted.iter().any(|wanted| word.value.eq_ignore_ascii_case(wanted)))
+    };
+    let at: Vec<usize> =
+        (0..tokens.len()).filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_))).collect();
+    let begins = |place: usize| {
+        is_word(&tokens[at[place]].token, &["any", "some", "all"])
+            && tokens[at[place + 1]].token == Token::LParen
+            && is_word(&tokens[at[place + 2]].token, &["values"])
+    };
+    let starts: Vec<usize> =
+        (0..at.len().saturating_sub(2)).filter(|place| begins(*place)).map(|place| at[place + 1]).collect();
+    if starts.is_empty() {
+        return tokens;
+    }
+    let mut spelt = Vec::with_capacity(tokens.len() + 6 * starts.len());
+    // How many brackets are open, and how many were where one of them began.
+    let (mut depth, mut open) = (0_usize, Vec::new());
+    for (at, token) in tokens.into_iter().enumerate() {
+        let span = token.span;
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => {
+                if open.last() == Some(&depth) {
+                    open.pop();
+                    spelt.push(TokenWithSpan { token: Token::RParen, span });
+                }
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        spelt.push(token);
+        if starts.contains(&at) {
+            open.push(depth);
+            let words =
+                [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM"), Token::LParen];
+            spelt.extend(words.map(|token| TokenWithSpan { token, span }));
+        }
+    }
+    spelt
 }
 
 /// `x = any([…])` is `x in (…)`; another comparison with any is that none of the opposite holds for all.
@@ -129,6 +176,10 @@ mod tests {
             ("select 3 = any([1, null])", "SELECT 3 IN (1, NULL)"),
             ("select 3 < any(xs)", "SELECT (NOT (3 >= ALL(xs)))"),
             ("select 3 = any(select 1)", "SELECT 3 = ANY(SELECT 1)"),
+            (
+                "select 3 = any (values (1), ((2))), f(1)",
+                "SELECT 3 = ANY(SELECT * FROM (VALUES (1), ((2)))), f(1)",
+            ),
             (
                 "select array(select a from t order by b desc, 1)",
                 "SELECT (SELECT coalesce(array_agg(r._elt_value ORDER BY r._elt_sorted_0 DESC, r._elt_sorted_1), []) FROM \

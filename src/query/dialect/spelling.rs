@@ -64,6 +64,7 @@ impl VisitorMut for Speller {
             Expr::BinaryOp { left, op: BinaryOperator::ArrowAt, right } if json::is_json(right) => {
                 Some(called("json_contains", [&**right, &**left]))
             }
+            Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => overlapping(left, right),
             Expr::BinaryOp { left, op: BinaryOperator::PGOverlap, right } => {
                 Some(called("array_has_any", [&**left, &**right]))
             }
@@ -74,6 +75,10 @@ impl VisitorMut for Speller {
                     Some(longer) if access_chain.is_empty() => Some(longer),
                     _ => json::inside(root, access_chain).or_else(|| sliced(root, access_chain)),
                 }
+            }
+            Expr::Lambda(lambda) => {
+                lambdas::fields(lambda);
+                None
             }
             Expr::JsonAccess { value, path } => json::along(value, path),
             Expr::Cast {
@@ -214,6 +219,38 @@ fn from_the_end(text: &Expr, from: &Expr) -> Option<Expr> {
         *expr = Expr::Nested(Box::new(meant.clone()));
     });
     Some(place)
+}
+
+/// `(a, b) overlaps (c, d)`: spans of time, each without its end, of which the second may be told by its length.
+fn overlapping(left: &Expr, right: &Expr) -> Option<Expr> {
+    let span = |side: &Expr| match side {
+        Expr::Tuple(two) => match &two[..] {
+            [start, end @ Expr::Interval(_)] => {
+                let (left, right) = (Box::new(start.clone()), Box::new(end.clone()));
+                Some((start.clone(), Expr::BinaryOp { left, op: BinaryOperator::Plus, right }))
+            }
+            [start, end] => Some((start.clone(), end.clone())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let ((a, b), (c, d)) = (span(left)?, span(right)?);
+    let mut both = parse_expression(
+        "(least(a, b) < greatest(c, d) and least(c, d) < greatest(a, b) or least(a, b) = least(c, d))",
+    )?;
+    super::outside_queries(&mut both, |expr| {
+        let meant = match expr {
+            Expr::Identifier(name) => match name.value.as_str() {
+                "a" => &a,
+                "b" => &b,
+                "c" => &c,
+                _ => &d,
+            },
+            _ => return,
+        };
+        *expr = meant.clone();
+    });
+    Some(both)
 }
 
 /// Whether there is nothing in an expression that differs from row to row.

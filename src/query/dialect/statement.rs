@@ -18,7 +18,7 @@ use super::roles::RoleOrder;
 use super::split::LineStarts;
 use super::time_travel::spell_out_releases;
 use super::write::{OwnWrite, Vacuum, in_known_words, own_write};
-use super::{elsewhere, lambdas, pivot_on, shorthand, spoken, type_words};
+use super::{elsewhere, lambdas, numbers, pivot_on, quantified, shorthand, spoken, type_words};
 use crate::base::with_stack;
 use crate::query::SqlMistake;
 use crate::query::explain::Explain;
@@ -95,6 +95,11 @@ pub enum Statement {
     },
     /// `SHOW VIEWS`
     ShowViews,
+    /// `SHOW FUNCTIONS [LIKE 'pattern']`
+    ShowFunctions {
+        /// Only functions whose names are like this.
+        like: Option<String>,
+    },
     /// `DESCRIBE SELECT …`
     DescribeQuery {
         /// The query.
@@ -157,7 +162,7 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
         Some(Copy::To(copy)) => return Ok(Statement::CopyTo(copy)),
         None => {}
     }
-    let statement = parse_tokens(in_known_words(tokens)?)?;
+    let statement = with_inside(parse_tokens(in_known_words(tokens)?)?);
     let statement = match own(statement)? {
         Ok(own) => return Ok(Statement::Own(own)),
         Err(statement) => statement,
@@ -168,13 +173,40 @@ pub fn parse(sql: &str) -> Result<Statement, SqlMistake> {
     refuse_writes(&statement)?;
     match statement {
         explain @ ast::Statement::Explain { .. } => Ok(Statement::Explain(Explain::read(explain)?)),
-        ast::Statement::ShowFunctions { filter: Some(ast::ShowStatementFilter::Like(pattern)) } => {
-            // Of Spark's patterns too, `date*`.
-            let filter = Some(ast::ShowStatementFilter::Like(pattern.replace('*', "%")));
-            Ok(Statement::Query(Box::new(ast::Statement::ShowFunctions { filter })))
+        ast::Statement::ShowFunctions { filter } => {
+            use ast::ShowStatementFilter as F;
+            let like = match filter {
+                None => None,
+                Some(F::Like(pattern) | F::ILike(pattern) | F::NoKeyword(pattern)) => Some(pattern),
+                Some(F::Where(_)) => {
+                    let mistake =
+                        SqlMistake::new("elt::sql::not_supported", "SHOW FUNCTIONS WHERE is not supported");
+                    return Err(mistake.help("write `select * from (show functions) f where …`"));
+                }
+            };
+            Ok(Statement::ShowFunctions { like })
         }
         query => Ok(Statement::Query(Box::new(query))),
     }
+}
+
+/// `with c as (…) insert into t select …` as `insert into t with c as (…) select …`.
+fn with_inside(statement: ast::Statement) -> ast::Statement {
+    let ast::Statement::Query(query) = &statement else { return statement };
+    let (Some(with), ast::SetExpr::Insert(ast::Statement::Insert(insert))) = (&query.with, &*query.body)
+    else {
+        return statement;
+    };
+    let (with, mut insert) = (with.clone(), insert.clone());
+    let Some(source) = &mut insert.source else { return statement };
+    match &mut source.with {
+        Some(own) => {
+            own.recursive |= with.recursive;
+            own.cte_tables.splice(0..0, with.cte_tables);
+        }
+        none => *none = Some(with),
+    }
+    ast::Statement::Insert(insert)
 }
 
 /// Reads one query, and nothing but a query.
@@ -203,12 +235,13 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement,
 }
 
 fn parsed(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
-    let mut tokens = shorthand::spell(type_words::spell(who_asks(tokens)))?;
+    let mut tokens =
+        shorthand::spell(type_words::spell(who_asks(numbers::read(quantified::of_values(tokens))?)))?;
     let dialect = EltDialect::with_lambdas(lambdas::tell_apart(&mut tokens));
     let tokens = pivot_on::spell(spoken::spell(versioned(spell_out_releases(without_hints(tokens))))?)?;
     let tokens = select_all(tokens);
     let read = tokens.clone();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTED).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| with_meant(syntax(error), &read))?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
@@ -219,6 +252,9 @@ fn parsed(tokens: Vec<TokenWithSpan>) -> Result<ast::Statement, SqlMistake> {
     let mistake = SqlMistake::new("elt::sql::syntax", format!("`{}` is not expected here", next.token));
     Err(with_meant(mistake.at(line, column), &read))
 }
+
+/// How often a query, or an expression, may stand in another: there is stack for it, and for whoever walks it.
+const NESTED: usize = 200;
 
 /// Words that are often mistyped, and then taken for names.
 const WORDS: &[&str] = &[
@@ -381,7 +417,11 @@ fn without_hints(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 fn syntax(error: ParserError) -> SqlMistake {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+        ParserError::RecursionLimitExceeded => {
+            let mistake = SqlMistake::new("elt::sql::too_deep", "the statement is nested too deeply");
+            return mistake
+                .help("give the inner parts names: `with a as (select …), b as (select … from a) select …`");
+        }
     };
     let message = match message.strip_prefix("No infix parser for token ") {
         Some(token) => in_one_word(token),
@@ -773,7 +813,13 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
                 .help("`\\h` lists the statements that there are"));
         }
     };
-    Err(SqlMistake::new("elt::sql::not_supported", format!("{what} is not supported")).help(instead))
+    Err(SqlMistake::new("elt::sql::not_supported", not_supported(what)).help(instead))
+}
+
+/// That something is not supported, or that several things are not.
+pub(super) fn not_supported(what: &str) -> String {
+    let verb = if what.contains(" and ") { "are" } else { "is" };
+    format!("{what} {verb} not supported")
 }
 
 /// Whether a query makes a table, as `select … into` does.

@@ -1,4 +1,4 @@
-//! Where do nulls go that `order by a` says nothing of?
+//! Where do nulls go that `order by a` says nothing of, and what is `^`?
 //!
 //! Where they go in the engine of who wrote it. It is written out, so that a view keeps its order whoever reads it. What `/`
 //! means is in `division`.
@@ -6,18 +6,37 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArgumentClause, FunctionArguments, NamedWindowExpr, OrderByExpr, OrderByKind,
-    OrderByOptions, Query, Select, Statement, VisitMut, VisitorMut, WindowSpec, WindowType,
+    BinaryOperator, Expr, FunctionArgumentClause, FunctionArguments, NamedWindowExpr, OrderByExpr,
+    OrderByKind, OrderByOptions, Query, Select, Statement, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
 use super::division::divide;
+use super::spelling::called;
 use crate::base::{NullOrder, Unsaid};
 
 /// Gives a statement the meaning that it has for who wrote it. Has to come before our own words, which say what they mean.
-pub(in crate::query) fn as_meant(statement: &mut Statement, unsaid: Unsaid) {
+///
+/// With `has_xor`, `^` is XOR to them; to all others it is a power.
+pub(in crate::query) fn as_meant(statement: &mut Statement, unsaid: Unsaid, has_xor: bool) {
     divide(statement, unsaid.division);
+    if !has_xor {
+        let _: ControlFlow<()> = VisitMut::visit(statement, &mut Powers);
+    }
     if !unsaid.nulls.is_default() {
         let _: ControlFlow<()> = VisitMut::visit(statement, &mut Sort(unsaid.nulls));
+    }
+}
+
+struct Powers;
+
+impl VisitorMut for Powers {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::BinaryOp { left, op: BinaryOperator::BitwiseXor, right } = expr {
+            *expr = called("power", [&**left, &**right]);
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -81,10 +100,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_caret_is_a_power_unless_it_is_xor() {
+        for (has_xor, means) in [(false, "SELECT 2 * power(3, 2) + 1"), (true, "SELECT 2 * 3 ^ 2 + 1")] {
+            let mut statement = parse_query("select 2 * 3 ^ 2 + 1").unwrap();
+            as_meant(&mut statement, Unsaid::default(), has_xor);
+            assert_eq!(statement.to_string(), means);
+        }
+    }
+
+    #[test]
     fn the_order_of_nulls_is_written_out() {
         let said = |sql: &str, nulls| {
             let mut statement = parse_query(sql).unwrap();
-            as_meant(&mut statement, Unsaid { nulls, ..Unsaid::default() });
+            as_meant(&mut statement, Unsaid { nulls, ..Unsaid::default() }, false);
             statement.to_string()
         };
         let sql = "SELECT rank() OVER (ORDER BY a) FROM t ORDER BY a DESC, b NULLS FIRST";

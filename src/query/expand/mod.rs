@@ -430,7 +430,7 @@ impl Walk {
         columns: &[Column],
         shares: bool,
     ) -> Result<(), Box<SqlMistake>> {
-        structs::spell(select, columns);
+        structs::spell(select, columns)?;
         hashes::spell(select, columns);
         let spelled = if shares { joins::spell(select, columns)? } else { None };
         let Some((shown, meanings)) = spelled else {

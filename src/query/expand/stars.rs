@@ -125,20 +125,31 @@ pub(super) fn spell_stars(
 }
 
 /// `* RENAME (a AS b)`, EXCLUDE, REPLACE and ILIKE.
-fn renamed(
+pub(super) fn renamed(
     columns: &[&Column],
     options: &WildcardAdditionalOptions,
 ) -> Result<Vec<SelectItem>, Box<SqlMistake>> {
-    let mut excluded: Vec<Ident> = Vec::new();
-    let last = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).cloned();
+    let mut left_out: Vec<LeftOut> = Vec::new();
     match &options.opt_exclude {
-        Some(ExcludeSelectItem::Single(name)) => excluded.extend(last(name)),
-        Some(ExcludeSelectItem::Multiple(names)) => excluded.extend(names.iter().filter_map(last)),
+        Some(ExcludeSelectItem::Single(name)) => left_out.extend(LeftOut::of(name)),
+        Some(ExcludeSelectItem::Multiple(names)) => left_out.extend(names.iter().filter_map(LeftOut::of)),
         None => {}
     }
     if let Some(except) = &options.opt_except {
-        excluded.push(except.first_element.clone());
-        excluded.extend(except.additional_elements.iter().cloned());
+        let names = std::iter::once(&except.first_element).chain(&except.additional_elements);
+        left_out.extend(names.map(|name| LeftOut { table: None, name: name.clone() }));
+    }
+    if let Some(wrong) = left_out.iter().find(|one| !columns.iter().any(|column| one.is(column))) {
+        return Err(Box::new(match &wrong.table {
+            Some(table) if columns.iter().any(|column| is(&wrong.name, column)) => {
+                let what = format!("there is no column `{table}.{}` to leave out", wrong.name);
+                let place = wrong.name.span.start;
+                SqlMistake::new("elt::sql::no_such_column", what)
+                    .at(place.line, place.column)
+                    .help(format!("write `{}`, or the name of its own table before it", wrong.name))
+            }
+            _ => unknown(&wrong.name, "leave out", columns),
+        }));
     }
     let renames = match &options.opt_rename {
         Some(RenameSelectItem::Single(one)) => std::slice::from_ref(one),
@@ -148,8 +159,7 @@ fn renamed(
     let replaced = options.opt_replace.iter().flat_map(|replace| &replace.items);
     let replaced: Vec<_> = replaced.collect();
     for (names, what) in [
-        (excluded.iter().collect::<Vec<_>>(), "leave out"),
-        (renames.iter().map(|rename| &rename.ident).collect(), "rename"),
+        (renames.iter().map(|rename| &rename.ident).collect::<Vec<_>>(), "rename"),
         (replaced.iter().map(|replace| &replace.column_name).collect(), "replace"),
     ] {
         if let Some(name) = names.into_iter().find(|name| !columns.iter().any(|column| is(name, column))) {
@@ -167,7 +177,7 @@ fn renamed(
     };
     let mut items = Vec::new();
     for (column, is_alike) in columns.iter().zip(alike) {
-        if !is_alike || excluded.iter().any(|name| is(name, column)) {
+        if !is_alike || left_out.iter().any(|one| one.is(column)) {
             continue;
         }
         let rename = renames.iter().find(|rename| is(&rename.ident, column));
@@ -184,6 +194,24 @@ fn renamed(
         });
     }
     Ok(items)
+}
+
+/// A column that EXCLUDE names, and of which table, if that is written.
+struct LeftOut {
+    table: Option<Ident>,
+    name: Ident,
+}
+
+impl LeftOut {
+    fn of(name: &ObjectName) -> Option<Self> {
+        let mut parts = name.0.iter().rev().map(|part| part.as_ident().cloned());
+        Some(Self { name: parts.next()??, table: parts.next().flatten() })
+    }
+
+    fn is(&self, column: &Column) -> bool {
+        let is_of = |table: &Ident| column.table.as_deref().is_some_and(|known| folded(table) == known);
+        is(&self.name, column) && self.table.as_ref().is_none_or(is_of)
+    }
 }
 
 fn is(name: &Ident, column: &Column) -> bool {

@@ -8,7 +8,9 @@ use sqlparser::ast::{
     SelectItemQualifiedWildcardKind, SetExpr, TableFactor, Value,
 };
 
+use super::stars::renamed;
 use super::{Column, folded};
+use crate::query::SqlMistake;
 use crate::query::dialect::{called, empty_query, outside_queries};
 
 /// What the tables of a select are called.
@@ -146,7 +148,10 @@ pub(super) fn take_apart(select: &mut Select, columns: &[Column]) {
 }
 
 /// Spells both out.
-pub(super) fn spell(select: &mut Select, columns: &[Column]) {
+///
+/// # Errors
+/// A star leaves out, renames or replaces a field that is not there.
+pub(super) fn spell(select: &mut Select, columns: &[Column]) -> Result<(), Box<SqlMistake>> {
     let tables = tables(select);
     let mut spelled = Vec::with_capacity(select.projection.len());
     for item in std::mem::take(&mut select.projection) {
@@ -164,10 +169,18 @@ pub(super) fn spell(select: &mut Select, columns: &[Column]) {
                 }
                 item => item,
             }),
-            Some(column) => spelled.extend(column.fields.iter().map(|field| SelectItem::ExprWithAlias {
-                expr: called("get_field", &[column.expr(), text(field)]),
-                alias: Ident::with_quote('"', field),
-            })),
+            Some(column) => {
+                let field = |field: &String| Column {
+                    table: None,
+                    name: field.clone(),
+                    means: Some(called("get_field", &[column.expr(), text(field)])),
+                    fields: Vec::new(),
+                    is_map: false,
+                };
+                let fields: Vec<Column> = column.fields.iter().map(field).collect();
+                let SelectItem::QualifiedWildcard(_, options) = &item else { continue };
+                spelled.extend(renamed(&fields.iter().collect::<Vec<_>>(), options)?);
+            }
         }
     }
     for item in &mut spelled {
@@ -191,4 +204,5 @@ pub(super) fn spell(select: &mut Select, columns: &[Column]) {
             *expr = called("named_struct", &fields);
         }
     });
+    Ok(())
 }

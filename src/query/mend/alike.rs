@@ -85,8 +85,16 @@ impl ScalarUDFImpl for Alike {
                 Arc::new(Int64Array::from(counts?))
             }
             Measure::Damerau => {
-                let count = |(left, right): (&str, &str)| strsim::damerau_levenshtein(left, right) as i64;
-                Arc::new(pairs().map(|pair| pair.map(count)).collect::<Int64Array>())
+                let count = |(left, right): (&str, &str)| {
+                    super::bounded::check_compared(
+                        "damerau_levenshtein",
+                        left.len() as u64,
+                        right.len() as u64,
+                    )?;
+                    Ok(strsim::damerau_levenshtein(left, right) as i64)
+                };
+                let counts: Result<Vec<_>> = pairs().map(|pair| pair.map(count).transpose()).collect();
+                Arc::new(Int64Array::from(counts?))
             }
         }))
     }

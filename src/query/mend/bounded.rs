@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -30,19 +30,50 @@ const FEW: u64 = 4 << 10;
 /// How many bytes a row of arguments makes at most.
 type Made = fn(&[ArrayRef], usize) -> u64;
 
-/// The functions that make much of little, with what they make.
-pub(super) const FUNCTIONS: [(&str, Made); 7] = [
-    ("repeat", |of, row| length(of, 0, row).saturating_mul(number(of, 1, row))),
-    ("lpad", padded),
-    ("rpad", padded),
-    ("replace", exchanged),
-    ("regexp_replace", replaced),
-    ("array_repeat", |of, row| size(of, 0, row).saturating_mul(number(of, 1, row))),
-    ("array_resize", |of, row| {
-        let item = of.get(2).map_or(8, |_| size(of, 2, row));
-        size(of, 0, row).saturating_add(item.saturating_mul(number(of, 1, row)))
-    }),
+/// Bytes of the longest text that is made: it is copied more than once until somebody has it.
+const LONGEST: u64 = 512 << 20;
+/// Pairs of letters that are compared for one row at most: nobody can stop it meanwhile.
+const COMPARED: u64 = 1 << 28;
+
+/// What a function may cost for one row.
+#[derive(Clone, Copy)]
+pub(super) enum Cost {
+    /// A text of exactly so many bytes, or little fewer.
+    Text(Made),
+    /// Bytes, often far fewer.
+    Bytes(Made),
+    /// So many steps.
+    Steps(Made),
+}
+
+/// The functions that make much of little, or work long on it, with what they cost.
+pub(super) const FUNCTIONS: [(&str, Cost); 8] = [
+    ("repeat", Cost::Text(|of, row| length(of, 0, row).saturating_mul(number(of, 1, row)))),
+    ("lpad", Cost::Text(padded)),
+    ("rpad", Cost::Text(padded)),
+    ("replace", Cost::Bytes(exchanged)),
+    ("regexp_replace", Cost::Bytes(replaced)),
+    ("array_repeat", Cost::Bytes(|of, row| size(of, 0, row).saturating_mul(number(of, 1, row)))),
+    (
+        "array_resize",
+        Cost::Bytes(|of, row| {
+            let item = of.get(2).map_or(8, |_| size(of, 2, row));
+            size(of, 0, row).saturating_add(item.saturating_mul(number(of, 1, row)))
+        }),
+    ),
+    ("levenshtein", Cost::Steps(|of, row| length(of, 0, row).saturating_mul(length(of, 1, row)))),
 ];
+
+/// Refuses to compare texts letter by letter that are so long that nobody would wait for it.
+pub(super) fn check_compared(name: &str, one: u64, other: u64) -> Result<()> {
+    match one.saturating_mul(other) > COMPARED {
+        true => exec_err!(
+            "`{name}` compares each letter with each other, and texts of {one} and {other} bytes are too long for it: 16,384 of each are \
+             about the most"
+        ),
+        false => Ok(()),
+    }
+}
 
 /// The values of an argument, and where among them that of a row is: one that is the same for all rows is there once.
 fn value(of: &[ArrayRef], at: usize, row: usize) -> Option<(&ArrayRef, usize)> {
@@ -119,13 +150,13 @@ fn replaced(of: &[ArrayRef], row: usize) -> u64 {
 }
 
 /// A function that asks for memory first.
-pub(super) fn bounded(inner: Arc<ScalarUDF>, made: Made, pool: Arc<dyn MemoryPool>) -> ScalarUDF {
-    ScalarUDF::from(Bounded { inner, made, pool })
+pub(super) fn bounded(inner: Arc<ScalarUDF>, cost: Cost, pool: Arc<dyn MemoryPool>) -> ScalarUDF {
+    ScalarUDF::from(Bounded { inner, cost, pool })
 }
 
 struct Bounded {
     inner: Arc<ScalarUDF>,
-    made: Made,
+    cost: Cost,
     pool: Arc<dyn MemoryPool>,
 }
 
@@ -223,13 +254,31 @@ impl ScalarUDFImpl for Bounded {
             ColumnarValue::Scalar(scalar) => scalar.to_array(),
         };
         let columns = args.args.iter().map(column).collect::<Result<Vec<_>>>()?;
-        let most: Vec<u64> = (0..rows).map(|row| (self.made)(&columns, row)).collect();
+        let (Cost::Text(cost) | Cost::Bytes(cost) | Cost::Steps(cost)) = self.cost;
+        let most: Vec<u64> = (0..rows).map(|row| cost(&columns, row)).collect();
+        match self.cost {
+            Cost::Steps(_) => {
+                if let Some(row) = most.iter().position(|steps| *steps > COMPARED) {
+                    check_compared(self.name(), length(&columns, 0, row), length(&columns, 1, row))?;
+                }
+                return self.inner.invoke_with_args(args);
+            }
+            Cost::Text(_) | Cost::Bytes(_) => {}
+        }
         let bytes = most.iter().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
         if bytes <= SMALL {
             return self.inner.invoke_with_args(args);
         }
         let memory = MemoryConsumer::new(self.name()).register(&self.pool);
         let whole = memory.try_grow(usize::try_from(bytes).unwrap_or(usize::MAX >> 1));
+        if let (Cost::Text(_), Ok(())) = (self.cost, &whole)
+            && let Some(long) = most.iter().find(|bytes| **bytes > LONGEST)
+        {
+            return exec_err!(
+                "`{}` would make a text of {long} bytes, and {LONGEST} are the most",
+                self.name()
+            );
+        }
         match whole {
             Ok(()) => self.inner.invoke_with_args(args),
             Err(error) if are_scalars || rows == 1 => Err(error),
@@ -304,6 +353,18 @@ mod tests {
                 matches!(root, datafusion::error::DataFusionError::ResourcesExhausted(_)),
                 "{sql}: {error}"
             );
+        }
+        let error = ask("select levenshtein(repeat('a', 100000), repeat('b', 100000))").await.unwrap_err();
+        assert!(error.to_string().contains("too long for it"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_text_is_only_so_long_whatever_memory_there_is() {
+        let context = SessionContext::new();
+        super::super::bind_memory(&context);
+        for sql in ["select length(repeat('a', 2000000000))", "select length(lpad('a', 2000000000, 'b'))"] {
+            let error = context.sql(sql).await.unwrap().collect().await.unwrap_err();
+            assert!(error.to_string().contains("would make a text of 2000000000 bytes"), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which small functions of other engines has the engine nothing for?
 //!
-//! `soundex` and `crc32` of texts, numbers in other bases (`conv`, `to_base`), `gamma` and `lgamma`, the double next to another, and
-//! an error that a row gives (`error`, `raise_error`).
+//! `soundex` and `crc32` of texts, numbers in other bases (`conv`, `to_base`), `gamma` and `lgamma`, the double next to another, the
+//! bytes of a text, and an error that a row gives (`error`, `raise_error`).
 
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Kind::Gamma,
         Kind::LogGamma,
         Kind::NextAfter,
+        Kind::Octets,
         Kind::Error,
     ]
     .map(|kind| {
@@ -41,6 +42,7 @@ enum Kind {
     Gamma,
     LogGamma,
     NextAfter,
+    Octets,
     Error,
 }
 
@@ -60,6 +62,7 @@ impl ScalarUDFImpl for Code {
             Kind::Gamma => "gamma",
             Kind::LogGamma => "lgamma",
             Kind::NextAfter => "nextafter",
+            Kind::Octets => "octet_length",
             Kind::Error => "error",
         }
     }
@@ -77,6 +80,11 @@ impl ScalarUDFImpl for Code {
             (Kind::ToBase, 3) => Ok(vec![Int64, Int64, Int64]),
             (Kind::Gamma | Kind::LogGamma, 1) => Ok(vec![Float64]),
             (Kind::NextAfter, 2) => Ok(vec![Float64, Float64]),
+            (Kind::Octets, 1) => match &types[0] {
+                text if text.is_string() || text.is_null() => Ok(vec![Utf8]),
+                bytes if bytes.is_binary() => Ok(vec![DataType::Binary]),
+                _ => plan_err!("`octet_length` is of a text or of bytes"),
+            },
             _ => plan_err!("`{}` has another number of arguments", self.name()),
         }
     }
@@ -85,6 +93,7 @@ impl ScalarUDFImpl for Code {
         Ok(match self.kind {
             Kind::Soundex | Kind::Base | Kind::ToBase => DataType::Utf8,
             Kind::Crc32 => DataType::Int64,
+            Kind::Octets => DataType::Int32,
             Kind::Gamma | Kind::LogGamma | Kind::NextAfter => DataType::Float64,
             Kind::Error => DataType::Null,
         })
@@ -125,6 +134,7 @@ impl Code {
                 let code = |row| text(0, row).map(|text| i64::from(crc32(text.as_bytes())));
                 Arc::new((0..rows).map(code).collect::<Int64Array>())
             }
+            Kind::Octets => arrow::compute::kernels::length::length(&arrays[0])?,
             Kind::Gamma => doubles(&gamma),
             Kind::LogGamma => doubles(&log_gamma),
             Kind::NextAfter => {

@@ -295,6 +295,8 @@ impl Steps {
                 }
                 match keys.value(row) {
                     path if path.starts_with('$') => along(json, path)?,
+                    // What has no such key of its own is asked along it.
+                    path if path.starts_with('/') => member(json, path).or_else(|| pointed(json, path)),
                     key => member(json, key),
                 }
             }
@@ -347,6 +349,12 @@ pub(super) fn along<'a>(json: &'a str, path: &str) -> Result<Option<&'a str>> {
         }
     }
     Ok(here)
+}
+
+/// What is at the end of a JSON pointer: `/a/0/b`, where `~1` is a stroke and `~0` a wave.
+fn pointed<'a>(json: &'a str, path: &str) -> Option<&'a str> {
+    let mut steps = path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+    steps.try_fold(json, |here, step| member(here, &step))
 }
 
 /// The value of a key of an object; or, as others have it, the item of a list at a place that is written as text.
@@ -545,6 +553,9 @@ mod tests {
         assert_eq!(at("$.a.x.y"), None);
         assert_eq!(compact(json), r#"{"a":{"b":[1.50,{"c d":"x\"y"},null]},"a,b":[],"é":"ü"}"#);
         assert!(along(json, "$.*").is_err() && along(json, "$[").is_err());
+        assert_eq!(pointed(json, "/a/b/0"), Some("1.50"));
+        assert_eq!(pointed(r#"{"a/b": {"~": 1}}"#, "/a~1b/~0"), Some("1"));
+        assert_eq!(pointed(json, "/a/x/y"), None);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use arrow::array::{AsArray, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::functions_nested::expr_fn::array_to_string;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility, cast, try_cast,
@@ -30,6 +32,16 @@ impl AnalyzerRule for Lists {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         rewrite_expressions(plan, |expr, schema| {
+            let expr = match expr {
+                Expr::ScalarFunction(call) if call.func.name() == "concat_ws" => {
+                    let (call, has_lists) = joined(call, schema);
+                    if has_lists {
+                        return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+                    }
+                    Expr::ScalarFunction(call)
+                }
+                other => other,
+            };
             let (value, to, is_try) = match &expr {
                 Expr::Cast(cast) => (&cast.expr, cast.field.data_type(), false),
                 Expr::TryCast(cast) => (&cast.expr, cast.field.data_type(), true),
@@ -56,6 +68,20 @@ impl AnalyzerRule for Lists {
             Ok(Transformed::yes(if is_try { try_cast(read, to) } else { cast(read, to) }))
         })
     }
+}
+
+/// `concat_ws(',', list, 'x')` puts the items of a list together too, as in Spark and DuckDB. Says whether there was any.
+fn joined(mut call: ScalarFunction, schema: &DFSchema) -> (ScalarFunction, bool) {
+    let mut has_lists = false;
+    if let [between, rest @ ..] = &mut call.args[..] {
+        for list in rest {
+            if matches!(list.get_type(schema), Ok(DataType::List(_) | DataType::LargeList(_))) {
+                *list = array_to_string(std::mem::take(list), between.clone());
+                has_lists = true;
+            }
+        }
+    }
+    (call, has_lists)
 }
 
 /// The items of a list that is written as a text, as texts.

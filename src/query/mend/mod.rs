@@ -73,6 +73,7 @@ mod shifted;
 mod shifts;
 mod small_side;
 mod spans;
+mod spread;
 mod strptime;
 mod structs;
 mod subscripts;
@@ -149,7 +150,8 @@ pub(super) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let unwanted: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(unwanted::Unwanted);
     let unordered: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(alike_rows::Unordered);
-    let rules = distinct::optimizer_rules().into_iter().chain([unordered]);
+    let asking: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(spread::AsksFirst);
+    let rules = distinct::optimizer_rules().into_iter().chain([unordered, asking]);
     rules.flat_map(|rule| [Arc::clone(&unwanted), rule]).collect()
 }
 
@@ -217,10 +219,11 @@ pub(super) fn register(context: &SessionContext) {
 /// Has functions that make much of little ask for memory first.
 fn bind_memory(context: &SessionContext) {
     let pool = Arc::clone(&context.runtime_env().memory_pool);
-    for (name, made) in bounded::FUNCTIONS {
+    for (name, cost) in bounded::FUNCTIONS {
         let inner = context.udf(name).expect("the engine has it");
-        context.register_udf(bounded::bounded(inner, made, Arc::clone(&pool)));
+        context.register_udf(bounded::bounded(inner, cost, Arc::clone(&pool)));
     }
+    context.register_udf(spread::function(pool));
 }
 
 /// Whether a plan, or a subquery of it, has an expression of a kind. Most plans have none, and are left as they are.

@@ -1,7 +1,7 @@
 //! How does a struct get another field, and how do pairs become a map?
 //!
-//! `_elt_struct_insert(s, 'name', value, …)` adds fields, or gives them other values; `map_from_entries` makes a map of
-//! pairs, and `map_concat` one of several, of which the last has its way.
+//! `_elt_struct_insert(s, 'name', value, …)` adds fields, or gives them other values, and `_elt_struct_at(s, 1)` is the first;
+//! `map_from_entries` makes a map of pairs, and `map_concat` one of several, of which the last has its way.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let any = || Signature::variadic_any(Volatility::Immutable);
     vec![
         ScalarUDF::from(Insert { signature: any() }),
+        ScalarUDF::from(At { signature: Signature::any(2, Volatility::Immutable) }),
         ScalarUDF::from(FromEntries { signature: any() }),
         ScalarUDF::from(Concat { signature: Signature::user_defined(Volatility::Immutable) }),
     ]
@@ -85,6 +86,55 @@ impl ScalarUDFImpl for Insert {
         let made: ArrayRef = Arc::new(made);
         let wanted = args.return_field.data_type();
         Ok(ColumnarValue::Array(if made.data_type() == wanted { made } else { cast(&made, wanted)? }))
+    }
+}
+
+/// `_elt_struct_at`
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct At {
+    signature: Signature,
+}
+
+/// Which field a number means, counted from 0.
+fn field_at(fields: &Fields, place: Option<&ScalarValue>) -> Result<usize> {
+    let place = place.map(|place| place.cast_to(&DataType::Int64)).transpose()?;
+    let Some(ScalarValue::Int64(Some(place))) = place else {
+        return plan_err!("which field is wanted is written as a number: `struct_extract(s, 1)`");
+    };
+    let at = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
+    match at.filter(|at| *at < fields.len()) {
+        Some(at) => Ok(at),
+        None => plan_err!("there is no field {place} in the struct, which has {}", fields.len()),
+    }
+}
+
+impl ScalarUDFImpl for At {
+    fn name(&self) -> &str {
+        "_elt_struct_at"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        plan_err!("its type depends on the field")
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let Some(DataType::Struct(fields)) = args.arg_fields.first().map(|field| field.data_type()) else {
+            return plan_err!("`struct_extract` is of a struct: `struct_extract(s, 'name')`");
+        };
+        let at = field_at(fields, args.scalar_arguments.get(1).copied().flatten())?;
+        Ok(Arc::new(Field::new(self.name(), fields[at].data_type().clone(), true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.args[0].clone().into_array(args.number_rows)?;
+        let rows = rows.as_struct();
+        let ColumnarValue::Scalar(place) = &args.args[1] else { return exec_err!("the place is a number") };
+        let column = rows.column(field_at(rows.fields(), Some(place))?);
+        Ok(ColumnarValue::Array(cleared(column, rows.nulls())?))
     }
 }
 

@@ -53,7 +53,14 @@ impl AnalyzerRule for Zeros {
             }
             Expr::InList(mut list) if is_double(&list.expr, schema) && list.list.iter().any(may_be_zero) => {
                 for item in std::iter::once(&mut *list.expr).chain(&mut list.list) {
-                    *item = std::mem::take(item) + lit(0.0);
+                    // Two literals with a point would be taken for decimals.
+                    *item = match item {
+                        Expr::Literal(value, _) => match value.cast_to(&DataType::Float64)? {
+                            ScalarValue::Float64(Some(value)) => lit(value + 0.0),
+                            nothing => lit(nothing),
+                        },
+                        _ => std::mem::take(item) + lit(0.0),
+                    };
                 }
                 Ok(Transformed::yes(Expr::InList(list)))
             }

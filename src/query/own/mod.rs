@@ -30,7 +30,7 @@ pub(super) use macros::name_of as macro_name;
 pub(super) use names::TEMPORARY;
 pub(super) use temporary::Write;
 pub(super) use temporary::{Temporary, TemporarySchema};
-pub(super) use variable::GetVariable;
+pub(super) use variable::{CurrentSetting, GetVariable};
 
 /// What a session keeps.
 #[derive(Clone, Debug, Default)]
@@ -186,6 +186,11 @@ impl Session {
         self.own.names()
     }
 
+    /// The prepared statements, in order.
+    pub fn prepared_names(&self) -> Vec<String> {
+        self.own.kept().prepared.keys().cloned().collect()
+    }
+
     /// What a statement is when the session's own things are known: `EXECUTE` is what it executes, and a write to
     /// a temporary table is no write to the lake.
     pub(super) fn with_own(&self, statement: Statement) -> Result<Statement, SqlMistake> {
@@ -220,12 +225,16 @@ impl Session {
                 Box::pin(temporary::create_table(self, *create, if_there)).await
             }
             OwnStatement::Prepare { name, types, sql } => {
-                places(&sql)?;
-                let read = self.read(&filled(&sql, &places(&sql)?, |_| "NULL".to_owned()))?;
+                places(&sql).map_err(SqlMistake::unplaced)?;
+                let read = self
+                    .read(&filled(&sql, &places(&sql)?, |_| "NULL".to_owned()))
+                    .map_err(SqlMistake::unplaced)?;
                 if matches!(read, Statement::Query(_)) {
                     Box::pin(self.prepare(&sql)).await.map_err(QueryError::unplaced)?;
                 }
-                self.own.kept().prepared.insert(name, PreparedText { sql, types });
+                let mut kept = self.own.kept();
+                kept.prepared.insert(name, PreparedText { sql, types });
+                kept.has_news = true;
                 Ok(nothing())
             }
             OwnStatement::Execute { .. } => Err(SqlMistake::empty().into()), // `read` put its statement there

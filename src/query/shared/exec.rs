@@ -368,6 +368,7 @@ mod tests {
     use datafusion::datasource::memory::MemorySourceConfig;
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
     use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::physical_plan::limit::LocalLimitExec;
     use futures::TryStreamExt;
 
     use super::*;
@@ -388,8 +389,9 @@ mod tests {
             };
             let batches = vec![batch(0), batch(100), batch(200)];
             let schema = batches[0].schema();
-            let input: Arc<dyn ExecutionPlan> =
-                MemorySourceConfig::try_new_exec(&[batches], schema, None).unwrap();
+            let input = MemorySourceConfig::try_new_exec(&[batches], schema, None).unwrap();
+            // It counts what it gives.
+            let input: Arc<dyn ExecutionPlan> = Arc::new(LocalLimitExec::new(input, 1000));
             let rows = Arc::new(SharedRows::new(0, 2));
             let place = || SharedExec::new(Arc::clone(&input), Arc::clone(&rows));
             let (one, two) = (place(), place());

@@ -1,17 +1,19 @@
 //! CREATE TABLE, DROP, UNDROP and RESTORE.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use sqlparser::ast::{
     CastKind, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableLikeKind, CreateTableOptions,
     DataType, Expr, GeneratedAs, HiveDistributionStyle, ObjectName, ObjectType, SqlOption, TableConstraint,
-    Value, WrappedCollection,
+    Value, WrappedCollection, visit_relations,
 };
 
 use super::target::{Target, alone, folded, item, select_of, table_name, template};
 use super::{QueryError, Session, SqlMistake, Staged, not_supported, refuse_if};
 use crate::base::{AsOf, TableName, TableVersion};
+use crate::query::dialect;
 use crate::query::system;
 use crate::query::types::unsigned;
 use crate::table::write;
@@ -49,6 +51,42 @@ pub(super) async fn create(
             || create.primary_key.is_some()
             || create.on_commit.is_some()
             || create.inherits.is_some(),
+        "this clause of CREATE TABLE",
+        "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
+    )?;
+    let is_of_another_kind = [
+        (create.transient, "CREATE TRANSIENT TABLE"),
+        (create.volatile, "CREATE VOLATILE TABLE"),
+        (create.iceberg, "CREATE ICEBERG TABLE"),
+        (create.dynamic, "CREATE DYNAMIC TABLE"),
+        (create.snapshot, "CREATE SNAPSHOT TABLE"),
+        (create.global.is_some(), "CREATE GLOBAL TABLE"),
+    ];
+    if let Some((_, what)) = is_of_another_kind.into_iter().find(|(is_there, _)| *is_there) {
+        return Err(not_supported(
+            what,
+            "write `create table`: each is a Delta table that lasts; one that ends with the session is `create temp table`",
+        ));
+    }
+    let has_more = create.without_rowid
+        || create.strict
+        || create.on_cluster.is_some()
+        || create.partition_of.is_some()
+        || create.for_values.is_some()
+        || create.copy_grants
+        || create.enable_schema_evolution.is_some()
+        || create.change_tracking.is_some()
+        || create.data_retention_time_in_days.is_some()
+        || create.max_data_extension_time_in_days.is_some()
+        || create.default_ddl_collation.is_some()
+        || create.with_aggregation_policy.is_some()
+        || create.with_row_access_policy.is_some()
+        || create.with_storage_lifecycle_policy.is_some()
+        || create.with_tags.is_some()
+        || create.external_volume.is_some()
+        || create.base_location.is_some();
+    refuse_if(
+        has_more,
         "this clause of CREATE TABLE",
         "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
     )?;
@@ -452,12 +490,38 @@ pub(super) async fn base(session: &Session, name: &TableName) -> Result<Option<A
     }
 }
 
-/// `DROP TABLE [IF EXISTS] t, …` and `DROP VIEW`
+/// What becomes of views that read what is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// They stay, and cannot be read until there is something of that name again.
+    Left,
+    /// RESTRICT: while there are any, nothing is dropped.
+    Respected,
+    /// CASCADE: they are dropped too.
+    Dropped,
+}
+
+/// The views that read one of these names themselves, and are none of them.
+fn readers_of(session: &Session, names: &[TableName]) -> Vec<TableName> {
+    let reads = |view: &crate::release::View| {
+        let Ok(query) = dialect::parse_query(&view.sql) else { return false };
+        visit_relations(&query, |name| match table_name(session, name) {
+            Ok(name) if names.contains(&name) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .is_break()
+    };
+    let views = session.scope().pins().views.iter();
+    views.filter(|(name, view)| !names.contains(name) && reads(view)).map(|(name, _)| name.clone()).collect()
+}
+
+/// `DROP TABLE [IF EXISTS] t, … [CASCADE | RESTRICT]` and `DROP VIEW`
 pub(super) fn drop(
     session: &Session,
     object_type: ObjectType,
     if_exists: bool,
     names: &[ObjectName],
+    readers: Readers,
 ) -> Result<Staged, QueryError> {
     let (statement, wants_view) = match object_type {
         ObjectType::Table => ("DROP TABLE", false),
@@ -497,7 +561,26 @@ pub(super) fn drop(
             }
         }
     }
-    Ok(staged)
+    if readers == Readers::Left {
+        return Ok(staged);
+    }
+    loop {
+        let found = readers_of(session, &staged.hide);
+        match found.first() {
+            None => return Ok(staged),
+            Some(_) if readers == Readers::Dropped => staged.hide.extend(found),
+            Some(first) => {
+                let of = match session.scope().sees(first) {
+                    true => format!("the view `{first}` reads"),
+                    false => "a view reads".to_owned(),
+                };
+                let mistake = SqlMistake::new("elt::sql::is_read", format!("{of} what would be dropped"));
+                return Err(mistake
+                    .help("with CASCADE it is dropped too; without RESTRICT it stays, and fails until there is a table of that name")
+                    .into());
+            }
+        }
+    }
 }
 
 /// `UNDROP TABLE t`

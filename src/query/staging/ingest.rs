@@ -14,6 +14,7 @@ use super::create::base;
 use super::{QueryError, Session, SqlMistake, Staged};
 use crate::base::TableName;
 use crate::query::system;
+use crate::table::TableError;
 use crate::table::write::{self, NewColumns};
 
 /// What to do if the table is not there.
@@ -82,13 +83,36 @@ impl Session {
                         format!("`alter table {table} add column` adds one; `describe {table}` lists them");
                     return Err(mistake.help(help).into());
                 }
-                write::append(tables, table, base, rows, NewColumns::Append).await?
+                write::append(tables, table, base, rows, NewColumns::Append).await.map_err(of_rows_sent)?
             }
             (false, IfAbsent::Create, _) | (true, _, IfThere::Replace) => {
-                write::overwrite(tables, table, base, rows).await?
+                write::overwrite(tables, table, base, rows).await.map_err(of_rows_sent)?
             }
         };
         Ok(Staged::change("INGEST", change))
+    }
+}
+
+/// The same mistake for whoever sent rows: there is no query in which they could cast them.
+fn of_rows_sent(error: TableError) -> QueryError {
+    const HELP: &str = "cast the column before the rows are sent, in pandas `.astype(…)`, in pyarrow `.cast(…)`; mode `replace` \
+                        makes the table anew with the types of the rows";
+    if let TableError::NotStorable { .. } = error {
+        return SqlMistake::new("elt::sql::arguments", error.to_string()).help(HELP).into();
+    }
+    match QueryError::from(error) {
+        QueryError::Sql(mistake)
+            if mistake.message().contains("does not fit")
+                || mistake.message().contains("cannot be read as") =>
+        {
+            let message = mistake.message();
+            let what = ["; round or cast it in the query", "; say in the query"]
+                .iter()
+                .find_map(|instead| message.split_once(instead))
+                .map_or(message, |(what, _)| what);
+            SqlMistake::new(mistake.code(), what).help(HELP).into()
+        }
+        other => other,
     }
 }
 

@@ -179,8 +179,14 @@ impl Session {
             S::Drop { object_type: ast::ObjectType::Schema, if_exists, names, cascade, .. } => {
                 view::drop_schemas(self, &names, if_exists, cascade)
             }
-            S::Drop { object_type, if_exists, names, .. } => {
-                create::drop(self, object_type, if_exists, &names)
+            S::Drop { object_type, if_exists, names, cascade, restrict, purge, .. } => {
+                refuse_if(purge, "PURGE", "leave it out: `vacuum` deletes the files that no release needs")?;
+                let readers = match (cascade, restrict) {
+                    (true, _) => create::Readers::Dropped,
+                    (false, true) => create::Readers::Respected,
+                    (false, false) => create::Readers::Left,
+                };
+                create::drop(self, object_type, if_exists, &names, readers)
             }
             other => Err(not_supported(&format!("`{other}`"), "see `\\h` for the statements that there are")),
         }

@@ -65,9 +65,38 @@ pub(super) async fn create(session: &Session, mut view: ast::CreateView) -> Resu
         let placed = Box::pin(session.trace_statement(statement)).await;
         return Err(placed.err().unwrap_or(error));
     }
+    check_sees_all(session, &name, &sql).await?;
     let view = View::new(sql, description).meant_by(session.unsaid());
     staged.views.insert(name, view);
     Ok(staged)
+}
+
+/// Refuses a view of what whoever makes it sees only in part. Whoever reads it reads with the rights of who made it, and from them
+/// those rows and columns are not kept.
+async fn check_sees_all(session: &Session, name: &TableName, sql: &str) -> Result<(), QueryError> {
+    let Some(rights) = session.scope().rights().filter(|rights| !rights.policies.is_empty()) else {
+        return Ok(());
+    };
+    let listening = session.seeing(session.scope().listening());
+    listening.check(sql).await?;
+    let reads = listening.scope().reads();
+    let past = reads.past.keys().map(|(name, _)| name);
+    let read = reads.tables.keys().chain(reads.views.keys()).chain(past);
+    let mut guarded = read.filter(|read| rights.policy(read).is_some());
+    let Some(first) = guarded.next() else { return Ok(()) };
+    let of = match session.scope().sees(first) {
+        true => format!("`{first}`"),
+        false => "a table".to_owned(),
+    };
+    Err(rights.refused(
+        format!(
+            "the role `{}` cannot make the view `{name}`: it reads {of}, which has rows or columns that the role does not see, \
+             and whoever reads the view would",
+            rights.role
+        ),
+        "make a table of what the role sees, `create table … as select …`, or have the view made by somebody whose role sees all of it"
+            .to_owned(),
+    ))
 }
 
 /// Whether a query reads `wanted`, itself or through views.

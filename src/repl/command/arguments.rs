@@ -42,7 +42,8 @@ pub(super) fn set(text: &str) -> Meaning {
     }
     let value = value.trim();
     let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
-    Ok(Action::Set(name.to_owned(), quoted.unwrap_or(value).to_owned()))
+    let value = quoted.map_or_else(|| value.to_owned(), |text| text.replace("''", "'"));
+    Ok(Action::Set(name.to_owned(), value))
 }
 
 /// `\\gset prefix`; with `!` before the prefix for the statement that follows.
@@ -175,8 +176,8 @@ pub(super) fn views(pattern: &str) -> Meaning {
 pub(super) fn functions(pattern: &str) -> Meaning {
     let pattern = like(pattern);
     answer(&format!(
-        "select distinct routine_name as name, lower(function_type) as type, syntax_example as example, description \
-         from information_schema.routines where routine_name like '{pattern}' order by 1"
+        "select function_name as name, return_type as result, arguments, function_type as type, description \
+         from (show functions like '{pattern}') f order by 1, 3"
     ))
 }
 
@@ -288,7 +289,24 @@ pub(super) fn pset(text: &str) -> Meaning {
 pub(super) fn copy(rest: &str) -> Meaning {
     match rest {
         "" => Err(mistake("which rows, and where to?".to_owned())),
-        rest => answer(&format!("copy {rest}")),
+        rest => answer(&format!("copy {}", with_quotes(rest))),
+    }
+}
+
+/// The same with quotes around the file behind TO, which psql does without.
+fn with_quotes(rest: &str) -> String {
+    let lower = rest.to_ascii_lowercase();
+    let Some(at) = lower.rfind(" to ") else { return rest.to_owned() };
+    let (head, tail) = rest.split_at(at + 4);
+    let tail = tail.trim_start();
+    let end = tail.find(char::is_whitespace).unwrap_or(tail.len());
+    let (file, options) = tail.split_at(end);
+    let is_file = !file.is_empty()
+        && !file.starts_with(['\'', '"', '('])
+        && !["stdout", "pstdout", "program"].iter().any(|word| file.eq_ignore_ascii_case(word));
+    match is_file && !head.ends_with('\'') && file.contains(['.', '/']) {
+        true => format!("{head}'{}'{options}", file.replace('\'', "''")),
+        false => rest.to_owned(),
     }
 }
 

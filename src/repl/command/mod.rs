@@ -177,7 +177,9 @@ pub(super) fn parse(line: &str) -> Meaning {
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let exact = |command: &&Command| command.names.contains(&name);
     let any_case = |command: &&Command| command.names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    let found = COMMANDS.iter().find(exact).or_else(|| COMMANDS.iter().find(any_case));
+    let is_of_others = ELSEWHERE.iter().any(|(names, _)| names.contains(&name));
+    let found = COMMANDS.iter().find(exact);
+    let found = found.or_else(|| COMMANDS.iter().find(any_case).filter(|_| !is_of_others));
     let Some(command) = found else { return Err(unknown(name)) };
     let rest = rest.trim();
     if command.arguments.is_empty() && !rest.is_empty() {
@@ -230,7 +232,7 @@ fn help() -> String {
         text += &format!("\n\n{title}");
         for command in COMMANDS.iter().filter(|command| command.group == group) {
             let call = format!("{} {}", command.names[0], command.arguments);
-            text += &format!("\n  {call:<27}{}", command.help);
+            text += &format!("\n  {call:<26} {}", command.help);
         }
     }
     text + "\n\nDot commands of DuckDB and SQLite are understood too: .tables, .mode, .timer …\n\

@@ -38,6 +38,9 @@ pub(super) const COMMANDS: &[Command] = &[
         "write a line where answers go",
         |text| Ok(Action::Echo(text.to_owned())),
     ),
+    command(Group::General, &["\\warn"], "TEXT", "write a line beside the answers", |text| {
+        say(text.to_owned())
+    }),
     command(
         Group::General,
         &["\\conninfo", ".show", ".version"],
@@ -270,8 +273,17 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
         "choose a format: `\\format csv`, `\\format html`, `\\header off`",
     ),
     (
-        &["\\du", "\\dp", "\\z", "\\dg", "\\password"],
+        &["\\du", "\\dg", "\\password"],
         "`elt user add` names who may ask over the wire; files have the system's own rights",
+    ),
+    (
+        &["\\dp", "\\z"],
+        "`show grants` tells what roles may, `grant select on t to role r` gives it; files have the system's own rights",
+    ),
+    (&["\\H"], "`\\format html` writes HTML, and `\\format table` goes back"),
+    (
+        &["\\dT", "\\dT+"],
+        "`select typeof(x)` tells a type; there are int, bigint, double, decimal(10, 2), varchar, date, timestamp and more: `\\h create table`",
     ),
     (&["\\dm", "\\dl"], "`\\ls` lists models, `\\lineage TABLE` what a table is made of"),
     (
@@ -288,10 +300,7 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
         &["\\bind", "\\bind_named", "\\parse", "\\close_prepared"],
         "`prepare p as select … where a = ?`, then `execute p(5)`",
     ),
-    (
-        &["\\errverbose", "\\warn"],
-        "an error says all that is known; `ELT_LOG=debug` tells what was done meanwhile",
-    ),
+    (&["\\errverbose"], "an error says all that is known; `ELT_LOG=debug` tells what was done meanwhile"),
     (
         &[
             "\\startpipeline",

@@ -63,25 +63,27 @@ pub(in crate::repl) fn draw(
             Ok(bars(schema.field(value).name(), &labels, &values, options))
         }
         Picture::Line => {
-            let along = named.first().copied();
-            let along = along.or_else(|| first(schema, is_time, None)).or_else(|| {
-                schema.fields().get(1).and_then(|_| first(schema, |data_type| data_type.is_numeric(), None))
+            // Along the line lies a column that is named, a time, or a number beside another; texts only stand below it.
+            let is_number = |data_type: &DataType| data_type.is_numeric();
+            let along = named.first().copied().or_else(|| first(schema, is_time, None)).or_else(|| {
+                let number = first(schema, is_number, None)?;
+                first(schema, is_number, Some(number)).map(|_| number)
             });
             let value = match along {
                 Some(along) => value_of(schema, &named, along)?,
-                None => {
-                    first(schema, |data_type| data_type.is_numeric(), None).ok_or_else(nothing_to_draw)?
-                }
+                None => first(schema, is_number, None).ok_or_else(nothing_to_draw)?,
             };
             let ys = numbers(batches, value)?;
-            let (xs, labels) = match along {
+            let is_text = |at: &usize| schema.field(*at).data_type().is_string();
+            let (xs, labels) = match along.filter(|at| !is_text(at)) {
                 Some(at) => (numbers(batches, at)?, texts(batches, at)?),
                 None => {
                     let places = 1..=ys.len();
-                    (
-                        places.clone().map(|at| Some(at as f64)).collect(),
-                        places.map(|at| at.to_string()).collect(),
-                    )
+                    let labels = match along.or_else(|| first(schema, DataType::is_string, None)) {
+                        Some(at) => texts(batches, at)?,
+                        None => places.clone().map(|at| at.to_string()).collect(),
+                    };
+                    (places.map(|at| Some(at as f64)).collect(), labels)
                 }
             };
             Ok(line(schema.field(value).name(), &xs, &labels, &ys, options))
@@ -428,5 +430,13 @@ mod tests {
             "{page}"
         );
         assert!(page.lines().all(|line| width(line) <= 40), "{page}");
+        // Of texts and one number it goes from row to row.
+        let cities: ArrayRef = Arc::new(StringArray::from(vec!["Oslo", "Rome", "Lima"]));
+        let columns = [("city", cities), ("n", Arc::new(Int64Array::from(vec![3, 1, 2])) as ArrayRef)];
+        for named in [&[][..], &["city"], &["city", "n"]] {
+            let page = drawn(Picture::Line, &columns, named);
+            let below = page.lines().nth(HEIGHT + 1).unwrap_or_default();
+            assert!(below.contains("Oslo") && below.ends_with("Lima"), "{named:?}\n{page}");
+        }
     }
 }

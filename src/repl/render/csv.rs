@@ -4,47 +4,50 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use super::Renderer;
 use super::cell::Cells;
+use super::{Renderer, ShowOptions};
 
-/// RFC 4180 with a header and lines that end in `\n`. NULL is nothing at all, an empty text is `""`.
+/// RFC 4180 with a header and lines that end in `\n`. NULL is nothing at all, or what was chosen for it; an empty text is `""`, and
+/// one that is as NULL is in quotes too.
 pub(super) struct Csv {
     names: Vec<String>,
     between: char,
     header: bool,
+    null: String,
 }
 
 impl Csv {
     /// With `between` two fields: a comma or a tab.
-    pub(super) fn new(schema: &SchemaRef, between: char, header: bool) -> Self {
-        Self { names: schema.fields().iter().map(|field| field.name().clone()).collect(), between, header }
+    pub(super) fn new(schema: &SchemaRef, between: char, options: &ShowOptions) -> Self {
+        let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+        Self { names, between, header: options.header, null: options.csv_null.clone() }
     }
 }
 
 impl Renderer for Csv {
     fn begin(&mut self, page: &mut String) {
         if self.header {
-            record(page, self.names.iter().cloned().map(Some), self.between);
+            record(page, self.names.iter().cloned().map(Some), self.between, &self.null);
         }
     }
 
     fn rows(&mut self, batch: &RecordBatch, page: &mut String) -> Result<(), ArrowError> {
         let mut cells = Cells::of(batch)?;
         for row in 0..batch.num_rows() {
-            record(page, cells.row(row), self.between);
+            record(page, cells.row(row), self.between, &self.null);
         }
         Ok(())
     }
 }
 
-fn record(page: &mut String, fields: impl Iterator<Item = Option<String>>, between: char) {
+fn record(page: &mut String, fields: impl Iterator<Item = Option<String>>, between: char, null: &str) {
     for (at, field) in fields.enumerate() {
         if at > 0 {
             page.push(between);
         }
         match field {
-            None => {}
-            Some(text) if text.is_empty() || text.contains([between, '"', '\n', '\r']) => {
+            None => page.push_str(null),
+            Some(text) if text.is_empty() || text == null || text.contains([between, '"', '\n', '\r']) => {
                 page.push('"');
                 page.push_str(&text.replace('"', "\"\""));
                 page.push('"');
@@ -61,8 +64,8 @@ mod tests {
 
     use arrow::array::{ArrayRef, Int64Array, StringArray};
 
+    use super::super::Format;
     use super::super::tests::shown;
-    use super::super::{Format, ShowOptions};
     use super::*;
 
     #[test]

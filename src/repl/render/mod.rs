@@ -157,6 +157,8 @@ pub struct ShowOptions {
     pub last_rows: usize,
     /// What stands for NULL in tables, lines and Markdown.
     pub null: String,
+    /// What stands for NULL in CSV and TSV.
+    pub csv_null: String,
     /// Whether the output understands colours.
     pub color: bool,
     /// Whether CSV and TSV begin with the names of the columns.
@@ -186,6 +188,7 @@ impl Default for ShowOptions {
             max_rows: None,
             last_rows: 0,
             null: "NULL".to_owned(),
+            csv_null: String::new(),
             color: false,
             header: true,
             expand_wide: false,
@@ -387,8 +390,8 @@ fn renderer<'a>(
         Format::Table | Format::Line if plan::is_plan(schema) => Box::new(plan::Plan::default()),
         Format::Table => Box::new(table::Table::new(schema, options)),
         Format::Line => Box::new(line::Lines::new(schema, options)),
-        Format::Csv => Box::new(csv::Csv::new(schema, ',', options.header)),
-        Format::Tsv => Box::new(csv::Csv::new(schema, '\t', options.header)),
+        Format::Csv => Box::new(csv::Csv::new(schema, ',', options)),
+        Format::Tsv => Box::new(csv::Csv::new(schema, '\t', options)),
         Format::Html => Box::new(html::Html::new(schema, options)),
         Format::Insert => Box::new(insert::Inserts::new(schema, &options.insert_into)),
         Format::Json => Box::new(json::Json::array(schema)),

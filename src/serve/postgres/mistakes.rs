@@ -54,7 +54,7 @@ pub(super) fn wrong(code: &str, what: String) -> PgWireError {
 
 /// Whether a value is no value of the type that it was to have.
 fn is_of_a_value(message: &str) -> bool {
-    message.contains("cannot be read as") || message.contains("Can't cast value")
+    message.contains("cannot be read as") || message.contains(" does not fit into ")
 }
 
 #[cfg(test)]

@@ -308,3 +308,68 @@ async fn a_column_is_found_in_whatever_letters_it_is_written() {
     sql: 1
     ");
 }
+
+#[tokio::test]
+async fn what_is_read_by_a_view_is_dropped_as_it_is_said() {
+    let lake = TestLake::new();
+    for sql in [
+        "create table base as select 1 as a",
+        "create view upon as select * from base",
+        "create view above as select a + 1 as b from upon",
+        "drop table base restrict",
+        "select b from above",
+        "drop table base",
+        "select b from above",
+        "create table base as select 2 as x",
+        "select b from above",
+        "drop table base cascade",
+        "select count(*) from elt.tables",
+        "create transient table t (id int)",
+    ] {
+        lake.sql(sql).await;
+    }
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 1 0 0 1
+    sql: CREATE VIEW 0 0 0 2
+    sql: CREATE VIEW 0 0 0 3
+    sql: the view `main.upon` reads what would be dropped
+    sql: 2
+    sql: DROP TABLE 0 0 0 4
+    sql: in the view `main.upon`: there is no table `main.base`
+    sql: CREATE TABLE 1 0 0 5
+    sql: in the view `main.above`: there is no column `a`
+    sql: DROP TABLE 0 0 0 6
+    sql: 0
+    sql: CREATE TRANSIENT TABLE is not supported
+    ");
+}
+
+#[tokio::test]
+async fn a_double_that_is_no_number_is_found_wherever_it_lies() {
+    let lake = TestLake::new();
+    lake.sql("create table nn (d double)").await;
+    lake.sql("insert into nn values ('nan'::double)").await;
+    lake.sql("insert into nn values (1.5), ('nan'::double)").await;
+    for condition in ["d > 1.5", "d >= 1.5", "d = 'nan'::double", "d <> 1.5", "not (d = 1.5)", "d < 5"] {
+        lake.sql(&format!("select count(*) from nn where {condition}")).await;
+    }
+    lake.sql("delete from nn where d > 1.5").await;
+    lake.sql("select * from nn").await;
+    lake.sql("with c as (select 2.5::double as d) insert into nn select d from c").await;
+    lake.sql("select max(d) from nn").await;
+    assert_snapshot!(lake.story(), @"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 1 0 0 2
+    sql: INSERT 2 0 0 3
+    sql: 2
+    sql: 3
+    sql: 2
+    sql: 2
+    sql: 2
+    sql: 1
+    sql: DELETE 0 0 2 4
+    sql: 1.5
+    sql: INSERT 1 0 0 5
+    sql: 2.5
+    ");
+}

@@ -166,7 +166,7 @@ fn a_contract_of_whole_numbers_is_kept_by_any_that_fit() {
     assert!(told.contains("published release 1"), "{told}");
     assert!(elt(&lake, &["compile", "--check"]).contains("no mistakes"));
     lake.write("models/a.sql", "{{ config(materialized='table') }} select 1 as id, 40000 as n");
-    assert_snapshot!(lines_with(&elt(&lake, &["build"]), &["×"]), @"× model `a`: Can't cast value 40000 to type smallint");
+    assert_snapshot!(lines_with(&elt(&lake, &["build"]), &["×"]), @"× model `a`: `40000` does not fit into smallint, which is from -32768 to 32767");
 }
 
 #[test]

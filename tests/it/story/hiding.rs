@@ -193,6 +193,19 @@ async fn what_is_hidden_does_not_leak() {
         }
         assert!(!told.contains("Internal"), "`{sql}`: {told}");
     }
+    // Whoever reads a view reads with the rights of who made it, from whom nothing would be hidden there.
+    for view in [
+        "create view box.v as select id, card from orders",
+        "create view box.v as select * from all_orders",
+        "create view box.v as select (select max(card) from orders) as card",
+        "create or replace view box.v as select * from orders version as of 0",
+    ] {
+        let refused = rows(&mut ann, view).await;
+        assert!(refused.contains("the role `analyst` cannot make the view `box.v`"), "{view}: {refused}");
+    }
+    assert!(
+        rows(&mut ann, "create view box.fine as select * from low_salaries").await.contains("CREATE VIEW")
+    );
     // What she makes of what she sees is what she sees.
     assert!(
         rows(&mut ann, "create table box.mine as select * from orders").await.starts_with("CREATE TABLE")

@@ -75,6 +75,10 @@ impl Attendant for Keeper {
                 ));
             }
             ScheduleNews::Missed { schedule, times } => self.say(format!("{schedule}: {times} missed")),
+            ScheduleNews::CutOff { scheduled, how, again } => {
+                let then = if *again { "again now" } else { "not again" };
+                self.say(format!("{} {how} for {}: {then}", scheduled.schedule, clock(&scheduled.at)));
+            }
             ScheduleNews::Begun { scheduled, attempt } => {
                 self.say(format!(
                     "{} begins for {}, try {attempt}",
@@ -209,6 +213,37 @@ async fn what_was_missed_is_dealt_with_as_it_says() {
         lake.note(&later);
         assert_snapshot!(format!("catchup_{catchup}"), lake.story());
     }
+}
+
+#[tokio::test]
+async fn a_run_whose_process_died_is_told_and_run_again_as_it_says() {
+    let mut told = String::new();
+    for more in ["", ", catchup: last", ", retries: 1"] {
+        let webhook = "notifications: {webhook: 'https://hooks.example/x'}";
+        let lake = shop(&format!("{webhook}\nschedules: {{daily: {{cron: '@daily'{more}}}}}\n"));
+        let _ = keep(&lake, "2026-01-10T23:00:00Z", "2026-01-11T12:00:00Z", Vec::new()).await;
+        // The next night's process dies; and that of whoever runs it again.
+        for run in ["gone", "gone_too"] {
+            let report = r#"{"command": "build", "status": "running", "pid": 999999, "user": "ops",
+                "started_at": "2026-01-12T00:00:00Z", "results": [], "run": "RUN",
+                "scheduled": {"schedule": "daily", "at": "2026-01-12T00:00:00Z"}}"#;
+            lake.write(&format!("lake/_elt/running/{run}.json"), &report.replace("RUN", run));
+            let later = keep(&lake, "2026-01-12T00:10:00Z", "2026-01-12T00:20:00Z", Vec::new()).await;
+            told += &format!("{run}{more}\n{later}");
+        }
+    }
+    assert_snapshot!(told, @"");
+}
+
+#[tokio::test]
+async fn a_lake_that_is_gone_is_not_made_anew() {
+    let lake = shop("schedules: {hourly: {cron: '@hourly'}}\n");
+    let (from, to) = (lake.path().join("lake"), lake.path().join("elsewhere"));
+    let mut meanwhile: Vec<Box<dyn FnOnce() + Send>> =
+        vec![Box::new(move || std::fs::rename(from, to).unwrap())];
+    meanwhile.push(Box::new(|| ()));
+    assert_snapshot!(keep(&lake, "2026-01-10T00:30:00Z", "2026-01-10T02:30:00Z", meanwhile).await, @"");
+    assert!(!lake.path().join("lake/_elt/releases").exists());
 }
 
 #[tokio::test]
