@@ -312,8 +312,8 @@ async fn by_rows(
     let names: Vec<String> = shared.iter().map(|column| column.name.clone()).collect();
     // Each row counts for one where it came and against it where it was, so that both sides are read once.
     let counted = format!(
-        "select {names}, sum(\"__n\") as \"__n\" from (select {is}, 1 as \"__n\" from {after} \
-         union all select {was}, -1 from {before}) group by {names} having sum(\"__n\") <> 0",
+        "select {names}, sum(\"__one\") as \"__n\" from (select {is}, 1 as \"__one\" from {after} \
+         union all select {was}, -1 from {before}) group by {names} having sum(\"__one\") <> 0",
         names = list(&names),
         is = columns(&|column| column.is("")),
         was = columns(&|column| column.was("")),
