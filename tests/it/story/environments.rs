@@ -201,7 +201,7 @@ async fn nothing_is_promoted_that_something_has_moved_under() {
     build: up to date: cities, report, stg_orders, people, not_null_cities_city, not_null_report_most, unique_cities_city
     build: release 6
     promote: nothing 
-    promote: the target `prod` is no environment beside a production
+    promote: the target `prod` is no environment beside a production: it is production itself, or stands alone
     promote: the profile `test` has no target `test`
     ");
 }
@@ -234,7 +234,7 @@ async fn a_target_that_stands_apart_makes_all_that_it_has() {
     build: not_null_report_most pass
     build: up to date: people, stg_orders, cities, not_null_cities_city, unique_cities_city
     build: release 3
-    promote: the target `dev` is no environment beside a production
+    promote: the target `dev` is no environment beside a production: it is production itself, or stands alone
     ");
 }
 
