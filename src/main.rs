@@ -51,10 +51,32 @@ fn main() -> ExitCode {
     let world = World {
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds),
-        user: first(&["ELT_USER", "USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned()),
+        user: first(&["ELT_USER", "USER", "LOGNAME", "USERNAME"])
+            .or_else(owner)
+            .unwrap_or_else(|| "unknown".to_owned()),
         host: first(&["HOSTNAME", "COMPUTERNAME"]).or(host).unwrap_or_else(|| "localhost".to_owned()),
         pid: std::process::id(),
         env: Arc::new(env),
     };
     elt::cli::run(std::env::args().collect(), world)
+}
+
+/// Whose process this is, as the system knows it: cron, services and containers often say it in no variable.
+#[cfg(target_os = "linux")]
+fn owner() -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    Some(name.unwrap_or_else(|| format!("uid {uid}")))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn owner() -> Option<String> {
+    None
 }

@@ -61,7 +61,8 @@ impl SourceText {
     /// Line and column of byte `at`, both counted from 1; columns are characters.
     pub fn line_column(&self, at: usize) -> (usize, usize) {
         let before = &self.text[..self.span(at..at).bytes.start];
-        let line = before.matches('\n').count() + 1;
+        // A properties file may tell of thousands of models, and each asks.
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)
     }

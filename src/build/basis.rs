@@ -86,6 +86,9 @@ pub(super) fn basis(inputs: &Inputs<'_>, scope: &Scope, node: &Node) -> Basis {
     }
 }
 
+/// Why a test that warned is asked again, in words.
+const WARNED: &str = "rows that it warned of";
+
 /// What there is to remember: of what was made what it was made from, and the tests that held for it.
 ///
 /// What was made from something that is not published is not remembered, nor is a test that held for it.
@@ -96,12 +99,17 @@ pub(super) fn learnt(
     hidden: &BTreeSet<TableName>,
 ) -> Memory {
     let mut learnt = Memory::new();
-    for (id, basis) in bases {
+    for (id, mut basis) in bases {
         let node = inputs.manifest.node(&id);
         let own_is_seen = node.relation.as_ref().is_none_or(|own| !hidden.contains(own));
         let is_good = match &ended[&id] {
             Verdict::Made(_) => own_is_seen && !node.hooks.drops_it,
             Verdict::Passed => true,
+            // It is asked again, whatever happens; but by which code it was asked is known.
+            Verdict::Warned(_) => {
+                basis.beyond.insert(WARNED.to_owned());
+                true
+            }
             _ => false,
         };
         let mut stands_on = basis.tables.keys().chain(basis.views.keys());

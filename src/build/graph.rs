@@ -54,6 +54,14 @@ pub(super) fn solid_parents(manifest: &Manifest, id: &NodeId) -> BTreeSet<NodeId
     solid
 }
 
+/// What a test asks about: the model of a unit test, and what any other test reads that is made or landed.
+pub fn tested(manifest: &Manifest, test: &NodeId) -> BTreeSet<NodeId> {
+    match &manifest.node(test).kind {
+        NodeKind::UnitTest(test) => BTreeSet::from([test.model.clone()]),
+        _ => solid_parents(manifest, test),
+    }
+}
+
 fn is_source(manifest: &Manifest, id: &NodeId) -> bool {
     matches!(manifest.node(id).kind, NodeKind::Source(_))
 }
@@ -73,9 +81,13 @@ fn held_back_by(manifest: &Manifest, test: &NodeId) -> BTreeSet<NodeId> {
             }
         }
     }
-    below.retain(|child| {
-        let ancestors = manifest.ancestors(child);
-        tested.iter().all(|model| ancestors.contains(model))
-    });
+    // What is directly below the one model of a test is below it: there are thousands of such tests, and above a model may be
+    // thousands of others.
+    if tested.len() > 1 {
+        for model in &tested {
+            let descendants = manifest.descendants(model);
+            below.retain(|child| descendants.contains(child));
+        }
+    }
     below
 }

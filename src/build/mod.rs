@@ -9,6 +9,7 @@
 mod artifacts;
 mod basis;
 mod batches;
+mod blame;
 mod check;
 mod compiled;
 mod contract;
@@ -48,6 +49,7 @@ pub use compiled::{MARK as FOLDER_MARK, clean, write_compiled, write_late, write
 pub use due::{Wanted, due};
 pub use error::BuildError;
 pub use expectation::Kept;
+pub use graph::tested;
 pub use hook::{HookError, Hooked, run_hooks};
 pub use lookup::{SessionLookup, answer};
 pub use manifest_file::{ManifestFile, manifest as manifest_json, manifest_entry};

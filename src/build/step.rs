@@ -13,7 +13,7 @@ use super::materialize::{Made, Making};
 use super::plan::PlannedStep;
 use super::report::{Batches, Verdict};
 use super::run::Inputs;
-use super::{BuildError, Kept, batches, data_test, expectation, unit_test};
+use super::{BuildError, Kept, batches, blame, data_test, expectation, unit_test};
 use crate::base::{Diagnostic, Event, Message, TableName, Watch, after};
 use crate::compile::{Late, Lookup, Manifest, Node, NodeId, NodeKind};
 use crate::query::{Limits, MADE_OF, MadeOf, Scope, Session};
@@ -89,7 +89,9 @@ async fn carry_out(
     step: &PlannedStep,
     executed: &Executed,
 ) -> Result<Done, BuildError> {
-    let made = Box::pin(make(inputs, scope.clone(), step, executed)).await?;
+    let made = Box::pin(make(inputs, scope.clone(), step, executed)).await;
+    let made =
+        made.map_err(|error| blame::placed(inputs.manifest, inputs.manifest.node(&step.node), error))?;
     Ok(with_lineage(inputs, scope, step, made).await)
 }
 

@@ -794,8 +794,8 @@ pub(super) struct DiffArgs {
     pub(super) from: Option<String>,
     /// Version to compare to [default: the one that readers see]
     pub(super) to: Option<u64>,
-    /// Compare two releases, table by table, instead [default of the second: the newest]
-    #[arg(long, value_name = "RELEASE", num_args = 1..=2, conflicts_with_all = ["table", "key"])]
+    /// Compare two releases instead, table by table, or the one table as both had it [default of the second: the newest]
+    #[arg(long, value_name = "RELEASE", num_args = 1..=2, conflicts_with_all = ["from", "to"])]
     pub(super) release: Vec<u64>,
     /// Columns that tell rows apart [default: the model's `unique_key`; without one, whole rows are compared]
     #[arg(long, short, value_name = "COLUMNS", value_delimiter = ',')]
@@ -859,6 +859,9 @@ pub(super) struct HistoryArgs {
 pub(super) struct RollbackArgs {
     /// Release to go back to [default: the one before the newest]
     pub(super) release: Option<u64>,
+    /// Wait while another process writes to the lake, for so long at most: `90`, `10m` [default: an hour, if it is given without a number]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_value = "0", default_missing_value = "1h", hide_default_value = true, value_parser = patience)]
+    pub(super) wait: Duration,
     /// How the report is told: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) format: ReportFormat,
@@ -905,6 +908,9 @@ pub(super) struct ReplayArgs {
 pub(super) struct PromoteArgs {
     /// Target that is an environment beside production: `dev`
     pub(super) environment: String,
+    /// Wait while another process writes to the lake, for so long at most: `90`, `10m` [default: an hour, if it is given without a number]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_value = "0", default_missing_value = "1h", hide_default_value = true, value_parser = patience)]
+    pub(super) wait: Duration,
     /// Show what rows it would change for readers, and ask before it publishes
     #[arg(long)]
     pub(super) diff: bool,

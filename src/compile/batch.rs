@@ -5,6 +5,10 @@
 
 use chrono::{DateTime, Datelike, Duration, Months, NaiveDate, Timelike, Utc};
 
+use super::manifest::Manifest;
+use super::node::NodeId;
+use crate::base::Diagnostic;
+
 /// From the first instant up to, and without, the second.
 pub type Stretch = (DateTime<Utc>, DateTime<Utc>);
 
@@ -70,6 +74,30 @@ impl Window {
             BatchSize::Year => "%Y",
         };
         self.start.format(format).to_string()
+    }
+}
+
+/// Says which models are made in batches of which each reads all that there is: nothing that they read says when its rows
+/// happened, and they do not pick the rows of a batch themselves. The words are dbt's.
+pub(super) fn check_inputs(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
+    for node in manifest.nodes.values().filter(|node| node.window().is_some()) {
+        let says_when = |id: &NodeId| {
+            let parent = manifest.nodes.get(id).filter(|parent| !parent.is_ephemeral());
+            let said = parent.and_then(|parent| parent.config.get("event_time")?.as_str());
+            said.is_some_and(|column| !column.is_empty())
+        };
+        if manifest.parents(&node.id).iter().any(says_when) || node.raw.contains("batch.") {
+            continue;
+        }
+        let what = format!(
+            "The microbatch model '{}' has no 'ref' or 'source' input with an 'event_time' configuration. This means no \
+             filtering can be applied and can result in unexpected duplicate records in the resulting microbatch model.",
+            node.name
+        );
+        found.push(Diagnostic::warning("elt::microbatch", what).at(&node.at, "each of its batches gets all rows").help(
+            "say at what it reads which column tells when a row happened: `config(event_time='…')` in a model, `config: \
+             {event_time: …}` at a source; or pick the rows in its query: `model.batch.event_time_start`",
+        ));
     }
 }
 

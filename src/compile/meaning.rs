@@ -61,6 +61,15 @@ pub(super) struct Limits {
 }
 
 impl Answers {
+    /// What says of what is read when its rows happened, by name: of a model that is made in batches it decides which rows it
+    /// reads.
+    pub(super) fn event_times(&self) -> Vec<(&str, &str)> {
+        let refs = self.refs.iter().map(|(call, meant)| (call.name.as_str(), meant));
+        let sources = self.sources.iter().map(|(call, meant)| (call.table.as_str(), meant));
+        let all = refs.chain(sources);
+        all.filter_map(|(name, meant)| Some((name, meant.event_time.as_deref()?))).collect()
+    }
+
     /// Looks up the names of a draft.
     pub(super) fn of(draft: &Draft, names: &Names<'_>) -> Self {
         let is_unit_test = matches!(draft.kind, NodeKind::UnitTest(_));

@@ -180,6 +180,7 @@ pub fn compile(project: &Project, facts: &Facts) -> (Manifest, Vec<Diagnostic>) 
     manifest.documents = documents;
     manifest.written = written;
     deprecation::check(&manifest, facts.run_started_at, &mut found);
+    batch::check_inputs(&manifest, &mut found);
     (manifest, without_repeats(found))
 }
 

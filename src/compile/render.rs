@@ -413,7 +413,11 @@ impl Templates {
             &details.partition_by,
             &details.by_macro,
         );
-        parts(queries, &format!("incremental {strategy:?} {unique_key:?} {on_schema_change:?} {details:?}"))
+        let answers = self.answers.get(&draft.id).filter(|_| window_of(draft).is_some());
+        let times = answers.map(Answers::event_times).filter(|times| !times.is_empty());
+        let times = times.map(|times| format!(" {times:?}")).unwrap_or_default();
+        let kind = format!("incremental {strategy:?} {unique_key:?} {on_schema_change:?} {details:?}{times}");
+        parts(queries, &kind)
     }
 
     /// Renders a model as it is not rendered in this run, and of all time, keeping to itself what is wrong there.

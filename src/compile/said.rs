@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, Cte, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, TableAlias, TableFactor, Value, VisitMut, VisitorMut,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, Value, VisitMut, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
@@ -153,6 +153,11 @@ struct Brackets;
 impl VisitorMut for Brackets {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        sides(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         for item in &mut select.projection {
             let alias = match item {
@@ -212,6 +217,20 @@ impl VisitorMut for Brackets {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Takes the brackets off a SELECT that is one side of a UNION and its like, and has no order or limit of its own.
+fn sides(set: &mut SetExpr) {
+    let SetExpr::SetOperation { left, right, .. } = set else { return };
+    for side in [left, right] {
+        if let SetExpr::Query(inner) = &**side
+            && matches!(*inner.body, SetExpr::Select(_))
+            && inner.to_string() == inner.body.to_string()
+        {
+            *side = inner.body.clone();
+        }
+        sides(side);
     }
 }
 
@@ -327,6 +346,7 @@ mod tests {
             ),
             ("with q as (select 1 as a) select q.* from q", "with Q as (select 1 a) select Q.* from q;"),
             ("select a from \"main\".\"T\" t", "select a from \"main\".\"T\" as t"),
+            ("select 1 as w union all select 2", "select 1 w union all (select 2)"),
         ] {
             assert_eq!(said(one), said(other), "{one} | {other}");
             assert!(said(one).starts_with("said "), "{one}: {}", said(one));
@@ -357,6 +377,8 @@ mod tests {
             ("select a from t join u on x = y", "select a from t left join u on x = y"),
             ("select a from t as of 1", "select a from t as of 2"),
             ("select a from t limit 1", "select a from t"),
+            ("select 1 union all (select 2 limit 1)", "select 1 union all select 2 limit 1"),
+            ("select 1 union all (select 2 except select 2)", "select 1 union all select 2 except select 2"),
             ("select distinct a from t", "select a from t"),
             ("select current_date as n", "select current_date() as n"),
             ("select -(a + b) as n from t", "select -a + b as n from t"),

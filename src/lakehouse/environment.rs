@@ -159,23 +159,20 @@ impl Environment {
         pins: &Pins,
     ) -> Result<BTreeMap<TableName, View>> {
         let Some(release) = pins.release else { return Ok(BTreeMap::new()) };
-        let mut earlier: BTreeMap<ReleaseNumber, Pins> = BTreeMap::new();
+        // What has moved since an earlier release: of thousands of pointers most look back at the same few.
+        let mut moved: BTreeMap<ReleaseNumber, BTreeSet<TableName>> = BTreeMap::new();
         let mut pointers = BTreeMap::new();
         for (id, there) in &self.reused {
             let (node, Some(there)) = (own.node(id), there) else { continue };
             let Some(here) = &node.relation else { continue };
             let known = pins.views.get(here).and_then(pointed_to).filter(|(to, _)| to == there);
             if let Some((_, then)) = known {
-                let pins_then = match earlier.remove(&then) {
-                    Some(known) => known,
-                    None => {
-                        let read = release::release(lakehouse.tables.lake(), then).await;
-                        read.map(|release| release.pins).unwrap_or_default()
-                    }
-                };
-                let is_same = self.shows_the_same(there, &pins_then, pins);
-                earlier.insert(then, pins_then);
-                if is_same {
+                if !moved.contains_key(&then) {
+                    let read = release::release(lakehouse.tables.lake(), then).await;
+                    let pins_then = read.map(|release| release.pins).unwrap_or_default();
+                    moved.insert(then, pins.moved_since(&pins_then).into_iter().collect());
+                }
+                if self.shows_the_same(id, there, &moved[&then], pins) {
                     continue;
                 }
             }
@@ -184,21 +181,17 @@ impl Environment {
         Ok(pointers)
     }
 
-    /// Whether a name of production showed then what it shows now.
-    fn shows_the_same(&self, name: &TableName, then: &Pins, now: &Pins) -> bool {
-        if let Some(version) = now.tables.get(name) {
-            return then.tables.get(name) == Some(version);
-        }
-        if !now.views.contains_key(name) || then.views.get(name) != now.views.get(name) {
+    /// Whether a node of production shows what it showed, of which these names have moved since.
+    fn shows_the_same(&self, id: &NodeId, name: &TableName, moved: &BTreeSet<TableName>, now: &Pins) -> bool {
+        if !is_there(now, name) || moved.contains(name) {
             return false;
         }
-        let node = self.manifest.nodes.values().find(|node| node.relation.as_ref() == Some(name));
-        let Some(node) = node else { return false };
-        let above = self.manifest.ancestors(&node.id);
+        if moved.is_empty() || now.tables.contains_key(name) {
+            return true;
+        }
+        let above = self.manifest.ancestors(id);
         let mut read = above.iter().filter_map(|id| self.manifest.node(id).relation.as_ref());
-        read.all(|read| {
-            then.tables.get(read) == now.tables.get(read) && then.views.get(read) == now.views.get(read)
-        })
+        !read.any(|read| moved.contains(read))
     }
 
     /// Tells of what the environment has not made itself yet why it is not taken over from production.

@@ -9,7 +9,7 @@ use super::hooks::RunEnd;
 use super::openlineage::{Destination, Live, Telling};
 use super::plan::{Chosen, forgotten};
 use super::portions::Portions;
-use super::recorder::{Recorder, command_word};
+use super::recorder::{Recorder, command_word, told_arguments};
 use super::sources::Look;
 use super::telemetry::Tracer;
 use super::{
@@ -241,7 +241,9 @@ impl Lakehouse {
         let nodes = nodes
             .filter(|node| node.is_made() && !node.is_ephemeral() || node.is_test())
             .map(build::node_facts);
-        recorder.begin(project.target_path.clone(), &stamp, nodes.collect()).await;
+        recorder
+            .begin(project.target_path.clone(), project.target.name.clone(), &stamp, nodes.collect())
+            .await;
         manifest.messages.iter().cloned().for_each(|message| watch.on(Event::Said(message)));
         if let Err(error) = build::write_compiled(&project.target_path, &manifest) {
             watch.on(Event::Note(format!("the compiled SQL was not written: {error}")));
@@ -266,7 +268,7 @@ impl Lakehouse {
             selected: &selected,
             asked: request.asked(),
             scope: &scope,
-            landed: versions.map(|change| (change.table().clone(), change.version())).collect(),
+            landed: versions.map(|change| (change.table().clone(), change.seen_at())).collect(),
             memory,
             default_schema: &self.default_schema,
         })
@@ -337,10 +339,14 @@ impl Lakehouse {
                 operations.1 = Box::pin(self.hooks_around(hooks, started_with, &mut done, watch)).await?;
                 if is_well || !all_or_nothing {
                     // What was read of production is what the pointers point to, once they are moved.
-                    let stood_on = done.learnt.values_mut().flat_map(|basis| basis.views.iter_mut());
-                    for (name, marked) in stood_on {
-                        if let Some(view) = pointers.get(name) {
-                            *marked = release::mark(view);
+                    for basis in done.learnt.values_mut() {
+                        let names = basis.tables.keys().chain(basis.views.keys());
+                        let moved: Vec<TableName> =
+                            names.filter(|name| pointers.contains_key(*name)).cloned().collect();
+                        for name in moved {
+                            // It may have been a table of the environment's own until now.
+                            basis.tables.remove(&name);
+                            basis.views.insert(name.clone(), release::mark(&pointers[&name]));
                         }
                     }
                     done.views.extend(pointers);
@@ -423,7 +429,7 @@ impl Lakehouse {
             took: begun.elapsed(),
         };
         let found_out = if is_remembered { Memory::new() } else { found_out };
-        self.record(&built, &stamp, request, found_out).await;
+        self.record(&built, &stamp, &project.target.name, request, found_out).await;
         Ok(built)
     }
 
@@ -442,7 +448,14 @@ impl Lakehouse {
 
     /// Keeps the run's report in the lake, and what was found out if no release has it. What readers see does not
     /// depend on it.
-    async fn record(&self, built: &Built, stamp: &Stamp, request: &BuildRequest, found_out: Memory) {
+    async fn record(
+        &self,
+        built: &Built,
+        stamp: &Stamp,
+        target: &str,
+        request: &BuildRequest,
+        found_out: Memory,
+    ) {
         let steps: Vec<serde_json::Value> = built.steps.iter().map(step_json).collect();
         let status = match built.is_well() {
             true if built.is_withdrawn => "withdrawn",
@@ -455,6 +468,11 @@ impl Lakehouse {
             "status": status,
             "started_at": stamp.started,
             "user": self.world.user,
+            "host": self.world.host,
+            "pid": self.world.pid,
+            "purpose": request.purpose.word(),
+            "target": target,
+            "arguments": told_arguments(stamp),
             "release": built.release.as_ref().map(|release| release.number),
             "landed": built.landed,
             "results": steps,

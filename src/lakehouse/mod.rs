@@ -85,7 +85,9 @@ pub use open::{WrittenFlags, written_flags};
 pub use operation::Operated;
 pub use promote::{PromoteRequest, Promoted};
 pub use replay::{Replayed, ReplayedTable};
-pub use report::{BuildRequest, Built, Compiled, Kinds, Landed, Planned, PlannedNode, Purpose, step_json};
+pub use report::{
+    BuildRequest, Built, Compiled, GoesOn, Kinds, Landed, Planned, PlannedNode, Purpose, step_json,
+};
 pub use roles::rights_of;
 pub use runs::{LastRun, RunsSeen};
 pub use schedule::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun};
@@ -103,7 +105,7 @@ pub use crate::compile::{
 pub use crate::landing::discover::FileStamp;
 pub use crate::landing::{FileAccount, FileOutcome, LandOptions, LandReport, Portion};
 pub use crate::packages::{
-    InstallReport, InstalledPackage, NewPackage, Origin, PackageState, post_json, post_json_once,
+    InstallReport, InstalledPackage, NewPackage, Origin, PackageState, post_json_again, post_json_once,
 };
 pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
@@ -308,7 +310,17 @@ impl Lakehouse {
 
     /// Publishes a new release with the content of an earlier one; see [`release::roll_back`].
     pub async fn roll_back(&self, to: Option<ReleaseNumber>, watch: &dyn Watch) -> Result<Option<Release>> {
-        let _lock = self.begin_writing("rollback", watch).await?;
+        self.roll_back_within(to, Duration::ZERO, watch).await
+    }
+
+    /// The same, and waits for up to `patience` while another process writes to the lake.
+    pub async fn roll_back_within(
+        &self,
+        to: Option<ReleaseNumber>,
+        patience: Duration,
+        watch: &dyn Watch,
+    ) -> Result<Option<Release>> {
+        let _lock = self.begin_writing_within(patience, "rollback", watch).await?;
         let pins = self.pins().await?;
         watch.on(Event::Publishing);
         let (teller, before) = (self.teller(), pins.clone());
@@ -405,6 +417,17 @@ impl Lakehouse {
         match project {
             Some(project) => Ok((project, found)),
             None => Err(Error::project(found)),
+        }
+    }
+
+    /// Refuses to tell of a folder that is in no project and is no lake, as if there were nothing to tell.
+    ///
+    /// # Errors
+    /// `elt::no_project`.
+    pub fn check_there(&self) -> Result<()> {
+        match self.project.is_none() && self.tables.lake().is_absent() {
+            true => Err(self.no_project()),
+            false => Ok(()),
         }
     }
 

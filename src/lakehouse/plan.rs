@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::environment::Environment;
 use super::sources::Look;
 use super::{
-    BuildRequest, Compiled, Earlier, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose, Selector,
+    BuildRequest, Compiled, Earlier, GoesOn, Lakehouse, Manifest, NodeId, Planned, PlannedNode, Purpose,
+    Selector,
 };
-use crate::base::{Result, TableVersion, Unwatched};
+use crate::base::{Diagnostic, Result, TableName, TableVersion, Unwatched};
 use crate::build::{self, PlannedStep, Reason, Wanted};
 use crate::compile::{self, Facts};
 use crate::lake::layout;
@@ -53,6 +54,8 @@ impl Lakehouse {
         }
         let (mut memory, later) = self.memory().await?;
         memory.extend(later);
+        let is_all = request.select.is_empty() && request.exclude.is_empty();
+        let gone = if is_all { self.gone(&memory, manifest, &pins) } else { Vec::new() };
         let mut plan = build::due(Wanted {
             manifest,
             selected: &selected,
@@ -92,9 +95,25 @@ impl Lakehouse {
         Ok(Planned {
             steps: steps.collect(),
             landed: reports,
+            gone,
             release: pins.release,
             warnings: compiled.warnings,
         })
+    }
+
+    /// What builds have made in the schemas of the project and readers see, although no node makes it any more.
+    fn gone(&self, memory: &Memory, manifest: &Manifest, pins: &Pins) -> Vec<TableName> {
+        let disabled = manifest.disabled.iter();
+        let made: BTreeSet<&TableName> =
+            manifest.nodes.values().chain(disabled).filter_map(|node| node.relation.as_ref()).collect();
+        let schemas: BTreeSet<&str> =
+            made.iter().map(|name| name.schema()).chain([self.default_schema.as_str()]).collect();
+        let names = memory.keys().filter(|name| !name.contains(':')).filter_map(|name| name.parse().ok());
+        let is_gone = |name: &TableName| {
+            let is_seen = pins.tables.contains_key(name) || pins.views.contains_key(name);
+            is_seen && schemas.contains(name.schema()) && !made.contains(name)
+        };
+        names.filter(is_gone).collect()
     }
 
     /// The project as a request takes it, the nodes that it selects, and what is taken over from production.
@@ -113,7 +132,16 @@ impl Lakehouse {
         compiled.warnings.extend(unmatched);
         selected.retain(|id| request.takes(compiled.manifest.node(id).resource_type()));
         if let Some(only) = &request.only {
-            selected.retain(|id| only.contains(id.as_str()));
+            let besides = match &request.goes_on {
+                Some(then) => {
+                    Box::pin(self.tests_besides(then, request, only, &compiled, facts, pins)).await?
+                }
+                None => BTreeSet::new(),
+            };
+            selected.retain(|id| only.contains(id.as_str()) || besides.contains(id));
+            let failed = request.goes_on.iter().flat_map(|then| &then.failed);
+            let gone = failed.filter(|id| !compiled.manifest.nodes.contains_key(id.as_str()));
+            compiled.warnings.extend(gone.map(|id| no_longer_there(id)));
         }
         if request.defer.is_some() || request.apart {
             return Ok(Chosen { compiled, selected, environment: None });
@@ -133,6 +161,39 @@ impl Lakehouse {
         Ok(Chosen { compiled, selected, environment })
     }
 
+    /// The tests that are asked of what is made now although the run that it goes on from did not ask them: what it was asked
+    /// for has them now, new or under another name, as a test has whose values were corrected. Nothing is published that they
+    /// were not asked about.
+    async fn tests_besides(
+        &self,
+        then: &GoesOn,
+        request: &BuildRequest,
+        only: &BTreeSet<String>,
+        compiled: &Compiled,
+        facts: &Facts,
+        pins: &Pins,
+    ) -> Result<BTreeSet<NodeId>> {
+        let manifest = &compiled.manifest;
+        if request.purpose != Purpose::Build {
+            return Ok(BTreeSet::new());
+        }
+        let earlier = self.compared(&request.earlier, &compiled.project);
+        let selectors = then.select.iter().chain(&then.exclude);
+        let production = compiled.project.target.production.as_deref();
+        let earlier = Box::pin(self.against_release(earlier, production, facts, pins, selectors)).await?;
+        // If nobody can tell any more what was meant then, all of them are.
+        let meant = compile::select(manifest, &then.select, &then.exclude, &earlier).ok();
+        let is_meant = |node: &compile::Node| {
+            then.kinds.take(node.resource_type())
+                && meant.as_ref().is_none_or(|meant| meant.contains(&node.id))
+        };
+        let is_made = |id: &NodeId| only.contains(id.as_str()) && manifest.node(id).is_made();
+        let tests = manifest.nodes.values().filter(|node| node.is_test() && !only.contains(node.id.as_str()));
+        let besides =
+            tests.filter(|node| is_meant(node) && build::tested(manifest, &node.id).iter().any(is_made));
+        Ok(besides.map(|node| node.id.clone()).collect())
+    }
+
     /// What a selection compares with: without an earlier manifest what is published, if a selector asks for a state.
     ///
     /// For an environment that is what production was made by.
@@ -148,8 +209,21 @@ impl Lakehouse {
             let text = selector.to_string();
             text.contains("state:") || text.contains("selector:")
         };
-        let mut selectors = selectors;
-        if earlier.manifest.is_some() || !selectors.any(asks) {
+        let mut earlier = earlier;
+        let selectors: Vec<&Selector> = selectors.collect();
+        let of_results = |selector: &&Selector| {
+            let text = selector.to_string();
+            text.contains("result:") || text.contains("selector:")
+        };
+        let has_none = earlier.results.is_none() && earlier.manifest.is_none();
+        if let Some(target) =
+            self.target_path.as_ref().filter(|_| has_none && selectors.iter().any(of_results))
+        {
+            // Without a folder to compare with, the last run is meant.
+            let read = std::fs::read(target.join("run_results.json")).ok();
+            earlier.results = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        }
+        if earlier.manifest.is_some() || !selectors.into_iter().any(asks) {
             return Ok(earlier);
         }
         let (mut memory, later) = self.memory().await?;
@@ -218,6 +292,14 @@ impl Lakehouse {
     }
 }
 
+/// What there is to say of something that failed and is not in the project any more.
+fn no_longer_there(id: &str) -> Diagnostic {
+    let name = id.split('.').nth(2).unwrap_or(id);
+    let what = format!("`{name}` failed in the last run, and is no longer in the project");
+    Diagnostic::warning("elt::retry", what)
+        .help("what the project has instead of it is asked if it is about something that is made now; `elt build` makes all that is due")
+}
+
 /// What a request takes of a project.
 pub(super) struct Chosen {
     pub(super) compiled: Compiled,
@@ -233,7 +315,7 @@ pub(super) fn forgotten(memory: &Memory, manifest: &Manifest, schema: &str) -> B
             return false;
         };
         let is_ours = id.split('.').nth(1) == Some(&manifest.project);
-        is_ours && !manifest.nodes.keys().any(|node| node.as_str() == id)
+        is_ours && !manifest.nodes.contains_key(id)
     };
     memory.keys().filter(gone).cloned().collect()
 }

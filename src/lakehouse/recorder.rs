@@ -48,6 +48,8 @@ pub(super) struct Recorder<'a> {
 /// What is known of it from its beginning.
 struct Begun {
     target: PathBuf,
+    /// The name of the profile's target.
+    target_name: String,
     stamp: Stamp,
 }
 
@@ -116,9 +118,15 @@ impl<'a> Recorder<'a> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes down that the run has begun, and with which nodes.
-    pub(super) async fn begin(&self, target: PathBuf, stamp: &Stamp, nodes: Vec<NodeFacts>) {
-        if self.begun.set(Begun { target, stamp: stamp.clone() }).is_ok() {
+    /// Writes down that the run has begun, where its artifacts go, for which target it is, and with which nodes.
+    pub(super) async fn begin(
+        &self,
+        target: PathBuf,
+        target_name: String,
+        stamp: &Stamp,
+        nodes: Vec<NodeFacts>,
+    ) {
+        if self.begun.set(Begun { target, target_name, stamp: stamp.clone() }).is_ok() {
             self.known().nodes = nodes;
             self.keep_in_lake(layout::running(self.run), "running", None).await;
             self.keep_beside_project();
@@ -188,15 +196,19 @@ impl<'a> Recorder<'a> {
     }
 
     async fn keep_in_lake(&self, path: object_store::path::Path, status: &str, error: Option<&Error>) {
-        let Some(Begun { stamp, .. }) = self.begun.get() else { return };
-        let (results, open, release) = {
+        let Some(Begun { stamp, target_name, .. }) = self.begun.get() else { return };
+        let (results, open, left, release) = {
             let known = self.known();
             let nodes: BTreeMap<&str, &NodeFacts> =
                 known.nodes.iter().map(|node| (node.unique_id.as_str(), node)).collect();
             let told =
                 |(at, one): (usize, &Ended)| told(one, at < known.out, nodes.get(one.id.as_str()).copied());
             let results: Vec<Value> = known.ended.iter().enumerate().map(told).collect();
-            (results, known.open.clone(), known.has_published)
+            let ended: BTreeSet<&str> = known.ended.iter().map(|one| one.id.as_str()).collect();
+            let left =
+                known.nodes.iter().map(|node| &node.unique_id).filter(|id| !ended.contains(id.as_str()));
+            let left: Vec<String> = left.cloned().collect();
+            (results, known.open.clone(), left, known.has_published)
         };
         let mut document = json!({
             "run": self.run,
@@ -212,6 +224,9 @@ impl<'a> Recorder<'a> {
             "is_published_in_part": release,
             "results": results,
             "at_work": open,
+            "left": left,
+            "target": target_name,
+            "arguments": told_arguments(stamp),
             "elapsed_seconds": self.clock.elapsed().as_secs_f64(),
         });
         if let Some(scheduled) = &self.request.scheduled {
@@ -228,7 +243,7 @@ impl<'a> Recorder<'a> {
 
     /// Writes `run_results.json`. What has not come to its end, or is made and not published, is skipped in it.
     fn keep_beside_project(&self) {
-        let Some(Begun { target, stamp }) = self.begun.get() else { return };
+        let Some(Begun { target, stamp, .. }) = self.begun.get() else { return };
         let each = self.request.publish == PublishMode::Each;
         let results = {
             let known = self.known();
@@ -284,6 +299,15 @@ fn told(one: &Ended, is_out: bool, node: Option<&NodeFacts>) -> Value {
         "relation": node.map(|node| &node.relation_name),
         "execution_time": one.took.as_secs_f64(),
     })
+}
+
+/// What a run was asked, as its report in the lake has it: of vars only their names, as others read the lake.
+pub(super) fn told_arguments(stamp: &Stamp) -> serde_json::Map<String, Value> {
+    let mut arguments = stamp.arguments.clone();
+    let vars = arguments.remove("vars");
+    let names = vars.as_ref().and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str());
+    arguments.insert("var_names".into(), names.collect::<Vec<_>>().into());
+    arguments
 }
 
 /// The command that a run is told to be of: what was asked, or `retry`.

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::compile::{Sample, Stretch};
 
 use super::{
-    Defer, Earlier, LandReport, Manifest, PublishMode, Release, ReleaseDifference, Scheduled, Selector,
-    StepReport, Verdict,
+    Defer, Earlier, Indirect, LandReport, Manifest, PublishMode, Release, ReleaseDifference, Scheduled,
+    Selector, StepReport, Verdict,
 };
 use crate::base::{Diagnostic, ReleaseNumber, TableName};
 use crate::build::{self, Action, Asked, Reason};
@@ -26,6 +26,8 @@ pub struct BuildRequest {
     pub purpose: Purpose,
     /// Only these nodes, by id, of the selected ones.
     pub only: Option<BTreeSet<String>>,
+    /// The run that it goes on from, if it goes on from one.
+    pub goes_on: Option<GoesOn>,
     /// What `state:` and `result:` compare with.
     pub earlier: Earlier,
     /// What is read of another state instead of being built.
@@ -56,7 +58,7 @@ pub struct BuildRequest {
     pub batches: BTreeMap<String, Vec<Stretch>>,
     /// How long to wait for another process that is writing to the lake.
     pub wait: Duration,
-    /// How long it may take until it publishes, waiting included; for ever if nothing.
+    /// How long it may take until it publishes, from when nobody else writes to the lake; for ever if nothing.
     pub time: Option<Duration>,
     /// What to publish if not everything is well.
     pub publish: PublishMode,
@@ -72,8 +74,17 @@ impl BuildRequest {
     pub(super) fn arguments(&self) -> serde_json::Map<String, serde_json::Value> {
         let texts = |all: &[Selector]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut arguments = serde_json::Map::new();
-        arguments.insert("select".into(), texts(&self.select).into());
-        arguments.insert("exclude".into(), texts(&self.exclude).into());
+        // What goes on from another run is of what was meant then.
+        let (select, exclude, kinds) = match &self.goes_on {
+            Some(then) => (&then.select, &then.exclude, &then.kinds),
+            None => (&self.select, &self.exclude, &self.kinds),
+        };
+        arguments.insert("select".into(), texts(select).into());
+        arguments.insert("exclude".into(), texts(exclude).into());
+        let indirect = select.iter().find_map(Selector::brings).unwrap_or_default();
+        arguments.insert("indirect_selection".into(), indirect.word().into());
+        arguments.insert("resource_types".into(), kinds.only.clone().into());
+        arguments.insert("exclude_resource_types".into(), kinds.never.clone().into());
         arguments.insert("defer".into(), self.defer.is_some().into());
         arguments.insert("empty".into(), self.empty.into());
         arguments.insert("full_refresh".into(), self.full_refresh.into());
@@ -104,6 +115,44 @@ impl BuildRequest {
     /// Whether nodes of this kind are asked for.
     pub(super) fn takes(&self, resource_type: &str) -> bool {
         self.purpose.takes(resource_type) && self.kinds.take(resource_type)
+    }
+}
+
+/// What a run was asked that another goes on from, and what it left failed.
+#[derive(Clone, Debug, Default)]
+pub struct GoesOn {
+    /// What was selected then.
+    pub select: Vec<Selector>,
+    /// What was left out then.
+    pub exclude: Vec<Selector>,
+    /// The kinds that were meant then.
+    pub kinds: Kinds,
+    /// The ids of what failed, or was skipped for it.
+    pub failed: BTreeSet<String>,
+}
+
+impl GoesOn {
+    /// What a run was asked, as `run_results.json` has it in `args`. What cannot be read any more is left out, so that rather
+    /// more is asked than less.
+    pub(super) fn read(arguments: &serde_json::Value, failed: BTreeSet<String>) -> Self {
+        let texts = |key: &str| -> Vec<String> {
+            let all = arguments[key].as_array().into_iter().flatten();
+            all.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        let indirect = arguments["indirect_selection"].as_str().and_then(|word| word.parse().ok());
+        let selectors = |key: &str| -> Vec<Selector> {
+            texts(key).iter().filter_map(|text| text.parse::<Selector>().ok()).collect()
+        };
+        let select = selectors("select").into_iter();
+        Self {
+            select: match indirect {
+                Some(Indirect::Eager) | None => select.collect(),
+                Some(indirect) => select.map(|selector| selector.bringing(indirect)).collect(),
+            },
+            exclude: selectors("exclude"),
+            kinds: Kinds { only: texts("resource_types"), never: texts("exclude_resource_types") },
+            failed,
+        }
     }
 }
 
@@ -221,6 +270,8 @@ pub struct Planned {
     pub landed: Vec<LandReport>,
     /// Every selected node, in the order of the build.
     pub steps: Vec<PlannedNode>,
+    /// What a build has made in the project's schemas and no node makes any more, if all of it is planned.
+    pub gone: Vec<TableName>,
     /// The release that readers see now.
     pub release: Option<ReleaseNumber>,
     /// What is wrong with the project without stopping it.

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Compiled, Defer, Earlier, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, Selector, Session};
+use super::{
+    Compiled, Defer, Earlier, GoesOn, Kinds, Lakehouse, Node, NodeId, NodeKind, Outcome, PublishMode,
+    Selector, Session,
+};
 use crate::base::{Diagnostic, Error, Message, ReleaseNumber, Result, SourceText, Watch};
 use crate::build::{self, Stamp};
 use crate::compile::{self, Stretch};
+use crate::lake::layout;
 use crate::project::Analysis;
 use crate::query::Limits;
 use crate::release::{self, Pins, Release};
@@ -25,6 +29,8 @@ pub struct Unfinished {
     pub batches: BTreeMap<String, Vec<Stretch>>,
     /// What it was asked, as `run_results.json` has it in `args`.
     pub arguments: serde_json::Value,
+    /// The same as far as it says which nodes were meant, and what failed.
+    pub goes_on: GoesOn,
 }
 
 /// What of a project is compiled and looked at.
@@ -272,15 +278,23 @@ impl Lakehouse {
     /// If there is no last run, or nobody wanted what it made; if another process is writing to the lake for longer than
     /// `patience`.
     pub async fn unfinished(&self, patience: Duration, watch: &dyn Watch) -> Result<Option<Unfinished>> {
-        let target = self.load()?.0.target_path;
-        let path = target.join("run_results.json");
+        let project = self.load()?.0;
+        let path = project.target_path.join("run_results.json");
         let read = std::fs::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-        let Some(results) = read else {
+        let results = match read {
+            Some(results) => Some(results),
+            None => self.last_report(&project.target.name).await?,
+        };
+        let Some(results) = results else {
             return Err(Error::user(
                 "elt::retry",
-                format!("there is no run to go on with: {} is not there", path.display()),
+                format!(
+                    "there is no run to go on with: {} is not there, and the lake has no report of a run for `{}`",
+                    path.display(),
+                    project.target.name
+                ),
                 "run `elt build` first",
             ));
         };
@@ -319,6 +333,7 @@ impl Lakehouse {
                 return Ok(None);
             }
         }
+        let failed = all.iter().filter(|(_, status)| bad(status)).map(|(id, _)| (*id).to_owned()).collect();
         let again = all.iter().filter(|(_, status)| bad(status) || !published);
         let nodes: BTreeSet<String> = again.map(|(id, _)| (*id).to_owned()).collect();
         let entries = results["results"].as_array().into_iter().flatten();
@@ -334,7 +349,63 @@ impl Lakehouse {
             nodes,
             batches: batches.collect(),
             arguments: results["args"].clone(),
+            goes_on: GoesOn::read(&results["args"], failed),
         }))
+    }
+
+    /// What the report of the last run of a target says, in the form of `run_results.json`: whoever goes on from it may be
+    /// somewhere else, or have no artifacts any more.
+    ///
+    /// # Errors
+    /// The run was given vars, of which reports have only the names, and nobody gives them now.
+    async fn last_report(&self, target: &str) -> Result<Option<serde_json::Value>> {
+        let lake = self.tables.lake();
+        let mut listed = lake.list(&layout::RUNS.into()).await?;
+        listed.extend(lake.list(&layout::RUNNING.into()).await?);
+        listed.sort_by_key(|report| std::cmp::Reverse(report.last_modified));
+        for report in listed {
+            let report: Option<serde_json::Value> = lake.read_json(&report.location).await?;
+            let Some(report) = report.filter(|report| report["target"] == target) else { continue };
+            let Some(purpose) = report["purpose"].as_str() else { continue };
+            let names: Vec<&str> = report["arguments"]["var_names"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|name| name.as_str())
+                .collect();
+            if !names.is_empty() && self.project.as_ref().is_some_and(|project| project.vars.is_empty()) {
+                let what = format!(
+                    "the last run was given vars of which the lake has only the names: {}",
+                    names.join(", ")
+                );
+                let help = format!("give them again: `elt retry --vars '{{{}: …}}'`", names[0]);
+                return Err(Error::user("elt::retry", what, help));
+            }
+            let steps = report["results"].as_array().into_iter().flatten();
+            let known = steps.map(|step| {
+                serde_json::json!({
+                    "unique_id": step["unique_id"], "status": step["status"], "relation_name": step["relation"],
+                    "batch_results": step["batches"],
+                })
+            });
+            let left = report["left"].as_array().into_iter().flatten();
+            let left = left.map(|id| serde_json::json!({"unique_id": id, "status": "skipped"}));
+            let results: Vec<serde_json::Value> = known.chain(left).collect();
+            let mut arguments = report["arguments"].clone();
+            if !arguments.is_object() {
+                arguments = serde_json::json!({});
+            }
+            arguments["which"] = purpose.into();
+            if arguments["published"].is_null() {
+                arguments["published"] = (report["publish"] == PublishMode::Each.word()).into();
+            }
+            return Ok(Some(serde_json::json!({
+                "metadata": {"invocation_id": report["run"], "invocation_started_at": report["started_at"]},
+                "args": arguments,
+                "results": results,
+            })));
+        }
+        Ok(None)
     }
 
     /// The tables and views that the releases of a run have moved, as reports name them.

@@ -46,7 +46,7 @@ pub fn is_within(version: &str, bound: &str) -> Result<bool, String> {
 pub use add::{NewPackage, Origin};
 pub use error::PackageError;
 pub use mirrors::{HUB, Mirrors};
-pub use web::{post_json, post_json_once};
+pub use web::{post_json, post_json_again, post_json_once};
 
 /// Reads the packages of a folder; the text is how the folder is shown.
 pub type ReadFolder<'a> = dyn Fn(&Path, &str) -> Vec<Dependency> + Sync + 'a;

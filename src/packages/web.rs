@@ -1,7 +1,7 @@
 //! How is something had from a web server?
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -12,6 +12,12 @@ const ATTEMPTS: u32 = 4;
 
 /// How long a server may take to begin, and between two pieces.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long somebody is waited for altogether who is only told something: work waits for it.
+const TELLING: Duration = Duration::from_secs(10);
+
+/// The time before somebody is told again, at first; it doubles.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The most that an archive may hold, packed: nobody's macros are as big.
 const MOST: u64 = 512 * 1024 * 1024;
@@ -108,12 +114,37 @@ impl Web {
 /// Why it did not arrive, in words that do not tell the address: it may be a secret.
 pub async fn post_json(url: &str, document: &Value, headers: &[(&str, String)]) -> Result<(), String> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    match post(url, document, &headers).await {
-        Err((true, _)) => {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            post(url, document, &headers).await.map_err(|(_, because)| because)
+    post_again(url, document, &headers, 1).await
+}
+
+/// The same for somebody who is to be told, again and again if that may help, for ten seconds at most.
+///
+/// # Errors
+/// Why it did not arrive.
+pub async fn post_json_again(url: &str, document: &Value) -> Result<(), String> {
+    post_again(url, document, &[], u32::MAX).await
+}
+
+/// Sends a document, and again so often at most, all of it within [`TELLING`].
+async fn post_again(
+    url: &str,
+    document: &Value,
+    headers: &[(String, String)],
+    mut again: u32,
+) -> Result<(), String> {
+    let (begun, mut pause) = (Instant::now(), PAUSE);
+    loop {
+        let rest = TELLING.saturating_sub(begun.elapsed());
+        let because = match post(url, document, headers, rest).await {
+            Ok(()) => return Ok(()),
+            Err((false, because)) => return Err(because),
+            Err((true, because)) => because,
+        };
+        if again == 0 || begun.elapsed() + pause >= TELLING {
+            return Err(because);
         }
-        answered => answered.map_err(|(_, because)| because),
+        tokio::time::sleep(pause).await;
+        (pause, again) = (pause * 2, again - 1);
     }
 }
 
@@ -122,14 +153,19 @@ pub async fn post_json(url: &str, document: &Value, headers: &[(&str, String)]) 
 /// # Errors
 /// Why it did not arrive.
 pub async fn post_json_once(url: &str, document: &Value, headers: &[(String, String)]) -> Result<(), String> {
-    post(url, document, headers).await.map_err(|(_, because)| because)
+    post(url, document, headers, TELLING).await.map_err(|(_, because)| because)
 }
 
 /// Sends a document; if it does not arrive, tells whether another try may help, and why.
-async fn post(url: &str, document: &Value, headers: &[(String, String)]) -> Result<(), (bool, String)> {
+async fn post(
+    url: &str,
+    document: &Value,
+    headers: &[(String, String)],
+    patience: Duration,
+) -> Result<(), (bool, String)> {
     let web = Web::new().map_err(|error| (false, error.to_string()))?;
     let body = serde_json::to_vec(document).expect("a document is plain data");
-    let mut asked = web.client.post(url).timeout(PATIENCE).body(body);
+    let mut asked = web.client.post(url).timeout(patience).body(body);
     asked = asked.header("content-type", "application/json");
     for (name, value) in headers {
         asked = asked.header(name, value);

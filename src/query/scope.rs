@@ -316,9 +316,9 @@ impl Scope {
         }
     }
 
-    /// The version at which a table is read, the one that it is to have if it is staged.
+    /// The version at which a table is read; of what is staged, the one at which readers are going to see it.
     pub fn version_of(&self, name: &TableName) -> Option<TableVersion> {
-        let staged = self.changes.get(name).map(|change| change.version());
+        let staged = self.changes.get(name).map(|change| change.seen_at());
         staged.or_else(|| self.pins.tables.get(name).copied())
     }
 
@@ -533,7 +533,7 @@ impl Scope {
             Some(change) => change.base(),
             None => pinned.as_ref().map(|pinned| pinned.version()),
         };
-        let Some(now) = change.map(Change::version).or(base) else {
+        let Some(now) = change.map(Change::seen_at).or(base) else {
             return if self.pins.views.contains_key(name) {
                 Err(view_has_no_versions(name))
             } else {

@@ -14,7 +14,7 @@ use super::{
 /// Publishes a new release with the content of an earlier one.
 ///
 /// `to` is the release to go back to; nothing means the newest published one before the current, and before all the
-/// others of its run, if a run published several.
+/// others of its run, if a run published several. Of a rollback that is the one before the release that it went back to.
 /// Each table whose content differs gets a restore commit, so that programs which read the Delta
 /// folders see what readers through elt see. A table that the earlier release did not have is
 /// emptied and goes out of sight. Going to the current release itself undoes what a program outside
@@ -94,14 +94,22 @@ async fn remembered_then(
 /// The newest published release before the current one whose content is not a rollback's own source.
 async fn earlier(tables: &Tables, current: &Pins) -> Result<Release, ReleaseError> {
     let releases = list(tables.lake(), usize::MAX).await?;
-    let newest = releases.iter().find(|release| Some(release.number) == current.release);
+    let of = |number: Option<ReleaseNumber>| releases.iter().find(|release| Some(release.number) == number);
+    let mut newest = of(current.release);
+    // Who goes back once more means the one before that, and not what the first time took away.
+    while let Some(Release { kind: ReleaseKind::Rollback { to }, number, .. }) = newest
+        && to < number
+    {
+        newest = of(Some(*to));
+    }
+    let number = newest.map(|release| release.number).or(current.release);
     let run = newest.filter(|release| release.kind == ReleaseKind::Build).map(|release| release.run.clone());
     let is_of_run =
         |release: &Release| release.kind == ReleaseKind::Build && Some(&release.run) == run.as_ref();
-    let before = releases.into_iter().filter(|release| Some(release.number) < current.release);
+    let before = releases.iter().filter(|release| Some(release.number) < number);
     let mut candidates = before
         .filter(|release| release.is_published() && !release.pins.same_as(current) && !is_of_run(release));
-    candidates.next().ok_or(ReleaseError::NothingEarlier)
+    candidates.next().cloned().ok_or(ReleaseError::NothingEarlier)
 }
 
 /// The change that puts one table back, if it needs one. A foreign commit is gone over, not

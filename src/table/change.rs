@@ -127,6 +127,15 @@ impl Change {
         self.base().map_or(TableVersion(0), TableVersion::next)
     }
 
+    /// The version at which the table is seen once this is published: nothing is committed for a change that says nothing, so
+    /// that is the version it was made from.
+    pub fn seen_at(&self) -> TableVersion {
+        match self.base() {
+            Some(base) if self.is_empty() => base,
+            _ => self.version(),
+        }
+    }
+
     /// The columns afterwards.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

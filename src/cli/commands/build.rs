@@ -38,6 +38,7 @@ pub(crate) async fn run(
         kinds: args.selection.kinds(),
         purpose: purpose.unwrap_or_default(),
         only: None,
+        goes_on: None,
         full: args.full,
         wait: args.wait,
         time: None,
@@ -169,6 +170,7 @@ fn again(left: Unfinished, request: BuildRequest) -> BuildRequest {
     BuildRequest {
         purpose,
         only: Some(left.nodes),
+        goes_on: Some(left.goes_on),
         batches: left.batches,
         full_refresh: request.full_refresh || was("full_refresh"),
         store_failures: request.store_failures || was("store_failures"),

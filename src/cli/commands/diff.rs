@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::base::{Error, ReleaseNumber, Result, World, grouped};
+use crate::base::{Error, ReleaseNumber, Result, TableName, World, grouped};
 use crate::cli::args::{DiffArgs, Place, ReportFormat};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
@@ -14,7 +14,26 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
     let DiffArgs { table, from, to, release, key, limit, format } = args;
     let (as_json, as_text) = match (table, &release[..]) {
-        (Some(table), _) => {
+        (None, [_, ..]) if !key.is_empty() => {
+            let what = "`--key` tells the rows of one table apart, and two releases have many";
+            return Err(Error::user(
+                "elt::flag",
+                what,
+                "name the table: `elt diff orders --release 1 2 --key id`",
+            ));
+        }
+        (Some(table), [from, rest @ ..]) => {
+            let (from, to) = in_releases(&lakehouse, &table, *from, rest.first().copied()).await?;
+            if from == to {
+                let text = format!("{table}  version {from} in both");
+                (json!(Difference { table, from: Some(from), to: Some(to), ..Difference::default() }), text)
+            } else {
+                let request = DiffRequest { table, from: Some(from), to: Some(to), with: None, key, limit };
+                let found = or_interrupted(lakehouse.diff(&request), ui).await?;
+                (json!(found), told(&found))
+            }
+        }
+        (Some(table), []) => {
             let (from, with) = match from.as_deref().map(str::parse) {
                 None => (None, None),
                 Some(Ok(version)) => (Some(version), None),
@@ -48,6 +67,27 @@ pub(crate) async fn run(args: DiffArgs, place: &Place, world: World, ui: &Ui) ->
         ReportFormat::Text => ui.print(&as_text)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The versions of a table that two releases have, the newest in place of one that is not named.
+async fn in_releases(lakehouse: &Lakehouse, table: &str, from: u64, to: Option<u64>) -> Result<(u64, u64)> {
+    let releases = lakehouse.releases(usize::MAX).await?;
+    let wrong = |what: String| {
+        Error::user("elt::diff", what, "`elt releases` lists the releases, and what each changed")
+    };
+    let name = TableName::parse(table, lakehouse.default_schema());
+    let name =
+        name.map_err(|error| Error::user("elt::flag", error.to_string(), "write `table` or `schema.table`"))?;
+    let version = |number: u64| {
+        let release = releases.iter().find(|release| release.number.0 == number);
+        let release = release.ok_or_else(|| wrong(format!("there is no release {number}")))?;
+        let version = release.pins.tables.get(&name);
+        version
+            .map(|version| version.0)
+            .ok_or_else(|| wrong(format!("release {number} has no table `{name}`")))
+    };
+    let newest = releases.iter().find(|release| release.is_published()).map_or(0, |release| release.number.0);
+    Ok((version(from)?, version(to.unwrap_or(newest))?))
 }
 
 /// What is different between what readers saw and what they see, or would see.

@@ -16,6 +16,7 @@ const FEW: usize = 5;
 
 pub(crate) async fn run(args: DoctorArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    lakehouse.check_there()?;
     let found = or_interrupted(Box::pin(lakehouse.examine()), ui).await?;
     if args.format == ReportFormat::Json {
         ui.print_json(&json!(found))?;
@@ -46,6 +47,7 @@ fn told(finding: &Finding, all: bool) -> String {
 
 pub(crate) async fn storage(args: StorageArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    lakehouse.check_there()?;
     let storage = or_interrupted(Box::pin(lakehouse.storage()), ui).await?;
     if args.format == ReportFormat::Json {
         ui.print_json(&json!(storage))?;

@@ -34,11 +34,11 @@ pub(crate) async fn run(args: PlanArgs, place: &Place, world: World, ui: &Ui) ->
 fn show(planned: &Planned, ui: &Ui) -> Result<()> {
     let mut rows: Vec<[String; 4]> = Vec::new();
     for report in &planned.landed {
-        let files = report.files.iter();
-        let new = files.filter(|file| matches!(file, FileOutcome::Loaded(_) | FileOutcome::Reloaded(_)));
-        let new = new.count();
-        let action = if new == 0 { "-" } else { "land" };
-        let because = land_words(report, new);
+        let count = |is: fn(&FileOutcome) -> bool| report.files.iter().filter(|file| is(file)).count();
+        let new = count(|file| matches!(file, FileOutcome::Loaded(_)));
+        let again = count(|file| matches!(file, FileOutcome::Reloaded(_)));
+        let action = if new + again == 0 { "-" } else { "land" };
+        let because = land_words(report, new, again);
         rows.push([action.to_owned(), "source".to_owned(), report.table.to_string(), because]);
     }
     for step in &planned.steps {
@@ -54,17 +54,32 @@ fn show(planned: &Planned, ui: &Ui) -> Result<()> {
         ui.print(&columns(["action", "kind", "name", "because"], &rows))?;
     }
     ui.line(&summary(planned));
+    if !planned.gone.is_empty() {
+        let names = planned.gone.iter().take(NAMED).map(ToString::to_string);
+        let mut names: Vec<String> = names.collect();
+        if planned.gone.len() > NAMED {
+            names.push(format!("{} more", planned.gone.len() - NAMED));
+        }
+        ui.line(&format!(
+            "not made by this project any more, and still there: {}; `drop table` or `drop view` takes it away",
+            names.join(", ")
+        ));
+    }
     Ok(())
 }
 
+/// So many names are told of what is not made any more.
+const NAMED: usize = 10;
+
 /// What there is to land: `2 new files; changed since loaded, left as it is: inbox/a.csv`.
-fn land_words(report: &LandReport, new: usize) -> String {
+fn land_words(report: &LandReport, new: usize, again: usize) -> String {
     let mut words = Vec::new();
-    match new {
-        0 => {}
-        1 => words.push("1 new file".to_owned()),
-        count => words.push(format!("{count} new files")),
-    }
+    let files =
+        |count: usize| if count == 1 { "1 new file".to_owned() } else { format!("{count} new files") };
+    words.extend((new > 0).then(|| files(new)));
+    let changed =
+        |count: usize| files(count).replace("new", "changed") + ", in place of what was loaded of it";
+    words.extend((again > 0).then(|| changed(again)));
     let changed: Vec<&str> = report.changed().collect();
     if !changed.is_empty() {
         let files = changed.join(", ");
@@ -107,5 +122,6 @@ fn as_json(planned: &Planned) -> serde_json::Value {
         "release": planned.release,
         "landed": planned.landed,
         "nodes": planned.steps,
+        "gone": planned.gone,
     })
 }

@@ -13,7 +13,8 @@ use crate::lakehouse::{Lakehouse, PromoteRequest, Reviewer};
 
 pub(crate) async fn run(args: PromoteArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
-    let request = PromoteRequest { environment: args.environment, full_refresh: args.full_refresh };
+    let request =
+        PromoteRequest { environment: args.environment, full_refresh: args.full_refresh, wait: args.wait };
     let review = args.diff.then(|| Review::new(args.yes, args.format, ui));
     let reviewer = review.as_ref().map(|review| review as &dyn Reviewer);
     let promoted = or_interrupted(Box::pin(lakehouse.promote(&request, reviewer, ui)), ui).await?;

@@ -12,6 +12,7 @@ use crate::lakehouse::{Lakehouse, Release};
 
 pub(crate) async fn run(args: ReleasesArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::open(&place.options()?, world)?;
+    lakehouse.check_there()?;
     let releases = lakehouse.releases(args.limit).await?;
     if args.format == ReportFormat::Json {
         ui.print_json(&json!(releases))?;

@@ -12,7 +12,9 @@ use crate::lakehouse::Lakehouse;
 
 pub(crate) async fn run(args: RollbackArgs, place: &Place, world: World, ui: &Ui) -> Result<ExitCode> {
     let lakehouse = Lakehouse::create(&place.options()?, world)?;
-    let rolled_back = or_interrupted(lakehouse.roll_back(args.release.map(ReleaseNumber), ui), ui).await?;
+    let rolled_back =
+        or_interrupted(lakehouse.roll_back_within(args.release.map(ReleaseNumber), args.wait, ui), ui)
+            .await?;
     if args.format == ReportFormat::Json {
         ui.print_json(&json!({"release": rolled_back}))?;
     }

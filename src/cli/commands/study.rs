@@ -259,9 +259,10 @@ pub(crate) async fn debug(args: &DebugArgs, place: &Place, world: World, ui: &Ui
 /// The variables and files that credentials of stores may be in, without what they say.
 fn credentials(env: &std::collections::BTreeMap<String, String>) -> String {
     let of_stores = ["AWS_", "GOOGLE_", "AZURE_"];
-    let set = env
-        .iter()
-        .filter(|(name, value)| !value.is_empty() && of_stores.iter().any(|of| name.starts_with(of)));
+    // Whom to believe lets nobody in.
+    let is_one =
+        |name: &str| of_stores.iter().any(|of| name.starts_with(of)) && !name.ends_with("_CA_BUNDLE");
+    let set = env.iter().filter(|(name, value)| !value.is_empty() && is_one(name));
     let mut found: Vec<String> = set.map(|(name, _)| name.clone()).collect();
     if let Some(home) = env.get("HOME") {
         let files =

@@ -199,11 +199,26 @@ pub(super) fn env_var(scope: &Arc<Scope>, call: &Call, _: &mut State<'_, '_>) ->
     if let Some(value) = scope.subject.overrides.as_ref().and_then(|overrides| overrides.env.get(&name)) {
         return Ok(values::from_json(value));
     }
+    if name.starts_with(SECRET) {
+        return Err(secret(&name).into());
+    }
     match (scope.given.env.get(&name), call.get(1, "default")) {
         (Some(value), _) => Ok(value.as_str().into()),
         (None, Some(default)) => Ok(default.clone()),
         (None, None) => Err(no_such_env_var(&name).into()),
     }
+}
+
+/// How the names of variables begin that nobody is to read.
+const SECRET: &str = "DBT_ENV_SECRET";
+
+/// The mistake of putting a secret where it is written down: into SQL, which is kept with what it makes.
+fn secret(name: &str) -> Mistake {
+    Mistake::new(
+        "elt::secret",
+        format!("Secret env vars are allowed only in profiles.yml or packages.yml. Found '{name}' referenced elsewhere."),
+    )
+    .help("SQL is written into artifacts and into the lake; give what is no secret another name")
 }
 
 /// The mistake of asking for an environment variable that is not set.

@@ -28,6 +28,8 @@ pub(super) use named::read as read_named;
 pub struct Selector {
     text: String,
     rule: Rule,
+    /// Which tests it was told to bring.
+    brings: Option<Indirect>,
 }
 
 /// How terms are put together.
@@ -105,6 +107,18 @@ impl FromStr for Indirect {
     }
 }
 
+impl Indirect {
+    /// dbt's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Eager => "eager",
+            Self::Cautious => "cautious",
+            Self::Buildable => "buildable",
+            Self::Empty => "empty",
+        }
+    }
+}
+
 impl FromStr for Selector {
     type Err = Diagnostic;
 
@@ -122,7 +136,7 @@ impl FromStr for Selector {
         if union.is_empty() {
             return Err(wrong(text, "it is empty"));
         }
-        Ok(Self { text: text.trim().to_owned(), rule: Rule::Union(union) })
+        Ok(Self { text: text.trim().to_owned(), rule: Rule::Union(union), brings: None })
     }
 }
 
@@ -135,14 +149,21 @@ impl fmt::Display for Selector {
 impl Selector {
     /// The definition of this name in `selectors.yml`: `--selector`.
     pub fn named(name: &str) -> Self {
-        Self { text: format!("selector:{name}"), rule: Rule::Named(name.to_owned(), Around::default()) }
+        let rule = Rule::Named(name.to_owned(), Around::default());
+        Self { text: format!("selector:{name}"), rule, brings: None }
     }
 
     /// The same, bringing tests as `indirect` has it where the selector itself does not say.
     #[must_use]
     pub fn bringing(mut self, indirect: Indirect) -> Self {
         self.rule.bring(indirect);
+        self.brings = Some(indirect);
         self
+    }
+
+    /// Which tests it was told to [bring](Self::bringing), if it was told.
+    pub fn brings(&self) -> Option<Indirect> {
+        self.brings
     }
 }
 

@@ -212,7 +212,7 @@ impl Term {
                         &format!("result:{}", self.value),
                         "there is no earlier run to look at",
                     )
-                    .help("give the folder of an earlier run_results.json: `--state DIR`"));
+                    .help("run something first; or give the folder of an earlier run_results.json: `--state DIR`"));
                 };
                 let those = results.get("results").and_then(Value::as_array).into_iter().flatten();
                 let ids: BTreeSet<&str> = those

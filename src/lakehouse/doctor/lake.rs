@@ -1,5 +1,7 @@
 //! What makes a lake slow or large.
 
+use std::collections::BTreeSet;
+
 use super::super::environment::pointed_to;
 use super::super::maintain::SMALL_FILES;
 use super::super::{Lakehouse, Manifest};
@@ -87,7 +89,7 @@ pub(super) async fn look(
         "land and build less often, or more files at once (`--max-files-per-trigger`)",
     );
     let Some(manifest) = manifest else { return Ok(()) };
-    let made: Vec<_> = manifest.nodes.values().filter_map(|node| node.relation.as_ref()).collect();
+    let made: BTreeSet<_> = manifest.nodes.values().filter_map(|node| node.relation.as_ref()).collect();
     let mut orphans = Vec::new();
     for (name, version) in pins.tables.iter().filter(|(name, _)| !made.contains(name)) {
         if name.schema() != lakehouse.default_schema() {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::super::{Manifest, NodeKind};
+use super::super::{Manifest, Node, NodeKind};
 use super::{Finding, add};
+use crate::build::has_contract;
+use crate::compile::TestKind;
 
 /// Finds columns of models that others read, and of which none of them uses the column. `lineage` is what planning the
 /// project has found out.
@@ -35,12 +37,20 @@ pub(super) fn look(manifest: &Manifest, lineage: &Value, found: &mut Vec<Finding
         if !is_model || readers.count() == 0 || shown.contains(&known.id) {
             continue;
         }
+        // What is promised has to be there.
+        if has_contract(known) {
+            continue;
+        }
+        let needed = needed(manifest, known);
         let columns = list(&node["columns"]);
         // Where a row is from is for people who look for it.
         let names =
             columns.iter().filter_map(|column| column["name"].as_str()).filter(|name| !name.starts_with('_'));
-        let idle: Vec<&str> =
-            names.filter(|name| !used.contains(&(id.clone(), name.to_lowercase()))).collect();
+        let idle: Vec<&str> = names
+            .filter(|name| {
+                !used.contains(&(id.clone(), name.to_lowercase())) && !needed.contains(&name.to_lowercase())
+            })
+            .collect();
         if !idle.is_empty() && idle.len() < columns.len() {
             unused.push(format!("{}: {}", known.shown(), idle.join(", ")));
         }
@@ -52,4 +62,38 @@ pub(super) fn look(manifest: &Manifest, lineage: &Value, found: &mut Vec<Finding
         unused,
         "leave the columns out; `elt lineage MODEL.COLUMN --downstream` says what they went into before",
     );
+}
+
+/// Settings that name columns without which a model cannot be made, or not as it is.
+const NAMING: [&str; 9] = [
+    "unique_key",
+    "event_time",
+    "partition_by",
+    "cluster_by",
+    "merge_update_columns",
+    "merge_exclude_columns",
+    "incremental_predicates",
+    "constraints",
+    "expectations",
+];
+
+/// The words in small letters that a model's settings and the tests on it say: whichever of them are columns are needed,
+/// whether anybody reads them or not.
+fn needed(manifest: &Manifest, node: &Node) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    let mut read = |text: &str| {
+        let all = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        words.extend(all.map(str::to_lowercase));
+    };
+    NAMING.iter().filter_map(|key| node.config.get(*key)).for_each(|value| read(&value.to_string()));
+    for test in manifest.tests_of(&node.id) {
+        let test = manifest.node(&test);
+        read(&test.sql);
+        if let NodeKind::Test(test) = &test.kind
+            && let TestKind::Generic { column: Some(column), .. } = &test.kind
+        {
+            read(column);
+        }
+    }
+    words
 }

@@ -268,7 +268,7 @@ impl Telling {
         if let Some(change) = change {
             of = change.provenance(MADE_OF).and_then(MadeOf::from_json);
             columns = Some(std::sync::Arc::clone(change.schema()));
-            made_at = Some(change.version());
+            made_at = Some(change.seen_at());
         } else if report.visibility != Visibility::Published {
             return (Vec::new(), Vec::new());
         } else if let Some(version) = scope.pins().tables.get(name).copied() {

@@ -32,10 +32,19 @@ impl Lakehouse {
         let facts = self.facts_of(&request, pins, &self.run_id());
         let Chosen { compiled, selected, environment } = self.chosen(&request, &facts, pins).await?;
         let Some(environment) = environment else {
-            let what = format!("the target `{name}` is no environment beside a production");
-            let help = "its output in profiles.yml has to name one: `production: prod`, of the same lake, that was built before";
-            return Err(wrong(what, help.to_owned()));
+            return Err(no_environment(name, compiled.project.target.production.as_deref()));
         };
+        let mut own = compiled.manifest.nodes.values().filter(|node| node.is_made()).filter_map(|node| {
+            let there = environment.manifest.nodes.get(&node.id).and_then(|node| node.relation.as_ref());
+            node.relation.as_ref().filter(|own| Some(*own) != there)
+        });
+        if !own.any(|own| pins.tables.contains_key(own) || pins.views.contains_key(own)) {
+            let what = format!("nothing was promoted: `{name}` was not built yet");
+            return Err(wrong(
+                what,
+                format!("`elt build --target {name}` makes and tests it, then promote it"),
+            ));
+        }
         let (mut memory, later) = self.memory().await?;
         memory.extend(later);
         let mut looked = Looked { compiled, selected, environment, memory, plan: BuildPlan::default() };
@@ -131,6 +140,21 @@ impl Lakehouse {
         compiled.manifest = by_itself;
         Ok(())
     }
+}
+
+/// Why a target cannot be promoted that is beside no production, or beside one that has made nothing yet.
+fn no_environment(name: &str, production: Option<&str>) -> Error {
+    let (what, help) = match production {
+        Some(production) => (
+            format!("`{production}` has made nothing yet that `{name}` could be promoted to"),
+            format!("`elt build --target {production}` makes it for the first time"),
+        ),
+        None => (
+            format!("the target `{name}` is no environment beside a production: it is production itself, or stands alone"),
+            "name an environment: `elt promote dev`; its output in profiles.yml names its production, as `production: prod`, of the same lake".to_owned(),
+        ),
+    };
+    wrong(what, help)
 }
 
 /// Whether something was made by a node's query. What compiling alone does not tell is looked at when it is planned.

@@ -13,6 +13,7 @@ mod looked;
 mod map;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::environment::pointed_to;
 use super::{
@@ -34,6 +35,8 @@ pub struct PromoteRequest {
     pub environment: String,
     /// Replace incremental models of production by what the environment made of them from the beginning.
     pub full_refresh: bool,
+    /// How long to wait for another process that is writing to the lake.
+    pub wait: Duration,
 }
 
 /// What was promoted.
@@ -79,8 +82,8 @@ impl Lakehouse {
     ) -> Result<Promoted> {
         let name = request.environment.as_str();
         let here = self.with_target(name)?;
-        let warned = Box::pin(here.test_first(name, watch)).await?;
-        let _lock = self.begin_writing("promote", watch).await?;
+        let warned = Box::pin(here.test_first(request, watch)).await?;
+        let _lock = self.begin_writing_within(request.wait, "promote", watch).await?;
         let pins = self.pins().await?;
         let looked = Box::pin(here.looked(name, &pins)).await?;
         let Looked { compiled: Compiled { manifest, .. }, selected, environment, memory, plan } = &looked;
@@ -186,7 +189,8 @@ impl Lakehouse {
     }
 
     /// Asks the tests of what an environment made that nobody knows to hold. Returns those that only warned.
-    async fn test_first(&self, name: &str, watch: &dyn Watch) -> Result<BTreeSet<NodeId>> {
+    async fn test_first(&self, asked: &PromoteRequest, watch: &dyn Watch) -> Result<BTreeSet<NodeId>> {
+        let name = asked.environment.as_str();
         let pins = self.pins().await?;
         let looked = Box::pin(self.looked(name, &pins)).await?;
         let manifest = &looked.compiled.manifest;
@@ -199,6 +203,7 @@ impl Lakehouse {
             purpose: Purpose::Test,
             only: Some(open),
             publish: PublishMode::Passing,
+            wait: asked.wait,
             ..BuildRequest::default()
         };
         let built = Box::pin(self.build(&request, watch)).await?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::Lakehouse;
 use super::{Scheduled, ScheduledRun};
-use crate::base::{Result, parse_instant};
+use crate::base::{Result, Watch, parse_instant};
 use crate::lake::{LakeError, layout};
 
 /// So many reports are read at once.
@@ -29,6 +29,8 @@ pub struct Remembered {
     pub error: Option<String>,
     /// The release that it became.
     pub release: Option<u64>,
+    /// Whether whoever is to be told of failures was told that its process died.
+    pub is_told: bool,
 }
 
 impl Remembered {
@@ -94,6 +96,29 @@ impl Lakehouse {
         Ok(found)
     }
 
+    /// Tells of runs whose processes died, unless somebody is writing to the lake: then the next who writes does.
+    pub async fn find_dead_runs(&self, watch: &dyn Watch) -> Result<()> {
+        let lake = self.tables.lake();
+        if lake.folder().is_none() || lake.list(&layout::RUNNING.into()).await?.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.begin_writing("schedule", watch).await {
+            tracing::debug!("nobody looked for runs that died: {error}");
+        }
+        Ok(())
+    }
+
+    /// Writes down that whoever is to be told of failures was told that a run's process died.
+    pub(super) async fn was_told(&self, run: &str) -> Result<()> {
+        let (lake, path) = (self.tables.lake(), layout::run(run));
+        if let Some(mut report) = lake.read_json::<Value>(&path).await? {
+            report["is_told"] = true.into();
+            let bytes = serde_json::to_vec_pretty(&report).expect("reports are plain data");
+            lake.put(&path, bytes).await?;
+        }
+        Ok(())
+    }
+
     /// How many runs of a schedule there were for one of its times.
     pub(super) async fn runs_for(&self, scheduled: &Scheduled) -> Result<usize> {
         let lake = self.tables.lake();
@@ -154,5 +179,6 @@ fn remembered(at: DateTime<Utc>, run: &Value) -> Remembered {
         (_, None) => "well",
     };
     let id = run["run"].as_str().unwrap_or_default().to_owned();
-    Remembered { at, run: id, ended, error, release: run["release"].as_u64() }
+    let is_told = run["is_told"] == true;
+    Remembered { at, run: id, ended, error, release: run["release"].as_u64(), is_told }
 }

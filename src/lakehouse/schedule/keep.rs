@@ -53,7 +53,7 @@ impl Lakehouse {
         }
         let _lock = self.tables.lake().lock_schedules(&self.world)?;
         // Runs whose processes died are known for it from now on, unless somebody is writing.
-        let _ = self.begin_writing_within(Duration::ZERO, "schedule", attendant.watch()).await;
+        self.find_dead_runs(attendant.watch()).await?;
         let names: Vec<String> = schedules.iter().map(|schedule| schedule.name.clone()).collect();
         let last = self.last_runs(&names).await?;
         let now = self.world.now();
@@ -135,7 +135,11 @@ impl Lakehouse {
             let mut run = not_begun(&kept.schedule, known.at, known.at, why);
             run.run = Some(known.run.clone());
             attendant.news(&ScheduleNews::Ended(run.clone()));
-            self.notify(&kept.schedule, &run, false, attendant).await;
+            // Whoever keeps schedules may begin again and again before they run next.
+            if !known.is_told {
+                self.notify(&kept.schedule, &run, false, attendant).await;
+                self.was_told(&known.run).await?;
+            }
         }
         Ok(())
     }

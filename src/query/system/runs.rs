@@ -36,6 +36,13 @@ pub(super) const RUNS: SystemTable = SystemTable {
         ("files_written", Kind::Whole),
         ("peak_memory_bytes", Kind::Whole),
         ("spilled_bytes", Kind::Whole),
+        ("finished_at", Kind::Instant),
+        ("target", Kind::Text),
+        ("schedule", Kind::Text),
+        ("scheduled_for", Kind::Instant),
+        ("arguments", Kind::Text),
+        ("host", Kind::Text),
+        ("pid", Kind::Whole),
     ],
     rows: Rows::Read(|catalog| runs(catalog).boxed()),
 };
@@ -61,6 +68,8 @@ pub(super) const MODEL_RUNS: SystemTable = SystemTable {
         ("execution_time", Kind::Double),
         ("message", Kind::Text),
         ("path", Kind::Text),
+        ("started_at", Kind::Instant),
+        ("target", Kind::Text),
     ],
     rows: Rows::Read(|catalog| model_runs(catalog).boxed()),
 };
@@ -104,6 +113,16 @@ struct Report<S> {
     status: Option<String>,
     #[serde(default)]
     error: Value,
+    #[serde(default)]
+    target: Value,
+    #[serde(default)]
+    scheduled: Value,
+    #[serde(default)]
+    arguments: Value,
+    #[serde(default)]
+    host: Value,
+    #[serde(default)]
+    pid: Value,
     #[serde(default = "Vec::new")]
     results: Vec<S>,
 }
@@ -112,6 +131,8 @@ struct Report<S> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Ended {
+    name: Value,
+    message: Value,
     status: Option<String>,
     rows: Option<Moved>,
     files: Value,
@@ -134,6 +155,7 @@ struct Step {
     files: Value,
     peak_memory_bytes: Value,
     spilled_bytes: Value,
+    began: Value,
     execution_time: Value,
     message: Value,
     place: Value,
@@ -220,11 +242,32 @@ fn run_row(run: Report<Ended>) -> Row {
         numbers(&|step| step.peak_memory_bytes.as_u64()).into_iter().max().into(),
         sum(&|step| step.spilled_bytes.as_u64()),
     ];
+    let began = run.started_at.as_deref().and_then(parse_instant);
+    let took = run.elapsed_seconds.as_f64().filter(|_| status != "running");
+    let took = took.map(|seconds| chrono::Duration::microseconds((seconds * 1e6) as i64));
+    let ended = began.zip(took).and_then(|(began, took)| began.checked_add_signed(took));
+    let planned = run.scheduled["at"].as_str().and_then(parse_instant);
+    let bad = |step: &&Ended| matches!(step.status.as_deref(), Some("error" | "fail" | "partial success"));
+    // Why it failed: as a whole, or by the first step that did.
+    let first = run.results.iter().find(bad).map(|step| {
+        let (name, why) = (step.name.as_str().unwrap_or_default(), step.message.as_str().unwrap_or("failed"));
+        format!("`{name}`: {why}")
+    });
+    let message = if run.error.is_null() { first.into() } else { run.error };
+    let more = [
+        ended.map_or(Value::Null, instant),
+        run.target,
+        run.scheduled["schedule"].clone(),
+        planned.map_or(Value::Null, instant),
+        run.arguments,
+        run.host,
+        run.pid,
+    ];
     let mut row = vec![
         run.run,
         run.command,
         status,
-        run.started_at.as_deref().and_then(parse_instant).map_or(Value::Null, instant),
+        began.map_or(Value::Null, instant),
         run.elapsed_seconds,
         run.user,
         run.release,
@@ -232,9 +275,10 @@ fn run_row(run: Report<Ended>) -> Row {
         failed.into(),
         warned.into(),
         skipped.into(),
-        run.error,
+        message,
     ];
     row.extend(totals);
+    row.extend(more);
     row
 }
 
@@ -252,15 +296,21 @@ async fn model_runs(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     let of_run = |report: Report<Step>| {
         let steps = report.results.into_iter().map(|step| (kind_of(&step), step));
         let models = steps.filter(|(kind, _)| !is_test(kind));
-        models.map(|(kind, step)| model_row(report.run.clone(), step, kind)).collect::<Vec<_>>()
+        let of = (report.run.clone(), report.started_at.as_deref().and_then(parse_instant), &report.target);
+        models.map(|(kind, step)| model_row(&of, step, kind)).collect::<Vec<_>>()
     };
     Ok(reports(catalog, of_run).await?.flatten().collect())
 }
 
-fn model_row(run: Value, step: Step, kind: String) -> Row {
+/// A run: its id, when it began, and its target.
+type OfRun<'a> = (Value, Option<chrono::DateTime<chrono::Utc>>, &'a Value);
+
+fn model_row((run, began, target): &OfRun<'_>, step: Step, kind: String) -> Row {
     let rows = step.rows.unwrap_or_default();
+    let after = step.began.as_f64().map(|seconds| chrono::Duration::microseconds((seconds * 1e6) as i64));
+    let began = began.zip(after).and_then(|(began, after)| began.checked_add_signed(after));
     vec![
-        run,
+        run.clone(),
         step.unique_id.into(),
         step.name,
         kind.into(),
@@ -277,6 +327,8 @@ fn model_row(run: Value, step: Step, kind: String) -> Row {
         step.execution_time,
         step.message,
         step.place,
+        began.map_or(Value::Null, instant),
+        (*target).clone(),
     ]
 }
 

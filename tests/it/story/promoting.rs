@@ -117,7 +117,12 @@ async fn rows_that_only_production_has_stay() {
     lake.write("models/gathered.sql", &gathered(3));
     lake.build_with(&BuildRequest { full_refresh: true, ..only(Purpose::Build, "gathered") }).await;
     lake.story();
-    lake.promote_as(PromoteRequest { environment: "dev".to_owned(), full_refresh: true }).await;
+    lake.promote_as(PromoteRequest {
+        environment: "dev".to_owned(),
+        full_refresh: true,
+        ..PromoteRequest::default()
+    })
+    .await;
     let story = lake.story();
     assert!(story.contains("(promote dev) dev.gathered > main.gathered"), "{story}");
     assert_eq!(lake.rows("select * from main.gathered order by id").await, "3 90");

@@ -118,6 +118,26 @@ async fn another_spelling_of_the_same_is_replayed() {
 }
 
 #[tokio::test]
+async fn batches_of_other_rows_are_no_replay() {
+    let lake = TestLake::new();
+    let dated = |config: &str| {
+        let config = format!("{{{{ config(materialized='table'{config}) }}}}");
+        lake.write("models/dated.sql", &format!("{config} select timestamp '2025-12-31 10:00:00' as at"));
+    };
+    dated("");
+    lake.write(
+        "models/days.sql",
+        "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='at', begin='2025-12-30', batch_size='day') }}
+         select * from {{ ref('dated') }}",
+    );
+    lake.build_due().await;
+    // It decides which rows each batch reads.
+    dated(", event_time='at'");
+    let told = replay(&lake, "1").await;
+    assert!(told.contains("main.days@0 not made (its code has changed since"), "{told}");
+}
+
+#[tokio::test]
 async fn nothing_of_a_replay_stays() {
     let lake = TestLake::on_disk();
     lake.write("seeds/numbers.csv", "id\n1\n2\n");

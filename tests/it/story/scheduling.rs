@@ -67,6 +67,13 @@ impl Attendant for Keeper {
                     next.iter().map(|(name, at)| format!("{name} {}", clock(at))).collect();
                 self.say(format!("next: {}", next.join(", ")));
             }
+            ScheduleNews::CutOff { scheduled, how, again } => {
+                self.say(format!(
+                    "{} for {}: {how}, again {again}",
+                    scheduled.schedule,
+                    clock(&scheduled.at)
+                ));
+            }
             ScheduleNews::Missed { schedule, times } => self.say(format!("{schedule}: {times} missed")),
             ScheduleNews::CutOff { scheduled, how, again } => {
                 let then = if *again { "again now" } else { "not again" };
@@ -302,4 +309,53 @@ async fn a_schedule_for_a_target_that_there_is_not_is_refused_before_it_is_kept(
     lake.write("elt.yml", "schedules: {nightly: {cron: '@daily', target: nope}}\n");
     let error = Box::pin(lake.open().checked_schedules()).await.unwrap_err().to_string();
     assert!(error.contains("the schedule `nightly` cannot run") && error.contains("nope"), "{error}");
+}
+
+/// What the second try of a schedule is about, on a disk, where it can be found out whether a process lives.
+fn on_disk(settings: &str) -> TestLake {
+    let lake = TestLake::on_disk();
+    lake.write("models/one.sql", "{{ config(materialized='table') }} select 1 as id, now() as at");
+    lake.write(
+        "elt.yml",
+        &format!(
+            "notifications: {{webhook: 'https://hooks.example/x'}}\nschedules: {{night: {{cron: '0 3 * * *', {settings}}}}}\n"
+        ),
+    );
+    lake
+}
+
+#[tokio::test]
+async fn a_run_whose_process_died_is_told_and_made_up_for() {
+    for (settings, is_made_up_for) in [("retries: 1", true), ("catchup: all", true), ("retries: 0", false)] {
+        let lake = on_disk(settings);
+        lake.sql("create table t as select 1 as id").await;
+        let report = r#"{"run": "r", "status": "running", "purpose": "build", "publish": "all", "pid": 1, "user": "tester",
+            "started_at": "2026-01-10T03:00:01Z", "results": [], "scheduled": {"schedule": "night", "at": "2026-01-10T03:00:00Z"}}"#;
+        lake.write("lake/_elt/running/r.json", report);
+        let told = keep(&lake, "2026-01-10T03:30:00Z", "2026-01-10T12:00:00Z", Vec::new()).await;
+        assert!(
+            told.starts_with(&format!("night for 10 03:00: died, again {is_made_up_for}\n")),
+            "{settings}: {told}"
+        );
+        assert_eq!(told.contains("night begins for 10 03:00, try 1"), is_made_up_for, "{settings}: {told}");
+        let failure = "to https://hooks.example/x: \"failure\" \"elt: the schedule `night` failed: its process died before it was done\"\n";
+        assert_eq!(told.contains(failure), !is_made_up_for, "{settings}: {told}");
+        // It is told once, and made up for once.
+        let later = keep(&lake, "2026-01-10T13:00:00Z", "2026-01-10T20:00:00Z", Vec::new()).await;
+        assert!(!later.contains("failure") && !later.contains("begins"), "{settings}: {later}");
+    }
+}
+
+#[tokio::test]
+async fn a_lake_that_is_gone_is_not_made_anew() {
+    let lake = on_disk("retries: 0");
+    let folder = lake.path().to_owned();
+    let gone: Box<dyn FnOnce() + Send> =
+        Box::new(move || std::fs::rename(folder.join("lake"), folder.join("away")).unwrap());
+    let nothing: Box<dyn FnOnce() + Send> = Box::new(|| ());
+    let told = keep(&lake, "2026-01-10T02:00:00Z", "2026-01-12T00:00:00Z", vec![gone, nothing]).await;
+    assert!(told.contains("night ended after 1: release Some(1) None"), "{told}");
+    assert!(told.contains("the lake had release 1, and has no release now"), "{told}");
+    assert!(told.contains("\"failure\""), "{told}");
+    assert!(!lake.path().join("lake").exists());
 }

@@ -16,7 +16,7 @@ use crate::base::{Ending, Watch, World};
 use crate::cli::args::Level;
 use crate::cli::log::Said;
 use crate::cli::ui::{Ui, time_words};
-use crate::lakehouse::{Attendant, Remembered, ScheduleNews, Scheduled, post_json};
+use crate::lakehouse::{Attendant, Remembered, ScheduleNews, Scheduled, post_json_again};
 
 /// The health file is written at least so often.
 const HEARTBEAT: i64 = 15;
@@ -209,6 +209,6 @@ impl Attendant for Keeper<'_> {
     }
 
     fn send<'a>(&'a self, url: &'a str, message: &'a Value) -> BoxFuture<'a, Result<(), String>> {
-        post_json(url, message, &[]).boxed()
+        post_json_again(url, message).boxed()
     }
 }

@@ -64,6 +64,7 @@ pub(in crate::cli) async fn beside(lakehouse: &Lakehouse, world: &World, ui: &Ui
 }
 
 async fn keep(lakehouse: &Lakehouse, keeper: &Keeper<'_>, ui: &Ui) -> Result<()> {
+    lakehouse.find_dead_runs(ui).await?;
     let names: Vec<String> = lakehouse.schedules()?.into_iter().map(|schedule| schedule.name).collect();
     keeper.remembers(lakehouse.last_runs(&names).await?);
     until_stopped(Box::pin(lakehouse.keep_schedules(keeper)), keeper, ui).await.map(drop)
@@ -103,6 +104,7 @@ async fn until_stopped<T>(
 /// When each schedule runs next, and how it went last.
 async fn list(lakehouse: &Lakehouse, next: usize, format: ReportFormat, ui: &Ui) -> Result<()> {
     let schedules = lakehouse.checked_schedules().await?;
+    lakehouse.find_dead_runs(ui).await?;
     let names: Vec<String> = schedules.iter().map(|schedule| schedule.name.clone()).collect();
     let last = lakehouse.last_runs(&names).await?;
     let now = lakehouse.world().now();
