@@ -114,7 +114,7 @@ fn kept(condition: Expr, plan: &LogicalPlan, is_denied: bool) -> Result<Expr> {
         Expr::IsNull(_) | Expr::IsNotNull(_) => condition,
         // Within anything else it is not known what is asked for.
         other => other
-            .transform_down(|expr| match &expr {
+            .transform_up(|expr| match &expr {
                 Expr::Column(_) if is_floating(&expr, plan) => Ok(Transformed::yes(itself(expr))),
                 _ => Ok(Transformed::no(expr)),
             })

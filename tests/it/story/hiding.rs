@@ -206,6 +206,7 @@ async fn what_is_hidden_does_not_leak() {
     assert!(
         rows(&mut ann, "create view box.fine as select * from low_salaries").await.contains("CREATE VIEW")
     );
+    assert!(rows(&mut ann, "drop view box.fine").await.contains("DROP VIEW"));
     // What she makes of what she sees is what she sees.
     assert!(
         rows(&mut ann, "create table box.mine as select * from orders").await.starts_with("CREATE TABLE")
