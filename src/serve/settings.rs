@@ -274,7 +274,11 @@ mod tests {
         for (text, milliseconds) in
             [("1500", 1_500), ("30s", 30_000), ("5min", 300_000), (" 250ms ", 250), ("0", 0)]
         {
-            assert_eq!(time_of("statement_timeout", text), Some(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(
+                time_of("statement_timeout", text),
+                Some(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
         assert_eq!(time_of("elt.query_timeout", "30"), Some(Duration::from_secs(30)));
         assert_eq!(time_of("elt.query_timeout", "30ms"), Some(Duration::from_millis(30)));

@@ -34,8 +34,8 @@ mod landing; // files that arrive, and files that should not
 mod lineage; // which columns of which versions made which
 mod nasty; // files as the world makes them
 mod neighbours; // what one who asks does to the others
-mod numbers;
 mod nightly; // what a team trusts that is not there at night
+mod numbers;
 mod operating; // signals, reports and exit codes, for whoever runs it by other programs
 mod other_writers; // other programs, other processes, and power cuts
 mod packages; // from a hub, a repository, an archive
