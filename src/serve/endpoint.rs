@@ -80,15 +80,21 @@ impl Endpoint {
         if self.closing.load(Ordering::Relaxed) {
             return Err(Status::unavailable("the server is stopping\nhelp: try again in a moment"));
         }
+        let mut session = self.session_now(agreed).await?;
+        // A release that came while this one was read was seen by somebody else: then a second look sees it too.
+        if agreed.manner.release.is_none() && self.still_the_lake(session.scope().pins().release).is_err() {
+            session = self.session_now(agreed).await?;
+            self.still_the_lake(session.scope().pins().release).map_err(Status::unavailable)?;
+        }
+        Ok(session)
+    }
+
+    async fn session_now(&self, agreed: &Agreed) -> Result<Session, Status> {
         let lakehouse = self.lakehouse.clone();
         let (manner, rights) = (agreed.manner.clone(), agreed.rights.clone());
         let work =
             async move { lakehouse.session_as(&manner, rights).await.map_err(|error| error_status(&error)) };
-        let session = self.workers.run(work).await?;
-        if agreed.manner.release.is_none() {
-            self.still_the_lake(session.scope().pins().release).map_err(Status::unavailable)?;
-        }
-        Ok(session)
+        self.workers.run(work).await
     }
 
     /// Releases are numbered on, so a lake whose newest has a lower number than before is another one, or none: its
