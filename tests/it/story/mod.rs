@@ -35,7 +35,7 @@ mod lineage; // which columns of which versions made which
 mod nasty; // files as the world makes them
 mod neighbours; // what one who asks does to the others
 mod nightly; // what a team trusts that is not there at night
-mod numbers;
+mod numbers; // NaN, and numbers of two kinds
 mod operating; // signals, reports and exit codes, for whoever runs it by other programs
 mod other_writers; // other programs, other processes, and power cuts
 mod packages; // from a hub, a repository, an archive

@@ -236,17 +236,6 @@ async fn a_run_whose_process_died_is_told_and_run_again_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_lake_that_is_gone_is_not_made_anew() {
-    let lake = shop("schedules: {hourly: {cron: '@hourly'}}\n");
-    let (from, to) = (lake.path().join("lake"), lake.path().join("elsewhere"));
-    let mut meanwhile: Vec<Box<dyn FnOnce() + Send>> =
-        vec![Box::new(move || std::fs::rename(from, to).unwrap())];
-    meanwhile.push(Box::new(|| ()));
-    assert_snapshot!(keep(&lake, "2026-01-10T00:30:00Z", "2026-01-10T02:30:00Z", meanwhile).await, @"");
-    assert!(!lake.path().join("lake/_elt/releases").exists());
-}
-
-#[tokio::test]
 async fn two_processes_do_not_keep_the_same_schedules() {
     let lake = shop(TWO);
     let other = lake.open();
