@@ -75,10 +75,6 @@ impl Attendant for Keeper {
                 ));
             }
             ScheduleNews::Missed { schedule, times } => self.say(format!("{schedule}: {times} missed")),
-            ScheduleNews::CutOff { scheduled, how, again } => {
-                let then = if *again { "again now" } else { "not again" };
-                self.say(format!("{} {how} for {}: {then}", scheduled.schedule, clock(&scheduled.at)));
-            }
             ScheduleNews::Begun { scheduled, attempt } => {
                 self.say(format!(
                     "{} begins for {}, try {attempt}",
