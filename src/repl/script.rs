@@ -227,19 +227,110 @@ mod tests {
     #[tokio::test]
     async fn what_is_between_begin_and_commit_is_one_release_or_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let made = "create table t as select 1 as a; create table u as select 1 as b; begin; insert into t values (2); \
-                    drop table u; create table v as select count(*) as n from t; select n from v; commit; \
+        let made = "create table t as select 1 as a; create table u as select 1 as b; begin; create table w as select 7 as a; \
+                    drop table u; create table v as select count(*) as n from w; select n from v; commit; \
                     select count(*) as releases from elt.releases; select table_name from elt.tables order by 1";
-        insta::assert_snapshot!(told(folder.path(), made, Format::Csv).await, @"");
+        insta::assert_snapshot!(told(folder.path(), made, Format::Csv).await, @r"
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        CREATE TABLE,1,0,0,1
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        CREATE TABLE,1,0,0,2
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        CREATE TABLE,1,0,0,
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        DROP TABLE,0,0,0,
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        CREATE TABLE,1,0,0,
+        n
+        1
+        statement,statements,release
+        COMMIT,3,3
+        releases
+        3
+        table_name
+        columns
+        copy_history
+        files
+        lineage
+        load_errors
+        model_runs
+        query_history
+        releases
+        runs
+        t
+        table_versions
+        tables
+        test_results
+        v
+        w
+        ");
         let undone = "begin; delete from t; drop table v; select count(*) as left from t; rollback; \
                       select count(*) as again from t; select n from v; commit";
-        insta::assert_snapshot!(told(folder.path(), undone, Format::Csv).await, @"");
+        insta::assert_snapshot!(told(folder.path(), undone, Format::Csv).await, @r"
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        DELETE,0,0,1,
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        DROP TABLE,0,0,0,
+        left
+        0
+        again
+        1
+        n
+        1
+        elt::sql::no_transaction
+
+          × no transaction is open
+           ╭─[q.sql:1:129]
+         1 │ …rom t; select n from v; commit
+           ·                          ───┬──
+           ·                             ╰── in this statement
+           ╰────
+          help: `begin` opens one
+        ");
         let failed = "begin; delete from t; insert into nowhere values (1); commit";
-        insta::assert_snapshot!(told(folder.path(), failed, Format::Csv).await, @"");
+        insta::assert_snapshot!(told(folder.path(), failed, Format::Csv).await, @r"
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        DELETE,0,0,1,
+        elt::sql::no_such_table
+
+          × there is no table `main.nowhere`
+           ╭─[q.sql:1:35]
+         1 │ begin; delete from t; insert into nowhere values (1); commit
+           ·                                   ───┬───
+           ·                                      ╰── here
+           ╰────
+          help: `show tables` lists what there is
+        ");
         let open = "begin; delete from t; begin";
-        insta::assert_snapshot!(told(folder.path(), open, Format::Csv).await, @"");
+        insta::assert_snapshot!(told(folder.path(), open, Format::Csv).await, @r"
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        DELETE,0,0,1,
+        elt::sql::in_transaction
+
+          × a transaction is open already
+           ╭─[q.sql:1:23]
+         1 │ begin; delete from t; begin
+           ·                       ──┬──
+           ·                         ╰── in this statement
+           ╰────
+          help: end it first: `commit` publishes what it did, `rollback` nothing
+        ");
         let left = "start transaction; delete from t; create temp table x as select 1 as a; select a from x";
-        insta::assert_snapshot!(told(folder.path(), left, Format::Csv).await, @"");
-        insta::assert_snapshot!(told(folder.path(), "begin; select count(*) as n from t", Format::Csv).await, @"");
+        insta::assert_snapshot!(told(folder.path(), left, Format::Csv).await, @r"
+        statement,rows_inserted,rows_updated,rows_deleted,release
+        DELETE,0,0,1,
+        statement,rows
+        CREATE TEMP TABLE,1
+        a
+        1
+        elt::sql::in_transaction
+
+          × a transaction was never ended: nothing of its statement is published
+          help: end it by `commit`, or by `rollback` if that is what is meant
+        ");
+        insta::assert_snapshot!(told(folder.path(), "begin; select count(*) as n from t", Format::Csv).await, @r"
+        n
+        1
+        ");
     }
 }

@@ -138,8 +138,8 @@ async fn what_was_tested_is_promoted_without_being_built_again() {
     lake.roll_back(Some(1)).await;
     lake.sql("select most from main.report").await;
     assert_snapshot!(lake.story(), @r"
-    promote: nothing 
-    promote: nothing was promoted: `report` is not what it would be now: missing
+    promote: nothing was promoted: `dev` was not built yet
+    promote: nothing was promoted: `dev` was not built yet
     build: stg_orders view (no rows)
     build: cities created (2 added)
     build: not_null_cities_city pass

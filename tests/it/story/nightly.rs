@@ -61,7 +61,7 @@ fn a_retry_publishes_nothing_that_the_tests_of_now_were_not_asked_about() {
     lake.write("models/s.yml", &tiers("gold, silver, brass"));
     let told = bad(&lake, &["retry"], 1, "NOT PUBLISHED");
     assert!(told.contains("FAILED  accepted_values_tiers_tier__gold__silver__brass"), "{told}");
-    assert!(told.contains("__bronze` failed in the last run, and is no longer in the project"), "{told}");
+    assert!(told.contains("__bronze` failed in the last run, and is no longer"), "{told}");
     // So is one that is new, on what is made again.
     lake.write("models/s.yml", &tiers("gold, platinum"));
     lake.write("tests/few.sql", "select * from {{ ref('tiers') }} where id > 1");
@@ -97,7 +97,7 @@ fn a_run_is_gone_on_from_somewhere_else() {
     let told = well(&lake, &["retry", "--vars", "{of: '4/2'}"]);
     assert!(told.contains("published release 1  1 model built"), "{told}");
     std::fs::remove_dir_all(lake.path().join("target")).unwrap();
-    assert!(well(&lake, &["retry"]).contains("left nothing to do"));
+    assert!(well(&lake, &["retry", "--vars", "{of: '4/2'}"]).contains("left nothing to do"));
     let empty = shop();
     empty.write("models/y.sql", "select 1 as z");
     bad(&empty, &["retry"], 2, "there is no run to go on with");
@@ -221,7 +221,7 @@ fn only_an_environment_that_was_built_is_promoted() {
     lake.write("models/a.sql", "select 1 as id");
     well(&lake, &["build"]);
     bad(&lake, &["promote", "dev", "--wait"], 2, "`dev` was not built yet");
-    bad(&lake, &["promote", "prod"], 2, "it is production itself, or stands alone");
+    bad(&lake, &["promote", "prod"], 2, "it is production itself");
     well(&lake, &["build", "--target", "dev"]);
     assert!(well(&lake, &["promote", "dev"]).contains("nothing to promote"));
     let runs = csv(
@@ -253,7 +253,7 @@ fn a_folder_that_holds_nothing_is_no_success() {
     let empty = nowhere.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     for command in ["doctor", "storage", "releases"] {
-        let output = elt_with(&empty, &[], &[command, "--project-dir", "."]);
+        let output = elt_with(&empty, &[], &[command]);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && told.contains("is not in a project"), "{command}: {told}");
     }
@@ -295,7 +295,7 @@ fn the_last_run_is_what_results_are_picked_from() {
     lake.write("models/b.sql", "select 1/0 as id");
     bad(&lake, &["ls", "-s", "result:error"], 2, "there is no earlier run to look at");
     bad(&lake, &["run"], 1, "");
-    assert!(well(&lake, &["ls", "-s", "result:error"]).contains("shop.b"));
+    assert!(well(&lake, &["ls", "-s", "result:error"]).contains("main.b"));
 }
 
 #[test]

@@ -37,7 +37,50 @@ async fn a_condition_finds_nan_whatever_the_bounds_of_files_say() {
     }
     lake.sql("delete from t where d > 1.5").await;
     lake.sql("select id from t order by id").await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r"
+    sql: CREATE TABLE 0 0 0 1
+    sql: INSERT 1 0 0 2
+    sql: INSERT 2 0 0 3
+    sql: INSERT 2 0 0 4
+    d > 1.5
+    sql: 1 | 3
+    d >= 2
+    sql: 1 | 3
+    2 < d
+    sql: 1 | 3
+    d <> 1.5
+    sql: 1 | 3 | 4
+    not d <= 1.5
+    sql: 1 | 3
+    not (d = 1.5)
+    sql: 1 | 3 | 4
+    d = 'nan'::double
+    sql: 1 | 3
+    d in ('nan'::double, 9)
+    sql: 1 | 3
+    d not in (1.5)
+    sql: 1 | 3 | 4
+    d not between 0 and 1.5
+    sql: 1 | 3
+    d is distinct from 1.5
+    sql: 1 | 3 | 4 | 5
+    not (d < 1 or d = 1)
+    sql: 1 | 2 | 3
+    f > 1.5
+    sql: 1 | 3
+    f <> 1.5::real
+    sql: 1 | 3 | 4
+    d < 1.5
+    sql: 4
+    d = 1.5
+    sql: 2
+    d between 1 and 1.5
+    sql: 2 | 4
+    d is null
+    sql: 5
+    sql: DELETE 0 0 2 5
+    sql: 2 | 4 | 5
+    ");
 }
 
 #[tokio::test]
@@ -55,5 +98,14 @@ async fn a_double_and_a_decimal_meet_as_doubles() {
         "select typeof(coalesce(m, 1)), typeof(m) from t union all select typeof(coalesce(d, m)), '' from t",
     )
     .await;
-    assert_snapshot!(lake.story(), @"");
+    assert_snapshot!(lake.story(), @r"
+    sql: CREATE TABLE 1 0 0 1
+    sql: false true false true true
+    sql: 1e-20 1e-20 1.5 1e-20
+    sql: 1e-20 | 1.5
+    sql: 0
+    sql: true true false
+    sql: 0
+    sql: double  | decimal(22,2) decimal(5,2)
+    ");
 }

@@ -228,7 +228,38 @@ async fn a_run_whose_process_died_is_told_and_run_again_as_it_says() {
             told += &format!("{run}{more}\n{later}");
         }
     }
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"
+    gone
+    daily for 12 00:00: died, again false
+    daily ended after 1: release None Some("its process died before it was done")
+    to https://hooks.example/x: "failure" "elt: the schedule `daily` failed: its process died before it was done"
+    next: daily 13 00:00
+    gone_too
+    daily for 12 00:00: died, again false
+    daily ended after 1: release None Some("its process died before it was done")
+    to https://hooks.example/x: "failure" "elt: the schedule `daily` failed: its process died before it was done"
+    next: daily 13 00:00
+    gone, catchup: last
+    daily for 12 00:00: died, again true
+    daily begins for 12 00:00, try 1
+    daily ended after 1: release Some(2) None
+    next: daily 13 00:00
+    gone_too, catchup: last
+    daily for 12 00:00: died, again false
+    daily ended after 1: release None Some("its process died before it was done")
+    to https://hooks.example/x: "failure" "elt: the schedule `daily` failed: its process died before it was done"
+    next: daily 13 00:00
+    gone, retries: 1
+    daily for 12 00:00: died, again true
+    daily begins for 12 00:00, try 1
+    daily ended after 1: release Some(2) None
+    next: daily 13 00:00
+    gone_too, retries: 1
+    daily for 12 00:00: died, again false
+    daily ended after 1: release None Some("its process died before it was done")
+    to https://hooks.example/x: "failure" "elt: the schedule `daily` failed: its process died before it was done"
+    next: daily 13 00:00
+    "#);
 }
 
 #[tokio::test]

@@ -103,12 +103,12 @@ async fn a_query_that_never_pauses_is_stopped_too() {
     lake.note(&error.to_string());
     assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it took {:?}", begun.elapsed());
     lake.sql("select status, num_failed, message from elt.runs order by started_at").await;
-    assert_snapshot!(lake.story(), @"
+    assert_snapshot!(lake.story(), @r"
     build: endless ERROR `endless` took longer than 300ms, and was stopped  NOT PUBLISHED: it could not be built
     build: no release
 
     it took longer than 300ms
-    sql: error 1 - | error 0 it took longer than 300ms
+    sql: error 1 `endless`: `endless` took longer than 300ms, and was stopped | error 0 it took longer than 300ms
     ");
 }
 

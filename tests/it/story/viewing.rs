@@ -68,17 +68,24 @@ async fn a_schema_is_there_by_itself_or_with_its_first_table_and_goes_with_all()
     lake.sql("drop schema if exists s cascade").await;
     lake.sql("undrop table s.t").await;
     lake.sql("select * from s.t").await;
-    assert_snapshot!(lake.story(), @"
+    assert_snapshot!(lake.story(), @r"
+    sql: CREATE SCHEMA 0 0 0 1
     sql: CREATE SCHEMA 0 0 0 -
-    sql: CREATE TABLE 1 0 0 1
-    sql: CREATE VIEW 0 0 0 2
+    sql: s
+    sql: CREATE SCHEMA 0 0 0 2
+    sql: DROP SCHEMA 0 0 0 3
+    sql: there is no schema `e`
+    rollback: release 4 (rollback to 2)
+    sql: e | s
+    sql: CREATE TABLE 1 0 0 5
+    sql: CREATE VIEW 0 0 0 6
     sql: there is a schema `s` already
     sql: the schema `s` has 2 tables and views, `s.t` among them
-    sql: DROP SCHEMA 0 0 0 3
+    sql: DROP SCHEMA 0 0 0 7
     sql: there is no table `s.t`
     sql: there is no schema `s`
     sql: DROP SCHEMA 0 0 0 -
-    sql: UNDROP TABLE 0 0 0 4
+    sql: UNDROP TABLE 0 0 0 8
     sql: 1
     ");
 }
