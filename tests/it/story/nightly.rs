@@ -249,11 +249,9 @@ fn a_rollback_after_a_rollback_goes_further_back() {
 
 #[test]
 fn a_folder_that_holds_nothing_is_no_success() {
-    let nowhere = TestLake::on_disk();
-    let empty = nowhere.path().join("empty");
-    std::fs::create_dir(&empty).unwrap();
+    let empty = tempfile::tempdir().unwrap();
     for command in ["doctor", "storage", "releases"] {
-        let output = elt_with(&empty, &[], &[command]);
+        let output = elt_with(empty.path(), &[], &[command]);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && told.contains("is not in a project"), "{command}: {told}");
     }
