@@ -7,6 +7,7 @@
 //!
 //! Sources are everybody's. A build of an environment lands files of a source only if the lake has none of it yet.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BuildRequest, Compiled, Lakehouse, Manifest, NodeId, NodeKind, Purpose, Reason};
@@ -167,10 +168,10 @@ impl Environment {
             let Some(here) = &node.relation else { continue };
             let known = pins.views.get(here).and_then(pointed_to).filter(|(to, _)| to == there);
             if let Some((_, then)) = known {
-                if !moved.contains_key(&then) {
+                if let Entry::Vacant(place) = moved.entry(then) {
                     let read = release::release(lakehouse.tables.lake(), then).await;
                     let pins_then = read.map(|release| release.pins).unwrap_or_default();
-                    moved.insert(then, pins.moved_since(&pins_then).into_iter().collect());
+                    place.insert(pins.moved_since(&pins_then).into_iter().collect());
                 }
                 if self.shows_the_same(id, there, &moved[&then], pins) {
                     continue;

@@ -83,7 +83,7 @@ impl Lakehouse {
         request.may_be_nothing = order.settle.is_some();
         request.dry_run = order.dry_run;
         request.first_rows = order.first_rows;
-        let landing = self.land_one(&pins, request, watch).await?;
+        let landing = Box::pin(self.land_one(&pins, request, watch)).await?;
         if order.dry_run {
             return Ok(Landed { report: landing.report, release: None });
         }

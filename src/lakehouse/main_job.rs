@@ -251,7 +251,14 @@ impl Lakehouse {
         manifest.late().set_selected(&selected);
         let (scope, landed, reports) = match request.purpose {
             Purpose::Build | Purpose::Run => {
-                self.land_sources(&pins, &manifest, &selected, Look::new(false, &environment), watch).await?
+                Box::pin(self.land_sources(
+                    &pins,
+                    &manifest,
+                    &selected,
+                    Look::new(false, &environment),
+                    watch,
+                ))
+                .await?
             }
             _ => (self.scope_of(pins.clone()), BTreeMap::new(), Vec::new()),
         };

@@ -36,9 +36,9 @@ impl Lakehouse {
         manifest.late().set_selected(&selected);
         let (scope, reports) = match request.purpose {
             Purpose::Build | Purpose::Run => {
-                let (scope, _, reports) = self
-                    .land_sources(&pins, manifest, &selected, Look::new(true, &environment), &Unwatched)
-                    .await?;
+                let landing =
+                    self.land_sources(&pins, manifest, &selected, Look::new(true, &environment), &Unwatched);
+                let (scope, _, reports) = Box::pin(landing).await?;
                 (scope, reports)
             }
             _ => (self.scope_of(pins.clone()), Vec::new()),

@@ -61,7 +61,7 @@ impl Lakehouse {
             request.dry_run = dry_run;
             // What is in new files does not matter to a plan.
             request.first_rows = dry_run.then_some(1);
-            let landing = self.land_one(pins, request, watch).await?;
+            let landing = Box::pin(self.land_one(pins, request, watch)).await?;
             let changes: Vec<Arc<Change>> = landing.changes.into_iter().map(Arc::new).collect();
             for change in &changes {
                 scope = scope.with_change(Arc::clone(change));

@@ -85,7 +85,7 @@ fn needed(manifest: &Manifest, node: &Node) -> BTreeSet<String> {
         let all = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
         words.extend(all.map(str::to_lowercase));
     };
-    NAMING.iter().filter_map(|key| node.config.get(*key)).for_each(|value| read(&value.to_string()));
+    NAMING.iter().filter_map(|key| node.config.get(key)).for_each(|value| read(&value.to_string()));
     for test in manifest.tests_of(&node.id) {
         let test = manifest.node(&test);
         read(&test.sql);

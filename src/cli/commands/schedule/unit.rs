@@ -88,9 +88,10 @@ impl Unit<'_> {
             let (cron, zone) = (&times.cron, times.zone.name());
             lines.push(format!("# {name}: {cron} in {zone}"));
             if schedule.catchup != Catchup::None {
-                lines.push(format!(
+                lines.push(
                     "# its `catchup` is not kept by cron, which forgets the times it was not there: `elt schedule` does"
-                ));
+                        .to_owned(),
+                );
             }
             lines.push(match times.is_each_hour() && zone == "UTC" {
                 true => format!("{cron} cd {root} && {command} schedule --run {name}"),
