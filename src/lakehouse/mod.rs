@@ -90,6 +90,7 @@ pub use report::{
 };
 pub use roles::rights_of;
 pub use runs::{LastRun, RunsSeen};
+pub(crate) use schedule::gone_since;
 pub use schedule::{Attendant, Remembered, ScheduleNews, Scheduled, ScheduledRun};
 pub use storage::{Storage, TableStorage};
 pub use study::{INLINE, Studied, StudyRequest, Unfinished};

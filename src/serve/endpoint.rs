@@ -24,7 +24,8 @@ use super::wire::wire_schema;
 use super::workers::{Workers, too_long};
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{
-    GivenUp, Lakehouse, Prepared, Role, RunsSeen, Session, StatementKind, TableKey, bound, shown_variable,
+    GivenUp, Lakehouse, Prepared, Role, RunsSeen, Session, StatementKind, TableKey, bound, gone_since,
+    shown_variable,
 };
 
 /// The keys that are declared, and the release of which they are.
@@ -97,18 +98,14 @@ impl Endpoint {
         self.workers.run(work).await
     }
 
-    /// Releases are numbered on, so a lake whose newest has a lower number than before is another one, or none: its
-    /// disk is not mounted any more. Nothing is read from it then, and above all nothing written.
+    /// Nothing is read from another lake in its place, and above all nothing written.
     pub(super) fn still_the_lake(&self, newest: Option<ReleaseNumber>) -> Result<(), String> {
         let now = newest.map_or(0, |release| release.0);
         let before = self.newest.fetch_max(now, Ordering::Relaxed);
-        if now >= before {
-            return Ok(());
+        match gone_since((before > 0).then_some(ReleaseNumber(before)), newest) {
+            None => Ok(()),
+            Some(what) => Err(format!("{what}\nhelp: bring it back, or start the server again")),
         }
-        let has = newest.map_or_else(|| "no release".to_owned(), |release| format!("release {release}"));
-        Err(format!(
-            "the lake had release {before}, and has {has} now: it is gone, or another is in its place\nhelp: bring it back, or start the server again"
-        ))
     }
 
     /// Computes something for a client, for as long as a statement of theirs may take, and they are who they were.

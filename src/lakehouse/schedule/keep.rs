@@ -148,22 +148,16 @@ impl Lakehouse {
         Ok(release::latest(self.tables.lake()).await?.map(|release| release.number))
     }
 
-    /// Releases are numbered on, so a lake whose newest has a lower number than before is another one, or none: its disk is not
-    /// mounted any more. Nothing is to be written there.
+    /// Nothing is to be written where another lake is, or none.
     async fn still_the_lake(&self, before: Option<ReleaseNumber>) -> Result<()> {
-        let now = self.newest_release().await?;
-        if now >= before {
-            return Ok(());
+        match gone_since(before, self.newest_release().await?) {
+            None => Ok(()),
+            Some(what) => Err(Error::user(
+                "elt::schedule::lake",
+                what,
+                "bring it back, or begin again with `elt schedule`",
+            )),
         }
-        let number = |release: Option<ReleaseNumber>| {
-            release.map_or_else(|| "no release".to_owned(), |number| format!("release {number}"))
-        };
-        let what = format!(
-            "the lake had {}, and has {} now: it is gone, or another is in its place",
-            number(before),
-            number(now)
-        );
-        Err(Error::user("elt::schedule::lake", what, "bring it back, or begin again with `elt schedule`"))
     }
 
     /// Runs one schedule now, as if its time had come.
@@ -289,6 +283,20 @@ fn kept(schedule: Schedule, last: &BTreeMap<String, Remembered>, now: DateTime<U
     };
     let is_failing = known.is_some_and(|known| !known.is_well());
     Kept { schedule, seen, is_failing, again: None }
+}
+
+/// What is wrong with a lake that had this release before, and has that one now; nothing if it is the same lake.
+///
+/// Releases are numbered on, so a lake whose newest has a lower number than before is another one, or none: its disk is
+/// not mounted any more.
+pub(crate) fn gone_since(before: Option<ReleaseNumber>, now: Option<ReleaseNumber>) -> Option<String> {
+    let number = |release: Option<ReleaseNumber>| {
+        release.map_or_else(|| "no release".to_owned(), |number| format!("release {number}"))
+    };
+    (now < before).then(|| {
+        let (had, has) = (number(before), number(now));
+        format!("the lake had {had}, and has {has} now: it is gone, or another is in its place")
+    })
 }
 
 /// A run that never began.

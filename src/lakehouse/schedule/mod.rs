@@ -8,6 +8,7 @@ mod history;
 mod keep;
 
 pub use history::Remembered;
+pub(crate) use keep::gone_since;
 
 use std::time::Duration;
 
