@@ -32,6 +32,7 @@ impl Ids for RandomIds {
 }
 
 fn main() -> ExitCode {
+    elt::base::small_pages();
     let mut env: std::collections::BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();

@@ -96,7 +96,8 @@ impl Session {
     /// A session with settings, and with what another kept for itself.
     fn with(scope: Scope, default_schema: &str, limits: Limits, config: SessionConfig, own: Own) -> Self {
         let scope = Arc::new(scope);
-        let rules = mend::physical_rules().into_iter().chain([Arc::new(super::shared::Once) as _]);
+        let is_local = scope.tables().lake().folder().is_some();
+        let rules = mend::physical_rules(is_local).into_iter().chain([Arc::new(super::shared::Once) as _]);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(scope.tables().runtime_within(limits.memory))

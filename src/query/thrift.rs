@@ -19,7 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Progress;
 use super::pausing::pausing;
-use crate::base::Waiting;
+use crate::base::{Waiting, large_pages};
 use crate::table::{Kept, in_order, keep_order, metered};
 
 /// What each sort sets aside for merging what it spilled, in bytes. The engine's own 10 MB leave nothing of a small limit.
@@ -27,6 +27,9 @@ const MERGE_RESERVE: usize = 1024 * 1024;
 
 /// Rows that are handed on at a time. Each of the many sorts must be able to hold some batches.
 const BATCH: usize = 1024;
+
+/// So many rows to read are worth large pages of memory.
+const MANY: usize = 4_000_000;
 
 /// What becomes of the rows of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,9 @@ pub(super) async fn rows(
     let context = TaskContext::from(&state);
     let (runtime, peak) = metered(&context.runtime_env(), None);
     let progress = Progress::of(&plan, peak);
+    if progress.seen().total >= Some(MANY) {
+        large_pages();
+    }
     let context = Arc::new(context.with_runtime(Arc::clone(&runtime)));
     if kept.is_some() {
         return Ok((held(in_order(&plan, &context)?, waiting), progress));

@@ -22,6 +22,7 @@ mod hidden;
 mod history;
 mod in_order;
 mod layout;
+mod log_store;
 mod memory;
 mod names;
 mod renaming;
@@ -55,5 +56,6 @@ pub use scan::{FILE_COLUMN, FILES_OF_TABLE, FILES_TO_READ, POSITION_COLUMN, Scan
 pub use schema::storable;
 pub use snapshot::Snapshot;
 pub use tables::Tables;
+pub(crate) use tables::store_url;
 pub use vacuum::{Unneeded, default_retention, delete, unneeded, vectors_brought};
 pub use write::{ACTION_COLUMN, WriteMode};

@@ -15,6 +15,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use url::Url;
 
+use super::log_store::Sparing;
 use super::{Scan, Snapshot, TableError};
 use crate::base::{TableName, TableVersion, World};
 use crate::lake::{Lake, connect, layout};
@@ -250,7 +251,7 @@ impl Tables {
         let url = Url::parse(&format!("memory:///{folder}")).expect("table names are safe in URLs");
         let (own, around) = (self.lake.store_at(&root), self.lake.store());
         let around = if is_alone { Arc::clone(&own) } else { around };
-        default_logstore(own, around, &url, &StorageConfig::default())
+        Arc::new(Sparing(default_logstore(own, around, &url, &StorageConfig::default())))
     }
 }
 
@@ -272,7 +273,7 @@ fn newest_of(table: &TableName, log: &[ObjectMeta]) -> Result<Option<TableVersio
 }
 
 /// Under which name the engine's runtime knows the lake's object store.
-pub(super) fn store_url() -> ObjectStoreUrl {
+pub(crate) fn store_url() -> ObjectStoreUrl {
     ObjectStoreUrl::parse("lake://lake").expect("a constant URL")
 }
 

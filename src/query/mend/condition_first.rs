@@ -2,29 +2,57 @@
 //!
 //! A scan reads all the columns that are wanted and has the rows thrown away above it; or it reads the columns of its
 //! conditions first, and of the others only what is left (late materialization). The second pays where few rows are left, and costs where
-//! many are: over TPC-H's 22 queries it takes 7 % more time if all scans do it, and a quarter less in some. So it is decided for
-//! each scan by what its files say of its columns.
+//! many are: over TPC-H's 22 queries it takes 7 % more time if all scans do it, and a quarter less in some.
+//!
+//! How many rows are left is looked up, not guessed: before a part of a scan begins, its first rows are read, of the columns of
+//! its conditions alone, and counted. By then the conditions are known that come from the other side of a join (a part that
+//! looks for two hundred keys of millions skips nearly all), and those of `order by … limit` are known to come: they leave few rows as soon
+//! as the first row group is read. In a bucket a look at rows takes as long as reading them, so it is decided there by what
+//! the files say of their columns.
 
+use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use arrow::array::AsArray;
+use arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
-use datafusion::physical_expr::utils::collect_columns;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+};
+use datafusion::datasource::source::{DataSource, DataSourceExec};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::DynamicFilterTracking;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::projection::ProjectionExprs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayFormatType, ExecutionPlan, ReplaceChildrenOptions,
+};
+use datafusion_datasource::file::FileSource;
+use datafusion_datasource::source::OpenArgs;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::query::progress::statistics;
 
 /// Of all rows the most that are expected to be left, for the condition to be looked at first.
 const FEW: f64 = 0.1;
 
+/// How many rows are looked at, to know how many are left.
+const LOOKED_AT: usize = 8192;
+
 /// Has scans look at conditions first that leave few rows.
 #[derive(Debug)]
-pub(super) struct ConditionFirst;
+pub(super) struct ConditionFirst {
+    /// Whether the lake is a folder of this machine.
+    pub(super) is_local: bool,
+}
 
 impl PhysicalOptimizerRule for ConditionFirst {
     fn name(&self) -> &str {
@@ -37,8 +65,14 @@ impl PhysicalOptimizerRule for ConditionFirst {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_down(|plan| {
+            if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
+                return Ok(match self.looking(scan)? {
+                    Some(scan) => Transformed::yes(Arc::new(scan)),
+                    None => Transformed::no(plan),
+                });
+            }
             let Some(filter) = plan.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(plan)) };
-            match looking_first(filter) {
+            match self.estimated(filter) {
                 Some(scan) => {
                     let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
                     Ok(Transformed::yes(plan.replace_children(vec![Arc::new(scan)], options)?))
@@ -54,26 +88,194 @@ impl PhysicalOptimizerRule for ConditionFirst {
     }
 }
 
-/// The scan below a filter, looking at conditions first; nothing if that does not pay, or it cannot.
-fn looking_first(filter: &FilterExec) -> Option<DataSourceExec> {
-    let scan = filter.input().downcast_ref::<DataSourceExec>()?;
+impl ConditionFirst {
+    /// A scan of this machine's files that decides when it begins; nothing if it has nothing to decide.
+    fn looking(&self, scan: &DataSourceExec) -> Result<Option<DataSourceExec>> {
+        let Some(both) = both(scan).filter(|both| self.is_here(both.config)) else { return Ok(None) };
+        let table = both.source.table_schema().clone();
+        let schema = Arc::clone(table.table_schema());
+        let asked = columns_of(&both.condition, &schema)?;
+        // NaN is beyond the bounds that a join tells of its keys.
+        let has_floats = asked.iter().any(|at| schema.field(*at).data_type().is_floating());
+        let is_static =
+            matches!(DynamicFilterTracking::classify(&both.condition), DynamicFilterTracking::Static);
+        if asked.is_empty() || has_floats && !is_static {
+            return Ok(None);
+        }
+        let spares = both
+            .config
+            .file_source()
+            .projection()
+            .is_none_or(|wanted| wanted.column_indices().iter().any(|at| !asked.contains(at)));
+        if !spares {
+            return Ok(None);
+        }
+        let first = |group: &FileGroup| FileGroup::new(group.files().first().cloned().into_iter().collect());
+        let mut source = ParquetSource::new(table)
+            .with_table_parquet_options(both.source.table_parquet_options().clone())
+            .with_predicate(Arc::clone(&both.condition));
+        if let Some(reader) = both.source.parquet_file_reader_factory() {
+            source = source.with_parquet_file_reader_factory(Arc::clone(reader));
+        }
+        let sample = FileScanConfigBuilder::new(both.config.object_store_url.clone(), Arc::new(source))
+            .with_file_groups(both.config.file_groups.iter().map(first).collect())
+            .with_projection_indices(Some(asked))?
+            .with_limit(Some(LOOKED_AT))
+            .build();
+        Ok(Some(DataSourceExec::new(Arc::new(Looking {
+            all: both.config.clone(),
+            first: with_condition_first(both.config, both.source),
+            sample,
+            condition: both.condition,
+        }))))
+    }
+
+    /// The scan below a filter that looks at conditions first, if they are expected to leave few rows and nobody can look.
+    fn estimated(&self, filter: &FilterExec) -> Option<DataSourceExec> {
+        let scan = filter.input().downcast_ref::<DataSourceExec>()?;
+        let both = both(scan).filter(|both| !self.is_here(both.config))?;
+        if collect_columns(filter.predicate()).len() >= scan.schema().fields().len() {
+            return None; // nothing is left to be spared
+        }
+        let rows = |plan: &dyn ExecutionPlan| Some(*statistics(plan)?.num_rows.get_value()? as f64);
+        if rows(filter)? > rows(scan)? * FEW {
+            return None;
+        }
+        Some(DataSourceExec::new(Arc::new(with_condition_first(both.config, both.source))))
+    }
+
+    fn is_here(&self, config: &FileScanConfig) -> bool {
+        let url = &config.object_store_url;
+        url.as_str().starts_with("file://") || self.is_local && *url == crate::table::store_url()
+    }
+}
+
+/// A scan that could do either.
+struct Both<'a> {
+    config: &'a FileScanConfig,
+    source: &'a ParquetSource,
+    condition: Arc<dyn PhysicalExpr>,
+}
+
+fn both(scan: &DataSourceExec) -> Option<Both<'_>> {
     let config = scan.data_source().downcast_ref::<FileScanConfig>()?;
     let source = config.file_source().downcast_ref::<ParquetSource>()?;
     // Columns that are called otherwise in the files are not found there, and places are counted over all rows.
     let is_plain = config.expr_adapter_factory.is_none()
         && config.file_source().table_schema().virtual_columns().is_empty();
-    if !is_plain || source.table_parquet_options().global.pushdown_filters {
-        return None;
-    }
-    if collect_columns(filter.predicate()).len() >= scan.schema().fields().len() {
-        return None; // nothing is left to be spared
-    }
-    let rows = |plan: &dyn ExecutionPlan| Some(*statistics(plan)?.num_rows.get_value()? as f64);
-    if rows(filter)? > rows(scan)? * FEW {
-        return None;
-    }
+    let may = is_plain && !source.table_parquet_options().global.pushdown_filters;
+    let condition = source.filter()?;
+    may.then_some(Both { config, source, condition })
+}
+
+fn with_condition_first(config: &FileScanConfig, source: &ParquetSource) -> FileScanConfig {
     let source = source.clone().with_pushdown_filters(true);
-    Some(DataSourceExec::new(Arc::new(
-        FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build(),
-    )))
+    FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build()
+}
+
+/// The places of the columns that a condition looks at, in order.
+fn columns_of(condition: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Vec<usize>> {
+    let names = collect_columns(condition).into_iter();
+    let mut places = names.map(|column| Ok(schema.index_of(column.name())?)).collect::<Result<Vec<_>>>()?;
+    places.sort_unstable();
+    places.dedup();
+    Ok(places)
+}
+
+/// A scan of which each part decides, when it begins, what it reads first.
+#[derive(Clone, Debug)]
+struct Looking {
+    all: FileScanConfig,
+    first: FileScanConfig,
+    sample: FileScanConfig,
+    condition: Arc<dyn PhysicalExpr>,
+}
+
+impl Looking {
+    /// Whether few of the rows of a part will be left.
+    async fn leaves_few(&self, args: &OpenArgs) -> Result<bool> {
+        if let DynamicFilterTracking::Watching(_) = DynamicFilterTracking::classify(&self.condition) {
+            return Ok(true);
+        }
+        let mut sample = self.sample.open(args.partition, Arc::clone(&args.context))?;
+        while let Some(rows) = sample.next().await {
+            let rows = rows?;
+            if rows.num_rows() == 0 {
+                continue;
+            }
+            let condition = reassign_expr_columns(Arc::clone(&self.condition), &rows.schema())?;
+            let kept = condition.evaluate(&rows)?.into_array(rows.num_rows())?;
+            let Some(kept) = kept.as_boolean_opt() else {
+                return internal_err!("a condition is true or false");
+            };
+            return Ok(kept.true_count() as f64 <= rows.num_rows() as f64 * FEW);
+        }
+        Ok(false)
+    }
+}
+
+impl DataSource for Looking {
+    fn open(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.open_with_args(OpenArgs::new(partition, context))
+    }
+
+    fn open_with_args(&self, args: OpenArgs) -> Result<SendableRecordBatchStream> {
+        let (scan, schema) = (self.clone(), self.all.projected_schema()?);
+        let rows = futures::stream::once(async move {
+            // Whatever is wrong is said by the scan itself, which may not even come to it.
+            let leaves_few = scan.leaves_few(&args).await.unwrap_or(false);
+            if leaves_few { scan.first.open_with_args(args) } else { scan.all.open_with_args(args) }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
+    }
+
+    fn create_sibling_state(&self, config: &ConfigOptions) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        self.all.create_sibling_state(config)
+    }
+
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        self.all.fmt_as(kind, f)
+    }
+
+    fn output_partitioning(&self) -> Partitioning {
+        self.all.output_partitioning()
+    }
+
+    fn eq_properties(&self) -> EquivalenceProperties {
+        self.all.eq_properties()
+    }
+
+    fn scheduling_type(&self) -> SchedulingType {
+        self.all.scheduling_type()
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
+        self.all.partition_statistics(partition)
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn DataSource>> {
+        self.all.with_fetch(limit)
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.all.fetch()
+    }
+
+    fn metrics(&self) -> ExecutionPlanMetricsSet {
+        self.all.metrics()
+    }
+
+    fn try_swapping_with_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn DataSource>>> {
+        self.all.try_swapping_with_projection(projection)
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.all.apply_expressions(f)
+    }
 }

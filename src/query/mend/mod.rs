@@ -156,10 +156,10 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// The rules that come after the engine's own, when a plan is about to run.
-pub(super) fn physical_rules() -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] {
+pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] {
     [
         Arc::new(small_side::OneRowLeft),
-        Arc::new(condition_first::ConditionFirst),
+        Arc::new(condition_first::ConditionFirst { is_local }),
         Arc::new(many_sorted::ManySorted),
     ]
 }

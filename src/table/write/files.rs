@@ -155,7 +155,7 @@ impl<'a> RowsWriter<'a> {
             }
             let folder = self.folder(&partition);
             let id = self.first.take().unwrap_or_else(|| self.tables.id());
-            let name = format!("{folder}part-{id}{}.zstd.parquet", self.label);
+            let name = format!("{folder}part-{id}{}.parquet", self.label);
             let file = OpenFile::begin(&self.store, &self.stored, &batch, name)?;
             self.open.insert(partition.clone(), file);
         }

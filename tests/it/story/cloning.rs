@@ -56,7 +56,7 @@ async fn a_shallow_clone_reads_no_row_and_lives_on_its_own() {
     sql: DELETE 0 0 1 10
     sql: OPTIMIZE 0 0 0 11
     sql: ALTER TABLE 0 0 0 12
-    sql: tables/main/t/day=2026-01-01/part-id-0005.zstd.parquet 786 | tables/main/t/day=2026-01-02/part-id-0006.zstd.parquet 766 | tables/main/t/deletion_vector_a4f4dcdd-fd8f-e67f-be14-1f8f0dd94b8f.bin 43
+    sql: tables/main/t/day=2026-01-01/part-id-0005.parquet 786 | tables/main/t/day=2026-01-02/part-id-0006.parquet 766 | tables/main/t/deletion_vector_a4f4dcdd-fd8f-e67f-be14-1f8f0dd94b8f.bin 43
     sql: 1 OSLO 2026-01-01 | 3 LIMA 2026-01-02
     sql: 1 Oslo 2026-01-01
     sql: CREATE TABLE 3 0 0 13

@@ -598,7 +598,7 @@ async fn maintenance_changes_no_row_and_takes_nothing_that_can_be_asked_for() {
     sql: 6
     sql: ALTER TABLE 0 0 0 14
     sql: 15 555
-    rollback: version 4 of `main.t` cannot be put back: its file part-id-0012.zstd.parquet is gone
+    rollback: version 4 of `main.t` cannot be put back: its file part-id-0012.parquet is gone
     sql: 65 1780
     ");
 }

@@ -50,6 +50,7 @@ mod rules; // what rows and tables must be like
 mod scheduling; // runs that begin without anybody asking
 mod seeds_and_packages;
 mod serving; // what the endpoint tells tools, keeps for them, and does not let them do
+mod skipping; // what is not read
 mod state; // what counts as modified
 mod telling; // what other programs are told of a run
 mod templates; // what templates find in the lake

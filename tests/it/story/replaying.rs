@@ -166,7 +166,7 @@ async fn nothing_of_a_replay_stays() {
     );
     assert_eq!(left(&lake), []);
     // What one has left that died goes with the next maintenance, whatever its age; while one is at work it stays.
-    let dead = lake.table_folder("main.kept").join("part-replay-id-0099.zstd.parquet");
+    let dead = lake.table_folder("main.kept").join("part-replay-id-0099.parquet");
     std::fs::write(&dead, "half of a file").unwrap();
     let other = lake.open();
     let held = other.tables().lake().lock_replay(other.world()).unwrap();
