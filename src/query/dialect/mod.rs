@@ -68,6 +68,7 @@ pub(super) use more_meanings::instead;
 pub(super) use own::view_parts;
 pub use own::{IfKept, OwnStatement};
 pub(super) use pivot_on::PIVOT_KEYS;
+pub(super) use spoken::OF_TABLE;
 pub(super) use references::REFERENCES;
 pub use reports::Reports;
 pub use roles::RoleOrder;

@@ -225,6 +225,8 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
         false => words("count(*)", near),
     };
     let mut out = words("SELECT * FROM ", near);
+    // What is added up is no key of its own accord; it may be asked for as one.
+    let mut is_key_too = false;
     match group.iter().any(is_solid) {
         false => out.extend_from_slice(source),
         true => {
@@ -232,9 +234,10 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
             out.extend_from_slice(group);
             let kept: Vec<String> = items(group).into_iter().filter_map(only_name).collect();
             let mut used: Vec<String> = Vec::new();
-            for part in by.iter().copied().chain(items(using)) {
-                names_of(part, &mut used);
-            }
+            items(using).into_iter().for_each(|part| names_of(part, &mut used));
+            is_key_too =
+                kept.len() == items(group).len() && kept.iter().any(|name| used.contains(name));
+            by.iter().for_each(|part| names_of(part, &mut used));
             for name in used.into_iter().filter(|name| !kept.contains(name)) {
                 out.extend(words(&format!(", \"{name}\""), near));
             }
@@ -249,7 +252,13 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
     out.extend(value);
     out.extend(words(") IN (", near));
     out.extend(values.unwrap_or_else(|| words("ANY", near)));
-    out.extend(words(")) ", near));
+    out.extend(words(")", near));
+    if is_key_too {
+        out.extend(words(&format!(" DEFAULT ON NULL ({PIVOT_KEYS}("), near));
+        out.extend_from_slice(group);
+        out.extend(words("))", near));
+    }
+    out.extend(words(") ", near));
     out.extend(tail);
     Ok(out)
 }
