@@ -107,9 +107,8 @@ impl Found {
 
     /// Their names and where they are; nothing if one of them is not on this machine.
     pub fn here(&self) -> Option<Vec<(String, PathBuf)>> {
-        let place = |file: &FileStamp| {
-            file.elsewhere.is_none().then(|| (file.path.clone(), file.on_disk.clone()))
-        };
+        let place =
+            |file: &FileStamp| file.elsewhere.is_none().then(|| (file.path.clone(), file.on_disk.clone()));
         self.files.iter().map(place).collect()
     }
 

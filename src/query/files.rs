@@ -234,8 +234,10 @@ impl Told {
                 None => None,
                 Some((name, _)) => {
                     let what = format!("`{name}` is not an option of `{}`", reader.function.name());
-                    return Err(SqlMistake::new("elt::sql::arguments", what)
-                        .help(format!("it is told files, and nothing else: `{}('folder/*')`", reader.function.name())));
+                    return Err(SqlMistake::new("elt::sql::arguments", what).help(format!(
+                        "it is told files, and nothing else: `{}('folder/*')`",
+                        reader.function.name()
+                    )));
                 }
             },
         }

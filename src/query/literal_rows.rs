@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use datafusion::catalog::{MemTable, TableProvider};
 use sqlparser::ast::{
     self, CastKind, Expr, Query, SetExpr, Statement, UnaryOperator, Value, Values, VisitMut, VisitorMut,
@@ -92,7 +92,8 @@ fn rows(values: &Values) -> Option<(Arc<dyn TableProvider>, Vec<Option<ast::Data
     let schema = Arc::new(Schema::new(arrays.iter().enumerate().map(field).collect::<Vec<_>>()));
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).ok()?;
     let step = 8192;
-    let batches = (0..batch.num_rows()).step_by(step).map(|at| batch.slice(at, step.min(batch.num_rows() - at)));
+    let batches =
+        (0..batch.num_rows()).step_by(step).map(|at| batch.slice(at, step.min(batch.num_rows() - at)));
     let rows = MemTable::try_new(schema, vec![batches.collect()]).ok()?;
     Some((Arc::new(rows), casts))
 }
@@ -100,9 +101,13 @@ fn rows(values: &Values) -> Option<(Arc<dyn TableProvider>, Vec<Option<ast::Data
 impl<'a> Column<'a> {
     fn take(&mut self, value: &'a Expr) -> Option<()> {
         let (value, cast) = match bare(value) {
-            Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None, array: false } => {
-                (literal(expr)?, Some(data_type))
-            }
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon,
+                expr,
+                data_type,
+                format: None,
+                array: false,
+            } => (literal(expr)?, Some(data_type)),
             other => (literal(other)?, None),
         };
         let Some(value) = value else {
@@ -127,7 +132,12 @@ impl<'a> Column<'a> {
     fn array(self) -> Option<ArrayRef> {
         let is_double = matches!(
             self.cast,
-            Some(ast::DataType::Double(_) | ast::DataType::DoublePrecision | ast::DataType::Float(_) | ast::DataType::Real)
+            Some(
+                ast::DataType::Double(_)
+                    | ast::DataType::DoublePrecision
+                    | ast::DataType::Float(_)
+                    | ast::DataType::Real
+            )
         );
         let is_decimal = matches!(
             self.cast,
@@ -208,11 +218,14 @@ fn literal(expr: &Expr) -> Option<Option<Literal<'_>>> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::DataType;
+
     use super::*;
 
     fn taken(row: &str, other: &str) -> Option<(Vec<DataType>, String)> {
         let rows: Vec<&str> = (0..MANY).map(|at| if at == 7 { other } else { row }).collect();
-        let mut statement = parse_query(&format!("select * from (values {}) t(a, b)", rows.join(", "))).unwrap();
+        let mut statement =
+            parse_query(&format!("select * from (values {}) t(a, b)", rows.join(", "))).unwrap();
         let (_, rows) = take_out(&mut statement).pop()?;
         let types = rows.schema().fields().iter().map(|field| field.data_type().clone()).collect();
         Some((types, statement.to_string()))
@@ -228,8 +241,12 @@ mod tests {
             assert_eq!(taken(row, other), Some((types.to_vec(), read.to_owned())), "{row}");
         }
         let cast = taken("(1, cast('1.50' as decimal(10, 2)))", "(2, cast(7 as decimal(10, 2)))");
-        assert!(cast.is_some_and(|(types, sql)| types[1] == DataType::Utf8 && sql.contains("CAST(column2 AS DECIMAL(10,2))")));
-        for other in ["(1 + 1, 'x')", "('y', 'x')", "(12345678901234567, 'x')", "(1, cast('x' as date))", "(null, 1)"] {
+        assert!(cast.is_some_and(
+            |(types, sql)| types[1] == DataType::Utf8 && sql.contains("CAST(column2 AS DECIMAL(10,2))")
+        ));
+        for other in
+            ["(1 + 1, 'x')", "('y', 'x')", "(12345678901234567, 'x')", "(1, cast('x' as date))", "(null, 1)"]
+        {
             assert_eq!(taken("(1, 'x')", other), None, "{other}");
         }
         assert_eq!(taken("(null, 'x')", "(null, 'x')"), None);

@@ -38,7 +38,8 @@ pub(super) fn beside_number(message: &str, sql: &str) -> Option<Place> {
     }
     let tokens = tokenize(sql).ok()?;
     let words = Words(tokens.into_iter().filter(|token| is_solid(&token.token)).collect());
-    let is_written = words.0.iter().any(|token| matches!(&token.token, Token::SingleQuotedString(known) if known == text));
+    let is_written =
+        words.0.iter().any(|token| matches!(&token.token, Token::SingleQuotedString(known) if known == text));
     if is_written || words.has_casts() {
         return None;
     }
@@ -461,9 +462,7 @@ impl Words {
             _ => false,
         };
         let all: Vec<usize> = (0..self.0.len()).filter(divides).collect();
-        let is_by_zero = |at: &&usize| {
-            matches!(self.get(*at + 1), Some(Token::Number(number, _)) if number.parse() == Ok(0.0_f64))
-        };
+        let is_by_zero = |at: &&usize| matches!(self.get(*at + 1), Some(Token::Number(number, _)) if number.parse() == Ok(0.0_f64));
         let mut by_zero = all.iter().filter(is_by_zero);
         match (&all[..], by_zero.next(), by_zero.next()) {
             ([only], ..) => Some(*only),
@@ -485,13 +484,7 @@ impl Words {
         let name = |at: usize| -> Option<usize> {
             let compares = matches!(
                 self.get(at)?,
-                Token::Eq
-                    | Token::DoubleEq
-                    | Token::Neq
-                    | Token::Lt
-                    | Token::LtEq
-                    | Token::Gt
-                    | Token::GtEq
+                Token::Eq | Token::DoubleEq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq
             );
             let lists = is_keyword(self.get(at)?, "in") || is_keyword(self.get(at)?, "between");
             let before = at.checked_sub(1)?;
@@ -705,7 +698,11 @@ mod tests {
             ("division by zero", "select a / b, b / a", None),
             ("the sum is too large for its type", "select a, sum(b) from t", Some((1, 11))),
             ("`9223372036854775807 + 1` is too large for its type", "select 1, b + a from t", Some((1, 13))),
-            ("-5 is no uinteger, which is from 0 to 4294967295", "select cast(-5 as uinteger)", Some((1, 19))),
+            (
+                "-5 is no uinteger, which is from 0 to 4294967295",
+                "select cast(-5 as uinteger)",
+                Some((1, 19)),
+            ),
             ("a condition is wanted here, and `'a'` is a varchar", "select 1 where 'a'", Some((1, 16))),
             ("LIKE does not go with bigint and bigint", "select a like 1", Some((1, 10))),
             ("`foo` is no part of time", "select extract(foo from t)", Some((1, 16))),

@@ -70,8 +70,7 @@ pub(super) fn facts(facts: Facts, files: &[(String, PathBuf)]) -> Result<Arc<dyn
                 .into()
         };
         let file = File::open(path).map_err(|error| wrong(&error))?;
-        let metadata =
-            ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| wrong(&error))?;
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| wrong(&error))?;
         match facts {
             Facts::RowGroups => rows.extend(row_groups(name, &metadata)),
             Facts::Schema => fields(name, metadata.file_metadata().schema(), &mut rows),
@@ -103,15 +102,18 @@ fn batch(facts: Facts, rows: Vec<Row>) -> Result<RecordBatch> {
     for (name, column) in names.into_iter().zip(columns) {
         let (data_type, array): (DataType, ArrayRef) = match column.first() {
             Some(Cell::Number(_)) => {
-                let values = column.into_iter().map(|cell| if let Cell::Number(value) = cell { value } else { None });
+                let values =
+                    column.into_iter().map(|cell| if let Cell::Number(value) = cell { value } else { None });
                 (DataType::Int64, Arc::new(values.collect::<Int64Array>()))
             }
             Some(Cell::Truth(_)) => {
-                let values = column.into_iter().map(|cell| if let Cell::Truth(value) = cell { value } else { None });
+                let values =
+                    column.into_iter().map(|cell| if let Cell::Truth(value) = cell { value } else { None });
                 (DataType::Boolean, Arc::new(values.collect::<BooleanArray>()))
             }
             _ => {
-                let values = column.into_iter().map(|cell| if let Cell::Text(value) = cell { value } else { None });
+                let values =
+                    column.into_iter().map(|cell| if let Cell::Text(value) = cell { value } else { None });
                 (DataType::Utf8, Arc::new(values.collect::<StringArray>()))
             }
         };
@@ -181,10 +183,12 @@ fn of_chunk(name: &str, of: Option<(usize, &RowGroupMetaData, usize, &ColumnChun
 
 /// The fields below a type, itself first, counted on from the rows that there are.
 fn fields(name: &str, field: &Type, rows: &mut Vec<Row>) {
-    let before = rows.iter().filter(|row| matches!(&row[0].1, Cell::Text(Some(file)) if file == name)).count();
+    let before =
+        rows.iter().filter(|row| matches!(&row[0].1, Cell::Text(Some(file)) if file == name)).count();
     let told = field.get_basic_info();
     let is_leaf = field.is_primitive();
-    let repetition = if told.has_repetition() { format!("{:?}", told.repetition()) } else { "REQUIRED".to_owned() };
+    let repetition =
+        if told.has_repetition() { format!("{:?}", told.repetition()) } else { "REQUIRED".to_owned() };
     let converted = told.converted_type();
     let converted = (converted != ConvertedType::NONE).then(|| format!("{converted:?}"));
     let length = match field {
@@ -261,7 +265,8 @@ fn bounds(chunk: &ColumnChunkMetaData) -> (Option<String>, Option<String>) {
         };
         if let Some(per_second) = per_second {
             let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
-            let instant = DateTime::from_timestamp(value.div_euclid(per_second), nanos.try_into().unwrap_or(0));
+            let instant =
+                DateTime::from_timestamp(value.div_euclid(per_second), nanos.try_into().unwrap_or(0));
             return instant.map_or_else(|| value.to_string(), |at| at.naive_utc().to_string());
         }
         if let Some(scale) = scale {

@@ -229,10 +229,11 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             "interval",
             "binary",
         ];
-        let is_of_bits = ["bit", "bitstring", "varbit"].iter().any(|known| {
-            name.to_lowercase().split('(').next().is_some_and(|name| name.trim() == *known)
-        });
-        let bits = "bits are kept in a whole number, `bigint`: `0b101`, `a & b`, `a << 1`, `bit_count(a)`, `bin(a)`";
+        let is_of_bits = ["bit", "bitstring", "varbit"]
+            .iter()
+            .any(|known| name.to_lowercase().split('(').next().is_some_and(|name| name.trim() == *known));
+        let bits =
+            "bits are kept in a whole number, `bigint`: `0b101`, `a & b`, `a << 1`, `bit_count(a)`, `bin(a)`";
         let help = is_of_bits.then(|| bits.to_owned());
         let help = help.or_else(|| did_you_mean(&name.to_lowercase(), known.iter().copied()));
         let all = || format!("types are called {}, `int[]`, `struct(a int)`", known.join(", "));

@@ -31,14 +31,20 @@ pub(super) fn contents(files: &[(String, PathBuf)], are_texts: bool) -> Result<A
     let mut sum = 0;
     for (name, path) in files {
         let wrong = |because: String, help: &str| -> QueryError {
-            SqlMistake::new(VALUE, format!("`{name}` cannot be read as one value: {because}")).help(help).into()
+            SqlMistake::new(VALUE, format!("`{name}` cannot be read as one value: {because}"))
+                .help(help)
+                .into()
         };
         let unread = |error: std::io::Error| wrong(error.to_string(), "check the path and its rights");
         let told = std::fs::metadata(path).map_err(unread)?;
         sum += told.len();
         if sum > LONGEST {
             let because = "the files are longer than 512 MiB together".to_owned();
-            return Err(wrong(because, "read fewer at once; rows of long files come from `read_csv` and its like").into());
+            return Err(wrong(
+                because,
+                "read fewer at once; rows of long files come from `read_csv` and its like",
+            )
+            .into());
         }
         let bytes = std::fs::read(path).map_err(unread)?;
         if are_texts && std::str::from_utf8(&bytes).is_err() {

@@ -41,7 +41,9 @@ impl Bound {
             | ["begin", "transaction" | "work", ref modes @ ..]
             | ["begin", "deferred" | "immediate" | "exclusive", "transaction", ref modes @ ..]
             | ["begin", "deferred" | "immediate" | "exclusive", ref modes @ ..]
-            | ["begin", ref modes @ ..] => access(modes).map(|access| Self::Begin(access.unwrap_or_default())),
+            | ["begin", ref modes @ ..] => {
+                access(modes).map(|access| Self::Begin(access.unwrap_or_default()))
+            }
             ["set", "transaction", ref modes @ ..] if !modes.is_empty() => access(modes).map(Self::Set),
             ["commit" | "end"] | ["commit" | "end", "transaction" | "work"] => Some(Self::Commit),
             ["rollback" | "abort"] | ["rollback" | "abort", "transaction" | "work"] => Some(Self::Rollback),

@@ -339,7 +339,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = async |text: &str| told(folder.path(), text, Format::Csv).await;
         run("create table t as select 1 as a").await;
-        let read = run("begin isolation level serializable, read only; select a from t; rollback; select 2 as b").await;
+        let read =
+            run("begin isolation level serializable, read only; select a from t; rollback; select 2 as b")
+                .await;
         assert_eq!(read, "a\n1\nb\n2\n");
         let refused = run("begin read only; delete from t").await;
         assert!(refused.contains("this transaction only reads"), "{refused}");

@@ -60,7 +60,11 @@ pub(super) const MORE: &[(&str, &str, &str)] = &[
     ("list_approx_count_distinct", "a", "list_aggregate(a, 'approx_count_distinct')"),
     ("map_contains_entry", "m k v", "coalesce((map_extract(m, k))[1] = (v), false)"),
     // Time
-    ("days_in_month", "a", "date_part('day', _elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', a))))"),
+    (
+        "days_in_month",
+        "a",
+        "date_part('day', _elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', a))))",
+    ),
     ("nanosecond", "a", "cast(trunc(date_part('microsecond', a)) as bigint) * 1000"),
     ("to_decades", "n", "_elt_interval(10 * (n), 0, 0, 0, 0, 0, 0)"),
     ("to_centuries", "n", "_elt_interval(100 * (n), 0, 0, 0, 0, 0, 0)"),
@@ -227,11 +231,17 @@ const INSTEAD: &[(&str, &str)] = &[
         "bits are kept in a whole number: `getbit(a, 2)`, `a & b`, `a | 1 << 2`, `bit_or(a)`, `bin(a)`",
     ),
     ("current_query", "`from elt.query_history` has what was asked; `\\p` shows the last statement"),
-    ("unbin from_binary", "`0b0110` is a number; bytes are read from their hexadecimal digits: `unhex('06')`"),
+    (
+        "unbin from_binary",
+        "`0b0110` is a number; bytes are read from their hexadecimal digits: `unhex('06')`",
+    ),
     ("parse_formatted_bytes", "`regexp_extract(a, '[0-9.]+')::double * 1024` for what is told in KiB"),
     ("uuid_extract_timestamp", "`uuid` makes ids of no time; keep the time in a column of its own: `now()`"),
     ("like_escape not_like_escape ilike_escape not_ilike_escape", "`a like 'x$%' escape '$'`"),
-    ("timezone_hour timezone_minute", "`date_diff('hour', t at time zone 'UTC', t at time zone 'Europe/Oslo')`"),
+    (
+        "timezone_hour timezone_minute",
+        "`date_diff('hour', t at time zone 'UTC', t at time zone 'Europe/Oslo')`",
+    ),
     ("sleep_ms", "wait outside of SQL: a statement answers as soon as it can"),
     (
         "json_each jsonb_each jsonb_array_elements json_array_elements json_tree",

@@ -235,8 +235,7 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
             let kept: Vec<String> = items(group).into_iter().filter_map(only_name).collect();
             let mut used: Vec<String> = Vec::new();
             items(using).into_iter().for_each(|part| names_of(part, &mut used));
-            is_key_too =
-                kept.len() == items(group).len() && kept.iter().any(|name| used.contains(name));
+            is_key_too = kept.len() == items(group).len() && kept.iter().any(|name| used.contains(name));
             by.iter().for_each(|part| names_of(part, &mut used));
             for name in used.into_iter().filter(|name| !kept.contains(name)) {
                 out.extend(words(&format!(", \"{name}\""), near));

@@ -150,9 +150,10 @@ fn tree<'a>(json: &'a str, path: Option<&str>) -> Result<Vec<Node<'a>>> {
     let Some(path) = path else { return Ok(nodes) };
     let Some(start) = nodes.iter().position(|node| node.full_key == path) else { return Ok(Vec::new()) };
     let mut below: Vec<Node<'a>> = nodes.drain(start..).collect();
-    let end = below.iter().skip(1).position(|node| {
-        !node.full_key.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']))
-    });
+    let end = below
+        .iter()
+        .skip(1)
+        .position(|node| !node.full_key.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])));
     below.truncate(end.map_or(below.len(), |end| end + 1));
     (below[0].key, below[0].parent) = (None, None);
     below[0].path = below[0].full_key.clone();
@@ -200,7 +201,14 @@ mod tests {
         };
         assert_eq!(
             told(r#"{"a":[1,{"c":null}],"b":"t"}"#, None),
-            ["0 None $", "2 Some(0) $.a", "3 Some(2) $.a[0]", "4 Some(2) $.a[1]", "6 Some(4) $.a[1].c", "8 Some(0) $.b"]
+            [
+                "0 None $",
+                "2 Some(0) $.a",
+                "3 Some(2) $.a[0]",
+                "4 Some(2) $.a[1]",
+                "6 Some(4) $.a[1].c",
+                "8 Some(0) $.b"
+            ]
         );
         assert_eq!(told(r#"[1,{"c d":2},3]"#, Some("$[1]")), ["2 None $[1]", "4 Some(2) $[1].\"c d\""]);
         assert!(told("[1]", Some("$.a")).is_empty());

@@ -125,7 +125,8 @@ fn largest_kept(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&plan);
     let inputs = merge_schema(&plan.inputs());
     let is_of_doubles = |call: &AggregateFunction| {
-        let of = call.params.args.first().filter(|of| !is_itself(of)).and_then(|of| of.get_type(&inputs).ok());
+        let of =
+            call.params.args.first().filter(|of| !is_itself(of)).and_then(|of| of.get_type(&inputs).ok());
         call.func.name() == "max" && of.is_some_and(|of| of.is_floating())
     };
     plan.map_expressions(|expr| {
