@@ -478,7 +478,11 @@ impl Words {
             matches!(self.get(at), Some(Token::Number(..)))
         };
         let is_name = |at: usize| match self.get(at) {
-            Some(Token::Word(word)) => word.keyword == Keyword::NoKeyword || word.quote_style.is_some(),
+            // Many a column is called as a keyword that means nothing there.
+            Some(token @ Token::Word(_)) => {
+                let others = ["and", "or", "not", "where", "on", "when", "then", "else", "having", "end", "null"];
+                !others.iter().any(|word| is_keyword(token, word))
+            }
             _ => false,
         };
         let name = |at: usize| -> Option<usize> {

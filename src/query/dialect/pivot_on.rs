@@ -233,10 +233,11 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
             out.extend(words("(SELECT ", near));
             out.extend_from_slice(group);
             let kept: Vec<String> = items(group).into_iter().filter_map(only_name).collect();
-            let mut used: Vec<String> = Vec::new();
-            items(using).into_iter().for_each(|part| names_of(part, &mut used));
-            is_key_too = kept.len() == items(group).len() && kept.iter().any(|name| used.contains(name));
+            let (mut used, mut added): (Vec<String>, Vec<String>) = Default::default();
             by.iter().for_each(|part| names_of(part, &mut used));
+            items(using).into_iter().for_each(|part| names_of(part, &mut added));
+            is_key_too = kept.len() == items(group).len() && kept.iter().any(|name| added.contains(name));
+            used.extend(added.into_iter().filter(|name| !used.contains(name)).collect::<Vec<_>>());
             for name in used.into_iter().filter(|name| !kept.contains(name)) {
                 out.extend(words(&format!(", \"{name}\""), near));
             }
