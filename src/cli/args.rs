@@ -2,6 +2,7 @@
 
 mod flags;
 mod selection;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
@@ -15,6 +16,7 @@ use crate::lakehouse::{OpenOptions, Origin, PublishMode, SampleWindow};
 use crate::repl::Format;
 pub(super) use flags::{Flags, Level, LogFormat, Settled};
 pub(super) use selection::{Deferral, Selection};
+pub(super) use texts::{Text, Texts};
 
 /// Raw files to tested Delta tables, published one release at a time
 #[derive(Debug, Parser)]
@@ -628,6 +630,14 @@ fn address(text: &str) -> std::result::Result<SocketAddr, String> {
     found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(wrong)
 }
 
+fn variable(text: &str) -> std::result::Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write `name=value`")?;
+    match !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        true => Ok((name.to_owned(), value.to_owned())),
+        false => Err(format!("`{name}` cannot name a variable: letters, digits and `_`")),
+    }
+}
+
 fn option(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write `name=value`")?;
     Ok((name.trim().to_owned(), value.to_owned()))
@@ -648,13 +658,11 @@ pub(super) struct SqlArgs {
     /// SQL to run, statements ending in `;` [default: the shell, or standard input]
     #[arg(conflicts_with_all = ["command", "file"])]
     pub(super) sql: Option<String>,
-    /// SQL to run (can be repeated)
-    // A statement may begin with a comment.
-    #[arg(long, short, value_name = "SQL", allow_hyphen_values = true)]
-    pub(super) command: Vec<String>,
-    /// File of SQL to run (can be repeated; `-` is standard input)
-    #[arg(long, short, value_name = "FILE", conflicts_with = "command")]
-    pub(super) file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) texts: Texts,
+    /// Variable for the SQL: `:name` is its value, `:'name'` the value in quotes (can be repeated)
+    #[arg(long, short = 'v', alias = "set", value_name = "NAME=VALUE", value_parser = variable)]
+    pub(super) variable: Vec<(String, String)>,
     /// table, line, csv, tsv, json, jsonl, markdown, html, insert, parquet or arrow
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(super) format: Format,

@@ -44,7 +44,7 @@ use crate::base::World;
 const LOOKED_AT_WHOLLY: u64 = 32 * 1024 * 1024;
 
 /// Files that were found, before they are opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Found {
     files: Vec<FileStamp>,
 }
@@ -98,6 +98,18 @@ impl Found {
     /// Where they are, if all of them are on this machine.
     pub fn on_disk(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.on_disk.as_path())
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// Their names and where they are; nothing if one of them is not on this machine.
+    pub fn here(&self) -> Option<Vec<(String, PathBuf)>> {
+        let place =
+            |file: &FileStamp| file.elsewhere.is_none().then(|| (file.path.clone(), file.on_disk.clone()));
+        self.files.iter().map(place).collect()
     }
 
     /// What the folders of the files say that are named `column=value`, if all of them have the same columns: each with

@@ -67,7 +67,8 @@ pub(super) fn functions(session: &Session, pattern: Option<&str>) -> Outcome {
                 .table_functions()
                 .keys()
                 .map(String::as_str)
-                .chain(["read_csv", "read_json", "read_parquet", "read_files", "json_each", "table_changes"])
+                .chain(FROM_FILES)
+                .chain(["json_each", "json_tree", "table_changes"])
                 .filter(|name| is_meant(name))
                 .map(|name| plain(name, None, "table", Some("stands after FROM".to_owned()))),
         )
@@ -83,6 +84,21 @@ pub(super) fn functions(session: &Session, pattern: Option<&str>) -> Outcome {
     rows.extend(more);
     Outcome::table(COLUMNS, &[], rows.into_iter().collect())
 }
+
+/// The functions that files are read by.
+const FROM_FILES: [&str; 11] = [
+    "read_csv",
+    "read_json",
+    "read_parquet",
+    "read_files",
+    "parquet_metadata",
+    "parquet_schema",
+    "parquet_file_metadata",
+    "parquet_kv_metadata",
+    "glob",
+    "read_text",
+    "read_blob",
+];
 
 /// A function once for each kind of arguments that it takes.
 fn ways(

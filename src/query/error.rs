@@ -2,7 +2,7 @@
 
 use datafusion::error::DataFusionError;
 
-use super::located::{is_misplaced, located};
+use super::located::{beside_number, is_misplaced, located};
 use super::words::mistake;
 use crate::base::{Diagnostic, ErrorKind, SourceText};
 use crate::lake::is_forbidden;
@@ -14,6 +14,10 @@ use crate::table::TableError;
 pub const VALUE: &str = "elt::sql::value";
 /// The code of asking for rows of what is not made yet.
 pub(crate) const NO_ROWS: &str = "elt::sql::no_rows";
+
+/// What to do where a text stands beside a number.
+const BESIDE_A_NUMBER: &str = "a text beside a number is read as one: write the number as a text, `a = '5'`, or `try_cast(a as bigint) = 5`, which is NULL where \
+                               a text is none";
 
 /// A mistake in a statement: what, where in its text, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,9 +159,10 @@ impl SqlMistake {
         if self.place.is_some_and(is_in_it) && !is_misplaced(&self.message) {
             return self;
         }
-        match located(&self.message, sql) {
-            Some((line, column)) => self.at(line, column),
-            None => self.unplaced(),
+        match (located(&self.message, sql), beside_number(&self.message, sql)) {
+            (Some((line, column)), _) => self.at(line, column),
+            (None, Some((line, column))) => self.at(line, column).help(BESIDE_A_NUMBER),
+            (None, None) => self.unplaced(),
         }
     }
 }

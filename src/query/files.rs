@@ -19,8 +19,9 @@ use url::Url;
 
 use super::dialect::{ReadBy, Reader};
 use super::error::VALUE;
+use super::parquet_facts::{self, Facts};
 use super::provider::StateOf;
-use super::{Files, QueryError, SqlMistake};
+use super::{Files, QueryError, SqlMistake, whole_files};
 use crate::base::{TableVersion, did_you_mean, parse_data_type};
 use crate::landing::{Asked, FileScan, Found, LandOptions, LandingError};
 use crate::table::Tables;
@@ -63,6 +64,11 @@ impl SchemaProvider for FileSchema {
         match self.reader.function {
             ReadBy::Delta => return self.delta(path, told.version).await.map(Some),
             ReadBy::Ending if log.is_dir() => return self.delta(path, None).await.map(Some),
+            ReadBy::ParquetMetadata => return self.facts(path, Facts::RowGroups).await.map(Some),
+            ReadBy::ParquetSchema => return self.facts(path, Facts::Schema).await.map(Some),
+            ReadBy::ParquetFileMetadata => return self.facts(path, Facts::Files).await.map(Some),
+            ReadBy::ParquetKvMetadata => return self.facts(path, Facts::Notes).await.map(Some),
+            ReadBy::Glob | ReadBy::Text | ReadBy::Blob => return self.whole(path).await.map(Some),
             _ => {}
         }
         Ok(Some(self.read(path, told).await?))
@@ -70,11 +76,47 @@ impl SchemaProvider for FileSchema {
 }
 
 impl FileSchema {
+    /// The patterns of the files.
+    fn patterns(&self, path: &str) -> Vec<String> {
+        let paths = std::iter::once(path).chain(self.reader.more.iter().map(String::as_str));
+        paths.map(|path| here(path).to_owned()).collect()
+    }
+
+    /// Files as rows: their names, or all that is in each.
+    async fn whole(&self, path: &str) -> Result<Arc<dyn TableProvider>> {
+        let by = self.reader.function;
+        let found = Found::by(Path::new("."), &self.patterns(path), self.tables.world()).await;
+        let found = match found {
+            // A pattern that nothing fits names no file.
+            Err(LandingError::NotFound { .. }) if by == ReadBy::Glob => Found::default(),
+            found => found.map_err(unread)?,
+        };
+        if found.is_empty() && by != ReadBy::Glob {
+            return Err(QueryError::Sql(missing(path)).into());
+        }
+        if by == ReadBy::Glob {
+            return Ok(whole_files::names(&found.names())?);
+        }
+        let Some(files) = found.here() else { return Err(QueryError::Sql(elsewhere(by)).into()) };
+        let read = tokio::task::spawn_blocking(move || whole_files::contents(&files, by == ReadBy::Text));
+        read.await.map_err(|error| DataFusionError::External(Box::new(error)))?
+    }
+
+    /// What Parquet files say of themselves.
+    async fn facts(&self, path: &str, facts: Facts) -> Result<Arc<dyn TableProvider>> {
+        let patterns = self.patterns(path);
+        let found = Found::by(Path::new("."), &patterns, self.tables.world()).await.map_err(unread)?;
+        if found.is_empty() {
+            return Err(QueryError::Sql(missing(path)).into());
+        }
+        let by = self.reader.function;
+        let Some(files) = found.here() else { return Err(QueryError::Sql(elsewhere(by)).into()) };
+        let read = tokio::task::spawn_blocking(move || parquet_facts::facts(facts, &files));
+        read.await.map_err(|error| DataFusionError::External(Box::new(error)))?
+    }
+
     async fn read(&self, path: &str, mut told: Told) -> Result<Arc<dyn TableProvider>> {
-        let patterns: Vec<String> = std::iter::once(path)
-            .chain(self.reader.more.iter().map(String::as_str))
-            .map(|path| here(path).to_owned())
-            .collect();
+        let patterns = self.patterns(path);
         let found = Found::by(Path::new("."), &patterns, self.tables.world()).await.map_err(unread)?;
         if found.is_empty() {
             return Err(QueryError::Sql(missing(path)).into());
@@ -182,6 +224,22 @@ impl Told {
             ReadBy::Avro => Some("avro"),
             ReadBy::Arrow => Some("arrow"),
             ReadBy::Ending | ReadBy::Files | ReadBy::Delta => None,
+            ReadBy::ParquetMetadata
+            | ReadBy::ParquetSchema
+            | ReadBy::ParquetFileMetadata
+            | ReadBy::ParquetKvMetadata
+            | ReadBy::Glob
+            | ReadBy::Text
+            | ReadBy::Blob => match reader.options.first() {
+                None => None,
+                Some((name, _)) => {
+                    let what = format!("`{name}` is not an option of `{}`", reader.function.name());
+                    return Err(SqlMistake::new("elt::sql::arguments", what).help(format!(
+                        "it is told files, and nothing else: `{}('folder/*')`",
+                        reader.function.name()
+                    )));
+                }
+            },
         }
         .map(str::to_owned);
         for (name, values) in &reader.options {
@@ -418,6 +476,13 @@ fn url_of(path: &Path) -> Result<ListingTableUrl> {
 /// A path on this machine without what says so.
 fn here(path: &str) -> &str {
     path.strip_prefix("file://").unwrap_or(path)
+}
+
+fn elsewhere(by: ReadBy) -> SqlMistake {
+    SqlMistake::refused(
+        format!("`{}` reads files of this machine only", by.name()),
+        "fetch the file first; the rows of a file elsewhere are read by its URL: `from 's3://…'`",
+    )
 }
 
 fn no_delta_table(place: &str) -> SqlMistake {

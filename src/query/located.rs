@@ -30,6 +30,22 @@ pub(super) fn located(message: &str, sql: &str) -> Option<Place> {
     words.subjects(message).into_iter().find_map(|subject| words.find(&subject)).map(|at| words.place(at))
 }
 
+/// Where a text of a column is read as a number because it stands beside one, if a mistake speaks of that.
+pub(super) fn beside_number(message: &str, sql: &str) -> Option<Place> {
+    let (text, wanted) = message.strip_prefix('\'')?.split_once("' cannot be read as ")?;
+    if !["tinyint", "smallint", "int", "bigint", "double", "float", "real"].contains(&wanted) {
+        return None;
+    }
+    let tokens = tokenize(sql).ok()?;
+    let words = Words(tokens.into_iter().filter(|token| is_solid(&token.token)).collect());
+    let is_written =
+        words.0.iter().any(|token| matches!(&token.token, Token::SingleQuotedString(known) if known == text));
+    if is_written || words.has_casts() {
+        return None;
+    }
+    words.beside_number().map(|at| words.place(at))
+}
+
 /// Whether the engine tells a place of such a mistake that is not where it is.
 pub(super) fn is_misplaced(message: &str) -> bool {
     message.starts_with("two queries of the WITH") || message.starts_with("the two sides of the UNION")
@@ -65,8 +81,17 @@ enum Subject {
     Call { name: String, types: Option<Vec<String>>, is_missing: bool },
     /// An operator or a keyword, and the types to its left and right, where they are told.
     Sign { sign: String, types: Option<(String, String)> },
+    /// A division by what may be zero.
+    Division,
     /// An expression.
     Expression(Vec<String>),
+}
+
+/// The operator of an expression that has one.
+fn only_sign(subject: &Subject) -> Option<String> {
+    let Subject::Expression(words) = subject else { return None };
+    let mut signs = words.iter().filter(|word| ["+", "-", "*"].contains(&word.as_str()));
+    signs.next().filter(|_| signs.next().is_none()).cloned()
 }
 
 fn is_solid(token: &Token) -> bool {
@@ -228,7 +253,22 @@ impl Words {
             subjects.push(Subject::Text(text.0.replace("''", "'")));
         }
         if message.starts_with("division by zero") {
-            subjects.push(Subject::Sign { sign: "/".to_owned(), types: None });
+            subjects.push(Subject::Division);
+        }
+        if message.starts_with("the sum is too large") {
+            subjects.push(Subject::Call { name: "sum".to_owned(), types: None, is_missing: false });
+        }
+        if message.ends_with("is too large for its type")
+            && let Some(sign) = subjects.iter().find_map(only_sign)
+        {
+            subjects.push(Subject::Sign { sign, types: None });
+        }
+        // -5 is no uinteger, which is from 0 to 4294967295
+        if let Some((_, rest)) = message.split_once(" is no ")
+            && let Some((name, _)) = rest.split_once(", which is from ")
+        {
+            let parts = vec![name.to_lowercase()];
+            subjects.push(Subject::Name { parts, pick: Pick::Only, of: Of::Type });
         }
         let first = message.split_whitespace().next().unwrap_or_default();
         if let Some(name) = first.strip_suffix("()") {
@@ -247,6 +287,7 @@ impl Words {
             Subject::Text(text) => self.text(text),
             Subject::Call { name, types, is_missing } => self.call(name, types.as_deref(), *is_missing),
             Subject::Sign { sign, types } => self.sign(sign, types.as_ref()),
+            Subject::Division => self.division(),
             Subject::Expression(words) => self.expression(words),
         }
     }
@@ -409,6 +450,66 @@ impl Words {
         if let [only] = fitting[..] { Some(only) } else { None }
     }
 
+    /// The only division, or the only one by a zero that is written.
+    fn division(&self) -> Option<usize> {
+        let divides = |at: &usize| match self.get(*at) {
+            Some(Token::Div) => !matches!(self.before(*at), Some(Token::Div)),
+            Some(Token::DuckIntDiv | Token::Mod) => true,
+            Some(Token::Word(word)) if matches!(self.get(at + 1), Some(Token::LParen)) => {
+                ["mod", "fmod", "div"].iter().any(|name| word.value.eq_ignore_ascii_case(name))
+            }
+            Some(Token::Word(_)) => is_keyword(&self.0[*at].token, "div"),
+            _ => false,
+        };
+        let all: Vec<usize> = (0..self.0.len()).filter(divides).collect();
+        let is_by_zero = |at: &&usize| matches!(self.get(*at + 1), Some(Token::Number(number, _)) if number.parse() == Ok(0.0_f64));
+        let mut by_zero = all.iter().filter(is_by_zero);
+        match (&all[..], by_zero.next(), by_zero.next()) {
+            ([only], ..) => Some(*only),
+            (_, Some(first), None) => Some(*first),
+            _ => None,
+        }
+    }
+
+    /// The only place where a name and a number are compared.
+    fn beside_number(&self) -> Option<usize> {
+        let is_number = |at: usize| {
+            let at = if matches!(self.get(at), Some(Token::Minus | Token::LParen)) { at + 1 } else { at };
+            matches!(self.get(at), Some(Token::Number(..)))
+        };
+        let is_name = |at: usize| match self.get(at) {
+            // Many a column is called as a keyword that means nothing there.
+            Some(token @ Token::Word(_)) => {
+                let others = ["and", "or", "not", "where", "on", "when", "then", "else", "having", "end", "null"];
+                !others.iter().any(|word| is_keyword(token, word))
+            }
+            _ => false,
+        };
+        let name = |at: usize| -> Option<usize> {
+            let compares = matches!(
+                self.get(at)?,
+                Token::Eq | Token::DoubleEq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq
+            );
+            let lists = is_keyword(self.get(at)?, "in") || is_keyword(self.get(at)?, "between");
+            let before = at.checked_sub(1)?;
+            if compares && matches!(self.get(before), Some(Token::Number(..))) && is_name(at + 1) {
+                return Some(at + 1);
+            }
+            ((compares || lists) && is_number(at + 1) && is_name(before)).then(|| self.path_start(before))
+        };
+        let mut found = (0..self.0.len()).filter_map(name);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Whether something is read as another type because it is asked for.
+    fn has_casts(&self) -> bool {
+        (0..self.0.len()).any(|at| match self.get(at) {
+            Some(Token::DoubleColon) => true,
+            Some(token) => ["cast", "try_cast", "convert"].iter().any(|word| is_keyword(token, word)),
+            None => false,
+        })
+    }
+
     /// Where these words follow each other, with or without the tables before columns, brackets and casts.
     fn expression(&self, words: &[String]) -> Option<usize> {
         let plain = bare(&self.0);
@@ -559,7 +660,22 @@ fn is_like(kind: &str, data_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::located;
+    use super::{beside_number, located};
+
+    #[test]
+    fn a_text_that_is_compared_with_a_number_is_found() {
+        let message = "'AA' cannot be read as bigint";
+        for (sql, place) in [
+            ("select * from t where carrier = 5", Some((1, 23))),
+            ("select * from t x where 5 < x.carrier", Some((1, 29))),
+            ("select * from t where t.carrier in (5, 6)", Some((1, 23))),
+            ("select * from t where carrier = 5 and id = 7", None),
+            ("select carrier::int from t where id = 7", None),
+            ("select 'AA' = 5", None),
+        ] {
+            assert_eq!(beside_number(message, sql), place, "{sql}");
+        }
+    }
 
     #[test]
     fn a_mistake_is_where_its_words_are() {
@@ -581,6 +697,16 @@ mod tests {
             ("`t.a + 1` is too large for its type", "select a + 1 from t", Some((1, 8))),
             ("the statement ends, and `)` is missing", "select (1", Some((1, 8))),
             ("division by zero", "select 1 / 0", Some((1, 10))),
+            ("division by zero", "select a / b, a % 0", Some((1, 17))),
+            ("division by zero", "select a // b from t", Some((1, 10))),
+            ("division by zero", "select a / b, b / a", None),
+            ("the sum is too large for its type", "select a, sum(b) from t", Some((1, 11))),
+            ("`9223372036854775807 + 1` is too large for its type", "select 1, b + a from t", Some((1, 13))),
+            (
+                "-5 is no uinteger, which is from 0 to 4294967295",
+                "select cast(-5 as uinteger)",
+                Some((1, 19)),
+            ),
             ("a condition is wanted here, and `'a'` is a varchar", "select 1 where 'a'", Some((1, 16))),
             ("LIKE does not go with bigint and bigint", "select a like 1", Some((1, 10))),
             ("`foo` is no part of time", "select extract(foo from t)", Some((1, 16))),

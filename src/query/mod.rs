@@ -28,12 +28,14 @@ mod files;
 mod guard;
 mod interval_text;
 mod lineage;
+mod literal_rows;
 mod located;
 mod made_of;
 mod mend;
 mod outcome;
 mod own;
 mod parameters;
+mod parquet_facts;
 mod pausing;
 #[cfg(feature = "postgres")]
 mod pg_catalog;
@@ -55,6 +57,7 @@ mod system;
 mod thrift;
 mod types;
 mod views;
+mod whole_files;
 mod words;
 mod zone;
 

@@ -229,7 +229,13 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             "interval",
             "binary",
         ];
-        let help = did_you_mean(&name.to_lowercase(), known.iter().copied());
+        let is_of_bits = ["bit", "bitstring", "varbit"]
+            .iter()
+            .any(|known| name.to_lowercase().split('(').next().is_some_and(|name| name.trim() == *known));
+        let bits =
+            "bits are kept in a whole number, `bigint`: `0b101`, `a & b`, `a << 1`, `bit_count(a)`, `bin(a)`";
+        let help = is_of_bits.then(|| bits.to_owned());
+        let help = help.or_else(|| did_you_mean(&name.to_lowercase(), known.iter().copied()));
         let all = || format!("types are called {}, `int[]`, `struct(a int)`", known.join(", "));
         return Some(plan(format!("there is no type `{name}`")).help(help.unwrap_or_else(all)));
     }
@@ -237,12 +243,10 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
         let known =
             ["read_csv", "read_json", "read_parquet", "read_files", "range", "generate_series", "unnest"];
         let elsewhere = match name.to_lowercase().as_str() {
-            "read_text" | "read_blob" => Some(
-                "files are read as rows: by read_csv, read_json, read_parquet, or by name, `from 'a.csv'`",
-            ),
-            "glob" => Some(
-                "rows tell their file: `select distinct filename from read_csv('folder/*.csv', filename = true)`",
-            ),
+            "query_table" | "query" => {
+                Some("write the name of the table, or the query in brackets: `from (select 1 as a)`")
+            }
+            "repeat_row" => Some("`select 1, 2 from range(3)` gives a row three times"),
             "duckdb_tables" | "duckdb_views" | "pragma_show_tables" => Some("`from elt.tables` lists them"),
             "duckdb_columns" => Some("`from elt.columns` lists them"),
             "duckdb_settings" => Some("`show all` lists them"),

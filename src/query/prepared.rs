@@ -319,6 +319,10 @@ pub fn shown_variable(sql: &str) -> Option<String> {
 
 /// What a `SET` sets; nothing for other statements.
 pub(super) fn setting(statement: &ast::Statement) -> Result<Option<StatementKind>, SqlMistake> {
+    if let ast::Statement::Reset(_) = statement {
+        let mistake = SqlMistake::new("elt::sql::not_supported", "RESET ALL is not supported for a driver");
+        return Err(mistake.help("name what is to be as it was: `reset null_order`"));
+    }
     let ast::Statement::Set(set) = statement else { return Ok(None) };
     let (name, value) = match set {
         ast::Set::SingleAssignment { variable, values, .. } if values.len() == 1 => {

@@ -195,6 +195,9 @@ impl SchemaProvider for Standard {
         if name.eq_ignore_ascii_case("views") {
             return self.views().map(Some);
         }
+        if name.eq_ignore_ascii_case("columns") {
+            self.scope.read_ahead().await;
+        }
         let found = self.engines.table(name).await?;
         if !name.eq_ignore_ascii_case("columns") {
             return Ok(found);
@@ -254,9 +257,9 @@ impl SchemaProvider for LakeSchema {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        let names = self.catalog.scope.names();
-        let found = names.iter().find(|(known, _)| known.schema() == self.schema && known.table() == name);
-        Ok(found.map(|(_, is_view)| if *is_view { TableType::View } else { TableType::Base }))
+        let scope = &self.catalog.scope;
+        let found = TableName::new(&self.schema, name).ok().filter(|name| scope.has(name));
+        Ok(found.map(|name| if scope.is_view(&name) { TableType::View } else { TableType::Base }))
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -379,6 +379,19 @@ impl Scope {
         is_there && self.sees(name)
     }
 
+    /// Whether a name that is there is a view's.
+    pub(super) fn is_view(&self, name: &TableName) -> bool {
+        let is_table = self.changes.contains_key(name)
+            || self.pins.tables.contains_key(name)
+            || self.assumed.contains_key(name);
+        !is_table
+    }
+
+    /// Reads all tables that are seen, several at once, for who is going to ask for each.
+    pub(super) async fn read_ahead(&self) {
+        self.tables.read_ahead(self.pins.tables.iter().filter(|(name, _)| self.sees(name))).await;
+    }
+
     /// What `name` stands for, now or as of an earlier version; nothing if there is no such name.
     pub(super) async fn meaning(
         &self,

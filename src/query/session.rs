@@ -17,8 +17,8 @@ use super::provider::{Depth, LakeCatalog};
 use super::thrift::Purpose;
 use super::types::LakeTypes;
 use super::{
-    Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export, mend,
-    own, show_create, thrift, words, zone,
+    Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export,
+    literal_rows, mend, own, show_create, thrift, words, zone,
 };
 use crate::base::{Division, NullOrder, Unsaid, did_you_mean, roomy, with_stack};
 
@@ -462,8 +462,14 @@ impl Session {
         Ok(Outcome::stream(rows).with_progress(progress))
     }
 
-    pub(super) async fn plan(&self, statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
-        Box::pin(self.plan_in(|| Ok(self.context.state()), statement)).await
+    pub(super) async fn plan(&self, mut statement: ast::Statement) -> Result<LogicalPlan, QueryError> {
+        let written = literal_rows::take_out(&mut statement);
+        let mut knowing = (!written.is_empty()).then(|| self.clone());
+        for (name, rows) in written {
+            knowing = knowing.map(|session| session.knowing(&name, rows));
+        }
+        let session = knowing.as_ref().unwrap_or(self);
+        Box::pin(session.plan_in(|| Ok(session.context.state()), statement)).await
     }
 
     async fn plan_in(

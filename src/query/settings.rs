@@ -85,6 +85,20 @@ impl Session {
         &self,
         statement: ast::Statement,
     ) -> Result<std::result::Result<Outcome, ast::Statement>, QueryError> {
+        if let ast::Statement::Reset(_) = &statement {
+            return self.all_reset().map(Ok);
+        }
+        if let ast::Statement::Set(ast::Set::SetTransaction { modes, .. }) = &statement {
+            let reads = ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly);
+            // Every transaction is serializable, whichever level is asked for.
+            return match modes.contains(&reads) {
+                false => Ok(Ok(own::nothing())),
+                true => Err(wrong(
+                    "that transactions only read is not set for a session".to_owned(),
+                    "`begin read only` begins one that only reads; `elt sql --release 3` reads a release, which never changes",
+                )),
+            };
+        }
         if let ast::Statement::ShowVariable { variable } = &statement {
             let name = variable.iter().map(|part| part.value.to_lowercase()).collect::<Vec<_>>().join(".");
             if TIME_ZONE.contains(&name.as_str()) {
@@ -149,6 +163,7 @@ impl Session {
                     let what = format!("`{name}` is not supported, because nothing here would follow it");
                     return Err(wrong(what, instead));
                 }
+                self.note(engine);
                 if engine == name && value.is_some() {
                     return Ok(Err(statement));
                 }
@@ -175,6 +190,38 @@ impl Session {
                     _ => Ok(Err(statement)),
                 }
             }
+        }
+    }
+
+    /// Notes what a setting of the engine is before it is set for the first time.
+    fn note(&self, engine: &str) {
+        let entries = self.context.state().config_options().entries();
+        if let Some(entry) = entries.into_iter().find(|entry| entry.key == engine) {
+            self.own.note(entry.key, entry.value);
+        }
+    }
+
+    /// `RESET ALL`: everything that was set is as it was at first.
+    fn all_reset(&self) -> Result<Outcome, QueryError> {
+        self.own.divide(None);
+        self.own.sort_nulls(None);
+        self.own.stay_in(None);
+        zone::settle(&self.context, None);
+        let mut stays = Vec::new();
+        for (name, before) in self.own.noted() {
+            match before.filter(|_| !name.starts_with("datafusion.runtime.")) {
+                Some(before) => {
+                    self.context.state_ref().write().config_mut().options_mut().set(&name, &before)?;
+                }
+                None => stays.push(format!("`{name}`")),
+            }
+        }
+        match stays.is_empty() {
+            true => Ok(own::nothing()),
+            false => Err(wrong(
+                format!("{} has no default to go back to", stays.join(" and ")),
+                "all else is as it was; write its value: `set …`",
+            )),
         }
     }
 

@@ -333,4 +333,32 @@ mod tests {
         1
         ");
     }
+
+    #[tokio::test]
+    async fn a_transaction_that_only_reads_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = async |text: &str| told(folder.path(), text, Format::Csv).await;
+        run("create table t as select 1 as a").await;
+        let read =
+            run("begin isolation level serializable, read only; select a from t; rollback; select 2 as b")
+                .await;
+        assert_eq!(read, "a\n1\nb\n2\n");
+        let refused = run("begin read only; delete from t").await;
+        assert!(refused.contains("this transaction only reads"), "{refused}");
+        let set = run("begin; set transaction read only; delete from t").await;
+        assert!(set.contains("this transaction only reads"), "{set}");
+        let none = run("set transaction read only").await;
+        assert!(none.contains("no transaction is open"), "{none}");
+    }
+
+    #[tokio::test]
+    async fn variables_come_from_the_command_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let lakehouse = opened(folder.path());
+        let variables = vec![("n".to_owned(), "it's".to_owned())];
+        let settings = ShellSettings { format: Format::Csv, variables, ..ShellSettings::default() };
+        let mut out = Vec::new();
+        script(&lakehouse, "select :'n' as a", "q.sql", settings, None, &mut out).await.unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "a\nit's\n");
+    }
 }

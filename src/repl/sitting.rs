@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::future::LocalBoxFuture;
 
-use super::bound::{Bound, Open};
+use super::bound::{Access, Bound, Open, only_reads};
 use super::explain::{explain, placed};
 use super::input::{Entry, read};
 use super::output::{Target, cannot};
@@ -38,6 +38,8 @@ pub struct ShellSettings {
     pub echo: bool,
     /// What a mistake means for what comes after it.
     pub on_error: OnError,
+    /// What `:name` stands for, by its name.
+    pub variables: Vec<(String, String)>,
 }
 
 /// What becomes of a script after a mistake.
@@ -130,6 +132,8 @@ impl<'a> Sitting<'a, '_> {
         };
         let chosen = settings.release.is_some();
         let paging = Paging::of(&lakehouse.world().env);
+        let mut variables = Variables::default();
+        settings.variables.iter().for_each(|(name, value)| variables.set(name.clone(), value.clone()));
         Ok(Self {
             lakehouse: lakehouse.clone(),
             session,
@@ -148,7 +152,7 @@ impl<'a> Sitting<'a, '_> {
             shown: None,
             once: false,
             picture: None,
-            variables: Variables::default(),
+            variables,
             kept: None,
             verbs: None,
             in_verb: Arc::default(),
@@ -290,6 +294,9 @@ impl<'a> Sitting<'a, '_> {
             self.lakehouse = made;
         }
         if let Some(open) = &self.open {
+            if open.access == Access::ReadOnly {
+                return Err(only_reads());
+            }
             let within = open.transaction.clone();
             return Box::pin(self.write_within(within, sql.to_owned())).await;
         }

@@ -26,6 +26,9 @@ type Known = BTreeMap<(TableName, TableVersion), Arc<Snapshot>>;
 /// So many versions of a table are remembered: a server lives through thousands.
 const REMEMBERED: usize = 16;
 
+/// So many tables are read at once, where many are.
+const AT_ONCE: usize = 32;
+
 /// The tables of one lake. Cheap to clone; clones share what was read.
 #[derive(Clone)]
 pub struct Tables {
@@ -203,6 +206,30 @@ impl Tables {
             known.remove(&oldest);
         }
         Ok(snapshot)
+    }
+
+    /// Reads versions of many tables, several at once, so that each is remembered when it is asked for. What cannot be read is told then.
+    pub async fn read_ahead(&self, versions: impl IntoIterator<Item = (&TableName, &TableVersion)>) {
+        let wanted: Vec<_> = {
+            let known = self.snapshots.lock().expect("no holder panics");
+            let keys = versions.into_iter().map(|(table, version)| (table.clone(), *version));
+            keys.filter(|key| !known.contains_key(key)).collect()
+        };
+        if wanted.len() < 2 {
+            return;
+        }
+        let (mut wanted, mut reading) = (wanted.into_iter(), tokio::task::JoinSet::new());
+        loop {
+            while reading.len() < AT_ONCE
+                && let Some((table, version)) = wanted.next()
+            {
+                let tables = self.clone();
+                reading.spawn(async move { drop(tables.snapshot(&table, version).await) });
+            }
+            if reading.join_next().await.is_none() {
+                return;
+            }
+        }
     }
 
     fn remembered(&self, key: &(TableName, TableVersion)) -> Option<Arc<Snapshot>> {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use futures::future::LocalBoxFuture;
 
 use crate::base::{Error, ReleaseNumber, Result, SourceText, World};
-use crate::cli::args::{OnMistake, Place, SqlArgs};
+use crate::cli::args::{OnMistake, Place, SqlArgs, Text};
 use crate::cli::or_interrupted;
 use crate::cli::ui::Ui;
 use crate::lakehouse::Lakehouse;
@@ -34,6 +34,7 @@ pub(crate) async fn run(args: SqlArgs, place: &Place, world: World, ui: &Ui) -> 
         release: args.release.map(ReleaseNumber),
         echo: args.echo,
         on_error,
+        variables: args.variable,
     };
     // The shell's `\build` is `elt build`, in the same place.
     let verbs = |words: Vec<String>| {
@@ -57,11 +58,12 @@ fn texts(args: &SqlArgs) -> Result<Option<Vec<(String, String)>>> {
     if let Some(sql) = &args.sql {
         return Ok(Some(vec![("sql".to_owned(), sql.clone())]));
     }
-    if !args.command.is_empty() {
-        return Ok(Some(args.command.iter().map(|sql| ("sql".to_owned(), sql.clone())).collect()));
-    }
-    if !args.file.is_empty() {
-        return args.file.iter().map(|path| read(path)).collect::<Result<Vec<_>>>().map(Some);
+    if !args.texts.0.is_empty() {
+        let text = |text: &Text| match text {
+            Text::Command(sql) => Ok(("sql".to_owned(), sql.clone())),
+            Text::File(path) => read(path),
+        };
+        return args.texts.0.iter().map(text).collect::<Result<Vec<_>>>().map(Some);
     }
     if std::io::stdin().is_terminal() { Ok(None) } else { Ok(Some(vec![read(Path::new("-"))?])) }
 }

@@ -46,6 +46,20 @@ pub(in crate::query) enum ReadBy {
     Files,
     /// A Delta table outside the lake.
     Delta,
+    /// What Parquet files say of themselves: of the columns of their row groups,
+    ParquetMetadata,
+    /// of their schemas,
+    ParquetSchema,
+    /// of each file,
+    ParquetFileMetadata,
+    /// and what their writers noted.
+    ParquetKvMetadata,
+    /// Which files there are.
+    Glob,
+    /// Each file as one text.
+    Text,
+    /// Each file as its bytes.
+    Blob,
 }
 
 /// The functions that read files, by all their names. The first of each is the one that messages use.
@@ -64,6 +78,13 @@ const FUNCTIONS: &[(&str, ReadBy)] = &[
     ("read_files", ReadBy::Files),
     ("delta_scan", ReadBy::Delta),
     ("read_delta", ReadBy::Delta),
+    ("parquet_metadata", ReadBy::ParquetMetadata),
+    ("parquet_schema", ReadBy::ParquetSchema),
+    ("parquet_file_metadata", ReadBy::ParquetFileMetadata),
+    ("parquet_kv_metadata", ReadBy::ParquetKvMetadata),
+    ("glob", ReadBy::Glob),
+    ("read_text", ReadBy::Text),
+    ("read_blob", ReadBy::Blob),
 ];
 
 impl ReadBy {

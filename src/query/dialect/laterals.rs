@@ -282,6 +282,13 @@ fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
             let name = alias.as_ref().map_or_else(|| Ident::new("json_each"), |alias| alias.name.clone());
             Some(unnest(parts, Some(self::alias(name, columns))))
         }
+        "json_tree" if (1..=2).contains(&plain.len()) && plain.len() == args.len() => {
+            let columns = ["key", "value", "type", "atom", "id", "parent", "fullkey", "path"];
+            let part = |column: &str| called(&format!("_elt_json_tree_{column}"), plain.iter().copied());
+            let parts = columns.iter().map(|column| part(column)).collect();
+            let name = alias.as_ref().map_or_else(|| Ident::new("json_tree"), |alias| alias.name.clone());
+            Some(unnest(parts, Some(self::alias(name, columns.map(Ident::new).into()))))
+        }
         "generate_series" | "range"
             if plain.len() == args.len() && (plain.iter().any(|arg| depends(arg)) || is_of_time(&plain)) =>
         {

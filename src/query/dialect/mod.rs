@@ -76,6 +76,7 @@ pub(super) use shorthand::{PERCENT, UNPACKED};
 pub(super) use spelling::called;
 pub(super) use split::LineStarts;
 pub use split::{Piece, Split, split};
+pub(super) use spoken::OF_TABLE;
 pub use statement::{Statement, parse, parse_query};
 pub(super) use statement::{data_type, empty_query, is_one_expression, tokenize};
 pub(super) use time_travel::{AsOfText, FILES, Reference, spell_out};

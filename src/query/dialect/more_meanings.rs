@@ -39,6 +39,51 @@ pub(super) const MORE: &[(&str, &str, &str)] = &[
         "_elt_printf('{:,.' || cast(n as varchar) || 'f}', cast(cast(a as double) as varchar))",
     ),
     ("try_to_number try_to_double", "a", "try_cast(a as double)"),
+    // Lists and maps
+    ("list_cosine_distance array_cosine_distance", "a b", "cosine_distance(a, b)"),
+    (
+        "list_negative_inner_product list_negative_dot_product array_negative_inner_product array_negative_dot_product",
+        "a b",
+        "-list_aggregate(array_transform(range(1, length(a) + 1), _elt_p -> (a)[_elt_p] * (b)[_elt_p]), 'sum')",
+    ),
+    (
+        "array_cross_product list_cross_product",
+        "a b",
+        "make_array((a)[2] * (b)[3] - (a)[3] * (b)[2], (a)[3] * (b)[1] - (a)[1] * (b)[3], (a)[1] * (b)[2] - (a)[2] * (b)[1])",
+    ),
+    ("list_entropy", "a", "list_aggregate(a, 'entropy')"),
+    ("list_kurtosis", "a", "list_aggregate(a, 'kurtosis')"),
+    ("list_kurtosis_pop", "a", "list_aggregate(a, 'kurtosis_pop')"),
+    ("list_skewness", "a", "list_aggregate(a, 'skewness')"),
+    ("list_mad", "a", "list_aggregate(a, 'mad')"),
+    ("list_sem", "a", "list_aggregate(a, 'stddev_pop') / sqrt(length(array_compact(a)))"),
+    ("list_approx_count_distinct", "a", "list_aggregate(a, 'approx_count_distinct')"),
+    ("map_contains_entry", "m k v", "coalesce((map_extract(m, k))[1] = (v), false)"),
+    // Time
+    (
+        "days_in_month",
+        "a",
+        "date_part('day', _elt_date_add('day', -1, _elt_date_add('month', 1, date_trunc('month', a))))",
+    ),
+    ("nanosecond", "a", "cast(trunc(date_part('microsecond', a)) as bigint) * 1000"),
+    ("to_decades", "n", "_elt_interval(10 * (n), 0, 0, 0, 0, 0, 0)"),
+    ("to_centuries", "n", "_elt_interval(100 * (n), 0, 0, 0, 0, 0, 0)"),
+    ("to_millennia", "n", "_elt_interval(1000 * (n), 0, 0, 0, 0, 0, 0)"),
+    ("make_timestamp_ms", "a", "_elt_date_add('microsecond', (a) * 1000, timestamp '1970-01-01 00:00:00')"),
+    (
+        "make_timestamptz",
+        "y m d h i s",
+        "cast(_elt_date_add('microsecond', _elt_clock(h, i, s), \
+         cast(make_date(cast(y as int), cast(m as int), cast(d as int)) as timestamp)) as timestamptz)",
+    ),
+    // Aggregates
+    ("count_star", "", "count(*)"),
+    ("sum_no_overflow", "a", "sum(a)"),
+    // Checks, and what others keep in ids and paths
+    ("assert_true", "a", "case when a then null else error('an assertion does not hold') end"),
+    ("assert_true", "a b", "case when a then null else error(b) end"),
+    ("uuid_extract_version", "u", "cast(substr(cast(u as varchar), 15, 1) as int)"),
+    ("path_join", "a b", "case when ends_with(a, '/') then (a) || (b) else (a) || '/' || (b) end"),
     // Text
     ("char", "n", "chr(n)"),
     ("encode", "a", "cast(a as bytea)"),
@@ -172,7 +217,32 @@ const INSTEAD: &[(&str, &str)] = &[
         "json_tuple variant_get try_variant_get",
         "take each field by itself: `j->>'a'`, or `j:a::int`; many at once with `json_transform(j, '{\"a\": \"int\"}')`",
     ),
-    ("jsonb_set json_set jsonb_insert", "`json_merge_patch(j, '{\"a\": 2}')` changes fields"),
+    (
+        "jsonb_set json_set jsonb_insert json_insert json_replace json_remove json_strip_nulls json_deep_merge",
+        "`json_merge_patch(j, '{\"a\": 2}')` changes fields, and takes those away that are null in the second",
+    ),
+    ("json_transform_strict from_json_strict", "`json_transform(j, shape)`; what does not fit is null there"),
+    (
+        "struct_concat struct_keys struct_values struct_contains struct_has struct_position struct_indexof struct_remap",
+        "fields are known by their names: `{'a': s.a, 'b': t.b}` makes a struct of them, `s.*` columns",
+    ),
+    (
+        "get_bit set_bit bit_position bitstring bitstring_agg to_bitstring",
+        "bits are kept in a whole number: `getbit(a, 2)`, `a & b`, `a | 1 << 2`, `bit_or(a)`, `bin(a)`",
+    ),
+    ("current_query", "`from elt.query_history` has what was asked; `\\p` shows the last statement"),
+    (
+        "unbin from_binary",
+        "`0b0110` is a number; bytes are read from their hexadecimal digits: `unhex('06')`",
+    ),
+    ("parse_formatted_bytes", "`regexp_extract(a, '[0-9.]+')::double * 1024` for what is told in KiB"),
+    ("uuid_extract_timestamp", "`uuid` makes ids of no time; keep the time in a column of its own: `now()`"),
+    ("like_escape not_like_escape ilike_escape not_ilike_escape", "`a like 'x$%' escape '$'`"),
+    (
+        "timezone_hour timezone_minute",
+        "`date_diff('hour', t at time zone 'UTC', t at time zone 'Europe/Oslo')`",
+    ),
+    ("sleep_ms", "wait outside of SQL: a statement answers as soon as it can"),
     (
         "json_each jsonb_each jsonb_array_elements json_array_elements json_tree",
         "rows of a JSON text come from `from json_each(j)`, its items from `unnest(json_transform(j, '[\"varchar\"]'))`",

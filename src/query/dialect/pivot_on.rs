@@ -225,16 +225,19 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
         false => words("count(*)", near),
     };
     let mut out = words("SELECT * FROM ", near);
+    // What is added up is no key of its own accord; it may be asked for as one.
+    let mut is_key_too = false;
     match group.iter().any(is_solid) {
         false => out.extend_from_slice(source),
         true => {
             out.extend(words("(SELECT ", near));
             out.extend_from_slice(group);
             let kept: Vec<String> = items(group).into_iter().filter_map(only_name).collect();
-            let mut used: Vec<String> = Vec::new();
-            for part in by.iter().copied().chain(items(using)) {
-                names_of(part, &mut used);
-            }
+            let (mut used, mut added): (Vec<String>, Vec<String>) = Default::default();
+            by.iter().for_each(|part| names_of(part, &mut used));
+            items(using).into_iter().for_each(|part| names_of(part, &mut added));
+            is_key_too = kept.len() == items(group).len() && kept.iter().any(|name| added.contains(name));
+            used.extend(added.into_iter().filter(|name| !used.contains(name)).collect::<Vec<_>>());
             for name in used.into_iter().filter(|name| !kept.contains(name)) {
                 out.extend(words(&format!(", \"{name}\""), near));
             }
@@ -249,7 +252,13 @@ fn pivot(tokens: &[TokenWithSpan]) -> Result<Tokens, SqlMistake> {
     out.extend(value);
     out.extend(words(") IN (", near));
     out.extend(values.unwrap_or_else(|| words("ANY", near)));
-    out.extend(words(")) ", near));
+    out.extend(words(")", near));
+    if is_key_too {
+        out.extend(words(&format!(" DEFAULT ON NULL ({PIVOT_KEYS}("), near));
+        out.extend_from_slice(group);
+        out.extend(words("))", near));
+    }
+    out.extend(words(") ", near));
     out.extend(tail);
     Ok(out)
 }

@@ -3,7 +3,7 @@
 //! `ASOF LEFT JOIN … ON` of DuckDB, `USING SAMPLE 10%`, `{{ ref('orders') }}` as a model has it, and texts in pieces, `'a' 'b'`.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 use super::pivot_on::is_keyword;
 use crate::query::SqlMistake;
@@ -15,7 +15,42 @@ type Tokens = Vec<TokenWithSpan>;
 /// # Errors
 /// A word would be taken for another that it is not.
 pub(super) fn spell(tokens: Tokens) -> Result<Tokens, SqlMistake> {
-    samples(asof(without_braces(joined(tokens)))?)
+    samples(asof(without_braces(joined(of_their_tables(tokens))))?)
+}
+
+/// What is between a table and its column in a name that is one to the parser.
+pub(in crate::query) const OF_TABLE: char = '\u{1f}';
+
+/// `* RENAME (a.x AS y)` with `a.x` as one name: the parser has no place for a table there.
+fn of_their_tables(mut tokens: Tokens) -> Tokens {
+    let at = solid(&tokens);
+    let mut merged = Vec::new();
+    for begin in at.windows(2).enumerate().filter(|(_, pair)| {
+        is_keyword(&tokens[pair[0]], Keyword::RENAME) && tokens[pair[1]].token == Token::LParen
+    }) {
+        for four in at[begin.0..].windows(5).take_while(|part| tokens[part[0]].token != Token::RParen) {
+            if let (Token::LParen | Token::Comma, Token::Word(table), Token::Period, Token::Word(column)) = (
+                &tokens[four[0]].token,
+                &tokens[four[1]].token,
+                &tokens[four[2]].token,
+                &tokens[four[3]].token,
+            ) && is_keyword(&tokens[four[4]], Keyword::AS)
+            {
+                let folded = |word: &Word| match word.quote_style {
+                    Some(_) => word.value.clone(),
+                    None => word.value.to_lowercase(),
+                };
+                let name = format!("{}{OF_TABLE}{}", folded(table), folded(column));
+                merged.push((four[1], four[3], name));
+            }
+        }
+    }
+    for (from, to, name) in merged.into_iter().rev() {
+        let span = tokens[from].span;
+        let word = Word { value: name, quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        tokens.splice(from..=to, [TokenWithSpan { token: Token::Word(word), span }]);
+    }
+    tokens
 }
 
 fn solid(tokens: &[TokenWithSpan]) -> Vec<usize> {

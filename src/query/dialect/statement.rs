@@ -777,7 +777,7 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             ("SET HIVEVAR", "write `set variable name = value`")
         }
         S::Query(query) if changes_rows(query) => CHANGING_ROWS,
-        S::Query(_) | S::Set(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
+        S::Query(_) | S::Set(_) | S::Reset(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
             return Ok(());
         }
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
@@ -799,7 +799,6 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
             ("PRAGMA", "`describe t` lists columns, `show all` settings; `set name = value` sets one")
         }
         S::Analyze { .. } => ("ANALYZE", "leave it out: each write keeps the statistics of its rows"),
-        S::Reset(_) => ("RESET ALL", "name what is to be as it was: `reset null_order`"),
         S::Call(_) => ("CALL", "write `select f(…)`; macros run by `elt run-operation`"),
         S::CreateSequence { .. } => ("CREATE SEQUENCE", "number rows: `row_number() over (order by …)`"),
         S::CreateType { .. } | S::CreateDomain(_) => {

@@ -15,7 +15,7 @@ use sqlparser::ast::{
 use super::{Column, folded, folded_object, wrong};
 use crate::base::did_you_mean;
 use crate::query::SqlMistake;
-use crate::query::dialect::{UNPACKED, outside_queries};
+use crate::query::dialect::{OF_TABLE, UNPACKED, outside_queries};
 
 /// Whether an item is a star that leaves columns out, or has others in their place: the engine knows how, but not what is
 /// wrong with a name that is not there.
@@ -156,15 +156,16 @@ pub(super) fn renamed(
         Some(RenameSelectItem::Multiple(many)) => many.as_slice(),
         None => &[],
     };
+    let renames: Vec<(LeftOut, &Ident)> =
+        renames.iter().map(|rename| (LeftOut::renamed(&rename.ident), &rename.alias)).collect();
     let replaced = options.opt_replace.iter().flat_map(|replace| &replace.items);
     let replaced: Vec<_> = replaced.collect();
-    for (names, what) in [
-        (renames.iter().map(|rename| &rename.ident).collect::<Vec<_>>(), "rename"),
-        (replaced.iter().map(|replace| &replace.column_name).collect(), "replace"),
-    ] {
-        if let Some(name) = names.into_iter().find(|name| !columns.iter().any(|column| is(name, column))) {
-            return Err(Box::new(unknown(name, what, columns)));
-        }
+    if let Some((wrong, _)) = renames.iter().find(|(one, _)| !columns.iter().any(|column| one.is(column))) {
+        return Err(Box::new(unknown(&wrong.name, "rename", columns)));
+    }
+    let mut names = replaced.iter().map(|replace| &replace.column_name);
+    if let Some(name) = names.find(|name| !columns.iter().any(|column| is(name, column))) {
+        return Err(Box::new(unknown(name, "replace", columns)));
     }
     let names = StringArray::from_iter_values(columns.iter().map(|column| column.name.as_str()));
     let alike: Vec<bool> = match &options.opt_ilike {
@@ -180,11 +181,11 @@ pub(super) fn renamed(
         if !is_alike || left_out.iter().any(|one| one.is(column)) {
             continue;
         }
-        let rename = renames.iter().find(|rename| is(&rename.ident, column));
+        let rename = renames.iter().find(|(one, _)| one.is(column));
         let replace = replaced.iter().find(|replace| is(&replace.column_name, column));
         let expr = replace.map_or_else(|| column.expr(), |replace| replace.expr.clone());
         let alias = match (rename, replace) {
-            (Some(rename), _) => Some(rename.alias.clone()),
+            (Some((_, alias)), _) => Some((*alias).clone()),
             (None, None) if column.means.is_none() => None,
             (None, _) => Some(Ident::with_quote('"', &column.name)),
         };
@@ -196,7 +197,7 @@ pub(super) fn renamed(
     Ok(items)
 }
 
-/// A column that EXCLUDE names, and of which table, if that is written.
+/// A column that EXCLUDE or RENAME names, and of which table, if that is written.
 struct LeftOut {
     table: Option<Ident>,
     name: Ident,
@@ -206,6 +207,15 @@ impl LeftOut {
     fn of(name: &ObjectName) -> Option<Self> {
         let mut parts = name.0.iter().rev().map(|part| part.as_ident().cloned());
         Some(Self { name: parts.next()??, table: parts.next().flatten() })
+    }
+
+    /// What RENAME names: the parser knows one name.
+    fn renamed(name: &Ident) -> Self {
+        let quoted = |value: &str| Ident { value: value.to_owned(), quote_style: Some('"'), span: name.span };
+        match name.value.split_once(OF_TABLE) {
+            Some((table, column)) => Self { table: Some(quoted(table)), name: quoted(column) },
+            None => Self { table: None, name: name.clone() },
+        }
     }
 
     fn is(&self, column: &Column) -> bool {

@@ -192,7 +192,7 @@ fn member_of(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 }
 
 /// The members of an object with their keys, or the items of a list with their places.
-fn entries(json: &str) -> Option<Vec<(String, &str)>> {
+pub(super) fn entries(json: &str) -> Option<Vec<(String, &str)>> {
     match json.starts_with('[') {
         true => Some(items(json)?.into_iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect()),
         false => members(json),

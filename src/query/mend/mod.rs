@@ -36,6 +36,7 @@ mod digits;
 mod distinct;
 mod doubles;
 mod elements;
+mod extremes;
 mod finite;
 mod folded;
 mod hash;
@@ -45,6 +46,7 @@ mod interval;
 mod json;
 mod json_paths;
 mod json_shape;
+mod json_tree;
 mod lifted;
 mod list_text;
 mod lists;
@@ -176,6 +178,7 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(part::functions()).chain([bucket::function()]).chain(series::functions());
     let own = own.chain(strptime::functions()).chain(pattern::functions()).chain(elements::functions());
     let own = own.chain(structs::functions()).chain(digits::functions()).chain(json_shape::functions());
+    let own = own.chain(json_tree::functions());
     let own = own.chain(alike::functions()).chain(written::functions()).chain(finite::functions());
     let own = own.chain(unsigned::functions());
     let own = own.chain(json_paths::functions()).chain([in_order::function()]);
@@ -206,6 +209,10 @@ pub(super) fn register(context: &SessionContext) {
     for name in moving::names() {
         let inner = context.udaf(name).expect("the engine has it");
         context.register_udaf(moving::without_loss(inner));
+    }
+    for name in extremes::NAMES {
+        let inner = context.udaf(name).expect("the engine has it");
+        context.register_udaf(extremes::of_all(inner));
     }
     for name in mean::NAMES {
         let inner = context.udaf(name).expect("the engine has it");

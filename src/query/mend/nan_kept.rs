@@ -4,11 +4,20 @@
 //! out: `d > 1.5` would pass over a file whose largest number is 1, and lose its NaN. So where NaN may be what is asked for,
 //! a column stands in the condition as [`function`] of itself, which nobody who looks at bounds understands. What only asks for
 //! less than a number, or for one number, goes on passing over files.
+//!
+//! The same holds for what asks for the largest: `order by d desc limit 3` and `max(d)` pass over files in which nothing is larger than
+//! what they have found so far. There is one NaN: the one with a minus, which `inf - inf` and `-NaN` give, is the same.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Filter, LogicalPlan, Operator, ScalarFunctionArgs,
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -42,8 +51,32 @@ impl ScalarUDFImpl for Itself {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        args.args.pop().map_or_else(|| exec_err!("`{ITSELF}` gives what it is given"), Ok)
+        match args.args.pop() {
+            Some(ColumnarValue::Array(values)) => Ok(ColumnarValue::Array(with_one_nan(values))),
+            Some(ColumnarValue::Scalar(ScalarValue::Float64(Some(value)))) if value.is_nan() => {
+                Ok(ColumnarValue::Scalar(ScalarValue::Float64(Some(f64::NAN))))
+            }
+            Some(value) => Ok(value),
+            None => exec_err!("`{ITSELF}` gives what it is given"),
+        }
     }
+}
+
+/// The same numbers, among which every NaN is the one that is sorted last.
+fn with_one_nan(values: ArrayRef) -> ArrayRef {
+    if let Some(doubles) = values.as_primitive_opt::<Float64Type>()
+        && doubles.values().iter().any(|value| value.is_nan() && value.is_sign_negative())
+    {
+        let one = |value: f64| if value.is_nan() { f64::NAN } else { value };
+        return Arc::new(doubles.unary::<_, Float64Type>(one));
+    }
+    if let Some(floats) = values.as_primitive_opt::<Float32Type>()
+        && floats.values().iter().any(|value| value.is_nan() && value.is_sign_negative())
+    {
+        let one = |value: f32| if value.is_nan() { f32::NAN } else { value };
+        return Arc::new(floats.unary::<_, Float32Type>(one));
+    }
+    values
 }
 
 /// Keeps files with NaN where it may be asked for.
@@ -67,10 +100,46 @@ impl AnalyzerRule for NanKept {
                 join.filter = join.filter.map(|condition| kept(condition, &whole, false)).transpose()?;
                 Ok(Transformed::yes(LogicalPlan::Join(join)))
             }
+            LogicalPlan::Sort(mut sort) => {
+                let whole = LogicalPlan::Sort(sort.clone());
+                let mut is_changed = false;
+                for key in &mut sort.expr {
+                    // What looks for the smallest may pass over files.
+                    if is_floating(&key.expr, &whole) && !key.asc {
+                        key.expr = itself(std::mem::take(&mut key.expr));
+                        is_changed = true;
+                    }
+                }
+                let sort = LogicalPlan::Sort(sort);
+                Ok(if is_changed { Transformed::yes(sort) } else { Transformed::no(sort) })
+            }
+            LogicalPlan::Aggregate(_) => largest_kept(plan),
             other => Ok(Transformed::no(other)),
         })
         .data()
     }
+}
+
+/// `max(d)`, with files that hold NaN looked into.
+fn largest_kept(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&plan);
+    let inputs = merge_schema(&plan.inputs());
+    let is_of_doubles = |call: &AggregateFunction| {
+        let of =
+            call.params.args.first().filter(|of| !is_itself(of)).and_then(|of| of.get_type(&inputs).ok());
+        call.func.name() == "max" && of.is_some_and(|of| of.is_floating())
+    };
+    plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let kept = expr.transform_up(|expr| match expr {
+            Expr::AggregateFunction(mut call) if is_of_doubles(&call) => {
+                call.params.args = call.params.args.into_iter().map(itself).collect();
+                Ok(Transformed::yes(Expr::AggregateFunction(call)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(if kept.transformed { kept.update_data(|expr| name.restore(expr)) } else { kept })
+    })
 }
 
 /// A condition in which NaN is kept; `is_denied` is what is true where the condition is false.
@@ -124,6 +193,10 @@ fn kept(condition: Expr, plan: &LogicalPlan, is_denied: bool) -> Result<Expr> {
 
 fn itself(expr: Expr) -> Expr {
     function().call(vec![expr])
+}
+
+fn is_itself(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.name() == ITSELF)
 }
 
 /// Whether it is a column of floating numbers, as it is or cast.

@@ -44,6 +44,8 @@ struct Kept {
     division: Option<Division>,
     zone: Option<String>,
     nulls: Option<NullOrder>,
+    /// What settings of the engine were before they were set.
+    noted: BTreeMap<String, Option<String>>,
     macros: BTreeMap<String, Macro>,
     /// How far what is worked out last is; nothing if nobody watches, for a plan holds memory.
     running: Option<Option<Progress>>,
@@ -126,6 +128,16 @@ impl Own {
     /// Lets nulls be here among sorted rows from now on; nothing puts them back to where they were at first.
     pub(super) fn sort_nulls(&self, nulls: Option<NullOrder>) {
         self.kept().nulls = nulls;
+    }
+
+    /// Notes what a setting of the engine was, unless that is known.
+    pub(super) fn note(&self, name: String, before: Option<String>) {
+        self.kept().noted.entry(name).or_insert(before);
+    }
+
+    /// What settings of the engine were before they were set, which is forgotten with this.
+    pub(super) fn noted(&self) -> BTreeMap<String, Option<String>> {
+        std::mem::take(&mut self.kept().noted)
     }
 
     /// How far what is worked out last is.

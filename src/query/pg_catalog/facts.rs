@@ -141,6 +141,7 @@ impl Facts {
             keys: Vec::new(),
             by_name: HashMap::new(),
         };
+        session.scope().read_ahead().await;
         for (_, schema) in facts.schemas.clone() {
             let Some(provider) = catalog.schema(&schema) else { continue };
             let mut tables = provider.table_names();

@@ -93,13 +93,19 @@ async fn rows(
         return Err(not_supported("INSERT into anything but a table", "name the table"));
     };
     let target = Target::named(session, name, None).await?;
-    let Some(source) = insert.source else {
-        return Err(not_supported("INSERT without rows", "write VALUES (…) or a SELECT"));
+    let mut names = insert.columns;
+    let mut source = match (insert.source, target.base.schema().fields().first()) {
+        (Some(source), _) => source,
+        // DEFAULT VALUES: of a column that is not named there is nothing, and one has to be.
+        (None, Some(first)) if names.is_empty() => {
+            names.push(ObjectName::from(vec![Ident::with_quote('"', first.name())]));
+            Box::new(template("values (null)"))
+        }
+        (None, _) => return Err(not_supported("INSERT without rows", "write VALUES (…) or a SELECT")),
     };
-    let mut source = source;
     default_is_null(&mut source.body);
     let mut columns = Vec::new();
-    for column in &insert.columns {
+    for column in &names {
         columns.push(target.known_column(column)?);
     }
     if matched == Matched::ByPlace && columns.is_empty() {

@@ -65,6 +65,7 @@ pub(super) const FILES: SystemTable = SystemTable {
 
 async fn tables(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     let (scope, pins) = (&catalog.scope, catalog.scope.pins());
+    scope.read_ahead().await;
     let mut rows = Vec::new();
     for (name, is_view) in scope.names() {
         let mut row: Row = vec![name.schema().into(), name.table().into()];
@@ -117,6 +118,7 @@ async fn tables(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
 
 async fn columns(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     let (scope, pins) = (&catalog.scope, catalog.scope.pins());
+    scope.read_ahead().await;
     let mut rows = Vec::new();
     for (name, _) in scope.names() {
         let Some(schema) = catalog.schema(name.schema()) else { continue };
@@ -149,6 +151,7 @@ async fn columns(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
 
 async fn files(catalog: &LakeCatalog) -> Result<Vec<Row>, QueryError> {
     let scope = &catalog.scope;
+    scope.read_ahead().await;
     let mut rows = Vec::new();
     for (name, version) in &scope.pins().tables {
         let snapshot = scope.tables().snapshot(name, *version).await?;

@@ -17,11 +17,23 @@ pub(super) fn answer(sql: &str) -> Meaning {
     Ok(Action::Answer(sql.to_owned()))
 }
 
+/// A table's files, size and properties; without a table, or with a pattern, what each table takes and what it is.
 pub(super) fn details(table: &str) -> Meaning {
-    if table.is_empty() {
-        return Err(mistake("which table?".to_owned()));
+    match table {
+        pattern if pattern.is_empty() || pattern.contains(['*', '%']) => tables_at_length(pattern),
+        table => answer(&format!("describe detail {table}")),
     }
-    answer(&format!("describe detail {table}"))
+}
+
+/// The tables and views with what they take and what is said of them.
+pub(super) fn tables_at_length(pattern: &str) -> Meaning {
+    let pattern = if pattern.is_empty() { "%".to_owned() } else { like(pattern) };
+    let name = if pattern.contains('.') { "table_schema || '.' || table_name" } else { "table_name" };
+    answer(&format!(
+        "select table_schema as \"schema\", table_name as name, table_type as type, num_rows as \"rows\", num_files as files, \
+         format_bytes(size_in_bytes) as size, description from elt.tables \
+         where table_type <> 'system' and {name} like '{pattern}' order by 1, 2"
+    ))
 }
 
 pub(super) fn watch(seconds: &str) -> Meaning {

@@ -263,6 +263,7 @@ mod tests {
             ("\\set day '2026-01-31'", Action::Set("day".into(), "2026-01-31".into())),
             ("\\! ls -l", Action::System("ls -l".into())),
             ("\\d+ orders", Action::Answer("describe detail orders".into())),
+            ("\\dt+ x*", parse("\\d+ x*").unwrap()),
             (".timer ON", Action::Time(Switch::On)),
             (".mode md", Action::Format(Some(Format::Markdown))),
             (".mode insert shop.orders", Action::InsertInto("shop.orders".into())),

@@ -51,8 +51,15 @@ pub(super) const COMMANDS: &[Command] = &[
     // What there is
     command(Group::Lake, &["\\d"], "[TABLE]", "describe a table, or list the tables", describe),
     command(Group::Lake, &[".schema"], "[TABLE]", "the statement that makes a table", schema),
-    command(Group::Lake, &["\\d+"], "TABLE", "a table's files, size and properties", details),
-    command(Group::Lake, &["\\dt", "\\dt+", ".tables"], "[PATTERN]", "list the tables and views", tables),
+    command(
+        Group::Lake,
+        &["\\d+"],
+        "[TABLE]",
+        "its files, size and properties, or of each its size",
+        details,
+    ),
+    command(Group::Lake, &["\\dt", ".tables"], "[PATTERN]", "list the tables and views", tables),
+    command(Group::Lake, &["\\dt+"], "[PATTERN]", "with rows, size and description", tables_at_length),
     command(Group::Lake, &["\\dv", "\\dv+"], "[PATTERN]", "list the views and their queries", views),
     command(Group::Lake, &["\\dn", "\\dn+", ".databases"], "", "list the schemas", |_| {
         answer("show schemas")
