@@ -188,9 +188,65 @@ def what_there_is(connection) -> None:
     [table] = schema["db_schema_tables"]
     columns = {column["column_name"]: column["xdbc_type_name"] for column in table["table_columns"]}
     check("columns are told with SQL's types", columns["carrier"] == "VARCHAR" and columns["month"] == "DATE", columns)
+    told = connection.adbc_get_table_schema("fct_flights").field("carrier").metadata
+    check("columns are described as in the project's YAML", told[b"ARROW:FLIGHT:SQL:REMARKS"] == b"Two letters for the airline", told)
     with connection.cursor() as cursor:
         schema = cursor.adbc_execute_schema("select 1 as a, 'x' as b")
         check("the columns of a query are told before it runs", schema.names == ["a", "b"])
+
+
+def many_at_once(server: Server, connection) -> None:
+    """Twelve send rows for a table that is not there; an answer is fetched in parts."""
+    table, mistakes = pa.table({"id": list(range(100))}), []
+
+    def send() -> None:
+        try:
+            with server.connect() as own, own.cursor() as cursor:
+                cursor.adbc_ingest("sent_by_many", table, mode="create_append")
+        except dbapi.Error as error:
+            mistakes.append(str(error))
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    with connection.cursor() as cursor:
+        check("twelve make one table", not mistakes, mistakes)
+        check("and lose no row", rows(cursor, "select count(*) from sent_by_many") == [(1200,)])
+        cursor.execute("drop table sent_by_many")
+        cursor.execute("set elt.endpoints = 4")
+        parts, _ = cursor.adbc_execute_partitions("select value from range(2000000)")
+        shares = []
+        for part in parts:
+            with connection.cursor() as reader:
+                reader.adbc_read_partition(part)
+                shares.append(reader.fetch_arrow_table().num_rows)
+        cursor.execute("set elt.endpoints = default")
+        check("each part has its share, whoever reads first", sum(shares) == 2_000_000 and min(shares) > 400_000, shares)
+
+
+def unstoppable(server: Server, connection) -> None:
+    """What works for long on one value is refused, or ends with its time."""
+    with connection.cursor() as cursor:
+        items = "(select array_agg(value) as a from range(20000000))"
+        for function in ("array_distinct(a)", "array_intersect(a, a)", "array_union(a, [1])"):
+            refused(cursor, f"select array_length({function}) from {items}", dbapi.Error, "takes too long")
+        refused(cursor, "select regexp_count(repeat('ab', 100000000), '(a|b)c')", dbapi.Error, "takes too long")
+        cursor.execute("set elt.query_timeout = '2s'")
+        begun = time.monotonic()
+        for sql in (
+            "select sum(array_length(array_distinct(range(4000000 + v)))) from range(16) t(v)",
+            "select reduce(range(60000000), 0, (x, y) -> x + y)",
+            "select sum(length(initcap(repeat('ab c', 5000000 + v)))) from range(24) t(v)",
+        ):
+            refused(cursor, sql, dbapi.Error, "took longer than 2 s")
+        check("what is stopped is stopped in time", time.monotonic() - begun < 20, time.monotonic() - begun)
+        cursor.execute("set elt.query_timeout = default")
+        time.sleep(2)
+        before = server.worked()
+        time.sleep(2)
+        check("and computes no more", server.worked() - before < 0.5, server.worked() - before)
 
 
 def sessions(server: Server, connection) -> None:
@@ -411,6 +467,8 @@ def main() -> int:
                 tables_of_every_type(lakehouse, connection)
                 what_there_is(connection)
                 writing(connection)
+                many_at_once(server, connection)
+                unstoppable(server, connection)
                 sessions(server, connection)
                 mistakes(server, connection)
             arrow_client(server)
