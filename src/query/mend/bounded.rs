@@ -102,7 +102,7 @@ const WHOLE: Made = |of, row| length(of, 0, row);
 const PAIRS: Made = |of, row| length(of, 0, row).saturating_mul(length(of, 1, row));
 
 /// The functions that take long for what is large, with what they cost.
-pub(super) const SLOW: [(&str, Cost); 30] = [
+pub(super) const SLOW: [(&str, Cost); 34] = [
     ("array_sort", Cost::Items(FIRST, SORTED)),
     ("array_distinct", Cost::Items(FIRST, MET)),
     ("array_union", Cost::Items(BOTH, MET)),
@@ -111,6 +111,10 @@ pub(super) const SLOW: [(&str, Cost); 30] = [
     ("array_has_all", Cost::Items(BOTH, MET)),
     ("array_has_any", Cost::Items(BOTH, MET)),
     ("array_to_string", Cost::Items(FIRST, MET)),
+    ("map", Cost::Items(FIRST, MET)),
+    ("to_json", Cost::Items(FIRST, MET)),
+    ("range", Cost::Bytes(series)),
+    ("generate_series", Cost::Bytes(series)),
     ("string_to_array", Cost::Searched(WHOLE)),
     ("_elt_split", Cost::Searched(WHOLE)),
     ("regexp_count", Cost::Searched(WHOLE)),
@@ -224,6 +228,26 @@ fn items(of: &[ArrayRef], at: usize, row: usize) -> u64 {
         return count;
     }
     items.to_data().get_slice_memory_size().map_or(count, |bytes| count.max(bytes as u64 / 16))
+}
+
+/// Bytes of a list of whole numbers, from one to another; of moments that is not told.
+fn series(of: &[ArrayRef], row: usize) -> u64 {
+    let numbers: Option<Vec<i64>> = (0..of.len())
+        .map(|at| {
+            let (values, row) = value(of, at, row)?;
+            (*values.data_type() == DataType::Int64).then(|| values.as_primitive::<Int64Type>().value(row))
+        })
+        .collect();
+    let (from, to, step) = match numbers.as_deref() {
+        Some([to]) => (0, *to, 1),
+        Some([from, to]) => (*from, *to, 1),
+        Some([from, to, step]) => (*from, *to, *step),
+        _ => return 0,
+    };
+    let way = if step < 0 { i128::from(from) - i128::from(to) } else { i128::from(to) - i128::from(from) };
+    let count = u64::try_from(way.max(0)).unwrap_or(u64::MAX).checked_div(step.unsigned_abs()).unwrap_or(0);
+    // Of one that is too long in any case, the function says so.
+    if count > super::series::MOST as u64 { 0 } else { count.saturating_mul(8) }
 }
 
 fn padded(of: &[ArrayRef], row: usize) -> u64 {

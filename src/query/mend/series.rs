@@ -25,7 +25,7 @@ use super::zones::{elsewhere, instant, wall_clock};
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 /// How many values the lists of one batch hold: half a GiB.
-const MOST: usize = 1 << 26;
+pub(super) const MOST: usize = 1 << 26;
 
 /// `range` and `generate_series`
 pub(super) fn functions() -> Vec<ScalarUDF> {

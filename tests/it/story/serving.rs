@@ -215,7 +215,7 @@ async fn what_is_too_much_for_a_query_is_refused_before_it_is_made() {
             "select array_length(list_transform(a, x -> array_length(a))) from (select range(100000) as a)",
             "64 MiB",
         ),
-        ("select array_length(array_distinct(range(9000000)))", "takes too long"),
+        ("select array_length(range(60000000))", "64 MiB"),
         ("select jaro_similarity(repeat('ab', 50000), repeat('ba', 50000))", "too long for it"),
     ] {
         let told = rows(&mut client, sql).await;
