@@ -102,7 +102,7 @@ const WHOLE: Made = |of, row| length(of, 0, row);
 const PAIRS: Made = |of, row| length(of, 0, row).saturating_mul(length(of, 1, row));
 
 /// The functions that take long for what is large, with what they cost.
-pub(super) const SLOW: [(&str, Cost); 34] = [
+pub(super) const SLOW: [(&str, Cost); 35] = [
     ("array_sort", Cost::Items(FIRST, SORTED)),
     ("array_distinct", Cost::Items(FIRST, MET)),
     ("array_union", Cost::Items(BOTH, MET)),
@@ -110,6 +110,7 @@ pub(super) const SLOW: [(&str, Cost); 34] = [
     ("array_except", Cost::Items(BOTH, MET)),
     ("array_has_all", Cost::Items(BOTH, MET)),
     ("array_has_any", Cost::Items(BOTH, MET)),
+    ("array_to_string", Cost::Bytes(joined)),
     ("array_to_string", Cost::Items(FIRST, MET)),
     ("map", Cost::Items(FIRST, MET)),
     ("to_json", Cost::Items(FIRST, MET)),
@@ -120,7 +121,11 @@ pub(super) const SLOW: [(&str, Cost); 34] = [
     ("regexp_count", Cost::Searched(WHOLE)),
     ("regexp_instr", Cost::Searched(WHOLE)),
     ("regexp_like", Cost::Searched(WHOLE)),
-    ("regexp_replace", Cost::Searched(WHOLE)),
+    (
+        "regexp_replace",
+        // What takes the place of what is found is read anew each time.
+        Cost::Searched(|of, row| length(of, 0, row).saturating_add(length(of, 2, row).saturating_mul(64))),
+    ),
     ("regexp_match", Cost::Searched(WHOLE)),
     ("regexp_extract_all", Cost::Searched(WHOLE)),
     ("regexp_split_to_array", Cost::Searched(WHOLE)),
@@ -228,6 +233,13 @@ fn items(of: &[ArrayRef], at: usize, row: usize) -> u64 {
         return count;
     }
     items.to_data().get_slice_memory_size().map_or(count, |bytes| count.max(bytes as u64 / 16))
+}
+
+/// The texts of a list with one between each two; other items are short.
+fn joined(of: &[ArrayRef], row: usize) -> u64 {
+    let count = items(of, 0, row);
+    let items = value(of, 0, row).map_or(0, |_| size(of, 0, row).max(count.saturating_mul(8)));
+    items.saturating_add(count.saturating_mul(length(of, 1, row)))
 }
 
 /// Bytes of a list of whole numbers, from one to another; of moments that is not told.
@@ -505,6 +517,7 @@ impl ScalarUDFImpl for Bounded {
 #[cfg(test)]
 mod tests {
     use datafusion::common::ScalarValue;
+    use datafusion::execution::FunctionRegistry;
     use datafusion::execution::runtime_env::RuntimeEnvBuilder;
     use datafusion::prelude::{SessionConfig, SessionContext};
 
