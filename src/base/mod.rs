@@ -43,6 +43,6 @@ pub use strictness::{Strictness, event_name};
 pub use suggest::{did_you_mean, nearest};
 pub use unsaid::{NullOrder, Unsaid};
 pub use version::{AsOf, ReleaseNumber, TableVersion};
-pub use wanted::{Waiting, Wanted, is_wanted, waiting, while_wanted};
+pub use wanted::{Waiting, Wanted, is_wanted, waiting, wanted_by, while_wanted};
 pub use watch::{Ending, Event, Message, NodeFacts, RunFacts, Step, Told, Unwatched, Watch, grouped};
 pub use world::{Clock, Ids, World, parse_instant, state_folder};

@@ -3,12 +3,18 @@
 //! Work that computes for long without a pause is not ended by dropping it. It can ask in between, with [`is_wanted`], whether whoever
 //! began it is still there.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 tokio::task_local! {
     static WANTED: Arc<AtomicBool>;
+}
+
+thread_local! {
+    /// By what it is known whether what this thread does just now is wanted.
+    static HERE: RefCell<Option<Wanted>> = const { RefCell::new(None) };
 }
 
 /// Whoever waits for work. Dropped, the work is not wanted any more.
@@ -49,9 +55,25 @@ pub fn waiting() -> (Waiting, Wanted) {
     (Waiting(Arc::clone(&wanted)), Wanted(wanted))
 }
 
+/// Puts back what was known before.
+struct Before(Option<Wanted>);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        HERE.with(|here| *here.borrow_mut() = self.0.take());
+    }
+}
+
+/// Does something on this thread for whoever waits on the other side of `wanted`.
+pub fn wanted_by<T>(wanted: &Wanted, work: impl FnOnce() -> T) -> T {
+    let _before = Before(HERE.with(|here| here.replace(Some(wanted.clone()))));
+    work()
+}
+
 /// Whether somebody waits for the work that asks; so it is if nobody said who.
 pub fn is_wanted() -> bool {
-    WANTED.try_with(|wanted| wanted.load(Ordering::Relaxed)).unwrap_or(true)
+    let is_here = HERE.with(|here| here.borrow().as_ref().is_none_or(Wanted::is));
+    is_here && WANTED.try_with(|wanted| wanted.load(Ordering::Relaxed)).unwrap_or(true)
 }
 
 #[cfg(test)]
@@ -67,5 +89,18 @@ mod tests {
         let (waiting, work) = while_wanted(async move { is_wanted() });
         drop(waiting);
         assert!(!work.await);
+    }
+
+    #[test]
+    fn a_thread_works_for_whoever_it_works_for_just_now() {
+        let (outer, wanted) = waiting();
+        let (inner, other) = waiting();
+        wanted_by(&wanted, || {
+            drop(inner);
+            assert!(!wanted_by(&other, is_wanted) && is_wanted());
+            drop(outer);
+            assert!(!is_wanted());
+        });
+        assert!(is_wanted());
     }
 }

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Lakehouse;
-use crate::base::{Result, TableName};
+use crate::base::TableName;
 use crate::compile::{Manifest, Node, NodeKind, ON_COLUMN, TestKind, texts_of};
 
 /// Columns of a table that name a row.
@@ -24,20 +23,8 @@ pub struct TableKey {
     pub of: Option<(TableName, Vec<String>)>,
 }
 
-impl Lakehouse {
-    /// The keys that the project declares, in order; none without a project.
-    ///
-    /// # Errors
-    /// The project's mistakes.
-    pub async fn keys(&self) -> Result<Vec<TableKey>> {
-        if !self.has_project() {
-            return Ok(Vec::new());
-        }
-        Ok(declared(&self.compile(false).await?.manifest))
-    }
-}
-
-fn declared(manifest: &Manifest) -> Vec<TableKey> {
+/// The keys that a project declares, in order.
+pub(super) fn keys_of(manifest: &Manifest) -> Vec<TableKey> {
     let mut keys = Vec::new();
     for node in manifest.nodes.values() {
         let Some(table) = node.relation.as_ref().filter(|_| !node.is_test()) else { continue };

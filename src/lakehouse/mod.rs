@@ -11,6 +11,7 @@ mod check;
 mod copy;
 mod defer;
 mod deps;
+mod described;
 mod diff;
 mod doctor;
 mod document;
@@ -68,6 +69,7 @@ pub use before::{Before, Listed, listed};
 pub use check::Checked;
 pub use defer::{CloneRequest, Cloned, Defer};
 pub use deps::{Deps, DepsRequest};
+pub use described::{Declared, Described};
 pub use diff::{
     ChangedRow, ColumnDifference, DiffRequest, Difference, ReleaseDifference, Reviewer, RowChange,
 };
@@ -111,7 +113,7 @@ pub use crate::packages::{
 pub use crate::project::{Catchup, Role, RoleLimits, RoleRights, Schedule, USERS_FILE, User};
 pub use crate::query::dialect::{Piece, Split, split};
 pub use crate::query::{
-    Files, GivenUp, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session,
+    Dealt, Files, GivenUp, IfAbsent, IfThere, Outcome, Prepared, Progress, QueryError, Rights, Seen, Session,
     SqlMistake, Statement, StatementKind, bound, bound_rows, interval_texts, shown_variable, time_zone,
 };
 #[cfg(feature = "postgres")]

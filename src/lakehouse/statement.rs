@@ -14,7 +14,7 @@ use crate::release::{self, Goal, Learnt, Proposal, Release, ReleaseError, Releas
 use crate::table::{TableError, Unneeded};
 
 /// How often a statement is worked out anew because others were faster.
-const ATTEMPTS: u32 = 30;
+pub(super) const ATTEMPTS: u32 = 30;
 
 impl Lakehouse {
     /// Runs a statement, whatever it is. Returns its rows, and the session to go on with.
@@ -131,14 +131,14 @@ impl Lakehouse {
     }
 
     /// The same session, of the newest release.
-    async fn newest(&self, session: &Session) -> Result<Session, QueryError> {
+    pub(super) async fn newest(&self, session: &Session) -> Result<Session, QueryError> {
         let pins = release::latest(self.tables().lake()).await?.map(|release| release.pinned());
         Ok(session.of(pins.unwrap_or_default()))
     }
 }
 
 /// How long to wait before trying again: longer each time, and not as long as the others.
-fn jitter(id: &str, attempt: u32) -> Duration {
+pub(super) fn jitter(id: &str, attempt: u32) -> Duration {
     let chance = id.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let most = 5_u64 << attempt.min(6);
     Duration::from_millis(1 + chance % most)

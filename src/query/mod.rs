@@ -18,6 +18,7 @@ mod asof;
 mod callable;
 mod cases;
 mod convert;
+mod dealt;
 mod describe;
 pub mod dialect;
 mod error;
@@ -67,6 +68,7 @@ pub fn places_of(table: &crate::base::TableName) -> String {
 }
 
 pub use asked::{Asked, GivenUp};
+pub use dealt::Dealt;
 pub use dialect::Statement;
 pub(crate) use error::NO_ROWS;
 pub use error::{QueryError, SqlMistake, VALUE};

@@ -6,7 +6,8 @@
 //! what each has given.
 //!
 //! A join by a condition that nothing fulfils gives nothing for as long as it computes. Its condition asks whether the rows are
-//! wanted still, and is a mistake once they are not.
+//! wanted still, and is a mistake once they are not. So do functions that work for long on one batch: the plan says on behalf of whom
+//! they do.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -21,14 +22,14 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::ColumnarValue;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{HigherOrderFunctionExpr, PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{Stream, StreamExt};
 
-use crate::base::{Waiting, Wanted, waiting};
+use crate::base::{Waiting, Wanted, waiting, wanted_by};
 
 /// Batches between two pauses.
 const BATCHES: usize = 16;
@@ -37,16 +38,31 @@ const BATCHES: usize = 16;
 pub(super) fn pausing(plan: Arc<dyn ExecutionPlan>) -> Result<(Arc<dyn ExecutionPlan>, Waiting)> {
     let (waiting, wanted) = waiting();
     let paused = plan.transform_up(|node| {
-        if !(node.name().ends_with("JoinExec") || node.name() == "UnnestExec") {
+        let pauses = node.name().ends_with("JoinExec") || node.name() == "UnnestExec";
+        if !pauses && !calls(&node)? {
             return Ok(Transformed::no(node));
         }
         let node = match asking(&node, &wanted)? {
             Some(asking) => asking,
             None => node,
         };
-        Ok(Transformed::yes(Arc::new(PausingExec::new(node)) as Arc<dyn ExecutionPlan>))
+        let batches = if pauses { BATCHES } else { usize::MAX };
+        let paused = PausingExec::new(node, batches, wanted.clone());
+        Ok(Transformed::yes(Arc::new(paused) as Arc<dyn ExecutionPlan>))
     });
     Ok((paused?.data, waiting))
+}
+
+/// Whether a step calls functions.
+fn calls(node: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let mut found = false;
+    node.apply_expressions(&mut |expr| {
+        expr.apply(|part| {
+            found |= part.is::<ScalarFunctionExpr>() || part.is::<HigherOrderFunctionExpr>();
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    Ok(found)
 }
 
 /// The same join, whose condition asks whether it is wanted still; nothing for other plans.
@@ -124,18 +140,23 @@ impl PhysicalExpr for Asking {
     }
 }
 
-/// The rows of a plan, with pauses.
+/// The rows of a plan, with pauses, worked out for whoever waits for them.
 #[derive(Debug)]
 struct PausingExec {
     inner: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
+    /// Batches between two pauses.
+    batches: usize,
+    wanted: Wanted,
 }
 
 impl PausingExec {
-    fn new(inner: Arc<dyn ExecutionPlan>) -> Self {
-        let properties = inner.properties().as_ref().clone();
-        let properties = Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative));
-        Self { inner, properties }
+    fn new(inner: Arc<dyn ExecutionPlan>, batches: usize, wanted: Wanted) -> Self {
+        let mut properties = inner.properties().as_ref().clone();
+        if batches < usize::MAX {
+            properties = properties.with_scheduling_type(SchedulingType::Cooperative);
+        }
+        Self { inner, properties: Arc::new(properties), batches, wanted }
     }
 }
 
@@ -167,7 +188,7 @@ impl ExecutionPlan for PausingExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(match children.pop() {
-            Some(inner) => Arc::new(Self::new(inner)),
+            Some(inner) => Arc::new(Self::new(inner, self.batches, self.wanted.clone())),
             None => self,
         })
     }
@@ -181,26 +202,29 @@ impl ExecutionPlan for PausingExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let rows = self.inner.execute(partition, context)?;
-        Ok(Box::pin(Pausing { rows, given: 0 }))
+        Ok(Box::pin(Pausing { rows, given: 0, batches: self.batches, wanted: self.wanted.clone() }))
     }
 }
 
 struct Pausing {
     rows: SendableRecordBatchStream,
     given: usize,
+    batches: usize,
+    wanted: Wanted,
 }
 
 impl Stream for Pausing {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.given >= BATCHES {
-            self.given = 0;
+        let this = &mut *self;
+        if this.given >= this.batches {
+            this.given = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let next = self.rows.poll_next_unpin(context);
-        self.given += usize::from(next.is_ready());
+        let next = wanted_by(&this.wanted, || this.rows.poll_next_unpin(context));
+        this.given += usize::from(next.is_ready());
         next
     }
 }

@@ -3,6 +3,7 @@
 //! Whoever sends answers somewhere else has to promise their columns first. A [`Prepared`] knows them, and the
 //! types of the values that the statement leaves places for; a query among them is planned once and run as planned.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
@@ -11,6 +12,7 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use sqlparser::ast;
 
 use super::asked::Asked;
+use super::dealt::{Dealt, dealt};
 use super::dialect::{self, Statement};
 use super::parameters::{asked_for, filled, places};
 use super::{Outcome, QueryError, Session, SqlMistake, mend};
@@ -78,6 +80,21 @@ impl Prepared {
             }
         }
         false
+    }
+
+    /// The rows of its answer, with these columns, for so many readers: each has its share of them. What is not the answer's own
+    /// mistake is told as `told` has it.
+    ///
+    /// # Errors
+    /// The engine cannot deal them.
+    pub fn dealt<E: Error + Clone + Send + Sync + 'static>(
+        &self,
+        schema: &SchemaRef,
+        rows: Dealt<E>,
+        readers: usize,
+        told: fn(QueryError) -> E,
+    ) -> Result<Vec<Dealt<E>>, QueryError> {
+        Ok(dealt(schema, rows, readers, &self.session.context.task_ctx(), told)?)
     }
 
     /// Runs a query as it was planned, or tells what was asked. Each time anew.

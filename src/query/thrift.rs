@@ -18,6 +18,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Progress;
+use super::mend::planning;
 use super::pausing::pausing;
 use crate::base::{Waiting, large_pages};
 use crate::table::{Kept, in_order, keep_order, metered};
@@ -46,7 +47,7 @@ pub(super) async fn rows(
     purpose: Purpose,
 ) -> Result<(SendableRecordBatchStream, Progress)> {
     let (mut state, logical) = frame.clone().into_parts();
-    let logical = state.optimize(&logical)?;
+    let logical = planning(|| state.optimize(&logical))?;
     let kept = (purpose == Purpose::Write).then(|| row_by_row(&logical)).transpose()?.flatten();
     if let Some(kept) = kept {
         keep_order(state.config_mut().options_mut(), kept);

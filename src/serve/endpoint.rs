@@ -24,12 +24,12 @@ use super::wire::wire_schema;
 use super::workers::{Workers, too_long};
 use crate::base::ReleaseNumber;
 use crate::lakehouse::{
-    GivenUp, Lakehouse, Prepared, Role, RunsSeen, Session, StatementKind, TableKey, bound, gone_since,
+    Declared, GivenUp, Lakehouse, Prepared, Role, RunsSeen, Session, StatementKind, bound, gone_since,
     shown_variable,
 };
 
-/// The keys that are declared, and the release of which they are.
-type KeysOf = (Option<ReleaseNumber>, Arc<Vec<TableKey>>);
+/// What the project declares, and the release of which that is.
+type DeclaredOf = (Option<ReleaseNumber>, Arc<Declared>);
 
 /// Characters of a statement that the log has. `elt.query_history` has more.
 const LOGGED: usize = 1_000;
@@ -46,8 +46,8 @@ pub(super) struct Endpoint {
     pub(super) runs: tokio::sync::Mutex<RunsSeen>,
     /// Answers that are given again.
     pub(super) cache: Cache,
-    /// The keys that the project declared when a release was the newest.
-    pub(super) keys: Mutex<Option<KeysOf>>,
+    /// What the project declared when a release was the newest.
+    pub(super) declared: Mutex<Option<DeclaredOf>>,
     /// Whether new statements are refused.
     pub(super) closing: AtomicBool,
     /// Turns true when statements at work are to stop.

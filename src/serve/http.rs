@@ -86,6 +86,13 @@ async fn ready(endpoint: &Endpoint) -> Result<(), String> {
     if endpoint.closing.load(Ordering::Relaxed) {
         return Err("the server is stopping".to_owned());
     }
+    if let Some(taken) = endpoint.workers.taken_for_long() {
+        return Err(format!(
+            "{} statements run, and none ended within {} s\nhelp: ask again later, or start the server with a higher `--max-queries`",
+            endpoint.workers.limits.running,
+            taken.as_secs()
+        ));
+    }
     let look = async || {
         let newest =
             endpoint.lakehouse.releases(1).await.map_err(|_| "the lake cannot be read".to_owned())?;

@@ -15,7 +15,7 @@ use super::facts::types;
 use super::settings::CATALOG;
 use super::wire::wire_schema;
 use crate::base::TableName;
-use crate::lakehouse::{Known, TableKey};
+use crate::lakehouse::{DESCRIPTION, Declared, Described, Known, Session, TableKey};
 
 /// What tools know a table as.
 const TABLE: &str = "BASE TABLE";
@@ -112,7 +112,7 @@ impl Endpoint {
         builder.build().map_err(|_| Status::internal("the schemas cannot be told"))
     }
 
-    /// The keys of tables that are there for a client. A project that cannot be read declares none, and the log says so.
+    /// The keys of tables that are there for a client.
     pub(super) async fn keys(
         &self,
         client: &Arc<Client>,
@@ -122,26 +122,29 @@ impl Endpoint {
             return Ok(Vec::new());
         }
         let session = self.session(&client.agreed()).await?;
-        let release = session.scope().pins().release;
-        let known = locked(&self.keys).clone().filter(|(of, _)| *of == release);
-        let keys = match known {
-            Some((_, keys)) => keys,
-            None => {
-                let lakehouse = self.lakehouse.clone();
-                let work = async move { Ok(Box::pin(lakehouse.keys()).await) };
-                let keys = Arc::new(self.workers.run(work).await?.unwrap_or_else(|error| {
-                    tracing::warn!("the keys that the project declares cannot be read: {error}");
-                    Vec::new()
-                }));
-                *locked(&self.keys) = Some((release, Arc::clone(&keys)));
-                keys
-            }
-        };
+        let declared = self.declared(&session).await?;
         let scope = session.scope();
         let is_there = |key: &&TableKey| {
             scope.has(&key.table) && key.of.as_ref().is_none_or(|(table, _)| scope.has(table))
         };
-        Ok(keys.iter().filter(is_there).cloned().collect())
+        Ok(declared.keys.iter().filter(is_there).cloned().collect())
+    }
+
+    /// What the project declares of all tables. One that cannot be read declares nothing, and the log says so.
+    pub(super) async fn declared(&self, session: &Session) -> Result<Arc<Declared>, Status> {
+        let release = session.scope().pins().release;
+        let known = locked(&self.declared).clone().filter(|(of, _)| *of == release);
+        if let Some((_, declared)) = known {
+            return Ok(declared);
+        }
+        let lakehouse = self.lakehouse.clone();
+        let work = async move { Ok(Box::pin(lakehouse.declared()).await) };
+        let declared = Arc::new(self.workers.run(work).await?.unwrap_or_else(|error| {
+            tracing::warn!("the keys and descriptions that the project declares cannot be read: {error}");
+            Declared::default()
+        }));
+        *locked(&self.declared) = Some((release, Arc::clone(&declared)));
+        Ok(declared)
     }
 
     async fn tables(
@@ -164,6 +167,10 @@ impl Endpoint {
             };
             let found: Vec<Known> = self.lakehouse.known(&session).into_iter().filter(is_asked).collect();
             let (lakehouse, include) = (self.lakehouse.clone(), asked.include_schema);
+            let declared = match include {
+                true => self.declared(&session).await?,
+                false => Arc::default(),
+            };
             let described = self.workers.run(async move {
                 let mut described = Vec::with_capacity(found.len());
                 for known in found {
@@ -179,7 +186,15 @@ impl Endpoint {
             for (known, columns) in described.await? {
                 let columns = columns.map_or_else(
                     || Arc::new(Schema::empty()),
-                    |columns| placed(&wire_schema(&columns, agreed.wire), &known),
+                    |columns| {
+                        let described = declared.described.get(&known.name);
+                        let columns = described.map_or_else(
+                            || Arc::clone(&columns),
+                            |described| with_descriptions(&columns, described),
+                        );
+                        let said = described.and_then(|described| described.table.as_deref());
+                        placed(&wire_schema(&columns, agreed.wire), &known, said)
+                    },
                 );
                 let kind = if known.is_view { VIEW } else { TABLE };
                 builder.append(CATALOG, known.name.schema(), known.name.table(), kind, &columns).map_err(
@@ -191,8 +206,20 @@ impl Endpoint {
     }
 }
 
-/// The columns, each with the table that it is in.
-fn placed(columns: &Schema, known: &Known) -> SchemaRef {
+/// The columns, of which those that say nothing of themselves are described as the project has it.
+fn with_descriptions(columns: &Schema, described: &Described) -> SchemaRef {
+    let fields = columns.fields().iter().map(|field| {
+        let mut metadata = field.metadata().clone();
+        if let Some(text) = described.column(field.name()) {
+            metadata.entry(DESCRIPTION.to_owned()).or_insert_with(|| text.to_owned());
+        }
+        field.as_ref().clone().with_metadata(metadata)
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), columns.metadata().clone()))
+}
+
+/// The columns, each with the table that it is in, and what the table is.
+fn placed(columns: &Schema, known: &Known, said: Option<&str>) -> SchemaRef {
     let fields = columns.fields().iter().map(|field| {
         let mut metadata = field.metadata().clone();
         for (key, value) in [
@@ -204,7 +231,8 @@ fn placed(columns: &Schema, known: &Known) -> SchemaRef {
         }
         field.as_ref().clone().with_metadata(metadata)
     });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    let remarks = said.map(|said| ("ARROW:FLIGHT:SQL:REMARKS".to_owned(), said.to_owned()));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), remarks.into_iter().collect()))
 }
 
 /// Whether a filter of catalogs lets ours through. None is no filter; an empty one asks for what is in no catalog.

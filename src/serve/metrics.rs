@@ -108,7 +108,7 @@ impl Endpoint {
         let sum = number(&metrics.time) as f64 / 1e6;
         let _ = writeln!(text, "elt_statement_seconds_bucket{{le=\"+Inf\"}} {so_far}");
         let _ = writeln!(text, "elt_statement_seconds_sum {sum}\nelt_statement_seconds_count {so_far}");
-        let (running, waiting) = self.workers.at_work();
+        let (running, waiting, idle) = self.workers.at_work();
         let mut tell = |name: &str, kind: &str, about: &str, value: u64| {
             head(&mut text, name, kind, about);
             let _ = writeln!(text, "{name} {value}");
@@ -123,6 +123,12 @@ impl Endpoint {
         );
         tell("elt_statements_running", "gauge", "Statements that run.", running as u64);
         tell("elt_statements_waiting", "gauge", "Statements that wait for their turn.", waiting as u64);
+        tell(
+            "elt_statements_idle",
+            "gauge",
+            "Statements that rest because nobody reads their rows.",
+            idle as u64,
+        );
         tell("elt_sessions", "gauge", "Sessions that are remembered.", self.clients.count() as u64);
         let memory = self.lakehouse.tables().runtime().memory_pool.reserved();
         tell("elt_query_memory_bytes", "gauge", "Memory that running statements have taken.", memory as u64);

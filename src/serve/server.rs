@@ -118,7 +118,7 @@ impl Server {
             metrics: Metrics::new(),
             runs: tokio::sync::Mutex::default(),
             cache: Cache::new(options.limits.cache),
-            keys: Mutex::default(),
+            declared: Mutex::default(),
             closing: AtomicBool::new(false),
             stopped,
             newest: AtomicU64::new(0),
@@ -163,7 +163,11 @@ impl Server {
     /// How many statements are at work now.
     pub fn at_work(&self) -> impl Fn() -> usize + Send + Sync + 'static {
         let endpoint = Arc::downgrade(&self.endpoint);
-        move || endpoint.upgrade().map_or(0, |endpoint| endpoint.workers.at_work().0)
+        move || {
+            let (running, _, idle) =
+                endpoint.upgrade().map_or((0, 0, 0), |endpoint| endpoint.workers.at_work());
+            running + idle
+        }
     }
 
     /// Reads users and roles again each time that it is called, while the server lives.

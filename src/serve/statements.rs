@@ -3,7 +3,7 @@
 //! A ticket names an answer: a query that was planned and waits to be run, or the rows that a statement gave
 //! when it was executed, once. Handles are chance, never the text of a statement; whose they are is looked at.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use tonic::Status;
 
 use super::cache::Key;
 use super::clients::{Client, locked};
+use super::error::malformed;
 use super::polling::Early;
 use super::stream::Answered;
 use crate::lakehouse::{Prepared, Rights};
@@ -55,17 +56,66 @@ impl Promised {
 }
 
 /// What readers share who fetch an answer together: each gets rows that no other gets.
-#[derive(Default)]
 pub(super) struct Shared {
-    /// The rows, once the first has asked.
-    pub(super) rows: tokio::sync::Mutex<Option<Answered<RecordBatch>>>,
-    fetched: Mutex<HashSet<usize>>,
+    /// How many there are.
+    readers: usize,
+    /// The rows of each who has not come for them, once the first has asked.
+    parts: Mutex<Option<Vec<Option<Answered<RecordBatch>>>>>,
+    /// How many of them wait for rows, and when one of them last did.
+    read: Mutex<(usize, Instant)>,
+}
+
+/// A reader who waits for rows, until it is dropped.
+pub(super) struct Reading<'a>(&'a Shared);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let mut read = locked(&self.0.read);
+        *read = (read.0.saturating_sub(1), Instant::now());
+    }
 }
 
 impl Shared {
-    /// Whether a part is fetched for the first time. A second time it would be other rows.
-    pub(super) fn is_first(&self, part: usize) -> bool {
-        locked(&self.fetched).insert(part)
+    fn of(readers: usize) -> Self {
+        Self { readers, parts: Mutex::default(), read: Mutex::new((0, Instant::now())) }
+    }
+
+    /// The rows of a part, once; the first who asks has all parts dealt with `deal`.
+    ///
+    /// # Errors
+    /// There is no such part, or it was fetched already: nobody has its rows any more. Or they could not be dealt.
+    pub(super) fn part(
+        &self,
+        part: usize,
+        deal: impl FnOnce(usize) -> Result<Vec<Answered<RecordBatch>>, Status>,
+    ) -> Result<Answered<RecordBatch>, Status> {
+        let mut parts = locked(&self.parts);
+        if parts.is_none() {
+            *parts = Some(deal(self.readers)?.into_iter().map(Some).collect());
+        }
+        let rows = parts.as_mut().and_then(|parts| parts.get_mut(part));
+        rows.ok_or_else(|| malformed("the ticket"))?.take().ok_or_else(|| {
+            Status::failed_precondition(
+                "this part of the answer was fetched already\nhelp: run the statement again",
+            )
+        })
+    }
+
+    /// Drops the rows that nobody has come for.
+    pub(super) fn clear(&self) {
+        locked(&self.parts).iter_mut().flatten().for_each(|part| *part = None);
+    }
+
+    /// Takes note that somebody waits for rows.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        locked(&self.read).0 += 1;
+        Reading(self)
+    }
+
+    /// For how long nobody has waited for rows.
+    pub(super) fn unread(&self) -> Duration {
+        let (reading, at) = *locked(&self.read);
+        if reading > 0 { Duration::ZERO } else { at.elapsed() }
     }
 }
 
@@ -144,7 +194,7 @@ impl Statements {
         parts: usize,
     ) {
         let (cancelled, _) = watch::channel(false);
-        let shared = (parts > 1).then(Arc::default);
+        let shared = (parts > 1).then(|| Arc::new(Shared::of(parts)));
         let rights = client.rights();
         let (owner, early) = (client.user.clone(), Early::default());
         let promised = Promised { owner, rights, schema, answer, shared, key, early, cancelled };

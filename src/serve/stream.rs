@@ -22,7 +22,7 @@ use super::error::{malformed, query_status};
 use super::metrics::Ended;
 use super::statements::{Answer, Promised, Shared};
 use super::wire::{fit, pieces};
-use super::workers::{broken, too_long};
+use super::workers::{Turn, broken, too_long};
 use crate::lakehouse::GivenUp;
 
 /// What `DoGet` answers with.
@@ -50,7 +50,7 @@ impl Endpoint {
         self.send_as(client, handle, |schema, rows| encoded(schema, rows).boxed(), bytes)
     }
 
-    /// Sends a part of an answer: whatever rows are the next, until there are none. The parts are written at the same time.
+    /// Sends a part of an answer: its share of the rows. The parts are written at the same time.
     fn send_part(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -59,25 +59,57 @@ impl Endpoint {
     ) -> Result<Messages, Status> {
         let promised = self.statements.promised(whole.as_bytes(), client)?;
         let shared = promised.shared.clone().ok_or_else(|| malformed("the ticket"))?;
-        if !shared.is_first(part) {
-            return Err(Status::failed_precondition(
-                "this part of the answer was fetched already\nhelp: run the statement again",
+        if *promised.cancelled.borrow() {
+            return Err(Status::cancelled(
+                "a part of the answer was given up, and the rest with it\nhelp: run the statement again",
             ));
         }
+        let rows = shared.part(part, |readers| self.deal(client, whole, &promised, readers))?;
         let schema = Arc::clone(&promised.schema);
-        let part = Part {
-            endpoint: Arc::clone(self),
-            client: Arc::clone(client),
-            whole: whole.to_owned(),
-            promised,
-            shared,
-            ended: false,
-        };
+        let part = Part { promised, shared, rows, ended: false };
         let rows = futures::stream::unfold(part, |mut part| async move {
             let next = part.next().await?;
             Some((next, part))
         });
         Ok(encoded(schema, rows.boxed()).boxed())
+    }
+
+    /// Begins to work out an answer, and deals its rows to so many readers.
+    fn deal(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        whole: &str,
+        promised: &Arc<Promised>,
+        readers: usize,
+    ) -> Result<Vec<Answered<RecordBatch>>, Status> {
+        let Answer::Query(prepared) = &promised.answer else { return Err(malformed("the ticket")) };
+        let size = RecordBatch::get_array_memory_size;
+        let rows = self.send_as(client, whole.as_bytes(), |_, rows| rows, size)?;
+        let parts = prepared.dealt(&promised.schema, rows, readers, query_status).map_err(query_status)?;
+        self.watch_parts(whole.to_owned(), promised);
+        Ok(parts)
+    }
+
+    /// Gives an answer up once none of its readers has read for long: what waits for them takes memory, and room on disk.
+    fn watch_parts(self: &Arc<Self>, whole: String, promised: &Arc<Promised>) {
+        let (promised, statements) = (Arc::downgrade(promised), Arc::clone(&self.statements));
+        let stall = self.workers.limits.stall;
+        tokio::spawn(async move {
+            let mut wait = stall;
+            loop {
+                tokio::time::sleep(wait).await;
+                let Some(promised) = promised.upgrade() else { return };
+                let Some(shared) = &promised.shared else { return };
+                let unread = shared.unread();
+                if unread >= stall {
+                    promised.cancelled.send_replace(true);
+                    shared.clear();
+                    statements.forget(&whole);
+                    return;
+                }
+                wait = stall.saturating_sub(unread);
+            }
+        });
     }
 
     /// Sends the answer that a ticket stands for, each message made by `encode` of rows of these columns.
@@ -175,7 +207,7 @@ impl Endpoint {
         let Order { promised, sender, its_turn, given_up } = order;
         let Answer::Query(prepared) = &promised.answer else { return Ok(()) };
         let asked = prepared.asked(promised.owner(), client.application).or(&given_up);
-        let _turn = match self.workers.turn(&client).await {
+        let mut turn = match self.workers.turn(&client).await {
             Ok(turn) => turn,
             Err(refused) => {
                 asked.refused(refused.message());
@@ -213,12 +245,10 @@ impl Endpoint {
             .try_flatten();
         let mut messages = encode(Arc::clone(&promised.schema), fitting.boxed());
         while let Some(message) = messages.next().await {
-            let (message, stall) = (message?, self.workers.limits.stall);
+            let message = message?;
             self.metrics.sent(0, bytes(&message));
-            match tokio::time::timeout(stall, sender.send(Some(Ok(message)))).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Ok(()),
-                Err(_) => return Err(stalled(stall)),
+            if !self.taken(&sender, message, &mut turn).await? {
+                return Ok(());
             }
         }
         let kept = std::mem::replace(&mut *locked(&keeping), Keeping { rows: Vec::new(), room: None });
@@ -226,6 +256,26 @@ impl Endpoint {
             self.cache.keep(key, Arc::clone(&promised.schema), kept.rows);
         }
         Ok(())
+    }
+
+    /// Hands a message to its reader. While that one does not read, others have the turn. Returns whether there is a reader still.
+    async fn taken<T>(
+        &self,
+        sender: &mpsc::Sender<Sent<T>>,
+        message: T,
+        turn: &mut Turn,
+    ) -> Result<bool, Status> {
+        let (idle, stall) = (self.workers.limits.idle, self.workers.limits.stall);
+        let mut taken = std::pin::pin!(sender.send(Some(Ok(message))));
+        if let Ok(taken) = tokio::time::timeout(idle.min(stall), &mut taken).await {
+            return Ok(taken.is_ok());
+        }
+        self.workers.rest(turn);
+        let Ok(taken) = tokio::time::timeout(stall.saturating_sub(idle), taken).await else {
+            return Err(stalled(stall));
+        };
+        self.workers.go_on(turn).await?;
+        Ok(taken.is_ok())
     }
 }
 
@@ -240,11 +290,10 @@ struct Order<T> {
 
 /// One of the readers who fetch an answer together.
 struct Part {
-    endpoint: Arc<Endpoint>,
-    client: Arc<Client>,
-    whole: String,
     promised: Arc<Promised>,
     shared: Arc<Shared>,
+    /// Its share.
+    rows: Answered<RecordBatch>,
     /// Whether it has got all that there is for it.
     ended: bool,
 }
@@ -254,39 +303,20 @@ impl Part {
         if self.ended {
             return None;
         }
-        let next = self.next_shared().await;
+        let reading = self.shared.reading();
+        let next = self.rows.next().await;
+        drop(reading);
         self.ended = !matches!(next, Some(Ok(_)));
         next
-    }
-
-    async fn next_shared(&self) -> Option<Result<RecordBatch, Status>> {
-        let mut rows = self.shared.rows.lock().await;
-        if rows.is_none() {
-            if *self.promised.cancelled.borrow() {
-                return Some(Err(Status::cancelled(
-                    "a part of the answer was given up, and the rest with it\nhelp: run the statement again",
-                )));
-            }
-            let whole = self.whole.as_bytes();
-            let size = RecordBatch::get_array_memory_size;
-            match self.endpoint.send_as(&self.client, whole, |_, rows| rows, size) {
-                Ok(begun) => *rows = Some(begun.fuse().boxed()),
-                Err(status) => return Some(Err(status)),
-            }
-        }
-        rows.as_mut()?.next().await
     }
 }
 
 impl Drop for Part {
     /// A reader that goes away takes rows with it that nobody else gets: what is left is no answer, and is not worked out.
     fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        self.promised.cancelled.send_replace(true);
-        if let Ok(mut rows) = self.shared.rows.try_lock() {
-            *rows = None;
+        if !self.ended {
+            self.promised.cancelled.send_replace(true);
+            self.shared.clear();
         }
     }
 }

@@ -3,16 +3,16 @@
 //! Queries have threads of their own, so that a server whose every core is busy still answers who knocks.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tonic::Status;
 
-use super::clients::Client;
+use super::clients::{Client, locked};
 use super::gate::{Gate, Running};
 use crate::base::{STACK, while_wanted};
 use crate::lakehouse::RoleLimits;
@@ -34,7 +34,11 @@ pub struct ServeLimits {
     pub per_user: RoleLimits,
     /// Bytes of answers that are kept to be given again.
     pub cache: usize,
-    /// How long a reader may take nothing of its answer before that is cancelled: it holds memory, and its turn.
+    /// How long every turn may be taken, and none be given, before the server is said not to be ready.
+    pub taken: Duration,
+    /// How long a reader may take nothing of its answer before others have its turn, until it reads on.
+    pub idle: Duration,
+    /// How long a reader may take nothing of its answer before that is cancelled: it holds memory.
     pub stall: Duration,
     /// How long the token of a session holds; then its user shows the password again.
     pub life: Duration,
@@ -51,6 +55,8 @@ impl Default for ServeLimits {
             grace: Duration::from_secs(10),
             per_user: RoleLimits::default(),
             cache: 128 << 20,
+            taken: Duration::from_secs(30),
+            idle: Duration::from_secs(5),
             stall: Duration::from_secs(300),
             life: Duration::from_secs(7 * 24 * 3600),
         }
@@ -59,8 +65,19 @@ impl Default for ServeLimits {
 
 /// The right to run a statement, until it is dropped.
 pub(super) struct Turn {
-    _permit: OwnedSemaphorePermit,
+    /// Nothing while others have it.
+    permit: Option<OwnedSemaphorePermit>,
+    idle: Option<Idle>,
     _running: Running,
+}
+
+/// A statement whose reader does not read, for as long as it has no turn.
+struct Idle(Arc<AtomicUsize>);
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The threads that compute.
@@ -68,6 +85,9 @@ pub(super) struct Workers {
     runtime: Option<Runtime>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    idle: Arc<AtomicUsize>,
+    /// When a turn was given last.
+    given: Mutex<Instant>,
     pub(super) gate: Arc<Gate>,
     pub(super) limits: ServeLimits,
 }
@@ -84,7 +104,15 @@ impl Workers {
             .thread_stack_size(STACK)
             .build()?;
         let turns = Arc::new(Semaphore::new(limits.running.max(1)));
-        Ok(Self { runtime: Some(runtime), turns, waiting: AtomicUsize::new(0), gate: Arc::default(), limits })
+        Ok(Self {
+            runtime: Some(runtime),
+            turns,
+            waiting: AtomicUsize::new(0),
+            idle: Arc::default(),
+            given: Mutex::new(Instant::now()),
+            gate: Arc::default(),
+            limits,
+        })
     }
 
     /// Waits for a turn of a client.
@@ -93,13 +121,50 @@ impl Workers {
     /// `RESOURCE_EXHAUSTED`: as many of theirs run as may, too many wait already, or it took too long.
     pub(super) async fn turn(&self, client: &Client) -> Result<Turn, Status> {
         let running = self.gate.runs(&client.user, &client.limits())?;
-        Ok(Turn { _permit: self.permit().await?, _running: running })
+        let permit = Some(self.permit().await?);
+        self.note_given();
+        Ok(Turn { permit, idle: None, _running: running })
     }
 
-    /// How many statements run and how many wait.
-    pub(super) fn at_work(&self) -> (usize, usize) {
+    /// Lets others have the turn of a statement whose reader does not read. As many statements may rest so as may wait for a turn,
+    /// for what they have taken of memory they keep.
+    pub(super) fn rest(&self, turn: &mut Turn) {
+        let before = self.idle.fetch_add(1, Ordering::Relaxed);
+        let idle = Idle(Arc::clone(&self.idle));
+        if before < self.limits.waiting {
+            turn.idle = Some(idle);
+            turn.permit = None;
+        }
+    }
+
+    /// Waits until a statement that rested has its turn again.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`: the server is stopping.
+    pub(super) async fn go_on(&self, turn: &mut Turn) -> Result<(), Status> {
+        if turn.permit.is_none() {
+            let permit = Arc::clone(&self.turns).acquire_owned().await;
+            turn.permit = Some(permit.map_err(|_| Status::unavailable("the server is stopping"))?);
+            turn.idle = None;
+            self.note_given();
+        }
+        Ok(())
+    }
+
+    fn note_given(&self) {
+        *locked(&self.given) = Instant::now();
+    }
+
+    /// How many statements run, how many wait for their turn, and how many rest because nobody reads their rows.
+    pub(super) fn at_work(&self) -> (usize, usize, usize) {
         let running = self.limits.running.max(1).saturating_sub(self.turns.available_permits());
-        (running, self.waiting.load(Ordering::Relaxed))
+        (running, self.waiting.load(Ordering::Relaxed), self.idle.load(Ordering::Relaxed))
+    }
+
+    /// For how long every turn has been taken and none was given, if that is long.
+    pub(super) fn taken_for_long(&self) -> Option<Duration> {
+        let taken = locked(&self.given).elapsed();
+        (self.turns.available_permits() == 0 && taken > self.limits.taken).then_some(taken)
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {

@@ -188,9 +188,79 @@ def what_there_is(connection) -> None:
     [table] = schema["db_schema_tables"]
     columns = {column["column_name"]: column["xdbc_type_name"] for column in table["table_columns"]}
     check("columns are told with SQL's types", columns["carrier"] == "VARCHAR" and columns["month"] == "DATE", columns)
+    told = connection.adbc_get_table_schema("fct_flights").field("carrier").metadata
+    check("columns are described as in the project's YAML", told[b"ARROW:FLIGHT:SQL:REMARKS"] == b"Two letters for the airline", told)
     with connection.cursor() as cursor:
         schema = cursor.adbc_execute_schema("select 1 as a, 'x' as b")
         check("the columns of a query are told before it runs", schema.names == ["a", "b"])
+
+
+def many_at_once(server: Server, connection) -> None:
+    """Twelve send rows for a table that is not there; an answer is fetched in parts."""
+    table, mistakes = pa.table({"id": list(range(100))}), []
+
+    def send() -> None:
+        try:
+            with server.connect() as own, own.cursor() as cursor:
+                cursor.adbc_ingest("sent_by_many", table, mode="create_append")
+        except dbapi.Error as error:
+            mistakes.append(str(error))
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    with connection.cursor() as cursor:
+        check("twelve make one table", not mistakes, mistakes)
+        check("and lose no row", rows(cursor, "select count(*) from sent_by_many") == [(1200,)])
+        cursor.execute("drop table sent_by_many")
+        cursor.execute("set elt.endpoints = 4")
+        parts, _ = cursor.adbc_execute_partitions("select value from range(2000000)")
+        shares = []
+        for part in parts:
+            with connection.cursor() as reader:
+                reader.adbc_read_partition(part)
+                shares.append(reader.fetch_arrow_table().num_rows)
+        cursor.execute("set elt.endpoints = default")
+        check("each part has its share, whoever reads first", sum(shares) == 2_000_000 and min(shares) > 400_000, shares)
+
+
+def unstoppable(server: Server, connection) -> None:
+    """What works for long on one value is refused, or ends with its time."""
+    with connection.cursor() as cursor:
+        items = "(select array_agg(value) as a from range(20000000))"
+        for function in ("array_distinct(a)", "array_intersect(a, a)", "array_union(a, [1])"):
+            refused(cursor, f"select array_length({function}) from {items}", dbapi.Error, "takes too long")
+        refused(cursor, "select regexp_count(repeat('ab', 100000000), '(a|b)c')", dbapi.Error, "takes too long")
+        cursor.execute("set elt.query_timeout = '2s'")
+        begun = time.monotonic()
+        for sql in (
+            "select sum(array_length(array_distinct(range(4000000 + v)))) from range(16) t(v)",
+            "select reduce(range(60000000), 0, (x, y) -> x + y)",
+            "select sum(length(initcap(repeat('ab c', 5000000 + v)))) from range(24) t(v)",
+        ):
+            refused(cursor, sql, dbapi.Error, "took longer than 2 s")
+        check("what is stopped is stopped in time", time.monotonic() - begun < 20, time.monotonic() - begun)
+        cursor.execute("set elt.query_timeout = default")
+        time.sleep(3)
+        before = server.worked()
+        time.sleep(2)
+        check("and computes no more", server.worked() - before < 0.5, server.worked() - before)
+        told = []
+
+        def ask() -> None:
+            try:
+                rows(cursor, "select count(*) from range(1000000) a cross join range(1000000) b where a.value + b.value < 0")
+            except dbapi.Error as error:
+                told.append(str(error))
+
+        asking, begun = threading.Thread(target=ask), time.monotonic()
+        asking.start()
+        time.sleep(1)
+        cursor.adbc_cancel()
+        asking.join(timeout=20)
+        check("what is cancelled ends", told and "CANCEL" in told[0].upper() and time.monotonic() - begun < 10, told)
 
 
 def sessions(server: Server, connection) -> None:
@@ -208,6 +278,8 @@ def sessions(server: Server, connection) -> None:
     with flight.connect(server.url, {"username": "elt", "password": server.token}, autocommit=True) as there, there.cursor() as cursor:
         there.adbc_connection.set_options(**{"adbc.flight.sql.session.option.time_zone": "America/New_York"})
         found = rows(cursor, moment)[0]
+        told = there.adbc_connection.get_option("adbc.flight.sql.session.options")
+        check("and is told", '"America/New_York"' in told and '"catalog":"elt"' in told, told)
         check("a session option is a time zone", found[0].isoformat() == "2024-03-10T03:30:00-04:00", found)
         check("dates are those of the zone", found[1] == date(2024, 3, 9), found)
         with connection.cursor() as other:
@@ -261,6 +333,27 @@ def arrow_client(server: Server) -> None:
     table = client.do_get(info.endpoints[0].ticket, options).read_all()
     check("pyarrow reads the answer", table.to_pydict() == {"answer": [42]} and table.schema == info.schema)
     check("GetSchema tells the same", client.get_schema(descriptor, options).schema == info.schema)
+    def varint(number: int) -> bytes:
+        low, rest = number & 127, number >> 7
+        return bytes([low | 128]) + varint(rest) if rest else bytes([low])
+
+    def text(number: int, content: str) -> bytes:
+        return bytes([number << 3 | 2]) + varint(len(content)) + content.encode()
+
+    for name, body, least in [
+        ("GetCatalogs", b"", 1), ("GetDbSchemas", b"", 2), ("GetDbSchemas", text(2, "ma_n"), 1), ("GetTables", b"", 10),
+        ("GetTables", text(3, "carrier%"), 1), ("GetTables", text(4, "VIEW"), 1), ("GetTables", bytes([5 << 3, 1]), 10), ("GetTableTypes", b"", 2),
+        ("GetSqlInfo", b"", 60), ("GetXdbcTypeInfo", b"", 20), ("GetXdbcTypeInfo", bytes([1 << 3, 12]), 1), ("GetPrimaryKeys", text(3, "fct_flights"), 1),
+        ("GetImportedKeys", text(3, "fct_flights"), 0), ("GetExportedKeys", text(3, "dim_airports"), 0),
+        ("GetCrossReference", text(3, "dim_airports") + text(6, "fct_flights"), 0),
+    ]:
+        wrapped = text(1, f"type.googleapis.com/arrow.flight.protocol.sql.Command{name}") + bytes([2 << 3 | 2]) + varint(len(body)) + body
+        asked = pyarrow.flight.FlightDescriptor.for_command(wrapped)
+        promised = client.get_flight_info(asked, options)
+        [endpoint] = promised.endpoints
+        told = client.do_get(endpoint.ticket, options).read_all()
+        check(f"{name} gives the columns that it promised", told.schema == promised.schema == client.get_schema(asked, options).schema, told.schema)
+        check(f"{name} is answered", told.num_rows >= least, told.num_rows)
     check("actions are listed", "CancelFlightInfo" in {action.type for action in client.list_actions(options)})
     unpadded = base64.b64encode(f"me:{server.token}".encode()).rstrip(b"=")
     basic = pyarrow.flight.FlightCallOptions(headers=[(b"authorization", b"Basic " + unpadded)])
@@ -411,6 +504,8 @@ def main() -> int:
                 tables_of_every_type(lakehouse, connection)
                 what_there_is(connection)
                 writing(connection)
+                many_at_once(server, connection)
+                unstoppable(server, connection)
                 sessions(server, connection)
                 mistakes(server, connection)
             arrow_client(server)

@@ -141,6 +141,11 @@ def drivers(server: Server) -> None:
         found = connection.execute("select carrier from carrier_months where carrier = %s and flights > %s and month >= %s limit 1", ("VX", 1, datetime.date(2013, 1, 1))).fetchall()
         check("values find rows", found == [("VX",)], found)
         check("rows come", len(connection.execute("select * from fct_flights").fetchall()) == 80789)
+        told = connection.execute("select col_description('fct_flights'::regclass, 6), obj_description('fct_flights'::regclass, 'pg_class')").fetchone()
+        check("tables and columns are described as in the project's YAML", told[1] and any(
+            text == ("Two letters for the airline",)
+            for text in connection.execute("select description from pg_description where objoid = 'fct_flights'::regclass")
+        ), told)
         check("no rows come with columns", connection.execute("select id from (select 1 as id) where id = 2").description[0].name == "id")
         cursor = connection.execute("create table notes (id bigint, note varchar)")
         cursor = connection.execute("insert into notes values (1, 'one'), (2, 'two')")

@@ -377,6 +377,41 @@ async fn rows_are_taken_in_whole_as_one_release() {
     served.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twelve_who_send_rows_for_a_new_table_at_once_make_it_once() {
+    let (_lake, served) = served(Role::Writes).await;
+    let sent = (0..12_i64).map(|number| {
+        let served = &served;
+        async move {
+            let mut client = served.client().await;
+            let ids = Arc::new(Int64Array::from(vec![number; 100])) as ArrayRef;
+            let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+            client.execute_ingest(ingest("raw.fresh", TableExistsOption::Append), stream(vec![batch])).await
+        }
+    });
+    for counted in futures::future::join_all(sent).await {
+        assert_eq!(counted.unwrap(), 100);
+    }
+    let mut client = served.client().await;
+    assert_eq!(rows(&mut client, "select count(*), count(distinct id) from raw.fresh").await, "1200 12");
+    // Of those who may only make it, one does.
+    let sent = (0..6_i64).map(|number| {
+        let served = &served;
+        async move {
+            let mut client = served.client().await;
+            let ids = Arc::new(Int64Array::from(vec![number; 10])) as ArrayRef;
+            let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+            client.execute_ingest(ingest("raw.only", TableExistsOption::Fail), stream(vec![batch])).await
+        }
+    });
+    let sent = futures::future::join_all(sent).await;
+    assert_eq!(sent.iter().filter(|sent| sent.is_ok()).count(), 1);
+    let errors = sent.into_iter().filter_map(std::result::Result::err);
+    assert!(errors.map(|error| error.to_string()).all(|error| error.contains("`raw.only` exists already")));
+    assert_eq!(rows(&mut client, "select count(*) from raw.only").await, "10");
+    served.stop().await;
+}
+
 fn ingest(table: &str, exists: TableExistsOption) -> CommandStatementIngest {
     let options =
         TableDefinitionOptions { if_not_exist: TableNotExistOption::Create.into(), if_exists: exists.into() };
@@ -494,6 +529,51 @@ async fn tools_find_what_there_is() {
     assert_eq!(told.field(0).name(), "id");
     let polled = bare.poll_flight_info(with_token(TOKEN, descriptor)).await.unwrap().into_inner();
     assert_eq!((polled.progress, polled.flight_descriptor), (Some(1.0), None));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn tools_are_told_what_the_project_says_of_its_columns() {
+    let lake = TestLake::new();
+    lake.write("models/t.sql", "{{ config(materialized='table') }} select 1 as id, 'x' as \"Name\"");
+    lake.write("models/v.sql", "{{ config(materialized='view') }} select id from {{ ref('t') }}");
+    lake.write(
+        "models/all.yml",
+        "
+models:
+  - name: t
+    description: who there is
+    columns:
+      - {name: id, description: a number of each}
+      - {name: name, description: how it is called}
+  - name: v
+    columns:
+      - {name: id, description: the same number}
+",
+    );
+    lake.build().await;
+    let served = Served::of(lake.open(), Role::Reads, ServeLimits::default()).await;
+    let mut client = served.client().await;
+    let asked = CommandGetTables { include_schema: true, ..CommandGetTables::default() };
+    let info = client.get_tables(asked).await.unwrap();
+    let batch = fetch(&mut client, info).await.unwrap().remove(0);
+    let (names, schemas) =
+        (batch.column_by_name("table_name").unwrap(), batch.column_by_name("table_schema").unwrap());
+    let mut told = Vec::new();
+    for row in 0..batch.num_rows() {
+        let bytes = schemas.as_binary::<i32>().value(row).to_vec();
+        let columns = Schema::try_from(arrow_flight::IpcMessage(bytes.into())).unwrap();
+        let remarks =
+            |of: &std::collections::HashMap<String, String>| of.get("ARROW:FLIGHT:SQL:REMARKS").cloned();
+        let table = names.as_string::<i32>().value(row);
+        told.push(format!("{table}: {}", remarks(columns.metadata()).unwrap_or_default()));
+        for field in columns.fields() {
+            told.push(format!("{}: {}", field.name(), remarks(field.metadata()).unwrap_or_default()));
+        }
+    }
+    let expected =
+        ["t: who there is", "id: a number of each", "Name: how it is called", "v: ", "id: the same number"];
+    assert_eq!(told, expected);
     served.stop().await;
 }
 

@@ -5,6 +5,7 @@
 
 mod lake;
 mod project;
+mod rights;
 mod unused;
 
 use serde::Serialize;
@@ -53,6 +54,7 @@ impl Lakehouse {
             manifest = Some(studied.compiled.manifest);
         }
         lake::look(self, manifest.as_ref(), &mut found).await?;
+        Box::pin(rights::look(self, &mut found)).await?;
         Ok(found)
     }
 }

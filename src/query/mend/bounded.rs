@@ -3,6 +3,11 @@
 //! `repeat('x', 1000000000)` makes a gigabyte of one letter. Sorts and joins ask for memory before they take it; the engine's
 //! functions do not. Those that make much of little are asked here what they are going to make, and what a query may not have is
 //! refused before it is made.
+//!
+//! A function that works on one value lets nobody stop it meanwhile. Those that take long for what is large are given a few rows at a
+//! time, between which it is asked whether somebody waits for them; a single value that would take more than two seconds or so is refused.
+//!
+//! Nor is something large made while a plan is: it would be copied and compared as part of it again and again.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -21,6 +26,8 @@ use datafusion::logical_expr::{
     Signature,
 };
 
+use crate::base::is_wanted;
+
 /// What is made without asking.
 const SMALL: u64 = 1 << 20;
 
@@ -35,6 +42,29 @@ const LONGEST: u64 = 512 << 20;
 /// Pairs of letters that are compared for one row at most: nobody can stop it meanwhile.
 const COMPARED: u64 = 1 << 28;
 
+/// Bytes of what is worked out while a plan is made, and steps that it may take.
+const PLANNED: u64 = 1 << 20;
+/// Items of one list that are sorted: two seconds' work, about.
+const SORTED: u64 = 1 << 25;
+/// Items of one list, or of two, that are looked for among each other, or written.
+const MET: u64 = 1 << 23;
+/// Bytes of one text that is searched by a pattern, taken apart, or written letter by letter in another way.
+const SEARCHED: u64 = 128 << 20;
+/// Bytes of arguments of which none can take long.
+const LITTLE: usize = 4 << 20;
+/// Into how many parts the rows of a batch go that together are as much as one value may be.
+const PARTS: u64 = 16;
+
+tokio::task_local! {
+    /// A plan is being made.
+    static PLANNING: ();
+}
+
+/// Makes a plan, in which what is large stays to be worked out.
+pub(in crate::query) fn planning<T>(make: impl FnOnce() -> T) -> T {
+    PLANNING.sync_scope((), make)
+}
+
 /// What a function may cost for one row.
 #[derive(Clone, Copy)]
 pub(super) enum Cost {
@@ -44,7 +74,75 @@ pub(super) enum Cost {
     Bytes(Made),
     /// So many steps.
     Steps(Made),
+    /// Time for so many items of lists, of which there may be so many.
+    Items(Made, u64),
+    /// Time for a text of so many bytes.
+    Searched(Made),
 }
+
+impl Cost {
+    /// What it costs a row.
+    fn of(self) -> Made {
+        match self {
+            Self::Text(of) | Self::Bytes(of) | Self::Steps(of) | Self::Items(of, _) | Self::Searched(of) => {
+                of
+            }
+        }
+    }
+}
+
+/// The first argument.
+const FIRST: Made = |of, row| items(of, 0, row);
+/// The first two.
+const BOTH: Made = |of, row| items(of, 0, row).saturating_add(items(of, 1, row));
+/// The text that is the first argument.
+const WHOLE: Made = |of, row| length(of, 0, row);
+
+/// Each letter of a text with each of another.
+const PAIRS: Made = |of, row| length(of, 0, row).saturating_mul(length(of, 1, row));
+
+/// The functions that take long for what is large, with what they cost.
+pub(super) const SLOW: [(&str, Cost); 35] = [
+    ("array_sort", Cost::Items(FIRST, SORTED)),
+    ("array_distinct", Cost::Items(FIRST, MET)),
+    ("array_union", Cost::Items(BOTH, MET)),
+    ("array_intersect", Cost::Items(BOTH, MET)),
+    ("array_except", Cost::Items(BOTH, MET)),
+    ("array_has_all", Cost::Items(BOTH, MET)),
+    ("array_has_any", Cost::Items(BOTH, MET)),
+    ("array_to_string", Cost::Bytes(joined)),
+    ("array_to_string", Cost::Items(FIRST, MET)),
+    ("map", Cost::Items(FIRST, MET)),
+    ("to_json", Cost::Items(FIRST, MET)),
+    ("range", Cost::Bytes(series)),
+    ("generate_series", Cost::Bytes(series)),
+    ("string_to_array", Cost::Searched(WHOLE)),
+    ("_elt_split", Cost::Searched(WHOLE)),
+    ("regexp_count", Cost::Searched(WHOLE)),
+    ("regexp_instr", Cost::Searched(WHOLE)),
+    ("regexp_like", Cost::Searched(WHOLE)),
+    (
+        "regexp_replace",
+        // What takes the place of what is found is read anew each time.
+        Cost::Searched(|of, row| length(of, 0, row).saturating_add(length(of, 2, row).saturating_mul(64))),
+    ),
+    ("regexp_match", Cost::Searched(WHOLE)),
+    ("regexp_extract_all", Cost::Searched(WHOLE)),
+    ("regexp_split_to_array", Cost::Searched(WHOLE)),
+    ("lower", Cost::Searched(WHOLE)),
+    ("upper", Cost::Searched(WHOLE)),
+    ("initcap", Cost::Searched(WHOLE)),
+    ("reverse", Cost::Searched(WHOLE)),
+    ("translate", Cost::Searched(WHOLE)),
+    ("strip_accents", Cost::Searched(WHOLE)),
+    ("soundex", Cost::Searched(WHOLE)),
+    ("url_encode", Cost::Searched(WHOLE)),
+    ("url_decode", Cost::Searched(WHOLE)),
+    ("find_in_set", Cost::Searched(|of, row| length(of, 1, row))),
+    ("jaro_similarity", Cost::Steps(PAIRS)),
+    ("jaro_winkler_similarity", Cost::Steps(PAIRS)),
+    ("damerau_levenshtein", Cost::Steps(PAIRS)),
+];
 
 /// The functions that make much of little, or work long on it, with what they cost.
 pub(super) const FUNCTIONS: [(&str, Cost); 8] = [
@@ -61,7 +159,7 @@ pub(super) const FUNCTIONS: [(&str, Cost); 8] = [
             size(of, 0, row).saturating_add(item.saturating_mul(number(of, 1, row)))
         }),
     ),
-    ("levenshtein", Cost::Steps(|of, row| length(of, 0, row).saturating_mul(length(of, 1, row)))),
+    ("levenshtein", Cost::Steps(PAIRS)),
 ];
 
 /// Refuses to compare texts letter by letter that are so long that nobody would wait for it.
@@ -121,6 +219,49 @@ fn size(of: &[ArrayRef], at: usize, row: usize) -> u64 {
     of_one.map_or(8, |bytes| (bytes as u64).max(8))
 }
 
+/// The items of a list; those that are texts, or lists in turn, count for more.
+fn items(of: &[ArrayRef], at: usize, row: usize) -> u64 {
+    let Some((lists, row)) = value(of, at, row) else { return 0 };
+    let items = match lists.data_type() {
+        DataType::List(_) => lists.as_list::<i32>().value(row),
+        DataType::LargeList(_) => lists.as_list::<i64>().value(row),
+        DataType::FixedSizeList(..) => lists.as_fixed_size_list().value(row),
+        _ => return 0,
+    };
+    let count = items.len() as u64;
+    if count < FEW || items.data_type().is_primitive() {
+        return count;
+    }
+    items.to_data().get_slice_memory_size().map_or(count, |bytes| count.max(bytes as u64 / 16))
+}
+
+/// The texts of a list with one between each two; other items are short.
+fn joined(of: &[ArrayRef], row: usize) -> u64 {
+    let count = items(of, 0, row);
+    let items = value(of, 0, row).map_or(0, |_| size(of, 0, row).max(count.saturating_mul(8)));
+    items.saturating_add(count.saturating_mul(length(of, 1, row)))
+}
+
+/// Bytes of a list of whole numbers, from one to another; of moments that is not told.
+fn series(of: &[ArrayRef], row: usize) -> u64 {
+    let numbers: Option<Vec<i64>> = (0..of.len())
+        .map(|at| {
+            let (values, row) = value(of, at, row)?;
+            (*values.data_type() == DataType::Int64).then(|| values.as_primitive::<Int64Type>().value(row))
+        })
+        .collect();
+    let (from, to, step) = match numbers.as_deref() {
+        Some([to]) => (0, *to, 1),
+        Some([from, to]) => (*from, *to, 1),
+        Some([from, to, step]) => (*from, *to, *step),
+        _ => return 0,
+    };
+    let way = if step < 0 { i128::from(from) - i128::from(to) } else { i128::from(to) - i128::from(from) };
+    let count = u64::try_from(way.max(0)).unwrap_or(u64::MAX).checked_div(step.unsigned_abs()).unwrap_or(0);
+    // Of one that is too long in any case, the function says so.
+    if count > super::series::MOST as u64 { 0 } else { count.saturating_mul(8) }
+}
+
 fn padded(of: &[ArrayRef], row: usize) -> u64 {
     // A letter has up to four bytes.
     let letter = if of.get(2).is_some_and(|_| length(of, 2, row) > 1) { 4 } else { 1 };
@@ -147,6 +288,14 @@ fn exchanged(of: &[ArrayRef], row: usize) -> u64 {
 fn replaced(of: &[ArrayRef], row: usize) -> u64 {
     let text = length(of, 0, row);
     text.saturating_add((text + 1).saturating_mul(length(of, 2, row)))
+}
+
+/// Bytes that a value holds, at most.
+fn held(value: &ColumnarValue) -> usize {
+    match value {
+        ColumnarValue::Array(array) => array.get_array_memory_size(),
+        ColumnarValue::Scalar(scalar) => scalar.size(),
+    }
 }
 
 /// A function that asks for memory first.
@@ -181,6 +330,47 @@ impl Hash for Bounded {
 }
 
 impl Bounded {
+    /// Works out some of the rows.
+    fn part(&self, args: &ScalarFunctionArgs, from: usize, to: usize) -> Result<ArrayRef> {
+        let slice = |value: &ColumnarValue| match value {
+            ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(from, to - from)),
+            scalar @ ColumnarValue::Scalar(_) => scalar.clone(),
+        };
+        let part = ScalarFunctionArgs {
+            args: args.args.iter().map(slice).collect(),
+            arg_fields: args.arg_fields.clone(),
+            number_rows: to - from,
+            return_field: Arc::clone(&args.return_field),
+            config_options: Arc::clone(&args.config_options),
+        };
+        self.inner.invoke_with_args(part)?.into_array(to - from)
+    }
+
+    /// Works out rows a few at a time, which together cost `at_once` or are one, while somebody waits for them.
+    fn in_time(&self, args: ScalarFunctionArgs, costs: &[u64], at_once: u64) -> Result<ColumnarValue> {
+        let (mut parts, mut from, mut cost) = (Vec::new(), 0, 0_u64);
+        for (row, of_row) in costs.iter().enumerate() {
+            if cost > 0 && cost.saturating_add(*of_row) > at_once {
+                parts.push((from, row));
+                (from, cost) = (row, 0);
+            }
+            cost = cost.saturating_add(*of_row);
+        }
+        if parts.is_empty() {
+            return self.inner.invoke_with_args(args);
+        }
+        parts.push((from, costs.len()));
+        let mut made: Vec<ArrayRef> = Vec::with_capacity(parts.len());
+        for (from, to) in parts {
+            if !is_wanted() {
+                return exec_err!("nobody waits for these rows any more");
+            }
+            made.push(self.part(&args, from, to)?);
+        }
+        let made: Vec<&dyn Array> = made.iter().map(AsRef::as_ref).collect();
+        Ok(ColumnarValue::Array(concat(&made)?))
+    }
+
     /// Makes rows a few at a time, each time with as much memory as they may need, and keeps what they did need.
     fn in_parts(
         &self,
@@ -199,18 +389,7 @@ impl Bounded {
                 to += 1;
             }
             memory.try_grow(usize::try_from(bytes).unwrap_or(usize::MAX >> 1))?;
-            let slice = |value: &ColumnarValue| match value {
-                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(from, to - from)),
-                scalar @ ColumnarValue::Scalar(_) => scalar.clone(),
-            };
-            let part = ScalarFunctionArgs {
-                args: args.args.iter().map(slice).collect(),
-                arg_fields: args.arg_fields.clone(),
-                number_rows: to - from,
-                return_field: Arc::clone(&args.return_field),
-                config_options: Arc::clone(&args.config_options),
-            };
-            let made = self.inner.invoke_with_args(part)?.into_array(to - from)?;
+            let made = self.part(args, from, to)?;
             kept += made.get_array_memory_size();
             parts.push(made);
             memory.try_resize(kept)?;
@@ -247,6 +426,11 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if matches!(self.cost, Cost::Items(..) | Cost::Searched(_))
+            && args.args.iter().map(held).sum::<usize>() <= LITTLE
+        {
+            return self.inner.invoke_with_args(args);
+        }
         let are_scalars = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if are_scalars { 1 } else { args.number_rows };
         let column = |value: &ColumnarValue| match value {
@@ -254,18 +438,41 @@ impl ScalarUDFImpl for Bounded {
             ColumnarValue::Scalar(scalar) => scalar.to_array(),
         };
         let columns = args.args.iter().map(column).collect::<Result<Vec<_>>>()?;
-        let (Cost::Text(cost) | Cost::Bytes(cost) | Cost::Steps(cost)) = self.cost;
+        let cost = self.cost.of();
         let most: Vec<u64> = (0..rows).map(|row| cost(&columns, row)).collect();
+        let bytes = most.iter().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        if bytes > PLANNED && PLANNING.try_with(|()| ()).is_ok() {
+            return exec_err!("`{}` is worked out when the query runs", self.name());
+        }
         match self.cost {
+            Cost::Items(_, limit) => {
+                if let Some(long) = most.iter().find(|items| **items > limit) {
+                    return exec_err!(
+                        "`{}` of a list of {long} items takes too long, and {limit} are the most; `unnest` makes rows of them, of which there \
+                         may be more",
+                        self.name()
+                    );
+                }
+                return self.in_time(args, &most, limit / PARTS);
+            }
+            Cost::Searched(_) => {
+                if let Some(long) = most.iter().find(|bytes| **bytes > SEARCHED) {
+                    return exec_err!(
+                        "`{}` of a text of {long} bytes takes too long, and {SEARCHED} are the most; take it apart first, with `substr` or \
+                         `split_part`",
+                        self.name()
+                    );
+                }
+                return self.in_time(args, &most, SEARCHED / PARTS);
+            }
             Cost::Steps(_) => {
                 if let Some(row) = most.iter().position(|steps| *steps > COMPARED) {
                     check_compared(self.name(), length(&columns, 0, row), length(&columns, 1, row))?;
                 }
-                return self.inner.invoke_with_args(args);
+                return self.in_time(args, &most, COMPARED / PARTS);
             }
             Cost::Text(_) | Cost::Bytes(_) => {}
         }
-        let bytes = most.iter().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
         if bytes <= SMALL {
             return self.inner.invoke_with_args(args);
         }
@@ -310,8 +517,11 @@ impl ScalarUDFImpl for Bounded {
 #[cfg(test)]
 mod tests {
     use datafusion::common::ScalarValue;
+    use datafusion::execution::FunctionRegistry;
     use datafusion::execution::runtime_env::RuntimeEnvBuilder;
     use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use crate::base::{waiting, wanted_by};
 
     #[tokio::test]
     async fn what_does_not_fit_is_refused_before_it_is_made() {
@@ -356,6 +566,62 @@ mod tests {
         }
         let error = ask("select levenshtein(repeat('a', 100000), repeat('b', 100000))").await.unwrap_err();
         assert!(error.to_string().contains("too long for it"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_for_one_value_is_refused() {
+        let context = SessionContext::new();
+        super::super::register(&context);
+        for (name, _) in super::SLOW {
+            assert!(context.udf(name).is_ok_and(|known| format!("{known:?}").contains("Bounded")), "{name}");
+        }
+        for (sql, words) in [
+            (
+                "select array_length(array_distinct(range(v))) from (values (10000000)) t(v)",
+                "10000000 items takes too long",
+            ),
+            (
+                "select array_length(array_except(range(v), range(v))) from (values (5000000)) t(v)",
+                "10000000 items takes too long",
+            ),
+            (
+                "select regexp_count(repeat('ab', v), 'a') from (values (70000000)) t(v)",
+                "140000000 bytes takes too long",
+            ),
+            ("select length(upper(repeat('ab', 70000000)))", "140000000 bytes takes too long"),
+        ] {
+            let error = context.sql(sql).await.unwrap().collect().await.unwrap_err();
+            assert!(error.to_string().contains(words), "{sql}: {error}");
+        }
+        // Many values that together take long are no mistake.
+        let many = "select sum(length(upper(repeat('ab', 1000000 + v)))) from generate_series(1, 20) t(v)";
+        let found = context.sql(many).await.unwrap().collect().await.unwrap();
+        assert_eq!(ScalarValue::try_from_array(found[0].column(0), 0).unwrap().to_string(), "40000420");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_ends_between_two_rows() {
+        let context = SessionContext::new();
+        super::super::register(&context);
+        let sql = "select sum(length(upper(repeat('ab', 1000000 + v)))) from generate_series(1, 40) t(v)";
+        let (waiting, wanted) = waiting();
+        let frame = context.sql(sql).await.unwrap();
+        drop(waiting);
+        let mut ended = std::pin::pin!(frame.collect());
+        let ended = std::future::poll_fn(|context| wanted_by(&wanted, || ended.as_mut().poll(context))).await;
+        assert!(ended.unwrap_err().to_string().contains("nobody waits"));
+    }
+
+    #[tokio::test]
+    async fn what_is_large_is_no_part_of_a_plan() {
+        let context = SessionContext::new();
+        super::super::register(&context);
+        let plan = async |sql: &str| {
+            let plan = context.sql(sql).await.unwrap().into_unoptimized_plan();
+            super::planning(|| context.state().optimize(&plan)).unwrap().to_string()
+        };
+        assert!(plan("select repeat('ab', 5)").await.contains("ababababab"));
+        assert!(plan("select repeat('ab', 5000000)").await.contains("repeat("));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::str::Chars;
 
 use datafusion::common::{Result, exec_err};
 
-use super::printf::{by_thousands, put};
+use super::printf::{WIDEST, by_thousands, put};
 
 /// `{}` one after the other, `{0}` by number, `{:.2f}` with a form; `{{` is a brace.
 pub(super) fn in_braces(text: &str, values: &[&str]) -> Result<String> {
@@ -87,7 +87,7 @@ impl Form {
             read.precision = Some(digits(&mut chars).unwrap_or(0));
         }
         read.kind = chars.next();
-        if chars.next().is_some() || read.width > 1_000_000 {
+        if chars.next().is_some() || read.width > WIDEST {
             return exec_err!(
                 "`{{:{form}}}` is no form of a value; there are `{{:,}}`, `{{:>8}}`, `{{:05d}}` and `{{:.2f}}`"
             );

@@ -18,7 +18,10 @@ use datafusion::physical_expr::aggregate::AggregateExprBuilder;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 
-use crate::base::did_you_mean;
+use crate::base::{did_you_mean, is_wanted};
+
+/// Items that an aggregate is given at once; in between it can be stopped.
+const AT_ONCE: usize = 1 << 16;
 
 /// `list_aggregate`, which knows the aggregates of a session.
 pub(super) fn function<'a>(known: impl Iterator<Item = &'a Arc<AggregateUDF>>) -> ScalarUDF {
@@ -147,12 +150,23 @@ impl ScalarUDFImpl for Folded {
             }
             let items: ArrayRef = lists.value(row);
             let items = if *items.data_type() == wanted { items } else { cast(&items, &wanted)? };
-            let mut inputs = vec![Arc::clone(&items)];
-            for value in rest {
-                inputs.push(value.to_array_of_size(items.len())?);
-            }
             let mut accumulator = aggregate.create_accumulator()?;
-            accumulator.update_batch(&inputs)?;
+            let mut from = 0;
+            loop {
+                if !is_wanted() {
+                    return exec_err!("nobody waits for this aggregate any more");
+                }
+                let some = items.slice(from, AT_ONCE.min(items.len() - from));
+                let mut inputs = vec![Arc::clone(&some)];
+                for value in rest {
+                    inputs.push(value.to_array_of_size(some.len())?);
+                }
+                accumulator.update_batch(&inputs)?;
+                from += some.len();
+                if from >= items.len() {
+                    break;
+                }
+            }
             answers.push(accumulator.evaluate()?);
         }
         let answers = match answers.is_empty() {

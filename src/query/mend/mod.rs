@@ -6,7 +6,8 @@
 //! anything of the row around it ([`correlated`]), an instant is written and read as in other engines ([`text`], [`reading`]), a
 //! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
-//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), what makes much of little asks for memory ([`bounded`]), JSON is read ([`json`]), and of a window that moves on
+//! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), what makes much of little asks for memory ([`bounded`],
+//! [`captured`]), JSON is read ([`json`]), and of a window that moves on
 //! nothing stays ([`moving`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
@@ -23,6 +24,7 @@ mod bounded;
 mod braces;
 mod bucket;
 mod calendar;
+mod captured;
 mod cast_as;
 mod clock;
 mod coalesce;
@@ -92,6 +94,7 @@ mod written;
 mod zeros;
 mod zones;
 
+pub(super) use bounded::planning;
 pub(super) use here::who;
 pub(super) use nan_kept::ITSELF;
 pub(super) use place::{PLACE, wanted};
@@ -201,6 +204,11 @@ pub(super) fn register(context: &SessionContext) {
     context.register_udaf(AggregateUDF::from(mode::TopK::new()));
     context.register_udaf(AggregateUDF::from(product::Product::new()));
     moments::functions().into_iter().chain(best::functions()).for_each(|own| context.register_udaf(own));
+    let higher: Vec<_> = context.state().higher_order_functions().values().cloned().collect();
+    for function in higher {
+        let pool = Arc::clone(&context.runtime_env().memory_pool);
+        context.register_higher_order_function(captured::asking(&function, pool));
+    }
     reduce::functions()
         .into_iter()
         .chain([tried::function()])
@@ -229,6 +237,12 @@ fn bind_memory(context: &SessionContext) {
     for (name, cost) in bounded::FUNCTIONS {
         let inner = context.udf(name).expect("the engine has it");
         context.register_udf(bounded::bounded(inner, cost, Arc::clone(&pool)));
+    }
+    for (name, cost) in bounded::SLOW {
+        // Those that are ours are not in a context that has only the engine's.
+        if let Ok(inner) = context.udf(name) {
+            context.register_udf(bounded::bounded(inner, cost, Arc::clone(&pool)));
+        }
     }
     context.register_udf(spread::function(pool));
 }

@@ -5,9 +5,10 @@
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err};
 
 use super::text::plain_texts;
+use crate::base::is_wanted;
 
 /// The values of a nested column as texts.
 pub(super) fn nested_texts(values: &ArrayRef) -> Result<StringArray> {
@@ -54,6 +55,9 @@ fn write(values: &ArrayRef, row: usize, is_inside: bool, out: &mut String) -> Re
             let items = values.as_list::<i32>().value(row);
             out.push('[');
             for at in 0..items.len() {
+                if at % 1024 == 1023 && !is_wanted() {
+                    return exec_err!("nobody waits for this text any more");
+                }
                 out.push_str(if at == 0 { "" } else { ", " });
                 write(&items, at, true, out)?;
             }

@@ -95,8 +95,12 @@ pub(super) fn put(text: &str, values: &[&str]) -> Result<String> {
                 }
             }
         };
-        form.width = width.parse().unwrap_or(0);
-        form.precision = is_precision.then(|| precision.parse().unwrap_or(0));
+        // A number that is too large for a number is too large.
+        form.width = if width.is_empty() { 0 } else { width.parse().unwrap_or(usize::MAX) };
+        form.precision = is_precision.then(|| match precision.is_empty() {
+            true => 0,
+            false => precision.parse().unwrap_or(usize::MAX),
+        });
         let Some(value) = values_left.next() else {
             return exec_err!("`{text}` wants more values than it is given");
         };
@@ -116,8 +120,20 @@ struct Form {
     precision: Option<usize>,
 }
 
+/// Letters that one value is written with at most, of those that are only asked for.
+pub(super) const WIDEST: usize = 10_000;
+
 impl Form {
     fn write(&self, to: &mut String, conversion: char, value: &str) -> Result<()> {
+        let asked = match conversion {
+            's' | 'S' | 'c' => self.width,
+            _ => self.width.max(self.precision.unwrap_or(0)),
+        };
+        if asked > WIDEST {
+            return exec_err!(
+                "`%{conversion}` with {asked} letters or digits is too wide: {WIDEST} are the most"
+            );
+        }
         let whole = || match value.parse::<i128>() {
             Ok(number) => Ok(number),
             Err(_) => match value.parse::<f64>() {
@@ -227,5 +243,9 @@ mod tests {
         {
             assert!(put(text, values).is_err(), "{text}");
         }
+        for text in ["%2000000000d", "%.1000000000f", "%99999999999999999999s", "{:.70000f}", "{:>2000000}"] {
+            assert!(put(text, &["1.5"]).is_err(), "{text}");
+        }
+        assert_eq!(put("%9000s", &["x"]).unwrap().len(), 9000);
     }
 }

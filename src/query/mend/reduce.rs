@@ -8,12 +8,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, interleave, take, take_arrays};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
     ColumnarValue, HigherOrderFunctionArgs, HigherOrderReturnFieldArgs, HigherOrderSignature, HigherOrderUDF,
     HigherOrderUDFImpl, LambdaParametersProgress, ValueOrLambda, Volatility,
 };
+
+use crate::base::is_wanted;
 
 /// Both.
 pub(super) fn functions() -> [Arc<HigherOrderUDF>; 2] {
@@ -121,6 +123,9 @@ impl HigherOrderUDFImpl for Reduce {
         };
         let most = (0..rows).map(length).max().unwrap_or_default();
         for at in begins..most {
+            if at % 64 == 0 && !is_wanted() {
+                return exec_err!("nobody waits for this reduction any more");
+            }
             let going: Vec<usize> = (0..rows).filter(|row| length(*row) > at).collect();
             let places: UInt32Array = going.iter().map(|row| Some(*row as u32)).collect();
             let these: UInt32Array = going.iter().map(|row| Some((offsets[*row] + at) as u32)).collect();

@@ -22,10 +22,11 @@ use datafusion::logical_expr::{
 
 use super::trunc::DAY;
 use super::zones::{elsewhere, instant, wall_clock};
+use crate::base::is_wanted;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 /// How many values the lists of one batch hold: half a GiB.
-const MOST: usize = 1 << 26;
+pub(super) const MOST: usize = 1 << 26;
 
 /// `range` and `generate_series`
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -134,6 +135,9 @@ impl Found {
     fn push(&mut self, value: i64) -> Result<()> {
         if self.values.len() == MOST {
             return too_long(None);
+        }
+        if self.values.len() % 4096 == 4095 && !is_wanted() {
+            return exec_err!("nobody waits for this list any more");
         }
         self.values.push(value);
         Ok(())

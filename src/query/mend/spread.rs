@@ -102,8 +102,43 @@ fn length(value: &ScalarValue) -> Option<usize> {
     }
 }
 
+/// Functions whose texts are not worked out before there are rows, if they are long ([`bounded`](super::bounded)).
+const MAKERS: [&str; 15] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "replace",
+    "regexp_replace",
+    "upper",
+    "lower",
+    "reverse",
+    "initcap",
+    "translate",
+    "concat",
+    "concat_ws",
+    "array_to_string",
+    "strip_accents",
+    "url_encode",
+];
+
 fn is_long(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(value, _) if length(value).is_some_and(|bytes| bytes > FEW))
+    match expr {
+        Expr::Literal(value, _) => length(value).is_some_and(|bytes| bytes > FEW),
+        Expr::ScalarFunction(call) => MAKERS.contains(&call.func.name()) && is_the_same_for_all(expr),
+        _ => false,
+    }
+}
+
+/// Whether a value is one for all rows, and is left to be worked out.
+fn is_the_same_for_all(expr: &Expr) -> bool {
+    let is_other = |part: &Expr| match part {
+        Expr::ScalarFunction(call) => {
+            call.func.signature().volatility == Volatility::Volatile && call.func.name() != NAME
+        }
+        Expr::Literal(..) | Expr::Cast(_) | Expr::TryCast(_) | Expr::BinaryExpr(_) | Expr::Alias(_) => false,
+        _ => true,
+    };
+    expr.exists(|part| Ok(is_other(part))).is_ok_and(|found| !found)
 }
 
 /// Puts the call around long values that are columns, or are put together with columns.

@@ -3,7 +3,7 @@
 //! Everything that the tables and functions of the catalog are made of is gathered here once, as the session sees it. Numbers below 16384
 //! are PostgreSQL's own; what the lake has is numbered from there, in the order of the names.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -63,6 +63,8 @@ pub struct PgAsker {
     pub may_write: bool,
     /// The keys that the project declares.
     pub keys: Vec<PgKey>,
+    /// What the project says of tables, and of their columns, by their names in lower case.
+    pub described: HashMap<TableName, (Option<String>, BTreeMap<String, String>)>,
     /// What `SHOW` and `current_setting` tell, by name in lower case.
     pub settings: Vec<(String, String)>,
     /// Their connections.
@@ -149,7 +151,8 @@ impl Facts {
             for table in tables {
                 let known = KNOWN.iter().find(|(name, _)| schema == "pg_catalog" && *name == table);
                 let oid = known.map_or_else(&mut number, |(_, oid)| *oid);
-                if let Some(relation) = relation(session, provider.as_ref(), &schema, table, oid).await? {
+                if let Some(mut relation) = relation(session, provider.as_ref(), &schema, table, oid).await? {
+                    facts.describe(&mut relation);
                     facts.by_name.insert(format!("{schema}.{}", relation.name), oid);
                     facts.relations.push(relation);
                 }
@@ -160,6 +163,18 @@ impl Facts {
             facts.add(&key, oid, index);
         }
         Ok(facts)
+    }
+
+    /// What a table or column does not say of itself, the project says.
+    fn describe(&self, relation: &mut Relation) {
+        let name = TableName::new(&relation.schema, &relation.name);
+        let Some((table, columns)) = name.ok().and_then(|name| self.asker.described.get(&name)) else {
+            return;
+        };
+        relation.comment = relation.comment.take().or_else(|| table.clone());
+        for (comment, field) in relation.comments.iter_mut().zip(relation.columns.fields()) {
+            *comment = comment.take().or_else(|| columns.get(&field.name().to_lowercase()).cloned());
+        }
     }
 
     fn add(&mut self, key: &PgKey, oid: i32, index: i32) {

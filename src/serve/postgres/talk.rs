@@ -33,8 +33,10 @@ use super::sent::{sent_columns, sent_rows, told_columns, whole};
 use super::settled::Before;
 use super::values::{list_of, type_named, types_of};
 use super::words::{Own, for_the_lake};
-use crate::base::ReleaseNumber;
-use crate::lakehouse::{PgAsker, PgCatalog, PgKey, Piece, StatementKind, TableKey, pg_settings, split};
+use crate::base::{ReleaseNumber, TableName};
+use crate::lakehouse::{
+    Described, PgAsker, PgCatalog, PgKey, Piece, StatementKind, TableKey, pg_settings, split,
+};
 use crate::serve::clients::{Agreed, Client, locked};
 use crate::serve::endpoint::{Endpoint, may_write};
 use crate::serve::error::query_status;
@@ -201,6 +203,10 @@ impl Talk {
             return Ok(catalog.clone());
         }
         let keys = self.endpoint.keys(client, false).await.map_err(told)?;
+        let declared = self.endpoint.declared(&session).await.map_err(told)?;
+        let described = |(table, said): (&TableName, &Described)| {
+            (table.clone(), (said.table.clone(), said.columns.clone()))
+        };
         let key =
             |key: TableKey| PgKey { name: key.name, table: key.table, columns: key.columns, of: key.of };
         let own = locked(&self.key).as_ref().map_or(0, |(pid, _)| *pid);
@@ -209,6 +215,7 @@ impl Talk {
             user: client.user.clone(),
             may_write: writes,
             keys: keys.into_iter().map(key).collect(),
+            described: declared.described.iter().map(described).collect(),
             settings: self.settings(client),
             backends: Arc::new(backends),
         };

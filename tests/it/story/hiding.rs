@@ -355,3 +355,28 @@ async fn who_asked_what_is_told_to_those_who_may_know() {
     assert!(rows(&mut aud, "select * from t").await.contains("there is no table"));
     served.stop().await;
 }
+
+#[tokio::test]
+async fn a_view_from_before_its_maker_saw_less_is_named_by_the_doctor() {
+    let (lake, served) = shop().await;
+    let written = std::fs::read_to_string(lake.path().join("elt.yml")).unwrap();
+    let open = written
+        .replace("main.orders: region = 'EU'", "")
+        .replace("main.orders: {card: \"'****-' || right(card, 1)\"}", "");
+    lake.write("elt.yml", &open);
+    let mut ann = user(&served, "ann").await;
+    assert_eq!(
+        rows(&mut ann, "create view box.mine as select id, card from orders").await,
+        "CREATE VIEW 0 0 0 2"
+    );
+    lake.write("elt.yml", &written);
+    let findings = Box::pin(lake.open().examine()).await.unwrap();
+    let told = findings.iter().find(|finding| finding.check == "shown_by_view").expect("it is named");
+    assert_eq!(told.of, ["box.mine: made by `ann`, and `analyst` sees `main.orders` in part"]);
+    // What is kept from whoever reads stays so; whoever it is not kept from sees what its maker does not.
+    let mut ann = user(&served, "ann").await;
+    assert_eq!(rows(&mut ann, "select count(*) from box.mine").await, "2");
+    let mut bob = user(&served, "bob").await;
+    assert_eq!(rows(&mut bob, "select count(*) from box.mine").await, "4");
+    served.stop().await;
+}

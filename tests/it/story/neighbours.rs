@@ -106,6 +106,32 @@ async fn a_reader_of_a_part_that_goes_away_ends_the_statement() {
     served.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_rests_keeps_nobody_waiting() {
+    let lake = TestLake::new();
+    let limits = ServeLimits {
+        running: 1,
+        idle: Duration::from_millis(100),
+        patience: Duration::from_secs(20),
+        ..ServeLimits::default()
+    };
+    let served = Served::of(lake.open(), Role::Reads, limits).await;
+    let (mut client, mut asker) = (served.client().await, served.client().await);
+    let many = 20_000_000;
+    let info =
+        client.execute(format!("select value, value::varchar as t from range({many})"), None).await.unwrap();
+    let mut reader = client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.unwrap();
+    let mut counted = reader.next().await.unwrap().unwrap().num_rows();
+    assert_eq!(rows(&mut asker, "select 1").await, "1", "the only turn is another's meanwhile");
+    // Then it goes on where it was.
+    while let Some(batch) = reader.next().await {
+        counted += batch.unwrap().num_rows();
+    }
+    assert_eq!(counted, many);
+    assert_eq!(rows(&mut asker, "select 2").await, "2");
+    served.stop().await;
+}
+
 #[tokio::test]
 async fn transactions_of_one_do_not_take_those_of_others_and_end_with_their_session() {
     let lake = TestLake::new();

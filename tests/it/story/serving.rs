@@ -145,6 +145,95 @@ async fn an_answer_is_kept_for_as_long_as_its_release_is_the_newest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_turns_are_all_taken_for_long_is_not_ready() {
+    let lake = TestLake::new();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let limits =
+        ServeLimits { running: 1, taken: std::time::Duration::from_millis(300), ..ServeLimits::default() };
+    let options = ServeOptions {
+        listen: any,
+        token: Token::Given(TOKEN.to_owned()),
+        role: Role::Reads,
+        tls: None,
+        limits,
+        http: Some(any),
+        postgres: None,
+    };
+    let server = Server::bind(lake.open(), options).await.unwrap();
+    let (address, http) = (server.address(), server.http_address().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async { drop(stopped.await) }, std::future::pending()));
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+    let mut client =
+        arrow_flight::sql::client::FlightSqlServiceClient::new(channel.unwrap().connect().await.unwrap());
+    client.handshake("ann", TOKEN).await.unwrap();
+    assert!(get(http, "/readyz").await.ends_with("ready\n"));
+    let long =
+        "select count(*) from range(1000000) a cross join range(1000000) b where a.value + b.value < 0";
+    let info = client.execute(long.to_owned(), None).await.unwrap();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let mut asking = client.clone();
+    let reading = tokio::spawn(async move {
+        let mut rows = asking.do_get(ticket).await.unwrap();
+        drop(futures::StreamExt::next(&mut rows).await);
+    });
+    let mut told = String::new();
+    for _ in 0..50 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        told = get(http, "/readyz").await;
+        if told.starts_with("HTTP/1.1 503") {
+            break;
+        }
+    }
+    assert!(told.contains("1 statements run, and none ended"), "{told}");
+    reading.abort();
+    for _ in 0..50 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        told = get(http, "/readyz").await;
+        if told.ends_with("ready\n") {
+            break;
+        }
+    }
+    assert!(told.ends_with("ready\n"), "{told}");
+    drop(stop);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_much_for_a_query_is_refused_before_it_is_made() {
+    let lake = TestLake::new();
+    let per_user = RoleLimits { memory: Some(64 << 20), ..RoleLimits::default() };
+    let served =
+        Served::of(lake.open(), Role::Reads, ServeLimits { per_user, ..ServeLimits::default() }).await;
+    let mut client = served.client().await;
+    for (sql, words) in [
+        ("select sum(length(repeat('x', 20000) || value::varchar)) from range(8000)", "64 MiB"),
+        ("select sum(length(repeat('x', 5000000) || value::varchar)) from range(3000)", "64 MiB"),
+        ("select sum(length(upper(repeat('x', 5000000)) || value::varchar)) from range(3000)", "64 MiB"),
+        ("select list_grade_up(range(3000000))[1]", "64 MiB"),
+        (
+            "select array_length(list_transform(a, x -> array_length(a))) from (select range(100000) as a)",
+            "64 MiB",
+        ),
+        ("select array_length(range(60000000))", "64 MiB"),
+        ("select jaro_similarity(repeat('ab', 50000), repeat('ba', 50000))", "too long for it"),
+    ] {
+        let told = rows(&mut client, sql).await;
+        assert!(told.contains(words), "{sql}: {told}");
+    }
+    for (sql, found) in [
+        ("select length(repeat('x', 5000000) || 'y')", "5000001"),
+        ("select length(t) from (values (repeat('x', 5000000))) v(t)", "5000000"),
+        ("select list_grade_up([30, 10, 20])", "[2, 3, 1]"),
+        ("select list_transform(a, x -> x + array_length(a)) from (select range(3) as a)", "[3, 4, 5]"),
+        ("select list_mode(range(5, 100000)), list_sum(range(200000))", "5 19999900000"),
+    ] {
+        assert_eq!(rows(&mut client, sql).await, found, "{sql}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_user_asks_so_much_and_no_more() {
     let lake = TestLake::new();
     lake.write("models/t.sql", "{{ config(materialized='table') }} select 1 as a");

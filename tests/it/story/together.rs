@@ -152,15 +152,16 @@ async fn an_answer_is_fetched_from_several_endpoints_and_is_whole() {
     let mut values: Vec<i64> = values.collect();
     values.sort_unstable();
     assert_eq!(values, (0..200_000).collect::<Vec<i64>>(), "each row once");
-    // One after the other: the first reader gets all that there is, and the others nothing.
-    let info = client.execute("select value from range(5000)".to_owned(), None).await.unwrap();
+    // Whoever reads first, each has its share.
+    let info = client.execute("select value from range(800000)".to_owned(), None).await.unwrap();
     let mut counted = Vec::new();
     for endpoint in &info.endpoint {
         let rows = client.do_get(endpoint.ticket.clone().unwrap()).await.unwrap();
         let batches: Vec<RecordBatch> = futures::TryStreamExt::try_collect(rows).await.unwrap();
         counted.push(batches.iter().map(RecordBatch::num_rows).sum::<usize>());
     }
-    assert_eq!(counted, [5000, 0, 0, 0]);
+    assert_eq!(counted.iter().sum::<usize>(), 800_000);
+    assert!(counted.iter().all(|rows| (150_000..250_000).contains(rows)), "{counted:?}");
     let again =
         client.do_get(info.endpoint[0].ticket.clone().unwrap()).await.map(|_| ()).unwrap_err().to_string();
     assert!(again.contains("fetched already"), "{again}");
