@@ -601,7 +601,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_ends_between_two_rows() {
-        let context = SessionContext::new();
+        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         super::super::register(&context);
         let sql = "select sum(length(upper(repeat('ab', 1000000 + v)))) from generate_series(1, 40) t(v)";
         let (waiting, wanted) = waiting();

@@ -184,7 +184,8 @@ mod tests {
     #[tokio::test]
     async fn what_each_item_would_see_asks_for_its_memory() {
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(200 << 20, 1.0).build_arc().unwrap();
-        let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+        let config = SessionConfig::new().set_str("datafusion.sql_parser.dialect", "databricks");
+        let context = SessionContext::new_with_config_rt(config, runtime);
         super::super::register(&context);
         let ask = async |sql: &str| {
             let found = context.sql(sql).await?.collect().await?;
