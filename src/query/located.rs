@@ -480,7 +480,8 @@ impl Words {
         let is_name = |at: usize| match self.get(at) {
             // Many a column is called as a keyword that means nothing there.
             Some(token @ Token::Word(_)) => {
-                let others = ["and", "or", "not", "where", "on", "when", "then", "else", "having", "end", "null"];
+                let others =
+                    ["and", "or", "not", "where", "on", "when", "then", "else", "having", "end", "null"];
                 !others.iter().any(|word| is_keyword(token, word))
             }
             _ => false,

@@ -198,7 +198,7 @@ impl Shop {
         Self { folder, lakehouse }
     }
 
-    /// Asks in a session of its own. In the files `$LAKE` is the lake's folder.
+    /// Asks in a session of its own. In the files `$LAKE` is the lake's folder, `$BESIDE` the one it is in.
     fn runner(&self) -> Runner<Asker, impl sqllogictest::MakeConnection<Conn = Asker>> {
         let mut runner = Runner::new(async || {
             let session = self.lakehouse.session().await.unwrap();
@@ -210,6 +210,7 @@ impl Shop {
             Ok(Asker(session))
         });
         runner.set_var("LAKE".to_owned(), self.folder.path().join("lake").display().to_string());
+        runner.set_var("BESIDE".to_owned(), self.folder.path().display().to_string());
         runner.with_validator(matches);
         runner.with_column_validator(sqllogictest::strict_column_validator);
         runner

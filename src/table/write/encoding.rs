@@ -122,7 +122,7 @@ mod tests {
         };
         assert_eq!(
             told(properties(&batch)),
-            "number false Some(DELTA_BINARY_PACKED) ZSTD(ZstdLevel(1)), few true None SNAPPY, half true None ZSTD(ZstdLevel(1)), mostly null true None SNAPPY, a.text false None ZSTD(ZstdLevel(1)), measure false None ZSTD(ZstdLevel(1))"
+            "number false Some(DELTA_BINARY_PACKED) ZSTD(ZstdLevel(1)), few true None SNAPPY, half true None ZSTD(ZstdLevel(1)), mostly null true None ZSTD(ZstdLevel(1)), a.text false None ZSTD(ZstdLevel(1)), measure false None ZSTD(ZstdLevel(1))"
         );
         let few = told(properties(&batch.slice(0, 1000)));
         assert!(!few.contains("false"), "too few to tell: {few}");

@@ -289,7 +289,7 @@ async fn a_column_is_found_in_whatever_letters_it_is_written() {
     lake.sql("update t set n = Id * 10 where ID = 1").await;
     lake.sql("create table v as select id + 1 as more, \"Id\" from t").await;
     lake.sql("select MORE, id from v order by 1").await;
-    lake.sql("select \"ID\" from t").await;
+    lake.sql("select \"ID\" from t order by 1").await;
     lake.sql("create table u as select 1 as id, 2 as \"Id\"").await;
     lake.sql("create table u as select 1 as \"ID\"").await;
     lake.sql("select id from u").await;

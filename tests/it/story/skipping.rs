@@ -5,8 +5,10 @@ use crate::test_lake::TestLake;
 /// How many rows came out of the scan of `big`, by `explain analyze`.
 async fn scanned(lake: &TestLake, sql: &str) -> u64 {
     let plan = lake.rows(&format!("explain analyze {sql}")).await;
-    let scan =
-        plan.split(" | ").find(|line| line.contains("Scan main.big")).unwrap_or_else(|| panic!("{plan}"));
+    let scan = plan
+        .split(['|', '\n'])
+        .find(|line| line.contains("Scan main.big"))
+        .unwrap_or_else(|| panic!("{plan}"));
     let (before, _) = scan.split_once(" row").unwrap_or_else(|| panic!("{scan}"));
     let rows = before.rsplit(' ').next().unwrap().replace(',', "");
     rows.parse().unwrap_or_else(|_| panic!("{scan}"))
