@@ -64,9 +64,10 @@ impl PhysicalOptimizerRule for ConditionFirst {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let joins = plan.exists(|step| Ok(step.name().ends_with("JoinExec")))?;
         plan.transform_down(|plan| {
             if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
-                return Ok(match self.looking(scan)? {
+                return Ok(match self.looking(scan, joins)? {
                     Some(scan) => Transformed::yes(Arc::new(scan)),
                     None => Transformed::no(plan),
                 });
@@ -89,8 +90,9 @@ impl PhysicalOptimizerRule for ConditionFirst {
 }
 
 impl ConditionFirst {
-    /// A scan of this machine's files that decides when it begins; nothing if it has nothing to decide.
-    fn looking(&self, scan: &DataSourceExec) -> Result<Option<DataSourceExec>> {
+    /// A scan of this machine's files that decides when it begins; nothing if it has nothing to decide. `joins` says whether
+    /// conditions may come from joins.
+    fn looking(&self, scan: &DataSourceExec, joins: bool) -> Result<Option<DataSourceExec>> {
         let Some(both) = both(scan).filter(|both| self.is_here(both.config)) else { return Ok(None) };
         let table = both.source.table_schema().clone();
         let schema = Arc::clone(table.table_schema());
@@ -99,7 +101,7 @@ impl ConditionFirst {
         let has_floats = asked.iter().any(|at| schema.field(*at).data_type().is_floating());
         let is_static =
             matches!(DynamicFilterTracking::classify(&both.condition), DynamicFilterTracking::Static);
-        if asked.is_empty() || has_floats && !is_static {
+        if asked.is_empty() || has_floats && joins && !is_static {
             return Ok(None);
         }
         let spares = both
