@@ -35,24 +35,32 @@ pub fn while_wanted<F: Future>(work: F) -> (Waiting, impl Future<Output = F::Out
 
 /// The other side of a [`Waiting`], for work that is not done where it was begun.
 #[derive(Clone, Debug)]
-pub struct Wanted(Arc<AtomicBool>);
+pub struct Wanted {
+    here: Arc<AtomicBool>,
+    /// Whether the work is wanted of which this is a part. It is known at once; the part is dropped when a thread comes to it, and all
+    /// of them may be at work on what nobody wants.
+    around: Option<Arc<AtomicBool>>,
+}
 
 impl Wanted {
     /// Whether somebody waits.
     pub fn is(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let is = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        is(&self.here) && self.around.as_ref().is_none_or(is)
     }
 
     /// Whether both are told of by the same.
     pub fn is_the_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.here, &other.here)
     }
 }
 
-/// Somebody who waits, and by what that is known elsewhere.
+/// Somebody who waits, and by what that is known elsewhere. For a part of work that is [wanted for a while](while_wanted), it is no
+/// longer than that.
 pub fn waiting() -> (Waiting, Wanted) {
-    let wanted = Arc::new(AtomicBool::new(true));
-    (Waiting(Arc::clone(&wanted)), Wanted(wanted))
+    let here = Arc::new(AtomicBool::new(true));
+    let around = WANTED.try_with(Arc::clone).ok();
+    (Waiting(Arc::clone(&here)), Wanted { here, around })
 }
 
 /// Puts back what was known before.
@@ -89,6 +97,15 @@ mod tests {
         let (waiting, work) = while_wanted(async move { is_wanted() });
         drop(waiting);
         assert!(!work.await);
+    }
+
+    #[tokio::test]
+    async fn a_part_is_wanted_no_longer_than_the_whole() {
+        let (whole, work) = while_wanted(async { waiting() });
+        let (_part, wanted) = work.await;
+        assert!(wanted.is());
+        drop(whole);
+        assert!(!wanted.is());
     }
 
     #[test]
