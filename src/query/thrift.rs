@@ -30,7 +30,7 @@ const MERGE_RESERVE: usize = 1024 * 1024;
 const BATCH: usize = 1024;
 
 /// So many rows to read are worth large pages of memory.
-const MANY: usize = 4_000_000;
+const MANY: usize = 1_000_000;
 
 /// What becomes of the rows of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
