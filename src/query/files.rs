@@ -95,7 +95,7 @@ impl FileSchema {
             return Err(QueryError::Sql(missing(path)).into());
         }
         if by == ReadBy::Glob {
-            return Ok(whole_files::names(&found.names())?);
+            return whole_files::names(&found.names());
         }
         let Some(files) = found.here() else { return Err(QueryError::Sql(elsewhere(by)).into()) };
         let read = tokio::task::spawn_blocking(move || whole_files::contents(&files, by == ReadBy::Text));

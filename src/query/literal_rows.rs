@@ -71,8 +71,11 @@ struct Column<'a> {
     has_truths: bool,
 }
 
+/// What each column is cast to, if it is.
+type Casts = Vec<Option<ast::DataType>>;
+
 /// The rows, and what each column is cast to; nothing if one of them is no literal, or a column would be of no type that is plain.
-fn rows(values: &Values) -> Option<(Arc<dyn TableProvider>, Vec<Option<ast::DataType>>)> {
+fn rows(values: &Values) -> Option<(Arc<dyn TableProvider>, Casts)> {
     let width = values.rows.first()?.len();
     let mut columns: Vec<Column<'_>> = Vec::new();
     columns.resize_with(width, Column::default);

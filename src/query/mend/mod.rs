@@ -204,7 +204,7 @@ pub(super) fn register(context: &SessionContext) {
     context.register_udaf(AggregateUDF::from(mode::TopK::new()));
     context.register_udaf(AggregateUDF::from(product::Product::new()));
     moments::functions().into_iter().chain(best::functions()).for_each(|own| context.register_udaf(own));
-    let higher: Vec<_> = context.state().higher_order_functions().values().cloned().collect();
+    let higher: Vec<_> = context.state_ref().read().higher_order_functions().values().cloned().collect();
     for function in higher {
         let pool = Arc::clone(&context.runtime_env().memory_pool);
         context.register_higher_order_function(captured::asking(&function, pool));
