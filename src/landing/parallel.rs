@@ -1,13 +1,14 @@
 //! How is work spread over cores, and its results put back in order?
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::mpsc;
 
 /// Does `work` to every item on all cores, and gives the results to `each` in the order of the items.
 ///
 /// At most twice as many items as there are cores are under way, so memory is bounded by the items' size. Stops
-/// early, without an error, when `each` returns false. Blocks.
+/// early, without an error, when `each` returns false. Blocks. A panic of `work` is one of the caller.
 pub(super) fn in_order<T: Send, R: Send>(
     mut items: impl Iterator<Item = T>,
     work: impl Fn(T) -> R + Sync,
@@ -15,7 +16,7 @@ pub(super) fn in_order<T: Send, R: Send>(
 ) {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let (jobs, taken) = mpsc::channel::<(usize, T)>();
-    let (done, results) = mpsc::channel::<(usize, R)>();
+    let (done, results) = mpsc::channel::<(usize, std::thread::Result<R>)>();
     let taken = Mutex::new(taken);
     std::thread::scope(|scope| {
         // Owned here, so that the workers stop waiting when this closure ends, whichever way.
@@ -26,7 +27,8 @@ pub(super) fn in_order<T: Send, R: Send>(
                 loop {
                     let job = taken.lock().expect("no holder panics").recv();
                     let Ok((at, item)) = job else { return };
-                    if done.send((at, work(item))).is_err() {
+                    // Whoever waits for this result would wait for ever if nothing came of it.
+                    if done.send((at, catch_unwind(AssertUnwindSafe(|| work(item))))).is_err() {
                         return;
                     }
                 }
@@ -52,6 +54,7 @@ pub(super) fn in_order<T: Send, R: Send>(
             waiting.insert(at, result);
             while let Some(result) = waiting.remove(&given) {
                 given += 1;
+                let result = result.unwrap_or_else(|panic| resume_unwind(panic));
                 if !each(result) {
                     return;
                 }
@@ -86,5 +89,11 @@ mod tests {
             },
         );
         assert_eq!(count, 5);
+    }
+
+    #[test]
+    #[should_panic(expected = "seven is too much")]
+    fn a_panic_comes_out_instead_of_being_waited_for() {
+        in_order(0..20, |n| assert_ne!(n, 7, "seven is too much"), |()| true);
     }
 }

@@ -124,7 +124,7 @@ impl Source {
         let told = self.told();
         let decoder = encoding.new_decoder_with_bom_removal();
         // Buffered, because a decoder needs room for whole characters.
-        let decoded = Decoded { source: self, decoder, packed: Vec::new(), ended: false };
+        let decoded = Decoded { source: self, decoder, packed: Vec::new(), ended: false, finished: false };
         let bytes = Box::new(BufReader::with_capacity(PACKED, decoded));
         Self { told, bytes, head: Vec::new(), at: 0, ended: false }
     }
@@ -168,6 +168,8 @@ struct Decoded {
     decoder: Decoder,
     packed: Vec<u8>,
     ended: bool,
+    /// Whether the decoder has said its last. It is not asked again, though readers may ask after the end.
+    finished: bool,
 }
 
 /// A byte that no UTF-8 text has, in place of what is no text.
@@ -180,7 +182,7 @@ impl Read for Decoded {
             return Err(io::Error::new(ErrorKind::InvalidInput, "the buffer is too small to decode into"));
         }
         let mut written = 0;
-        while written == 0 {
+        while written == 0 && !self.finished {
             if self.packed.is_empty() && !self.ended {
                 self.packed.resize(PACKED, 0);
                 let length = self.source.read(&mut self.packed)?;
@@ -197,7 +199,7 @@ impl Read for Decoded {
                     into[written] = NO_TEXT;
                     written += 1;
                 }
-                DecoderResult::InputEmpty if self.ended => break,
+                DecoderResult::InputEmpty if self.ended => self.finished = true,
                 _ => {}
             }
         }
@@ -231,6 +233,7 @@ mod tests {
         let mut source = Source::open(&inbox.file(name, bytes), csv, Compression::None, &options).unwrap();
         source.look(2).unwrap();
         source.read_to_end(&mut read).unwrap();
+        assert_eq!(source.read(&mut [0; 64]).unwrap(), 0, "what is over stays over");
         read
     }
 
