@@ -90,6 +90,7 @@
 //! | spell out what depends on the columns there are: stars, `USING` | `query/expand/` |
 //! | change what a backslash command does | `repl/command/table.rs`, `repl/obey.rs` |
 //! | change what `\h` says of a statement | `repl/sql_help.txt` |
+//! | change which table is joined to which first | `query/join_order/` |
 //! | change how `EXPLAIN` looks | `query/explain.rs` |
 //! | change what a session keeps for itself (temporary names, variables) | `query/own/` |
 //! | change how an as-of join is done | `query/asof/` |

@@ -12,6 +12,7 @@ mod durable;
 mod error;
 pub mod layout;
 mod lock;
+mod rooms;
 mod store;
 
 pub use bucket::connect;

@@ -28,6 +28,7 @@ mod export;
 mod files;
 mod guard;
 mod interval_text;
+mod join_order;
 mod lineage;
 mod literal_rows;
 mod located;

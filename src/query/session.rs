@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use datafusion::catalog::{CatalogProvider, MemTable, TableProvider};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use sqlparser::ast;
 
@@ -97,7 +98,12 @@ impl Session {
     fn with(scope: Scope, default_schema: &str, limits: Limits, config: SessionConfig, own: Own) -> Self {
         let scope = Arc::new(scope);
         let is_local = scope.tables().lake().folder().is_some();
-        let rules = mend::physical_rules(is_local).into_iter().chain([Arc::new(super::shared::Once) as _]);
+        let mut rules = PhysicalOptimizer::new().rules;
+        // After the engine has chosen sides, and before it deals rows out.
+        let chosen = rules.iter().position(|rule| rule.name() == "join_selection");
+        rules.insert(chosen.map_or(0, |at| at + 1), Arc::new(super::join_order::JoinOrder));
+        rules.extend(mend::physical_rules(is_local));
+        rules.push(Arc::new(super::shared::Once));
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(scope.tables().runtime_within(limits.memory))
@@ -108,7 +114,7 @@ impl Session {
             .with_type_planner(Arc::new(LakeTypes { own: own.clone() }))
             .with_query_planner(Arc::new(super::planner::Planner))
             .with_relation_planners(vec![Arc::new(asof::AsOfRelations)]);
-        let state = rules.fold(state, SessionStateBuilder::with_physical_optimizer_rule).build();
+        let state = state.with_physical_optimizer_rules(rules).build();
         let context = SessionContext::new_with_state(state);
         mend::register(&context);
         context.register_udf(GetVariable::of(own.clone()).into());

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, Statement,
@@ -17,17 +17,28 @@ use super::more_meanings::MORE;
 use super::statement::parse_query;
 use super::{aggregates, calls, lambdas};
 
-/// The parameters of a function, and what it is.
-type Meaning = (Vec<&'static str>, Expr);
+/// The parameters of a function, and what it is: told in words, and read when it is first asked for. All of them take
+/// longer to read than most queries take to plan.
+struct Meaning {
+    parameters: Vec<&'static str>,
+    told: &'static str,
+    read: OnceLock<Expr>,
+}
+
+impl Meaning {
+    fn expression(&self) -> &Expr {
+        self.read.get_or_init(|| expression_of(self.told))
+    }
+}
 
 /// What stands for a call, by name and number of arguments.
 static KNOWN: LazyLock<BTreeMap<(&str, usize), Meaning>> = LazyLock::new(|| {
     let mut known = BTreeMap::new();
-    for (names, parameters, expression) in FUNCTIONS.iter().chain(MORE) {
+    for (names, parameters, told) in FUNCTIONS.iter().chain(MORE) {
         let parameters: Vec<&str> = parameters.split_whitespace().collect();
-        let expression = expression_of(expression);
         for name in names.split_whitespace() {
-            known.insert((name, parameters.len()), (parameters.clone(), expression.clone()));
+            let meaning = Meaning { parameters: parameters.clone(), told, read: OnceLock::new() };
+            known.insert((name, parameters.len()), meaning);
         }
     }
     known
@@ -36,7 +47,7 @@ static KNOWN: LazyLock<BTreeMap<(&str, usize), Meaning>> = LazyLock::new(|| {
 /// How a function that is known by another engine's name is called, as `slice(a, s, n)`; nothing if it is not known.
 pub(in crate::query) fn known_calls(name: &str) -> Vec<String> {
     let own = KNOWN.iter().filter(|((known, _), _)| *known == name);
-    own.map(|((known, _), (parameters, _))| format!("{known}({})", parameters.join(", "))).collect()
+    own.map(|((known, _), meaning)| format!("{known}({})", meaning.parameters.join(", "))).collect()
 }
 
 /// The functions that other engines have under these names: each with its parameters, where they are counted, and what it is.
@@ -244,8 +255,8 @@ fn packed(function: &Function) -> Option<Expr> {
 fn spelled(function: &Function) -> Option<Expr> {
     let name = name_of(function)?;
     let args = plain_args(function)?;
-    let (parameters, expression) = KNOWN.get(&(name.as_str(), args.len()))?;
-    let mut expression = expression.clone();
+    let meaning = KNOWN.get(&(name.as_str(), args.len()))?;
+    let mut expression = meaning.expression().clone();
     let is_plain = function.filter.is_none() && function.over.is_none();
     if !is_plain && !aggregates::narrow(&mut expression, function) {
         match &mut expression {
@@ -256,7 +267,7 @@ fn spelled(function: &Function) -> Option<Expr> {
             _ => return None,
         }
     }
-    let _: ControlFlow<()> = expression.visit(&mut Filler { parameters, args: &args });
+    let _: ControlFlow<()> = expression.visit(&mut Filler { parameters: &meaning.parameters, args: &args });
     Some(expression)
 }
 
@@ -335,6 +346,13 @@ mod tests {
         let mut statement = parse_query(sql).unwrap();
         spell(&mut statement);
         statement.to_string()
+    }
+
+    #[test]
+    fn every_meaning_can_be_read() {
+        for meaning in KNOWN.values() {
+            assert!(!meaning.expression().to_string().is_empty());
+        }
     }
 
     #[test]

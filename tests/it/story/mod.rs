@@ -29,6 +29,7 @@ mod history;
 mod hooks; // snapshots, and the ways in which rows are put in
 mod housekeeping; // what could be better, and what everything costs
 mod incremental; // tables that each build adds to
+mod joining; // tables in whichever order costs least
 mod knowing; // what a table knows of files, and of columns without values
 mod landing; // files that arrive, and files that should not
 mod lineage; // which columns of which versions made which

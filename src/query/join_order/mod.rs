@@ -1,0 +1,240 @@
+//! Which tables are joined first, and which side of a join is kept in memory?
+//!
+//! The engine joins tables in the order in which they are written, and keeps the side whose bytes it expects to be fewer. Here inner
+//! joins that stand on one another are a [`region`]; what its tables give is [`estimate`]d from what their files say, and of
+//! all orders the one is taken that costs least ([`search`]). Keys that are equal through others are equal: with `a.x = b.x and b.x = c.x`, `a`
+//! may be joined with `c`.
+//!
+//! What is written stays if the best order is not much cheaper, if nothing is known of a table, or if a condition might fail on rows
+//! that another join would have taken away.
+
+mod estimate;
+mod region;
+mod search;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{JoinSide, JoinType, Result, internal_err};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
+use datafusion::physical_plan::joins::{HashJoinExecBuilder, PartitionMode};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+
+use region::{Leaves, Order, Region, placed};
+use search::Costs;
+
+/// An order has to cost less than this share of the one that is written.
+const CHEAPER: f64 = 0.98;
+
+/// Joins tables in the order that costs least.
+#[derive(Debug)]
+pub(super) struct JoinOrder;
+
+impl PhysicalOptimizerRule for JoinOrder {
+    fn name(&self) -> &str {
+        "join_order"
+    }
+
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        ordered(plan, config)
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// A plan whose regions are joined in their best order.
+fn ordered(plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    if let Some((mut region, written, columns)) = region::region(&plan) {
+        for leaf in &mut region.leaves {
+            *leaf = ordered(Arc::clone(leaf), config)?;
+        }
+        if let Some((costs, best)) = cheaper(&region, &written, config) {
+            let built =
+                Building { region: &region, costs: &costs, config }.plan(&best, &columns, &plan.schema())?;
+            // What a schema says beside its fields may depend on who is first.
+            if built.schema() == plan.schema() {
+                return Ok(built);
+            }
+        }
+    }
+    let children: Vec<_> = plan.children().into_iter().map(Arc::clone).collect();
+    if children.is_empty() {
+        return Ok(plan);
+    }
+    let mut changed = false;
+    let mut others = Vec::with_capacity(children.len());
+    for child in children {
+        let other = ordered(Arc::clone(&child), config)?;
+        changed |= !Arc::ptr_eq(&other, &child);
+        others.push(other);
+    }
+    match changed {
+        true => plan.replace_children(others, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute)),
+        false => Ok(plan),
+    }
+}
+
+/// The best order of a region, if it is cheaper than the one that is written.
+fn cheaper(region: &Region, written: &Order, config: &ConfigOptions) -> Option<(Costs, Order)> {
+    let leaves = region.leaves.iter().map(estimate::expected).collect::<Option<Vec<_>>>()?;
+    let optimizer = &config.optimizer;
+    let rows = optimizer.hash_join_single_partition_threshold_rows as f64;
+    let most = (rows, optimizer.hash_join_single_partition_threshold as f64);
+    let costs = Costs::new(region, leaves, most);
+    let best = costs.best()?;
+    let is_cheaper = costs.of(&best) < CHEAPER * costs.of(written);
+    is_cheaper.then_some((costs, best))
+}
+
+/// Puts the joins of a region together.
+struct Building<'a> {
+    region: &'a Region,
+    costs: &'a Costs,
+    config: &'a ConfigOptions,
+}
+
+/// A part of it: its leaves, its plan, and of each column of the plan the region's.
+struct Part {
+    leaves: Leaves,
+    plan: Arc<dyn ExecutionPlan>,
+    columns: Vec<usize>,
+}
+
+impl Building<'_> {
+    /// A region joined in an order, which gives these of its columns under the names of a schema.
+    fn plan(&self, order: &Order, columns: &[usize], schema: &Schema) -> Result<Arc<dyn ExecutionPlan>> {
+        let part = self.part(order, columns)?;
+        let given = columns.iter().zip(schema.fields()).map(|(column, field)| {
+            let expr = part.column(*column)?;
+            Ok(ProjectionExpr { expr, alias: field.name().clone() })
+        });
+        let given: Vec<_> = given.collect::<Result<_>>()?;
+        Ok(Arc::new(ProjectionExec::try_new(given, part.plan)?))
+    }
+
+    fn part(&self, order: &Order, wanted: &[usize]) -> Result<Part> {
+        let sides = match order {
+            Order::Leaf(leaf) => {
+                let columns = &self.region.columns;
+                let columns = (0..columns.len()).filter(|at| columns[*at].0 == *leaf).collect();
+                let plan = Arc::clone(&self.region.leaves[*leaf]);
+                return Ok(Part { leaves: 1 << leaf, plan, columns });
+            }
+            Order::Join(sides) => sides,
+        };
+        let (kept, passed) = (self.part(&sides.0, wanted)?, self.part(&sides.1, wanted)?);
+        let leaves = kept.leaves | passed.leaves;
+        let mut on = Vec::new();
+        for keys in &self.region.equal {
+            let in_part = |part: &Part| -> Vec<usize> {
+                let here = keys.iter().filter(|key| part.leaves & 1 << key.leaf != 0).map(|key| key.column);
+                let here: Vec<usize> = here.filter(|column| part.columns.contains(column)).collect();
+                // Of tables that have been joined the keys are equal already; of one table they need not be.
+                let count = if part.leaves.is_power_of_two() { here.len() } else { 1 };
+                here.into_iter().take(count).collect()
+            };
+            let (ours, theirs) = (in_part(&kept), in_part(&passed));
+            let (Some(our), Some(their)) = (ours.first(), theirs.first()) else { continue };
+            for other in &theirs {
+                on.push((kept.column(*our)?, passed.column(*other)?));
+            }
+            for other in ours.iter().skip(1) {
+                on.push((kept.column(*other)?, passed.column(*their)?));
+            }
+        }
+        let filter = self.filter(&kept, &passed)?;
+        let both: Vec<usize> = kept.columns.iter().chain(&passed.columns).copied().collect();
+        let needed = self.needed(leaves, wanted, &both);
+        let columns: Vec<usize> = needed.iter().map(|at| both[*at]).collect();
+        let projection = (columns != both).then_some(needed);
+        let rows = self.costs.rows(kept.leaves);
+        let is_small = rows <= self.costs.most.0 && rows * self.costs.width(kept.leaves) <= self.costs.most.1;
+        let alone = self.config.execution.target_partitions == 1;
+        let mode = if is_small || alone { PartitionMode::CollectLeft } else { PartitionMode::Partitioned };
+        let join = HashJoinExecBuilder::new(kept.plan, passed.plan, on, JoinType::Inner)
+            .with_filter(filter)
+            .with_projection(projection)
+            .with_partition_mode(mode);
+        Ok(Part { leaves, plan: join.build_exec()?, columns })
+    }
+
+    /// The places of columns that are wanted of a part, or that joins above it ask for; at least one.
+    fn needed(&self, leaves: Leaves, wanted: &[usize], both: &[usize]) -> Vec<usize> {
+        let mut needed = wanted.to_vec();
+        for keys in &self.region.equal {
+            let is_here = |leaf: usize| leaves & 1 << leaf != 0;
+            if keys.iter().any(|key| !is_here(key.leaf)) {
+                let here = keys.iter().filter(|key| is_here(key.leaf) && both.contains(&key.column));
+                needed.extend(here.map(|key| key.column).take(1));
+            }
+        }
+        for condition in &self.region.conditions {
+            if condition.leaves & leaves != condition.leaves {
+                needed.extend(collect_columns(&condition.expr).iter().map(Column::index));
+            }
+        }
+        let places = (0..both.len()).filter(|at| needed.contains(&both[*at]));
+        let places: Vec<usize> = places.collect();
+        if places.is_empty() { vec![0] } else { places }
+    }
+
+    /// What is asked of rows as soon as both parts are joined.
+    fn filter(&self, kept: &Part, passed: &Part) -> Result<Option<JoinFilter>> {
+        let leaves = kept.leaves | passed.leaves;
+        let within = |set: Leaves, of: Leaves| set & of == set;
+        let here = self.region.conditions.iter().filter(|condition| {
+            let of = condition.leaves;
+            within(of, leaves) && !within(of, kept.leaves) && !within(of, passed.leaves)
+        });
+        let conditions: Vec<Arc<dyn PhysicalExpr>> = here.map(|one| Arc::clone(&one.expr)).collect();
+        if conditions.is_empty() {
+            return Ok(None);
+        }
+        let condition = datafusion::physical_expr::conjunction(conditions);
+        let mut asked: Vec<usize> = collect_columns(&condition).iter().map(Column::index).collect();
+        asked.sort_unstable();
+        let mut places = vec![usize::MAX; self.region.columns.len()];
+        let (mut indices, mut fields) = (Vec::new(), Vec::new());
+        for (at, column) in asked.into_iter().enumerate() {
+            let (part, side) = match kept.columns.contains(&column) {
+                true => (kept, JoinSide::Left),
+                false => (passed, JoinSide::Right),
+            };
+            let index = part.place(column)?;
+            fields.push(Arc::clone(&part.plan.schema().fields()[index]));
+            indices.push(ColumnIndex { index, side });
+            places[column] = at;
+        }
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let Some(condition) = placed(&condition, &places, Some(&schema)) else {
+            return internal_err!("a condition of a join is of no columns");
+        };
+        Ok(Some(JoinFilter::new(condition, indices, schema)))
+    }
+}
+
+impl Part {
+    fn place(&self, column: usize) -> Result<usize> {
+        match self.columns.iter().position(|own| *own == column) {
+            Some(at) => Ok(at),
+            None => internal_err!("a column that a join needs is gone"),
+        }
+    }
+
+    fn column(&self, column: usize) -> Result<Arc<dyn PhysicalExpr>> {
+        let at = self.place(column)?;
+        Ok(Arc::new(Column::new(self.plan.schema().field(at).name(), at)))
+    }
+}
