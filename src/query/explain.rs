@@ -78,7 +78,11 @@ impl Explain {
         });
         for ast::UtilityOption { name: option, arg } in options.into_iter().flatten() {
             let text = arg.map(|arg| arg.to_string().trim_matches('\'').to_lowercase());
-            let is_on = !matches!(text.as_deref(), Some("false" | "off" | "0"));
+            let is_on = match (&*option.value.to_lowercase(), text.as_deref()) {
+                ("format", _) | (_, None | Some("true" | "on" | "1")) => true,
+                (_, Some("false" | "off" | "0")) => false,
+                (_, Some(other)) => return Err(refused(&format!("EXPLAIN with {} {other}", option.value))),
+            };
             match option.value.to_lowercase().as_str() {
                 "analyze" => analyze = is_on,
                 "verbose" => verbose = is_on,
@@ -153,8 +157,9 @@ pub(super) async fn explain(session: &Session, explain: Explain) -> Result<Outco
     let mut text = drawn(&node(&physical, true), true);
     let _ = write!(
         text,
-        "\n{} rows in {}, after {} of planning",
+        "\n{} {} in {}, after {} of planning",
         grouped(count),
+        if count == 1 { "row" } else { "rows" },
         time_words(ran),
         time_words(planned)
     );

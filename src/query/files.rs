@@ -11,7 +11,6 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -20,6 +19,7 @@ use url::Url;
 use super::dialect::{ReadBy, Reader};
 use super::error::VALUE;
 use super::parquet_facts::{self, Facts};
+use super::parquet_format::ParquetFiles;
 use super::provider::StateOf;
 use super::{Files, QueryError, SqlMistake, whole_files};
 use crate::base::{TableVersion, did_you_mean, parse_data_type};
@@ -160,7 +160,7 @@ impl FileSchema {
         let typed = |(name, is_number): (String, bool)| {
             (name, if is_number { DataType::Int64 } else { DataType::Utf8 })
         };
-        let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
+        let options = ListingOptions::new(Arc::new(ParquetFiles::default()))
             .with_file_extension("")
             .with_table_partition_cols(folders.into_iter().map(typed).collect());
         let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options);

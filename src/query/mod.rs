@@ -38,6 +38,7 @@ mod outcome;
 mod own;
 mod parameters;
 mod parquet_facts;
+mod parquet_format;
 mod pausing;
 #[cfg(feature = "postgres")]
 mod pg_catalog;

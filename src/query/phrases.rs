@@ -5,6 +5,7 @@
 
 use super::SqlMistake;
 use super::error::VALUE;
+use super::mend::BESIDE_A_NUMBER;
 use crate::base::{did_you_mean, sql_type_name};
 
 /// `'infinity'::date`: a lake's dates and instants end.
@@ -289,6 +290,24 @@ pub(super) fn in_other_words(message: &str) -> Option<SqlMistake> {
             plan(format!("`{op}` does not compare {left} with {right}"))
                 .help("cast one of them: `x::varchar`"),
         );
+    }
+    if let Some(rest) =
+        message.strip_prefix("Cannot infer common argument type for logical boolean operation ")
+        && let [left, op, right] = &rest.split_whitespace().collect::<Vec<_>>()[..]
+    {
+        let (left, right) = (type_word(left), type_word(right));
+        let other = if left == "boolean" { right } else { left };
+        return Some(
+            plan(format!("{op} wants conditions, and not a {other}"))
+                .help("compare it with something: `a = 'x' and b > 5`"),
+        );
+    }
+    if let Some((moment, number)) =
+        message.strip_prefix(BESIDE_A_NUMBER).and_then(|rest| rest.split_once(" and "))
+    {
+        return Some(plan(format!("{moment} does not go with {number}")).help(
+            "a day is written in quotes, `date '2026-05-01'`: without them `2026-05-01` is the number 2020",
+        ));
     }
     if let Some((_, of)) = message.split_once("Array overflow on ")
         && message.starts_with("Int")

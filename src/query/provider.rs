@@ -581,13 +581,35 @@ impl LakeCatalog {
             match Box::pin(planned).await {
                 Err(QueryError::Sql(mistake)) if cases::corrected(&mut statement, &mistake) => {}
                 planned => {
-                    let plan = planned.map_err(in_view)?;
+                    let plan = with_names_that_differ(planned.map_err(in_view)?)?;
                     self.scope.stands_on_plan(&plan);
                     return Ok(plan);
                 }
             }
         }
     }
+}
+
+/// A view's plan with a name of its own for each column: of a join of two tables with an `id` the second is `id_1`.
+fn with_names_that_differ(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let columns = plan.schema().columns();
+    let mut taken: HashSet<String> = columns.iter().map(|column| column.name.clone()).collect();
+    if taken.len() == columns.len() {
+        return Ok(plan);
+    }
+    let mut seen = HashSet::new();
+    let named = columns.into_iter().map(|column| {
+        let name = column.name.clone();
+        if seen.insert(name.clone()) {
+            return Expr::Column(column);
+        }
+        let mut numbered = (1..).map(|number| format!("{name}_{number}"));
+        let own =
+            numbered.find(|own| taken.insert(own.clone())).expect("there are more numbers than columns");
+        Expr::Column(column).alias(own)
+    });
+    let named: Vec<Expr> = named.collect();
+    LogicalPlanBuilder::from(plan).project(named)?.build()
 }
 
 fn in_view(name: &TableName, error: QueryError) -> DataFusionError {

@@ -208,6 +208,10 @@ fn plan_mistake(message: &str) -> SqlMistake {
     if let Some(mistake) = in_other_words(message) {
         return mistake;
     }
+    if message.contains("does not satisfy") && message.contains("requirements") {
+        return new("the steps of this query contradict each other: one needs an order or a split of the rows that another does not give".to_owned())
+            .help("this is a mistake of the engine, please report the query; a part of it that is made a temporary table first is planned by itself");
+    }
     if message.starts_with("Substring without") {
         return new("`substring` needs a start".to_owned()).help("write `substring(text, 1, 3)`");
     }
@@ -232,6 +236,9 @@ fn plan_mistake(message: &str) -> SqlMistake {
         let mistake = new(format!("`{op}` does not go with {left} and {right}"));
         let is_text = left == "varchar" || right == "varchar";
         return match op.as_str() {
+            "+" | "-" if is_text && (left == "interval" || right == "interval") => {
+                mistake.help("a text is made a day by `x::date`, and an instant by `x::timestamp`")
+            }
             "+" if is_text => mistake.help("texts are joined by `||`; a text is made a number by `x::int`"),
             _ => mistake.help("cast one of them: `x::int`"),
         };

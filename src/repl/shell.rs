@@ -49,6 +49,13 @@ pub async fn shell(lakehouse: &Lakehouse, settings: ShellSettings, verbs: Option
                 (command.clone(), command)
             }
             Entered::Run(text) => (text, line),
+            Entered::OfText { command, text } => {
+                if command.starts_with("\\p") {
+                    waiting = format!("{text}\n");
+                }
+                sitting.last = Some(text);
+                (command, line)
+            }
             Entered::Unfinished => (line.clone(), line),
         };
         if text.trim().is_empty() {
@@ -78,12 +85,17 @@ pub(super) enum Entered {
     Run(String),
     /// A command in the middle of a statement: it is run at once, and the statement waits for it.
     Aside { command: String, rest: String },
+    /// A command about the statement that it stands in, or below: `\e` takes it to the editor, `\p` shows it.
+    OfText { command: String, text: String },
 }
 
 /// Looks whether a text is finished.
 pub(super) fn entered(text: &str) -> Entered {
     if let Some(text) = sent(text) {
         return Entered::Run(text);
+    }
+    if let Some((sql, command)) = of_text(text) {
+        return Entered::OfText { command, text: sql };
     }
     if let Some((before, line)) = text.rsplit_once('\n')
         && !before.trim().is_empty()
@@ -109,16 +121,9 @@ pub(super) fn sent_off(text: &str, statement: Range<usize>) -> Option<[String; 2
 
 /// A statement that a command at its end sends off: `\g`, `\gx`, `\G`, `\gset`, `\gdesc`, `\watch`, `\chart`.
 fn sent(whole: &str) -> Option<String> {
-    let bits = scan(whole);
-    let solid: Vec<_> = bits.iter().filter(|bit| bit.kind != Kind::Space).collect();
-    let at = solid.iter().rposition(|bit| bit.text == "\\")?;
-    let word = solid.get(at + 1).filter(|word| word.start == solid[at].end())?;
-    let sql = whole[..solid[at].start].trim_end().trim_end_matches(';');
-    let after = whole[word.end()..].trim();
-    if sql.trim().is_empty() || sql.trim_start().starts_with(['\\', '.']) || after.contains('\n') {
-        return None;
-    }
-    match (word.text, after) {
+    let (at, word, after) = command_at_the_end(whole)?;
+    let sql = whole[..at].trim_end().trim_end_matches(';');
+    match (word, after) {
         ("g", "") => Some(format!("{sql}\n;")),
         ("g", place) => Some(format!(".once {place}\n{sql}\n;")),
         ("gx" | "G", "") => Some(format!("\\x once\n{sql}\n;")),
@@ -128,10 +133,29 @@ fn sent(whole: &str) -> Option<String> {
         ("watch", "") => Some(format!("{sql}\n;\n\\watch")),
         ("watch", seconds) => Some(format!("{sql}\n;\n\\watch {seconds}")),
         // Psql's, each with what does the same here.
-        ("gexec" | "crosstabview" | "bind" | "parse", _) => Some(format!("\\{}", word.text)),
+        ("gexec" | "crosstabview" | "bind" | "parse", _) => Some(format!("\\{word}")),
         ("chart", picture) if !picture.is_empty() => Some(format!("\\chart next {picture}\n{sql}\n;")),
         _ => None,
     }
+}
+
+/// An unfinished statement, and the command at its end that is about it.
+fn of_text(whole: &str) -> Option<(String, String)> {
+    let (at, word, after) = command_at_the_end(whole)?;
+    let sql = whole[..at].trim_end();
+    let is_one = matches!(word, "e" | "edit" | "p") && after.is_empty() && !sql.ends_with(';');
+    is_one.then(|| (sql.to_owned(), format!("\\{}", if word == "p" { "p" } else { "e" })))
+}
+
+/// Where the command stands that ends a text of SQL, its word, and what follows it.
+fn command_at_the_end(whole: &str) -> Option<(usize, &str, &str)> {
+    let bits = scan(whole);
+    let solid: Vec<_> = bits.iter().filter(|bit| bit.kind != Kind::Space).collect();
+    let at = solid.iter().rposition(|bit| bit.text == "\\")?;
+    let word = solid.get(at + 1).filter(|word| word.start == solid[at].end())?;
+    let (sql, after) = (whole[..solid[at].start].trim(), whole[word.end()..].trim());
+    let is_of_sql = !sql.trim_end_matches(';').trim().is_empty() && !sql.starts_with(['\\', '.']);
+    (is_of_sql && !after.contains('\n')).then(|| (solid[at].start, word.text, after))
 }
 
 /// Runs what was typed, until it is done or Ctrl-C is pressed, and tells what went wrong.
@@ -190,6 +214,13 @@ mod tests {
         assert_eq!(entered("select 1"), Entered::Unfinished);
         let aside = Entered::Aside { command: "\\d orders".into(), rest: "select 1\n".into() };
         assert_eq!(entered("select 1\n\\d orders"), aside);
+        let of_text =
+            |command: &str| Entered::OfText { command: command.to_owned(), text: "select 1".to_owned() };
+        assert_eq!(entered("select 1 \\e"), of_text("\\e"));
+        assert_eq!(entered("select 1\n\\edit"), of_text("\\e"));
+        assert_eq!(entered("select 1\n\\p"), of_text("\\p"));
+        assert_eq!(entered("\\e"), run("\\e"), "what was run last");
+        assert_eq!(entered("select 1; \\e"), run("select 1; \\e"), "run first");
         assert_eq!(entered("select 1\n, 'a"), Entered::Unfinished);
         assert_eq!(entered("select 1\n, 'a\n\\q';"), run("select 1\n, 'a\n\\q';"));
         assert_eq!(entered("\\dt"), run("\\dt"));

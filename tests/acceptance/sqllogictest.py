@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """How many records of public sqllogictest files does elt answer as they say?
 
-    python3 tests/acceptance/sqllogictest.py target/release/elt FOLDER-OR-FILE… [--show N]
+    python3 tests/acceptance/sqllogictest.py target/release/elt FOLDER-OR-FILE… [--show N] [--within FOLDER]
 
 The files are not part of this repository: SQLite's are in any copy of its sqllogictest suite (`select1.test` and so on),
-DataFusion's in `datafusion/sqllogictest/test_files`. Each file is run in one `elt sql` in an empty folder. Tables are made
-temporary, so that thousands of single inserts need no thousands of releases.
+DataFusion's in `datafusion/sqllogictest/test_files`. Each file is run in one `elt sql` in an empty folder, or in the one
+given, from where the data files that it names are found. Tables are made temporary, so that thousands of single inserts need
+no thousands of releases, and DataFusion's external tables become temporary ones that their files are copied to.
 """
 
 import argparse
@@ -73,13 +74,42 @@ def records(text: str) -> list[Record]:
     return found
 
 
+EXTERNAL = re.compile(
+    r"(?is)^\s*create\s+(?:unbounded\s+)?external\s+table\s+(?:if\s+not\s+exists\s+)?(?P<name>[\w.\"]+)\s*(?P<columns>\(.*?\))?\s*"
+    r"stored\s+as\s+(?P<format>csv|parquet|avro|json|arrow)\b(?P<rest>.*)$"
+)
+
+
+def copied(sql: str) -> str:
+    """An external table of DataFusion's as a temporary one that holds what its file holds; its COPY as DuckDB's."""
+    sql = re.sub(r"(?is)^(\s*copy\s.*?\sto\s+'[^']*')\s*stored\s+as\s+(\w+)(\s*options\s*\(.*\))?", r"\1 (format \2)", sql)
+    found = EXTERNAL.match(sql)
+    place = found and re.search(r"(?i)location\s+'([^']+)'", found["rest"])
+    if not place:
+        return sql
+    header = re.search(r"(?i)has_header'?\s+'?(true|false)", found["rest"])
+    delimiter = re.search(r"(?i)delimiter'?\s+'([^']+)'", found["rest"])
+    asked = [f"header = {header[1]}"] if header else ["header = true"]
+    asked += [f"delim = '{delimiter[1]}'"] if delimiter else []
+    file = f"read_csv('{place[1]}', {', '.join(asked)})" if found["format"].lower() == "csv" else f"'{place[1]}'"
+    if not found["columns"] or not found["columns"].strip("() \n"):
+        return f"create temp table {found['name']} as select * from {file}"
+    columns = re.sub(r"(?i),\s*primary\s+key\s*\([^)]*\)", "", found["columns"])
+    return f"create temp table {found['name']} {columns}; insert into {found['name']} select * from {file}"
+
+
 def temporary(sql: str) -> str:
     """Tables of the file as temporary ones."""
+    sql = copied(sql)
+    if re.match(r"(?is)^\s*create\b.*?\btable\b.*?\(", sql):
+        sql = re.sub(r"(?i)\s+(not\s+null|primary\s+key)\b(?!\s*\()", "", sql)  # what a temporary table cannot promise
+        for narrow, wide in (("bigint|uint64", "decimal(20, 0)"), ("int|integer|uint32", "bigint"), ("smallint|tinyint", "int")):
+            sql = re.sub(rf"(?i)\b({narrow})\s+unsigned\b", wide, sql)
     sql = re.sub(r"(?i)^\s*create\s+(or\s+replace\s+)?table\b", lambda m: f"create {m.group(1) or ''}temp table", sql)
     return re.sub(r"(?i)^\s*create\s+(or\s+replace\s+)?view\b", lambda m: f"create {m.group(1) or ''}temp view", sql)
 
 
-def answers(elt: Path, asked: list[Record]) -> dict[int, tuple[list[list[str]], bool]]:
+def answers(elt: Path, asked: list[Record], within: Path | None) -> dict[int, tuple[list[list[str]], bool]]:
     """The rows of each record, and whether it failed."""
     script = ["\\header off", "\\null NULL"]
     for at, record in enumerate(asked):
@@ -87,7 +117,8 @@ def answers(elt: Path, asked: list[Record]) -> dict[int, tuple[list[list[str]], 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file.sql"
         path.write_text("\n".join(script) + "\n")
-        told = subprocess.run([elt, "sql", "--format", "jsonl", "--on-error", "continue", "-f", path], cwd=folder,
+        told = subprocess.run([elt, "sql", "--format", "jsonl", "--on-error", "continue", "-f", path],
+                              cwd=within or folder,
                               capture_output=True, text=True, errors="replace", check=False, timeout=3600)
     failed = {int(line) for line in re.findall(r"file\.sql:(\d+):\d+", told.stderr)}
     lines, at = {}, 3
@@ -123,7 +154,25 @@ def shown(value: object, kind: str) -> str:
             return f"{float(value):.3f}"
         except ValueError:
             pass
-    return "(empty)" if value == "" else str(value)
+    return "(empty)" if value == "" else nested(value) if isinstance(value, (list, dict)) else spelled(str(value))
+
+
+def nested(value: object) -> str:
+    """A list or a struct as DataFusion's files write it."""
+    if isinstance(value, list):
+        return f"[{', '.join(nested(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {nested(item)}' for name, item in value.items())}}}"
+    return "NULL" if value is None else str(value).lower() if isinstance(value, bool) else spelled(str(value))
+
+
+def spelled(text: str) -> str:
+    """A duration in words, a date with its time as ISO has it."""
+    if parts := re.fullmatch(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?", text):
+        sign, days, hours, minutes, seconds = (part or "0" for part in parts.groups())
+        minus = "-" if sign == "-" else ""
+        return f"{minus}{days} days {minus}{hours} hours {minus}{minutes} mins {minus}{seconds} secs"
+    return text
 
 
 def same(record: Record, rows: list[list[object]], is_sqlite: bool) -> bool:
@@ -169,6 +218,7 @@ def main() -> int:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--show", type=int, default=0, help="records to show of those that differ, of each file")
     parser.add_argument("--most", type=int, default=0, help="records of each file, at most")
+    parser.add_argument("--within", type=Path, help="the folder to run in (default: an empty one)")
     arguments = parser.parse_args()
     files = []
     for place in arguments.files:
@@ -178,7 +228,7 @@ def main() -> int:
         asked = records(file.read_text(errors="replace"))
         asked = asked[: arguments.most] if arguments.most else asked
         try:
-            found = answers(arguments.elt.resolve(), asked)
+            found = answers(arguments.elt.resolve(), asked, arguments.within)
         except subprocess.TimeoutExpired:
             print(f"{file.name}: did not end")
             continue

@@ -151,6 +151,13 @@ def typing(elt: Path, shop: Path) -> None:
     shown = shell.enter("", "│     42 │")
     check("the history is searched", shown.count("│     42 │") == 2, shown)
     check("Ctrl-D leaves with 0", shell.leave() == 0)
+    shell = Shell(elt, shop, EDITOR="sed -i s/1/41/", VISUAL="")
+    shown = shell.enter("select 1 as one \\e", "│     41 │")
+    check("what is being typed goes to the editor, and is run", "one" in shown, shown)
+    shell.type("select 2,\r 1 as two\r")
+    shown = shell.enter("\\e", "│     41 │")
+    check("also from below it", "two" in shown, shown)
+    check("Ctrl-D leaves with 0", shell.leave() == 0)
 
 
 def completing(elt: Path, shop: Path) -> None:

@@ -126,7 +126,10 @@ pub(super) fn by_kind(function: &Function) -> Option<Expr> {
         }
         ("elt", [place, first, rest @ ..]) => {
             let all = super::spelling::called("make_array", std::iter::once(first).chain(rest));
-            Some(super::spelling::called("array_element", [&all, place]))
+            // Places are counted from the front only.
+            let place =
+                super::spelling::called("greatest", [place, &Expr::value(Value::Number("0".into(), false))]);
+            Some(super::spelling::called("array_element", [&all, &place]))
         }
         ("str_to_map", [value, signs @ ..]) if signs.len() <= 2 => {
             let sign = |at: usize, usual: &str| signs.get(at).cloned().unwrap_or_else(|| text(usual));

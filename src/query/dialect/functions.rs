@@ -209,7 +209,9 @@ fn truncated(function: &Function) -> Option<Expr> {
     let is_text = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
     // A column may be called as a part of time is.
     if is_text(first) {
-        return None;
+        let part = oracle_part(first);
+        return (name == "date_trunc" && part != *first)
+            .then(|| call(function, &name, vec![part, second.clone()]));
     }
     let (part, of) = match (part_word(first), part_word(second)) {
         (Some(part), _) => (part, second),

@@ -17,7 +17,7 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("div", "a b", "cast(trunc((a) / (b)) as bigint)"),
     ("isnull", "a", "(a) is null"),
     ("square", "a", "(a) * (a)"),
-    ("pmod", "a b", "((a) % (b) + (b)) % (b)"),
+    ("pmod", "a b", "case when (a) % (b) < 0 then ((a) % (b) + (b)) % (b) else (a) % (b) end"),
     ("hypot", "a b", "sqrt(cast(a as double) * (a) + cast(b as double) * (b))"),
     ("int integer", "a", "cast(a as int)"),
     ("tinyint", "a", "cast(a as tinyint)"),
@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     (
         "width_bucket",
         "v lo hi n",
-        "case when (lo) <= (hi) then case when (v) < (lo) then 0 when (v) >= (hi) then (n) + 1 \
+        "case when (n) <= 0 then null when (lo) <= (hi) then case when (v) < (lo) then 0 when (v) >= (hi) then (n) + 1 \
          else cast(floor(((v) - (lo)) * cast(n as double) / ((hi) - (lo))) as bigint) + 1 end \
          when (v) > (lo) then 0 when (v) <= (hi) then (n) + 1 \
          else cast(floor(((lo) - (v)) * cast(n as double) / ((lo) - (hi))) as bigint) + 1 end",
@@ -160,7 +160,8 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     (
         "slice",
         "a s n",
-        "_elt_slice(a, s, case when (s) < 0 and (s) + (n) > 0 then -1 else (s) + (n) - 1 end)",
+        "case when (s) is not null and (n) is not null then case when (s) < -length(a) then _elt_slice(a, 1, 0) \
+         else _elt_slice(a, s, case when (s) < 0 and (s) + (n) > 0 then -1 else (s) + (n) - 1 end) end end",
     ),
     ("get", "a i", "case when (i) >= 0 then (a)[(i) + 1] end"),
     ("try_element_at", "a i", "(a)[i]"),

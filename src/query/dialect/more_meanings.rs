@@ -27,6 +27,7 @@ pub(super) const MORE: &[(&str, &str, &str)] = &[
         "cast(case when abs((a) - trunc(a)) = 0.5 then 2 * round((a) / 2e0) else round(a) end as double)",
     ),
     ("bround", "a", "case when abs((a) - trunc(a)) = 0.5 then 2 * round((a) / 2e0) else round(a) end"),
+    ("bitwise_not bitnot", "a", "-(a) - 1"),
     ("getbit bit_get", "a n", "((a) >> (n)) & 1"),
     ("shiftleft", "a n", "(a) << (n)"),
     ("shiftright", "a n", "(a) >> (n)"),
@@ -102,7 +103,7 @@ pub(super) const MORE: &[(&str, &str, &str)] = &[
         "parse_url",
         "u part",
         "case part when 'PROTOCOL' then (regexp_match(u, '^([a-zA-Z][a-zA-Z0-9+.-]*):'))[1] \
-         when 'HOST' then (regexp_match(u, '^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]*)'))[1] \
+         when 'HOST' then (regexp_match(u, '^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?(\\[[^/?#]*\\]|[^/?#:]*)'))[1] \
          when 'PATH' then (regexp_match(u, '^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*([^?#]*)'))[1] \
          when 'QUERY' then (regexp_match(u, '^[^?#]*[?]([^#]*)'))[1] \
          when 'REF' then (regexp_match(u, '#(.*)$'))[1] \
@@ -113,7 +114,7 @@ pub(super) const MORE: &[(&str, &str, &str)] = &[
     (
         "parse_url",
         "u part k",
-        "case part when 'QUERY' then (regexp_match(u, '^[^#]*[?&]' || regexp_replace(k, '([^A-Za-z0-9_])', '\\\\$1', 'g') || '=([^&#]*)'))[1] end",
+        "case part when 'QUERY' then (regexp_match(u, '^[^#?]*[?](?:[^#&]*&)*?' || regexp_replace(k, '([^A-Za-z0-9_])', '\\\\$1', 'g') || '=([^&#]*)'))[1] end",
     ),
     ("try_parse_json", "a", "case when json_valid(a) then parse_json(a) end"),
     ("to_jsonb", "a", "to_json(a)"),

@@ -93,11 +93,18 @@ pub enum IfKept {
 }
 
 impl IfKept {
-    fn of(or_replace: bool, if_not_exists: bool) -> Self {
+    /// # Errors
+    /// Both at once.
+    pub(crate) fn of(or_replace: bool, if_not_exists: bool) -> Result<Self, SqlMistake> {
         match (or_replace, if_not_exists) {
-            (true, _) => Self::Replace,
-            (false, true) => Self::Keep,
-            (false, false) => Self::Refuse,
+            (true, true) => {
+                let what = "OR REPLACE and IF NOT EXISTS contradict each other";
+                Err(SqlMistake::new("elt::sql::not_supported", what)
+                    .help("leave one out: OR REPLACE makes it anew, IF NOT EXISTS leaves what there is"))
+            }
+            (true, false) => Ok(Self::Replace),
+            (false, true) => Ok(Self::Keep),
+            (false, false) => Ok(Self::Refuse),
         }
     }
 }
@@ -111,14 +118,14 @@ pub(super) fn own(statement: ast::Statement) -> Result<Result<OwnStatement, ast:
             OwnStatement::CreateView { name, columns, query: Box::new(query), if_there }
         }
         S::CreateTable(create) if create.temporary => {
-            let if_there = IfKept::of(create.or_replace, create.if_not_exists);
+            let if_there = IfKept::of(create.or_replace, create.if_not_exists)?;
             OwnStatement::CreateTable { create: Box::new(create), if_there }
         }
         S::CreateMacro { or_replace, temporary: _, name, args, definition } => {
             let Some(name) = crate::query::own::macro_name(&name) else {
                 return Err(refused("a macro with a schema"));
             };
-            let if_there = IfKept::of(or_replace, false);
+            let if_there = IfKept::of(or_replace, false)?;
             OwnStatement::CreateMacro {
                 name,
                 args: args.unwrap_or_default(),
@@ -186,7 +193,7 @@ pub(in crate::query) fn view_parts(
         return Err(refused("this clause of CREATE VIEW"));
     }
     let columns = columns.into_iter().map(|column| column.name).collect();
-    Ok((name, columns, *query, IfKept::of(or_replace, if_not_exists)))
+    Ok((name, columns, *query, IfKept::of(or_replace, if_not_exists)?))
 }
 
 fn refused(what: &str) -> SqlMistake {

@@ -780,6 +780,9 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         S::Query(_) | S::Set(_) | S::Reset(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
             return Ok(());
         }
+        S::Commit { chain: true, .. } | S::Rollback { chain: true, .. } => {
+            ("AND CHAIN", "write `begin` after it, which begins the next one")
+        }
         S::StartTransaction { .. } | S::Commit { .. } | S::Rollback { .. } => (
             "BEGIN, COMMIT and ROLLBACK",
             "in the shell and in scripts they stand alone: `begin;`, `commit;`, `rollback;`; a driver begins and ends transactions by itself (in Python connect with `autocommit=False`, then `commit()`); without one each statement is published as a release of its own, and `elt rollback` goes back to an earlier one",

@@ -4,8 +4,8 @@
 //! there is no such table. `inline(list)` gives the fields of a list's structs, `explode(map)` keys and values.
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, TableFactor, Value,
+    AccessExpr, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, Value,
 };
 
 use super::stars::renamed;
@@ -54,10 +54,30 @@ pub(super) fn are_named(select: &Select) -> bool {
         return true;
     }
     let mut found = false;
-    each(&mut select.clone(), &mut |expr| {
+    let mut select = select.clone();
+    join_names(&mut select, &tables);
+    each(&mut select, &mut |expr| {
         found |= matches!(&*expr, Expr::Identifier(name) if tables.contains(&folded(name)));
     });
     found
+}
+
+/// Puts a table and its column together: `t.x[1]` is of the column `t.x`, and not of the row of `t`.
+fn join_names(select: &mut Select, tables: &[String]) {
+    each(select, &mut |expr| {
+        if let Expr::CompoundFieldAccess { root, access_chain } = expr
+            && let Expr::Identifier(table) = &**root
+            && tables.contains(&folded(table))
+            && let Some(AccessExpr::Dot(Expr::Identifier(column))) = access_chain.first()
+        {
+            let column = Expr::CompoundIdentifier(vec![table.clone(), column.clone()]);
+            access_chain.remove(0);
+            match access_chain.is_empty() {
+                true => *expr = column,
+                false => **root = column,
+            }
+        }
+    });
 }
 
 fn each(select: &mut Select, show: &mut dyn FnMut(&mut Expr)) {
@@ -153,6 +173,7 @@ pub(super) fn take_apart(select: &mut Select, columns: &[Column]) {
 /// A star leaves out, renames or replaces a field that is not there.
 pub(super) fn spell(select: &mut Select, columns: &[Column]) -> Result<(), Box<SqlMistake>> {
     let tables = tables(select);
+    join_names(select, &tables);
     let mut spelled = Vec::with_capacity(select.projection.len());
     for item in std::mem::take(&mut select.projection) {
         let column = starred(&item, &tables).and_then(|(table, name)| {

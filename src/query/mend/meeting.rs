@@ -3,15 +3,17 @@
 //! In comparisons, in lists, in the branches of a `case`, in the keys of joins, and in the inputs of a union. The engine has
 //! answers of its own; where these lose something, ours are given before it is asked ([`bring_together`]).
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, cast};
 
 use super::{peers, rewrite_expressions};
+use crate::base::sql_type_name;
 
 /// How values meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,33 @@ pub(super) enum Meeting {
 pub(super) type Common<'a> = &'a dyn Fn(&[DataType], Meeting) -> Option<DataType>;
 
 /// Casts what meets to the type that it meets at.
+///
+/// # Errors
+/// A day or an instant meets a number: the engine would take the number for days since 1970, and whoever forgot the quotes
+/// of `2026-05-01` would be told that every day is later than 2020.
 pub(super) fn bring_together(plan: LogicalPlan, common: Common<'_>) -> Result<LogicalPlan> {
+    let apart: RefCell<Option<(DataType, DataType)>> = RefCell::new(None);
+    let common: Common<'_> = &|types: &[DataType], meeting| {
+        let moment = types.iter().find(|of| matches!(of, DataType::Date32 | DataType::Timestamp(..)));
+        if let (Some(moment), Some(number)) = (moment, types.iter().find(|of| of.is_numeric())) {
+            apart.replace(Some((moment.clone(), number.clone())));
+        }
+        common(types, meeting)
+    };
+    let plan = brought_together(plan, common)?;
+    match apart.take() {
+        Some((moment, number)) => {
+            let (moment, number) = (sql_type_name(&moment), sql_type_name(&number));
+            plan_err!("{BESIDE_A_NUMBER}{moment} and {number}")
+        }
+        None => Ok(plan),
+    }
+}
+
+/// How the mistake begins that says that a day or an instant meets a number; the two types follow.
+pub(in crate::query) const BESIDE_A_NUMBER: &str = "no common type of ";
+
+fn brought_together(plan: LogicalPlan, common: Common<'_>) -> Result<LogicalPlan> {
     let compared = |types: &[DataType]| common(types, Meeting::Compared);
     let plan = rewrite_expressions(plan, |mut expr, schema| {
         let mut changed = false;

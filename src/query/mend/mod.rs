@@ -96,6 +96,7 @@ mod zones;
 
 pub(super) use bounded::planning;
 pub(super) use here::who;
+pub(super) use meeting::BESIDE_A_NUMBER;
 pub(super) use nan_kept::ITSELF;
 pub(super) use place::{PLACE, wanted};
 

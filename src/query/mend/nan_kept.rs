@@ -14,13 +14,13 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Filter, LogicalPlan, Operator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    BinaryExpr, ColumnarValue, Distinct, Expr, ExprSchemable, Filter, LogicalPlan, Operator, Projection,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -113,11 +113,44 @@ impl AnalyzerRule for NanKept {
                 let sort = LogicalPlan::Sort(sort);
                 Ok(if is_changed { Transformed::yes(sort) } else { Transformed::no(sort) })
             }
-            LogicalPlan::Aggregate(_) => largest_kept(plan),
+            LogicalPlan::Aggregate(mut aggregate) => {
+                for key in &mut aggregate.group_expr {
+                    if is_of_doubles(key, aggregate.input.schema()) {
+                        *key = named_as_before(key);
+                    }
+                }
+                largest_kept(LogicalPlan::Aggregate(aggregate))
+            }
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let schema = Arc::clone(input.schema());
+                let columns: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
+                if !columns.iter().any(|column| is_of_doubles(column, &schema)) {
+                    return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::All(input))));
+                }
+                let one_nan = |column: Expr| match is_of_doubles(&column, &schema) {
+                    true => named_as_before(&column),
+                    false => column,
+                };
+                let rows = Projection::try_new(columns.into_iter().map(one_nan).collect(), input)?;
+                Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::All(Arc::new(LogicalPlan::Projection(
+                    rows,
+                ))))))
+            }
             other => Ok(Transformed::no(other)),
         })
         .data()
     }
+}
+
+/// Whether rows are told apart by floating numbers here. Several sets of keys are left as they are.
+fn is_of_doubles(key: &Expr, schema: &DFSchema) -> bool {
+    !matches!(key, Expr::GroupingSet(_)) && key.get_type(schema).is_ok_and(|of| of.is_floating())
+}
+
+/// The key with one NaN, under its name.
+fn named_as_before(key: &Expr) -> Expr {
+    let (relation, name) = key.qualified_name();
+    itself(key.clone()).alias_qualified(relation, name)
 }
 
 /// `max(d)`, with files that hold NaN looked into.

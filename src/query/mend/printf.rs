@@ -78,9 +78,14 @@ pub(super) fn put(text: &str, values: &[&str]) -> Result<String> {
         }
         let mut form = Form::default();
         let (mut precision, mut is_precision) = (String::new(), false);
-        let mut width = String::new();
+        let (mut width, mut place) = (String::new(), None);
         let conversion = loop {
             match chars.next() {
+                // `%2$s` is the second value.
+                Some('$') if !width.is_empty() && place.is_none() => {
+                    place = std::mem::take(&mut width).parse::<usize>().ok();
+                }
+                Some(' ') if width.is_empty() => form.space = true,
                 Some('-') if width.is_empty() => form.left = true,
                 Some('+') if width.is_empty() => form.plus = true,
                 Some(',') => form.grouped = true,
@@ -101,7 +106,11 @@ pub(super) fn put(text: &str, values: &[&str]) -> Result<String> {
             true => 0,
             false => precision.parse().unwrap_or(usize::MAX),
         });
-        let Some(value) = values_left.next() else {
+        let value = match place {
+            Some(place) => place.checked_sub(1).and_then(|at| values.get(at)),
+            None => values_left.next(),
+        };
+        let Some(value) = value else {
             return exec_err!("`{text}` wants more values than it is given");
         };
         form.write(&mut written, conversion, value)?;
@@ -114,6 +123,7 @@ pub(super) fn put(text: &str, values: &[&str]) -> Result<String> {
 struct Form {
     left: bool,
     plus: bool,
+    space: bool,
     zeros: bool,
     grouped: bool,
     width: usize,
@@ -126,7 +136,7 @@ pub(super) const WIDEST: usize = 10_000;
 impl Form {
     fn write(&self, to: &mut String, conversion: char, value: &str) -> Result<()> {
         let asked = match conversion {
-            's' | 'S' | 'c' => self.width,
+            's' | 'S' | 'c' | 'C' | 'b' | 'B' => self.width,
             _ => self.width.max(self.precision.unwrap_or(0)),
         };
         if asked > WIDEST {
@@ -155,15 +165,28 @@ impl Form {
             'x' => format!("{:x}", whole()?),
             'X' => format!("{:X}", whole()?),
             'o' => format!("{:o}", whole()?),
-            'c' => value.chars().take(1).collect(),
+            'b' | 'B' => value.to_owned(),
+            // A letter, or the number of one.
+            'c' | 'C' => match value.parse::<u32>().ok().filter(|_| value.len() > 1).map(char::from_u32) {
+                Some(letter) => letter.unwrap_or(char::REPLACEMENT_CHARACTER).to_string(),
+                None => value.chars().take(1).collect(),
+            },
             'f' | 'F' => self.grouped(format!("{:.digits$}", number()?)),
             'e' | 'E' => exponent(number()?, digits, conversion == 'E'),
             'g' | 'G' => number()?.to_string(),
             other => {
-                return exec_err!("`%{other}` is no conversion; there are %s, %d, %f, %e, %g, %x, %o and %c");
+                return exec_err!(
+                    "`%{other}` is no conversion; there are %s, %d, %f, %e, %g, %x, %o, %c and %b"
+                );
             }
         };
-        let is_number = !matches!(conversion, 's' | 'S' | 'c');
+        if matches!(conversion, 'S' | 'C' | 'B') {
+            text = text.to_uppercase();
+        }
+        let is_number = !matches!(conversion, 's' | 'S' | 'c' | 'C' | 'b' | 'B');
+        if self.space && is_number && !self.plus && !text.starts_with('-') {
+            text.insert(0, ' ');
+        }
         if self.plus && is_number && !text.starts_with('-') {
             text.insert(0, '+');
         }
@@ -202,6 +225,9 @@ pub(super) fn by_thousands(number: &str, between: char) -> String {
 
 /// `1.5e+03`, as C writes it.
 fn exponent(number: f64, digits: usize, is_upper: bool) -> String {
+    if !number.is_finite() {
+        return number.to_string();
+    }
     let text = format!("{number:.digits$e}");
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
     let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
@@ -219,6 +245,9 @@ mod tests {
             ("%05.1f|%-6s|%6s|", &["3.14159", "ab", "cd"], "003.1|ab    |    cd|"),
             ("%,d %+d %x %%", &["1234567", "5", "255"], "1,234,567 +5 ff %"),
             ("%e %.2s", &["1500", "abc"], "1.500000e+03 ab"),
+            ("%2$s-%1$s|% d", &["5", "b"], "b-5| 5"),
+            ("%S %b", &["x", "true"], "X true"),
+            ("%c%c%c %e", &["65", "8364", "x", "NaN"], "A€x NaN"),
             ("{} of {}", &["3", "ten"], "3 of ten"),
             ("{1}-{0} {{x}} {0:.2f}", &["1.005", "b"], "b-1.005 {x} 1.00"),
             (

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::{CastOptions, cast, cast_with_options, interleave};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::compute::{CastOptions, cast, cast_with_options, interleave, nullif};
 use arrow::datatypes::{DataType, Decimal128Type, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
@@ -100,7 +100,10 @@ fn read(texts: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
     if let DataType::Timestamp(_, zone) = to {
         return instants(texts, zone.clone(), is_try);
     }
-    let usual = cast_with_options(texts, to, &CastOptions { safe: true, ..CastOptions::default() })?;
+    let mut usual = cast_with_options(texts, to, &CastOptions { safe: true, ..CastOptions::default() })?;
+    if *to == DataType::Date32 {
+        usual = of_whole_texts(&usual, texts)?;
+    }
     if usual.null_count() == texts.null_count() {
         return Ok(usual);
     }
@@ -128,11 +131,32 @@ fn read(texts: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
     Ok(interleave(&others, &places)?)
 }
 
+/// The days without those that only the beginning of a text means: the engine reads `2026-01-1x` as the first of January.
+fn of_whole_texts(days: &ArrayRef, texts: &ArrayRef) -> Result<ArrayRef> {
+    let texts = cast(texts, &DataType::Utf8)?;
+    let texts = texts.as_string::<i32>();
+    let is_of_a_part =
+        (0..texts.len()).map(|row| Some(texts.is_valid(row) && !may_be_a_day(texts.value(row))));
+    let is_of_a_part: BooleanArray = is_of_a_part.collect();
+    match is_of_a_part.true_count() {
+        0 => Ok(Arc::clone(days)),
+        _ => Ok(nullif(days, &is_of_a_part)?),
+    }
+}
+
+/// Whether a text has nothing in it that no day has; longer ones are read to their ends.
+fn may_be_a_day(text: &str) -> bool {
+    text.len() > 10 || text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
 /// One value that is written in another way.
 fn unusual(text: &str, to: &DataType) -> Option<ArrayRef> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let text = text.trim();
     if *to == DataType::Date32 {
+        if !may_be_a_day(text) {
+            return None;
+        }
         let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
         return cast_with_options(&texts, to, &strict).ok();
     }

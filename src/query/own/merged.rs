@@ -10,9 +10,10 @@ use sqlparser::ast::{
 };
 
 use super::rewrite::Change;
+use super::temporary::named_column;
 use crate::base::sql_type_name;
-use crate::query::SqlMistake;
 use crate::query::dialect::ALL_COLUMNS;
+use crate::query::{SqlMistake, staging};
 
 /// The column that tells the rows of the table apart.
 const ROW: &str = "\"_elt_row_number\"";
@@ -43,6 +44,9 @@ struct Clause {
 pub(super) fn merged(merge: Merge, schema: &SchemaRef) -> Result<Merged, SqlMistake> {
     if merge.output.is_some() {
         return Err(refused("OUTPUT in a MERGE", "select the rows after the merge"));
+    }
+    if merge.clauses.is_empty() {
+        return Err(refused("MERGE without WHEN", staging::WITHOUT_WHEN));
     }
     let (table, target) = (bare(&merge.table)?, called(&merge.table)?);
     let source = called(&merge.source)?;
@@ -115,18 +119,13 @@ fn read(
         Some(predicate) => format!("{side} AND ({predicate})"),
         None => side,
     };
-    let place = |name: &ObjectName| {
-        let last = name.0.last().and_then(|part| part.as_ident());
-        let is_it = |known: &&str| {
-            last.is_some_and(|last| match last.quote_style {
-                Some(_) => **known == last.value,
-                None => known.eq_ignore_ascii_case(&last.value),
-            })
-        };
-        names.iter().position(is_it).ok_or_else(|| {
-            SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"))
-                .help(format!("there are: {}", names.join(", ")))
-        })
+    let place = |name: &ObjectName| named_column(name, schema);
+    let once = |places: &[usize], at: usize| match places.contains(&at) {
+        true => {
+            let what = format!("`{}` is set twice", names[at]);
+            Err(SqlMistake::new("elt::sql::assigned_twice", what).help("leave one of them out"))
+        }
+        false => Ok(()),
     };
     let cast = |at: usize, value: &Expr| {
         let data_type = schema.field(at).data_type();
@@ -159,11 +158,14 @@ fn read(
                 assignments => {
                     let kept = names.iter().map(|name| format!("{target}.{}", quoted(name)));
                     let mut values: Vec<String> = kept.collect();
+                    let mut set = Vec::new();
                     for assignment in assignments {
                         let AssignmentTarget::ColumnName(name) = &assignment.target else {
                             return Err(refused("SET (a, b) = …", "assign each column by itself"));
                         };
                         let at = place(name)?;
+                        once(&set, at)?;
+                        set.push(at);
                         values[at] = cast(at, &assignment.value);
                     }
                     Some(values)
@@ -184,6 +186,9 @@ fn read(
                 true => (0..names.len()).collect(),
                 false => insert.columns.iter().map(place).collect::<Result<_, _>>()?,
             };
+            for (nth, at) in given.iter().enumerate() {
+                once(&given[..nth], *at)?;
+            }
             if given.len() != row.len() {
                 let what =
                     format!("{} values for {} columns in the INSERT of the MERGE", row.len(), given.len());

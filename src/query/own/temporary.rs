@@ -6,12 +6,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::ViewTable;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr as EngineExpr;
@@ -26,6 +25,7 @@ use super::rewrite::{Rewrite, refuse_returning, rewrite};
 use super::{done, nothing};
 use crate::base::TableName;
 use crate::query::dialect::{self, IfKept, parse_query};
+use crate::query::parquet_format::ParquetFiles;
 use crate::query::provider::LakeCatalog;
 use crate::query::{Outcome, QueryError, Session, SqlMistake, staging};
 use crate::release::View;
@@ -94,14 +94,26 @@ impl Rows {
         Arc::clone(&self.schema)
     }
 
+    /// # Errors
+    /// A column is or has an interval, for which Parquet has no type that could hold it.
     pub(super) fn empty(schema: SchemaRef) -> Result<Self, QueryError> {
+        let is_interval = |field: &&FieldRef| field.data_type().to_string().contains("Interval(");
+        if let Some(field) = schema.fields().iter().find(is_interval) {
+            let what = format!("the column `{0}` of a temporary table cannot be an interval", field.name());
+            return Err(SqlMistake::new("elt::sql::not_supported", what)
+                .help(format!(
+                    "keep it as a text, `{0}::varchar`, and read it with `{0}::interval`",
+                    field.name()
+                ))
+                .into());
+        }
         let folder = tempfile::Builder::new().prefix("elt-temp-").tempdir().map_err(no_room)?;
         Ok(Self { schema, folder: Arc::new(folder), files: 0 })
     }
 
     fn provider(&self) -> Result<Arc<dyn TableProvider>> {
         let url = ListingTableUrl::parse(format!("{}/", self.folder.path().display()))?;
-        let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
+        let options = ListingOptions::new(Arc::new(ParquetFiles::default())).with_file_extension(".parquet");
         let config = ListingTableConfig::new(url).with_listing_options(options);
         Ok(Arc::new(ListingTable::try_new(config.with_schema(Arc::clone(&self.schema)))?))
     }
@@ -283,22 +295,31 @@ fn open_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The rows of a plan as a table takes them: its columns by place, or those that are named.
+/// Where a column stands that a statement names.
+pub(super) fn named_column(name: &ast::ObjectName, schema: &Schema) -> Result<usize, SqlMistake> {
+    let last = name.0.last().and_then(|part| part.as_ident());
+    let is_it = |known: &str| {
+        last.is_some_and(|last| match last.quote_style {
+            Some(_) => known == last.value,
+            None => known.eq_ignore_ascii_case(&last.value),
+        })
+    };
+    schema.fields().iter().position(|field| is_it(field.name())).ok_or_else(|| {
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"))
+            .help(format!("there are: {}", names.join(", ")))
+    })
+}
+
+/// The rows of a plan as a table takes them: its columns by place, or those at the places that are named.
 pub(super) fn fitted(
     plan: LogicalPlan,
     schema: &SchemaRef,
-    named: &[String],
+    named: &[usize],
 ) -> Result<LogicalPlan, QueryError> {
     let wanted: Vec<usize> = match named {
         [] => (0..schema.fields().len()).collect(),
-        named => {
-            let index = |name: &String| {
-                schema.index_of(name).map_err(|_| {
-                    SqlMistake::new("elt::sql::no_such_column", format!("there is no column `{name}`"))
-                })
-            };
-            named.iter().map(index).collect::<Result<_, _>>()?
-        }
+        named => named.to_vec(),
     };
     let given: Vec<Column> = plan.schema().columns();
     if given.len() != wanted.len() {
@@ -337,6 +358,7 @@ impl Session {
                     return Err(mistake.help("rows are added to tables").into());
                 };
                 refuse_returning("INSERT", insert.returning.is_some())?;
+                staging::refuse_others_of_insert(&insert)?;
                 let source =
                     insert.source.clone().filter(|_| !insert.overwrite && insert.partitioned.is_none());
                 let Some(mut source) = source.filter(|_| insert.on.is_none()) else {
@@ -349,11 +371,12 @@ impl Session {
                         .into());
                 };
                 staging::default_is_null(&mut source.body);
-                let names: Vec<String> = insert
-                    .columns
-                    .iter()
-                    .map(|column| column.to_string().replace('"', "").to_lowercase())
-                    .collect();
+                let named = insert.columns.iter().map(|column| named_column(column, &rows.schema));
+                let names = named.collect::<Result<Vec<usize>, _>>()?;
+                if let Some(at) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
+                    let what = format!("two columns are called `{}`", rows.schema.field(names[at]).name());
+                    return Err(SqlMistake::new("elt::sql::plan", what).help("leave one of them out").into());
+                }
                 let plan = Box::pin(self.plan(Statement::Query(source))).await?;
                 let plan = fitted(plan, &rows.schema, &names)?;
                 let (rows, count) = rows.with(self.rows_of_plan(plan).await?).await?;

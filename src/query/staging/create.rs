@@ -31,6 +31,115 @@ struct Declared {
     description: Option<String>,
 }
 
+/// Refuses the clauses that no table of a lake has.
+///
+/// Each field is named: one that a later parser adds has to be thought of here.
+fn refuse_others(create: &CreateTable) -> Result<(), QueryError> {
+    let CreateTable {
+        // Honoured, or refused in words of their own.
+        or_replace: _,
+        temporary: _,
+        external: _,
+        dynamic: _,
+        global: _,
+        if_not_exists: _,
+        transient: _,
+        volatile: _,
+        iceberg: _,
+        snapshot: _,
+        name: _,
+        columns: _,
+        constraints: _,
+        hive_distribution: _,
+        hive_formats: _,
+        table_options: _,
+        location: _,
+        query: _,
+        like: _,
+        clone: _,
+        version: _,
+        comment: _,
+        partition_by: _,
+        cluster_by: _,
+        clustered_by: _,
+        // Of others.
+        file_format,
+        without_rowid,
+        on_commit,
+        on_cluster,
+        primary_key,
+        order_by,
+        inherits,
+        partition_of,
+        for_values,
+        strict,
+        copy_grants,
+        enable_schema_evolution,
+        change_tracking,
+        data_retention_time_in_days,
+        max_data_extension_time_in_days,
+        default_ddl_collation,
+        with_aggregation_policy,
+        with_row_access_policy,
+        with_storage_lifecycle_policy,
+        with_tags,
+        external_volume,
+        base_location,
+        catalog,
+        catalog_sync,
+        storage_serialization_policy,
+        target_lag,
+        warehouse,
+        refresh_mode,
+        initialize,
+        require_user,
+        diststyle,
+        distkey,
+        sortkey,
+        backup,
+    } = create;
+    let is_placed = diststyle.is_some() || distkey.is_some() || sortkey.is_some() || order_by.is_some();
+    refuse_if(
+        is_placed,
+        "DISTSTYLE, DISTKEY, SORTKEY or ORDER BY of CREATE TABLE",
+        "rows lie together by `CLUSTER BY (columns)`",
+    )?;
+    let of_snowflake = *copy_grants
+        | enable_schema_evolution.is_some()
+        | change_tracking.is_some()
+        | data_retention_time_in_days.is_some()
+        | max_data_extension_time_in_days.is_some()
+        | default_ddl_collation.is_some()
+        | with_aggregation_policy.is_some()
+        | with_row_access_policy.is_some()
+        | with_storage_lifecycle_policy.is_some()
+        | with_tags.is_some()
+        | external_volume.is_some()
+        | base_location.is_some()
+        | catalog.is_some()
+        | catalog_sync.is_some()
+        | storage_serialization_policy.is_some()
+        | target_lag.is_some()
+        | warehouse.is_some()
+        | refresh_mode.is_some()
+        | initialize.is_some()
+        | *require_user;
+    let of_others = file_format.is_some()
+        | *without_rowid
+        | on_commit.is_some()
+        | on_cluster.is_some()
+        | primary_key.is_some()
+        | inherits.is_some()
+        | partition_of.is_some()
+        | for_values.is_some()
+        | *strict
+        | backup.is_some();
+    refuse_if(of_snowflake | of_others, "this clause of CREATE TABLE", CLAUSES)
+}
+
+/// The clauses that a table has.
+const CLAUSES: &str = "columns, PARTITIONED BY, CLUSTER BY, TBLPROPERTIES, COMMENT and AS are what there is";
+
 /// `CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [(columns)] [PARTITIONED BY …] [TBLPROPERTIES …] [CLUSTER BY …] [AS query]`
 /// and `CREATE TABLE t CLONE s`, of which `origin` says more.
 pub(super) async fn create(
@@ -46,14 +155,6 @@ pub(super) async fn create(
     )?;
     refuse_if(create.clustered_by.is_some(), "CLUSTERED BY … INTO BUCKETS", "write `CLUSTER BY (columns)`")?;
     refuse_if(create.partition_by.is_some(), "PARTITION BY", "write `PARTITIONED BY (columns)`")?;
-    refuse_if(
-        create.order_by.is_some()
-            || create.primary_key.is_some()
-            || create.on_commit.is_some()
-            || create.inherits.is_some(),
-        "this clause of CREATE TABLE",
-        "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
-    )?;
     let is_of_another_kind = [
         (create.transient, "CREATE TRANSIENT TABLE"),
         (create.volatile, "CREATE VOLATILE TABLE"),
@@ -68,31 +169,11 @@ pub(super) async fn create(
             "write `create table`: each is a Delta table that lasts; one that ends with the session is `create temp table`",
         ));
     }
-    let has_more = create.without_rowid
-        || create.strict
-        || create.on_cluster.is_some()
-        || create.partition_of.is_some()
-        || create.for_values.is_some()
-        || create.copy_grants
-        || create.enable_schema_evolution.is_some()
-        || create.change_tracking.is_some()
-        || create.data_retention_time_in_days.is_some()
-        || create.max_data_extension_time_in_days.is_some()
-        || create.default_ddl_collation.is_some()
-        || create.with_aggregation_policy.is_some()
-        || create.with_row_access_policy.is_some()
-        || create.with_storage_lifecycle_policy.is_some()
-        || create.with_tags.is_some()
-        || create.external_volume.is_some()
-        || create.base_location.is_some();
-    refuse_if(
-        has_more,
-        "this clause of CREATE TABLE",
-        "columns, PARTITIONED BY, TBLPROPERTIES, COMMENT and AS are what there is",
-    )?;
+    refuse_others(&create)?;
     let name = table_name(session, &create.name)?;
     session.scope().check_changes(&name)?;
     system::check_free(&name)?;
+    dialect::IfKept::of(create.or_replace, create.if_not_exists)?;
     let exists = session.scope().has(&name);
     if exists && create.if_not_exists {
         return Ok(Staged::nothing("CREATE TABLE"));
@@ -256,6 +337,7 @@ impl Declared {
     }
 
     fn options(&mut self, options: &CreateTableOptions) -> Result<(), QueryError> {
+        let is_plain = matches!(options, CreateTableOptions::Plain(_));
         let options = match options {
             CreateTableOptions::None => return Ok(()),
             CreateTableOptions::With(options)
@@ -265,7 +347,11 @@ impl Declared {
         };
         for option in options {
             match property(option)? {
-                (key, text) if key == "comment" => self.description = Some(text),
+                (key, text) if key.eq_ignore_ascii_case("comment") => self.description = Some(text),
+                // MySQL's, each with words of its own.
+                (key, _) if is_plain => {
+                    return Err(not_supported(&format!("{key} of CREATE TABLE"), CLAUSES));
+                }
                 property => self.properties.push(property),
             }
         }

@@ -68,6 +68,74 @@ pub(super) async fn replace_where(
     Ok(Staged::change("INSERT … REPLACE WHERE", change))
 }
 
+/// Refuses the clauses of an INSERT that nothing here would follow.
+///
+/// Each field is named: one that a later parser adds has to be thought of here.
+pub(in crate::query) fn refuse_others(insert: &Insert) -> Result<(), QueryError> {
+    let Insert {
+        insert_token: _,
+        optimizer_hints: _,
+        into: _,
+        table: _,
+        columns: _,
+        overwrite: _,
+        source: _,
+        has_table_keyword: _,
+        or,
+        ignore,
+        table_alias,
+        assignments,
+        partitioned,
+        after_columns,
+        on,
+        returning,
+        output,
+        replace_into,
+        priority,
+        insert_alias,
+        settings,
+        format_clause,
+        multi_table_insert_type,
+        multi_table_into_clauses,
+        multi_table_when_clauses,
+        multi_table_else_clause,
+    } = insert;
+    refuse_if(
+        on.is_some(),
+        "ON CONFLICT",
+        "write a MERGE: it says what to do with rows that are there already",
+    )?;
+    refuse_if(or.is_some() || *ignore || *replace_into, "INSERT OR …", "write a MERGE")?;
+    refuse_if(returning.is_some(), "RETURNING", "select the rows after you inserted them")?;
+    refuse_if(output.is_some(), "OUTPUT", "select the rows after you inserted them")?;
+    refuse_if(
+        partitioned.is_some() || !after_columns.is_empty(),
+        "PARTITION in an INSERT",
+        "select the partition columns with the others; each row goes where they say",
+    )?;
+    refuse_if(!assignments.is_empty(), "INSERT … SET", "write `INSERT INTO t (columns) VALUES (…)`")?;
+    refuse_if(priority.is_some(), "a priority of an INSERT", "leave it out: statements wait for none")?;
+    refuse_if(
+        table_alias.is_some() || insert_alias.is_some(),
+        "another name for the table of an INSERT",
+        "leave it out: its rows are not asked",
+    )?;
+    refuse_if(
+        settings.is_some() || format_clause.is_some(),
+        "SETTINGS or FORMAT in an INSERT",
+        "leave it out",
+    )?;
+    let is_of_many = multi_table_insert_type.is_some()
+        || !multi_table_into_clauses.is_empty()
+        || !multi_table_when_clauses.is_empty()
+        || multi_table_else_clause.is_some();
+    refuse_if(
+        is_of_many,
+        "INSERT into several tables",
+        "write one INSERT for each, between `begin` and `commit`",
+    )
+}
+
 /// The rows to insert, with the names of the table's columns. All of them must meet the predicate, if there is one.
 async fn rows(
     session: &Session,
@@ -75,20 +143,7 @@ async fn rows(
     matched: Matched,
     predicate: Option<&Expr>,
 ) -> Result<(Target, SendableRecordBatchStream), QueryError> {
-    refuse_if(
-        insert.on.is_some(),
-        "ON CONFLICT",
-        "write a MERGE: it says what to do with rows that are there already",
-    )?;
-    refuse_if(insert.or.is_some() || insert.ignore || insert.replace_into, "INSERT OR …", "write a MERGE")?;
-    refuse_if(insert.returning.is_some(), "RETURNING", "select the rows after you inserted them")?;
-    refuse_if(insert.output.is_some(), "OUTPUT", "select the rows after you inserted them")?;
-    refuse_if(
-        insert.partitioned.is_some() || !insert.after_columns.is_empty(),
-        "PARTITION in an INSERT",
-        "select the partition columns with the others; each row goes where they say",
-    )?;
-    refuse_if(!insert.assignments.is_empty(), "INSERT … SET", "write `INSERT INTO t (columns) VALUES (…)`")?;
+    refuse_others(&insert)?;
     let TableObject::TableName(name) = &insert.table else {
         return Err(not_supported("INSERT into anything but a table", "name the table"));
     };

@@ -24,12 +24,16 @@ use crate::query::dialect::ALL_COLUMNS;
 use crate::table::write::{self, DELETE, INSERT, UPDATE};
 use crate::table::{Design, FILE_COLUMN, Operation, grown, storable, takes};
 
+/// What to write where no clause says what is done.
+pub(in crate::query) const WITHOUT_WHEN: &str =
+    "say what is done: `when matched then update set *`, `when not matched then insert *`";
 /// The column that is true where there is a row of the source.
 const FROM_SOURCE: &str = "_elt_source";
 
 /// `MERGE [WITH SCHEMA EVOLUTION] INTO t USING s ON … WHEN …`
 pub(super) async fn merge(session: &Session, merge: Merge, evolve: bool) -> Result<Staged, QueryError> {
     refuse_if(merge.output.is_some(), "OUTPUT", "select the rows after the merge")?;
+    refuse_if(merge.clauses.is_empty(), "MERGE without WHEN", WITHOUT_WHEN)?;
     let target = Target::of(session, &merge.table, "MERGE").await?;
     let source_alias = source_name(&merge.source)?;
     if folded(&source_alias) == folded(&target.alias) {
@@ -277,6 +281,9 @@ fn inserted(
     let named: Result<Vec<String>, QueryError> =
         insert.columns.iter().map(|column| target.known_column(column)).collect();
     let mut named = named?;
+    if let Some(twice) = (1..named.len()).find(|at| named[..*at].contains(&named[*at])) {
+        return Err(super::edits::assigned_twice(&named[twice]));
+    }
     if named.is_empty() {
         named = target.base.schema().fields().iter().map(|field| field.name().clone()).collect();
     }

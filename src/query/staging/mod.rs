@@ -19,7 +19,8 @@ mod view;
 
 pub(super) use create::columns as declared_columns;
 pub use ingest::{IfAbsent, IfThere};
-pub(super) use insert::default_is_null;
+pub(super) use insert::{default_is_null, refuse_others as refuse_others_of_insert};
+pub(super) use merge::WITHOUT_WHEN;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -173,7 +174,18 @@ impl Session {
                 alter::comment(self, object_type, object_name, comment).await
             }
             S::CreateView(view) => view::create(self, view).await,
-            S::CreateSchema { schema_name, if_not_exists, .. } => {
+            S::CreateSchema { schema_name, if_not_exists, with, options, default_collate_spec, clone } => {
+                let has_more = with.is_some() || options.is_some() || default_collate_spec.is_some();
+                refuse_if(
+                    has_more,
+                    "this clause of CREATE SCHEMA",
+                    "a schema is a name, and has nothing but tables",
+                )?;
+                refuse_if(
+                    clone.is_some(),
+                    "CLONE of a schema",
+                    "clone its tables: `create table s.t clone main.t`",
+                )?;
                 view::create_schema(self, &schema_name, if_not_exists)
             }
             S::Drop { object_type: ast::ObjectType::Schema, if_exists, names, cascade, .. } => {

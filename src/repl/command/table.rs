@@ -302,6 +302,7 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
         "write the statements to a file and run it: `\\format tsv`, `\\header off`, `… \\g do.sql`, then `\\i do.sql`",
     ),
     (&["\\prompt"], "`\\set name value` gives `:name` a value"),
+    (&["\\r", "\\reset"], "Ctrl-C clears what was typed"),
     (&["\\crosstabview"], "`pivot t on c using sum(n)` turns rows into columns"),
     (
         &["\\bind", "\\bind_named", "\\parse", "\\close_prepared"],

@@ -103,7 +103,7 @@ fn with_names_that_differ(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// A type whose maps have texts for keys, as JSON's objects do.
+/// A type whose maps have texts for keys, as JSON's objects do, and whose decimals have no zeros that are left out.
 fn with_text_keys(data_type: &DataType) -> DataType {
     let inside =
         |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(with_text_keys(field.data_type())));
@@ -119,6 +119,7 @@ fn with_text_keys(data_type: &DataType) -> DataType {
             }
             _ => data_type.clone(),
         },
+        DataType::Decimal128(_, ..0) => DataType::Decimal128(38, 0),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
         DataType::List(item) => DataType::List(inside(item)),
         other => other.clone(),
