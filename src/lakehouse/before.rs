@@ -94,6 +94,18 @@ impl Lakehouse {
         Ok((key.text == before.key).then_some(before))
     }
 
+    /// What stands for all that the project is read from: another text when something of it has changed, or the release has.
+    ///
+    /// # Errors
+    /// The release cannot be read.
+    pub async fn project_mark(&self) -> Result<String> {
+        if !self.has_project() {
+            return Ok(String::new());
+        }
+        let target = self.target_path.clone().unwrap_or_else(|| self.root.join("target"));
+        Ok(self.key(&[], &self.pins().await?, &target).text)
+    }
+
     /// Remembers what was told of the project, which was read from `began` on. That it cannot be written is no matter:
     /// it will be read again. Nor is anything remembered if a file was written since.
     pub(super) async fn remember(

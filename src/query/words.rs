@@ -3,6 +3,8 @@
 //! DataFusion's errors are written for who works on DataFusion. Here each becomes the mistake that it is: which
 //! name, where in the statement, and what to write instead.
 
+use std::borrow::Cow;
+
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 
@@ -10,6 +12,19 @@ use super::SqlMistake;
 use super::error::VALUE;
 use super::phrases::{in_other_words, with_literals, with_sql_types};
 use crate::base::{did_you_mean, sql_type_name};
+
+/// Bytes of a message of the engine's that are told: a value in it may be as long as a text can be.
+const TOLD: usize = 2_000;
+
+/// A message without the middle of what is too long to be told.
+fn without_its_middle(message: &str) -> Cow<'_, str> {
+    if message.len() <= TOLD {
+        return Cow::Borrowed(message);
+    }
+    let boundary = |at: usize| (0..=at).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+    let (head, tail) = (boundary(TOLD * 3 / 4), boundary(message.len() - TOLD / 4));
+    Cow::Owned(format!("{}…{}", &message[..head], &message[tail..]))
+}
 
 /// The user's mistake behind an error, if it is one: words, place and help.
 pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
@@ -32,9 +47,12 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
             | arrow::error::ArrowError::ParseError(message)
             | arrow::error::ArrowError::ComputeError(message)
             | arrow::error::ArrowError::InvalidArgumentError(message) => {
+                let message = &*without_its_middle(message);
                 in_other_words(message).unwrap_or_else(|| SqlMistake::new(VALUE, with_sql_types(message)))
             }
-            arrow::error::ArrowError::ExternalError(error) => in_other_words(&error.to_string())?,
+            arrow::error::ArrowError::ExternalError(error) => {
+                in_other_words(&without_its_middle(&error.to_string()))?
+            }
             arrow::error::ArrowError::DivideByZero => SqlMistake::new(VALUE, "division by zero")
                 .help("write `a / nullif(b, 0)` where the divisor may be 0"),
             arrow::error::ArrowError::ArithmeticOverflow(message) => {
@@ -52,9 +70,10 @@ pub(super) fn mistake(error: &DataFusionError) -> Option<SqlMistake> {
             SqlMistake::new("elt::sql::arguments", message.clone())
         }
         DataFusionError::Execution(message) => {
+            let message = &*without_its_middle(message);
             in_other_words(message).unwrap_or_else(|| SqlMistake::new(VALUE, with_sql_types(message)))
         }
-        DataFusionError::External(error) => in_other_words(&error.to_string())?,
+        DataFusionError::External(error) => in_other_words(&without_its_middle(&error.to_string()))?,
         DataFusionError::ParquetError(error) => return gone(&error.to_string()),
         DataFusionError::ResourcesExhausted(message) => SqlMistake::new("elt::sql::memory", message.clone())
             .help("raise the limit, or select fewer columns or rows"),
@@ -363,6 +382,16 @@ mod tests {
         assert_eq!(in_sql_words("f(Decimal128(10, 2), Float64)"), "f(decimal(10,2), double)");
         assert_eq!(in_sql_words("regexp(Utf8View/LargeUtf8/Utf8)"), "regexp(varchar)");
         assert_eq!(in_sql_words("f()"), "f()");
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_without_its_middle() {
+        let long = format!("cannot read '{}' as a number", "ü".repeat(5_000));
+        let told = without_its_middle(&long);
+        assert!(
+            told.len() < TOLD + 10 && told.starts_with("cannot read 'ü") && told.ends_with("ü' as a number")
+        );
+        assert_eq!(without_its_middle("short"), "short");
     }
 
     #[test]

@@ -28,8 +28,8 @@ use crate::lakehouse::{
     shown_variable,
 };
 
-/// What the project declares, and the release of which that is.
-type DeclaredOf = (Option<ReleaseNumber>, Arc<Declared>);
+/// What the project declares, and what stands for the files in which it does.
+type DeclaredIn = (String, Arc<Declared>);
 
 /// Characters of a statement that the log has. `elt.query_history` has more.
 const LOGGED: usize = 1_000;
@@ -46,8 +46,8 @@ pub(super) struct Endpoint {
     pub(super) runs: tokio::sync::Mutex<RunsSeen>,
     /// Answers that are given again.
     pub(super) cache: Cache,
-    /// What the project declared when a release was the newest.
-    pub(super) declared: Mutex<Option<DeclaredOf>>,
+    /// What the project declared when it was last read.
+    pub(super) declared: Mutex<Option<DeclaredIn>>,
     /// Whether new statements are refused.
     pub(super) closing: AtomicBool,
     /// Turns true when statements at work are to stop.

@@ -10,12 +10,12 @@ use tonic::Status;
 
 use super::clients::{Client, locked};
 use super::endpoint::Endpoint;
-use super::error::malformed;
+use super::error::{error_status, malformed};
 use super::facts::types;
 use super::settings::CATALOG;
 use super::wire::wire_schema;
 use crate::base::TableName;
-use crate::lakehouse::{DESCRIPTION, Declared, Described, Known, Session, TableKey};
+use crate::lakehouse::{DESCRIPTION, Declared, Described, Known, TableKey};
 
 /// What tools know a table as.
 const TABLE: &str = "BASE TABLE";
@@ -122,7 +122,7 @@ impl Endpoint {
             return Ok(Vec::new());
         }
         let session = self.session(&client.agreed()).await?;
-        let declared = self.declared(&session).await?;
+        let declared = self.declared().await?;
         let scope = session.scope();
         let is_there = |key: &&TableKey| {
             scope.has(&key.table) && key.of.as_ref().is_none_or(|(table, _)| scope.has(table))
@@ -130,20 +130,25 @@ impl Endpoint {
         Ok(declared.keys.iter().filter(is_there).cloned().collect())
     }
 
-    /// What the project declares of all tables. One that cannot be read declares nothing, and the log says so.
-    pub(super) async fn declared(&self, session: &Session) -> Result<Arc<Declared>, Status> {
-        let release = session.scope().pins().release;
-        let known = locked(&self.declared).clone().filter(|(of, _)| *of == release);
-        if let Some((_, declared)) = known {
-            return Ok(declared);
-        }
-        let lakehouse = self.lakehouse.clone();
-        let work = async move { Ok(Box::pin(lakehouse.declared()).await) };
-        let declared = Arc::new(self.workers.run(work).await?.unwrap_or_else(|error| {
+    /// What the project declares of all tables, as it is written now. One that cannot be read declares what it did before, or
+    /// nothing, and the log says so.
+    pub(super) async fn declared(&self) -> Result<Arc<Declared>, Status> {
+        let before = locked(&self.declared).clone();
+        let (lakehouse, known) = (self.lakehouse.clone(), before.as_ref().map(|(mark, _)| mark.clone()));
+        let work = async move {
+            let mark = lakehouse.project_mark().await.map_err(|error| error_status(&error))?;
+            match known.as_ref() == Some(&mark) {
+                true => Ok(None),
+                false => Ok::<_, Status>(Some((mark, Box::pin(lakehouse.declared()).await))),
+            }
+        };
+        let before = before.map(|(_, declared)| declared).unwrap_or_default();
+        let Some((mark, read)) = self.workers.run(work).await? else { return Ok(before) };
+        let declared = read.map(Arc::new).unwrap_or_else(|error| {
             tracing::warn!("the keys and descriptions that the project declares cannot be read: {error}");
-            Declared::default()
-        }));
-        *locked(&self.declared) = Some((release, Arc::clone(&declared)));
+            before
+        });
+        *locked(&self.declared) = Some((mark, Arc::clone(&declared)));
         Ok(declared)
     }
 
@@ -168,7 +173,7 @@ impl Endpoint {
             let found: Vec<Known> = self.lakehouse.known(&session).into_iter().filter(is_asked).collect();
             let (lakehouse, include) = (self.lakehouse.clone(), asked.include_schema);
             let declared = match include {
-                true => self.declared(&session).await?,
+                true => self.declared().await?,
                 false => Arc::default(),
             };
             let described = self.workers.run(async move {

@@ -17,7 +17,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from datetime import date, datetime, time as clock, timezone
+from datetime import date, datetime, time as clock, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -129,6 +129,64 @@ def values_of_every_type(connection) -> None:
         check("null comes back", rows(cursor, "select ? as v, ? is null", (None, None)) == [(None, True)])
         found = rows(cursor, "select carrier from carrier_months where carrier = ? and flights > ? and month >= ? limit 1", ("VX", 1, date(2013, 1, 1)))
         check("values find rows", found == [("VX",)], found)
+
+
+def parameters_of_every_type(connection) -> None:
+    """Whatever type a driver gives its values, they are the same values; columns and places have their types beforehand."""
+    whole, moment = Decimal("12345678901234567890123456789.5"), datetime(2024, 1, 1, 3, 4, 5)
+    for values in [
+        pa.array([[1, 2, None]]), pa.array([["a", None]]), pa.array([[[1], [2]]]), pa.array([[1, 2]], pa.large_list(pa.int64())),
+        pa.array([[1, 2]], pa.list_(pa.int64(), 2)), pa.array([{"a": 1, "b": "x"}]), pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        pa.array([None]), pa.array([None], pa.int64()), pa.array([None], pa.list_(pa.string())), pa.array([whole]),
+        pa.array([Decimal("1.25")], pa.decimal256(50, 2)), pa.array([moment], pa.timestamp("s")), pa.array([moment], pa.timestamp("ns")),
+        pa.array([moment], pa.timestamp("us", "Europe/Oslo")), pa.array([b"\x00\xff"], pa.large_binary()), pa.array([b"ab"], pa.binary(2)),
+        pa.array([b"x"], pa.binary_view()), pa.array(["x"], pa.large_string()), pa.array(["x"], pa.string_view()),
+        pa.array(["x"]).dictionary_encode(), pa.array([2**64 - 1], pa.uint64()), pa.array([-1], pa.int8()), pa.array([1.5], pa.float16()),
+        pa.array([1.5], pa.float32()), pa.array([True]), pa.array([date(2024, 2, 29)], pa.date64()), pa.array([clock(1, 2, 3)], pa.time32("s")),
+        pa.array([pa.MonthDayNano([1, 2, 3])]),
+    ]:
+        with connection.cursor() as cursor:
+            cursor.adbc_prepare("select ? as v")
+            cursor.execute("select ? as v", pa.table({"p": values}))
+            found = cursor.fetch_arrow_table()["v"]
+            check(f"a value of type {values.type} comes back", found.to_pylist() == values.to_pylist(), found)
+    with connection.cursor() as cursor:
+        cursor.execute("select date '2024-01-01' + ?", pa.table({"p": pa.array([timedelta(days=1)])}))
+        check("a duration is an interval", cursor.fetchone()[0].day == 2)
+        for sql, types in [
+            ("select * from carrier_months where month > ? and flights between ? and ?", ["date32[day]", "int64", "int64"]),
+            ("select cast(? as timestamptz), ?::bytea, ?::decimal(10, 2), ?::int[]", ["timestamp[us, tz=UTC]", "binary", "decimal128(10, 2)", "list<item: int32>"]),
+        ]:
+            told = [str(field.type) for field in cursor.adbc_prepare(sql)]
+            check(f"the places of `{sql}` have their types", told == types, told)
+
+
+def session_options(server: Server) -> None:
+    """What drivers set by the protocol, and not by a statement: catalog, schema, release, time zone, types of texts."""
+    with server.connect() as connection, connection.cursor() as cursor:
+        def put(name: str, value: str) -> str:
+            connection.adbc_connection.set_options(**{f"adbc.flight.sql.session.option.{name}": value})
+            return connection.adbc_connection.get_option("adbc.flight.sql.session.options")
+
+        for name, value, told in [
+            ("catalog", "elt", '"catalog":"elt"'), ("schema", "nyc", '"schema":"nyc"'), ("release", "1", '"elt.release":"1"'),
+            ("time_zone", "Europe/Oslo", '"timezone":"Europe/Oslo"'), ("elt.arrow_native", "true", '"elt.arrow_native":"true"'),
+        ]:
+            check(f"the session option {name} is kept", told in put(name, value), told)
+        check("a schema that is set is where names are looked for", rows(cursor, "select count(*) from planes") == [(3322,)])
+        cursor.execute("select carrier from main.carrier_months")
+        check("native types are views", cursor.fetch_arrow_table().schema.field("carrier").type == pa.string_view())
+        for name, value in [("catalog", "other"), ("schema", "nowhere"), ("release", "99"), ("time_zone", "Mars/Olympus"), ("nonsense", "1")]:
+            try:
+                put(name, value)
+                check(f"the session option {name} cannot be {value}", False)
+            except dbapi.Error as error:
+                check(f"the session option {name} cannot be {value}", f"'{name}'" in str(error), error)
+        kept = connection.adbc_connection.get_option("adbc.flight.sql.session.options")
+        check("what is refused changes nothing", '"schema":"nyc"' in kept and '"elt.release":"1"' in kept, kept)
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("select carrier from carrier_months")
+        check("other clients have plain types", cursor.fetch_arrow_table().schema.field("carrier").type == pa.string())
 
 
 def tables_of_every_type(lakehouse: Lakehouse, connection) -> None:
@@ -501,6 +559,7 @@ def main() -> int:
             printed_lines(server)
             with server.connect() as connection:
                 values_of_every_type(connection)
+                parameters_of_every_type(connection)
                 tables_of_every_type(lakehouse, connection)
                 what_there_is(connection)
                 writing(connection)
@@ -508,6 +567,7 @@ def main() -> int:
                 unstoppable(server, connection)
                 sessions(server, connection)
                 mistakes(server, connection)
+            session_options(server)
             arrow_client(server)
             crowd(lakehouse, server)
             bounded(server)

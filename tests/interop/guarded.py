@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -293,6 +294,94 @@ def asked(lakehouse: Lakehouse) -> None:
     check("rows that were not let in are known", any(row["status"] == "refused" for row in sent), found)
 
 
+def lived(lakehouse: Lakehouse) -> None:
+    """A token holds for so long, and no longer; with the password there is another."""
+    with serving(lakehouse, "--token-life", "3s") as server:
+        eve = connect(server, "eve")
+        cursor = eve.cursor()
+        check("a token holds", rows(cursor, "select 1") == [(1,)])
+        time.sleep(4)
+        refused(cursor, "select 1", dbapi.Error, "UNAUTHENTICATED")
+        with connect(server, "eve") as again, again.cursor() as other:
+            check("a password gives another", rows(other, "select 2") == [(2,)])
+        # Whoever is not heard cannot take leave either.
+        for thing in [cursor, eve]:
+            with suppress(dbapi.Error):
+                thing.close()
+
+
+def half_open(lakehouse: Lakehouse) -> None:
+    """Connections on which nothing comes, half of something, or that were left by one side: others are answered, and nothing is kept."""
+    with serving(lakehouse) as server:
+        host, port = server.url.removeprefix("grpc://").split(":")
+        with connect(server, "eve") as eve, eve.cursor() as cursor:
+            rows(cursor, "select 1")
+            before = server.memory()
+            preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            sockets = []
+            for number in range(300):
+                said = [b"", preface[:10], preface, preface + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", preface + b"\xff" * 7][number % 5]
+                sockets.append(socket.create_connection((host, int(port)), timeout=10))
+                sockets[-1].sendall(said)
+                if number % 2:
+                    sockets[-1].shutdown(socket.SHUT_WR)
+            check("others are answered beside connections that are half open", rows(cursor, "select 2") == [(2,)])
+            with connect(server, "eve") as more, more.cursor() as other:
+                check("and let in", rows(other, "select 3") == [(3,)])
+            check("they take little memory", server.memory() - before < 100, (before, server.memory()))
+        asking = f"""
+import adbc_driver_flightsql.dbapi as flight, os, signal
+cursor = flight.connect({server.url!r}, {{"username": "eve", "password": "eve's own"}}, autocommit=True).cursor()
+cursor.execute("select value from range(1000000000000)")
+cursor.fetch_record_batch().read_next_batch()
+print("reads", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+        frozen = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", asking], stdout=subprocess.PIPE, text=True) for _ in range(10)]
+        try:
+            check("ten read", all(reader.stdout.readline() == "reads\n" for reader in frozen))
+            begun = time.monotonic()
+            with connect(server, "cara") as cara, cara.cursor() as cursor:
+                check("who stands still in the middle of reading lets others have the turn", rows(cursor, "select 4") == [(4,)])
+            check("soon", time.monotonic() - begun < 20, time.monotonic() - begun)
+            check("and takes little memory", server.memory() - before < 400, (before, server.memory()))
+        finally:
+            for reader in frozen:
+                reader.kill()
+                reader.wait()
+        check("with all of these it stops when it is told to", server.stop() == 0)
+        for one in sockets:
+            one.close()
+
+
+def killed(lakehouse: Lakehouse) -> None:
+    """A server that is killed in the middle of writing leaves a whole lake, which the next one serves."""
+    with serving(lakehouse) as server:
+        with connect(server, "eve") as eve, eve.cursor() as cursor:
+            cursor.execute("create table box.kept as select value as a from range(1000)")
+        written, kept = 0, 1000
+        eve = connect(server, "eve")
+        cursor = eve.cursor()
+        threading.Timer(2, server.process.kill).start()
+        try:
+            while True:
+                cursor.execute("insert into box.kept select value as a from range(1000)")
+                written += 1
+        except dbapi.Error:
+            kept += 1000 * written
+        check("it was writing", server.process.wait(timeout=20) == -signal.SIGKILL and written > 0, written)
+        for thing in [cursor, eve]:
+            with suppress(Exception):
+                thing.close()
+    with serving(lakehouse) as server, connect(server, "eve") as eve, eve.cursor() as cursor:
+        found = rows(cursor, "select count(*) from box.kept")[0][0]
+        # What was published as it died may have been told to nobody.
+        check("what was told to be written is there, whole", found in (kept, kept + 1000), (found, kept))
+        cursor.execute("insert into box.kept values (-1)")
+        check("and it is gone on from", rows(cursor, "select count(*) from box.kept") == [(found + 1,)])
+        cursor.execute("drop table box.kept")
+
+
 def renewed(lakehouse: Lakehouse, folder: Path) -> None:
     """A certificate is renewed while connections go on; a client shows one where that is asked for."""
     if not shutil.which("openssl"):
@@ -397,6 +486,9 @@ def main() -> int:
             asked(lakehouse)
             check("it stops when it is told to, and well", server.stop() == 0)
         gone(lakehouse)
+        lived(lakehouse)
+        half_open(lakehouse)
+        killed(lakehouse)
         renewed(lakehouse, Path(folder))
     print(f"guarded: {len(PASSED)} checks passed in {time.monotonic() - begun:.0f} s")
     return 0

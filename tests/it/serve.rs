@@ -554,9 +554,23 @@ models:
     lake.build().await;
     let served = Served::of(lake.open(), Role::Reads, ServeLimits::default()).await;
     let mut client = served.client().await;
+    let expected =
+        ["t: who there is", "id: a number of each", "Name: how it is called", "v: ", "id: the same number"];
+    assert_eq!(remarks(&mut client).await, expected);
+    // What is written anew is told anew, without a build.
+    lake.write("models/all.yml", "models: [{name: t, description: whoever there is}]");
+    assert_eq!(remarks(&mut client).await, ["t: whoever there is", "id: ", "Name: ", "v: ", "id: "]);
+    // What cannot be read takes nothing away.
+    lake.write("models/all.yml", "models: [{name: t, description");
+    assert_eq!(remarks(&mut client).await[0], "t: whoever there is");
+    served.stop().await;
+}
+
+/// The tables and columns that there are, each with what is said of it.
+async fn remarks(client: &mut Client) -> Vec<String> {
     let asked = CommandGetTables { include_schema: true, ..CommandGetTables::default() };
     let info = client.get_tables(asked).await.unwrap();
-    let batch = fetch(&mut client, info).await.unwrap().remove(0);
+    let batch = fetch(client, info).await.unwrap().remove(0);
     let (names, schemas) =
         (batch.column_by_name("table_name").unwrap(), batch.column_by_name("table_schema").unwrap());
     let mut told = Vec::new();
@@ -571,10 +585,7 @@ models:
             told.push(format!("{}: {}", field.name(), remarks(field.metadata()).unwrap_or_default()));
         }
     }
-    let expected =
-        ["t: who there is", "id: a number of each", "Name: how it is called", "v: ", "id: the same number"];
-    assert_eq!(told, expected);
-    served.stop().await;
+    told
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

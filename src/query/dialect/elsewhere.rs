@@ -102,8 +102,10 @@ pub(super) fn respelt(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             Token::Word(before) => matches!(before.keyword, Keyword::FROM | Keyword::JOIN),
             before => *before == Token::Comma,
         };
-        let (Token::Word(format), Token::Period, Token::Word(path)) =
-            (&tokens[at[place]].token, &tokens[at[place + 1]].token, &tokens[at[place + 2]].token)
+        // What was respelt behind it may be shorter now.
+        let token = |place: usize| tokens.get(at[place]).map(|token| &token.token);
+        let (Some(Token::Word(format)), Some(Token::Period), Some(Token::Word(path))) =
+            (token(place), token(place + 1), token(place + 2))
         else {
             continue;
         };
@@ -177,5 +179,7 @@ mod tests {
         let read = |sql: &str| super::super::statement::parse_query(sql).unwrap().to_string();
         assert_eq!(read("select * from csv.`a.csv` as t"), "SELECT * FROM read_csv('a.csv') AS t");
         assert_eq!(read("select * from csv.t"), "SELECT * FROM csv.t");
+        assert_eq!(read("select * from delta.`a`"), "SELECT * FROM 'a'");
+        assert_eq!(read("select * from delta.`a`, delta.`b`"), "SELECT * FROM 'a', 'b'");
     }
 }

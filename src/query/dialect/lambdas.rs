@@ -82,16 +82,57 @@ pub(super) fn tell_apart(tokens: &mut [TokenWithSpan]) -> bool {
     if !(has_arrow || has_word) || !solid.windows(2).any(is_call) {
         return false;
     }
-    let keys: Vec<usize> = solid
-        .windows(2)
-        .filter(|pair| {
-            let is_key = matches!(tokens[pair[1]].token, Token::SingleQuotedString(_) | Token::Number(..));
-            tokens[pair[0]].token == Token::Arrow && is_key
+    let keys: Vec<usize> = (1..solid.len())
+        .filter(|place| {
+            let is_key =
+                matches!(tokens[solid[*place]].token, Token::SingleQuotedString(_) | Token::Number(..));
+            let is_arrow = tokens[solid[place - 1]].token == Token::Arrow;
+            is_key && is_arrow && !has_parameters(tokens, &solid[..place - 1])
         })
-        .map(|pair| pair[0])
+        .map(|place| solid[place - 1])
         .collect();
     keys.into_iter().for_each(|at| tokens[at].token = Token::HashArrow);
     true
+}
+
+/// Whether what ends with these tokens names the parameters of a function, where an argument has to be one: `f(list, x`, or
+/// `f(list, (k, v)`. What comes behind the arrow is then no key, `list_transform(xs, x -> 2 * x)`.
+fn has_parameters(tokens: &[TokenWithSpan], solid: &[usize]) -> bool {
+    let token = |place: usize| &tokens[solid[place]].token;
+    // The bracket that is open at a place, and how many commas are between.
+    let opened = |mut place: usize| {
+        let (mut depth, mut commas) = (0, 0);
+        while place > 0 {
+            place -= 1;
+            match token(place) {
+                Token::RParen | Token::RBracket | Token::RBrace => depth += 1,
+                Token::LParen | Token::LBracket | Token::LBrace if depth == 0 => {
+                    return Some((place, commas));
+                }
+                Token::LParen | Token::LBracket | Token::LBrace => depth -= 1,
+                Token::Comma if depth == 0 => commas += 1,
+                _ => {}
+            }
+        }
+        None
+    };
+    let Some(last) = solid.len().checked_sub(1) else { return false };
+    let (first, names) = match token(last) {
+        Token::Word(_) => (last, 1),
+        Token::RParen => match opened(last) {
+            Some((open, commas)) if commas > 0 && last - open == 2 * commas + 2 => (open, commas + 1),
+            _ => return false,
+        },
+        _ => return false,
+    };
+    if first == 0 || *token(first - 1) != Token::Comma {
+        return false;
+    }
+    let Some((open, commas)) = opened(first - 1).filter(|(open, _)| *open > 0) else { return false };
+    let Token::Word(word) = token(open - 1) else { return false };
+    let called = FUNCTIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&word.value));
+    // What `reduce` begins with may be a key; what it ends with is a function.
+    called.is_some_and(|(_, own)| names > 1 || commas == if *own == "_elt_fold" { 2 } else { 0 })
 }
 
 /// Spark's `exists(list, x -> …)` is no EXISTS, behind which a query stands.

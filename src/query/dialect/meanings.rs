@@ -144,18 +144,20 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     (
         "list_where array_where",
         "a m",
-        "array_transform(array_filter(range(1, length(a) + 1), _elt_p -> (m)[_elt_p]), _elt_p -> (a)[_elt_p])",
+        "case when (a) is not null then array_transform(array_filter(arrays_zip(a, m, range(1, length(a) + 1)), \
+         _elt_p -> get_field(_elt_p, '2') and get_field(_elt_p, '3') is not null), _elt_p -> get_field(_elt_p, '1')) end",
     ),
     (
         "list_grade_up array_grade_up grade_up",
         "a",
-        "_elt_in_order(array_transform(range(1, length(a) + 1), _elt_p -> named_struct('k', (a)[_elt_p], 'v', _elt_p)), 'asc last')",
+        "case when (a) is not null then _elt_in_order(array_transform(arrays_zip(a, range(1, length(a) + 1)), \
+         _elt_p -> named_struct('k', get_field(_elt_p, '1'), 'v', get_field(_elt_p, '2'))), 'asc last') end",
     ),
     (
         "list_grade_up array_grade_up grade_up",
         "a o",
-        "_elt_in_order(array_transform(range(1, length(a) + 1), _elt_p -> named_struct('k', (a)[_elt_p], 'v', _elt_p)), \
-         lower(o) || ' last')",
+        "case when (a) is not null then _elt_in_order(array_transform(arrays_zip(a, range(1, length(a) + 1)), \
+         _elt_p -> named_struct('k', get_field(_elt_p, '1'), 'v', get_field(_elt_p, '2'))), lower(o) || ' last') end",
     ),
     (
         "slice",

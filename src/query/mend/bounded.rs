@@ -98,11 +98,14 @@ const BOTH: Made = |of, row| items(of, 0, row).saturating_add(items(of, 1, row))
 /// The text that is the first argument.
 const WHOLE: Made = |of, row| length(of, 0, row);
 
+/// The bytes of what is the first argument, a text or not.
+const HELD: Made = |of, row| size(of, 0, row);
+
 /// Each letter of a text with each of another.
 const PAIRS: Made = |of, row| length(of, 0, row).saturating_mul(length(of, 1, row));
 
 /// The functions that take long for what is large, with what they cost.
-pub(super) const SLOW: [(&str, Cost); 35] = [
+pub(super) const SLOW: [(&str, Cost); 46] = [
     ("array_sort", Cost::Items(FIRST, SORTED)),
     ("array_distinct", Cost::Items(FIRST, MET)),
     ("array_union", Cost::Items(BOTH, MET)),
@@ -138,6 +141,17 @@ pub(super) const SLOW: [(&str, Cost); 35] = [
     ("soundex", Cost::Searched(WHOLE)),
     ("url_encode", Cost::Searched(WHOLE)),
     ("url_decode", Cost::Searched(WHOLE)),
+    ("hex", Cost::Searched(HELD)),
+    ("encode", Cost::Searched(HELD)),
+    ("decode", Cost::Searched(HELD)),
+    ("md5", Cost::Searched(HELD)),
+    ("_elt_sha1", Cost::Searched(HELD)),
+    ("sha224", Cost::Searched(HELD)),
+    ("sha256", Cost::Searched(HELD)),
+    ("sha384", Cost::Searched(HELD)),
+    ("sha512", Cost::Searched(HELD)),
+    ("digest", Cost::Searched(HELD)),
+    ("to_char", Cost::Searched(|of, row| length(of, 1, row))),
     ("find_in_set", Cost::Searched(|of, row| length(of, 1, row))),
     ("jaro_similarity", Cost::Steps(PAIRS)),
     ("jaro_winkler_similarity", Cost::Steps(PAIRS)),
@@ -145,7 +159,7 @@ pub(super) const SLOW: [(&str, Cost); 35] = [
 ];
 
 /// The functions that make much of little, or work long on it, with what they cost.
-pub(super) const FUNCTIONS: [(&str, Cost); 8] = [
+pub(super) const FUNCTIONS: [(&str, Cost); 9] = [
     ("repeat", Cost::Text(|of, row| length(of, 0, row).saturating_mul(number(of, 1, row)))),
     ("lpad", Cost::Text(padded)),
     ("rpad", Cost::Text(padded)),
@@ -157,6 +171,14 @@ pub(super) const FUNCTIONS: [(&str, Cost); 8] = [
         Cost::Bytes(|of, row| {
             let item = of.get(2).map_or(8, |_| size(of, 2, row));
             size(of, 0, row).saturating_add(item.saturating_mul(number(of, 1, row)))
+        }),
+    ),
+    (
+        // A list that is the same for all rows is copied for each.
+        "array_element",
+        Cost::Bytes(|of, _| match of {
+            [list, at, ..] if list.len() < at.len() => list.get_array_memory_size() as u64,
+            _ => 0,
         }),
     ),
     ("levenshtein", Cost::Steps(PAIRS)),
@@ -383,6 +405,9 @@ impl Bounded {
         let (mut from, mut kept) = (0, 0_usize);
         let step = most.iter().sum::<u64>().div_ceil(64).max(SMALL);
         while from < rows {
+            if !is_wanted() {
+                return exec_err!("nobody waits for these rows any more");
+            }
             let (mut to, mut bytes) = (from, 0_u64);
             while to < rows && (to == from || bytes.saturating_add(most[to]) <= step) {
                 bytes = bytes.saturating_add(most[to]);
@@ -545,6 +570,8 @@ mod tests {
                 "select max(length(replace(repeat('a', 9000), 'b', repeat('c', 9000)))) from generate_series(1, 10) t(v)",
                 "9000",
             ),
+            // A list that is copied for each row, a few rows at a time.
+            ("select max(array_element(range(100000), v)) from generate_series(1, 1000) t(v)", "999"),
         ] {
             assert_eq!(ask(sql).await.unwrap(), given, "{sql}");
         }
@@ -589,6 +616,9 @@ mod tests {
                 "140000000 bytes takes too long",
             ),
             ("select length(upper(repeat('ab', 70000000)))", "140000000 bytes takes too long"),
+            ("select length(hex(repeat('ab', 70000000)))", "140000000 bytes takes too long"),
+            ("select md5(repeat('ab', 70000000))", "140000000 bytes takes too long"),
+            ("select to_char(now(), repeat('%Y', 70000000))", "140000000 bytes takes too long"),
         ] {
             let error = context.sql(sql).await.unwrap().collect().await.unwrap_err();
             assert!(error.to_string().contains(words), "{sql}: {error}");

@@ -443,6 +443,7 @@ impl GroupsAccumulator for GroupSums {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{Int64Array, UInt64Array};
     use proptest::prelude::*;
 
     use super::*;

@@ -203,7 +203,7 @@ impl Talk {
             return Ok(catalog.clone());
         }
         let keys = self.endpoint.keys(client, false).await.map_err(told)?;
-        let declared = self.endpoint.declared(&session).await.map_err(told)?;
+        let declared = self.endpoint.declared().await.map_err(told)?;
         let described = |(table, said): (&TableName, &Described)| {
             (table.clone(), (said.table.clone(), said.columns.clone()))
         };

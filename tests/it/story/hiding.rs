@@ -164,6 +164,12 @@ async fn what_is_hidden_does_not_leak() {
         "select * from elt.columns",
         "select * from elt.query_history",
         "select * from information_schema.views",
+        "select error(card) from orders",
+        "select id from orders tablesample (50 percent)",
+        "select input_file_name() from orders",
+        "analyze table orders",
+        "select current_setting('elt.lake')",
+        "show all",
         "create table box.c shallow clone orders",
         "create table box.c deep clone salaries",
         "create table box.c as select * from salaries",
@@ -192,6 +198,55 @@ async fn what_is_hidden_does_not_leak() {
             assert!(!told.contains(word), "`{sql}` tells of `{word}`: {told}");
         }
         assert!(!told.contains("Internal"), "`{sql}`: {told}");
+    }
+    // Files are read by nobody here, those of the lake and of the project least of all.
+    lake.write("card.csv", "card\nvisa-9\n");
+    let (root, folder) =
+        (lake.path().display().to_string(), lake.table_folder("main.orders").display().to_string());
+    for who in ["ann", "bob", "eve"] {
+        let mut client = user(&served, who).await;
+        for path in [
+            &format!("{root}/card.csv"),
+            "card.csv",
+            "elt.yml",
+            &folder,
+            &format!("{folder}/*.parquet"),
+            "/etc/passwd",
+        ] {
+            let functions = [
+                "read_csv",
+                "read_json",
+                "read_parquet",
+                "read_files",
+                "read_text",
+                "read_blob",
+                "glob",
+                "parquet_metadata",
+                "parquet_schema",
+                "parquet_file_metadata",
+                "parquet_kv_metadata",
+            ];
+            let by_function = functions.iter().map(|function| format!("select * from {function}('{path}')"));
+            let others = [
+                format!("select * from '{path}'"),
+                format!("select * from parquet.`{path}`"),
+                format!("select * from delta.`{path}`"),
+                format!("describe '{path}'"),
+                format!("describe select * from '{path}'"),
+                format!("summarize '{path}'"),
+                format!("explain select * from '{path}'"),
+                format!("create view box.f as select * from '{path}'"),
+                format!("copy into box.f from '{path}'"),
+                format!("convert to delta parquet.`{path}`"),
+            ];
+            for sql in by_function.chain(others) {
+                let told = rows(&mut client, &sql).await;
+                let is_refused = ["does not have permission", "files cannot be ", "there is no function"]
+                    .iter()
+                    .any(|words| told.contains(words));
+                assert!(is_refused, "{who}: `{sql}`: {told}");
+            }
+        }
     }
     // Whoever reads a view reads with the rights of who made it, from whom nothing would be hidden there.
     for view in [
