@@ -73,6 +73,21 @@ fn is_open(join: &HashJoinExec) -> bool {
     is_plain && *join.join_type() == JoinType::Inner
 }
 
+/// What a projection is made of, and the places of the columns that it takes; nothing if it computes any.
+fn chosen(plan: &Arc<dyn ExecutionPlan>) -> Option<(&Arc<dyn ExecutionPlan>, Vec<usize>)> {
+    let projection = plan.downcast_ref::<ProjectionExec>()?;
+    let places = projection.expr().iter().map(|given| given.expr.downcast_ref::<Column>().map(Column::index));
+    Some((projection.input(), places.collect::<Option<_>>()?))
+}
+
+/// Whether a plan is a join of a region, or columns of one.
+fn has_joins(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.downcast_ref::<HashJoinExec>() {
+        Some(join) => is_open(join),
+        None => chosen(plan).is_some_and(|(input, _)| has_joins(input)),
+    }
+}
+
 impl Region {
     /// Takes a plan in. Gives its order, and of each of its columns the region's.
     fn add(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Option<(Order, Vec<usize>)> {
@@ -102,14 +117,9 @@ impl Region {
             };
             return Some((Order::Join(Box::new((left_order, right_order))), columns));
         }
-        if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-            let input = projection.input().downcast_ref::<HashJoinExec>();
-            let places = projection.expr().iter().map(|given| given.expr.downcast_ref::<Column>());
-            let places: Option<Vec<_>> = places.map(|column| column.map(Column::index)).collect();
-            if let (Some(_), Some(places)) = (input.filter(|join| is_open(join)), places) {
-                let (order, columns) = self.add(projection.input())?;
-                return Some((order, places.into_iter().map(|at| columns[at]).collect()));
-            }
+        if let Some((input, places)) = chosen(plan).filter(|(input, _)| has_joins(input)) {
+            let (order, columns) = self.add(input)?;
+            return Some((order, places.into_iter().map(|at| columns[at]).collect()));
         }
         let leaf = self.leaves.len();
         self.leaves.push(Arc::clone(plan));

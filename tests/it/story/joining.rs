@@ -98,7 +98,7 @@ async fn joins_in_any_order_give_the_rows_that_were_asked_for() {
             0 => None,
             _ => i64::try_from(chance.below(most)).ok(),
         };
-        let rows: Vec<Row> = (0..size).map(|_| [cell(60), cell(12), cell(6)]).collect();
+        let rows: Vec<Row> = (0..size).map(|_| [cell(25), cell(6), cell(3)]).collect();
         lake.sql(&format!("create table t{at} (c0 bigint, c1 bigint, c2 bigint)")).await;
         let text = |row: &Row| {
             let cells = row.iter().map(|cell| cell.map_or("null".to_owned(), |cell| cell.to_string()));
@@ -143,7 +143,7 @@ async fn joins_in_any_order_give_the_rows_that_were_asked_for() {
         assert_eq!(lake.rows(&sql).await, expected, "{sql}");
         given += rows.len();
     }
-    assert!(given > 100_000, "joins that find hardly anything say little: {given}");
+    assert!(given > 10_000, "joins that find hardly anything say little: {given}");
 }
 
 #[tokio::test]
