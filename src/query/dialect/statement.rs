@@ -776,6 +776,13 @@ fn refuse_writes(statement: &ast::Statement) -> Result<(), SqlMistake> {
         S::Set(ast::Set::SingleAssignment { hivevar: true, .. }) => {
             ("SET HIVEVAR", "write `set variable name = value`")
         }
+        S::Set(
+            ast::Set::SetTimeZone { local: true, .. }
+            | ast::Set::SingleAssignment {
+                scope: Some(ast::ContextModifier::Local | ast::ContextModifier::Global),
+                ..
+            },
+        ) => ("SET LOCAL and SET GLOBAL", "a setting holds for its session: write `set name = value`"),
         S::Query(query) if changes_rows(query) => CHANGING_ROWS,
         S::Query(_) | S::Set(_) | S::Reset(_) | S::ShowVariable { .. } | S::ShowFunctions { .. } => {
             return Ok(());
