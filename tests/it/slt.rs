@@ -23,6 +23,8 @@ use elt::lakehouse::{BuildRequest, Lakehouse, QueryError, Session};
 use elt::query::dialect::parse_query;
 use sqllogictest::{AsyncDB, ColumnType, DBOutput, Normalizer, Runner};
 use sqlparser::ast::{TableFactor, TableVersion, Visit, Visitor};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::test_lake::{TestLake, told};
 
@@ -70,6 +72,58 @@ async fn a_version_clause_is_honoured_or_refused_wherever_it_stands() {
     }
     let now = one_line(session.execute("select count(*) from orders").await).await;
     assert_eq!(now.as_deref(), Ok("6"), "or the test shows nothing");
+}
+
+/// Statements of the files with words lost, doubled, exchanged and taken from others: each has a plan or is refused, and none
+/// ends in a panic, which would be the end of the shell or the server that was asked.
+#[tokio::test]
+async fn what_makes_no_sense_has_a_plan_or_is_refused() {
+    let shop = Shop::built().await;
+    let session = shop.lakehouse.session().await.unwrap();
+    let asked: Vec<Vec<String>> = slt_files().iter().flat_map(|file| statements_of(file)).collect();
+    assert!(asked.len() > 1000, "{}", asked.len());
+    let mut seed = 5_u64;
+    let mut below = |most: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % most.max(1)
+    };
+    let mut planned = 0;
+    for _ in 0..2000 {
+        let mut words = asked[below(asked.len())].clone();
+        for _ in 0..=below(3) / 2 {
+            let other = &asked[below(asked.len())];
+            let (at, from) = (below(words.len()), below(other.len()));
+            match below(5) {
+                0 => drop(words.remove(at)),
+                1 => words.insert(at, words[below(words.len())].clone()),
+                2 => words[at].clone_from(&other[from]),
+                3 => words.truncate(at + 1),
+                _ => drop(words.splice(at..at, other[from..].iter().take(1 + below(6)).cloned())),
+            }
+            if words.is_empty() {
+                break;
+            }
+        }
+        let sql = format!("explain {}", words.join(" "));
+        planned += usize::from(Box::pin(session.execute(&sql)).await.is_ok());
+    }
+    assert!(planned > 50, "what is always refused early says little: {planned}");
+}
+
+/// The statements of a file, word by word.
+fn statements_of(file: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(file).unwrap();
+    let records = sqllogictest::parse::<sqllogictest::DefaultColumnType>(&text).unwrap();
+    let statements = records.into_iter().filter_map(|record| match record {
+        sqllogictest::Record::Statement { sql, .. } | sqllogictest::Record::Query { sql, .. } => Some(sql),
+        _ => None,
+    });
+    let words = statements.filter_map(|sql| {
+        let tokens = Tokenizer::new(&GenericDialect {}, &sql).tokenize().ok()?;
+        let words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_) | Token::SemiColon));
+        Some(words.map(ToString::to_string).collect::<Vec<_>>())
+    });
+    words.filter(|words| !words.is_empty()).collect()
 }
 
 /// As many orders as there were in the first version, wherever `{orders}` stands.

@@ -26,7 +26,7 @@ use datafusion::physical_plan::joins::{HashJoinExecBuilder, PartitionMode};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
-use region::{Leaves, Order, Region, placed};
+use region::{Key, Leaves, Order, Region, placed};
 use search::Costs;
 
 /// An order has to cost less than this share of the one that is written.
@@ -138,13 +138,7 @@ impl Building<'_> {
         let leaves = kept.leaves | passed.leaves;
         let mut on = Vec::new();
         for keys in &self.region.equal {
-            let in_part = |part: &Part| -> Vec<usize> {
-                let here = keys.iter().filter(|key| part.leaves & 1 << key.leaf != 0).map(|key| key.column);
-                let here: Vec<usize> = here.filter(|column| part.columns.contains(column)).collect();
-                // Of tables that have been joined the keys are equal already; of one table they need not be.
-                let count = if part.leaves.is_power_of_two() { here.len() } else { 1 };
-                here.into_iter().take(count).collect()
-            };
+            let in_part = |part: &Part| not_yet_equal(keys, part.leaves, &part.columns);
             let (ours, theirs) = (in_part(&kept), in_part(&passed));
             let (Some(our), Some(their)) = (ours.first(), theirs.first()) else { continue };
             for other in &theirs {
@@ -174,10 +168,8 @@ impl Building<'_> {
     fn needed(&self, leaves: Leaves, wanted: &[usize], both: &[usize]) -> Vec<usize> {
         let mut needed = wanted.to_vec();
         for keys in &self.region.equal {
-            let is_here = |leaf: usize| leaves & 1 << leaf != 0;
-            if keys.iter().any(|key| !is_here(key.leaf)) {
-                let here = keys.iter().filter(|key| is_here(key.leaf) && both.contains(&key.column));
-                needed.extend(here.map(|key| key.column).take(1));
+            if keys.iter().any(|key| leaves & 1 << key.leaf == 0) {
+                needed.extend(not_yet_equal(keys, leaves, both));
             }
         }
         for condition in &self.region.conditions {
@@ -223,6 +215,15 @@ impl Building<'_> {
         };
         Ok(Some(JoinFilter::new(condition, indices, schema)))
     }
+}
+
+/// Of keys that are equal in the end those that some leaves have, among these columns: one if they are of several leaves, which
+/// have been joined by them, and all if they are of one, in whose rows they need not be equal.
+fn not_yet_equal(keys: &[Key], leaves: Leaves, columns: &[usize]) -> Vec<usize> {
+    let here = || keys.iter().filter(|key| leaves & 1 << key.leaf != 0);
+    let is_one_leaf = here().all(|key| Some(key.leaf) == here().next().map(|first| first.leaf));
+    let count = if is_one_leaf { usize::MAX } else { 1 };
+    here().map(|key| key.column).filter(|column| columns.contains(column)).take(count).collect()
 }
 
 impl Part {

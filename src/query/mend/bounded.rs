@@ -414,7 +414,9 @@ impl Bounded {
                 to += 1;
             }
             memory.try_grow(usize::try_from(bytes).unwrap_or(usize::MAX >> 1))?;
-            let made = self.part(args, from, to)?;
+            let mut made = self.part(args, from, to)?;
+            // Some functions make room for all that they might have given.
+            made.shrink_to_fit();
             kept += made.get_array_memory_size();
             parts.push(made);
             memory.try_resize(kept)?;

@@ -210,7 +210,6 @@ async fn what_is_too_much_for_a_query_is_refused_before_it_is_made() {
         ("select sum(length(repeat('x', 20000) || value::varchar)) from range(8000)", "64 MiB"),
         ("select sum(length(repeat('x', 5000000) || value::varchar)) from range(3000)", "2 GiB"),
         ("select sum(length(upper(repeat('x', 5000000)) || value::varchar)) from range(3000)", "2 GiB"),
-        ("select list_grade_up(range(3000000))[1]", "64 MiB"),
         (
             "select array_length(list_transform(a, x -> array_length(a))) from (select range(100000) as a)",
             "64 MiB",
@@ -225,6 +224,7 @@ async fn what_is_too_much_for_a_query_is_refused_before_it_is_made() {
         ("select length(repeat('x', 5000000) || 'y')", "5000001"),
         ("select length(t) from (values (repeat('x', 5000000))) v(t)", "5000000"),
         ("select list_grade_up([30, 10, 20])", "[2, 3, 1]"),
+        ("select list_grade_up(range(300000))[300000]", "300000"),
         ("select list_transform(a, x -> x + array_length(a)) from (select range(3) as a)", "[3, 4, 5]"),
         ("select list_mode(range(5, 100000)), list_sum(range(200000))", "5 19999900000"),
     ] {
