@@ -5,6 +5,10 @@
 //! all orders the one is taken that costs least ([`search`]). Keys that are equal through others are equal: with `a.x = b.x and b.x = c.x`, `a`
 //! may be joined with `c`.
 //!
+//! Columns of one name have other names within a region: conditions that the engine brings from the one side of a join to the other are for
+//! the first column of their name, and with two of a name, of a join within a join, for a wrong one. So such a region is put
+//! together anew also where its order stays.
+//!
 //! What is written stays if the best order is not much cheaper, if nothing is known of a table, or if a condition might fail on rows
 //! that another join would have taken away.
 
@@ -60,9 +64,12 @@ fn ordered(plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<d
         for leaf in &mut region.leaves {
             *leaf = ordered(Arc::clone(leaf), config)?;
         }
-        if let Some((costs, best)) = cheaper(&region, &written, config) {
-            let built =
-                Building { region: &region, costs: &costs, config }.plan(&best, &columns, &plan.schema())?;
+        let has_namesakes = region.tell_apart()? && region.leaves.len() > 2;
+        let costs = costs(&region, config);
+        let cheaper = costs.as_ref().and_then(|costs| cheaper(costs, &written));
+        if let Some(order) = cheaper.or(has_namesakes.then_some(written)) {
+            let building = Building { region: &region, costs: costs.as_ref(), config };
+            let built = building.plan(&order, &columns, &plan.schema())?;
             // What a schema says beside its fields may depend on who is first.
             if built.schema() == plan.schema() {
                 return Ok(built);
@@ -86,22 +93,23 @@ fn ordered(plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<d
     }
 }
 
-/// The best order of a region, if it is cheaper than the one that is written.
-fn cheaper(region: &Region, written: &Order, config: &ConfigOptions) -> Option<(Costs, Order)> {
+/// What is known of a region; nothing if nothing is known of one of its leaves.
+fn costs(region: &Region, config: &ConfigOptions) -> Option<Costs> {
     let leaves = region.leaves.iter().map(estimate::expected).collect::<Option<Vec<_>>>()?;
     let optimizer = &config.optimizer;
     let rows = optimizer.hash_join_single_partition_threshold_rows as f64;
-    let most = (rows, optimizer.hash_join_single_partition_threshold as f64);
-    let costs = Costs::new(region, leaves, most);
-    let best = costs.best()?;
-    let is_cheaper = costs.of(&best) < CHEAPER * costs.of(written);
-    is_cheaper.then_some((costs, best))
+    Some(Costs::new(region, leaves, (rows, optimizer.hash_join_single_partition_threshold as f64)))
+}
+
+/// The best order, if it is cheaper than the one that is written.
+fn cheaper(costs: &Costs, written: &Order) -> Option<Order> {
+    costs.best().filter(|best| costs.of(best) < CHEAPER * costs.of(written))
 }
 
 /// Puts the joins of a region together.
 struct Building<'a> {
     region: &'a Region,
-    costs: &'a Costs,
+    costs: Option<&'a Costs>,
     config: &'a ConfigOptions,
 }
 
@@ -153,8 +161,10 @@ impl Building<'_> {
         let needed = self.needed(leaves, wanted, &both);
         let columns: Vec<usize> = needed.iter().map(|at| both[*at]).collect();
         let projection = (columns != both).then_some(needed);
-        let rows = self.costs.rows(kept.leaves);
-        let is_small = rows <= self.costs.most.0 && rows * self.costs.width(kept.leaves) <= self.costs.most.1;
+        let is_small = self.costs.is_some_and(|costs| {
+            let rows = costs.rows(kept.leaves);
+            rows <= costs.most.0 && rows * costs.width(kept.leaves) <= costs.most.1
+        });
         let alone = self.config.execution.target_partitions == 1;
         let mode = if is_small || alone { PartitionMode::CollectLeft } else { PartitionMode::Partitioned };
         let join = HashJoinExecBuilder::new(kept.plan, passed.plan, on, JoinType::Inner)

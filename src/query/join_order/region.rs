@@ -3,11 +3,12 @@
 //! Inner joins that stand on one another are one region: its leaves are what is not such a join. What joins say of their inputs'
 //! columns is said here of the region's, which are counted leaf by leaf.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinSide, JoinType, NullEquality, internal_err};
+use datafusion::common::{JoinSide, JoinType, NullEquality, Result, internal_err};
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
 };
@@ -15,7 +16,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
 /// Some leaves of a region, a bit for each.
 pub(super) type Leaves = u64;
@@ -126,6 +127,31 @@ impl Region {
         let from = self.columns.len();
         self.columns.extend((0..plan.schema().fields().len()).map(|at| (leaf, at)));
         Some((Order::Leaf(leaf), (from..self.columns.len()).collect()))
+    }
+
+    /// Gives columns that have a name in common names of their own. Says whether there were any.
+    pub(super) fn tell_apart(&mut self) -> Result<bool> {
+        let names =
+            |leaf: &Arc<dyn ExecutionPlan>| leaf.schema().fields().iter().map(|f| f.name().clone()).collect();
+        let all: Vec<Vec<String>> = self.leaves.iter().map(names).collect();
+        let mut count: HashMap<&str, usize> = HashMap::new();
+        all.iter().flatten().for_each(|name| *count.entry(name).or_default() += 1);
+        let mut found = false;
+        for (at, (leaf, names)) in self.leaves.iter_mut().zip(&all).enumerate() {
+            if names.iter().all(|name| count[name.as_str()] == 1) {
+                continue;
+            }
+            found = true;
+            let named = names.iter().enumerate().map(|(place, name)| {
+                let alias = match count[name.as_str()] {
+                    1 => name.clone(),
+                    _ => format!("{name}#{at}.{place}"),
+                };
+                ProjectionExpr { expr: Arc::new(Column::new(name, place)), alias }
+            });
+            *leaf = Arc::new(ProjectionExec::try_new(named, Arc::clone(leaf))?);
+        }
+        Ok(found)
     }
 
     /// What is computed of columns has been put beside them before, by the planner.
