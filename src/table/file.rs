@@ -147,7 +147,7 @@ impl DataFile {
     }
 
     /// What the optimizer may know: the row count exactly; null counts and bounds of whole numbers and dates
-    /// exactly as long as no row is hidden. Other bounds are cut or rounded in the log and are not told here.
+    /// exactly as long as no row is hidden, and single letters as hints. Other bounds are cut or rounded in the log and are not told here.
     pub(super) fn statistics(&self, schema: &Schema, names: &Names) -> Statistics {
         let mut statistics = Statistics::new_unknown(schema);
         let rows = self.rows().and_then(|rows| usize::try_from(rows).ok());
@@ -164,16 +164,22 @@ impl DataFile {
                 if self.vector().is_some() { Precision::Inexact(value) } else { Precision::Exact(value) }
             };
             let in_log = names.in_files(field.name());
-            let bound =
-                |side| self.bound(field, in_log, side).filter(|bound| bound.is_met).map(|bound| bound.value);
+            let bound = |side| {
+                let bound = self.bound(field, in_log, side)?;
+                match bound.is_met {
+                    true => Some(known(bound.value)),
+                    // Between one letter and another there are few values.
+                    false => is_letter(&bound.value).then_some(Precision::Inexact(bound.value)),
+                }
+            };
             let nulls = self.nulls(in_log).map(|nulls| match self.vector() {
                 Some(_) => Precision::Inexact(nulls),
                 None => Precision::Exact(nulls),
             });
             *column = ColumnStatistics {
                 null_count: nulls.unwrap_or(Precision::Absent),
-                min_value: bound(Side::Min).map_or(Precision::Absent, known),
-                max_value: bound(Side::Max).map_or(Precision::Absent, known),
+                min_value: bound(Side::Min).unwrap_or_default(),
+                max_value: bound(Side::Max).unwrap_or_default(),
                 ..ColumnStatistics::new_unknown()
             };
         }
@@ -255,6 +261,11 @@ fn bound(value: &Value, data_type: &DataType, side: Side) -> Option<Bound> {
         _ => return None,
     };
     (!value.is_null()).then_some(Bound { value, is_met })
+}
+
+/// Whether a value is a text of one character.
+fn is_letter(value: &ScalarValue) -> bool {
+    value.try_as_str().flatten().is_some_and(|text| text.chars().count() == 1)
 }
 
 /// A little less, as the column may have been a float when the bound was written: the shortest digits that name a

@@ -130,7 +130,7 @@ fn distinct(told: &ColumnStatistics, range: Option<(f64, f64)>, rows: f64) -> f6
     }
     let is_counted = matches!(told.min_value.get_value(), Some(value) if {
         let kind = value.data_type();
-        kind.is_integer() || kind == DataType::Date32
+        kind.is_integer() || kind.is_string() || kind == DataType::Date32
     });
     match range {
         Some((least, greatest)) if is_counted => rows.min(greatest - least + 1.0).max(1.0),
@@ -323,6 +323,14 @@ fn number(value: &ScalarValue) -> Option<f64> {
         ScalarValue::UInt64(Some(value)) => *value as f64,
         ScalarValue::Float32(Some(value)) => f64::from(*value),
         ScalarValue::Float64(Some(value)) => *value,
+        // Of longer texts it is not known how many there are between two.
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::Utf8View(Some(text))
+        | ScalarValue::LargeUtf8(Some(text)) => {
+            let mut letters = text.chars();
+            let letter = letters.next().filter(|_| letters.next().is_none())?;
+            f64::from(u32::from(letter))
+        }
         ScalarValue::Decimal128(Some(value), _, scale) => *value as f64 / 10_f64.powi(i32::from(*scale)),
         _ => return None,
     };

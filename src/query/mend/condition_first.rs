@@ -6,7 +6,8 @@
 //! a third of the time in some.
 //!
 //! How many rows are left is looked up, not guessed: before a part of a scan begins, its first rows are read, of the columns of
-//! its conditions alone, and counted. By then the conditions are known that come from the other side of a join (a part that
+//! its conditions alone, and counted, for each condition by itself. Those that leave few rows together are asked first, the one that leaves the
+//! fewest before all others, and the rest of what is left. By then the conditions are known that come from the other side of a join (a part that
 //! looks for two hundred keys of millions skips nearly all), and those of `order by … limit` are known to come: they leave few rows as soon
 //! as the first row group is read. In a bucket a look at rows takes as long as reading them, so it is decided there by what
 //! the files say of their columns.
@@ -14,7 +15,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -26,7 +27,9 @@ use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::DynamicFilterTracking;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{
+    EquivalenceProperties, Partitioning, PhysicalExpr, conjunction, split_conjunction,
+};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::filter::FilterExec;
@@ -40,6 +43,7 @@ use datafusion_datasource::file::FileSource;
 use datafusion_datasource::source::OpenArgs;
 use futures::{StreamExt, TryStreamExt};
 
+use super::conditions::true_rows;
 use crate::query::progress::statistics;
 
 /// Of all rows the most that may be left, for the condition to be looked at first: where a page has some rows that are wanted, all of it is
@@ -99,16 +103,22 @@ impl ConditionFirst {
         let table = both.source.table_schema().clone();
         let schema = Arc::clone(table.table_schema());
         let asked = columns_of(&both.condition, &schema)?;
-        // NaN is beyond the bounds that a join tells of its keys.
-        let has_floats = asked.iter().any(|at| schema.field(*at).data_type().is_floating());
-        let is_static =
-            matches!(DynamicFilterTracking::classify(&both.condition), DynamicFilterTracking::Static);
-        if asked.is_empty() || has_floats && joins && !is_static {
+        if asked.is_empty() {
             return Ok(None);
         }
         let wanted = both.config.file_source().projection().map(|wanted| wanted.column_indices());
-        let spared = wanted.map_or(schema.fields().len(), |wanted| wanted.len()).saturating_sub(asked.len());
-        if spared < asked.len() {
+        let wanted = wanted.map_or(schema.fields().len(), |wanted| wanted.len());
+        let mut conditions = Vec::new();
+        for part in split_conjunction(&both.condition) {
+            let columns = columns_of(part, &schema)?;
+            let is_static = matches!(DynamicFilterTracking::classify(part), DynamicFilterTracking::Static);
+            // NaN is beyond the bounds that a join tells of its keys.
+            if joins && !is_static && columns.iter().any(|at| schema.field(*at).data_type().is_floating()) {
+                return Ok(None);
+            }
+            conditions.push((Arc::clone(part), columns));
+        }
+        if conditions.iter().all(|(_, columns)| !is_worth_it(columns.len(), wanted)) {
             return Ok(None);
         }
         let first = |group: &FileGroup| FileGroup::new(group.files().first().cloned().into_iter().collect());
@@ -125,9 +135,9 @@ impl ConditionFirst {
             .build();
         Ok(Some(DataSourceExec::new(Arc::new(Looking {
             all: both.config.clone(),
-            first: with_condition_first(both.config, both.source),
             sample,
-            condition: both.condition,
+            conditions,
+            wanted,
         }))))
     }
 
@@ -142,7 +152,8 @@ impl ConditionFirst {
         if rows(filter)? > rows(scan)? * FEW {
             return None;
         }
-        Some(DataSourceExec::new(Arc::new(with_condition_first(both.config, both.source))))
+        let source = both.source.clone();
+        Some(DataSourceExec::new(Arc::new(with_condition_first(both.config, source))))
     }
 
     fn is_here(&self, config: &FileScanConfig) -> bool {
@@ -169,9 +180,14 @@ fn both(scan: &DataSourceExec) -> Option<Both<'_>> {
     may.then_some(Both { config, source, condition })
 }
 
-fn with_condition_first(config: &FileScanConfig, source: &ParquetSource) -> FileScanConfig {
-    let source = source.clone().with_pushdown_filters(true);
+fn with_condition_first(config: &FileScanConfig, source: ParquetSource) -> FileScanConfig {
+    let source = source.with_pushdown_filters(true);
     FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build()
+}
+
+/// Whether so many columns may be looked at before the others of those that are wanted.
+fn is_worth_it(asked: usize, wanted: usize) -> bool {
+    wanted.saturating_sub(asked) >= asked
 }
 
 /// The places of the columns that a condition looks at, in order.
@@ -187,31 +203,74 @@ fn columns_of(condition: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Vec<
 #[derive(Clone, Debug)]
 struct Looking {
     all: FileScanConfig,
-    first: FileScanConfig,
     sample: FileScanConfig,
-    condition: Arc<dyn PhysicalExpr>,
+    /// With the places of the columns that they look at.
+    conditions: Vec<(Arc<dyn PhysicalExpr>, Vec<usize>)>,
+    /// How many columns are read.
+    wanted: usize,
 }
 
 impl Looking {
-    /// Whether few of the rows of a part will be left.
-    async fn leaves_few(&self, args: &OpenArgs) -> Result<bool> {
-        if let DynamicFilterTracking::Watching(_) = DynamicFilterTracking::classify(&self.condition) {
-            return Ok(true);
-        }
-        let mut sample = self.sample.open(args.partition, Arc::clone(&args.context))?;
-        while let Some(rows) = sample.next().await {
-            let rows = rows?;
-            if rows.num_rows() == 0 {
-                continue;
+    /// The conditions in the order in which a part is to ask them before it reads anything else; nothing if too many rows would be left.
+    async fn first(&self, args: &OpenArgs) -> Result<Option<Vec<usize>>> {
+        let (mut known, mut coming) = (Vec::new(), Vec::new());
+        for (at, (condition, _)) in self.conditions.iter().enumerate() {
+            match DynamicFilterTracking::classify(condition) {
+                DynamicFilterTracking::Watching(_) => coming.push(at),
+                _ => known.push(at),
             }
-            let condition = reassign_expr_columns(Arc::clone(&self.condition), &rows.schema())?;
-            let kept = condition.evaluate(&rows)?.into_array(rows.num_rows())?;
-            let Some(kept) = kept.as_boolean_opt() else {
-                return internal_err!("a condition is true or false");
-            };
-            return Ok(kept.true_count() as f64 <= rows.num_rows() as f64 * FEW);
         }
-        Ok(false)
+        let few = if known.is_empty() { None } else { self.few(&known, args).await? };
+        let first = match few {
+            Some(few) => few,
+            None if coming.is_empty() => return Ok(None),
+            None => coming,
+        };
+        let mut columns: Vec<usize> =
+            first.iter().flat_map(|at| self.conditions[*at].1.iter().copied()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let rest = (0..self.conditions.len()).filter(|at| !first.contains(at));
+        Ok(is_worth_it(columns.len(), self.wanted).then(|| first.iter().copied().chain(rest).collect()))
+    }
+
+    /// Those of the conditions that leave few of a part's first rows together, the one that leaves the fewest first.
+    async fn few(&self, known: &[usize], args: &OpenArgs) -> Result<Option<Vec<usize>>> {
+        let mut sample = self.sample.open(args.partition, Arc::clone(&args.context))?;
+        let rows = loop {
+            match sample.next().await.transpose()? {
+                Some(rows) if rows.num_rows() == 0 => {}
+                Some(rows) => break rows,
+                None => return Ok(None),
+            }
+        };
+        let mut kept = Vec::with_capacity(known.len());
+        for at in known {
+            let condition = reassign_expr_columns(Arc::clone(&self.conditions[*at].0), &rows.schema())?;
+            kept.push((*at, true_rows(condition.evaluate(&rows)?, rows.num_rows())?));
+        }
+        kept.sort_by_key(|(_, found)| found.count_set_bits());
+        let most = rows.num_rows() as f64 * FEW;
+        let mut left = BooleanBuffer::new_set(rows.num_rows());
+        let mut first = Vec::new();
+        for (at, found) in kept {
+            left = &left & &found;
+            first.push(at);
+            if left.count_set_bits() as f64 <= most {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The scan that asks its conditions in this order before it reads the rest.
+    fn asking_first(&self, order: &[usize]) -> Result<FileScanConfig> {
+        let Some(source) = self.all.file_source().downcast_ref::<ParquetSource>() else {
+            return internal_err!("only scans of Parquet look at their conditions first");
+        };
+        let conditions = order.iter().map(|at| Arc::clone(&self.conditions[*at].0));
+        let source = source.clone().with_predicate(conjunction(conditions));
+        Ok(with_condition_first(&self.all, source))
     }
 }
 
@@ -224,8 +283,10 @@ impl DataSource for Looking {
         let (scan, schema) = (self.clone(), self.all.projected_schema()?);
         let rows = futures::stream::once(async move {
             // Whatever is wrong is said by the scan itself, which may not even come to it.
-            let leaves_few = scan.leaves_few(&args).await.unwrap_or(false);
-            if leaves_few { scan.first.open_with_args(args) } else { scan.all.open_with_args(args) }
+            match scan.first(&args).await.unwrap_or(None) {
+                Some(order) => scan.asking_first(&order)?.open_with_args(args),
+                None => scan.all.open_with_args(args),
+            }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
     }

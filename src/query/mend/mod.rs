@@ -30,6 +30,7 @@ mod clock;
 mod coalesce;
 mod codes;
 mod condition_first;
+mod conditions;
 mod correlated;
 mod dated;
 mod decimal;
@@ -162,11 +163,12 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// The rules that come after the engine's own, when a plan is about to run.
-pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] {
+pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 4] {
     [
         Arc::new(small_side::OneRowLeft),
         Arc::new(condition_first::ConditionFirst { is_local }),
         Arc::new(many_sorted::ManySorted),
+        Arc::new(conditions::CheapFirst),
     ]
 }
 
