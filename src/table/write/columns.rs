@@ -14,11 +14,15 @@ use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves,
 };
 use parquet::arrow::async_writer::AsyncFileWriter;
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
 use tokio::task::JoinSet;
+
+use super::again::Group;
 
 /// Bytes of a batch that are encoded sooner than they are dealt out.
 const SMALL: usize = 64 * 1024;
@@ -66,6 +70,24 @@ impl ColumnsWriter {
             }
         }
         Ok(())
+    }
+
+    /// Whether another file has the same columns, written as this one writes them.
+    pub(super) fn has_columns_of(&self, other: &ParquetMetaData) -> bool {
+        let fields = |schema: &SchemaDescriptor| schema.root_schema().get_fields().to_vec();
+        fields(self.file.schema_descr()) == fields(other.file_metadata().schema_descr())
+    }
+
+    /// Copies the columns of a row group of another file.
+    pub(super) async fn copy(&mut self, from: &Group, columns: Vec<ColumnCloseResult>) -> Result<()> {
+        self.flush().await?;
+        let mut group = self.file.next_row_group()?;
+        for column in columns {
+            group.append_column(from, column)?;
+        }
+        group.close()?;
+        self.groups += 1;
+        self.send().await
     }
 
     /// Finishes the file. Returns what stands at its end, and how large it is.

@@ -9,6 +9,9 @@
 //! Snappy does; numbers and dates, of which it takes hardly less, by Snappy, unless they are in order. Of TPC-H's `lineitem` all in
 //! Zstandard is 158 MB, all in Snappy 207, both as here 181; the CPU time of its queries 6 and 14 is 0.20 and 0.24 s, 0.18 and 0.19, 0.18
 //! and 0.20.
+//!
+//! A row group is what one core reads, and what is passed over by its bounds: of a million rows, as Parquet's writer makes them, there is one
+//! in most tables.
 
 use std::collections::HashSet;
 
@@ -25,10 +28,14 @@ const LEAST: usize = 2048;
 /// Of so many rows in a hundred that differ, a dictionary outgrows its page: it holds some hundred thousand values.
 const DIFFERENT: usize = 98;
 
+/// Rows of a row group. Eight times as many took up to 4 % less CPU time, and 5 % less room, in nine of TPC-H's queries.
+const ROW_GROUP: usize = 128 * 1024;
+
 /// How a file is written that begins with these rows, under the names that its columns have there.
 pub(super) fn properties(first: &RecordBatch) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level")))
+        .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_created_by(crate::table::commit::ENGINE.to_owned());
     for (field, column) in first.schema_ref().fields().iter().zip(first.columns()) {
         let Some(seen) = seen(column) else { continue };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -36,6 +36,13 @@ const FILE_BYTES: usize = 128 * 1024 * 1024;
 
 /// Files that are open at once, one for each partition. One more, and the largest is closed.
 const OPEN_FILES: usize = 64;
+
+/// The columns that are in a table's files, as they are named there.
+pub(super) fn stored(schema: &SchemaRef, design: &Design) -> SchemaRef {
+    let is_stored = |field: &&FieldRef| !design.partition_columns().iter().any(|name| name == field.name());
+    let fields: Vec<FieldRef> = schema.fields().iter().filter(is_stored).cloned().collect();
+    design.layout().names.stored(&Arc::new(Schema::new(fields)))
+}
 
 /// Writes every row of `rows` into new data files of `table`, under `schema`.
 ///
@@ -100,15 +107,12 @@ impl<'a> RowsWriter<'a> {
     ) -> Result<Self, TableError> {
         let partition_columns: Vec<usize> =
             design.partition_columns().iter().filter_map(|name| schema.index_of(name).ok()).collect();
-        let fields = schema.fields().iter().enumerate().filter(|(at, _)| !partition_columns.contains(at));
-        let stored = Arc::new(Schema::new(fields.map(|(_, field)| Arc::clone(field)).collect::<Vec<_>>()));
-        let names = design.layout().names;
         Ok(Self {
             tables,
             store: tables.lake().store_at(&layout::table(table)),
             schema: Arc::clone(schema),
-            stored: names.stored(&stored),
-            names,
+            stored: stored(schema, design),
+            names: design.layout().names,
             partition_columns,
             rules: Rules::of(tables, table, schema, design)?,
             generated: Generated::of(tables, table, schema, design)?,
@@ -233,14 +237,14 @@ impl<'a> RowsWriter<'a> {
 }
 
 /// A file that is being written.
-struct OpenFile {
+pub(super) struct OpenFile {
     name: String,
-    writer: ColumnsWriter,
+    pub(super) writer: ColumnsWriter,
 }
 
 impl OpenFile {
     /// `first` are the first rows that are going to be written.
-    fn begin(
+    pub(super) fn begin(
         store: &Arc<dyn ObjectStore>,
         schema: &SchemaRef,
         first: &RecordBatch,
@@ -252,7 +256,7 @@ impl OpenFile {
         Ok(Self { name, writer })
     }
 
-    async fn finish(
+    pub(super) async fn finish(
         self,
         tables: &Tables,
         schema: &SchemaRef,
@@ -271,7 +275,7 @@ impl OpenFile {
     }
 }
 
-fn failed(error: ParquetError) -> TableError {
+pub(super) fn failed(error: ParquetError) -> TableError {
     TableError::Rows(match error {
         ParquetError::External(boxed) => match boxed.downcast::<object_store::Error>() {
             Ok(store) => DataFusionError::ObjectStore(store),

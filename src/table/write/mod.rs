@@ -5,6 +5,7 @@
 //! [`replace_where`] a predicate holds, [`merge`] by key, [`fn@edit`] as a query says, [`restore`] an earlier
 //! version. The table itself has not moved when they return; nor has it when they are dropped half-way.
 
+mod again;
 mod append;
 mod columns;
 mod compact;

@@ -18,7 +18,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::{StreamExt, stream};
 
 use super::WriteMode;
-use super::files::write_rows_as;
+use super::again;
+use super::files::{stored, write_rows_as};
 use crate::lake::layout;
 use crate::table::hidden::{self, Positions};
 use crate::table::{
@@ -122,7 +123,7 @@ pub(super) async fn settle(
         match file.rows_in_file() {
             Some(rows) if all.len() >= rows => {}
             Some(rows) if mode.hides(file.size(), rows, all.len()) => hide.push((file, all)),
-            _ => rewrite.push(file.clone()),
+            _ => rewrite.push((file.clone(), all)),
         }
     }
     let (files, vectors): (Vec<&DataFile>, Vec<Positions>) = hide.into_iter().unzip();
@@ -130,14 +131,28 @@ pub(super) async fn settle(
     let now = tables.now_millis();
     settled.add.extend(files.into_iter().zip(vectors).map(|(file, vector)| file.with_hidden(vector, now)));
     let over = Arc::new(touched.by_file);
+    let stored = stored(base.schema(), base.design());
+    let is_clustered = !base.design().cluster_by().is_empty();
     let rewritten = together(rewrite, TOGETHER).into_iter().map(|files| {
+        let alone = match &files[..] {
+            [one] if !is_clustered => Some(one.clone()),
+            _ => None,
+        };
+        let files = files.into_iter().map(|(file, _)| file).collect();
         let scan = Scan::new(base.table(), base.schema(), base.design().layout(), files);
         let scan = scan.passing_over(Arc::clone(&over));
         let (tables, table) = (tables.clone(), base.table().clone());
         let (schema, design) = (Arc::clone(base.schema()), base.design().clone());
+        let stored = Arc::clone(&stored);
         // Its name is given before anything runs at once: names are in the order of what was there.
         let name = tables.id();
         SpawnedTask::spawn(async move {
+            if let Some((file, gone)) = alone {
+                let path = again::beside(file.path(), &name);
+                if let Some(file) = again::without(&tables, &table, &stored, &file, &gone, path).await? {
+                    return Ok((vec![file], 0));
+                }
+            }
             let rows = as_they_lie(tables.context().read_table(Arc::new(scan))?, Kept::All).await?;
             write_rows_as(&tables, &table, &schema, &design, rows, Some(name)).await
         })
@@ -153,16 +168,16 @@ pub(super) async fn settle(
 
 /// Files, in groups that are written again together: a large one by itself, so that its rows stay between the bounds that
 /// they had; small ones that stand beside each other as one, up to so many bytes.
-fn together(files: Vec<DataFile>, bytes: u64) -> Vec<Vec<DataFile>> {
-    let mut groups: Vec<Vec<DataFile>> = Vec::new();
+fn together(files: Vec<(DataFile, Positions)>, bytes: u64) -> Vec<Vec<(DataFile, Positions)>> {
+    let mut groups: Vec<Vec<(DataFile, Positions)>> = Vec::new();
     let mut size = 0;
-    for file in files {
+    for (file, gone) in files {
         size += file.size();
         match groups.last_mut() {
-            Some(group) if size <= bytes => group.push(file),
+            Some(group) if size <= bytes => group.push((file, gone)),
             _ => {
                 size = file.size();
-                groups.push(vec![file]);
+                groups.push(vec![(file, gone)]);
             }
         }
     }
@@ -183,10 +198,10 @@ mod tests {
             (&[40, 40, 20, 1], &[&[40, 40, 20][..], &[1]]),
             (&[10, 500, 10, 20, 500, 500], &[&[10][..], &[500], &[10, 20], &[500], &[500]]),
         ] {
-            let file = |size: &i64| DataFile::new(Add { size: *size, ..Add::default() });
+            let file = |size: &i64| (DataFile::new(Add { size: *size, ..Add::default() }), Positions::new());
             let groups = together(sizes.iter().map(file).collect(), 100);
             let sizes: Vec<Vec<u64>> =
-                groups.iter().map(|group| group.iter().map(DataFile::size).collect()).collect();
+                groups.iter().map(|group| group.iter().map(|(file, _)| file.size()).collect()).collect();
             assert_eq!(sizes, expected);
         }
     }

@@ -10,6 +10,7 @@ use elt::lakehouse::{Lakehouse, Session};
 use elt::table::{DataFile, Tables};
 use insta::assert_snapshot;
 use object_store::memory::InMemory;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -820,4 +821,61 @@ async fn the_beginning_of_a_log_goes_when_nobody_can_ask_for_it() {
     sql: 54 1431
     rollback: `main.t` has no version 4
     ");
+}
+
+/// Of each file in a table's folder its row groups: their rows, and their bytes as they are packed.
+fn row_groups(lake: &TestLake) -> BTreeMap<String, Vec<(i64, i64)>> {
+    let folder = lake.table_folder("main.t");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "parquet"));
+    files
+        .map(|path| {
+            let file = std::fs::File::open(&path).unwrap();
+            let known = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+            let groups = known.metadata().row_groups().iter();
+            let groups = groups.map(|group| (group.num_rows(), group.compressed_size())).collect();
+            (path.file_name().unwrap().to_string_lossy().into_owned(), groups)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn row_groups_that_keep_their_rows_are_copied() {
+    let lake = TestLake::on_disk();
+    let sums = "select count(*), count(distinct id), sum(id), sum(v), min(t), max(t) from t";
+    lake.sql(
+        "create table t as select value as id, value * 7919 % 100003 as v, 'text ' || value % 1000 as t from range(400000)",
+    )
+    .await;
+    let mut known = row_groups(&lake);
+    let mut before = known.first_key_value().unwrap().1.clone();
+    let rows = |groups: &[(i64, i64)]| groups.iter().map(|(rows, _)| *rows).collect::<Vec<_>>();
+    assert_eq!(rows(&before), [131_072, 131_072, 131_072, 6784]);
+    lake.sql(sums).await;
+    // The last group is so small that it is written again each time.
+    for (statement, copied, left) in [
+        ("delete from t where id between 140000 and 140009", vec![0, 2], [131_062, 131_072, 6784]),
+        ("update t set v = 5 where id = 300000", vec![0, 1], [131_062, 131_071, 6784]),
+        (
+            "merge into t using (select value as id from range(399990, 400010)) s on t.id = s.id \
+             when matched then delete when not matched then insert (id, v, t) values (s.id, 0, 'new')",
+            vec![0, 1, 2],
+            [131_062, 131_071, 6774],
+        ),
+        ("delete from t where id < 131072 and v <> 1", vec![1, 2], [131_062, 131_071, 6774]),
+    ] {
+        lake.sql(statement).await;
+        lake.sql(sums).await;
+        let now = row_groups(&lake);
+        let new = now.iter().filter(|(name, _)| !known.contains_key(*name));
+        let groups = new.map(|(_, groups)| groups.clone()).max_by_key(Vec::len).unwrap();
+        assert_eq!(rows(&groups)[1..], left, "{statement}");
+        for at in copied {
+            assert_eq!(groups[at], before[at], "{statement}");
+        }
+        (known, before) = (now, groups);
+    }
+    lake.sql("select * from t where id in (131072, 139999, 140000, 140010, 262143, 262144, 300000, 393215, 393216, 399989, 399990, 400009) order by id").await;
+    lake.sql("select count(*), sum(v) from t version as of 1").await;
+    assert_snapshot!(lake.story(), @"");
 }
