@@ -1,7 +1,7 @@
 //! What comes of a whole number that is too large?
 //!
 //! An error. The engine's `+`, `-` and `*` wrap around, without a word, and give decimals of 39 digits. [`Checked`] puts functions in their
-//! place, once the types are known, that do the same and fail where the answer does not fit. So does `<<` ([`shifts`]).
+//! place, once the types are known, that do the same and fail where the answer does not fit; decimals that are small are not asked one by one. So does `<<` ([`shifts`]).
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl AnalyzerRule for Checked {
             let of = match (left_type, right.get_type(schema)) {
                 (Ok(left), Ok(right)) if left == right && left.is_integer() => left,
                 (Ok(DataType::Decimal128(..)), Ok(DataType::Decimal128(..))) => match expr.get_type(schema) {
-                    Ok(of @ DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)) => of,
+                    Ok(of @ DataType::Decimal128(..)) => of,
                     _ => return Ok(Transformed::no(expr)),
                 },
                 _ => return Ok(Transformed::no(expr)),
@@ -111,25 +111,26 @@ impl CheckedOperators {
     /// types; nothing if one is larger, or if they have to be scaled first.
     fn easily(&self, op: Operator, left: &ColumnarValue, right: &ColumnarValue) -> Option<ArrayRef> {
         let DataType::Decimal128(precision, scale) = &self.of else { return None };
-        let (left, right) = (Decimals::of(left)?, Decimals::of(right)?);
+        let (mut left, mut right) = (Decimals::of(left)?, Decimals::of(right)?);
+        let is_product = op == Operator::Multiply;
+        if is_product && i16::from(left.scale) + i16::from(right.scale) != i16::from(*scale) {
+            return None;
+        }
+        if !is_product {
+            (left, right) = (left.at_scale(*scale)?, right.at_scale(*scale)?);
+        }
         let values = match op {
-            Operator::Multiply if i16::from(left.scale) + i16::from(right.scale) == i16::from(*scale) => {
-                each_if(&left, &right, |left, right| {
-                    // 126 bits at most: 8.5e37.
-                    let (low, by) = (i128::from(left as i64), i128::from(right as i64));
-                    (low * by, low == left && by == right)
-                })
-            }
-            Operator::Plus if left.scale == *scale && right.scale == *scale => {
-                each_if(&left, &right, |left, right| {
-                    (left.wrapping_add(right), is_small(left) && is_small(right))
-                })
-            }
-            Operator::Minus if left.scale == *scale && right.scale == *scale => {
-                each_if(&left, &right, |left, right| {
-                    (left.wrapping_sub(right), is_small(left) && is_small(right))
-                })
-            }
+            Operator::Multiply => each_if(&left, &right, |left, right| {
+                // 126 bits at most: 8.5e37.
+                let (low, by) = (i128::from(left as i64), i128::from(right as i64));
+                (low * by, low == left && by == right)
+            }),
+            Operator::Plus => each_if(&left, &right, |left, right| {
+                (left.wrapping_add(right), is_small(left) && is_small(right))
+            }),
+            Operator::Minus => each_if(&left, &right, |left, right| {
+                (left.wrapping_sub(right), is_small(left) && is_small(right))
+            }),
             _ => None,
         }?;
         let nulls = NullBuffer::union(left.nulls, right.nulls);
@@ -152,10 +153,15 @@ impl CheckedOperators {
 
 /// The numbers of a column, or the one that stands for all rows.
 struct Decimals<'a> {
-    values: &'a [i128],
+    values: Values<'a>,
     nulls: Option<&'a NullBuffer>,
-    is_one: bool,
     scale: i8,
+}
+
+#[derive(Clone, Copy)]
+enum Values<'a> {
+    Each(&'a [i128]),
+    One(i128),
 }
 
 impl<'a> Decimals<'a> {
@@ -163,14 +169,25 @@ impl<'a> Decimals<'a> {
         match value {
             ColumnarValue::Array(array) => {
                 let DataType::Decimal128(_, scale) = array.data_type() else { return None };
-                let values = array.as_primitive_opt::<Decimal128Type>()?.values();
-                Some(Self { values, nulls: array.nulls(), is_one: false, scale: *scale })
+                let values = Values::Each(array.as_primitive_opt::<Decimal128Type>()?.values());
+                Some(Self { values, nulls: array.nulls(), scale: *scale })
             }
             ColumnarValue::Scalar(ScalarValue::Decimal128(Some(value), _, scale)) => {
-                Some(Self { values: std::slice::from_ref(value), nulls: None, is_one: true, scale: *scale })
+                Some(Self { values: Values::One(*value), nulls: None, scale: *scale })
             }
             ColumnarValue::Scalar(_) => None,
         }
+    }
+
+    /// The same with more digits after the point, if that is done for all rows at once.
+    fn at_scale(self, scale: i8) -> Option<Self> {
+        let more = u32::try_from(i16::from(scale) - i16::from(self.scale)).ok()?;
+        let values = match self.values {
+            values if more == 0 => values,
+            Values::One(value) => Values::One(value.checked_mul(10_i128.checked_pow(more)?)?),
+            Values::Each(_) => return None,
+        };
+        Some(Self { values, scale, ..self })
     }
 }
 
@@ -193,11 +210,11 @@ fn each_if(
         are_right &= is_right;
         answer
     };
-    let answers: Vec<i128> = match (left.is_one, right.is_one) {
-        (true, false) => right.values.iter().map(|value| each(left.values[0], *value)).collect(),
-        (false, true) => left.values.iter().map(|value| each(*value, right.values[0])).collect(),
-        (false, false) if left.values.len() == right.values.len() => {
-            left.values.iter().zip(right.values).map(|(left, right)| each(*left, *right)).collect()
+    let answers: Vec<i128> = match (left.values, right.values) {
+        (Values::One(left), Values::Each(right)) => right.iter().map(|right| each(left, *right)).collect(),
+        (Values::Each(left), Values::One(right)) => left.iter().map(|left| each(*left, right)).collect(),
+        (Values::Each(left), Values::Each(right)) if left.len() == right.len() => {
+            left.iter().zip(right).map(|(left, right)| each(*left, *right)).collect()
         }
         _ => return None,
     };
@@ -246,7 +263,7 @@ impl ScalarUDFImpl for CheckedOperators {
             };
             answer = apply(&answer, right, kernel)?;
         }
-        if self.of.is_decimal() {
+        if matches!(self.of, DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)) {
             let answers = answer.to_array(1)?;
             if let Some(answers) = answers.as_primitive_opt::<Decimal128Type>() {
                 answers.validate_decimal_precision(DECIMAL128_MAX_PRECISION)?;
@@ -293,17 +310,19 @@ mod tests {
         #[test]
         fn small_decimals_give_what_large_ones_would(
             pairs in prop::collection::vec((number(), number()), 1..6),
-            kind in 0..3_usize,
+            kind in 0..5_usize,
             ones in 0..3_usize,
         ) {
             let (op, scales) = [
                 (Operator::Plus, (4, 4, 4)),
                 (Operator::Minus, (4, 4, 4)),
                 (Operator::Multiply, (2, 4, 6)),
+                (Operator::Plus, (2, 0, 2)),
+                (Operator::Minus, (0, 2, 2)),
             ][kind];
             let of = DataType::Decimal128(38, scales.2);
             type Kernel = fn(&dyn Datum, &dyn Datum) -> std::result::Result<ArrayRef, ArrowError>;
-            let kernels: [Kernel; 3] = [add, sub, mul];
+            let kernels: [Kernel; 5] = [add, sub, mul, add, sub];
             let (lefts, rights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
             let (mut left, mut right) = (decimals(&lefts, 38, scales.0), decimals(&rights, 38, scales.1));
             if ones == 1 {
@@ -323,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn money_is_easy_and_what_has_to_be_scaled_is_not() {
+    fn money_is_easy_and_columns_that_have_to_be_scaled_are_not() {
         let money = decimals(&[Some(1_050), None, Some(-99_999_999)], 15, 2);
         let rates = decimals(&[Some(94), Some(100), Some(7)], 23, 2);
         let product = CheckedOperators::of(vec![Operator::Multiply], DataType::Decimal128(38, 4));
@@ -334,6 +353,11 @@ mod tests {
         );
         let sum = CheckedOperators::of(vec![Operator::Plus], DataType::Decimal128(38, 4));
         assert!(sum.easily(Operator::Plus, &money, &rates).is_none());
+        let rest = CheckedOperators::of(vec![Operator::Minus], DataType::Decimal128(17, 2));
+        let one = ColumnarValue::Scalar(ScalarValue::Decimal128(Some(1), 1, 0));
+        let answer = rest.easily(Operator::Minus, &one, &rates).unwrap();
+        assert_eq!(answer.data_type(), &DataType::Decimal128(17, 2));
+        assert_eq!(answer.as_primitive::<Decimal128Type>().values(), &[6, 0, 93]);
         let large = decimals(&[Some(i128::from(i64::MAX) + 1), None, None], 38, 2);
         assert!(product.easily(Operator::Multiply, &large, &rates).is_none());
     }
