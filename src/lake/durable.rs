@@ -88,6 +88,11 @@ impl DurableLocal {
         Ok(Self { inner: LocalFileSystem::new_with_prefix(root)?, unsynced })
     }
 
+    /// All files of this machine, by their absolute paths.
+    pub(super) fn everywhere() -> Self {
+        Self { inner: LocalFileSystem::new(), unsynced: Arc::default() }
+    }
+
     /// Brings the contents of documents to the disk, and every data file that is not there yet, all at once.
     pub(super) async fn stage(&self, documents: Vec<(Path, Bytes)>) -> Result<Vec<StagedFile>> {
         let contents = documents.into_iter().map(|(location, content)| {
@@ -561,5 +566,28 @@ mod tests {
         store.put(&Path::from("t/part-5.parquet"), "rows".into()).await.unwrap();
         store.put_opts(&Path::from("2.json"), "{}".into(), PutMode::Create.into()).await.unwrap();
         assert_eq!(waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn files_of_this_machine_are_read_by_their_paths_until_they_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ä file%20.parquet");
+        let content: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
+        fs::write(&file, &content).unwrap();
+        let (path, store) = (Path::from_absolute_path(&file).unwrap(), DurableLocal::everywhere());
+        let ranges = [0..300_000, 7..8, 5..70_000];
+        let read = store.get_ranges(&path, &ranges).await.unwrap();
+        for (range, read) in ranges.iter().zip(read) {
+            assert_eq!(read, content[range.start as usize..range.end as usize]);
+        }
+        assert_eq!(store.head(&path).await.unwrap().size, 300_000);
+        let listed: Vec<ObjectMeta> =
+            store.list(Some(&Path::from_absolute_path(folder.path()).unwrap())).try_collect().await.unwrap();
+        assert_eq!(listed[0].location, path);
+
+        fs::write(&file, "shorter").unwrap();
+        assert!(store.get_ranges(&path, &ranges).await.is_err());
+        fs::remove_file(&file).unwrap();
+        assert!(matches!(store.get_ranges(&path, &ranges).await, Err(Error::NotFound { .. })));
     }
 }

@@ -19,4 +19,4 @@ pub use bucket::connect;
 pub use error::{LakeError, is_forbidden};
 pub use lock::{Holder, LakeLock};
 pub(crate) use store::json;
-pub use store::{Created, Lake, StagedDocument};
+pub use store::{Created, Lake, StagedDocument, this_machine};

@@ -48,6 +48,11 @@ pub struct StagedDocument {
     here: Option<StagedFile>,
 }
 
+/// The files of this machine, lake or not, by their absolute paths: data is read as that of a lake is.
+pub fn this_machine() -> Arc<dyn ObjectStore> {
+    Arc::new(DurableLocal::everywhere())
+}
+
 /// What came of an attempt to write a document that may be written once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

@@ -17,7 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::StreamExt;
 use sqlparser::ast;
 
-use super::mend::ITSELF;
+use super::mend::{EachBatchExec, ITSELF};
 use super::progress::statistics;
 use super::{Outcome, QueryError, Session, SqlMistake};
 use crate::base::grouped;
@@ -194,9 +194,16 @@ struct Node {
 /// The step that a part of a plan is, with what is below.
 fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
     let metrics = plan.metrics().map(|metrics| metrics.aggregate_by_name());
-    let time = metrics.as_ref().and_then(MetricsSet::elapsed_compute).unwrap_or(0);
-    let time = Duration::from_nanos(time as u64);
-    let mut children: Vec<Node> = plan.children().into_iter().map(|child| node(child, is_run)).collect();
+    let own = metrics.as_ref().and_then(MetricsSet::elapsed_compute).unwrap_or(0);
+    let mut time = Duration::from_nanos(own as u64);
+    let mut children = Vec::new();
+    for child in plan.children() {
+        // It does a part of what is done above it.
+        let part = child.downcast_ref::<EachBatchExec>();
+        let taken = part.and_then(|part| part.metrics()?.elapsed_compute()).unwrap_or(0);
+        time += Duration::from_nanos(taken as u64);
+        children.push(node(part.map_or(child, EachBatchExec::input), is_run));
+    }
     let line = displayable(plan.as_ref()).one_line().to_string();
     let line = line.trim_end();
     let (name, detail) = line.split_once(": ").unwrap_or((line, ""));

@@ -18,7 +18,7 @@ use url::Url;
 use super::log_store::Sparing;
 use super::{Scan, Snapshot, TableError};
 use crate::base::{TableName, TableVersion, World};
-use crate::lake::{Lake, connect, layout};
+use crate::lake::{Lake, connect, layout, this_machine};
 
 /// What was read already.
 type Known = BTreeMap<(TableName, TableVersion), Arc<Snapshot>>;
@@ -51,6 +51,7 @@ impl Tables {
         };
         let runtime = runtime.build_arc().expect("the default runtime needs nothing");
         runtime.register_object_store(store_url().as_ref(), lake.store());
+        runtime.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), this_machine());
         Self { lake, world, runtime, snapshots: Arc::default(), url: store_url() }
     }
 

@@ -38,10 +38,12 @@ mod dependent;
 mod digits;
 mod distinct;
 mod doubles;
+mod each_batch;
 mod elements;
 mod extremes;
 mod finite;
 mod folded;
+mod foremost;
 mod hash;
 mod here;
 mod in_order;
@@ -50,6 +52,7 @@ mod json;
 mod json_paths;
 mod json_shape;
 mod json_tree;
+mod lean;
 mod lifted;
 mod list_text;
 mod lists;
@@ -96,6 +99,7 @@ mod zeros;
 mod zones;
 
 pub(super) use bounded::planning;
+pub(super) use each_batch::EachBatchExec;
 pub(super) use here::who;
 pub(super) use meeting::BESIDE_A_NUMBER;
 pub(super) use nan_kept::ITSELF;
@@ -163,11 +167,13 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// The rules that come after the engine's own, when a plan is about to run.
-pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 4] {
+pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 6] {
     [
         Arc::new(small_side::OneRowLeft),
         Arc::new(condition_first::ConditionFirst { is_local }),
         Arc::new(many_sorted::ManySorted),
+        Arc::new(foremost::Foremost),
+        Arc::new(lean::Lean),
         Arc::new(conditions::CheapFirst),
     ]
 }

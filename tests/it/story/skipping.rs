@@ -60,6 +60,17 @@ async fn first_rows_are_the_same_however_they_are_looked_for() {
     ] {
         assert_eq!(lake.rows(sql).await, rows, "{sql}");
     }
+    // Few rows come to the heap, which goes on telling the scan what it has; the step between is no step of its own.
+    for (key, of) in [("v desc", "v@"), ("d desc", "_elt_itself(d@"), ("note", "note@"), ("k, note", "k@")] {
+        let sql = format!("select v from big order by {key} limit 2");
+        let plan = lake.rows(&format!("explain (format indent) {sql}")).await;
+        assert!(plan.contains(&format!("ForemostExec: 2 by {of}")), "{plan}");
+        let plan = lake.rows(&format!("explain analyze {sql}")).await;
+        assert!(plan.contains("Top 2 by ") && !plan.contains("Foremost"), "{plan}");
+        assert!(plan.contains("where DynamicFilter [ "), "{plan}");
+    }
+    let computed = lake.rows("explain (format indent) select v from big order by v % 7 limit 2").await;
+    assert!(!computed.contains("ForemostExec"), "{computed}");
     // A table whose columns are called otherwise in its files, and one with rows that are hidden.
     lake.sql("alter table big set tblproperties ('delta.columnMapping.mode' = 'name')").await;
     lake.sql("alter table big rename column note to text").await;
