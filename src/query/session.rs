@@ -98,7 +98,8 @@ impl Session {
     fn with(scope: Scope, default_schema: &str, limits: Limits, config: SessionConfig, own: Own) -> Self {
         let scope = Arc::new(scope);
         let is_local = scope.tables().lake().folder().is_some();
-        let mut rules = PhysicalOptimizer::new().rules;
+        let mut rules: Vec<_> =
+            PhysicalOptimizer::new().rules.into_iter().map(mend::kept_to_columns).collect();
         // After the engine has chosen sides, and before it deals rows out.
         let chosen = rules.iter().position(|rule| rule.name() == "join_selection");
         rules.insert(chosen.map_or(0, |at| at + 1), Arc::new(super::join_order::JoinOrder));

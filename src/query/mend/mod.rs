@@ -7,8 +7,8 @@
 //! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
 //! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), what makes much of little asks for memory ([`bounded`],
-//! [`captured`]), JSON is read ([`json`]), and of a window that moves on
-//! nothing stays ([`moving`]).
+//! [`captured`]), JSON is read ([`json`]), of a window that moves on nothing stays ([`moving`]), and what is asked of a column is not asked of
+//! another one of its name ([`namesakes`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
@@ -60,6 +60,7 @@ mod mode;
 mod moments;
 mod moving;
 mod multisets;
+mod namesakes;
 mod nan_kept;
 mod nested_text;
 mod part;
@@ -168,6 +169,16 @@ pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule +
         Arc::new(condition_first::ConditionFirst { is_local }),
         Arc::new(many_sorted::ManySorted),
     ]
+}
+
+/// A rule of the engine's with which every condition stays with its column.
+pub(super) fn kept_to_columns(
+    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+    match rule.name().starts_with("FilterPushdown") {
+        true => Arc::new(namesakes::Fenced(rule)),
+        false => rule,
+    }
 }
 
 /// Puts our functions in the place of the engine's.
