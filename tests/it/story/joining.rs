@@ -243,7 +243,7 @@ impl Asking<'_> {
     fn table(&mut self) -> Given {
         let (table, rows) = &self.tables[self.chance.below(self.tables.len())];
         let name = self.name("a");
-        let columns = ["id", "key", "val"].map(|column| format!("{name}.{column}")).to_vec();
+        let columns = ["id", "num", "val"].map(|column| format!("{name}.{column}")).to_vec();
         Given { from: format!("{table} {name}"), columns, rows: rows.clone() }
     }
 
@@ -358,7 +358,7 @@ impl Asking<'_> {
     fn names(&mut self, count: usize) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for at in 0..count {
-            let name = ["id", "key", "val"][self.chance.below(3)];
+            let name = ["id", "num", "val"][self.chance.below(3)];
             let is_free = !names.iter().any(|known| known == name);
             names.push(if is_free { name.to_owned() } else { format!("x{at}") });
         }
@@ -373,7 +373,7 @@ async fn outer_joins_and_exists_within_one_another_give_the_rows_that_were_asked
     let mut tables: Vec<(&str, Rows)> = Vec::new();
     // Of every table several files, which say of their columns what is in them.
     for (name, size) in [("most", 4000), ("many", 1200), ("some", 300), ("hardly", 40)] {
-        lake.sql(&format!("create table {name} (id bigint, key bigint, val bigint)")).await;
+        lake.sql(&format!("create table {name} (id bigint, num bigint, val bigint)")).await;
         let rows: Rows = (0..size)
             .map(|at| {
                 let key = i64::try_from(chance.below(220)).ok().filter(|key| *key < 200);
@@ -392,14 +392,19 @@ async fn outer_joins_and_exists_within_one_another_give_the_rows_that_were_asked
     let few = [3, 17, 60, 150, 199, 240, 1000, 1600, 2400, 3960];
     let values = few.map(|id| format!("({id})")).join(", ");
     lake.sql(&format!("create table few as select column1 as id from (values {values})")).await;
-    let (mut asked, mut answered, mut given) = (0, 0, 0);
-    while asked < 250 {
+    let (mut asked, mut given) = (0, 0);
+    while asked < 300 {
         let mut asking = Asking { chance: &mut chance, tables: &tables, named: 0 };
         let depth = 1 + asking.chance.below(3);
         let Some(of) = asking.given(depth) else { continue };
-        let by = chance.below(of.columns.len());
-        let rows: Vec<_> =
-            of.rows.iter().filter(|row| row[by].is_some_and(|value| few.contains(&value))).collect();
+        let is_found = |row: &&Vec<Option<i64>>, at: usize| row[at].is_some_and(|value| few.contains(&value));
+        let found = |at: &usize| of.rows.iter().any(|row| is_found(&row, *at));
+        let found: Vec<usize> = (0..of.columns.len()).filter(found).collect();
+        if found.is_empty() {
+            continue;
+        }
+        let by = found[chance.below(found.len())];
+        let rows: Vec<_> = of.rows.iter().filter(|row| is_found(row, by)).collect();
         let sums = of.columns.iter().enumerate();
         let sums: Vec<String> =
             sums.map(|(at, column)| format!("coalesce({column}, 7) * {}", at + 1)).collect();
@@ -414,13 +419,9 @@ async fn outer_joins_and_exists_within_one_another_give_the_rows_that_were_asked
         let sum: i64 = cells.map(|(cell, times)| cell.unwrap_or(7) * times).sum();
         assert_eq!(lake.rows(&sql).await, format!("{} {sum}", rows.len()), "{sql}");
         asked += 1;
-        answered += usize::from(!rows.is_empty());
         given += rows.len();
     }
-    assert!(
-        answered > 150 && given > 10_000,
-        "joins that find hardly anything say little: {answered}, {given}"
-    );
+    assert!(given > 2_000, "joins that find hardly anything say little: {given}");
 }
 
 /// What a join tells its other side of its keys is for one column, and not for the first one of its name.
