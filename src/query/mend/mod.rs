@@ -96,7 +96,7 @@ mod zeros;
 mod zones;
 
 pub(super) use bounded::planning;
-pub(super) use here::who;
+pub(super) use here::{functions as here, who};
 pub(super) use meeting::BESIDE_A_NUMBER;
 pub(super) use nan_kept::ITSELF;
 pub(super) use place::{PLACE, wanted};
@@ -181,7 +181,7 @@ pub(super) fn kept_to_columns(
     }
 }
 
-/// Puts our functions in the place of the engine's.
+/// Puts our functions in the place of the engine's; those that say [`here`], and [`who`], are of a session.
 pub(super) fn register(context: &SessionContext) {
     let own = time::functions().into_iter().chain(calendar::functions()).chain(json::functions());
     let own = own.chain(age::functions()).chain(hash::functions()).chain([
@@ -199,9 +199,6 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(json_paths::functions()).chain([in_order::function()]);
     let own = own.chain(dated::functions()).chain(clock::functions()).chain([apart::function()]);
     let own = own.chain(codes::functions()).chain([nan_kept::function()]);
-    let config = context.copied_config();
-    let catalog = &config.options().catalog;
-    let own = own.chain(here::functions(&catalog.default_catalog, &catalog.default_schema));
     for function in own {
         context.register_udf(function);
     }
