@@ -92,6 +92,7 @@
 //! | change what `\h` says of a statement | `repl/sql_help.txt` |
 //! | change which table is joined to which first | `query/join_order/` |
 //! | change how `EXPLAIN` looks | `query/explain.rs` |
+//! | change what all sessions begin with: rules, functions, planners | `query/common.rs` |
 //! | change what a session keeps for itself (temporary names, variables) | `query/own/` |
 //! | change how an as-of join is done | `query/asof/` |
 //! | change what a driver is told over Flight SQL | [`serve`]; what drivers must get: `tests/interop/flight.py` |

@@ -22,7 +22,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
+use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -95,23 +95,18 @@ impl DurableLocal {
 
     /// Brings the contents of documents to the disk, and every data file that is not there yet, all at once.
     pub(super) async fn stage(&self, documents: Vec<(Path, Bytes)>) -> Result<Vec<StagedFile>> {
-        let contents = documents.into_iter().map(|(location, content)| {
-            let path = self.inner.path_to_filesystem(&location);
-            let written = async move {
-                let (path, location) = (path?, location.to_string());
-                let staged = StagedFile { staging: Self::staging_path(&path), path, location };
-                blocking(move || {
-                    let written = make_parents(&staged.path)
-                        .and_then(|()| write(&staged.staging, &content.into()))
-                        .and_then(|file| file.sync_all());
-                    written.map_err(|e| store_error(&staged.location, e)).map(|()| staged)
-                })
-                .await
-            };
-            written.boxed()
+        let staged = documents.into_iter().map(|(location, content)| {
+            let path = self.inner.path_to_filesystem(&location)?;
+            let staging = Self::staging_path(&path);
+            Ok((StagedFile { staging, path, location: location.to_string() }, content))
         });
-        let contents: Vec<_> = contents.collect();
-        let contents = futures::stream::iter(contents).buffered(AT_ONCE).try_collect();
+        let staged = staged.collect::<Result<Vec<_>>>()?;
+        let contents = many(staged, |(staged, content)| {
+            let written = make_parents(&staged.path)
+                .and_then(|()| write(&staged.staging, &content.into()))
+                .and_then(|file| file.sync_all());
+            written.map_err(|e| store_error(&staged.location, e)).map(|()| staged)
+        });
         Ok(futures::try_join!(contents, self.sync_data())?.0)
     }
 
@@ -137,18 +132,15 @@ impl DurableLocal {
         }
         let folders: BTreeSet<PathBuf> =
             files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
-        let all = files.iter().cloned().chain(folders).map(|path| {
-            let synced = blocking(move || match File::open(&path).and_then(|file| file.sync_all()) {
-                // What was deleted since is in no document.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(store_error(&path.display().to_string(), error))
-                }
-                _ => Ok(()),
-            });
-            synced.boxed()
+        let all = files.iter().cloned().chain(folders).collect();
+        let synced = many(all, |path: PathBuf| match File::open(&path).and_then(|file| file.sync_all()) {
+            // What was deleted since is in no document.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(store_error(&path.display().to_string(), error))
+            }
+            _ => Ok(()),
         });
-        let all: Vec<_> = all.collect();
-        let synced = futures::stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<()>().await;
+        let synced = synced.await.map(|_| ());
         if synced.is_err() {
             self.unsynced.add(files);
         }
@@ -425,6 +417,21 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
         Ok(result) => result,
         Err(error) => Err(Error::JoinError { source: error }),
     }
+}
+
+/// Does something with each of many files, with so many at once as a disk syncs. The results are in the same order.
+async fn many<T: Send + 'static, U: Send + 'static>(
+    mut files: Vec<T>,
+    work: fn(T) -> Result<U>,
+) -> Result<Vec<U>> {
+    let each = files.len().div_ceil(AT_ONCE).max(1);
+    let mut shares = Vec::new();
+    while !files.is_empty() {
+        let rest = files.split_off(each.min(files.len()));
+        let share = std::mem::replace(&mut files, rest);
+        shares.push(blocking(move || share.into_iter().map(work).collect::<Result<Vec<_>>>()));
+    }
+    Ok(futures::future::try_join_all(shares).await?.into_iter().flatten().collect())
 }
 
 /// Whether it is a data file or a deletion vector of a table: nobody looks for it until a document names it.

@@ -268,7 +268,10 @@ impl Lake {
                 }
             };
             match placed {
-                Ok(()) => return Ok(Created::Yes),
+                Ok(()) => {
+                    self.has_grown(path);
+                    return Ok(Created::Yes);
+                }
                 Err(object_store::Error::AlreadyExists { .. }) => match self.read(path).await? {
                     Some(there) if there == *bytes => return Ok(Created::Yes),
                     Some(there) => return Ok(Created::TakenBy(there)),
@@ -345,6 +348,17 @@ impl Lake {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(unavailable(path, source)),
+        }
+    }
+
+    /// Remembers a document that was created, if it comes right after the newest of its folder that this process knows.
+    fn has_grown(&self, path: &Path) {
+        let folder = Path::from(path.as_ref().rsplit_once('/').map_or("", |(folder, _)| folder));
+        let mut seen = self.newest_seen.lock().expect("no holder panics");
+        if let (Some(newest), Some(number)) = (seen.get_mut(&folder), layout::number_of(path))
+            && number == *newest + 1
+        {
+            *newest = number;
         }
     }
 

@@ -17,6 +17,7 @@ mod asked;
 mod asof;
 mod callable;
 mod cases;
+mod common;
 mod convert;
 mod dealt;
 mod describe;

@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use datafusion::catalog::{CatalogProvider, MemTable, TableProvider};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProviderList, TableProvider};
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use sqlparser::ast;
 
@@ -16,9 +15,8 @@ use super::own::{CurrentSetting, GetVariable, Own};
 use super::progress::Progress;
 use super::provider::{Depth, LakeCatalog};
 use super::thrift::Purpose;
-use super::types::LakeTypes;
 use super::{
-    Lineage, Outcome, QueryError, Scope, SqlMistake, asof, cases, convert, describe, explain, export,
+    Lineage, Outcome, QueryError, Scope, SqlMistake, cases, common, convert, describe, explain, export,
     literal_rows, mend, own, show_create, thrift, words, zone,
 };
 use crate::base::{Division, NullOrder, Unsaid, did_you_mean, roomy, with_stack};
@@ -97,33 +95,30 @@ impl Session {
     /// A session with settings, and with what another kept for itself.
     fn with(scope: Scope, default_schema: &str, limits: Limits, config: SessionConfig, own: Own) -> Self {
         let scope = Arc::new(scope);
-        let is_local = scope.tables().lake().folder().is_some();
-        let mut rules = PhysicalOptimizer::new().rules;
-        // After the engine has chosen sides, and before it deals rows out.
-        let chosen = rules.iter().position(|rule| rule.name() == "join_selection");
-        rules.insert(chosen.map_or(0, |at| at + 1), Arc::new(super::join_order::JoinOrder));
-        rules.extend(mend::physical_rules(is_local));
-        rules.push(Arc::new(super::shared::Once));
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(scope.tables().runtime_within(limits.memory))
-            .with_expr_planners(mend::planners())
-            .with_default_features()
-            .with_analyzer_rules(mend::analyzer_rules())
-            .with_optimizer_rules(mend::optimizer_rules())
-            .with_type_planner(Arc::new(LakeTypes { own: own.clone() }))
-            .with_query_planner(Arc::new(super::planner::Planner))
-            .with_relation_planners(vec![Arc::new(asof::AsOfRelations)]);
-        let state = state.with_physical_optimizer_rules(rules).build();
-        let context = SessionContext::new_with_state(state);
-        mend::register(&context);
-        context.register_udf(GetVariable::of(own.clone()).into());
-        context.register_udf(CurrentSetting::of(own.clone(), scope.unsaid(), default_schema).into());
+        let tables = scope.tables();
+        let is_local = tables.lake().folder().is_some();
+        let mut state = match limits.memory {
+            None => SessionState::clone(&tables.made(|| common::state(tables.runtime(), is_local))),
+            some => common::state(tables.runtime_within(some), is_local),
+        };
+        *state.config_mut() = config;
+        state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         let (user, role) = match scope.rights() {
             Some(rights) => (rights.user.as_str(), rights.role.as_str()),
-            None => (scope.tables().world().user.as_str(), "owner"),
+            None => (tables.world().user.as_str(), "owner"),
         };
-        mend::who(user, role).into_iter().for_each(|function| context.register_udf(function));
+        let names = &state.config_options().catalog;
+        let mut functions = mend::here(&names.default_catalog, &names.default_schema);
+        functions.extend(mend::who(user, role));
+        functions.push(GetVariable::of(own.clone()).into());
+        functions.push(CurrentSetting::of(own.clone(), scope.unsaid(), default_schema).into());
+        for function in functions {
+            drop(state.register_udf(Arc::new(function))); // returns the one that it replaces; never fails
+        }
+        if own.zone().is_some() || state.config_options().execution.time_zone.is_some() {
+            state = zone::settled(state, &own);
+        }
+        let context = SessionContext::new_with_state(state);
         let catalog = LakeCatalog {
             scope: Arc::clone(&scope),
             default_schema: default_schema.to_owned(),
@@ -139,9 +134,6 @@ impl Session {
         let state_of = move || weak.upgrade().map(|state| state.read().clone());
         assert!(catalog.state.set(Box::new(state_of)).is_ok(), "the catalog is new");
         context.register_catalog("elt", Arc::new(catalog.clone()));
-        if let Some(zone) = own.zone() {
-            zone::settle(&context, Some(&zone));
-        }
         Self { context, catalog, scope, default_schema: default_schema.to_owned(), limits, own }
     }
 
@@ -241,7 +233,7 @@ impl Session {
     #[must_use]
     pub fn in_zone(self, zone: Option<&str>) -> Self {
         self.own.stay_in(zone.map(str::to_owned));
-        zone::settle(&self.context, zone);
+        zone::settle(&self.context, &self.own);
         self
     }
 

@@ -127,8 +127,8 @@ impl Session {
         };
         if TIME_ZONE.contains(&name.as_str()) {
             let zone = value.as_deref().map(zone::time_zone).transpose()?.flatten();
-            self.own.stay_in(zone.clone());
-            zone::settle(&self.context, zone.as_deref());
+            self.own.stay_in(zone);
+            zone::settle(&self.context, &self.own);
             return Ok(Ok(own::nothing()));
         }
         match meant(&name) {
@@ -206,7 +206,7 @@ impl Session {
         self.own.divide(None);
         self.own.sort_nulls(None);
         self.own.stay_in(None);
-        zone::settle(&self.context, None);
+        zone::settle(&self.context, &self.own);
         let mut stays = Vec::new();
         for (name, before) in self.own.noted() {
             match before.filter(|_| !name.starts_with("datafusion.runtime.")) {

@@ -15,13 +15,13 @@ use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::{TableType, ViewTable, provider_as_source};
 use datafusion::error::Result;
-use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
 
-use super::SqlMistake;
 use super::own::Own;
-use super::types::{LakeTypes, in_zone};
+use super::types::in_zone;
+use super::{SqlMistake, common};
 
 /// The names of UTC.
 const UTC: [&str; 12] =
@@ -74,13 +74,20 @@ fn offset_of(text: &str) -> Option<i32> {
     (hours < 16 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
 
-/// Lets a context be in a time zone; nothing is UTC.
-pub(super) fn settle(context: &SessionContext, zone: Option<&str>) {
+/// Lets a context be in the time zone that its session keeps.
+pub(super) fn settle(context: &SessionContext, own: &Own) {
     let shared = context.state_ref();
     let mut state = shared.write();
-    if state.config_options().execution.time_zone.as_deref() != zone {
-        settle_state(&mut state, zone);
+    if state.config_options().execution.time_zone != own.zone() {
+        *state = settled(state.clone(), own);
     }
+}
+
+/// The same state in the time zone that a session keeps.
+pub(super) fn settled(state: SessionState, own: &Own) -> SessionState {
+    let mut state = common::with_types_of(state, own);
+    settle_state(&mut state, own.zone().as_deref());
+    state
 }
 
 fn settle_state(state: &mut SessionState, zone: Option<&str>) {
@@ -96,10 +103,7 @@ fn settle_state(state: &mut SessionState, zone: Option<&str>) {
 
 /// The same state in UTC.
 pub(super) fn in_utc(state: SessionState) -> SessionState {
-    let types = Arc::new(LakeTypes { own: Own::default() });
-    let mut state = SessionStateBuilder::new_from_existing(state).with_type_planner(types).build();
-    settle_state(&mut state, None);
-    state
+    settled(state, &Own::default())
 }
 
 /// A schema whose tables' instants are told in a time zone.

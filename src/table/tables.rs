@@ -1,9 +1,10 @@
 //! Which tables does a lake hold, and what was already read of them?
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -38,6 +39,8 @@ pub struct Tables {
     snapshots: Arc<Mutex<Known>>,
     /// Under which name the runtime knows the lake's object store.
     url: ObjectStoreUrl,
+    /// What whoever reads them makes once.
+    made: Arc<OnceLock<Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Tables {
@@ -52,7 +55,8 @@ impl Tables {
         let runtime = runtime.build_arc().expect("the default runtime needs nothing");
         runtime.register_object_store(store_url().as_ref(), lake.store());
         runtime.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), this_machine());
-        Self { lake, world, runtime, snapshots: Arc::default(), url: store_url() }
+        let (snapshots, made) = (Arc::default(), Arc::default());
+        Self { lake, world, runtime, snapshots, url: store_url(), made }
     }
 
     /// The Delta table in a folder or under a URL, as the only one of a lake of its own, and what it is called there.
@@ -70,7 +74,8 @@ impl Tables {
         let url = ObjectStoreUrl::parse(format!("lake://outside-{:016x}", hasher.finish()))?;
         self.runtime.register_object_store(url.as_ref(), lake.store());
         let (world, runtime) = (self.world.clone(), self.runtime());
-        Ok((Self { lake, world, runtime, snapshots: Arc::default(), url }, TableName::outside(place)))
+        let (snapshots, made) = (Arc::default(), Arc::default());
+        Ok((Self { lake, world, runtime, snapshots, url, made }, TableName::outside(place)))
     }
 
     /// Opens the store that a URL means, with the settings of the environment, and tells the path in it. Asks it nothing.
@@ -112,6 +117,12 @@ impl Tables {
     /// The engine's runtime, which knows how to reach the lake's files and shares their footers.
     pub fn runtime(&self) -> Arc<RuntimeEnv> {
         Arc::clone(&self.runtime)
+    }
+
+    /// What is made once for all who read these tables, by who needs it first. It is gone with the last of them.
+    pub(crate) fn made<T: Any + Send + Sync>(&self, make: impl Fn() -> T) -> Arc<T> {
+        let made = self.made.get_or_init(|| Arc::new(make()));
+        Arc::clone(made).downcast().unwrap_or_else(|_| Arc::new(make()))
     }
 
     /// The same runtime for one query that may take no more than so many bytes of memory, of what all queries share.

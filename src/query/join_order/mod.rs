@@ -5,9 +5,9 @@
 //! all orders the one is taken that costs least ([`search`]). Keys that are equal through others are equal: with `a.x = b.x and b.x = c.x`, `a`
 //! may be joined with `c`.
 //!
-//! Columns of one name have other names within a region: conditions that the engine brings from the one side of a join to the other are for
-//! the first column of their name, and with two of a name, of a join within a join, for a wrong one. So such a region is put
-//! together anew also where its order stays.
+//! Columns of one name have other names within a region of more than two leaves: conditions that the engine brings from the one side of
+//! a join to the other find a column by its name, and of two with one name do not come down. So such a region is put together anew
+//! also where its order stays.
 //!
 //! What is written stays if the best order is not much cheaper, if nothing is known of a table, or if a condition might fail on rows
 //! that another join would have taken away.
@@ -60,36 +60,53 @@ impl PhysicalOptimizerRule for JoinOrder {
 
 /// A plan whose regions are joined in their best order.
 fn ordered(plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-    if let Some((mut region, written, columns)) = region::region(&plan) {
-        for leaf in &mut region.leaves {
-            *leaf = ordered(Arc::clone(leaf), config)?;
+    let Some((mut region, written, columns)) = region::region(&plan) else {
+        return with_children(plan, |child| ordered(child, config));
+    };
+    let costs = costs(&region, config);
+    let cheaper = costs.as_ref().and_then(|costs| cheaper(costs, &written));
+    let is_named_anew = region.leaves.len() > 2 && region.has_namesakes();
+    for leaf in &mut region.leaves {
+        *leaf = ordered(Arc::clone(leaf), config)?;
+    }
+    let leaves = region.leaves.clone();
+    if let Some(order) = cheaper.or(is_named_anew.then_some(written)) {
+        if is_named_anew {
+            region.tell_apart()?;
         }
-        let has_namesakes = region.tell_apart()? && region.leaves.len() > 2;
-        let costs = costs(&region, config);
-        let cheaper = costs.as_ref().and_then(|costs| cheaper(costs, &written));
-        if let Some(order) = cheaper.or(has_namesakes.then_some(written)) {
-            let building = Building { region: &region, costs: costs.as_ref(), config };
-            let built = building.plan(&order, &columns, &plan.schema())?;
-            // What a schema says beside its fields may depend on who is first.
-            if built.schema() == plan.schema() {
-                return Ok(built);
-            }
+        let building = Building { region: &region, costs: costs.as_ref(), config };
+        let built = building.plan(&order, &columns, &plan.schema())?;
+        // What a schema says beside its fields may depend on who is first.
+        if built.schema() == plan.schema() {
+            return Ok(built);
         }
     }
+    on_leaves(plan, &mut leaves.into_iter())
+}
+
+/// The joins of a region as they are written, upon these leaves.
+fn on_leaves(
+    plan: Arc<dyn ExecutionPlan>,
+    leaves: &mut impl Iterator<Item = Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    match region::has_joins(&plan) {
+        true => with_children(plan, |child| on_leaves(child, leaves)),
+        false => Ok(leaves.next().unwrap_or(plan)),
+    }
+}
+
+/// A plan upon what becomes of its inputs.
+fn with_children(
+    plan: Arc<dyn ExecutionPlan>,
+    mut becomes: impl FnMut(Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let children: Vec<_> = plan.children().into_iter().map(Arc::clone).collect();
-    if children.is_empty() {
-        return Ok(plan);
-    }
-    let mut changed = false;
-    let mut others = Vec::with_capacity(children.len());
-    for child in children {
-        let other = ordered(Arc::clone(&child), config)?;
-        changed |= !Arc::ptr_eq(&other, &child);
-        others.push(other);
-    }
-    match changed {
-        true => plan.replace_children(others, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute)),
-        false => Ok(plan),
+    let others: Vec<_> = children.iter().cloned().map(&mut becomes).collect::<Result<_>>()?;
+    match children.iter().zip(&others).all(|(child, other)| Arc::ptr_eq(child, other)) {
+        true => Ok(plan),
+        false => {
+            plan.replace_children(others, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+        }
     }
 }
 

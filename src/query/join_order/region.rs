@@ -3,7 +3,7 @@
 //! Inner joins that stand on one another are one region: its leaves are what is not such a join. What joins say of their inputs'
 //! columns is said here of the region's, which are counted leaf by leaf.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
@@ -82,7 +82,7 @@ fn chosen(plan: &Arc<dyn ExecutionPlan>) -> Option<(&Arc<dyn ExecutionPlan>, Vec
 }
 
 /// Whether a plan is a join of a region, or columns of one.
-fn has_joins(plan: &Arc<dyn ExecutionPlan>) -> bool {
+pub(super) fn has_joins(plan: &Arc<dyn ExecutionPlan>) -> bool {
     match plan.downcast_ref::<HashJoinExec>() {
         Some(join) => is_open(join),
         None => chosen(plan).is_some_and(|(input, _)| has_joins(input)),
@@ -129,19 +129,24 @@ impl Region {
         Some((Order::Leaf(leaf), (from..self.columns.len()).collect()))
     }
 
-    /// Gives columns that have a name in common names of their own. Says whether there were any.
-    pub(super) fn tell_apart(&mut self) -> Result<bool> {
+    /// Whether columns of it have a name in common.
+    pub(super) fn has_namesakes(&self) -> bool {
+        let schemas: Vec<_> = self.leaves.iter().map(|leaf| leaf.schema()).collect();
+        let mut known = HashSet::new();
+        !schemas.iter().flat_map(|schema| schema.fields()).all(|field| known.insert(field.name()))
+    }
+
+    /// Gives columns that have a name in common names of their own.
+    pub(super) fn tell_apart(&mut self) -> Result<()> {
         let names =
             |leaf: &Arc<dyn ExecutionPlan>| leaf.schema().fields().iter().map(|f| f.name().clone()).collect();
         let all: Vec<Vec<String>> = self.leaves.iter().map(names).collect();
         let mut count: HashMap<&str, usize> = HashMap::new();
         all.iter().flatten().for_each(|name| *count.entry(name).or_default() += 1);
-        let mut found = false;
         for (at, (leaf, names)) in self.leaves.iter_mut().zip(&all).enumerate() {
             if names.iter().all(|name| count[name.as_str()] == 1) {
                 continue;
             }
-            found = true;
             let named = names.iter().enumerate().map(|(place, name)| {
                 let alias = match count[name.as_str()] {
                     1 => name.clone(),
@@ -151,7 +156,7 @@ impl Region {
             });
             *leaf = Arc::new(ProjectionExec::try_new(named, Arc::clone(leaf))?);
         }
-        Ok(found)
+        Ok(())
     }
 
     /// What is computed of columns has been put beside them before, by the planner.

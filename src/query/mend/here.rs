@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
 };
 
 /// The functions that say where.
-pub(super) fn functions(database: &str, schema: &str) -> Vec<ScalarUDF> {
+pub(in crate::query) fn functions(database: &str, schema: &str) -> Vec<ScalarUDF> {
     vec![of("current_schema", &[], schema), of("current_database", &["current_catalog"], database)]
 }
 

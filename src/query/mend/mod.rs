@@ -7,8 +7,8 @@
 //! list is taken apart beside its row ([`unnest`]), EXCEPT ALL counts ([`multisets`]), `-0.0` is zero ([`zeros`]), quotients,
 //! averages and casts are rounded ([`quotient`], [`average`], [`rounding`]), an interval
 //! is as long as it is ([`spans`]), a zone has its clocks ([`zones`]), what makes much of little asks for memory ([`bounded`],
-//! [`captured`]), JSON is read ([`json`]), and of a window that moves on
-//! nothing stays ([`moving`]).
+//! [`captured`]), JSON is read ([`json`]), of a window that moves on nothing stays ([`moving`]), and what is asked of a column is not asked of
+//! another one of its name ([`namesakes`]).
 //!
 //! All of it stands in the analyzer and among the functions, so it holds for whatever is planned in a
 //! session: what a person asks, what a model is built from, what a view reads.
@@ -64,6 +64,7 @@ mod mode;
 mod moments;
 mod moving;
 mod multisets;
+mod namesakes;
 mod nan_kept;
 mod nested_text;
 mod part;
@@ -100,7 +101,7 @@ mod zones;
 
 pub(super) use bounded::planning;
 pub(super) use each_batch::EachBatchExec;
-pub(super) use here::who;
+pub(super) use here::{functions as here, who};
 pub(super) use meeting::BESIDE_A_NUMBER;
 pub(super) use nan_kept::ITSELF;
 pub(super) use place::{PLACE, wanted};
@@ -178,7 +179,17 @@ pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule +
     ]
 }
 
-/// Puts our functions in the place of the engine's.
+/// A rule of the engine's with which every condition stays with its column.
+pub(super) fn kept_to_columns(
+    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+    match rule.name().starts_with("FilterPushdown") {
+        true => Arc::new(namesakes::Fenced(rule)),
+        false => rule,
+    }
+}
+
+/// Puts our functions in the place of the engine's; those that say [`here`], and [`who`], are of a session.
 pub(super) fn register(context: &SessionContext) {
     let own = time::functions().into_iter().chain(calendar::functions()).chain(json::functions());
     let own = own.chain(age::functions()).chain(hash::functions()).chain([
@@ -196,9 +207,6 @@ pub(super) fn register(context: &SessionContext) {
     let own = own.chain(json_paths::functions()).chain([in_order::function()]);
     let own = own.chain(dated::functions()).chain(clock::functions()).chain([apart::function()]);
     let own = own.chain(codes::functions()).chain([nan_kept::function()]);
-    let config = context.copied_config();
-    let catalog = &config.options().catalog;
-    let own = own.chain(here::functions(&catalog.default_catalog, &catalog.default_schema));
     for function in own {
         context.register_udf(function);
     }

@@ -147,9 +147,13 @@ where
     T: Send + 'static,
     U: Send + 'static,
 {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(items.len());
     let bytes: usize = items.iter().map(|(bytes, _)| bytes).sum();
-    if cores < 2 || bytes < SMALL {
+    // How many cores there are is asked of several files of the system.
+    let cores = match bytes < SMALL {
+        true => 1,
+        false => std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(items.len()),
+    };
+    if cores < 2 {
         return items.into_iter().map(|(_, item)| work(item)).collect();
     }
     let mut shares: Vec<(usize, Vec<(usize, T)>)> = (0..cores).map(|_| (0, Vec::new())).collect();
