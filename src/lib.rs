@@ -54,7 +54,7 @@
 //! | I want to … | go to |
 //! |---|---|
 //! | add a command or a flag | `cli/args.rs`, `cli/commands/`, then the verb in [`lakehouse`] |
-//! | change how rows leave a file, copied or hidden | [`table::write`], `table/write/touch.rs` |
+//! | change how rows leave a file, copied or hidden | [`table::write`], `table/write/touch.rs`, `table/write/again.rs` |
 //! | change how tables grow: new fields, wider types | `table/growth.rs` |
 //! | change what a column is called in files, or which | `table/names.rs` (read), `table/renaming.rs` (give) |
 //! | add a statement that writes | `query/staging/`: it becomes a query that gives edits |
@@ -91,6 +91,7 @@
 //! | change what a backslash command does | `repl/command/table.rs`, `repl/obey.rs` |
 //! | change what `\h` says of a statement | `repl/sql_help.txt` |
 //! | change which table is joined to which first | `query/join_order/` |
+//! | change which conditions are asked first | `query/mend/condition_first.rs` (by scans), `query/mend/conditions.rs` (by filters) |
 //! | change how `EXPLAIN` looks | `query/explain.rs` |
 //! | change what all sessions begin with: rules, functions, planners | `query/common.rs` |
 //! | change what a session keeps for itself (temporary names, variables) | `query/own/` |

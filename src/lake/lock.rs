@@ -34,13 +34,22 @@ pub struct Holder {
 /// The place of the one writer. Dropping it frees the place.
 #[derive(Debug)]
 pub struct LakeLock {
-    _file: Option<File>,
+    file: Option<File>,
 }
 
 impl LakeLock {
     /// A lock on a lake that has none.
     pub(super) fn none() -> Self {
-        Self { _file: None }
+        Self { file: None }
+    }
+}
+
+impl Drop for LakeLock {
+    fn drop(&mut self) {
+        // A process that another thread begins just now has the file too, until it runs its own program: closing would not free it yet.
+        if let Some(Err(error)) = self.file.as_ref().map(File::unlock) {
+            tracing::debug!("the lock is freed by closing its file: {error}");
+        }
     }
 }
 
@@ -72,7 +81,7 @@ pub(super) fn take(path: &Path, world: &World, what: &str) -> Result<LakeLock, L
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| file.write_all(&text))
         .map_err(cannot)?;
-    Ok(LakeLock { _file: Some(file) })
+    Ok(LakeLock { file: Some(file) })
 }
 
 /// Who has the lock. One who has only just taken it may not have written a name yet.

@@ -16,13 +16,14 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::bit_util;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, IsNotNullExpr, IsNullExpr, Literal, NotExpr,
 };
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::{
@@ -116,19 +117,9 @@ impl Connected {
             }
         }
         let is_cheap = dear.is_empty();
-        let mut parts: Vec<Part> =
-            cheap.into_iter().map(|condition| Part { condition, of_few: None }).collect();
-        for condition in dear {
-            let mut places: Vec<usize> = collect_columns(&condition).iter().map(Column::index).collect();
-            places.sort_unstable();
-            let of_few = match places.is_empty() {
-                true => None,
-                false => {
-                    Some((reassign_expr_columns(Arc::clone(&condition), &schema.project(&places)?)?, places))
-                }
-            };
-            parts.push(Part { condition, of_few });
-        }
+        let cheap = cheap.into_iter().map(|condition| Part::new(condition, true));
+        let parts = cheap.chain(dear.into_iter().map(|condition| Part::new(condition, false)));
+        let parts = parts.collect::<Result<_>>()?;
         Ok(Some(Self { is_all: operator == Operator::And, parts, is_cheap }))
     }
 }
@@ -151,6 +142,21 @@ fn is_cheap(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
 }
 
 impl Part {
+    fn new(condition: Arc<dyn PhysicalExpr>, is_cheap: bool) -> Result<Self> {
+        let mut places: Vec<usize> = collect_columns(&condition).iter().map(Column::index).collect();
+        places.sort_unstable();
+        places.dedup();
+        if is_cheap || places.is_empty() {
+            return Ok(Self { condition, of_few: None });
+        }
+        let of_few = Arc::clone(&condition).transform(|expr| {
+            let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
+            let place = places.binary_search(&column.index()).unwrap_or_default();
+            Ok(Transformed::yes(Arc::new(Column::new(column.name(), place)) as _))
+        });
+        Ok(Self { condition, of_few: Some((of_few.data()?, places)) })
+    }
+
     /// For which rows the condition is true. Nothing has to be known of rows that are not open.
     fn true_rows(&self, batch: &RecordBatch, open: &BooleanBuffer, count: usize) -> Result<BooleanBuffer> {
         let rows = batch.num_rows();
@@ -221,8 +227,9 @@ impl PhysicalExpr for Connected {
         self: Arc<Self>,
         children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
-        // The columns of what comes in may be others, and are not known here.
-        let parts = children.into_iter().map(|condition| Part { condition, of_few: None }).collect();
+        let parts = children.into_iter().zip(&self.parts);
+        let parts = parts.map(|(condition, before)| Part::new(condition, before.of_few.is_none()));
+        let parts = parts.collect::<Result<_>>()?;
         Ok(Arc::new(Self { is_all: self.is_all, parts, is_cheap: self.is_cheap }))
     }
 
@@ -333,11 +340,11 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("t", texts)]).unwrap();
         let schema = batch.schema();
         let t = || col("t", &schema).unwrap();
-        let number: Condition = Arc::new(CastExpr::new(t(), DataType::Int64, None));
-        let is_many = joined(number, Operator::Gt, lit(10_i64), &schema);
+        let number = || Arc::new(CastExpr::new(t(), DataType::Int64, None));
+        let is_many = || joined(number(), Operator::Gt, lit(10_i64), &schema);
         let is_word =
             || joined(t(), Operator::NotEq, lit(ScalarValue::Utf8View(Some("one".into()))), &schema);
-        let asked = joined(is_many, Operator::And, is_word(), &schema);
+        let asked = joined(is_many(), Operator::And, is_word(), &schema);
         assert!(asked.evaluate(&batch).is_err());
 
         let ours = Connected::of(&asked, &schema).unwrap().unwrap();
@@ -346,5 +353,22 @@ mod tests {
         assert_eq!(found.set_indices().collect::<Vec<_>>(), [2, 3]);
         assert_eq!(ours.to_string(), "t@0 != one AND CAST(t@0 AS Int64) > 10");
         assert!(Connected::of(&is_word(), &schema).unwrap().is_none());
+
+        // Also within another condition, which is asked of few rows itself.
+        let asked = joined(
+            joined(Arc::new(NotExpr::new(is_word())), Operator::Or, is_many(), &schema),
+            Operator::And,
+            like(false, false, t(), lit(ScalarValue::Utf8View(Some("%n%".into()))), &schema).unwrap(),
+            &schema,
+        );
+        let asked = joined(
+            like(false, false, t(), lit(ScalarValue::Utf8View(Some("_%".into()))), &schema).unwrap(),
+            Operator::And,
+            asked,
+            &schema,
+        );
+        let ours = Connected::of(&asked, &schema).unwrap().unwrap();
+        let found = true_rows(ours.evaluate(&batch).unwrap(), 4).unwrap();
+        assert_eq!(found.set_indices().collect::<Vec<_>>(), [1]);
     }
 }
