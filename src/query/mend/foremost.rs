@@ -288,7 +288,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_rows_are_those_of_the_heap_alone() {
-        let arrangements: [(&str, fn(usize) -> Option<f64>); 9] = [
+        type Arrangement = fn(usize) -> Option<f64>;
+        let arrangements: [(&str, Arrangement); 9] = [
             ("upwards", |at| Some(at as f64)),
             ("downwards", |at| Some((ROWS - at) as f64)),
             ("in no order", |at| Some(scattered(at))),
