@@ -13,10 +13,13 @@ interpreter's start; elt is timed as a whole process. Peers whose answers differ
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,15 +122,20 @@ def run(task: Task) -> Cost:
     except subprocess.CalledProcessError as error:
         raise Failed(f"cannot be made ready: {Path(error.cmd[0]).name} ended with {error.returncode}") from error
     was = size(work)
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained, tempfile.NamedTemporaryFile("r") as timed:
-        timing = ["timeout", str(LIMIT), "time", "-f", "%e %U %S %M", "-o", timed.name, *command]
-        process = subprocess.run(timing, cwd=work, stdout=said, stderr=complained, env={**os.environ, **task.env}, check=False)
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, cwd=work, stdout=said, stderr=complained, env={**os.environ, **task.env}, start_new_session=True)
+        killer = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+        killer.start()
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
+        killer.cancel()
         said.seek(0), complained.seek(0)
         text, trouble = said.read(), complained.read()
+        process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise Failed("took longer than 15 minutes" if process.returncode == 124 else (trouble.strip().splitlines() or ["no word"])[-1][:150])
-        wall, user, system, peak = map(float, timed.read().split()[-4:])
-    cost = Cost(wall, user + system, peak / 1024, size(work) - was)
+            raise Failed("took longer than 15 minutes" if wall >= LIMIT else (trouble.strip().splitlines() or ["no word"])[-1][:150])
+    cost = Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, size(work) - was)
     lines = text.strip().splitlines()
     if lines and lines[-1].startswith('{"inside"'):
         inside = json.loads(lines[-1])["inside"]
