@@ -108,5 +108,10 @@ pub fn version_of(path: &Path) -> Option<u64> {
 
 /// The number in the name of a release, prepared release or log entry.
 pub fn number_of(path: &Path) -> Option<u64> {
-    path.filename()?.strip_suffix(".json")?.parse().ok()
+    number_in(path.filename()?)
+}
+
+/// The number that such a name says.
+pub fn number_in(name: &str) -> Option<u64> {
+    name.strip_suffix(".json")?.parse().ok()
 }

@@ -56,8 +56,7 @@ pub async fn release(lake: &Lake, number: ReleaseNumber) -> Result<Release, Rele
     match lake.read_json(&layout::release(number)).await? {
         Some(release) => Ok(release),
         None => {
-            let sealed = lake.list(&layout::RELEASES.into()).await?;
-            let newest = sealed.iter().filter_map(|object| layout::number_of(&object.location)).max();
+            let newest = lake.numbers(&layout::RELEASES.into()).await?.into_iter().max();
             Err(ReleaseError::NoSuchRelease { number, newest: newest.map(ReleaseNumber) })
         }
     }
@@ -75,9 +74,7 @@ pub async fn list(lake: &Lake, limit: usize) -> Result<Vec<Release>, ReleaseErro
 async fn backwards(
     lake: &Lake,
 ) -> Result<impl Stream<Item = Result<Release, ReleaseError>> + '_, ReleaseError> {
-    let listed = lake.list(&layout::RELEASES.into()).await?;
-    let mut numbers: Vec<u64> =
-        listed.iter().filter_map(|object| layout::number_of(&object.location)).collect();
+    let mut numbers = lake.numbers(&layout::RELEASES.into()).await?;
     numbers.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
     let read = numbers.into_iter().map(move |number| release(lake, ReleaseNumber(number)));
     Ok(futures::stream::iter(read).buffered(AT_ONCE))
