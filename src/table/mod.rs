@@ -22,6 +22,7 @@ mod hidden;
 mod history;
 mod in_order;
 mod layout;
+mod left;
 mod log_store;
 mod memory;
 mod names;

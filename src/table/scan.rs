@@ -22,9 +22,11 @@ use datafusion::common::{DFSchema, ScalarValue, Statistics, project_schema, stat
 use datafusion::datasource::TableType;
 use datafusion::datasource::physical_plan::parquet::{
     CachedParquetFileReaderFactory, DefaultParquetFileReaderFactory, ParquetRowSelection,
+    metadata::DFParquetMetadata,
 };
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -37,9 +39,9 @@ use datafusion_datasource::{PartitionedFile, TableSchema};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use parquet::arrow::RowNumber;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::hidden::Positions;
+use super::left::{MANY, left, parts};
 use super::names::Layout;
 use super::skip::needed;
 use super::{DataFile, Snapshot, TableError, tables::store_url};
@@ -148,12 +150,14 @@ impl Scan {
             .build()
     }
 
-    async fn partitioned_file(
+    /// A file as the engine reads it: as one, or as several one after another.
+    async fn partitioned_files(
         &self,
         file: &DataFile,
         logged: &[FieldRef],
         store: &dyn ObjectStore,
-    ) -> Result<PartitionedFile> {
+        footers: Option<Arc<FileMetadataCache>>,
+    ) -> Result<Vec<PartitionedFile>> {
         let mut part = PartitionedFile::new_from_meta(ObjectMeta {
             location: file.location(&self.root)?,
             last_modified: DateTime::<Utc>::UNIX_EPOCH,
@@ -171,10 +175,18 @@ impl Scan {
             }
         });
         part.partition_values = values.collect::<Result<_>>()?;
-        if let Some(selection) = self.selection(file, store).await? {
-            part = part.with_extension(ParquetRowSelection::new(selection));
-        }
-        Ok(part.with_statistics(Arc::new(file.statistics(&self.stored_columns(), &self.layout.names))))
+        part = part.with_statistics(Arc::new(file.statistics(&self.stored_columns(), &self.layout.names)));
+        Ok(match self.gone(file, store).await? {
+            None => vec![part],
+            Some((gone, rows)) if gone.len() < MANY => {
+                vec![part.with_extension(ParquetRowSelection::new(left(&gone, 0..rows)))]
+            }
+            Some((gone, rows)) => {
+                let footer = DFParquetMetadata::new(store, &part.object_meta);
+                let footer = footer.with_file_metadata_cache(footers).fetch_metadata().await?;
+                parts(&part, footer.row_groups(), &gone, rows)?
+            }
+        })
     }
 
     fn stored_columns(&self) -> Schema {
@@ -183,8 +195,8 @@ impl Scan {
         Schema::new(self.columns.fields().iter().filter(stored).cloned().collect::<Vec<_>>())
     }
 
-    /// Which rows of a file to decode; nothing if all.
-    async fn selection(&self, file: &DataFile, store: &dyn ObjectStore) -> Result<Option<RowSelection>> {
+    /// Which rows of a file not to decode, and how many there are in it; nothing if all are.
+    async fn gone(&self, file: &DataFile, store: &dyn ObjectStore) -> Result<Option<(Positions, u64)>> {
         let hidden = file.hidden(store, &self.root).await?;
         let over = self.passed_over.as_ref().and_then(|over| over.get(file.path()));
         let picked = self.picked.as_ref().and_then(|picked| picked.get(file.path()));
@@ -205,7 +217,7 @@ impl Scan {
             others.insert_range(0..rows);
             gone |= others - picked;
         }
-        Ok(Some(all_but(&gone, rows)))
+        Ok(Some((gone, rows)))
     }
 
     fn whole_statistics(&self) -> Statistics {
@@ -257,29 +269,6 @@ fn partition_scalar(value: Option<&str>, data_type: &DataType) -> Result<ScalarV
         None => ScalarValue::try_from(data_type),
         Some(text) => ScalarValue::Utf8(Some(text.to_owned())).cast_to(data_type),
     }
-}
-
-/// Steps over `positions` of a file of so many rows.
-fn all_but(positions: &Positions, rows: u64) -> RowSelection {
-    let length = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
-    let mut selectors = Vec::new();
-    let mut done = 0;
-    let mut named = positions.iter().take_while(|position| *position < rows).peekable();
-    while let Some(first) = named.next() {
-        let mut end = first + 1;
-        while named.next_if_eq(&end).is_some() {
-            end += 1;
-        }
-        if first > done {
-            selectors.push(RowSelector::select(length(first - done)));
-        }
-        selectors.push(RowSelector::skip(length(end - first)));
-        done = end;
-    }
-    if rows > done {
-        selectors.push(RowSelector::select(length(rows - done)));
-    }
-    RowSelection::from(selectors)
 }
 
 /// Folds the files' bounds to the table's; nothing if a file has none.
@@ -342,21 +331,22 @@ impl TableProvider for Scan {
         count_files(&source, self.files.len(), scan.files.len());
         let store = session.runtime_env().object_store(&self.store)?;
         // Data files never change under their name, so a footer is read once for all queries.
-        let source = match self.store == store_url() {
-            true => {
-                let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
-                let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store), footers);
+        // Footers are remembered by path alone, and another store may have the same paths.
+        let is_own = self.store == store_url();
+        let footers = is_own.then(|| session.runtime_env().cache_manager.get_file_metadata_cache());
+        let source = match &footers {
+            Some(footers) => {
+                let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store), Arc::clone(footers));
                 source.with_parquet_file_reader_factory(Arc::new(reader))
             }
-            // Footers are remembered by path alone, and another store may have the same paths.
-            false => source.with_parquet_file_reader_factory(Arc::new(DefaultParquetFileReaderFactory::new(
+            None => source.with_parquet_file_reader_factory(Arc::new(DefaultParquetFileReaderFactory::new(
                 Arc::clone(&store),
             ))),
         };
         let logged: Vec<FieldRef> = schema.table_partition_cols().iter().cloned().collect();
         let mut files = Vec::with_capacity(scan.files.len());
         for file in &scan.files {
-            files.push(scan.partitioned_file(file, &logged, store.as_ref()).await?);
+            files.extend(scan.partitioned_files(file, &logged, store.as_ref(), footers.clone()).await?);
         }
         let inner_index = |at: usize| inner.index_of(shown.field(at).name());
         let wanted: Vec<usize> = match projection {
@@ -405,19 +395,4 @@ fn in_order_of(inner: &Schema, shown: &Schema, statistics: Statistics) -> Statis
         at.and_then(|at| statistics.column_statistics.get(at).cloned()).unwrap_or_default()
     };
     Statistics { column_statistics: inner.fields().iter().map(of).collect(), ..statistics }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_become_runs() {
-        let positions: Positions = [0, 1, 5, 9].into_iter().collect();
-        let over = all_but(&positions, 10);
-        assert_eq!(over.row_count(), 6);
-        assert_eq!(over.skipped_row_count(), 4);
-        assert_eq!(all_but(&Positions::new(), 3).row_count(), 3);
-        assert_eq!(all_but(&[0, 1, 2].into_iter().collect(), 3).row_count(), 0);
-    }
 }

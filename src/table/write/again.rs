@@ -27,6 +27,7 @@ use super::files::{OpenFile, failed};
 use crate::base::TableName;
 use crate::lake::layout;
 use crate::table::hidden::Positions;
+use crate::table::left::{count, left};
 use crate::table::{DataFile, TableError, Tables};
 
 /// Rows of a row group below which it is put together with others sooner than copied.
@@ -69,14 +70,15 @@ pub(super) async fn without(
     }
     let old = Old { store: Arc::clone(&store), path: object.location, known };
     // How columns are encoded is decided by the first rows, as for any file.
-    let first = match parts.iter().find(|part| part.selection.is_some()) {
-        Some(part) => old.rows(part).await?.next().transpose().map_err(DataFusionError::from)?,
+    let mut begun = match parts.iter().find(|part| part.selection.is_some()) {
+        Some(part) => Some(old.rows(part).await?),
         None => None,
     };
+    let mut ahead = begun.as_mut().and_then(Iterator::next).transpose().map_err(DataFusionError::from)?;
     let conform = |batch: RecordBatch| {
         RecordBatch::try_new(Arc::clone(stored), batch.columns().to_vec()).map_err(DataFusionError::from)
     };
-    let first = first.map_or_else(|| Ok(RecordBatch::new_empty(Arc::clone(stored))), conform)?;
+    let first = ahead.clone().map_or_else(|| Ok(RecordBatch::new_empty(Arc::clone(stored))), conform)?;
     let mut open = OpenFile::begin(&store, stored, &first, name)?;
     if !open.writer.has_columns_of(&metadata) {
         return Ok(None);
@@ -87,7 +89,11 @@ pub(super) async fn without(
             open.writer.copy(&group, old.columns(part.group)).await.map_err(failed)?;
             continue;
         }
-        for batch in old.rows(&part).await? {
+        let rows = match begun.take() {
+            Some(rows) => rows,
+            None => old.rows(&part).await?,
+        };
+        for batch in ahead.take().map(Ok).into_iter().chain(rows) {
             let batch = conform(batch.map_err(DataFusionError::from)?)?;
             open.writer.write(&batch).await.map_err(failed)?;
         }
@@ -175,33 +181,13 @@ fn parts(metadata: &ParquetMetaData, gone: &Positions) -> Vec<Part> {
         let rows = u64::try_from(known.num_rows()).unwrap_or(0);
         let own = from..from + rows;
         from += rows;
-        let before = |position: u64| position.checked_sub(1).map_or(0, |last| gone.rank(last));
-        let count = before(own.end) - before(own.start);
-        if count < rows {
-            let is_copied = count == 0 && rows >= SMALL;
-            parts.push(Part { group, selection: (!is_copied).then(|| staying(&own, gone)) });
+        let gone_here = count(gone, &own);
+        if gone_here < rows {
+            let is_copied = gone_here == 0 && rows >= SMALL;
+            parts.push(Part { group, selection: (!is_copied).then(|| left(gone, own)) });
         }
     }
     parts
-}
-
-/// The rows of a group that stay.
-fn staying(own: &Range<u64>, gone: &Positions) -> RowSelection {
-    let place = |position: u64| usize::try_from(position - own.start).unwrap_or(usize::MAX);
-    let mut stay: Vec<Range<usize>> = Vec::new();
-    let mut next = own.start;
-    let mut positions = gone.iter();
-    positions.advance_to(own.start);
-    for position in positions.take_while(|position| *position < own.end) {
-        if position > next {
-            stay.push(place(next)..place(position));
-        }
-        next = position + 1;
-    }
-    if next < own.end {
-        stay.push(place(next)..place(own.end));
-    }
-    RowSelection::from_consecutive_ranges(stay.into_iter(), place(own.end))
 }
 
 /// The bytes of a row group: of each column where they begin in the file, and they.
