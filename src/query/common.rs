@@ -44,6 +44,8 @@ fn physical_rules(is_local: bool) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + 
     let chosen = rules.iter().position(|rule| rule.name() == "join_selection");
     rules.insert(chosen.map_or(0, |at| at + 1), Arc::new(join_order::JoinOrder));
     rules.extend(mend::physical_rules(is_local));
+    rules.push(Arc::new(mend::StepByStep { name: "sieve", instead: join_order::sieved }));
+    rules.push(Arc::new(mend::StepByStep { name: "room", instead: join_order::roomy }));
     rules.push(Arc::new(shared::Once));
     rules
 }

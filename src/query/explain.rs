@@ -218,6 +218,8 @@ fn node(plan: &Arc<dyn ExecutionPlan>, is_run: bool) -> Node {
             | "CoalesceBatchesExec"
             | "CooperativeExec"
             | "PausingExec"
+            | "RisingExec"
+            | "RoomExec"
             | "SortPreservingMergeExec"
     );
     if is_mover && children.len() == 1 {

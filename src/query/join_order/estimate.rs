@@ -72,7 +72,7 @@ impl Expected {
         }
     }
 
-    fn domain(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<&Domain> {
+    pub(super) fn domain(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<&Domain> {
         self.columns.get(column(expr)?)
     }
 }

@@ -9,12 +9,19 @@
 //! a join to the other find a column by its name, and of two with one name do not come down. So such a region is put together anew
 //! also where its order stays.
 //!
+//! How the rows of a join are found, once its sides are decided, is in `room` and `sieve`.
+//!
 //! What is written stays if the best order is not much cheaper, if nothing is known of a table, or if a condition might fail on rows
 //! that another join would have taken away.
 
 mod estimate;
 mod region;
+mod room;
 mod search;
+mod sieve;
+
+pub(super) use room::roomy;
+pub(super) use sieve::sieved;
 
 use std::sync::Arc;
 

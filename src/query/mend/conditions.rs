@@ -31,7 +31,7 @@ use datafusion::physical_plan::{
 };
 
 /// Has filters ask their conditions one after another. What a condition says of the values of rows is not seen in it any more, so this comes when
-/// all is decided that is decided by it.
+/// all is decided that is decided by it; and what is known of a filter's rows stays what it was.
 #[derive(Debug)]
 pub(super) struct CheapFirst;
 

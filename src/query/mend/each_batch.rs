@@ -23,7 +23,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 /// What is done with each batch.
-pub(super) trait Work: fmt::Debug + Send + Sync + 'static {
+pub(in crate::query) trait Work: fmt::Debug + Send + Sync + 'static {
     /// What the step is called in the engine's plans.
     fn name(&self) -> &'static str;
 
@@ -49,7 +49,7 @@ pub(in crate::query) struct EachBatchExec {
 }
 
 impl EachBatchExec {
-    pub(super) fn new(input: Arc<dyn ExecutionPlan>, work: Arc<dyn Work>) -> Self {
+    pub(in crate::query) fn new(input: Arc<dyn ExecutionPlan>, work: Arc<dyn Work>) -> Self {
         Self { input, work, metrics: ExecutionPlanMetricsSet::new() }
     }
 

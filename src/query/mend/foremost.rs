@@ -15,12 +15,9 @@ use arrow::compute::{
     SortOptions, concat, filter, filter_record_batch, prep_null_mask_filter, sort_to_indices, take,
 };
 use arrow::datatypes::DataType;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
@@ -39,32 +36,12 @@ const MANY: usize = 4;
 /// For so many batches at most no nearer key is looked for, where looking did not help.
 const PATIENCE: usize = 64;
 
-/// Lets only rows to the heap of `order by … limit` that can be among the first.
-#[derive(Debug)]
-pub(super) struct Foremost;
-
-impl PhysicalOptimizerRule for Foremost {
-    fn name(&self) -> &str {
-        "foremost"
-    }
-
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|plan| {
-            let Some(below) = below(&plan)? else { return Ok(Transformed::no(plan)) };
-            // The order, the parts and the columns are those from below. The heap tells the scan what it has, as before.
-            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
-            Ok(Transformed::yes(plan.replace_children(vec![Arc::new(below)], options)?))
-        })
-        .data()
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+/// A heap of `order by … limit` to which only rows come that can be among the first.
+pub(super) fn foremost(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(below) = below(plan)? else { return Ok(None) };
+    // The order, the parts and the columns are those from below. The heap tells the scan what it has, as before.
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+    Ok(Some(Arc::clone(plan).replace_children(vec![Arc::new(below)], options)?))
 }
 
 /// What stands below a heap; nothing if the plan is no heap, or would not gain.
@@ -265,7 +242,7 @@ mod tests {
     }
 
     fn mended(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        Foremost.optimize(Arc::clone(plan), &ConfigOptions::new()).unwrap()
+        foremost(plan).unwrap().unwrap_or_else(|| Arc::clone(plan))
     }
 
     /// The first rows of all parts.

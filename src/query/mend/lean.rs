@@ -8,11 +8,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray, RecordBatch};
 use arrow::datatypes::{ByteViewType, DataType};
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
@@ -21,36 +18,15 @@ use super::each_batch::{EachBatchExec, Work};
 /// Texts are copied where they hold on to so many times the bytes that they need.
 const WASTE: usize = 2;
 
-/// Has sorts of all rows keep what they need of them.
-#[derive(Debug)]
-pub(super) struct Lean;
-
-impl PhysicalOptimizerRule for Lean {
-    fn name(&self) -> &str {
-        "lean"
-    }
-
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|plan| {
-            let is_view = |of: &DataType| matches!(of, DataType::Utf8View | DataType::BinaryView);
-            let all = plan.downcast_ref::<SortExec>().filter(|sort| sort.fetch().is_none());
-            let texts =
-                all.filter(|sort| sort.schema().fields().iter().any(|field| is_view(field.data_type())));
-            let Some(sort) = texts else { return Ok(Transformed::no(plan)) };
-            let below = EachBatchExec::new(Arc::clone(sort.input()), Arc::new(WhatIsNeeded));
-            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
-            Ok(Transformed::yes(plan.replace_children(vec![Arc::new(below)], options)?))
-        })
-        .data()
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+/// A sort of all rows that keeps what it needs of them.
+pub(super) fn lean_sort(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let is_view = |of: &DataType| matches!(of, DataType::Utf8View | DataType::BinaryView);
+    let all = plan.downcast_ref::<SortExec>().filter(|sort| sort.fetch().is_none());
+    let texts = all.filter(|sort| sort.schema().fields().iter().any(|field| is_view(field.data_type())));
+    let Some(sort) = texts else { return Ok(None) };
+    let below = EachBatchExec::new(Arc::clone(sort.input()), Arc::new(WhatIsNeeded));
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+    Ok(Some(Arc::clone(plan).replace_children(vec![Arc::new(below)], options)?))
 }
 
 /// Leaves out what texts do not need.
@@ -145,7 +121,10 @@ mod tests {
         let input = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&schema), None).unwrap();
         let key = PhysicalSortExpr::new(col("t", &schema).unwrap(), SortOptions::default());
         let sort = SortExec::new(LexOrdering::new([key]).unwrap(), input);
-        let lean = |sort: SortExec| Lean.optimize(Arc::new(sort), &ConfigOptions::new()).unwrap();
+        let lean = |sort: SortExec| {
+            let sort: Arc<dyn ExecutionPlan> = Arc::new(sort);
+            lean_sort(&sort).unwrap().unwrap_or(sort)
+        };
         let first = lean(sort.with_fetch(Some(3)));
         assert_eq!(first.children()[0].name(), "DataSourceExec");
         let all = lean(sort.clone());

@@ -6,9 +6,6 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
@@ -17,31 +14,11 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 /// were sorted for a `row_number`.
 const HEAP: usize = 50_000;
 
-/// Sorts where many rows are wanted.
-#[derive(Debug)]
-pub(super) struct ManySorted;
-
-impl PhysicalOptimizerRule for ManySorted {
-    fn name(&self) -> &str {
-        "many_sorted"
-    }
-
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|plan| {
-            let many = plan.downcast_ref::<SortExec>().zip(plan.fetch()).filter(|(_, rows)| *rows > HEAP);
-            let Some((sort, rows)) = many else { return Ok(Transformed::no(plan)) };
-            let whole = SortExec::new(sort.expr().clone(), Arc::clone(sort.input()))
-                .with_preserve_partitioning(sort.preserve_partitioning());
-            Ok(Transformed::yes(Arc::new(LocalLimitExec::new(Arc::new(whole), rows))))
-        })
-        .data()
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+/// A sort, cut off, where a heap would keep many rows.
+pub(super) fn many_sorted(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let many = plan.downcast_ref::<SortExec>().zip(plan.fetch()).filter(|(_, rows)| *rows > HEAP);
+    let Some((sort, rows)) = many else { return Ok(None) };
+    let whole = SortExec::new(sort.expr().clone(), Arc::clone(sort.input()))
+        .with_preserve_partitioning(sort.preserve_partitioning());
+    Ok(Some(Arc::new(LocalLimitExec::new(Arc::new(whole), rows))))
 }

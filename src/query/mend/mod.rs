@@ -41,6 +41,7 @@ mod doubles;
 mod each_batch;
 mod elements;
 mod extremes;
+mod few_groups;
 mod finite;
 mod folded;
 mod foremost;
@@ -67,6 +68,7 @@ mod multisets;
 mod namesakes;
 mod nan_kept;
 mod nested_text;
+mod otherwise;
 mod part;
 mod pattern;
 mod percentile;
@@ -76,6 +78,7 @@ mod product;
 mod quotient;
 mod reading;
 mod reduce;
+mod rising;
 mod rounding;
 mod series;
 mod shifted;
@@ -83,6 +86,7 @@ mod shifts;
 mod small_side;
 mod spans;
 mod spread;
+mod step_by_step;
 mod strptime;
 mod structs;
 mod subscripts;
@@ -100,11 +104,13 @@ mod zeros;
 mod zones;
 
 pub(super) use bounded::planning;
-pub(super) use each_batch::EachBatchExec;
+pub(super) use each_batch::{EachBatchExec, Work};
 pub(super) use here::{functions as here, who};
 pub(super) use meeting::BESIDE_A_NUMBER;
 pub(super) use nan_kept::ITSELF;
+pub(super) use otherwise::{OtherwiseExec, Way};
 pub(super) use place::{PLACE, wanted};
+pub(super) use step_by_step::StepByStep;
 
 use std::sync::Arc;
 
@@ -168,13 +174,14 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// The rules that come after the engine's own, when a plan is about to run.
-pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 6] {
+pub(super) fn physical_rules(is_local: bool) -> [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 7] {
     [
-        Arc::new(small_side::OneRowLeft),
+        Arc::new(StepByStep { name: "one_row_left", instead: small_side::one_row_left }),
         Arc::new(condition_first::ConditionFirst { is_local }),
-        Arc::new(many_sorted::ManySorted),
-        Arc::new(foremost::Foremost),
-        Arc::new(lean::Lean),
+        Arc::new(StepByStep { name: "many_sorted", instead: many_sorted::many_sorted }),
+        Arc::new(StepByStep { name: "foremost", instead: foremost::foremost }),
+        Arc::new(StepByStep { name: "lean", instead: lean::lean_sort }),
+        Arc::new(StepByStep { name: "rising", instead: rising::rising }),
         Arc::new(conditions::CheapFirst),
     ]
 }

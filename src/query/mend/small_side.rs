@@ -6,58 +6,32 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::joins::CrossJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-/// Turns products round whose right side has one row.
-#[derive(Debug)]
-pub(super) struct OneRowLeft;
-
-impl PhysicalOptimizerRule for OneRowLeft {
-    fn name(&self) -> &str {
-        "one_row_left"
+/// A product of tables turned round, if its right side has one row.
+pub(super) fn one_row_left(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(product) = plan.downcast_ref::<CrossJoinExec>() else { return Ok(None) };
+    let (left, right) = (product.left(), product.right());
+    let is_one = has_one_row(right) && right.output_partitioning().partition_count() == 1;
+    if !is_one || has_one_row(left) {
+        return Ok(None);
     }
-
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|plan| {
-            let Some(product) = plan.downcast_ref::<CrossJoinExec>() else {
-                return Ok(Transformed::no(plan));
-            };
-            let (left, right) = (product.left(), product.right());
-            let is_one = has_one_row(right) && right.output_partitioning().partition_count() == 1;
-            if !is_one || has_one_row(left) {
-                return Ok(Transformed::no(plan));
-            }
-            // It was brought together to be kept, and need not be any more.
-            let left = match left.downcast_ref::<CoalescePartitionsExec>() {
-                Some(together) if together.fetch().is_none() => Arc::clone(together.input()),
-                _ => Arc::clone(left),
-            };
-            let turned = CrossJoinExec::new(left, Arc::clone(right)).swap_inputs()?;
-            // What stands above may count on rows in one place.
-            let partitions = plan.output_partitioning().partition_count();
-            let turned = match turned.output_partitioning().partition_count() {
-                count if count == partitions => turned,
-                _ => Arc::new(CoalescePartitionsExec::new(turned)),
-            };
-            Ok(Transformed::yes(turned))
-        })
-        .data()
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+    // It was brought together to be kept, and need not be any more.
+    let left = match left.downcast_ref::<CoalescePartitionsExec>() {
+        Some(together) if together.fetch().is_none() => Arc::clone(together.input()),
+        _ => Arc::clone(left),
+    };
+    let turned = CrossJoinExec::new(left, Arc::clone(right)).swap_inputs()?;
+    // What stands above may count on rows in one place.
+    let partitions = plan.output_partitioning().partition_count();
+    Ok(Some(match turned.output_partitioning().partition_count() {
+        count if count == partitions => turned,
+        _ => Arc::new(CoalescePartitionsExec::new(turned)),
+    }))
 }
 
 /// Whether a plan is an aggregate of all rows.

@@ -451,3 +451,19 @@ async fn what_is_asked_of_a_column_is_not_asked_of_its_namesake() {
         assert_eq!(lake.rows(sql).await, rows, "{sql}");
     }
 }
+
+#[tokio::test]
+async fn sparse_keys_are_looked_up_in_an_array_where_there_is_room() {
+    let lake = TestLake::new();
+    lake.sql("create table big as select range as id, range % 1000 as v from range(200000)").await;
+    lake.sql("create table some as select range * 100 as id, 's' || range as name from range(2000)").await;
+    let sql = "select count(*), min(name), sum(v) from big join some using (id)";
+    assert_eq!(lake.rows(sql).await, "2000 s0 900000");
+    let plan = lake.rows(&format!("explain verbose {sql}")).await;
+    assert!(plan.contains("RoomExec: an array of 799604 bytes for all keys"), "{plan}");
+    // Within memory for little else, and with keys from one end of the numbers to the other.
+    lake.sql("create table far as select unnest([-9223372036854775808, 0, 9223372036854775807]) as id").await;
+    assert_eq!(lake.rows("select count(*), max(v) from big join far using (id)").await, "1 0");
+    lake.sql("create table none as select id from some where id < 0").await;
+    assert_eq!(lake.rows("select count(*) from big join none using (id)").await, "0");
+}
