@@ -92,6 +92,9 @@
 //! | change what `\h` says of a statement | `repl/sql_help.txt` |
 //! | change which table is joined to which first | `query/join_order/` |
 //! | change which conditions are asked first | `query/mend/condition_first.rs` (by scans), `query/mend/conditions.rs` (by filters) |
+//! | change how rows are grouped | `query/mend/rising.rs`, `query/mend/few_groups.rs` |
+//! | change how a join finds its rows | `query/join_order/room.rs`, `query/join_order/sieve.rs` |
+//! | change how columns are encoded in data files | `table/write/encoding.rs` |
 //! | change how `EXPLAIN` looks | `query/explain.rs` |
 //! | change what all sessions begin with: rules, functions, planners | `query/common.rs` |
 //! | change what a session keeps for itself (temporary names, variables) | `query/own/` |
