@@ -47,8 +47,8 @@ use super::conditions::true_rows;
 use crate::query::progress::statistics;
 
 /// Of all rows the most that may be left, for the condition to be looked at first: where a page has some rows that are wanted, all of it is
-/// unpacked, and they are picked out one by one; for each condition anew.
-const FEW: f64 = 0.015;
+/// unpacked, and they are picked out one by one; for each condition beyond the first anew.
+const FEW: f64 = 0.013;
 
 /// How many rows are looked at, to know how many are left.
 const LOOKED_AT: usize = 8192;
@@ -250,7 +250,8 @@ impl Looking {
             kept.push((*at, true_rows(condition.evaluate(&rows)?, rows.num_rows())?));
         }
         kept.sort_by_key(|(_, found)| found.count_set_bits());
-        let most = rows.num_rows() as f64 * FEW / self.conditions.len() as f64;
+        let again = self.conditions.len().saturating_sub(1).max(1);
+        let most = rows.num_rows() as f64 * FEW / again as f64;
         let mut left = BooleanBuffer::new_set(rows.num_rows());
         let mut first = Vec::new();
         for (at, found) in kept {

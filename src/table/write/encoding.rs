@@ -11,7 +11,8 @@
 //! instead of 4.6 MB).
 //!
 //! What takes time when it is read again is unpacking: texts are packed by Zstandard, which takes a fifth to a third of the room that
-//! Snappy does; what has a fixed width, of which it takes hardly less, by Snappy, unless it is in order and not kept as differences.
+//! Snappy does; what has a fixed width, of which it takes hardly less, by Snappy, unless it is in order and not kept as differences; and large
+//! differences not at all.
 //!
 //! A row group is what one core reads, and what is passed over by its bounds: of a million rows, as Parquet's writer makes them, there is one
 //! in most tables.
@@ -36,6 +37,9 @@ const DIFFERENT: usize = 98;
 /// Differences may take so many bits more than places in a dictionary: they are looked up nowhere.
 const MORE: f64 = 2.0;
 
+/// Differences of so many bits are as good as any others: nothing packs them further.
+const FULL: f64 = 4.0;
+
 /// Values that stand behind so many of their like on average are kept by how often they come.
 const LONG: usize = 16;
 
@@ -55,8 +59,13 @@ pub(super) fn properties(first: &RecordBatch) -> WriterProperties {
         let Some(seen) = seen(column) else { continue };
         let path = || ColumnPath::new(vec![field.name().clone()]);
         let are_differences = seen.differences.is_some_and(|bits| bits <= seen.places(column) + MORE);
-        if has_width(field.data_type()) && (!seen.is_ordered || are_differences) {
-            properties = properties.set_column_compression(path(), Compression::SNAPPY);
+        let packing = match seen.differences {
+            Some(bits) if are_differences && bits >= FULL => Some(Compression::UNCOMPRESSED),
+            _ if are_differences || !seen.is_ordered => Some(Compression::SNAPPY),
+            _ => None,
+        };
+        if let Some(packing) = packing.filter(|_| has_width(field.data_type())) {
+            properties = properties.set_column_compression(path(), packing);
         }
         if are_differences {
             properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
@@ -214,7 +223,7 @@ mod tests {
         };
         assert_eq!(
             told(properties(&batch)),
-            "number false Some(DELTA_BINARY_PACKED) SNAPPY, few false Some(DELTA_BINARY_PACKED) SNAPPY, half false Some(DELTA_BINARY_PACKED) SNAPPY, far true None SNAPPY, some false Some(DELTA_BINARY_PACKED) SNAPPY, runs true None SNAPPY, day false Some(DELTA_BINARY_PACKED) SNAPPY, money false Some(DELTA_BINARY_PACKED) SNAPPY, much false None SNAPPY, mostly null true None ZSTD(ZstdLevel(1)), a.text false None ZSTD(ZstdLevel(1)), measure false None ZSTD(ZstdLevel(1))"
+            "number false Some(DELTA_BINARY_PACKED) SNAPPY, few false Some(DELTA_BINARY_PACKED) SNAPPY, half false Some(DELTA_BINARY_PACKED) SNAPPY, far true None SNAPPY, some false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, runs true None SNAPPY, day false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, money false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, much false None SNAPPY, mostly null true None ZSTD(ZstdLevel(1)), a.text false None ZSTD(ZstdLevel(1)), measure false None ZSTD(ZstdLevel(1))"
         );
         let few = told(properties(&batch.slice(0, 1000)));
         assert!(!few.contains("false"), "too few to tell: {few}");
