@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::base::{Diagnostic, Error, Result, STACK, World, with_stack};
+use crate::base::{Diagnostic, Error, Result, STACK, World, leave, with_stack};
 use crate::lakehouse::{Purpose, written_flags};
 use args::{Args, Command, DocsCommand, Place, Settled, SourceCommand, UserCommand};
 use log::Log;
@@ -67,7 +67,7 @@ pub fn run(arguments: Vec<String>, world: World) -> ExitCode {
             // Once for the whole command: with a smaller stack whatever may go deep takes one of its own each time.
             let ended = with_stack(|| runtime.block_on(Box::pin(dispatch(command, place, world, &ui))));
             // A cancelled query may still be inside a blocking read; there is nothing to wait for.
-            runtime.shutdown_background();
+            leave(runtime);
             ended
         }
         Err(error) => {

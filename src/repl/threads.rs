@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::base::STACK;
+use crate::base::{STACK, leave};
 
 /// The threads that answer queries.
 ///
@@ -30,7 +30,7 @@ impl Threads {
     /// Leaves the threads to what they cannot stop, and takes new ones.
     pub(super) fn renew(&mut self) {
         if let Some(busy) = self.0.take() {
-            busy.shutdown_background();
+            leave(busy);
             *self = Self::own();
         }
     }
@@ -50,7 +50,7 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+            leave(runtime);
         }
     }
 }

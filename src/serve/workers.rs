@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::clients::{Client, locked};
 use super::gate::{Gate, Running};
-use crate::base::{STACK, while_wanted};
+use crate::base::{STACK, leave, while_wanted};
 use crate::lakehouse::RoleLimits;
 
 /// How much a server does at once, and how long.
@@ -219,7 +219,7 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            leave(runtime);
         }
     }
 }
