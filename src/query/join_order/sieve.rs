@@ -7,8 +7,8 @@
 //! A join asks for rows of the side that it looks up once it has all of the side that it keeps; and nothing is kept back before all of that
 //! side has been noted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -83,7 +83,9 @@ fn sparsest(join: &HashJoinExec, kept: &Expected) -> Result<Option<(usize, i64, 
 #[derive(Debug)]
 struct Sieve {
     least: i64,
-    bits: Vec<AtomicU64>,
+    numbers: usize,
+    /// Made when the first part is noted.
+    bits: OnceLock<Vec<AtomicU64>>,
     /// Whether there was a number beyond the bounds that were told; nothing is kept back then.
     is_broken: AtomicUsize,
     /// Parts that are being noted, and those that have been.
@@ -93,16 +95,23 @@ struct Sieve {
 
 impl Sieve {
     fn new(least: i64, numbers: usize) -> Self {
-        let mut bits = Vec::new();
-        bits.resize_with(numbers.div_ceil(64), AtomicU64::default);
         let zero = AtomicUsize::default;
-        Self { least, bits, is_broken: zero(), begun: zero(), done: zero() }
+        Self { least, numbers, bits: OnceLock::new(), is_broken: zero(), begun: zero(), done: zero() }
+    }
+
+    fn bits(&self) -> &[AtomicU64] {
+        self.bits.get_or_init(|| {
+            let mut bits = Vec::new();
+            bits.resize_with(self.numbers.div_ceil(64), AtomicU64::default);
+            bits
+        })
     }
 
     fn note(&self, keys: &ArrayRef) -> Result<()> {
-        each(keys, |_, number| {
+        let bits = self.bits();
+        each(keys, |number| {
             let at = number.wrapping_sub(self.least) as u64;
-            match self.bits.get((at / 64) as usize) {
+            match bits.get((at / 64) as usize) {
                 Some(bits) => {
                     bits.fetch_or(1 << (at % 64), Ordering::Relaxed);
                 }
@@ -117,23 +126,23 @@ impl Sieve {
         begun > 0 && self.done.load(Ordering::Acquire) == begun && self.is_broken.load(Ordering::Acquire) == 0
     }
 
-    fn has(&self, number: i64) -> bool {
+    fn has(&self, bits: &[AtomicU64], number: i64) -> bool {
         let at = number.wrapping_sub(self.least) as u64;
-        let bits = self.bits.get((at / 64) as usize);
+        let bits = bits.get((at / 64) as usize);
         bits.is_some_and(|bits| bits.load(Ordering::Relaxed) >> (at % 64) & 1 == 1)
     }
 
     /// Which of the rows may have a partner.
     fn left(&self, keys: &ArrayRef) -> Result<BooleanArray> {
-        let rows = keys.len();
+        let (rows, bits) = (keys.len(), self.bits());
         let found = match keys.data_type() {
             DataType::Int64 => {
                 let keys = keys.as_primitive::<Int64Type>().values();
-                BooleanBuffer::collect_bool(rows, |row| self.has(keys[row]))
+                BooleanBuffer::collect_bool(rows, |row| self.has(bits, keys[row]))
             }
             DataType::Int32 => {
                 let keys = keys.as_primitive::<Int32Type>().values();
-                BooleanBuffer::collect_bool(rows, |row| self.has(i64::from(keys[row])))
+                BooleanBuffer::collect_bool(rows, |row| self.has(bits, i64::from(keys[row])))
             }
             other => return internal_err!("whole numbers are noted, and no {other}"),
         };
@@ -145,18 +154,11 @@ impl Sieve {
     }
 }
 
-/// Gives each number that is there to `each`, with its row.
-fn each(keys: &ArrayRef, mut each: impl FnMut(usize, i64)) -> Result<()> {
-    let is_there = |row: &usize| keys.is_valid(*row);
+/// Gives each number that is there to `each`.
+fn each(keys: &ArrayRef, each: impl FnMut(i64)) -> Result<()> {
     match keys.data_type() {
-        DataType::Int64 => {
-            let numbers = keys.as_primitive::<Int64Type>();
-            (0..keys.len()).filter(is_there).for_each(|row| each(row, numbers.value(row)));
-        }
-        DataType::Int32 => {
-            let numbers = keys.as_primitive::<Int32Type>();
-            (0..keys.len()).filter(is_there).for_each(|row| each(row, i64::from(numbers.value(row))));
-        }
+        DataType::Int64 => keys.as_primitive::<Int64Type>().iter().flatten().for_each(each),
+        DataType::Int32 => keys.as_primitive::<Int32Type>().iter().flatten().map(i64::from).for_each(each),
         other => return internal_err!("whole numbers are noted, and no {other}"),
     }
     Ok(())
@@ -188,7 +190,7 @@ impl Work for Noting {
     }
 
     fn detail(&self) -> String {
-        format!("{} among {} numbers", self.key, self.sieve.bits.len() * 64)
+        format!("{} among {} numbers", self.key, self.sieve.numbers)
     }
 
     fn keeps_all(&self) -> bool {

@@ -506,17 +506,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_groups_are_added_up_whatever_their_order() {
-        for (many, kept) in [(100, true), (128, true), (5003, false)] {
+    async fn few_groups_and_many_are_added_up_whatever_their_order() {
+        for many in [100, 128, 5003] {
             let rows: Vec<_> = (0..20_000).map(|row| (Some(row * 7919 % many), "a")).collect();
             let batches: Vec<Rows> = rows.chunks(1000).collect();
             let mut found = halved(&batches, &["k"], Some("b")).await;
-            // They leave as they were first seen; those of the engine's way in no order.
-            let is_first_seen = found
-                .iter()
-                .enumerate()
-                .all(|(at, group)| group.starts_with(&format!("{} ", at as i64 * 7919 % many)));
-            assert_eq!(is_first_seen, kept, "{many}");
             found.sort();
             let counts = |key: i64| (0..20_000).filter(|row| row * 7919 % many == key).count();
             let mut expected: Vec<_> = (0..many).map(|key| format!("{key} {}", counts(key))).collect();

@@ -8,12 +8,14 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 
+/// What stands in the place of a step, with the same columns; nothing if it stays.
+pub(in crate::query) type Instead = fn(&Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>>;
+
 /// Puts other steps in the place of some, those below first.
 #[derive(Debug)]
 pub(in crate::query) struct StepByStep {
     pub(in crate::query) name: &'static str,
-    /// What stands in the place of a step, with the same columns; nothing if it stays.
-    pub(in crate::query) instead: fn(&Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>>,
+    pub(in crate::query) instead: Instead,
 }
 
 impl PhysicalOptimizerRule for StepByStep {

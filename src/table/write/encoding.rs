@@ -223,7 +223,7 @@ mod tests {
         };
         assert_eq!(
             told(properties(&batch)),
-            "number false Some(DELTA_BINARY_PACKED) SNAPPY, few false Some(DELTA_BINARY_PACKED) SNAPPY, half false Some(DELTA_BINARY_PACKED) SNAPPY, far true None SNAPPY, some false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, runs true None SNAPPY, day false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, money false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, much false None SNAPPY, mostly null true None ZSTD(ZstdLevel(1)), a.text false None ZSTD(ZstdLevel(1)), measure false None ZSTD(ZstdLevel(1))"
+            "number false Some(DELTA_BINARY_PACKED) SNAPPY, few false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, half false Some(DELTA_BINARY_PACKED) SNAPPY, far true None SNAPPY, some false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, runs true None SNAPPY, day false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, money false Some(DELTA_BINARY_PACKED) UNCOMPRESSED, much false None SNAPPY, mostly null true None ZSTD(ZstdLevel(1)), a.text false None ZSTD(ZstdLevel(1)), measure false None ZSTD(ZstdLevel(1))"
         );
         let few = told(properties(&batch.slice(0, 1000)));
         assert!(!few.contains("false"), "too few to tell: {few}");
