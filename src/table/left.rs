@@ -53,7 +53,8 @@ pub(super) fn count(gone: &Positions, rows: &Range<u64>) -> u64 {
     before(rows.end) - before(rows.start)
 }
 
-/// A file, as files of a few of its row groups each, one after another; those without a row left to read are not among them.
+/// A file, as files of a few of its row groups each, one after another; those without a row left to read are not among them, but for one if
+/// no row is left at all.
 ///
 /// # Errors
 /// The file has not as many rows as the log says.
@@ -98,6 +99,9 @@ pub(super) fn parts(
             *statistics = Arc::new(of_part);
         }
         parts.push(part.with_extension(access));
+    }
+    if parts.is_empty() {
+        parts.push(file.clone().with_extension(ParquetAccessPlan::new_none(groups.len())));
     }
     Ok(parts)
 }
@@ -144,6 +148,8 @@ mod tests {
             access.row_group_indexes()
         };
         assert_eq!(found.iter().map(read).collect::<Vec<_>>(), [vec![0, 2, 3], vec![8, 9]]);
+        let nothing = parts(&file, groups, &(0..100).collect(), 100).unwrap();
+        assert_eq!(nothing.iter().map(read).collect::<Vec<_>>(), [Vec::<usize>::new()]);
         let error = parts(&file, groups, &gone, 101).unwrap_err();
         assert!(error.to_string().contains("the log says 101 rows"), "{error}");
     }
